@@ -1,0 +1,28 @@
+# The commands of this checkout; each works on a fresh Debian 12, as root or with sudo.
+.PHONY: setup build probe test check format clean
+
+JOBS ?= $(shell nproc)
+
+setup:
+	@scripts/setup.sh
+
+build: setup
+	@scripts/build.sh release
+
+# The main job: every Qwen2.5-0.5B decode shape with its fastest proved kernel on this CPU.
+probe: build
+	@build/assay probe
+
+# Everything that needs no GPU: -Werror build, layer rule, unit tests, the self-test of the checks.
+test: setup
+	@scripts/check.sh test
+
+# test, and sanitizers, fuzzers, the A/A check.
+check: setup
+	@scripts/check.sh check
+
+format:
+	@git ls-files '*.cpp' '*.h' | grep -v '^docs/examples' | xargs clang-format -i -style=file
+
+clean:
+	rm -rf build build-dev build-asan build-tsan

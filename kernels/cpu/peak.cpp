@@ -1,0 +1,120 @@
+// peak: what the machine does at most: an empty dispatch, a copy, re-reading from cache, multiply-adds per second.
+// KIND 0 empty, 1 copy B to D, 2 read B dims[0] times over, 3 f32 FMA, 4 int8 dot, 5 bf16 dot: n·k multiply-adds of B's dims.
+#include "call.h"
+
+#if defined(__AVX512F__) || defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+namespace assay {
+namespace {
+
+constexpr int kChains = 16;  // independent accumulators: more than latency × units of any core
+
+float multiply_adds(int64_t count) {
+  Vec sums[kChains];
+  for (int c = 0; c < kChains; ++c) sums[c] = set1(float(c));
+  const Vec factor = set1(0.999f), addend = set1(0.001f);
+  for (int64_t i = 0; i < count; i += kChains * kLanes)
+    for (int c = 0; c < kChains; ++c) sums[c] = fma(sums[c], factor, addend);
+  Vec total = sums[0];
+  for (int c = 1; c < kChains; ++c) total = add(total, sums[c]);
+  return sum(total);
+}
+
+#if defined(__AVX512VNNI__)
+float int8_dots(int64_t count) {
+  __m512i sums[kChains] = {}, a = _mm512_set1_epi8(3), b = _mm512_set1_epi8(-5);
+  for (int64_t i = 0; i < count; i += kChains * 64) {
+    asm volatile("" : "+v"(a), "+v"(b));
+    for (int c = 0; c < kChains; ++c) sums[c] = _mm512_dpbusd_epi32(sums[c], a, b);
+  }
+  int total = 0;
+  for (int c = 0; c < kChains; ++c) total += _mm512_reduce_add_epi32(sums[c]);
+  return float(total);
+}
+#elif defined(__AVX2__)
+float int8_dots(int64_t count) {
+  __m256i sums[kChains] = {}, a = _mm256_set1_epi8(3), b = _mm256_set1_epi8(-5);
+  const __m256i ones = _mm256_set1_epi16(1);
+  for (int64_t i = 0; i < count; i += kChains * 32) {
+    asm volatile("" : "+x"(a), "+x"(b));
+    for (int c = 0; c < kChains; ++c)
+      sums[c] = _mm256_add_epi32(sums[c], _mm256_madd_epi16(_mm256_maddubs_epi16(a, b), ones));
+  }
+  int total = 0;
+  for (int c = 0; c < kChains; ++c) total += _mm256_extract_epi32(sums[c], 0);
+  return float(total);
+}
+#else
+float int8_dots(int64_t count) {
+  int32_t sums[64] = {};
+  int8_t a[64], b[64];
+  for (int i = 0; i < 64; ++i) a[i] = int8_t(i), b[i] = int8_t(-i);
+  for (int64_t i = 0; i < count; i += 64) {
+    asm volatile("" : "+m"(a), "+m"(b));
+    for (int lane = 0; lane < 64; ++lane) sums[lane] += int32_t(a[lane]) * b[lane];
+  }
+  int32_t total = 0;
+  for (const int32_t sum : sums) total += sum;
+  return float(total);
+}
+#endif
+
+#if defined(__AVX512BF16__)
+float bf16_dots(int64_t count) {
+  __m512 sums[kChains] = {};
+  __m512i a = _mm512_set1_epi16(0x3f80), b = _mm512_set1_epi16(0x3f00);
+  for (int64_t i = 0; i < count; i += kChains * 32) {
+    asm volatile("" : "+v"(a), "+v"(b));
+    for (int c = 0; c < kChains; ++c) sums[c] = _mm512_dpbf16_ps(sums[c], (__m512bh)a, (__m512bh)b);
+  }
+  float total = 0;
+  for (int c = 0; c < kChains; ++c) total += _mm512_reduce_add_ps(sums[c]);
+  return total;
+}
+#else
+float bf16_dots(int64_t count) { return multiply_adds(count); }
+#endif
+
+void copy(const assay_tensor& b, const assay_tensor& d, const assay_thread& thread) {
+  const Range mine = share(b.dims[1] * b.dims[2] * 4, 64, thread);
+  __builtin_memcpy(static_cast<char*>(d.data) + mine.begin, static_cast<const char*>(b.data) + mine.begin,
+                   size_t(mine.end - mine.begin));
+}
+
+uint64_t read_again(const assay_tensor& b, const assay_thread& thread) {
+  typedef uint64_t Word __attribute__((vector_size(sizeof(float) * kLanes), aligned(1), may_alias));
+  const Range mine = share(b.dims[1] * b.dims[2] * 4, 64 * kChains, thread);
+  Word folded[kChains] = {};
+  for (int64_t pass = 0; pass < b.dims[0]; ++pass) {
+    asm volatile("" ::: "memory");
+    const char* p = static_cast<const char*>(b.data);
+    for (int64_t i = mine.begin; i + kChains * int64_t(sizeof(Word)) <= mine.end; i += kChains * int64_t(sizeof(Word)))
+      for (int c = 0; c < kChains; ++c) folded[c] ^= *reinterpret_cast<const Word*>(p + i + c * int64_t(sizeof(Word)));
+  }
+  uint64_t total = 0;
+  for (int c = 0; c < kChains; ++c)
+    for (size_t lane = 0; lane < sizeof(Word) / 8; ++lane) total ^= folded[c][lane];
+  return total;
+}
+
+int run(const assay_call* call, const assay_thread* thread) {
+  const assay_tensor& b = *find_tensor(*call, ASSAY_B);
+  const Range mine = share(b.dims[1] * b.dims[2], 1, *thread);
+  float result = 0;
+  if constexpr (KIND == 1) copy(b, *find_tensor(*call, ASSAY_D), *thread);
+  if constexpr (KIND == 2) result = float(read_again(b, *thread));
+  if constexpr (KIND == 3) result = multiply_adds(mine.end - mine.begin);
+  if constexpr (KIND == 4) result = int8_dots(mine.end - mine.begin);
+  if constexpr (KIND == 5) result = bf16_dots(mine.end - mine.begin);
+  *static_cast<float*>(workspace_slice(*call, *thread, 64)) = result;  // stored, so that no work can be left out
+  return ASSAY_OK;
+}
+
+size_t workspace_bytes(const assay_call*, uint32_t threads) { return size_t(threads) * 64; }
+
+}  // namespace
+}  // namespace assay
+
+ASSAY_KERNEL_ENTRY("peak", assay::workspace_bytes, nullptr, nullptr, assay::run)

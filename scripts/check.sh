@@ -1,0 +1,34 @@
+#!/bin/sh
+# What must hold before a change lands. `test`: everything that needs no GPU. `check`: also sanitizers, fuzzers and the A/A check.
+set -eu
+cd "$(dirname "$0")/.."
+what=${1:-test}
+
+step() { printf '== %s\n' "$*"; }
+
+step "layers: who may include whom"
+scripts/check_layers.sh
+
+step "build (dev: -Werror)"
+scripts/build.sh dev
+
+step "tests"
+ctest --test-dir build-dev --output-on-failure -j 1 --timeout 300
+
+step "self-test: every kernel that is wrong on purpose is caught"
+build-dev/assay selftest
+
+[ "$what" = check ] || exit 0
+
+for preset in asan tsan; do
+  step "tests under $preset"
+  scripts/build.sh "$preset"
+  # Timing laws do not hold under sanitizers; memory and threads are what is looked at here.
+  ctest --test-dir "build-$preset" --output-on-failure -j 1 --timeout 600 -LE timing
+done
+
+step "fuzzers, one minute each"
+scripts/fuzz.sh 60
+
+step "A/A: the same kernels in two stores must not differ"
+scripts/check_aa.sh

@@ -1,0 +1,138 @@
+// A pinned team of threads, entered and left by spinning barriers.
+#include "backend/cpu/team.h"
+
+#include <pthread.h>
+#include <sched.h>
+
+#include <cfenv>
+#include <fmt/format.h>
+
+#include "base/clock.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace assay {
+namespace {
+
+constexpr int64_t kSpinNs = 5'000'000;  // longer than any untimed step between two launches
+
+inline void relax() {
+#if defined(__x86_64__)
+  _mm_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+constexpr uint32_t kStickyFlags = 0x3f;  // of MXCSR: set by arithmetic, no setting of anyone's
+
+}  // namespace
+
+uint64_t float_control() {
+#if defined(__x86_64__)
+  return _mm_getcsr() & ~kStickyFlags;
+#elif defined(__aarch64__)
+  uint64_t fpcr;
+  asm volatile("mrs %0, fpcr" : "=r"(fpcr));
+  return fpcr;
+#else
+  return uint64_t(fegetround());
+#endif
+}
+
+void set_float_control(uint64_t state) {
+#if defined(__x86_64__)
+  _mm_setcsr(uint32_t(state));
+#elif defined(__aarch64__)
+  asm volatile("msr fpcr, %0" : : "r"(state));
+#else
+  fesetround(int(state));
+#endif
+}
+
+void pin_this_thread(int cpu) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(cpu, &set);
+  pthread_setaffinity_np(pthread_self(), sizeof set, &set);  // refused in some sandboxes: then the kernel places the thread
+}
+
+Team::Team(const std::vector<int>& cpus) {
+  for (uint32_t i = 0; i < cpus.size(); ++i) {
+    members_.push_back(std::make_unique<Member>());
+    members_[i]->context = {sizeof(assay_thread), i, uint32_t(cpus.size()), uint32_t(cpus.size()), this, &Team::barrier, nullptr};
+  }
+  pin_this_thread(cpus[0]);
+  for (uint32_t i = 1; i < cpus.size(); ++i) members_[i]->thread = std::thread(&Team::loop, this, i, cpus[i]);
+}
+
+Team::~Team() {
+  stop_ = true;
+  generation_.fetch_add(1);
+  generation_.notify_all();
+  for (auto& member : members_)
+    if (member->thread.joinable()) member->thread.join();
+}
+
+void Team::barrier(const assay_thread* thread) {
+  Team& team = *static_cast<Team*>(thread->team);
+  const uint32_t phase = team.phase_.load(std::memory_order_acquire);
+  if (team.arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == thread->count) {
+    team.arrived_.store(0, std::memory_order_relaxed);
+    team.phase_.store(phase + 1, std::memory_order_release);
+    return;
+  }
+  while (team.phase_.load(std::memory_order_acquire) == phase) relax();
+}
+
+void Team::loop(uint32_t index, int cpu) {
+  pin_this_thread(cpu);
+  const uint64_t state = float_control();
+  uint32_t seen = 0;
+  for (;;) {
+    int64_t spin_until = 0;
+    for (uint32_t spins = 1; generation_.load(std::memory_order_acquire) == seen; ++spins) {
+      relax();
+      if (spins % 1024 != 0) continue;
+      const int64_t now = now_ns();
+      if (spin_until == 0) spin_until = now + kSpinNs;
+      if (now < spin_until) continue;
+      sleepers_.fetch_add(1);
+      generation_.wait(seen);
+      sleepers_.fetch_sub(1);
+    }
+    ++seen;
+    if (stop_) return;
+    work_(&members_[index]->context, argument_);
+    if (float_control() != state) {
+      members_[index]->float_state_changed = true;
+      set_float_control(state);
+    }
+    done_.fetch_add(1, std::memory_order_release);
+  }
+}
+
+void Team::run(Work work, void* argument) {
+  work_ = work;
+  argument_ = argument;
+  done_.store(0, std::memory_order_relaxed);
+  generation_.fetch_add(1);
+  if (sleepers_.load() != 0) generation_.notify_all();
+  work(&members_[0]->context, argument);
+  while (done_.load(std::memory_order_acquire) != size() - 1) relax();
+}
+
+void Team::wake() {
+  run([](const assay_thread*, void*) {}, nullptr);
+}
+
+std::string Team::changed_float_state() {
+  for (uint32_t i = 1; i < size(); ++i)
+    if (members_[i]->float_state_changed.exchange(false))
+      return fmt::format("left the floating-point control state of thread {} changed", i);
+  return "";
+}
+
+}  // namespace assay

@@ -1,0 +1,59 @@
+// A pinned team of threads that runs one function on all of them, entered and left by spinning barriers.
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "../../../kernels/cpu/assay_kernel.h"
+
+namespace assay {
+
+/// Thread 0 is the caller, pinned to the first CPU. The others spin for a while after work, then sleep until the next.
+class Team {
+ public:
+  explicit Team(const std::vector<int>& cpus);
+  ~Team();
+  Team(const Team&) = delete;
+  Team& operator=(const Team&) = delete;
+
+  uint32_t size() const { return uint32_t(members_.size()); }
+
+  using Work = void (*)(const assay_thread*, void*);
+  /// Runs work(thread, argument) on every thread; returns when all have returned.
+  void run(Work work, void* argument);
+  /// Returns once every thread is awake and spinning, so that the next run does not time a wake-up.
+  void wake();
+  /// Whether a thread's floating-point control state differs from what it had at its start, "" or a message; puts it back.
+  std::string changed_float_state();
+
+ private:
+  struct alignas(64) Member {
+    assay_thread context{};
+    std::thread thread;
+    std::atomic<bool> float_state_changed{false};
+  };
+
+  static void barrier(const assay_thread* thread);
+  void loop(uint32_t index, int cpu);
+
+  std::vector<std::unique_ptr<Member>> members_;
+  // What a waiting thread reads lies in one line, what it writes in others.
+  alignas(64) std::atomic<uint32_t> generation_{0};
+  Work work_ = nullptr;
+  void* argument_ = nullptr;
+  alignas(64) std::atomic<uint32_t> done_{0};
+  alignas(64) std::atomic<uint32_t> sleepers_{0};
+  alignas(64) std::atomic<uint32_t> arrived_{0}, phase_{0};
+  std::atomic<bool> stop_{false};
+};
+
+void pin_this_thread(int cpu);
+
+/// The floating-point control state (rounding, flush to zero; not the sticky flags) of the calling thread, and setting it.
+uint64_t float_control();
+void set_float_control(uint64_t state);
+
+}  // namespace assay

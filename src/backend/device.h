@@ -1,0 +1,110 @@
+// What every backend gives: devices described by data, memory, loaded kernels, and timed sequences of launches.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "kernel/build_cache.h"
+#include "kernel/manifest.h"
+#include "spec/spec.h"
+
+namespace assay {
+
+/// A device as data: planning and keys need no more than this.
+struct DeviceInfo {
+  std::string id;       // "cpu:0"
+  std::string backend;  // "cpu"
+  std::string name;     // one line for people
+  std::vector<std::pair<std::string, std::string>> properties;  // all that a result's identity depends on
+  std::vector<IsaLevel> isa;  // what its processor can run, best last
+  int threads = 1;
+  int64_t memory_bytes = 0;   // what tensors may take together
+  std::string identity() const;  // "name: value" lines of properties
+};
+
+/// Memory of a device; on a GPU not to be touched by the host.
+using Address = std::byte*;
+
+enum class Operand : uint32_t { a = 0, b = 1, c = 2, d = 3, bias = 4 };
+enum class Storage : uint32_t { strided = 0, q8_0_blocks = 1, q8_0_split = 2 };
+
+/// One operand in memory: [batch, rows, columns] with strides in elements (blocks of 32 for q8_0_blocks).
+struct Tensor {
+  Operand operand = Operand::a;
+  uint32_t segment = 0;
+  Dtype dtype = Dtype::f32;
+  Storage storage = Storage::strided;
+  int64_t dims[3] = {1, 1, 1}, strides[3] = {0, 0, 0};
+  int64_t bytes = 0, scale_bytes = 0;  // what it takes at data and at scales
+  Address data = nullptr, scales = nullptr;
+};
+
+/// The operands of a spec with their shapes, strides and sizes, addresses unset: A, then of each
+/// segment B, D, bias (if any) and C (always: with beta = 0 it is there to hold NaN).
+std::vector<Tensor> spec_tensors(const Spec& spec);
+
+class LoadedKernel;
+
+/// One call of a kernel, bound to memory. It declares what it moves and computes.
+struct Launch {
+  LoadedKernel* kernel = nullptr;
+  const Spec* spec = nullptr;
+  std::vector<Tensor> tensors;
+  Address workspace = nullptr, prepared = nullptr;
+  int64_t workspace_bytes = 0, prepared_bytes = 0;
+  int64_t bytes = 0, flops = 0;
+};
+
+/// Times of one launch in µs. Host time is encode + submit + wait; device time lies inside it.
+struct LaunchTimes {
+  double device_us = 0, encode_us = 0, submit_us = 0, wait_us = 0;
+  bool disturbed = false;  // the processor was taken away or slowed down during it
+  double host_us() const { return encode_us + submit_us + wait_us; }
+};
+
+class LoadedKernel {
+ public:
+  virtual ~LoadedKernel() = default;
+  virtual int64_t workspace_bytes(const Launch& launch) = 0;
+  virtual int64_t prepared_bytes(const Launch& launch) = 0;
+  /// Repacks the launch's weights into launch.prepared. Error where the kernel reports one.
+  virtual void prepare(const Launch& launch) = 0;
+};
+
+/// One opened device, used by one worker process. Errors are thrown; a fault of the device ends the process or the sequence.
+class Device {
+ public:
+  virtual ~Device() = default;
+  virtual std::unique_ptr<LoadedKernel> load(const Variant& variant, const BuiltModule& module) = 0;
+  /// Makes host inputs visible to kernels, read-only; the host memory stays as it is. A kernel's write to them is caught.
+  virtual Address import(std::span<std::byte> host) = 0;
+  /// 64-byte aligned memory that lives as long as the device.
+  virtual Address allocate(int64_t bytes) = 0;
+  virtual void write(Address to, const void* from, int64_t bytes) = 0;
+  virtual void read(void* to, Address from, int64_t bytes) = 0;
+  virtual void fill(Address to, unsigned char byte, int64_t bytes) = 0;
+  /// Runs the launches one after another as one submission and times each. Error if a kernel reports failure.
+  virtual std::vector<LaunchTimes> time(std::span<const Launch> sequence) = 0;
+  /// What the launches since the last call left changed that they had to restore (rounding mode …); "" if nothing.
+  virtual std::string left_behind() = 0;
+};
+
+/// An API that builds and runs kernels.
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  virtual std::string name() const = 0;
+  virtual std::vector<DeviceInfo> devices() const = 0;
+  /// Opens it in the calling process, whose further memory is limited to memory_limit_bytes where the backend can.
+  virtual std::unique_ptr<Device> open(const DeviceInfo& info, int64_t memory_limit_bytes) const = 0;
+  /// Whether one worker process can serve every case of a spec (a GPU), or each case needs its own (a CPU).
+  virtual bool shares_worker() const = 0;
+  /// How an exit code of a worker that this backend's traps chose reads ("wrote into an input"); "" if it is not theirs.
+  virtual std::string trap_message(int exit_code) const = 0;
+};
+
+
+}  // namespace assay

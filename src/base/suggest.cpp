@@ -1,0 +1,50 @@
+// Near names for a misspelt one, and glob matching of names.
+#include "base/suggest.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <fnmatch.h>
+
+#include <algorithm>
+#include <numeric>
+
+namespace assay {
+namespace {
+size_t edit_distance(const std::string& a, const std::string& b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), size_t(0));
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t substitute = diagonal + (a[i - 1] != b[j - 1]);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, substitute});
+    }
+  }
+  return row.back();
+}
+}  // namespace
+
+std::vector<std::string> near_names(const std::string& name, const std::vector<std::string>& known) {
+  std::vector<std::pair<size_t, std::string>> scored;
+  for (const std::string& candidate : known) {
+    const size_t distance = candidate.find(name) != std::string::npos && name.size() > 2 ? 1 : edit_distance(name, candidate);
+    if (2 * distance <= std::max(name.size(), candidate.size())) scored.emplace_back(distance, candidate);
+  }
+  std::sort(scored.begin(), scored.end());
+  std::vector<std::string> result;
+  for (size_t i = 0; i < scored.size() && i < 3; ++i) result.push_back(scored[i].second);
+  return result;
+}
+
+std::string did_you_mean(const std::string& name, const std::vector<std::string>& known) {
+  const auto near = near_names(name, known);
+  return near.empty() ? "" : fmt::format("; did you mean {}?", fmt::join(near, " or "));
+}
+
+bool glob_matches(const std::string& pattern, const std::string& name) {
+  return fnmatch(pattern.c_str(), name.c_str(), 0) == 0;
+}
+
+}  // namespace assay

@@ -1,0 +1,34 @@
+// What stands behind an output stream (terminal, width, colour), and text cut to the columns it takes there.
+#pragma once
+#include <cstdio>
+#include <string>
+#include <string_view>
+
+namespace assay {
+
+struct Terminal {
+  bool interactive = false;  // a person reads along
+  bool live = false;         // lines may be redrawn: interactive, and TERM is not dumb
+  bool colour = false;       // live, and NO_COLOR is unset or empty
+  size_t width = 0;          // columns; 0: not a terminal, so as wide as the text is
+};
+
+Terminal describe_terminal(std::FILE* stream);
+
+/// The columns that UTF-8 text takes: its code points; control characters and escape sequences take none.
+size_t display_width(std::string_view text);
+
+/// The text on one line, without control characters (a compiler's message may hold any) and doubled blanks.
+std::string one_line(std::string_view text);
+
+/// At most `width` columns: cut at the end, or in the middle (both ends of a name tell names apart), with ".." for what
+/// is gone.
+std::string cut_end(std::string_view text, size_t width);
+std::string cut_middle(std::string_view text, size_t width);
+
+enum class Colour { bold, red, green, yellow, dim };
+
+/// The text in that colour, or as it is where colour is not allowed.
+std::string paint(std::string_view text, Colour colour, bool allowed);
+
+}  // namespace assay

@@ -1,0 +1,16 @@
+// The subcommands: each adds its options to the program and returns what runs it.
+#pragma once
+#include <CLI/CLI.hpp>
+#include <functional>
+
+namespace assay {
+
+/// Runs a parsed subcommand; the result is the exit code: 0 fine, 1 a variant failed or a regression, 2 an Error, 130 Ctrl-C.
+using CommandRun = std::function<int()>;
+
+CommandRun add_probe(CLI::App& command);
+CommandRun add_devices(CLI::App& command);
+CommandRun add_selftest(CLI::App& command);
+CommandRun add_compare(CLI::App& command);
+
+}  // namespace assay

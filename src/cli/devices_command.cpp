@@ -1,0 +1,68 @@
+// assay devices: what is here, and what it was measured to reach.
+#include <fmt/ranges.h>
+
+#include "base/terminal.h"
+#include "cli/commands.h"
+#include "cli/installation.h"
+#include "probe/sweep.h"
+#include "report/table.h"
+
+namespace assay {
+namespace {
+
+struct DevicesOptions {
+  std::string store = default_store().string();
+  bool measure = false;
+};
+
+std::string size_text(int64_t bytes) {
+  return bytes >= (1 << 20) ? fmt::format("{} MB", bytes >> 20) : fmt::format("{} KB", bytes >> 10);
+}
+
+Table ceiling_table(const Ceilings& c) {
+  Table table;
+  table.columns = {{"what", "ceiling", Column::Format::text, 9, 0},
+                   {"value", "median", Column::Format::fixed1, 9, 0},
+                   {"unit", "", Column::Format::text, 9, 0},
+                   {"spread", "spread %", Column::Format::fixed1, 5, 0}};
+  for (const CeilingPoint& p : c.read)
+    table.rows.push_back({fmt::format("read {}{}", size_text(p.bytes), p.bytes == c.footprint ? " (cold from here)" : ""), p.value, "GB/s",
+                          p.spread * 100});
+  table.rows.push_back({"copy " + size_text(c.copy.bytes), c.copy.value, "GB/s read + written", c.copy.spread * 100});
+  for (const NamedPeak& p : c.peaks) table.rows.push_back({"multiply-add " + p.name, p.gflops, "GFLOP/s", p.spread * 100});
+  table.rows.push_back({"empty dispatch", c.dispatch_us * 1000, "ns, entry to return", c.dispatch_spread * 100});
+  return table;
+}
+
+int run_devices(const DevicesOptions& options) {
+  const Terminal terminal = describe_terminal(stdout);
+  Store store(options.store);
+  const Compiler compiler = find_compiler();
+  for (const auto& backend : make_backends())
+    for (const DeviceInfo& device : backend->devices()) {
+      fmt::print("{}  {}\n", device.id, device.name);
+      for (const auto& [name, value] : device.properties)
+        if (name != "features") fmt::print("  {}: {}\n", name, value);
+      const std::vector<Manifest> manifests = load_manifests(*backend, {});
+      BuildCache cache = open_build_cache(*backend, compiler);
+      SweepOptions sweep_options;
+      sweep_options.environment = describe_environment(device, compiler);
+      SweepEvents events;
+      events.note = [](const std::string& line) { fmt::print(stderr, "{}\n", line); };
+      Sweep sweep(*backend, device, all_variants(manifests), Plan{}, cache, store, sweep_options, events);
+      fmt::print("\n{}\n", render_table(ceiling_table(sweep.ceilings(options.measure)), terminal.width, terminal.colour));
+    }
+  return 0;
+}
+
+}  // namespace
+
+CommandRun add_devices(CLI::App& command) {
+  const auto o = std::make_shared<DevicesOptions>();
+  command.footer("Ceilings are measured once and kept in the store; probes measure the memory's again around every spec.");
+  command.add_flag("--measure", o->measure, "measure the ceilings again");
+  command.add_option("--store", o->store, "the file that keeps them")->capture_default_str();
+  return [o] { return run_devices(*o); };
+}
+
+}  // namespace assay

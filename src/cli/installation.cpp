@@ -1,0 +1,98 @@
+// Where this program's files are, which backends it has, and the pieces that every measuring subcommand opens alike.
+#include "cli/installation.h"
+
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <map>
+
+#include "backend/cpu/cpu_backend.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/suggest.h"
+#include "cli/commit.h"
+
+namespace assay {
+namespace fs = std::filesystem;
+
+namespace {
+fs::path program_folder() {
+  std::error_code error;
+  const fs::path program = fs::read_symlink("/proc/self/exe", error);
+  return error ? fs::path(".") : program.parent_path();
+}
+}  // namespace
+
+fs::path project_folder(const std::string& name) {
+  std::error_code ignored;
+  for (const fs::path& base : {program_folder().parent_path(), fs::path(ASSAY_SOURCE_DIR)})
+    if (fs::is_directory(base / name, ignored)) return base / name;
+  fail("the folder {} is neither beside {} nor in {}; run assay from the checkout that built it", name, program_folder().string(),
+       ASSAY_SOURCE_DIR);
+}
+
+std::vector<std::unique_ptr<Backend>> make_backends() {
+  std::vector<std::unique_ptr<Backend>> backends;
+  backends.push_back(make_cpu_backend());
+  return backends;
+}
+
+OpenedDevice find_device(const std::vector<std::unique_ptr<Backend>>& backends, const std::string& name, int threads) {
+  std::vector<std::string> known;
+  for (const auto& backend : backends)
+    for (DeviceInfo info : backend->devices()) {
+      known.push_back(info.id);
+      if (name != info.id && name != info.backend) continue;
+      if (threads < 0 || threads > info.threads) fail("--threads {}: {} has 1 to {}", threads, info.id, info.threads);
+      if (threads > 0 && threads != info.threads) {
+        info.threads = threads;
+        info.properties.emplace_back("threads used", std::to_string(threads));
+      }
+      return {backend.get(), std::move(info)};
+    }
+  std::string list;
+  for (const std::string& id : known) list += (list.empty() ? "" : ", ") + id;
+  fail("--device {}: not here; there is {}{}", name, list, did_you_mean(name, known));
+}
+
+std::vector<Manifest> load_manifests(const Backend& backend, const std::vector<std::string>& folders) {
+  std::vector<Manifest> manifests;
+  manifests.push_back(load_manifest(project_folder("kernels") / backend.name()));
+  for (const std::string& folder : folders) manifests.push_back(load_manifest(fs::absolute(folder)));
+  std::map<std::string, std::string> ids;
+  for (const Manifest& manifest : manifests) {
+    if (manifest.backend != backend.name())
+      fail("{}: its kernels are for backend {}, this device is of {}", manifest.file.string(), manifest.backend, backend.name());
+    for (const Variant& variant : manifest.variants)
+      if (const auto [first, is_new] = ids.emplace(variant.id(), manifest.file.string()); !is_new)
+        fail("{}: the variant {} is already in {}; choose another family name", manifest.file.string(), variant.id(), first->second);
+  }
+  return manifests;
+}
+
+std::vector<const Variant*> all_variants(const std::vector<Manifest>& manifests) {
+  std::vector<const Variant*> variants;
+  for (const Manifest& manifest : manifests)
+    for (const Variant& variant : manifest.variants) variants.push_back(&variant);
+  return variants;
+}
+
+BuildCache open_build_cache(const Backend& backend, const Compiler& compiler) {
+  const fs::path beside = program_folder() / "kernels";
+  std::error_code ignored;
+  fs::create_directories(beside, ignored);
+  std::vector<fs::path> folders{beside};
+  if (access(beside.c_str(), W_OK) != 0) folders.push_back(cache_folder() / "kernels");
+  return BuildCache(compiler, folders, project_folder("kernels") / backend.name());
+}
+
+std::string describe_environment(const DeviceInfo& device, const Compiler& compiler) {
+  utsname system;
+  uname(&system);
+  return fmt::format("assay: {} ({})\ncompiler: {}\nsystem: {} {} {}\n{}", ASSAY_VERSION, ASSAY_COMMIT, compiler.version, system.sysname,
+                     system.release, system.machine, device.identity());
+}
+
+fs::path default_store() { return state_folder() / "results.sqlite"; }
+
+}  // namespace assay

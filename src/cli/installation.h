@@ -1,0 +1,39 @@
+// Where this program's files are, which backends it has, and the pieces that every measuring subcommand opens alike.
+#pragma once
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backend/device.h"
+#include "kernel/build_cache.h"
+#include "kernel/manifest.h"
+
+namespace assay {
+
+/// A folder of this project ("kernels", "specs", "tests/mutants"): beside the program's build folder, or where it was built from.
+std::filesystem::path project_folder(const std::string& name);
+
+/// Every backend that this program was built with: one line each.
+std::vector<std::unique_ptr<Backend>> make_backends();
+
+/// The device named "cpu" or "cpu:0" and its backend. Error with the names there are.
+struct OpenedDevice {
+  const Backend* backend = nullptr;
+  DeviceInfo info;
+};
+OpenedDevice find_device(const std::vector<std::unique_ptr<Backend>>& backends, const std::string& name, int threads);
+
+/// The shipped manifest of a backend and those of further folders. Error if a variant id occurs twice.
+std::vector<Manifest> load_manifests(const Backend& backend, const std::vector<std::string>& folders);
+std::vector<const Variant*> all_variants(const std::vector<Manifest>& manifests);
+
+/// Modules beside the program where that can be written, else in the user's cache folder.
+BuildCache open_build_cache(const Backend& backend, const Compiler& compiler);
+
+/// "key: value" lines: program, commit, compiler, system, device. Kept with every result.
+std::string describe_environment(const DeviceInfo& device, const Compiler& compiler);
+
+std::filesystem::path default_store();
+
+}  // namespace assay

@@ -1,0 +1,96 @@
+// The program: the table of subcommands, and the one place that catches Error.
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <vector>
+
+#include "base/error.h"
+#include "base/suggest.h"
+#include "cli/commands.h"
+
+namespace assay {
+namespace {
+
+struct CommandEntry {
+  const char* name;
+  const char* summary;
+  CommandRun (*add)(CLI::App&);
+};
+
+constexpr CommandEntry kCommands[] = {
+    {"probe", "measure kernel variants on a model's matmul shapes, prove each result, rank them", add_probe},
+    {"devices", "what this machine has, and what its memory and arithmetic were measured to reach", add_devices},
+    {"selftest", "run kernels that are wrong on purpose: each must be caught, on this machine", add_selftest},
+    {"compare", "two stores or JSON reports: which cases became faster or slower, and how sure that is", add_compare},
+};
+
+constexpr char kFooter[] = R"(Begin with:
+  assay probe                                   both Qwen2.5-0.5B workloads, about two minutes the first time
+  assay probe --shape n=9728 --variant 'gemv*'  one shape, some variants
+  assay probe --kernels my_folder               your own kernel beside the shipped ones
+  assay help probe                              all options of a subcommand
+
+Exit codes: 0 fine; 1 a variant failed, a mutant got away or a case became slower; 2 an error, named on stderr; 130 Ctrl-C.)";
+
+int unknown_argument(const CLI::App& app, const std::string& message) {
+  const CLI::App* at = &app;
+  while (!at->get_subcommands().empty()) at = at->get_subcommands()[0];
+  std::vector<std::string> known;
+  for (const CLI::Option* option : at->get_options())
+    for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
+  for (const CLI::App* sub : at->get_subcommands([](const CLI::App*) { return true; })) known.push_back(sub->get_name());
+  const size_t begin = message.find_last_of(' ');
+  const std::string word = message.substr(begin == std::string::npos ? 0 : begin + 1);
+  fmt::print(stderr, "assay: {}{} (assay help {} lists what there is)\n", message, did_you_mean(word.substr(0, word.find('=')), known),
+             at == &app ? "" : at->get_name());
+  return 2;
+}
+
+int run(int argc, char** argv) {
+  CLI::App app{"assay finds, proves and ships the fastest matmul kernel for every shape a language model really runs.", "assay"};
+  app.footer(kFooter);
+  app.set_version_flag("--version", "assay " ASSAY_VERSION);
+  app.require_subcommand(0, 1);
+  std::vector<std::pair<CLI::App*, CommandRun>> commands;
+  for (const CommandEntry& entry : kCommands) {
+    CLI::App* command = app.add_subcommand(entry.name, entry.summary);
+    commands.emplace_back(command, entry.add(*command));
+  }
+  CLI::App* help = app.add_subcommand("help", "this text, or a subcommand's");
+  std::string topic;
+  help->add_option("command", topic, "the subcommand to explain");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp& e) {
+    return app.exit(e);
+  } catch (const CLI::CallForVersion& e) {
+    return app.exit(e);
+  } catch (const CLI::ParseError& e) {
+    return unknown_argument(app, e.what());
+  }
+  for (const auto& [command, run_command] : commands)
+    if (command->parsed()) return run_command();
+  if (!topic.empty()) {
+    for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
+      if (command->get_name() == topic) {
+        fmt::print("{}", command->help());
+        return 0;
+      }
+    return unknown_argument(app, "no subcommand " + topic);
+  }
+  fmt::print("{}", app.help());
+  return 0;
+}
+
+}  // namespace
+}  // namespace assay
+
+int main(int argc, char** argv) {
+  try {
+    return assay::run(argc, argv);
+  } catch (const std::exception& e) {
+    std::fflush(stdout);
+    fmt::print(stderr, "assay: {}\n", e.what());
+    return 2;
+  }
+}

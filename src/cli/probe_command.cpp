@@ -1,0 +1,216 @@
+// assay probe: options, the run, and the reports that were asked for.
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/suggest.h"
+#include "base/terminal.h"
+#include "cli/commands.h"
+#include "cli/installation.h"
+#include "probe/sweep.h"
+#include "report/csv.h"
+#include "report/json.h"
+#include "report/markdown.h"
+#include "report/progress.h"
+#include "report/text.h"
+
+namespace assay {
+namespace {
+
+struct ProbeOptions {
+  std::string device = "cpu", mode = "decode", store = default_store().string();
+  std::vector<std::string> workloads, spec_files, spec_lines, kernels, reports;
+  std::string json, csv, markdown;
+  Selection selection;
+  SweepOptions sweep;
+  int threads = 0;
+  double footprint_mb = 0;
+  bool dry_run = false, quiet = false, verbose = false;
+};
+
+std::vector<Workload> choose_workloads(const ProbeOptions& options) {
+  std::vector<Workload> loaded;
+  for (const std::string& file : options.spec_files) loaded.push_back(load_workload(file));
+  if (!options.spec_lines.empty() && options.workloads.empty()) return loaded;
+  if (options.spec_files.empty() || !options.workloads.empty())
+    for (Workload& w : load_workloads(project_folder("specs"))) loaded.push_back(std::move(w));
+  if (options.workloads.empty()) return loaded;
+  std::vector<Workload> chosen;
+  std::vector<std::string> names;
+  for (const Workload& w : loaded) names.push_back(w.name);
+  for (const std::string& glob : options.workloads) {
+    const size_t before = chosen.size();
+    for (const Workload& w : loaded)
+      if (glob_matches(glob, w.name)) chosen.push_back(w);
+    if (chosen.size() == before) fail("--workload {}: not among {}{}", glob, fmt::join(names, ", "), did_you_mean(glob, names));
+  }
+  return chosen;
+}
+
+/// A line of --spec: without types, those of the one --dtype complete it.
+std::vector<Spec> specs_of_line(const std::string& line, const std::vector<std::string>& dtypes) {
+  SpecFields fields = parse_spec_fields(line, "--spec");
+  const auto lacks = [&](const char* name) {
+    return std::none_of(fields.begin(), fields.end(), [&](const auto& field) { return field.first == name; });
+  };
+  if (dtypes.size() == 1 && lacks("dtA") && lacks("dtB") && lacks("dtD")) {
+    const std::string around = dtypes[0] == "q8_0" ? "f16" : dtypes[0];
+    fields.insert(fields.end(), {{"dtA", around}, {"dtB", dtypes[0]}, {"dtD", around}});
+  }
+  std::vector<Spec> specs;
+  for (const SpecFields& one : expand_ranges(fields, "--spec")) specs.push_back(make_spec(one, "--spec"));
+  return specs;
+}
+
+std::vector<Spec> all_specs(const ProbeOptions& options, const std::vector<Workload>& workloads) {
+  std::vector<Spec> specs;
+  for (const std::string& line : options.spec_lines)
+    for (Spec& spec : specs_of_line(line, options.selection.dtypes)) specs.push_back(std::move(spec));
+  for (const Workload& workload : workloads)
+    for (const WorkloadEntry& entry : workload.entries) specs.push_back(entry.spec);
+  const std::vector<Spec> own = specs;
+  for (const std::string& dtype : options.selection.dtypes)
+    for (Spec& spec : with_dtype(own, dtype)) specs.push_back(std::move(spec));
+  return specs;
+}
+
+void print_plan(const Plan& plan, const Sweep& sweep) {
+  for (const PlannedSpec& spec : plan.specs) {
+    fmt::print("Spec {}:\n", spec.spec.line());
+    for (const PlannedCase& c : spec.cases)
+      fmt::print("   - {} ({}{})\n", c.variant->id(), c.isa->name, c.over_limit.empty() ? "" : "; device_limit: " + c.over_limit);
+    if (spec.cases.empty()) fmt::print("   no variant supports it\n");
+  }
+  fmt::print("\nSkipped:\n");
+  for (const SkipGroup& skip : plan.skips) fmt::print(" - {}: {} skipped {} ({})\n", skip.variant, skip.op_name, skip.count, skip.reason);
+  const size_t missing = sweep.missing();
+  fmt::print("\n{} specs, {} cases; {} in the store, {} to measure: about {}\n", plan.specs.size(), plan.cases(),
+             size_t(plan.cases()) - missing, missing, duration_text(missing == 0 ? 0 : expected_seconds(plan.specs.size(), missing)));
+}
+
+void write_report(const std::string& to, const std::string& text) {
+  if (to == "-") {
+    fmt::print("{}", text);
+  } else {
+    write_file(to, text);
+  }
+}
+
+bool any_failure(const SweepReport& report) {
+  for (const RankedSpec& spec : report.specs)
+    for (const RankedCase& c : spec.cases)
+      if (c.record.outcome != Outcome::pass && c.record.outcome != Outcome::noisy && c.record.outcome != Outcome::unsupported &&
+          c.record.outcome != Outcome::device_limit)
+        return true;
+  return std::any_of(report.specs.begin(), report.specs.end(), [](const RankedSpec& s) { return !s.quarantine.empty(); });
+}
+
+int run_probe(ProbeOptions options) {
+  const int64_t began = now_ns();
+  options.sweep.mode = parse_mode(options.mode);
+  options.sweep.footprint = int64_t(options.footprint_mb * 1024 * 1024);
+  if (options.sweep.thorough) options.sweep.effort = Effort::thorough();
+  const auto backends = make_backends();
+  const OpenedDevice device = find_device(backends, options.device, options.threads);
+  const std::vector<Workload> workloads = choose_workloads(options);
+  const std::vector<Manifest> manifests = load_manifests(*device.backend, options.kernels);
+  const std::vector<const Variant*> variants = all_variants(manifests);
+  const Plan plan = make_plan(all_specs(options, workloads), variants, device.info, options.selection);
+
+  const Compiler compiler = find_compiler();
+  options.sweep.environment = describe_environment(device.info, compiler);
+  BuildCache cache = open_build_cache(*device.backend, compiler);
+  Store store(options.store);
+
+  const Terminal terminal = describe_terminal(stderr);
+  Progress progress(stderr, terminal.live, size_t(plan.cases()));
+  SweepEvents events;
+  if (!options.quiet) {
+    events.on_case = [&](const Variant& v, const Spec& spec) { progress.start(v.name, v.family, spec.short_name()); };
+    events.on_done = [&](size_t cases) { progress.advance(cases); };
+    events.on_build = [&](const Variant& v, size_t done, size_t total) {
+      if (done == 1 || done == total || terminal.live) progress.note(fmt::format("Building kernels: {}/{} {}", done, total, v.id()));
+    };
+    events.note = [&](const std::string& line) { progress.note(line); };
+  }
+  Sweep sweep(*device.backend, device.info, variants, plan, cache, store, options.sweep, events);
+  if (options.dry_run) {
+    print_plan(plan, sweep);
+    return 0;
+  }
+  const CatchInterrupt catch_interrupt;
+  if (!options.quiet) progress.advance(size_t(plan.cases()) - sweep.missing());
+  std::string trouble;
+  try {
+    sweep.run();
+  } catch (const Error& e) {
+    trouble = e.what();  // a full disk, say: what is done is still worth showing
+  }
+  progress.finish();
+
+  SweepReport report = sweep.report(workloads);
+  report.elapsed_s = double(now_ns() - began) * 1e-9;
+  const Terminal out = describe_terminal(stdout);
+  const bool stdout_taken = options.json == "-" || options.csv == "-" || options.markdown == "-";
+  if (!stdout_taken) fmt::print("{}", text_report(report, {options.verbose, out.colour, out.width}));
+  if (!options.json.empty()) write_report(options.json, json_report(report));
+  if (!options.csv.empty()) write_report(options.csv, csv_report(report));
+  if (!options.markdown.empty()) write_report(options.markdown, markdown_report(report));
+  if (!trouble.empty()) throw Error(trouble);
+  if (interrupted()) return 130;
+  return any_failure(report) ? 1 : 0;
+}
+
+}  // namespace
+
+CommandRun add_probe(CLI::App& command) {
+  const auto o = std::make_shared<ProbeOptions>();
+  command.footer(
+      "Every result is checked against a double-precision reference after every launch, on buffers poisoned before it; only proved\n"
+      "results are ranked. Results are kept in the store: a second run measures what is missing, an edited kernel alone.\n\n"
+      "Examples:\n"
+      "  assay probe --dry-run                                    the plan and how long it takes\n"
+      "  assay probe --workload '*q8' --thorough                  one workload, more samples\n"
+      "  assay probe --spec 'op=matmul | batch=1 | m=1 | n=1024..4096..1024 | k=4096 | tA=0 | tB=1' --dtype f16\n"
+      "  assay probe --kernels docs/examples/drop-in --variant 'my_gemv/*' --variant 'gemv_rowdot/*' --shape n=9728");
+  const auto what = [&](CLI::Option* option) { option->group("What to measure"); };
+  what(command.add_option("--workload", o->workloads, "workloads by name or glob (default: all in specs/)"));
+  what(command.add_option("--specs", o->spec_files, "further workload files (JSON as in specs/README.md)")->check(CLI::ExistingFile));
+  what(command.add_option("--spec", o->spec_lines, "one spec line; n, m, k and batch may be ranges: n=16..96 or n=16..96..8"));
+  what(command.add_option("--variant", o->selection.variants,
+                          "globs on family/name (default: every enabled one; a disabled one runs when named in full)"));
+  what(command.add_option("--op", o->selection.ops, "globs on the spec's op name"));
+  what(command.add_option("--shape", o->selection.shapes, "n=9728 or k=800..900 or m=1,n=64: several terms must all hold")
+           ->delimiter('\0'));
+  what(command.add_option("--dtype", o->selection.dtypes, "also measure the specs with these weights: f32, f16, bf16, q8_0"));
+  what(command.add_option("--kernels", o->kernels, "folders with drop-in kernels: manifest.json and sources (docs/drop-in-kernels.md)")
+           ->check(CLI::ExistingDirectory));
+  const auto how = [&](CLI::Option* option) { option->group("How to measure"); };
+  how(command.add_option("--device", o->device, "cpu, cpu:0 …: assay devices lists them")->capture_default_str());
+  how(command.add_option("--mode", o->mode, "decode: weights cold, the rest hot; cold; hot; batched: 20 dispatches a submission")
+          ->capture_default_str());
+  how(command.add_option("--threads", o->threads, "use fewer than all allowed CPUs"));
+  how(command.add_option("--footprint", o->footprint_mb, "MB that cold weights rotate over (default: chosen from the ceilings, at most 512)")
+          ->check(CLI::Range(1.0, 65536.0)));
+  how(command.add_flag("--thorough", o->sweep.thorough, "many more rounds: ten times the time, narrower intervals"));
+  how(command.add_flag("--fresh", o->sweep.fresh, "measure again what the store has"));
+  how(command.add_option("--host-gap-device", o->sweep.ranking.host_gap_device_ms, "[host-gap]: device time within so many ms of the best …")
+          ->capture_default_str());
+  how(command.add_option("--host-gap-host", o->sweep.ranking.host_gap_host_ms, "… and host time lower than the best's by so many ms")
+          ->capture_default_str());
+  const auto result = [&](CLI::Option* option) { option->group("Results"); };
+  result(command.add_option("--store", o->store, "the file that keeps every result")->capture_default_str());
+  result(command.add_option("--json", o->json, "write everything, raw samples included, as JSON ('-': instead of the text)"));
+  result(command.add_option("--csv", o->csv, "write one row a case as CSV ('-' likewise)"));
+  result(command.add_option("--markdown", o->markdown, "write Markdown tables ('-' likewise)"));
+  result(command.add_flag("--dry-run", o->dry_run, "show the plan, its skips and the expected time; measure nothing"));
+  result(command.add_flag("--verbose", o->verbose, "show where each line of a workload comes from"));
+  result(command.add_flag("--quiet", o->quiet, "no progress"));
+  return [o] { return run_probe(*o); };
+}
+
+}  // namespace assay

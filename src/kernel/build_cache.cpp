@@ -1,0 +1,245 @@
+// The cache of kernel modules: keys, look-up, and compiling several at once into place.
+#include "kernel/build_cache.h"
+
+#include <fcntl.h>
+#include <fmt/ranges.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "../../kernels/cpu/assay_kernel.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/hash.h"
+
+namespace assay {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr double kStoppedEveryS = 0.1;
+
+// Where the compiler writes; nothing is left there, however the build ends.
+class PartialFile {
+ public:
+  explicit PartialFile(fs::path path) : path_(std::move(path)) {}
+  ~PartialFile() {
+    std::error_code ignored;
+    if (!path_.empty()) fs::remove(path_, ignored);
+  }
+  PartialFile(PartialFile&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+std::vector<std::string> flags_of(const Variant& variant, const IsaLevel& isa) {
+  std::vector<std::string> flags = module_flags();
+  flags.insert(flags.end(), isa.flags.begin(), isa.flags.end());
+  flags.insert(flags.end(), variant.compile_flags.begin(), variant.compile_flags.end());
+  return flags;
+}
+
+std::string module_name(const BuildRequest& request, const BuildKey& key) {
+  return fmt::format("{}-{}-{}", request.variant->family, request.isa->name, key.hash.substr(0, 16));
+}
+
+fs::path key_file(const fs::path& module) { return fs::path(module).replace_extension(".key"); }
+
+bool is_module(const fs::path& path) {
+  std::error_code ignored;
+  return path.extension() == ".so" && fs::is_regular_file(path, ignored) &&
+         fs::is_regular_file(key_file(path), ignored);
+}
+
+bool is_named_after(const fs::path& module, const BuildRequest& request) {
+  const std::string start = fmt::format("{}-{}-", request.variant->family, request.isa->name);
+  return module.filename().string().compare(0, start.size(), start) == 0;
+}
+
+std::string without_compiler(const std::string& text) {
+  const size_t line = text.find("\ncompiler: ");
+  return line == std::string::npos ? text : text.substr(0, line) + text.substr(text.find('\n', line + 1));
+}
+
+void make_writable(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (!error && access(folder.c_str(), W_OK | X_OK) == 0) return;
+  fail("{}: kernels cannot be built here ({}); set XDG_CACHE_HOME to a folder that can be written", folder.string(),
+       error ? error.message() : std::strerror(errno));
+}
+
+// The module must be on disk before the key that vouches for it.
+void sync_to_disk(const fs::path& file) {
+  const int descriptor = open(file.c_str(), O_RDONLY | O_CLOEXEC);
+  const bool synced = descriptor >= 0 && fsync(descriptor) == 0;
+  const int why = errno;
+  if (descriptor >= 0) close(descriptor);
+  if (!synced) fail("{}: cannot be written to disk ({})", file.string(), std::strerror(why));
+}
+
+}  // namespace
+
+struct BuildCache::Job {
+  BuildRequest request;
+  BuildKey key;
+  std::string source_hash;
+  fs::path module;
+  PartialFile partial;
+  std::vector<size_t> wanted_by;  // indices of the requests
+};
+
+BuildCache::BuildCache(Compiler compiler, std::vector<fs::path> folders, fs::path include_folder)
+    : compiler_(std::move(compiler)), folders_(std::move(folders)), include_folder_(std::move(include_folder)) {
+  ASSAY_CHECK(!folders_.empty());
+}
+
+std::vector<fs::path> BuildCache::include_folders(const Variant& variant) const {
+  std::vector<fs::path> folders = {variant.source.parent_path(), include_folder_};
+  for (const std::string& flag : variant.compile_flags)
+    if (flag.size() > 2 && flag.compare(0, 2, "-I") == 0) folders.emplace_back(flag.substr(2));
+  return folders;
+}
+
+const SourceHash& BuildCache::source_hash(const Variant& variant) const {
+  const std::vector<fs::path> folders = include_folders(variant);
+  std::string id = variant.source.string();
+  for (const fs::path& folder : folders) id += '\n' + folder.string();
+  const auto known = source_hashes_.find(id);
+  if (known != source_hashes_.end()) return known->second;
+  return source_hashes_.emplace(id, hash_source(variant.source, folders)).first->second;
+}
+
+BuildKey BuildCache::key(const Variant& variant, const IsaLevel& isa) const {
+  std::vector<std::string> defines;
+  for (const auto& [name, value] : variant.parameters) defines.push_back(fmt::format("{}={}", name, value));
+  const SourceHash& source = source_hash(variant);
+  BuildKey key;
+  key.text =
+      fmt::format("abi version: {}\n{}source hash: {}\ndefines: {}\nflags: {}\nisa: {}\ncompiler: {}\nlink flags: {}\n",
+                  ASSAY_ABI_VERSION, source.text, source.hash, defines, flags_of(variant, isa), isa.name,
+                  compiler_.version.empty() ? "none" : compiler_.version, variant.link_flags);
+  key.hash = hash_hex(key.text);
+  return key;
+}
+
+std::optional<BuiltModule> BuildCache::find_module(const BuildRequest& request, const BuildKey& key) const {
+  std::error_code ignored;
+  for (const fs::path& folder : folders_) {
+    const fs::path module = folder / (module_name(request, key) + ".so");
+    if (is_module(module) && read_file(key_file(module)) == key.text) return BuiltModule{module, key, "", true};
+  }
+  if (!compiler_.version.empty()) return std::nullopt;
+  for (const fs::path& folder : folders_)
+    for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+      if (!is_module(entry.path()) || !is_named_after(entry.path(), request)) continue;
+      const std::string text = read_file(key_file(entry.path()));
+      if (without_compiler(text) == without_compiler(key.text))
+        return BuiltModule{entry.path(), {text, hash_hex(text)}, "", true};
+    }
+  return std::nullopt;
+}
+
+std::optional<BuiltModule> BuildCache::find(const Variant& variant, const IsaLevel& isa) const {
+  return find_module({&variant, &isa}, key(variant, isa));
+}
+
+std::vector<std::string> BuildCache::command(const Job& job) const {
+  const Variant& variant = *job.request.variant;
+  std::vector<std::string> argv = {compiler_.command};
+  const std::vector<std::string> flags = flags_of(variant, *job.request.isa);
+  argv.insert(argv.end(), flags.begin(), flags.end());
+  argv.push_back("-I" + variant.source.parent_path().string());
+  argv.push_back("-I" + include_folder_.string());
+  for (const auto& [name, value] : variant.parameters) argv.push_back(fmt::format("-D{}={}", name, value));
+  argv.push_back(fmt::format("-DASSAY_SOURCE_HASH=\"{}\"", job.source_hash));
+  argv.insert(argv.end(), {variant.source.string(), "-o", job.partial.path().string()});
+  argv.insert(argv.end(), variant.link_flags.begin(), variant.link_flags.end());
+  return argv;
+}
+
+BuildCache::Job BuildCache::prepare(const BuildRequest& request, const BuildKey& key) const {
+  const std::string name = module_name(request, key);
+  const fs::path& folder = folders_.back();
+  const fs::path partial = folder / fmt::format(".{}.{}.partial", name, getpid());
+  return {request, key, source_hash(*request.variant).hash, folder / (name + ".so"), PartialFile(partial), {}};
+}
+
+BuiltModule BuildCache::finish(const Job& job, const ProcessResult& result) const {
+  const Variant& variant = *job.request.variant;
+  const fs::path& partial = job.partial.path();
+  BuiltModule module{{}, job.key, compile_error(compiler_, variant.source.filename().string(), result), false};
+  if (!module.error.empty()) return module;
+  std::error_code error;
+  if (!fs::is_regular_file(partial, error)) {
+    module.error = fmt::format("{} ended without an error, but made no module", compiler_.command);
+    return module;
+  }
+  // An edit between hashing and compiling would put new code under the old text's key.
+  if (hash_source(variant.source, include_folders(variant)).hash != job.source_hash) {
+    module.error =
+        fmt::format("{} or a file it includes changed since assay read it; run again", variant.source.string());
+    return module;
+  }
+  sync_to_disk(partial);
+  fs::rename(partial, job.module, error);
+  if (error) fail("{}: cannot be put in place ({})", job.module.string(), error.message());
+  write_file(key_file(job.module), job.key.text);
+  module.file = job.module;
+  return module;
+}
+
+BuiltModule BuildCache::build(const Variant& variant, const IsaLevel& isa) {
+  const BuildRequest request{&variant, &isa};
+  return build_all({&request, 1}, 1).front();
+}
+
+std::vector<BuiltModule> BuildCache::build_all(std::span<const BuildRequest> requests, int jobs,
+                                               const BuildProgress& progress, const std::function<bool()>& stopped) {
+  std::vector<BuiltModule> modules(requests.size());
+  size_t done_count = 0;
+  const auto set_done = [&](size_t index, const BuiltModule& module) {
+    modules[index] = module;
+    ++done_count;
+    if (progress) progress(requests[index], module, done_count, requests.size());
+  };
+
+  std::vector<Job> queue;
+  std::map<fs::path, size_t> queued;
+  for (size_t i = 0; i < requests.size(); ++i) {
+    const BuildKey wanted = modules[i].key = key(*requests[i].variant, *requests[i].isa);
+    if (const auto found = find_module(requests[i], wanted)) {
+      set_done(i, *found);
+    } else if (compiler_.version.empty()) {
+      set_done(i, {{}, wanted, missing_compiler_error(compiler_), false});
+    } else {
+      Job job = prepare(requests[i], wanted);
+      const auto [position, is_new] = queued.emplace(job.module, queue.size());
+      if (is_new) queue.push_back(std::move(job));
+      queue[position->second].wanted_by.push_back(i);
+    }
+  }
+  if (!queue.empty()) make_writable(folders_.back());
+
+  ProcessSet compilers;  // after `queue`: its compilers are dead before their partial files are removed
+  size_t started = 0;
+  const auto set_job_done = [&](const Job& job, const BuiltModule& module) {
+    for (const size_t index : job.wanted_by) set_done(index, module);
+  };
+  while (done_count < requests.size()) {
+    if (stopped && stopped()) break;
+    while (started < queue.size() && compilers.running() < size_t(std::max(jobs, 1)))
+      compilers.start(command(queue[started++]), compiler_.limit_s);
+    if (const auto done = compilers.wait(kStoppedEveryS))
+      set_job_done(queue[done->first], finish(queue[done->first], done->second));
+  }
+  for (BuiltModule& module : modules)
+    if (module.file.empty() && module.error.empty()) module.error = "not built: stopped before";
+  return modules;
+}
+
+}  // namespace assay

@@ -1,0 +1,80 @@
+// Kernel sources → loadable modules, compiled once per content and kept.
+#pragma once
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "kernel/compiler.h"
+#include "kernel/manifest.h"
+#include "kernel/source_hash.h"
+
+namespace assay {
+
+/// A level of instructions that a source can be compiled for: its compiler flags, and what a CPU must have to run it.
+struct IsaLevel {
+  std::string name;  // "generic", "avx2", "avx512", "avx512_vnni", "avx512_bf16"
+  std::vector<std::string> flags;
+};
+
+/// What a build depends on, as readable text and its hash: source with its includes, defines, compiler, flags, ISA. It
+/// has no absolute paths (unless the manifest's flags do), so that a folder of modules can be moved or shipped.
+struct BuildKey {
+  std::string text, hash;
+};
+
+struct BuiltModule {
+  std::filesystem::path file;  // the shared object; empty if it failed
+  BuildKey key;
+  std::string error;  // the compiler's messages, with file and line
+  bool from_cache = false;
+};
+
+struct BuildRequest {
+  const Variant* variant = nullptr;
+  const IsaLevel* isa = nullptr;
+};
+
+/// Called as each request is done, in the order of completion.
+using BuildProgress = std::function<void(const BuildRequest&, const BuiltModule&, size_t done, size_t total)>;
+
+class BuildCache {
+ public:
+  /// `folders`: where modules may already lie, in order; new ones go into the last. `include_folder` has
+  /// assay_kernel.h. An object reads each source once; edits made later are seen by the next object.
+  BuildCache(Compiler compiler, std::vector<std::filesystem::path> folders, std::filesystem::path include_folder);
+
+  BuildKey key(const Variant& variant, const IsaLevel& isa) const;
+
+  /// The module of this key in the first folder that has it. Without a compiler, one made by any compiler, with its
+  /// key.
+  std::optional<BuiltModule> find(const Variant& variant, const IsaLevel& isa) const;
+
+  /// What find() gives, or the module compiled now. A failed compile is a BuiltModule with an error and is not kept.
+  /// Error if the last folder cannot be written.
+  BuiltModule build(const Variant& variant, const IsaLevel& isa);
+
+  /// The same for many, up to `jobs` compilers at once, results in the order of the requests. Equal keys compile once.
+  /// When `stopped` (asked every 0.1 s) says yes, compilers are killed and what is missing has an error.
+  std::vector<BuiltModule> build_all(std::span<const BuildRequest> requests, int jobs,
+                                     const BuildProgress& progress = {}, const std::function<bool()>& stopped = {});
+
+ private:
+  struct Job;
+  std::vector<std::filesystem::path> include_folders(const Variant& variant) const;
+  const SourceHash& source_hash(const Variant& variant) const;
+  std::vector<std::string> command(const Job& job) const;
+  std::optional<BuiltModule> find_module(const BuildRequest& request, const BuildKey& key) const;
+  Job prepare(const BuildRequest& request, const BuildKey& key) const;
+  BuiltModule finish(const Job& job, const ProcessResult& result) const;
+
+  Compiler compiler_;
+  std::vector<std::filesystem::path> folders_;
+  std::filesystem::path include_folder_;
+  mutable std::map<std::string, SourceHash> source_hashes_;  // by include folders and source
+};
+
+}  // namespace assay

@@ -1,0 +1,81 @@
+// Finding the system's C++ compiler, and saying why it made no module.
+#include "kernel/compiler.h"
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+
+namespace assay {
+namespace {
+
+constexpr double kAnswerLimitS = 5;
+constexpr int kMostMessageLines = 40;
+
+std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+// All three questions at once: a start-up pays for the slowest only.
+std::string ask_version(const std::string& command) {
+  ProcessSet questions;
+  for (const char* question : {"--version", "-dumpfullversion", "-dumpmachine"})
+    questions.start({command, question}, kAnswerLimitS);
+  std::string answers[3];
+  while (questions.running() > 0) {
+    const auto done = questions.wait(kAnswerLimitS);
+    if (!done) continue;
+    if (done->second.exit_code == 0) answers[done->first] = first_line(done->second.output);
+  }
+  if (answers[0].empty()) return "";
+  return fmt::format("{} {}; {}", answers[1], answers[2], answers[0]);
+}
+
+}  // namespace
+
+Compiler find_compiler() {
+  Compiler compiler;
+  if (const char* chosen = std::getenv("ASSAY_CXX"); chosen && *chosen) {
+    compiler.command = chosen;
+    compiler.version = ask_version(chosen);
+    return compiler;
+  }
+  for (const char* command : {"g++", "c++", "clang++"}) {
+    compiler.command = command;
+    compiler.version = ask_version(command);
+    if (!compiler.version.empty()) return compiler;
+  }
+  compiler.command = "g++";
+  return compiler;
+}
+
+const std::vector<std::string>& module_flags() {
+  static const std::vector<std::string> flags = {"-std=c++20",     "-O3", "-fPIC", "-shared", "-fvisibility=hidden",
+                                                 "-fno-math-errno"};
+  return flags;
+}
+
+std::string missing_compiler_error(const Compiler& compiler) {
+  return fmt::format(
+      "the C++ compiler {} is missing or does not answer: install g++ (apt-get install g++) or set ASSAY_CXX",
+      compiler.command);
+}
+
+std::string compile_error(const Compiler& compiler, const std::string& source_name, const ProcessResult& result) {
+  if (result.timed_out)
+    return fmt::format("{} needed more than {:g} s for {} and was killed", compiler.command, compiler.limit_s,
+                       source_name);
+  if (result.exit_code == 0) return "";
+  if (result.exit_code == 127) return missing_compiler_error(compiler);
+  std::string messages = result.output;
+  size_t end = 0;
+  for (int line = 0; line < kMostMessageLines && end < messages.size(); ++line) {
+    const size_t newline = messages.find('\n', end);
+    end = newline == std::string::npos ? messages.size() : newline + 1;
+  }
+  if (end < messages.size()) messages = messages.substr(0, end) + "(more messages follow)\n";
+  while (!messages.empty() && messages.back() == '\n') messages.pop_back();
+  const std::string why =
+      result.signal != 0 ? fmt::format("signal {}", result.signal) : fmt::format("exit {}", result.exit_code);
+  return fmt::format("{} failed on {} ({}){}{}", compiler.command, source_name, why, messages.empty() ? "" : ":\n",
+                     messages);
+}
+
+}  // namespace assay

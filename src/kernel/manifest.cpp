@@ -1,0 +1,196 @@
+// Manifests: the families of a folder, read strictly → variants.
+#include "kernel/manifest.h"
+
+#include <algorithm>
+#include <set>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/suggest.h"
+#include "kernel/expression.h"
+#include "kernel/parameters.h"
+
+namespace assay {
+namespace fs = std::filesystem;
+namespace {
+
+struct DisabledWhen {
+  Expression when;
+  std::string reason;
+  JsonReader json;
+};
+
+std::string read_line(const JsonReader& json) {
+  std::string text = json.string();
+  if (text.empty()) json.error("must not be empty");
+  if (text.find('\n') != std::string::npos) json.error("must be one line");
+  return text;
+}
+
+fs::path read_source(const JsonReader& json, const fs::path& folder) {
+  const fs::path source = json.string();
+  if (source.native().find('\0') != std::string::npos) json.error("is no file name");
+  const bool leaves = source.is_absolute() || std::find(source.begin(), source.end(), "..") != source.end();
+  if (leaves) json.error(fmt::format("\"{}\" leaves the folder of the manifest", source.string()));
+  std::error_code ignored;
+  if (source.empty() || !fs::is_regular_file(folder / source, ignored))
+    json.error(fmt::format("there is no file \"{}\" in {}", source.string(), folder.string()));
+  return folder / source;
+}
+
+template <typename Enum>
+Enum read_choice(const JsonReader& family, const std::string& key, Enum fallback,
+                 const std::vector<std::pair<std::string, Enum>>& choices) {
+  if (!family.has(key)) return fallback;
+  const std::string name = family.at(key).string();
+  std::vector<std::string> known;
+  for (const auto& [choice, value] : choices) {
+    if (choice == name) return value;
+    known.push_back(choice);
+  }
+  family.at(key).error(fmt::format("unknown \"{}\"{}", name, did_you_mean(name, known)));
+}
+
+std::string read_disabled_reason(const JsonReader& family) {
+  const bool enabled = family.boolean_or("enabled", true);
+  if (enabled && family.has("reason") && !family.at("reason").string().empty())
+    family.at("reason").error("says why a family is not enabled, but \"enabled\" is not false");
+  if (!enabled && !family.has("reason")) family.at("enabled").error("needs a \"reason\" beside it");
+  return enabled ? "" : read_line(family.at("reason"));
+}
+
+std::vector<DisabledWhen> read_disabled(const JsonReader& family, const std::vector<Parameter>& parameters) {
+  std::vector<DisabledWhen> rules;
+  if (!family.has("disabled")) return rules;
+  for (const JsonReader& rule : family.at("disabled").items()) {
+    rule.only_keys({"when", "reason"});
+    const JsonReader when = rule.at("when");
+    const std::string text = when.string();
+    rules.push_back(
+        {at_place(when, [&] { return Expression(text, names_of(parameters)); }), read_line(rule.at("reason")), when});
+  }
+  return rules;
+}
+
+double read_timer_scale(const JsonReader& family, bool mutants) {
+  if (!family.has("harness")) return 1;
+  const JsonReader harness = family.at("harness");
+  if (!mutants) harness.error("only a manifest with \"mutants\": true at its top may set the harness");
+  harness.only_keys({"timer_scale"});
+  const double scale = harness.at("timer_scale").number();
+  if (!(scale > 0 && scale <= 1000)) harness.at("timer_scale").error("must be above 0 and at most 1000");
+  return scale;
+}
+
+std::vector<std::string> read_distinct(const JsonReader& family, const std::string& key) {
+  std::vector<std::string> names;
+  if (!family.has(key)) return names;
+  for (const JsonReader& item : family.at(key).items()) {
+    if (!is_plain_name(item.string())) item.error("expected the name of an instruction set level");
+    if (std::find(names.begin(), names.end(), item.string()) != names.end()) item.error("stands twice");
+    names.push_back(item.string());
+  }
+  return names;
+}
+
+std::vector<std::string> read_flags(const JsonReader& family, const std::string& key) {
+  return family.has(key) ? family.at(key).strings() : std::vector<std::string>();
+}
+
+// Everything that a family's variants share.
+Variant read_family(const JsonReader& family, const Manifest& manifest, bool mutants) {
+  family.only_keys({"family", "source", "technique", "parameters", "constraints", "name", "isa", "compile_flags",
+                    "link_flags", "threads", "prepare", "activation_error", "baseline", "role", "enabled", "reason",
+                    "disabled", "supports", "harness"});
+  Variant variant;
+  variant.backend = manifest.backend;
+  variant.family = family.at("family").string();
+  if (!is_plain_name(variant.family))
+    family.at("family").error("a family is letters, digits and _ . - +, a letter or digit first");
+  variant.technique = read_line(family.at("technique"));
+  variant.source = read_source(family.at("source"), manifest.file.parent_path());
+  variant.isa = read_distinct(family, "isa");
+  variant.compile_flags = read_flags(family, "compile_flags");
+  variant.link_flags = read_flags(family, "link_flags");
+  variant.supports = read_supports(family.at("supports"));
+  variant.prepares = family.boolean_or("prepare", variant.prepares);
+  variant.activation_error = family.string_or("activation_error", variant.activation_error);
+  variant.threading =
+      read_choice<Threading>(family, "threads", variant.threading,
+                             {{"team", Threading::team}, {"region", Threading::region}, {"own", Threading::own}});
+  variant.role =
+      read_choice<Role>(family, "role", variant.role, {{"kernel", Role::kernel}, {"ceiling", Role::ceiling}});
+  variant.disabled_reason = read_disabled_reason(family);
+  variant.timer_scale = read_timer_scale(family, mutants);
+  return variant;
+}
+
+void mark_baselines(const JsonReader& family, std::vector<Variant>& variants) {
+  if (!family.has("baseline")) return;
+  const JsonReader json = family.at("baseline");
+  if (!json.json().is_array()) {
+    const bool all = json.boolean();
+    for (Variant& variant : variants) variant.baseline = all;
+    return;
+  }
+  std::vector<std::string> names;
+  for (const Variant& variant : variants) names.push_back(variant.name);
+  for (const JsonReader& item : json.items()) {
+    const auto found = std::find(names.begin(), names.end(), item.string());
+    if (found == names.end())
+      item.error(fmt::format("no variant is named \"{}\"{}", item.string(), did_you_mean(item.string(), names)));
+    variants[size_t(found - names.begin())].baseline = true;
+  }
+}
+
+std::vector<Variant> read_variants(const JsonReader& family, const Manifest& manifest, bool mutants) {
+  const Variant shared = read_family(family, manifest, mutants);
+  const std::vector<Parameter> parameters = read_parameters(family);
+  std::vector<DisabledWhen> disabled = read_disabled(family, parameters);
+  std::vector<Variant> variants;
+  std::set<std::string> names;
+  for (const ParameterValues& values : allowed_combinations(family, parameters)) {
+    Variant variant = shared;
+    variant.name = fill_name(family, parameters, values);
+    if (!names.insert(variant.name).second) fail_equal_names(family, parameters, variant.name);
+    for (size_t i = 0; i < values.size(); ++i) variant.parameters.emplace_back(parameters[i].name, values[i]);
+    for (DisabledWhen& rule : disabled)
+      if (variant.enabled() && at_place(rule.json, [&] { return rule.when.holds(values); }))
+        variant.disabled_reason = rule.reason;
+    variants.push_back(std::move(variant));
+  }
+  mark_baselines(family, variants);
+  return variants;
+}
+
+}  // namespace
+
+Manifest parse_manifest(const std::string& text, const fs::path& file) {
+  const Json json = parse_json(text, file.string());
+  const JsonReader top(json, file.string());
+  top.only_keys({"schema", "backend", "mutants", "families"});
+  if (const int64_t schema = top.at("schema").integer(); schema != 1)
+    top.at("schema").error(fmt::format("schema {} is unknown; this assay reads schema 1", schema));
+  Manifest manifest;
+  manifest.file = fs::absolute(file).lexically_normal();
+  manifest.backend = top.at("backend").string();
+  if (!is_plain_name(manifest.backend)) top.at("backend").error("expected the name of a backend");
+  const bool mutants = top.boolean_or("mutants", false);
+  std::set<std::string> families;
+  for (const JsonReader& family : top.at("families").items()) {
+    std::vector<Variant> variants = read_variants(family, manifest, mutants);
+    if (!families.insert(variants.front().family).second)
+      family.at("family").error(fmt::format("two families are named {}", variants.front().family));
+    std::move(variants.begin(), variants.end(), std::back_inserter(manifest.variants));
+  }
+  return manifest;
+}
+
+Manifest load_manifest(const fs::path& folder) {
+  const fs::path file = folder / "manifest.json";
+  std::error_code ignored;
+  if (!fs::exists(file, ignored)) fail("{}: there is no manifest.json in this folder", folder.string());
+  return parse_manifest(read_file(file), file);
+}
+
+}  // namespace assay

@@ -1,0 +1,59 @@
+// Manifests: kernel families, their parameters and what they support → variants, each a way to compute a spec.
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "kernel/supports.h"
+
+namespace assay {
+
+/// How the harness enters a kernel: on every thread of its team; once, with a region to fork from; once, beside its own
+/// pool.
+enum class Threading { team, region, own };
+
+/// A ceiling is no way to compute a spec: it reads the same bytes and so shows what is reachable. It is never ranked.
+enum class Role { kernel, ceiling };
+
+/// One instance of a family's parameters.
+struct Variant {
+  std::string family, name;  // id is family/name
+  std::string backend;
+  std::string technique;                                    // one line
+  std::filesystem::path source;                             // the source file, absolute
+  std::vector<std::pair<std::string, int64_t>> parameters;  // compiled in as -Dname=value
+  std::vector<std::string> isa;                             // levels it can be built for, best last; empty: every level
+  std::vector<std::string> compile_flags, link_flags;
+  Supports supports;
+  bool baseline = false;  // what the others are shown against
+  bool prepares = false;  // repacks the weights once before use
+  Threading threading = Threading::team;
+  Role role = Role::kernel;
+  std::string activation_error;  // "": exact activations; "int8_block32": quantized per 32 values
+  std::string disabled_reason;   // "": enabled
+  double timer_scale = 1;        // not 1 only in the self-test: a timer that lies
+  std::string id() const { return family + "/" + name; }
+  bool enabled() const { return disabled_reason.empty(); }
+};
+
+struct Manifest {
+  std::filesystem::path file;
+  std::string backend;
+  std::vector<Variant> variants;
+};
+
+/// Reads folder/manifest.json. Error "FILE at /pointer: …" on unknown keys, bad expressions, duplicate names, a missing
+/// source.
+Manifest load_manifest(const std::filesystem::path& folder);
+
+/// The same from text that is already read; sources are looked for beside `file`.
+Manifest parse_manifest(const std::string& text, const std::filesystem::path& file);
+
+/// "" if the variant supports the spec, else the reason in a few words ("b is q8_0, supports f16 f32").
+inline std::string unsupported_reason(const Variant& variant, const Spec& spec) {
+  return unsupported_reason(variant.supports, spec);
+}
+
+}  // namespace assay

@@ -1,0 +1,52 @@
+// What a result's identity is made of.
+#include "probe/case_key.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <map>
+
+#include "base/hash.h"
+
+namespace assay {
+namespace fs = std::filesystem;
+
+namespace {
+
+std::string library_version(const std::string& library) {
+  static std::map<std::string, std::string> known;
+  if (const auto found = known.find(library); found != known.end()) return found->second;
+  std::string& version = known[library];
+  std::error_code ignored;
+  std::vector<fs::path> folders{"/usr/local/lib", "/usr/lib", "/lib", "/usr/lib64"};
+  for (const auto& entry : fs::directory_iterator("/usr/lib", ignored))
+    if (entry.path().filename().string().find("-linux-") != std::string::npos) folders.push_back(entry.path());
+  for (const fs::path& folder : folders) {
+    const fs::path file = fs::canonical(folder / ("lib" + library + ".so"), ignored);
+    if (ignored) continue;
+    version = fmt::format("{} ({} bytes)", file.filename().string(), fs::file_size(file, ignored));
+    return version;
+  }
+  return version = "lib" + library + " not found";
+}
+
+}  // namespace
+
+std::string library_versions(const Variant& variant) {
+  std::string text;
+  for (const std::string& flag : variant.link_flags)
+    if (flag.rfind("-l", 0) == 0) text += (text.empty() ? "" : ", ") + library_version(flag.substr(2));
+  return text;
+}
+
+CaseKey case_key(const Spec& spec, const Variant& variant, const BuildKey& build, const DeviceInfo& device, Mode mode) {
+  CaseKey key;
+  key.text = fmt::format("method: {}\nmode: {}\nspec: {}\nvariant: {}\nlibraries: {}\n", kMethodVersion, mode_name(mode),
+                         spec.math_line(), variant.id(), library_versions(variant));
+  if (variant.timer_scale != 1) key.text += fmt::format("timer scale: {}\n", variant.timer_scale);
+  key.text += "-- build --\n" + build.text + "-- device --\n" + device.identity();
+  key.hash = hash_hex(key.text);
+  return key;
+}
+
+}  // namespace assay

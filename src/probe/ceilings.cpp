@@ -1,0 +1,190 @@
+// Measuring what a device reaches, in a process of its own.
+#include "probe/ceilings.h"
+
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/json_reader.h"
+#include "probe/inputs.h"
+#include "stats/summary.h"
+
+namespace assay {
+namespace {
+
+constexpr int64_t kColumns = 1024;              // of f32: 4 KB rows
+constexpr double kBudgetNs = 40e6;              // for one point
+constexpr double kFootprintTolerance = 0.05;
+
+/// Runs in the child: launches of one kernel over the first bytes of one arena.
+class Bench {
+ public:
+  Bench(Device& device, Address memory, Address scratch) : device_(device), memory_(memory), scratch_(scratch) {
+    spec_.op = spec_.op_name = "matmul";
+    spec_.a = spec_.b = spec_.d = Dtype::f32;
+  }
+
+  /// Median and spread of µs a launch that sees B as [passes, bytes/4096, 1024] f32, D as big as B.
+  Summary time(LoadedKernel& kernel, int64_t bytes, int64_t passes) {
+    Launch launch;
+    launch.kernel = &kernel;
+    launch.spec = &spec_;
+    Tensor b;
+    b.operand = Operand::b;
+    b.dims[0] = passes, b.dims[1] = std::max(bytes / (4 * kColumns), int64_t(1)), b.dims[2] = kColumns;
+    b.strides[1] = kColumns, b.strides[2] = 1;
+    b.bytes = bytes;
+    b.data = memory_;
+    Tensor d = b;
+    d.operand = Operand::d;
+    d.data = scratch_;
+    launch.tensors = {b, d};
+    launch.workspace_bytes = kernel.workspace_bytes(launch);
+    if (!workspace_) workspace_ = device_.allocate(1 << 16);
+    ASSAY_CHECK(launch.workspace_bytes <= (1 << 16));
+    launch.workspace = workspace_;
+    launch.bytes = bytes * passes;
+    std::vector<double> samples;
+    const int64_t began = now_ns();
+    for (int i = 0; i < 3 || (i < 200 && double(now_ns() - began) < kBudgetNs); ++i)
+      samples.push_back(device_.time({&launch, 1})[0].device_us);
+    samples.erase(samples.begin());  // the first is a warm-up
+    return summarize(samples);
+  }
+
+ private:
+  Device& device_;
+  Address memory_, scratch_, workspace_ = nullptr;
+  Spec spec_;
+};
+
+Ceilings measure(Device& device, const std::vector<std::pair<const Variant*, BuiltModule>>& kernels, InputArena& arena, int64_t largest) {
+  const auto load = [&](const std::string& peak) {
+    for (const auto& [variant, module] : kernels)
+      if (variant->family == "peak_" + peak) return device.load(*variant, module);
+    fail("the backend's manifest has no family \"peak_{}\"", peak);
+  };
+  Ceilings result;
+  // The copy's target and the source of "what lies in memory": half of the largest each.
+  const Address memory = device.import(arena.bytes()), scratch = device.allocate(largest / 2);
+  device.fill(scratch, 0, largest / 2);
+  Bench bench(device, memory, scratch);
+
+  const auto again = load("read_again");
+  for (int64_t bytes = 1 << 15; bytes <= largest; bytes *= 2) {
+    const int64_t passes = std::max((int64_t(8) << 20) / bytes, int64_t(1));
+    const Summary s = bench.time(*again, bytes, passes);
+    result.read.push_back({bytes, double(bytes * passes) / s.median * 1e-3, s.spread});
+  }
+  for (const CeilingPoint& point : result.read) {
+    result.footprint = point.bytes;
+    if (point.value <= result.memory_gbps() * (1 + kFootprintTolerance)) break;
+  }
+  const Summary copied = bench.time(*load("copy"), largest / 2, 1);
+  result.copy = {largest / 2, double(largest) / copied.median * 1e-3, copied.spread};
+  for (const char* type : {"f32", "bf16", "int8"}) {
+    const int64_t multiply_adds = 1 << 25;
+    const Summary s = bench.time(*load(type), multiply_adds * 4, 1);
+    result.peaks.push_back({type, 2.0 * double(multiply_adds) / s.median * 1e-3, s.spread});
+  }
+  const Summary empty = bench.time(*load("dispatch"), 4096, 1);
+  result.dispatch_us = empty.median;
+  result.dispatch_spread = empty.spread;
+  return result;
+}
+
+}  // namespace
+
+double Ceilings::best_gflops() const {
+  double best = 0;
+  for (const NamedPeak& peak : peaks) best = std::max(best, peak.gflops);
+  return best;
+}
+
+CeilingKernels find_ceiling_kernels(const std::vector<const Variant*>& variants) {
+  CeilingKernels found;
+  for (const Variant* variant : variants) {
+    if (variant->role != Role::ceiling || !variant->enabled()) continue;
+    if (variant->family == "ceiling" && !found.read) found.read = variant;
+    if (variant->family.rfind("peak_", 0) == 0) found.peaks.push_back(variant);
+  }
+  if (!found.read || found.peaks.empty()) fail("the backend's manifest has no families \"ceiling\" and \"peak_…\": nothing can be judged without them");
+  return found;
+}
+
+Ceilings measure_ceilings(const Backend& backend, const DeviceInfo& info, const std::vector<std::pair<const Variant*, BuiltModule>>& kernels,
+                          int64_t largest) {
+  int ends[2];
+  if (pipe(ends) != 0) fail("cannot make a pipe for measuring ceilings");
+  const pid_t child = fork();
+  if (child < 0) fail("cannot fork a process for measuring ceilings");
+  if (child == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    close(ends[0]);
+    std::string text;
+    try {
+      const auto device = backend.open(info, 2 * largest + (int64_t(1) << 30));
+      InputArena arena(Format::f32, largest);
+      text = to_json(measure(*device, kernels, arena, largest));
+    } catch (const std::exception& e) {
+      text = std::string("error: ") + e.what();
+    }
+    for (size_t sent = 0; sent < text.size();) {
+      const ssize_t n = write(ends[1], text.data() + sent, text.size() - sent);
+      if (n <= 0) break;
+      sent += size_t(n);
+    }
+    _exit(0);
+  }
+  close(ends[1]);
+  std::string text;
+  char buffer[4096];
+  for (ssize_t got = 0; (got = read(ends[0], buffer, sizeof buffer)) > 0 || (got < 0 && errno == EINTR);)
+    if (got > 0) text.append(buffer, size_t(got));
+  close(ends[0]);
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (text.rfind("error: ", 0) == 0) fail("measuring the ceilings of {} failed: {}", info.id, text.substr(7));
+  if (text.empty()) fail("measuring the ceilings of {} failed: its process ended with status {:#x}", info.id, status);
+  return ceilings_from_json(text);
+}
+
+std::string to_json(const Ceilings& c) {
+  const auto point = [](const CeilingPoint& p) { return Json{{"bytes", p.bytes}, {"gbps", p.value}, {"spread", p.spread}}; };
+  Json json;
+  json["read"] = Json::array();
+  for (const CeilingPoint& p : c.read) json["read"].push_back(point(p));
+  json["copy"] = point(c.copy);
+  json["peaks"] = Json::array();
+  for (const NamedPeak& p : c.peaks) json["peaks"].push_back({{"type", p.name}, {"gflops", p.gflops}, {"spread", p.spread}});
+  json["dispatch"] = {{"us", c.dispatch_us}, {"spread", c.dispatch_spread}};
+  json["footprint"] = c.footprint;
+  return json.dump();
+}
+
+Ceilings ceilings_from_json(const std::string& text) {
+  const Json json = parse_json(text, "ceilings");
+  const JsonReader in(json, "ceilings");
+  const auto point = [](const JsonReader& p) {
+    return CeilingPoint{p.at("bytes").integer(), p.at("gbps").number(), p.at("spread").number()};
+  };
+  Ceilings c;
+  for (const JsonReader& p : in.at("read").items()) c.read.push_back(point(p));
+  c.copy = point(in.at("copy"));
+  for (const JsonReader& p : in.at("peaks").items())
+    c.peaks.push_back({p.at("type").string(), p.at("gflops").number(), p.at("spread").number()});
+  c.dispatch_us = in.at("dispatch").at("us").number();
+  c.dispatch_spread = in.at("dispatch").at("spread").number();
+  c.footprint = in.at("footprint").integer();
+  return c;
+}
+
+}  // namespace assay

@@ -1,0 +1,48 @@
+// What a device was measured to reach: read bandwidth by footprint, copy bandwidth, arithmetic per type, dispatch floor.
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "backend/device.h"
+#include "store/store.h"
+
+namespace assay {
+
+struct CeilingPoint {
+  int64_t bytes = 0;
+  double value = 0;   // median: GB/s or GFLOP/s
+  double spread = 0;  // relative, (p75 − p25) / median
+};
+
+struct NamedPeak {
+  std::string name;   // "f32", "bf16", "int8"
+  double gflops = 0, spread = 0;
+};
+
+struct Ceilings {
+  std::vector<CeilingPoint> read;    // by footprint, smallest first; each is read again and again
+  CeilingPoint copy;                 // bytes read plus bytes written
+  std::vector<NamedPeak> peaks;
+  double dispatch_us = 0, dispatch_spread = 0;  // an empty kernel, entry to return
+  int64_t footprint = 0;             // the smallest whose rate is within 5 % of the largest's: what "cold" rotates over
+
+  double memory_gbps() const { return read.empty() ? 0 : read.back().value; }
+  double best_gflops() const;
+};
+
+/// The variants of a manifest that measure ceilings; Error if one is missing.
+struct CeilingKernels {
+  const Variant* read = nullptr;  // ceiling/…: B once
+  std::vector<const Variant*> peaks;
+};
+CeilingKernels find_ceiling_kernels(const std::vector<const Variant*>& variants);
+
+/// Measures in a process of its own, up to `largest` bytes. Takes about two seconds. Error if that process fails.
+Ceilings measure_ceilings(const Backend& backend, const DeviceInfo& device, const std::vector<std::pair<const Variant*, BuiltModule>>& kernels,
+                          int64_t largest);
+
+std::string to_json(const Ceilings& ceilings);
+Ceilings ceilings_from_json(const std::string& text);
+
+}  // namespace assay

@@ -1,0 +1,171 @@
+// Which variants are measured on which specs, and why the other pairs are not.
+#include "probe/plan.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <charconv>
+#include <map>
+#include <set>
+
+#include "base/error.h"
+#include "base/suggest.h"
+
+namespace assay {
+namespace {
+
+struct ShapeTerm {
+  std::string field;
+  int64_t least, most;
+};
+
+std::vector<ShapeTerm> parse_shape(const std::string& text) {
+  std::vector<ShapeTerm> terms;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find(',', begin), text.size());
+    const std::string term = text.substr(begin, end - begin);
+    const size_t equals = term.find('='), dots = term.find("..");
+    const auto number = [&](const std::string& digits) {
+      int64_t value = 0;
+      const auto [rest, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+      if (error != std::errc() || rest != digits.data() + digits.size())
+        fail("--shape {}: \"{}\" is not a number; write n=9728 or k=800..900", text, digits);
+      return value;
+    };
+    if (equals == std::string::npos) fail("--shape {}: write field=value or field=first..last, e.g. n=9728,k=896", text);
+    const std::string field = term.substr(0, equals);
+    static const std::vector<std::string> kFields{"batch", "m", "n", "k"};
+    if (std::find(kFields.begin(), kFields.end(), field) == kFields.end())
+      fail("--shape {}: no field \"{}\"; there are {}", text, field, fmt::join(kFields, ", "));
+    const int64_t least = number(term.substr(equals + 1, dots == std::string::npos ? dots : dots - equals - 1));
+    terms.push_back({field, least, dots == std::string::npos ? least : number(term.substr(dots + 2))});
+    begin = end + 1;
+  }
+  return terms;
+}
+
+bool shape_matches(const std::vector<ShapeTerm>& terms, const Spec& spec) {
+  return std::all_of(terms.begin(), terms.end(), [&](const ShapeTerm& term) {
+    const int64_t value = term.field == "batch" ? spec.batch : term.field == "m" ? spec.m : term.field == "n" ? spec.n : spec.k;
+    return value >= term.least && value <= term.most;
+  });
+}
+
+std::vector<Spec> select_specs(const std::vector<Spec>& specs, const Selection& selection) {
+  std::vector<std::vector<ShapeTerm>> shapes;
+  for (const std::string& text : selection.shapes) shapes.push_back(parse_shape(text));
+  for (const std::string& glob : selection.ops) {
+    std::vector<std::string> known;
+    bool any = false;
+    for (const Spec& spec : specs) {
+      known.push_back(spec.op_name);
+      any |= glob_matches(glob, spec.op_name);
+    }
+    std::sort(known.begin(), known.end());
+    known.erase(std::unique(known.begin(), known.end()), known.end());
+    if (!any) fail("--op {}: matches none of {}{}", glob, fmt::join(known, ", "), did_you_mean(glob, known));
+  }
+  std::vector<Spec> selected;
+  for (const Spec& spec : specs) {
+    const bool op = selection.ops.empty() || std::any_of(selection.ops.begin(), selection.ops.end(),
+                                                         [&](const auto& glob) { return glob_matches(glob, spec.op_name); });
+    const bool shape = shapes.empty() || std::any_of(shapes.begin(), shapes.end(), [&](const auto& s) { return shape_matches(s, spec); });
+    if (op && shape) selected.push_back(spec);
+  }
+  if (selected.empty()) fail("no spec matches --shape {}; leave it out to see all with --dry-run", fmt::join(selection.shapes, " or "));
+  return selected;
+}
+
+/// Whether the user's globs take the variant; a disabled one only by its exact name.
+bool is_selected(const Variant& variant, const Selection& selection) {
+  const std::string id = variant.id();
+  if (selection.variants.empty()) return variant.enabled();
+  return std::any_of(selection.variants.begin(), selection.variants.end(), [&](const std::string& glob) {
+    return variant.enabled() ? glob_matches(glob, id) : glob == id;
+  });
+}
+
+/// What a case needs of the device's memory at most: inputs, their repacked form in f32, and as much again for the rest.
+std::string over_limit(const Spec& spec, const Variant& variant, const DeviceInfo& device) {
+  const int64_t weights = spec.b_bytes(), repacked = variant.prepares ? spec.batch * spec.n * spec.k * 4 : 0;
+  const int64_t needed = weights + repacked + spec.a_bytes() + 2 * spec.d_bytes();
+  if (needed <= device.memory_bytes) return "";
+  return fmt::format("needs {} MB of memory, {} has {} MB", needed >> 20, device.id, device.memory_bytes >> 20);
+}
+
+}  // namespace
+
+int64_t Plan::cases() const {
+  int64_t count = 0;
+  for (const PlannedSpec& spec : specs) count += int64_t(spec.cases.size());
+  return count;
+}
+
+const IsaLevel* choose_isa(const Variant& variant, const DeviceInfo& device) {
+  const IsaLevel* best = nullptr;
+  for (const IsaLevel& level : device.isa)
+    if (variant.isa.empty() || std::find(variant.isa.begin(), variant.isa.end(), level.name) != variant.isa.end()) best = &level;
+  return best;
+}
+
+std::vector<Spec> with_dtype(const std::vector<Spec>& specs, const std::string& dtype) {
+  if (!parse_dtype(dtype)) fail("--dtype {}: unknown; choose {}{}", dtype, fmt::join(dtype_names(), ", "), did_you_mean(dtype, dtype_names()));
+  std::vector<Spec> result;
+  std::set<std::string> seen;
+  for (const Spec& spec : specs) {
+    if (dtype == "q8_0" && (spec.k % 32 != 0 || !spec.b_is_nk() || spec.batch > 1)) continue;
+    if (spec.split_q8() && dtype != "q8_0") continue;
+    SpecFields fields = spec.fields;
+    for (auto& [name, value] : fields) {
+      if (name == "dtB") value = dtype;
+      if (name == "dtA" || name == "dtD") value = dtype == "q8_0" ? "f16" : dtype;
+    }
+    Spec changed = make_spec(fields, "--dtype " + dtype);
+    if (seen.insert(changed.math_line()).second) result.push_back(std::move(changed));
+  }
+  return result;
+}
+
+Plan make_plan(const std::vector<Spec>& specs, const std::vector<const Variant*>& variants, const DeviceInfo& device,
+               const Selection& selection) {
+  std::vector<std::string> ids;
+  for (const Variant* variant : variants)
+    if (variant->role == Role::kernel) ids.push_back(variant->id());
+  for (const std::string& glob : selection.variants)
+    if (std::none_of(ids.begin(), ids.end(), [&](const std::string& id) { return glob_matches(glob, id); }))
+      fail("--variant {}: matches none of the {} variants{}", glob, ids.size(), did_you_mean(glob, ids));
+
+  std::vector<Spec> wanted = select_specs(specs, selection);
+  Plan plan;
+  std::map<std::tuple<std::string, std::string, std::string>, int64_t> skipped;
+  std::set<std::string> seen;
+  for (const Spec& spec : wanted) {
+    if (!seen.insert(spec.math_line()).second) continue;
+    PlannedSpec planned{spec, {}};
+    for (const Variant* variant : variants) {
+      if (variant->role != Role::kernel) continue;
+      const auto skip = [&](const std::string& reason) { ++skipped[{variant->id(), spec.op_name, reason}]; };
+      const bool selected = is_selected(*variant, selection);
+      if (!selected && !variant->enabled()) {
+        skip("disabled: " + variant->disabled_reason);
+        continue;
+      }
+      if (!selected) continue;
+      if (const std::string reason = unsupported_reason(*variant, spec); !reason.empty()) {
+        skip("unsupported: " + reason);
+        continue;
+      }
+      const IsaLevel* isa = choose_isa(*variant, device);
+      if (!isa) {
+        skip(fmt::format("unsupported: needs one of {}; this processor has {}", fmt::join(variant->isa, " "), device.isa.back().name));
+        continue;
+      }
+      planned.cases.push_back({variant, isa, over_limit(spec, *variant, device)});
+    }
+    plan.specs.push_back(std::move(planned));
+  }
+  for (const auto& [what, count] : skipped) plan.skips.push_back({std::get<0>(what), std::get<1>(what), std::get<2>(what), count});
+  return plan;
+}
+
+}  // namespace assay

@@ -1,0 +1,48 @@
+// Which variants are measured on which specs, and why the other pairs are not. Needs no device, only its description.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "backend/device.h"
+#include "probe/ranking.h"
+#include "spec/workload.h"
+
+namespace assay {
+
+/// What the user asked for; empty lists select everything that is enabled.
+struct Selection {
+  std::vector<std::string> variants;  // globs on family/name; a name without wildcards also selects a disabled variant
+  std::vector<std::string> ops;       // globs on the spec's op name
+  std::vector<std::string> dtypes;    // specs are also measured with these weights
+  std::vector<std::string> shapes;    // "n=9728", "k=800..900", "m=1,n=64": any of them
+};
+
+struct PlannedCase {
+  const Variant* variant = nullptr;
+  const IsaLevel* isa = nullptr;
+  std::string over_limit;  // not "": more than the device has; a device_limit outcome, never built
+};
+
+struct PlannedSpec {
+  Spec spec;
+  std::vector<PlannedCase> cases;
+};
+
+struct Plan {
+  std::vector<PlannedSpec> specs;   // those without any case are left in, so that they are reported
+  std::vector<SkipGroup> skips;
+  int64_t cases() const;
+};
+
+/// Error if a glob, dtype or shape selects nothing (near names are suggested).
+Plan make_plan(const std::vector<Spec>& specs, const std::vector<const Variant*>& variants, const DeviceInfo& device,
+               const Selection& selection);
+
+/// The specs with other types: weights and the types that go with them (q8_0: f16 activations and output; else all alike).
+/// Specs that cannot have them are left out.
+std::vector<Spec> with_dtype(const std::vector<Spec>& specs, const std::string& dtype);
+
+/// The best level of the device that the variant can be built for, or null.
+const IsaLevel* choose_isa(const Variant& variant, const DeviceInfo& device);
+
+}  // namespace assay

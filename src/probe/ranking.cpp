@@ -1,0 +1,323 @@
+// Ranking of one spec's records, and the price of a workload.
+#include "probe/ranking.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <optional>
+#include <set>
+#include <span>
+
+#include "base/error.h"
+#include "stats/comparison.h"
+
+namespace assay {
+namespace {
+
+constexpr size_t kEnoughUnmarked = 10;
+
+bool has_tag(const CaseRecord& record, const std::string& tag) {
+  return std::find(record.tags.begin(), record.tags.end(), tag) != record.tags.end();
+}
+
+std::vector<double> finite_only(std::span<const double> samples) {
+  std::vector<double> kept;
+  for (const double sample : samples)
+    if (std::isfinite(sample)) kept.push_back(sample);
+  return kept;
+}
+
+/// The samples whose launch has no mark, if there are enough of them; else all, and `all` says that marked ones are
+/// among them.
+std::vector<double> unmarked(std::span<const double> samples, std::span<const uint8_t> marks, bool& all) {
+  std::vector<double> kept;
+  for (size_t i = 0; i < samples.size(); ++i)
+    if (std::isfinite(samples[i]) && (i >= marks.size() || !marks[i])) kept.push_back(samples[i]);
+  std::vector<double> every = finite_only(samples);
+  if (kept.size() >= kEnoughUnmarked || kept.size() == every.size()) return kept;
+  all = true;
+  return every;
+}
+
+bool is_tail(const std::vector<double>& part, const std::vector<double>& whole) {
+  return part.size() <= whole.size() && std::equal(part.rbegin(), part.rend(), whole.rbegin());
+}
+
+bool ranked(const RankedCase& candidate) {
+  return candidate.record.outcome == Outcome::pass && candidate.device.count > 0 && candidate.device.median > 0;
+}
+
+double ratio_or_zero(double numerator, double denominator) {
+  return denominator > 0 && std::isfinite(numerator / denominator) ? numerator / denominator : 0;
+}
+
+RankedCase measure(CaseRecord record) {
+  RankedCase result;
+  RankingSamples samples = ranking_samples(record);
+  result.device = summarize(samples.device_us);
+  result.host = summarize(samples.host_us);
+  result.all_samples = samples.all;
+  result.gbps = ratio_or_zero(double(record.bytes), result.device.median * 1e3);
+  result.percent_of_ceiling = 100 * ratio_or_zero(result.gbps, record.ceiling_gbps);
+  result.percent_of_floor = 100 * ratio_or_zero(record.floor_us, result.device.median);
+  result.record = std::move(record);
+  return result;
+}
+
+/// A host gap: as fast on the device as the best, yet clearly sooner back on the host.
+bool closes_host_gap(const RankedCase& candidate, const RankedCase& best, const RankingOptions& options) {
+  return candidate.host.count > 0 && best.host.count > 0 &&
+         candidate.device.median - best.device.median <= options.host_gap_device_ms * 1e3 &&
+         best.host.median - candidate.host.median >= options.host_gap_host_ms * 1e3;
+}
+
+void tag_best(RankedSpec& spec, const RankingOptions& options) {
+  const bool contenders = std::any_of(spec.cases.begin(), spec.cases.end(), [](const RankedCase& candidate) {
+    return ranked(candidate) && !has_tag(candidate.record, "abandoned");
+  });
+  const auto competes = [&](const RankedCase& candidate) {
+    return ranked(candidate) && !(contenders && has_tag(candidate.record, "abandoned"));
+  };
+  RankedCase* best_host = nullptr;
+  for (size_t i = 0; i < spec.cases.size(); ++i) {
+    RankedCase& candidate = spec.cases[i];
+    if (!ranked(candidate)) continue;
+    if (competes(candidate) && (spec.best < 0 || candidate.device.median < spec.cases[size_t(spec.best)].device.median))
+      spec.best = int(i);
+    if (candidate.host.count > 0 && (!best_host || candidate.host.median < best_host->host.median))
+      best_host = &candidate;
+  }
+  if (best_host) best_host->best_host = true;
+  if (spec.best < 0) return;
+  RankedCase& best = spec.cases[size_t(spec.best)];
+  best.best_device = best.in_tie_set = true;
+  for (RankedCase& candidate : spec.cases) {
+    if (&candidate == &best || !ranked(candidate)) continue;
+    candidate.in_tie_set = competes(candidate) && tied(best.device, candidate.device, options.tie_limit);
+    candidate.host_gap = closes_host_gap(candidate, best, options);
+  }
+}
+
+/// Cases that crashed or never ran were not judged; when all that were judged are wrong, the judge is the first
+/// suspect.
+std::string quarantine_reason(const RankedSpec& spec) {
+  size_t judged = 0, wrong = 0;
+  for (const RankedCase& candidate : spec.cases) {
+    const Outcome outcome = candidate.record.outcome;
+    wrong += outcome == Outcome::wrong;
+    judged += outcome == Outcome::wrong || outcome == Outcome::pass || outcome == Outcome::impossible ||
+              outcome == Outcome::noisy;
+  }
+  if (judged < 2 || wrong < judged) return "";
+  return fmt::format("suspect the reference or the harness: all {} variants fail validation", wrong);
+}
+
+double least_positive(const std::vector<RankedCase>& cases, double CaseRecord::*member) {
+  double least = 0;
+  for (const RankedCase& candidate : cases) {
+    const double value = candidate.record.*member;
+    if (value > 0 && std::isfinite(value) && (least == 0 || value < least)) least = value;
+  }
+  return least;
+}
+
+using SpecsByMath = std::map<std::string, const RankedSpec*>;
+
+const RankedCase* best_case(const SpecsByMath& specs, const std::string& math_line) {
+  const auto found = specs.find(math_line);
+  if (found == specs.end() || found->second->best < 0) return nullptr;
+  return &found->second->cases[size_t(found->second->best)];
+}
+
+std::string op_of_line(const std::string& text) {
+  try {
+    for (const auto& [key, value] : parse_spec_fields(text))
+      if (key == "op") return value;
+  } catch (const Error&) {  // a quarantined line need not parse
+  }
+  return "?";
+}
+
+std::vector<std::string> source_texts(const std::vector<SourceLine>& sources) {
+  std::vector<std::string> texts;
+  for (const SourceLine& line : sources) {
+    const std::string head = fmt::format("{}:{} {}", line.source, line.line_number, op_of_line(line.text));
+    for (const Observation& seen : line.observations)
+      texts.push_back(fmt::format("{} {} {:.3f} ms on {}", head, seen.backend, seen.avg_ms, seen.device));
+    if (line.observations.empty()) texts.push_back(head);
+    for (const std::string& rule : line.rules) texts.back() += "; " + rule;
+  }
+  return texts;
+}
+
+WorkloadRow price_entry(const WorkloadEntry& entry, const SpecsByMath& specs) {
+  WorkloadRow row;
+  row.spec_line = entry.spec.line();
+  row.calls_per_token = entry.calls_per_token;
+  row.sources = source_texts(entry.sources);
+  const auto found = specs.find(entry.spec.math_line());
+  if (found != specs.end()) row.floor_us = found->second->floor_us;
+  if (const RankedCase* best = best_case(specs, entry.spec.math_line())) {
+    row.best_variant = best->record.variant;
+    row.best_us = best->device.median;
+    row.total_ms = row.calls_per_token * row.best_us / 1e3;
+    row.to_win_ms = row.calls_per_token * std::max(0.0, row.best_us - row.floor_us) / 1e3;
+  }
+  return row;
+}
+
+/// On the line through the two measured lengths around `length`, or the nearest two where it lies beyond them.
+double interpolate(const std::vector<std::pair<int64_t, double>>& measured, int64_t length) {
+  if (measured.size() == 1) return measured[0].second;
+  size_t right = 1;
+  while (right + 1 < measured.size() && measured[right].first < length) ++right;
+  const auto& [x0, y0] = measured[right - 1];
+  const auto& [x1, y1] = measured[right];
+  return y0 + (y1 - y0) * double(length - x0) / double(x1 - x0);
+}
+
+/// "a/b", or "a/b and 2 more" where lengths differ in their winner: the one that wins most often leads.
+std::string winners_text(const std::map<std::string, int64_t>& wins) {
+  const auto most =
+      std::max_element(wins.begin(), wins.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  if (most == wins.end()) return "";
+  return wins.size() == 1 ? most->first : fmt::format("{} and {} more", most->first, wins.size() - 1);
+}
+
+WorkloadRow price_family(const WorkloadFamily& family, const SpecsByMath& specs, double read_gbps,
+                         std::set<std::string>& members) {
+  WorkloadRow row;
+  row.spec_line = fmt::format("{} {}={}..{}", family.name, family.varied, family.first, family.last);
+  std::vector<std::pair<int64_t, double>> measured;
+  std::map<std::string, int64_t> wins;
+  std::vector<double> floors;
+  for (int64_t length = family.first; length <= family.last; ++length) {
+    const Spec member = family_member(family, length);
+    const std::string math_line = member.math_line();
+    members.insert(math_line);
+    floors.push_back(ratio_or_zero(double(member.min_bytes()), read_gbps * 1e3));
+    const RankedCase* best = best_case(specs, math_line);
+    if (!best) continue;
+    measured.emplace_back(length, best->device.median);
+    ++wins[best->record.variant];
+    if (const double floor_us = specs.at(math_line)->floor_us; floor_us > 0) floors.back() = floor_us;
+  }
+  const int64_t lengths = std::max<int64_t>(0, family.last - family.first + 1);
+  row.calls_per_token = family.calls_per_token_each * double(lengths);
+  row.measured = int64_t(measured.size());
+  if (measured.empty()) return row;
+  row.interpolated = lengths - row.measured;
+  row.best_variant = winners_text(wins);
+  double sum_us = 0, floor_sum_us = 0, to_win_us = 0;
+  for (int64_t length = family.first; length <= family.last; ++length) {
+    const double floor_us = floors[size_t(length - family.first)];
+    const bool known = std::any_of(measured.begin(), measured.end(), [&](const auto& m) { return m.first == length; });
+    const double line_us = interpolate(measured, length);
+    const double us = known ? line_us : std::max(line_us, floor_us);  // a line drawn far out may fall below what can be
+    sum_us += us;
+    floor_sum_us += floor_us;
+    to_win_us += std::max(0.0, us - floor_us);
+  }
+  row.best_us = sum_us / double(lengths);
+  row.floor_us = floor_sum_us / double(lengths);
+  row.total_ms = family.calls_per_token_each * sum_us / 1e3;
+  row.to_win_ms = family.calls_per_token_each * to_win_us / 1e3;
+  return row;
+}
+
+}  // namespace
+
+RankingSamples ranking_samples(const CaseRecord& record, bool head_to_head) {
+  RankingSamples result;
+  const std::vector<double>& rounds = record.head_to_head_us;
+  const bool use_rounds = head_to_head && !finite_only(rounds).empty();
+  const bool tail = use_rounds && is_tail(rounds, record.device_us);
+  const size_t first = tail ? record.device_us.size() - rounds.size() : 0;
+  const std::span<const uint8_t> marks = std::span(record.disturbed).subspan(std::min(first, record.disturbed.size()));
+  if (use_rounds && !tail)
+    result.device_us = finite_only(rounds);
+  else
+    result.device_us = unmarked(std::span(record.device_us).subspan(first), marks, result.all);
+  bool host_all = false;
+  const bool same_launches = tail && record.host_us.size() == record.device_us.size();
+  if (same_launches)
+    result.host_us = unmarked(std::span(record.host_us).subspan(first), marks, host_all);
+  else
+    result.host_us = unmarked(record.host_us, record.disturbed, host_all);
+  return result;
+}
+
+RankedSpec rank_spec(const Spec& spec, std::vector<CaseRecord> records,
+                     const std::vector<std::string>& baseline_variants, const RankingOptions& options) {
+  RankedSpec result;
+  result.spec_line = spec.line();
+  result.math_line = spec.math_line();
+  std::stable_sort(records.begin(), records.end(),
+                   [](const CaseRecord& a, const CaseRecord& b) { return a.variant < b.variant; });
+  for (CaseRecord& record : records) {
+    RankedCase& added = result.cases.emplace_back(measure(std::move(record)));
+    added.baseline =
+        std::find(baseline_variants.begin(), baseline_variants.end(), added.record.variant) != baseline_variants.end();
+  }
+  tag_best(result, options);
+  result.quarantine = quarantine_reason(result);
+  result.floor_us = least_positive(result.cases, &CaseRecord::floor_us);
+  result.reachable_us = least_positive(result.cases, &CaseRecord::reachable_us);
+  if (result.best >= 0) {  // the ceilings that stood around the best case are the ones to hold it against
+    const CaseRecord& best = result.cases[size_t(result.best)].record;
+    if (best.floor_us > 0 && std::isfinite(best.floor_us)) result.floor_us = best.floor_us;
+    if (best.reachable_us > 0 && std::isfinite(best.reachable_us)) result.reachable_us = best.reachable_us;
+  }
+  return result;
+}
+
+WorkloadTable price_workload(const Workload& workload, const std::vector<RankedSpec>& specs, double read_gbps) {
+  WorkloadTable table;
+  table.name = workload.name;
+  SpecsByMath by_math;
+  for (const RankedSpec& spec : specs) {
+    const auto [place, added] = by_math.emplace(spec.math_line, &spec);
+    if (!added && place->second->best < 0) place->second = &spec;
+  }
+  std::set<std::string> members;
+  std::vector<WorkloadRow> family_rows;
+  for (const WorkloadFamily& family : workload.families)
+    family_rows.push_back(price_family(family, by_math, read_gbps, members));
+  for (const WorkloadEntry& entry : workload.entries) {
+    if (!entry.family.empty() && members.count(entry.spec.math_line())) {  // priced with its family
+      for (size_t i = 0; i < family_rows.size(); ++i)
+        if (workload.families[i].name == entry.family)
+          for (std::string& text : source_texts(entry.sources)) family_rows[i].sources.push_back(std::move(text));
+      continue;
+    }
+    table.rows.push_back(price_entry(entry, by_math));
+  }
+  std::move(family_rows.begin(), family_rows.end(), std::back_inserter(table.rows));
+  for (const WorkloadRow& row : table.rows) {
+    if (row.best_variant.empty()) {
+      table.missing.push_back(row.spec_line);
+      continue;
+    }
+    table.calls_per_token += row.calls_per_token;
+    table.total_ms += row.total_ms;
+    table.to_win_ms += row.to_win_ms;
+  }
+  for (const QuarantinedLine& line : workload.quarantined)
+    table.quarantined.push_back(
+        fmt::format("{}:{} {} ({})", line.source.source, line.source.line_number, line.source.text, line.reason));
+  return table;
+}
+
+double regret(const std::string& winner, const RankedSpec& other) {
+  if (other.best < 0) return -1;
+  for (const RankedCase& candidate : other.cases) {
+    if (candidate.record.variant != winner || !ranked(candidate)) continue;
+    if (candidate.in_tie_set) return 0;
+    return std::max(0.0, candidate.device.median / other.cases[size_t(other.best)].device.median - 1);
+  }
+  return -1;
+}
+
+}  // namespace assay

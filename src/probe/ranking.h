@@ -1,0 +1,98 @@
+// From records to a ranking: proved cases only, ties as sets, floors beside them; and what a workload could still win.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "spec/workload.h"
+#include "stats/summary.h"
+#include "store/record.h"
+
+namespace assay {
+
+struct RankingOptions {
+  double tie_limit = 0.05;           // medians of a tie set are at most this far apart
+  double host_gap_device_ms = 0.01;  // [host-gap]: device time within this of the best …
+  double host_gap_host_ms = 0.10;    // … and host time at least this much lower than the best's
+};
+
+/// One case beside its competitors. Times in µs.
+struct RankedCase {
+  CaseRecord record;
+  Summary device, host;     // over the unmarked samples if there are ten, else over all
+  bool all_samples = false; // marked samples had to be used
+  double gbps = 0;          // record.bytes over the device median
+  double percent_of_ceiling = 0;  // gbps over record.ceiling_gbps
+  double percent_of_floor = 0;    // floor over median: 100 is the physical limit
+  bool baseline = false, best_device = false, best_host = false, host_gap = false;
+  bool in_tie_set = false;  // ties with the best device time (the best itself included)
+};
+
+/// All cases of one spec, in the order of their variants' ids. Only Outcome::pass is ever best or in a tie set.
+struct RankedSpec {
+  std::string spec_line, math_line;
+  std::vector<RankedCase> cases;
+  int best = -1;                  // index of the best device time, or -1
+  double floor_us = 0, reachable_us = 0;
+  double original_ms = 0;         // what the workload's own source saw for it ("vs orig"); 0 where unknown
+  std::string original_device;
+  std::string quarantine;         // "suspect the reference or the harness: all N variants fail", or ""
+};
+
+/// (spec, variant) pairs that the plan left out, counted by reason.
+struct SkipGroup {
+  std::string variant, op_name, reason;
+  int64_t count = 0;
+};
+
+struct WorkloadRow {
+  std::string spec_line;       // or "attention_scores n=1..95" for a family
+  double calls_per_token = 0;
+  std::string best_variant;    // "" where nothing passed
+  double best_us = 0, floor_us = 0;
+  double to_win_ms = 0;        // calls × (best − floor)
+  double total_ms = 0;         // calls × best
+  int64_t measured = 0, interpolated = 0;  // lengths of a family
+  std::vector<std::string> sources;        // "seed-002:41 matmul_cache mps 0.324 ms on Apple laptop GPU"
+};
+
+struct WorkloadTable {
+  std::string name;
+  std::vector<WorkloadRow> rows;
+  double total_ms = 0, to_win_ms = 0, calls_per_token = 0;
+  std::vector<std::string> missing;      // specs without a proved variant: they are in no sum
+  std::vector<std::string> quarantined;  // lines that no rule completes
+};
+
+/// What one probe run has to say. Everything a report shows comes from here.
+struct SweepReport {
+  std::string device, device_text, method, store_file;
+  std::vector<RankedSpec> specs;
+  std::vector<SkipGroup> skips;
+  std::vector<WorkloadTable> workloads;
+  double read_gbps = 0, copy_gbps = 0, dispatch_us = 0;   // ceilings
+  int64_t cases_measured = 0, cases_from_store = 0, cases_planned = 0;
+  double elapsed_s = 0;
+  bool interrupted = false;
+};
+
+/// The times that rank a case, in µs: of its head-to-head rounds where it had any (and they are asked for), without the
+/// disturbed launches if ten others are left. Host times are those of the same launches where they can be told apart.
+struct RankingSamples {
+  std::vector<double> device_us, host_us;
+  bool all = false;  // disturbed launches had to be used
+};
+RankingSamples ranking_samples(const CaseRecord& record, bool head_to_head = true);
+
+/// Ranks the records of one spec. An abandoned case is never best nor in a tie set while a contender passed.
+RankedSpec rank_spec(const Spec& spec, std::vector<CaseRecord> records, const std::vector<std::string>& baseline_variants,
+                     const RankingOptions& options);
+
+/// Prices a workload: each entry once, families over their whole range with linear interpolation between measured lengths
+/// (beyond the measured ones: along the line through the nearest two), which the row counts; their floors are bytes over read_gbps.
+WorkloadTable price_workload(const Workload& workload, const std::vector<RankedSpec>& specs, double read_gbps);
+
+/// The regret of `winner` (a variant id) in another sweep's ranking of the same spec: median over best − 1; 0 inside the best's
+/// tie set; -1 where it is not ranked there.
+double regret(const std::string& winner, const RankedSpec& other);
+
+}  // namespace assay

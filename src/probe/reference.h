@@ -1,0 +1,38 @@
+// What the right answer is: double-precision products of chosen copies, once per spec, and a second opinion on samples.
+#pragma once
+#include <vector>
+
+#include "probe/inputs.h"
+
+namespace assay {
+
+/// Per element of D (segments one after another, each [batch][m][n]): Σ a·b and Σ |a||b| of the unscaled inputs.
+struct CopyReference {
+  int64_t copy = 0;
+  std::vector<double> product, magnitude;
+  std::vector<double> int8_variance;  // Σ over blocks of (amax(a)/127)²/12 · Σ b²: only where a variant quantizes activations
+};
+
+class Reference {
+ public:
+  /// Computes copies spread evenly over all: a quarter of them where time allows.
+  /// Error "suspect the reference" if the second, independently written one disagrees on a sampled element.
+  Reference(const SpecInputs& inputs, bool int8_activations);
+
+  const SpecInputs& inputs() const { return inputs_; }
+  const std::vector<CopyReference>& copies() const { return copies_; }
+  /// The reference of a copy, or null if it has none.
+  const CopyReference* find(int64_t copy) const;
+  int64_t elements() const { return elements_; }
+
+ private:
+  const SpecInputs& inputs_;
+  int64_t elements_ = 0;
+  std::vector<CopyReference> copies_;
+  std::vector<int32_t> index_of_copy_;
+};
+
+/// One element of B in logical order: row n of the segment's tensor, column k.
+double b_element(const Tensor& b, int64_t batch, int64_t n, int64_t k);
+
+}  // namespace assay

@@ -1,0 +1,274 @@
+// The rounds of one spec.
+#include "probe/rounds.h"
+
+#include <poll.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <cmath>
+#include <ctime>
+#include <memory>
+#include <random>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "probe/physics.h"
+#include "stats/summary.h"
+
+namespace assay {
+namespace {
+
+constexpr double kNoisyWidth = 0.5;       // of the median's interval after all rounds
+constexpr size_t kEnoughSamples = 10;
+
+/// A case while it is being measured.
+struct Contender {
+  const CaseToRun* work = nullptr;
+  CaseRecord record;
+  WorkerCase worker_case;
+  std::unique_ptr<WorkerProcess> worker;
+  Reply last;
+  int64_t cold_bytes = 0;
+  bool contends = true;
+  std::vector<double> encode_us, submit_us, wait_us;
+  bool running() const { return worker && worker->alive() && record.outcome == Outcome::pass; }
+};
+
+class SpecRun {
+ public:
+  SpecRun(const Spec& spec, const std::vector<CaseToRun>& cases, const RoundsContext& context)
+      : spec_(spec), context_(context), inputs_(spec, *context.arenas, context.mode == Mode::hot ? 0 : context.footprint),
+        reference_(inputs_, std::any_of(cases.begin(), cases.end(), [](const auto& c) { return !c.variant->activation_error.empty(); })) {
+    for (const CaseToRun& work : cases) add(work, contenders_, &reference_, false);
+    add(context.reader, readers_, nullptr, false);
+    add(context.reader, readers_, nullptr, true);
+  }
+
+  std::vector<CaseRecord> run() {
+    for (Contender& reader : readers_) start(reader);
+    for (Contender& c : contenders_) {
+      if (interrupted()) return {};
+      if (context_.on_case) context_.on_case(*c.work->variant);
+      start(c);
+    }
+    for (const Contender& reader : readers_)
+      if (!reader.running()) fail("the kernel that reads {}'s bytes failed: {}", spec_.short_name(), reader.record.detail);
+
+    const int64_t deadline = now_ns() + int64_t(context_.effort.spec_budget_s * 1e9);
+    play_round(context_.effort.screen_launches);
+    let_losers_go();
+    for (int round = 0; round < context_.effort.rounds && !interrupted(); ++round) {
+      if (round > 0 && (now_ns() > deadline || all_converged())) break;
+      play_round(context_.effort.turn_launches, /*head_to_head=*/true);
+      let_losers_go();
+    }
+    if (interrupted()) return {};
+    settle();
+    return judge();
+  }
+
+ private:
+  void add(const CaseToRun& work, std::vector<Contender>& to, const Reference* reference, bool bulk) {
+    Contender c;
+    c.work = &work;
+    c.record.key = work.key;
+    c.record.key_text = work.key_text;
+    c.record.spec_line = spec_.line();
+    c.record.math_line = spec_.math_line();
+    c.record.variant = work.variant->id();
+    c.record.device = context_.device->id;
+    c.record.mode = std::string(mode_name(context_.mode));
+    c.record.flops = spec_.flops();
+    c.worker_case.backend = context_.backend;
+    c.worker_case.device = context_.device;
+    c.worker_case.variant = work.variant;
+    c.worker_case.module = &work.module;
+    c.worker_case.reference = reference;
+    c.worker_case.inputs = &inputs_;
+    c.worker_case.arenas = context_.arenas;
+    c.worker_case.mode = context_.mode;
+    c.worker_case.footprint = context_.footprint;
+    c.worker_case.memory_limit = (int64_t(1) << 30) + context_.footprint + 8 * spec_.b_bytes();
+    c.worker_case.bulk = bulk;
+    to.push_back(std::move(c));
+  }
+
+  void start(Contender& c) {
+    c.worker = std::make_unique<WorkerProcess>(c.worker_case);
+    Command command;
+    command.step = Step::setup;
+    take(c, c.worker->ask(command, context_.effort.setup_watchdog_s), false);
+    c.record.prepare_us = c.last.prepare_us;
+    c.record.prepared_bytes = c.last.prepared_bytes;
+    c.record.workspace_bytes = c.last.workspace_bytes;
+    c.record.bytes = c.last.launch_bytes;
+    c.cold_bytes = c.last.cold_bytes;
+    if (c.last.nondeterministic) c.record.tags.push_back("nondeterministic");
+  }
+
+  /// Keeps what a step gave, or the outcome that ended the case.
+  void take(Contender& c, const Answer& answer, bool head_to_head) {
+    if (answer.reply.outcome != Outcome::crashed && answer.reply.outcome != Outcome::timed_out) {
+      c.last = answer.reply;
+      if (answer.reply.errors.elements_checked > 0 || answer.reply.errors.nan_count > 0) c.record.errors = answer.reply.errors;
+    }
+    double sum_us = 0;
+    for (const LaunchTimes& t : answer.times) {
+      sum_us += t.device_us;
+      c.record.device_us.push_back(t.device_us);
+      c.record.host_us.push_back(t.host_us());
+      c.record.disturbed.push_back(t.disturbed);
+      if (head_to_head) c.record.head_to_head_us.push_back(t.device_us);
+      c.encode_us.push_back(t.encode_us);
+      c.submit_us.push_back(t.submit_us);
+      c.wait_us.push_back(t.wait_us);
+    }
+    if (answer.reply.outcome != Outcome::pass) {
+      end(c, answer.reply.outcome, answer.reply.detail);
+    } else if (sum_us > answer.parent_us && context_.mode != Mode::batched) {
+      end(c, Outcome::impossible, fmt::format("its launches report {:.4g} us in a turn that took {:.4g} us by the parent's clock", sum_us,
+                                              answer.parent_us));
+    }
+  }
+
+  static void end(Contender& c, Outcome outcome, const std::string& detail) {
+    c.record.outcome = outcome;
+    c.record.detail = detail;
+    c.worker.reset();
+  }
+
+  void play_round(int launches, bool head_to_head = false) {
+    std::vector<Contender*> order;
+    for (auto* group : {&contenders_, &readers_})
+      for (Contender& c : *group)
+        if (c.running() && c.contends) order.push_back(&c);
+    std::shuffle(order.begin(), order.end(), random_);
+    for (Contender* c : order) {
+      if (interrupted()) return;
+      Command command;
+      command.step = Step::sample;
+      command.launches = std::min(launches, kMostSamples);
+      command.least_launches = context_.effort.least_launches;
+      command.first_copy = next_copy_;
+      command.time_us = context_.effort.turn_ms * 1e3;
+      const Answer answer = c->worker->ask(command, context_.effort.watchdog_s);
+      next_copy_ = std::max(answer.reply.next_copy, next_copy_ + 1);
+      take(*c, answer, head_to_head);
+    }
+  }
+
+  /// The summary that decisions between cases rest on.
+  static Summary standing(const Contender& c) { return summarize(c.record.device_us); }
+
+  void let_losers_go() {
+    double best_high = HUGE_VAL;
+    for (const Contender& c : contenders_)
+      if (c.running() && c.contends && accusation(c).empty()) best_high = std::min(best_high, standing(c).ci_high);
+    for (Contender& c : contenders_) {
+      if (!c.running() || !c.contends) continue;
+      const Summary s = standing(c);
+      if (s.ci_low <= best_high * context_.effort.contender_ratio) continue;
+      c.contends = false;
+      c.record.tags.push_back("abandoned");
+      c.record.detail = fmt::format("abandoned after {} launches: at least {:.2f} times the best", s.count, s.ci_low / best_high);
+    }
+  }
+
+  bool all_converged() const {
+    return std::all_of(contenders_.begin(), contenders_.end(), [this](const Contender& c) {
+      return !c.running() || !c.contends || converged(standing(c), context_.effort.converged_width, 2 * kEnoughSamples);
+    });
+  }
+
+  /// Lets every worker run, idle, and then looks whether anything changed behind its back.
+  void settle() {
+    for (Contender& c : contenders_)
+      if (c.running()) c.worker->resume();
+    poll(nullptr, 0, int(context_.effort.settle_ms));
+    for (Contender& c : contenders_) {
+      if (!c.running()) continue;
+      Command command;
+      command.step = Step::settle;
+      take(c, c.worker->ask(command, context_.effort.watchdog_s), false);
+    }
+  }
+
+  std::vector<CaseRecord> judge() {
+    const std::vector<double>& reads = readers_[0].record.device_us;
+    const std::vector<double>& bulk = readers_[1].record.device_us;
+    const int64_t bulk_bytes = readers_[1].record.bytes;
+    const Summary reachable = summarize(reads);
+    // In hot mode the floor is the cache's: the best that the reader saw of the very bytes.
+    const double gbps = context_.mode == Mode::hot ? double(spec_.b_bytes()) / reachable.min * 1e-3
+                                                   : double(bulk_bytes) / summarize(bulk).median * 1e-3;
+    const double peak = context_.ceilings->best_gflops();
+    const double floor_us = std::max(double(spec_.b_bytes()) / gbps * 1e-3, peak > 0 ? double(spec_.flops()) / peak * 1e-3 : 0);
+
+    std::vector<CaseRecord> records;
+    for (Contender& c : contenders_) {
+      CaseRecord& r = c.record;
+      r.floor_us = floor_us;
+      r.reachable_us = reachable.median;
+      r.ceiling_gbps = gbps;
+      r.encode_us = summarize(c.encode_us).median;
+      r.submit_us = summarize(c.submit_us).median;
+      r.wait_us = summarize(c.wait_us).median;
+      r.measured_at = std::time(nullptr);
+      if (r.outcome == Outcome::pass) judge_times(c);
+      if (std::count(r.disturbed.begin(), r.disturbed.end(), uint8_t(1)) * 2 > int64_t(r.disturbed.size())) r.tags.push_back("disturbed");
+      records.push_back(std::move(r));
+    }
+    return records;
+  }
+
+  /// Whether the times so far beat physics: such a case neither ranks nor makes others give up.
+  std::string accusation(const Contender& c) const {
+    const CaseRecord& r = c.record;
+    if (context_.mode == Mode::hot)
+      return beats_physics(r.device_us, c.cold_bytes, readers_[0].record.device_us, spec_.b_bytes(), r.flops, context_.ceilings->best_gflops());
+    return beats_physics(r.device_us, c.cold_bytes, readers_[1].record.device_us, readers_[1].record.bytes, r.flops,
+                         context_.ceilings->best_gflops());
+  }
+
+  void judge_times(Contender& c) {
+    CaseRecord& r = c.record;
+    const std::string accused = accusation(c);
+    const Summary s = standing(c);
+    if (!accused.empty()) {
+      r.outcome = Outcome::impossible;
+      r.detail = accused;
+    } else if (c.contends && s.count >= kEnoughSamples && (s.ci_high - s.ci_low) > kNoisyWidth * s.median) {
+      r.outcome = Outcome::noisy;
+      r.detail = fmt::format("the median lies between {:.4g} and {:.4g} us after {} launches; run again on a quieter machine", s.ci_low,
+                             s.ci_high, s.count);
+    }
+  }
+
+  const Spec spec_;
+  const RoundsContext& context_;
+  SpecInputs inputs_;
+  Reference reference_;
+  std::vector<Contender> contenders_, readers_;
+  int64_t next_copy_ = 0;
+  std::mt19937_64 random_{std::random_device{}()};
+};
+
+}  // namespace
+
+Effort Effort::thorough() {
+  Effort effort;
+  effort.turn_ms = 15;
+  effort.turn_launches = 60;
+  effort.screen_launches = 24;
+  effort.rounds = 16;
+  effort.spec_budget_s = 10;
+  effort.converged_width = 0.003;
+  effort.contender_ratio = 1.5;
+  return effort;
+}
+
+std::vector<CaseRecord> run_rounds(const Spec& spec, const std::vector<CaseToRun>& cases, const RoundsContext& context) {
+  return SpecRun(spec, cases, context).run();
+}
+
+}  // namespace assay

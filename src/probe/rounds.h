@@ -1,0 +1,50 @@
+// The rounds of one spec: every case in its own worker, turns in shuffled order, losers let go early, contenders head to head.
+#pragma once
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "probe/ceilings.h"
+#include "probe/worker_process.h"
+
+namespace assay {
+
+struct Effort {
+  double turn_ms = 6;            // a turn's timed part; at least least_launches whatever they take
+  int turn_launches = 24;
+  int screen_launches = 12;      // of the first round, which decides who contends
+  int least_launches = 3;
+  int rounds = 5;                // among contenders, at most
+  double spec_budget_s = 1.2;    // rounds end after this
+  double converged_width = 0.01; // … or when every contender's interval of the median is this narrow
+  double contender_ratio = 1.2;  // a case whose interval lies above the best's by this factor is let go
+  double watchdog_s = 5;         // for one turn
+  double setup_watchdog_s = 60;  // loading a vendor library and repacking may take their time
+  double settle_ms = 50;
+  static Effort thorough();
+};
+
+/// One case to measure.
+struct CaseToRun {
+  const Variant* variant = nullptr;
+  BuiltModule module;
+  std::string key, key_text;
+};
+
+struct RoundsContext {
+  const Backend* backend = nullptr;
+  const DeviceInfo* device = nullptr;
+  const Ceilings* ceilings = nullptr;
+  CaseToRun reader;              // the ceiling that only reads the same bytes
+  Arenas* arenas = nullptr;
+  Mode mode = Mode::decode;
+  int64_t footprint = 0;
+  Effort effort;
+  std::function<void(const Variant&)> on_case;  // as each case's worker starts
+};
+
+/// Measures the cases of one spec together. Empty if interrupted before every case was settled. Never throws for what a kernel
+/// does; Error if the reference disagrees with itself.
+std::vector<CaseRecord> run_rounds(const Spec& spec, const std::vector<CaseToRun>& cases, const RoundsContext& context);
+
+}  // namespace assay

@@ -1,0 +1,253 @@
+// A whole probe run.
+#include "probe/sweep.h"
+
+#include <algorithm>
+#include <ctime>
+#include <set>
+#include <thread>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/hash.h"
+#include "probe/measuring_lock.h"
+
+namespace assay {
+namespace {
+
+constexpr char kThoroughTag[] = "thorough";
+constexpr double kSpecSeconds = 0.5, kCaseSeconds = 0.12;  // seen: what a spec and each of its cases take by default
+
+}  // namespace
+
+double expected_seconds(size_t specs, size_t cases) { return double(specs) * kSpecSeconds + double(cases) * kCaseSeconds; }
+
+Sweep::Sweep(const Backend& backend, DeviceInfo device, std::vector<const Variant*> variants, Plan plan, BuildCache& cache, Store& store,
+             SweepOptions options, SweepEvents events)
+    : backend_(backend), device_(std::move(device)), variants_(std::move(variants)), plan_(std::move(plan)), cache_(cache), store_(store),
+      options_(std::move(options)), events_(std::move(events)), ceiling_kernels_(find_ceiling_kernels(variants_)) {
+  environment_id_ = hash_hex(options_.environment);
+  std::map<std::pair<const Variant*, const IsaLevel*>, BuildKey> build_keys;
+  for (const PlannedSpec& planned : plan_.specs) {
+    SpecState state{planned.spec, {}, ""};
+    for (const PlannedCase& c : planned.cases) {
+      const auto [found, is_new] = build_keys.try_emplace({c.variant, c.isa});
+      if (is_new) found->second = cache_.key(*c.variant, *c.isa);
+      state.cases.push_back({c, case_key(planned.spec, *c.variant, found->second, device_, options_.mode), std::nullopt});
+    }
+    specs_.push_back(std::move(state));
+  }
+  if (!options_.fresh)
+    for (SpecState& state : specs_) look_up(state);
+  for (const SpecState& state : specs_)
+    for (const Case& c : state.cases) from_store_ += c.record.has_value();
+}
+
+bool Sweep::enough(const CaseRecord& record) const {
+  if (record.outcome == Outcome::build_failed) return false;  // cheap to try again: the compiler may be there now
+  return !options_.thorough || std::find(record.tags.begin(), record.tags.end(), kThoroughTag) != record.tags.end();
+}
+
+void Sweep::look_up(SpecState& state) {
+  for (Case& c : state.cases) {
+    if (c.record) continue;
+    std::optional<CaseRecord> found = store_.find(c.key.hash);
+    if (found && enough(*found)) c.record = std::move(found);
+  }
+}
+
+size_t Sweep::missing() const {
+  size_t count = 0;
+  for (const SpecState& state : specs_)
+    for (const Case& c : state.cases) count += !c.record.has_value();
+  return count;
+}
+
+std::string Sweep::device_key() const {
+  std::string text = device_.identity() + fmt::format("method: {}\nlargest: {}\n", kMethodVersion, options_.largest_footprint);
+  for (const Variant* variant : ceiling_kernels_.peaks)
+    if (const IsaLevel* isa = choose_isa(*variant, device_)) text += cache_.key(*variant, *isa).text;
+  return hash_hex(text);
+}
+
+BuiltModule Sweep::built(const Variant& variant) {
+  const auto found = modules_.find(variant.id());
+  if (found != modules_.end()) return found->second;
+  const IsaLevel* isa = choose_isa(variant, device_);
+  if (!isa) fail("{}: cannot be built for {}", variant.id(), device_.id);
+  return modules_[variant.id()] = cache_.build(variant, *isa);
+}
+
+const Ceilings& Sweep::ceilings(bool again) {
+  if (ceilings_ && !again) return *ceilings_;
+  const std::string key = device_key();
+  if (const auto kept = store_.newest_ceiling(key); kept && !again) {
+    ceilings_ = ceilings_from_json(kept->text);
+    return *ceilings_;
+  }
+  note(fmt::format("measuring the ceilings of {} (once; kept in the store)", device_.id));
+  std::vector<std::pair<const Variant*, BuiltModule>> kernels;
+  for (const Variant* variant : ceiling_kernels_.peaks) {
+    kernels.emplace_back(variant, built(*variant));
+    if (!kernels.back().second.error.empty()) fail("{}: {}", variant->id(), kernels.back().second.error);
+  }
+  const int64_t largest = std::min(options_.largest_footprint, device_.memory_bytes / 4);
+  ceilings_ = measure_ceilings(backend_, device_, kernels, largest);
+  store_.put(CeilingRecord{key, to_json(*ceilings_), std::time(nullptr)});
+  return *ceilings_;
+}
+
+void Sweep::build() {
+  std::vector<BuildRequest> requests;
+  std::set<std::string> wanted;
+  const auto want = [&](const Variant& variant) {
+    if (const IsaLevel* isa = choose_isa(variant, device_); isa && wanted.insert(variant.id()).second) requests.push_back({&variant, isa});
+  };
+  want(*ceiling_kernels_.read);
+  for (const Variant* variant : ceiling_kernels_.peaks) want(*variant);
+  for (const SpecState& state : specs_)
+    for (const Case& c : state.cases)
+      if (!c.record && c.planned.over_limit.empty()) want(*c.planned.variant);
+  const int jobs = int(std::max(1u, std::thread::hardware_concurrency()));
+  const auto progress = [this](const BuildRequest& request, const BuiltModule&, size_t done, size_t total) {
+    if (events_.on_build) events_.on_build(*request.variant, done, total);
+  };
+  const std::vector<BuiltModule> modules = cache_.build_all(requests, jobs, progress, interrupted);
+  for (size_t i = 0; i < requests.size(); ++i) modules_[requests[i].variant->id()] = modules[i];
+}
+
+void Sweep::keep(Case& c, CaseRecord record) {
+  record.environment = environment_id_;
+  if (options_.thorough) record.tags.push_back(kThoroughTag);
+  store_.put(record);
+  c.record = std::move(record);
+  ++measured_;
+  if (events_.on_done) events_.on_done(1);
+}
+
+void Sweep::measure(SpecState& state) {
+  RoundsContext context;
+  context.backend = &backend_;
+  context.device = &device_;
+  context.ceilings = &*ceilings_;
+  context.reader = {ceiling_kernels_.read, built(*ceiling_kernels_.read), "", ""};
+  if (!context.reader.module.error.empty()) fail("{}: {}", ceiling_kernels_.read->id(), context.reader.module.error);
+  context.arenas = &arenas_;
+  context.mode = options_.mode;
+  context.footprint = options_.footprint > 0 ? options_.footprint : ceilings_->footprint;
+  context.effort = options_.effort;
+  context.on_case = [&](const Variant& variant) {
+    if (events_.on_case) events_.on_case(variant, state.spec);
+  };
+
+  std::vector<CaseToRun> cases;
+  std::vector<Case*> targets;
+  for (Case& c : state.cases) {
+    if (c.record) continue;
+    CaseRecord record;
+    record.key = c.key.hash;
+    record.key_text = c.key.text;
+    record.spec_line = state.spec.line();
+    record.math_line = state.spec.math_line();
+    record.variant = c.planned.variant->id();
+    record.device = device_.id;
+    record.mode = std::string(mode_name(options_.mode));
+    record.measured_at = std::time(nullptr);
+    if (!c.planned.over_limit.empty()) {
+      record.outcome = Outcome::device_limit;
+      record.detail = c.planned.over_limit;
+      keep(c, std::move(record));
+      continue;
+    }
+    const BuiltModule module = built(*c.planned.variant);
+    if (!module.error.empty()) {
+      record.outcome = Outcome::build_failed;
+      record.detail = module.error;
+      keep(c, std::move(record));
+      continue;
+    }
+    cases.push_back({c.planned.variant, module, c.key.hash, c.key.text});
+    targets.push_back(&c);
+  }
+  if (cases.empty()) return;
+  try {
+    std::vector<CaseRecord> records = run_rounds(state.spec, cases, context);
+    for (size_t i = 0; i < records.size(); ++i) keep(*targets[i], std::move(records[i]));
+  } catch (const Error& e) {
+    state.quarantine = e.what();  // this spec's trouble: the sweep goes on
+    note(fmt::format("quarantined {}: {}", state.spec.short_name(), e.what()));
+    if (events_.on_done) events_.on_done(targets.size());
+  }
+}
+
+void Sweep::run() {
+  if (missing() == 0) return;
+  store_.put(EnvironmentRecord{environment_id_, options_.environment});
+  build();
+  if (interrupted()) return;
+  MeasuringLock lock(device_.id);
+  const auto waiting = [this] { note(fmt::format("another process measures on {}: waiting for its turn to end", device_.id)); };
+  if (!lock.acquire(waiting)) return;
+  ceilings();
+  const int64_t footprint = options_.mode == Mode::hot ? 0 : options_.footprint > 0 ? options_.footprint : ceilings_->footprint;
+  for (const SpecState& state : specs_)
+    if (std::any_of(state.cases.begin(), state.cases.end(), [](const Case& c) { return !c.record && c.planned.over_limit.empty(); }))
+      arenas_.reserve(state.spec, footprint);
+  for (SpecState& state : specs_) {
+    lock.release();  // held per spec: others get their turn between two
+    if (interrupted() || !lock.acquire(waiting)) return;
+    if (!options_.fresh) {
+      const size_t before = missing();
+      look_up(state);  // another probe may have measured it meanwhile
+      if (const size_t found = before - missing(); found > 0) {
+        from_store_ += found;
+        if (events_.on_done) events_.on_done(found);
+      }
+    }
+    measure(state);
+  }
+}
+
+SweepReport Sweep::report(const std::vector<Workload>& workloads) const {
+  SweepReport report;
+  report.device = device_.id;
+  report.device_text = device_.name;
+  report.method = std::string(mode_name(options_.mode));
+  report.store_file = store_.file().string();
+  report.skips = plan_.skips;
+  report.cases_measured = int64_t(measured_);
+  report.cases_from_store = int64_t(from_store_);
+  report.cases_planned = plan_.cases();
+  report.interrupted = interrupted();
+  std::vector<std::string> baselines;
+  for (const Variant* variant : variants_)
+    if (variant->baseline) baselines.push_back(variant->id());
+
+  for (const SpecState& state : specs_) {
+    std::vector<CaseRecord> records;
+    for (const Case& c : state.cases)
+      if (c.record) records.push_back(*c.record);
+    if (records.empty() && state.quarantine.empty() && !state.cases.empty()) continue;  // interrupted before it
+    RankedSpec ranked = rank_spec(state.spec, std::move(records), baselines, options_.ranking);
+    if (!state.quarantine.empty()) ranked.quarantine = state.quarantine;
+    for (const Workload& workload : workloads)
+      for (const WorkloadEntry& entry : workload.entries)
+        if (entry.spec.math_line() == ranked.math_line)
+          for (const SourceLine& source : entry.sources)
+            for (const Observation& seen : source.observations)
+              if (ranked.original_ms == 0) {
+                ranked.original_ms = seen.avg_ms;
+                ranked.original_device = seen.device;
+              }
+    report.specs.push_back(std::move(ranked));
+  }
+  if (const auto kept = store_.newest_ceiling(device_key())) {
+    const Ceilings c = ceilings_from_json(kept->text);
+    report.read_gbps = c.memory_gbps();
+    report.copy_gbps = c.copy.value;
+    report.dispatch_us = c.dispatch_us;
+  }
+  for (const Workload& workload : workloads) report.workloads.push_back(price_workload(workload, report.specs, report.read_gbps));
+  return report;
+}
+
+}  // namespace assay

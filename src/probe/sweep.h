@@ -1,0 +1,90 @@
+// A whole probe run: plan, what the store already has, builds, ceilings, the rounds of every spec, the report.
+#pragma once
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+
+#include "probe/case_key.h"
+#include "probe/plan.h"
+#include "probe/rounds.h"
+#include "store/store.h"
+
+namespace assay {
+
+/// What a run tells while it goes; every function may be empty.
+struct SweepEvents {
+  std::function<void(const Variant&, size_t done, size_t total)> on_build;
+  std::function<void(const Variant&, const Spec&)> on_case;       // its worker starts
+  std::function<void(size_t cases)> on_done;                      // so many more are finished
+  std::function<void(const std::string&)> note;                   // one line: waiting for the lock, measuring ceilings …
+};
+
+struct SweepOptions {
+  Mode mode = Mode::decode;
+  Effort effort;
+  bool thorough = false;
+  bool fresh = false;            // measure again what the store has
+  int64_t footprint = 0;         // 0: chosen from the ceilings
+  int64_t largest_footprint = int64_t(512) << 20;
+  RankingOptions ranking;
+  std::string environment;       // readable text for the store
+};
+
+/// What a default sweep of so much takes, roughly.
+double expected_seconds(size_t specs, size_t cases);
+
+class Sweep {
+ public:
+  Sweep(const Backend& backend, DeviceInfo device, std::vector<const Variant*> variants, Plan plan, BuildCache& cache, Store& store,
+        SweepOptions options, SweepEvents events);
+
+  /// Cases that the store does not have yet.
+  size_t missing() const;
+  /// Builds and measures them. Stops early when interrupted; what is finished is in the store.
+  void run();
+  /// Ranks everything that the plan names and the store or this run has.
+  SweepReport report(const std::vector<Workload>& workloads) const;
+
+  /// The device's ceilings: the store's, or (also if `again`) measured now and put there.
+  const Ceilings& ceilings(bool again = false);
+
+ private:
+  struct Case {
+    PlannedCase planned;
+    CaseKey key;
+    std::optional<CaseRecord> record;
+  };
+  struct SpecState {
+    Spec spec;
+    std::vector<Case> cases;
+    std::string quarantine;      // the reference disagrees with itself
+  };
+
+  bool enough(const CaseRecord& record) const;
+  void build();
+  void measure(SpecState& state);
+  void look_up(SpecState& state);
+  void keep(Case& c, CaseRecord record);
+  BuiltModule built(const Variant& variant);
+  std::string device_key() const;
+  void note(const std::string& text) const { if (events_.note) events_.note(text); }
+
+  const Backend& backend_;
+  DeviceInfo device_;
+  std::vector<const Variant*> variants_;
+  Plan plan_;
+  BuildCache& cache_;
+  Store& store_;
+  SweepOptions options_;
+  SweepEvents events_;
+  CeilingKernels ceiling_kernels_;
+  std::optional<Ceilings> ceilings_;
+  std::vector<SpecState> specs_;
+  std::map<std::string, BuiltModule> modules_;   // by variant id
+  Arenas arenas_;
+  std::string environment_id_;
+  size_t measured_ = 0, from_store_ = 0;
+};
+
+}  // namespace assay

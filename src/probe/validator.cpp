@@ -1,0 +1,129 @@
+// The error model per element, the search for left-over poison, and the raw statistics of both.
+#include "probe/validator.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "base/error.h"
+
+namespace assay {
+namespace {
+
+constexpr double kF32Roundoff = 0x1p-24;
+constexpr double kInt8Deviations = 6;
+
+double least_subnormal(Dtype dtype) { return dtype == Dtype::f16 ? 0x1p-24 : dtype == Dtype::bf16 ? 0x1p-133 : 0x1p-149; }
+
+bool is_nan(Dtype dtype, const std::byte* at) {
+  if (dtype == Dtype::f32) {
+    uint32_t bits;
+    std::memcpy(&bits, at, 4);
+    return (bits & 0x7fffffffu) > 0x7f800000u;
+  }
+  uint16_t bits;
+  std::memcpy(&bits, at, 2);
+  return (bits & 0x7fffu) > (dtype == Dtype::f16 ? 0x7c00u : 0x7f80u);
+}
+
+bool is_poison(Dtype dtype, const std::byte* at) {
+  for (int64_t i = 0; i < dtype_bytes(dtype, 1); ++i)
+    if (at[i] != std::byte{kPoison}) return false;
+  return true;
+}
+
+}  // namespace
+
+Validator::Validator(const Reference& reference, bool int8_activations)
+    : reference_(reference), spec_(reference.inputs().spec()), int8_activations_(int8_activations) {
+  stats_.bound_c = kToleranceC;
+}
+
+std::string Validator::where(int64_t element) const {
+  int64_t rest = element;
+  for (const Tensor& b : reference_.inputs().b(0)) {
+    const int64_t n = b.dims[1], count = spec_.batch * spec_.m * n;
+    if (rest >= count) {
+      rest -= count;
+      continue;
+    }
+    std::string text = fmt::format("D[{},{}]", rest / n % spec_.m, rest % n);
+    if (spec_.batch > 1) text = fmt::format("batch {} ", rest / n / spec_.m) + text;
+    if (!spec_.segments.empty()) text = spec_.segments[b.segment].name + " " + text;
+    return text;
+  }
+  return fmt::format("element {}", element);
+}
+
+std::string Validator::scan(std::span<const std::byte> d) {
+  ++stats_.launches_scanned;
+  const int64_t size = dtype_bytes(spec_.d, 1);
+  int64_t first = -1, count = 0;
+  for (int64_t i = 0; i < reference_.elements(); ++i)
+    if (is_nan(spec_.d, &d[size_t(i * size)])) {
+      if (count++ == 0) first = i;
+    }
+  if (count == 0) return "";
+  stats_.nan_count += count;
+  const bool untouched = is_poison(spec_.d, &d[size_t(first * size)]);
+  return fmt::format("{} of {} elements {}, first {}", count, reference_.elements(), untouched ? "never written" : "are NaN", where(first));
+}
+
+std::string Validator::check(std::span<const std::byte> d, const LaunchInputs& launch) {
+  const CopyReference* reference = reference_.find(launch.copy);
+  ASSAY_CHECK(reference != nullptr);
+  const SpecInputs& inputs = reference_.inputs();
+  const int64_t size = dtype_bytes(spec_.d, 1);
+  const double u_out = unit_roundoff(spec_.d), scale = spec_.alpha * launch.factor;
+  const double accumulate = std::sqrt(double(spec_.k)) * kF32Roundoff, tiny = least_subnormal(spec_.d) / 2;
+
+  ++stats_.launches_checked;
+  int64_t worst = -1;
+  double worst_ratio = 0, worst_value = 0, worst_reference = 0, worst_bound = 0;
+  int64_t element = 0;
+  for (const Tensor& b : inputs.b(launch.copy)) {
+    const size_t segment = b.segment;
+    const int64_t n = b.dims[1];
+    for (int64_t batch = 0; batch < spec_.batch; ++batch)
+      for (int64_t m = 0; m < spec_.m; ++m) {
+        const double a_flipped = inputs.a_logical[size_t((batch * spec_.m + m) * spec_.k + launch.flipped)];
+        for (int64_t column = 0; column < n; ++column, ++element) {
+          const double product = reference->product[size_t(element)] - 2 * a_flipped * b_element(b, batch, column, launch.flipped);
+          const double magnitude = std::fabs(scale) * reference->magnitude[size_t(element)];
+          const size_t local = size_t((batch * spec_.m + m) * n + column);
+          const double from_c = spec_.beta != 0 ? spec_.beta * inputs.c[segment].values[local] : 0;
+          const double from_bias = spec_.bias ? inputs.bias[segment].values[size_t(column)] : 0;
+          const double expected = scale * product + from_c + from_bias;
+          const double got = decode_value(spec_.d, &d[size_t(element * size)]);
+          const double error = std::fabs(got - expected);
+          double fixed = u_out * std::fabs(expected) + tiny;
+          if (int8_activations_)
+            fixed += kInt8Deviations * std::fabs(scale) * std::sqrt(reference->int8_variance[size_t(element)]);
+          const double free = accumulate * (magnitude + std::fabs(from_c) + std::fabs(from_bias));
+          // The ratio that c must reach: what is left after the output's own rounding, over the accumulator's share.
+          const double ratio = std::isnan(error) ? HUGE_VAL : std::max(0.0, error - fixed) / free;
+          stats_.max_abs = std::max(stats_.max_abs, error);
+          stats_.max_rel = std::max(stats_.max_rel, error / std::max({1.0, std::fabs(got), std::fabs(expected)}));
+          squared_error_ += error * error;
+          squared_reference_ += expected * expected;
+          if (ratio > worst_ratio) {
+            worst = element;
+            worst_ratio = ratio, worst_value = got, worst_reference = expected, worst_bound = fixed + kToleranceC * free;
+          }
+        }
+      }
+  }
+  stats_.elements_checked += element;
+  stats_.nmse = squared_reference_ > 0 ? squared_error_ / squared_reference_ : 0;
+  if (worst >= 0 && worst_ratio > stats_.worst_ratio) {
+    stats_.worst_ratio = worst_ratio;
+    stats_.worst_index = worst;
+    stats_.worst_value = worst_value;
+    stats_.worst_reference = worst_reference;
+  }
+  if (worst_ratio <= kToleranceC) return "";
+  return fmt::format("{} is {:.6g}, should be {:.6g}: off by {:.3g}, allowed {:.3g}", where(worst), worst_value, worst_reference,
+                     std::fabs(worst_value - worst_reference), worst_bound);
+}
+
+}  // namespace assay

@@ -1,0 +1,50 @@
+// Is this D right? The error model per element, the search for left-over poison, and the raw statistics of both.
+#pragma once
+#include <span>
+#include <string>
+#include <vector>
+
+#include "probe/reference.h"
+#include "store/record.h"
+
+namespace assay {
+
+/// |err| <= c·√k·u32·(|alpha|Σ|a||b| + |beta·C| + |bias|) + u_out·|reference| (+ half the least subnormal of the output type);
+/// u32 = 2^-24 of the f32 accumulator. int8 activations add 6 standard deviations of their rounding error.
+inline constexpr double kToleranceC = 2.0;
+
+/// What one launch was given: its copy, A's factor and flipped column.
+struct LaunchInputs {
+  int64_t copy = 0;
+  double factor = 1;
+  int64_t flipped = 0;
+};
+
+class Validator {
+ public:
+  Validator(const Reference& reference, bool int8_activations);
+
+  /// Scans D (all segments, one after another) for NaN: an element that was never written, or is wrong. "" or a message.
+  std::string scan(std::span<const std::byte> d);
+  /// Compares every element with the reference; only where the copy has one. "" or a message naming the worst element.
+  std::string check(std::span<const std::byte> d, const LaunchInputs& inputs);
+  bool can_check(int64_t copy) const { return reference_.find(copy) != nullptr; }
+  /// Elements of B that a check reads one by one (for the flipped column).
+  int64_t check_cost() const { return reference_.elements(); }
+
+  const ErrorStats& stats() const { return stats_; }
+
+ private:
+  std::string where(int64_t element) const;
+
+  const Reference& reference_;
+  const Spec& spec_;
+  bool int8_activations_;
+  ErrorStats stats_;
+  double squared_error_ = 0, squared_reference_ = 0;
+};
+
+/// Whether statistics kept in a store pass under another c: the worst ratio was taken at c = 1.
+inline bool passes(const ErrorStats& stats, double c) { return stats.nan_count == 0 && stats.worst_ratio <= c; }
+
+}  // namespace assay

@@ -1,0 +1,397 @@
+// The worker's side of a case: one kernel on the real inputs, every launch poisoned before and checked after.
+#include "probe/worker.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <optional>
+#include <random>
+
+#include "base/clock.h"
+#include "base/error.h"
+
+namespace assay {
+namespace {
+
+constexpr int kRedoDisturbed = 3;
+constexpr int kWarmUpLaunches = 3;
+constexpr int64_t kCheapCheckElements = 20'000;  // above, only the last launch of a turn is compared element by element
+
+/// Device memory with guard bands on both sides.
+struct Guarded {
+  Address data = nullptr;
+  int64_t bytes = 0;
+};
+
+class CaseWorker {
+ public:
+  explicit CaseWorker(const WorkerCase& work)
+      : work_(work), spec_(work.inputs->spec()), device_(work.backend->open(*work.device, work.memory_limit)), random_(std::random_device{}()) {
+    if (work.reference) validator_.emplace(*work.reference, !work.variant->activation_error.empty());
+    for (InputArena* arena : work.arenas->all()) imported_.push_back({arena->bytes(), device_->import(arena->bytes())});
+  }
+
+  void setup(Reply& reply) {
+    kernel_ = device_->load(*work_.variant, *work_.module);
+    bind();
+    reply.workspace_bytes = launches_[0].workspace_bytes;
+    prepare(reply);
+    reply.prepared_bytes = launches_[0].prepared_bytes;
+    reply.cold_bytes = cold_bytes();
+    reply.launch_bytes = launches_[0].bytes;
+    if (!validator_) {
+      for (int i = 0; i < kWarmUpLaunches; ++i) launch(next_copy(0), reply);
+      return;
+    }
+    const int64_t copy = checked_copy_at_or_after(0);
+    const LaunchInputs inputs = random_inputs(copy);
+    std::vector<std::byte> first;
+    for (int i = 0; i < kWarmUpLaunches && reply.outcome == Outcome::pass; ++i) {
+      launch(inputs, reply, /*check=*/true);
+      if (i == 0) first = host_d_;
+      if (host_d_ != first) reply.nondeterministic = 1;
+    }
+  }
+
+  /// A disturbed launch is left out at most three times running, then kept and marked. Every launch meets the next copy: one that
+  /// was just read would be found in a cache.
+  void sample(const Command& command, Reply& reply, LaunchTimes* times) {
+    const int64_t began = now_ns();
+    const int64_t rotation = int64_t(launches_.size());
+    int64_t position = command.first_copy;
+    for (int left_out = 0; reply.samples < kMostSamples && reply.outcome == Outcome::pass; ++position) {
+      const int64_t copy = position % rotation;
+      const bool enough = reply.samples + 1 >= command.launches ||
+                          (reply.samples + 1 >= command.least_launches && double(now_ns() - began) > command.time_us * 1e3);
+      const bool last = enough && (!validator_ || validator_->can_check(source_copy_[size_t(copy)]));
+      const LaunchTimes taken = launch(random_inputs(copy), reply, last);
+      if (taken.disturbed && left_out++ < kRedoDisturbed) continue;
+      left_out = 0;
+      times[reply.samples++] = taken;
+      if (last) break;
+    }
+    reply.next_copy = position + 1;
+  }
+
+  /// 50 ms and more after the last launch: nothing may have changed since.
+  void settle(Reply& reply) {
+    if (!validator_ || host_d_.empty()) return;
+    const std::vector<std::byte> before = host_d_;
+    read_d();
+    if (host_d_ != before) set(reply, Outcome::wrong, "D changed after the kernel had returned: something still writes to it");
+    check_surroundings(reply);
+  }
+
+  void fill_in(Reply& reply) const {
+    if (validator_) reply.errors = validator_->stats();
+  }
+
+  static void set(Reply& reply, Outcome outcome, const std::string& detail) {
+    if (reply.outcome != Outcome::pass) return;
+    reply.outcome = outcome;
+    const size_t length = std::min(detail.size(), sizeof reply.detail - 1);
+    std::memcpy(reply.detail, detail.data(), length);
+    reply.detail[length] = 0;
+  }
+
+ private:
+  Guarded allocate(int64_t bytes) {
+    const int64_t padded = (bytes + 63) / 64 * 64;
+    const Address block = device_->allocate(padded + 2 * kGuardBytes);
+    device_->fill(block, kPoison, padded + 2 * kGuardBytes);
+    guarded_.push_back({block + kGuardBytes, bytes});
+    return guarded_.back();
+  }
+
+  Address imported(const std::byte* host) const {
+    for (const auto& [from, to] : imported_)
+      if (const auto offset = host - from.data(); offset >= 0 && offset < int64_t(from.size())) return to + offset;
+    return nullptr;
+  }
+
+  /// One launch for each copy of B: A, C, D, bias and workspace are the same memory in all of them.
+  void bind() {
+    std::vector<Tensor> tensors = spec_tensors(spec_);
+    int64_t hot_bytes = 0;
+    size_t bias = 0, c = 0;
+    for (Tensor& t : tensors) {
+      if (t.operand == Operand::b) continue;
+      t.data = allocate(t.bytes).data;
+      if (t.operand == Operand::a) a_ = t;
+      if (t.operand == Operand::d) d_.push_back(t);
+      const HostTensor* fixed = t.operand == Operand::bias ? &work_.inputs->bias[bias++]
+                                : t.operand == Operand::c  ? &work_.inputs->c[c++]
+                                                           : nullptr;
+      if (fixed) {
+        device_->write(t.data, fixed->bytes.data(), t.bytes);
+        fixed_.push_back({t, fixed});
+      }
+      if (t.operand != Operand::c || spec_.beta != 0) hot_bytes += t.bytes;
+    }
+    const int64_t count = work_.bulk ? 1 : work_.inputs->copies();
+    for (int64_t copy = 0; copy < count; ++copy) {
+      Launch launch;
+      launch.kernel = kernel_.get();
+      launch.spec = &spec_;
+      launch.tensors = tensors;
+      launch.flops = spec_.flops();
+      launch.bytes = hot_bytes;
+      for (Tensor& t : launch.tensors) {
+        if (t.operand != Operand::b) continue;
+        t = work_.inputs->b(copy)[t.segment];
+        t.data = imported(t.data);
+        if (t.scales) t.scales = imported(t.scales);
+        launch.bytes += t.bytes + t.scale_bytes;
+      }
+      if (work_.bulk) bind_bulk(launch);
+      launches_.push_back(std::move(launch));
+      source_copy_.push_back(copy);
+    }
+    const int64_t workspace_bytes = kernel_->workspace_bytes(launches_[0]);
+    if (workspace_bytes < 0 || workspace_bytes > work_.memory_limit) fail("it asks for {} bytes of workspace", workspace_bytes);
+    const Guarded workspace = workspace_bytes > 0 ? allocate(workspace_bytes) : Guarded{};
+    for (Launch& launch : launches_) {
+      launch.workspace = workspace.data;
+      launch.workspace_bytes = workspace_bytes;
+    }
+    if (work_.mode == Mode::cold) scratch_ = allocate(std::max(work_.footprint, int64_t(1) << 20));
+  }
+
+  /// The first B tensor becomes one long f32 matrix over everything that the copies cover.
+  void bind_bulk(Launch& launch) {
+    constexpr int64_t kColumns = 1024;
+    const std::span<std::byte> covered = work_.inputs->covered();
+    bool first = true;
+    std::erase_if(launch.tensors, [&](const Tensor& t) { return t.operand == Operand::b && t.segment > 0; });
+    for (Tensor& t : launch.tensors) {
+      if (t.operand != Operand::b || !first) continue;
+      first = false;
+      const int64_t rows = std::max(int64_t(covered.size()) / (4 * kColumns), int64_t(1));
+      const int64_t columns = int64_t(covered.size()) < 4 * kColumns ? int64_t(covered.size()) / 4 : kColumns;
+      t.dtype = Dtype::f32;
+      t.storage = Storage::strided;
+      t.dims[0] = 1, t.dims[1] = rows, t.dims[2] = columns;
+      t.strides[0] = rows * columns, t.strides[1] = columns, t.strides[2] = 1;
+      t.bytes = rows * columns * 4;
+      t.scale_bytes = 0;
+      t.data = imported(covered.data());
+      t.scales = nullptr;
+      launch.bytes = t.bytes;
+    }
+  }
+
+  /// Repacks as many copies as fill the footprint with repacked bytes, those with a reference first.
+  void prepare(Reply& reply) {
+    if (!work_.variant->prepares) return;
+    const int64_t bytes = kernel_->prepared_bytes(launches_[0]);
+    if (bytes <= 0) fail("its manifest says it prepares, but it needs {} bytes for that", bytes);
+    const int64_t wanted = std::clamp(work_.mode == Mode::hot ? 1 : (work_.footprint + bytes - 1) / bytes, int64_t(1), int64_t(launches_.size()));
+    std::vector<size_t> order;
+    for (size_t i = 0; i < launches_.size(); ++i)
+      if (work_.reference && work_.reference->find(int64_t(i))) order.push_back(i);
+    for (size_t i = 0; i < launches_.size() && order.size() < size_t(wanted); ++i)
+      if (!work_.reference || !work_.reference->find(int64_t(i))) order.push_back(i);
+    order.resize(size_t(wanted));
+    std::sort(order.begin(), order.end());
+    std::vector<Launch> prepared;
+    std::vector<int64_t> sources;
+    for (const size_t i : order) {
+      Launch launch = launches_[i];
+      launch.prepared = allocate(bytes).data;
+      launch.prepared_bytes = bytes;
+      for (const Tensor& t : launch.tensors)
+        if (t.operand == Operand::b) launch.bytes -= t.bytes + t.scale_bytes;
+      launch.bytes += bytes;
+      const int64_t began = now_ns();
+      kernel_->prepare(launch);
+      if (prepared.empty()) reply.prepare_us = double(now_ns() - began) * 1e-3;
+      prepared.push_back(std::move(launch));
+      sources.push_back(int64_t(i));
+    }
+    launches_ = std::move(prepared);
+    source_copy_ = std::move(sources);
+  }
+
+  int64_t cold_bytes() const {
+    if (launches_[0].prepared_bytes > 0) return launches_[0].prepared_bytes;
+    int64_t bytes = 0;
+    for (const Tensor& t : launches_[0].tensors)
+      if (t.operand == Operand::b) bytes += t.bytes + t.scale_bytes;
+    return bytes;
+  }
+
+  LaunchInputs next_copy(int64_t position) const { return {position % int64_t(launches_.size()), 1, -1}; }
+
+  int64_t checked_copy_at_or_after(int64_t position) const {
+    const int64_t rotation = int64_t(launches_.size());
+    for (int64_t i = 0; i < rotation; ++i)
+      if (validator_->can_check(source_copy_[size_t((position + i) % rotation)])) return (position + i) % rotation;
+    fail("no copy of the weights has a reference");
+  }
+
+  /// Position in the rotation, A's factor ±2^j, and one column with its sign flipped: nothing remembered is right.
+  LaunchInputs random_inputs(int64_t position) {
+    const uint64_t bits = random_();
+    const int exponent = int(bits % 7) - 3;
+    const double factor = std::ldexp(bits & 0x100 ? -1.0 : 1.0, exponent);
+    return {position, factor, int64_t((bits >> 16) % uint64_t(spec_.k))};
+  }
+
+  LaunchTimes launch(const LaunchInputs& inputs, Reply& reply, bool check = false) {
+    const int64_t began = now_ns();
+    if (validator_) {
+      work_.inputs->scaled_a(inputs.factor, inputs.flipped, host_a_);
+      device_->write(a_.data, host_a_.data(), a_.bytes);
+      for (const Tensor& d : d_) device_->fill(d.data, kPoison, d.bytes);
+    }
+    const Launch& bound = launches_[size_t(inputs.copy)];
+    if (bound.workspace_bytes > 0) device_->fill(bound.workspace, kPoison, bound.workspace_bytes);
+    if (scratch_.data) device_->fill(scratch_.data, 0, scratch_.bytes);
+
+    const int64_t submitted = now_ns();
+    LaunchTimes times;
+    if (work_.mode == Mode::batched && !work_.bulk) {
+      times = submit_many(inputs.copy);
+    } else {
+      times = device_->time({&bound, 1})[0];
+    }
+    const int64_t returned = now_ns();
+    times.device_us *= work_.variant->timer_scale;
+
+    if (validator_) verify({source_copy_[size_t(inputs.copy)], inputs.factor, inputs.flipped}, reply, check);
+    reply.timed_us += double(returned - submitted) * 1e-3;
+    reply.untimed_check_us += double(submitted - began + now_ns() - returned) * 1e-3;
+    return times;
+  }
+
+  /// Several dispatches in one submission, each with its own copy of B; the last is the one that is checked.
+  LaunchTimes submit_many(int64_t last) {
+    std::vector<Launch> sequence;
+    const int64_t rotation = int64_t(launches_.size());
+    for (int64_t i = work_.batch_launches - 1; i >= 0; --i)
+      sequence.push_back(launches_[size_t(((last - i) % rotation + rotation) % rotation)]);
+    LaunchTimes mean;
+    const double share = 1.0 / double(sequence.size());
+    for (const LaunchTimes& t : device_->time(sequence)) {
+      mean.device_us += t.device_us * share;
+      mean.encode_us += t.encode_us * share;
+      mean.submit_us += t.submit_us * share;
+      mean.wait_us += t.wait_us * share;
+      mean.disturbed |= t.disturbed;
+    }
+    return mean;
+  }
+
+  void read_d() {
+    int64_t bytes = 0;
+    for (const Tensor& d : d_) bytes += d.bytes;
+    host_d_.resize(size_t(bytes));
+    int64_t offset = 0;
+    for (const Tensor& d : d_) {
+      device_->read(&host_d_[size_t(offset)], d.data, d.bytes);
+      offset += d.bytes;
+    }
+  }
+
+  void verify(const LaunchInputs& inputs, Reply& reply, bool must_check) {
+    read_d();
+    std::string message = validator_->scan(host_d_);
+    if (message.empty() && validator_->can_check(inputs.copy) && (must_check || validator_->check_cost() <= kCheapCheckElements))
+      message = validator_->check(host_d_, inputs);
+    if (message.empty()) message = device_->left_behind();
+    if (!message.empty()) set(reply, Outcome::wrong, message);
+    check_surroundings(reply);
+  }
+
+  /// Guard bands, and inputs that must be as they were.
+  void check_surroundings(Reply& reply) {
+    std::byte bytes[2 * kGuardBytes];
+    for (const Guarded& g : guarded_) {
+      device_->read(bytes, g.data - kGuardBytes, kGuardBytes);
+      device_->read(bytes + kGuardBytes, g.data + g.bytes, kGuardBytes);
+      for (size_t i = 0; i < sizeof bytes; ++i)
+        if (bytes[i] != std::byte{kPoison})
+          return set(reply, Outcome::wrong, i < kGuardBytes ? fmt::format("wrote {} bytes before the start of a buffer", kGuardBytes - i)
+                                                            : fmt::format("wrote {} bytes behind the end of a buffer", i - kGuardBytes + 1));
+    }
+    scratch_bytes_.resize(size_t(a_.bytes));
+    device_->read(scratch_bytes_.data(), a_.data, a_.bytes);
+    if (scratch_bytes_ != host_a_) return set(reply, Outcome::wrong, "wrote into its input A");
+    for (const auto& [tensor, host] : fixed_) {
+      scratch_bytes_.resize(size_t(tensor.bytes));
+      device_->read(scratch_bytes_.data(), tensor.data, tensor.bytes);
+      if (scratch_bytes_ != host->bytes)
+        return set(reply, Outcome::wrong, fmt::format("wrote into its input {}", tensor.operand == Operand::bias ? "bias" : "C"));
+    }
+  }
+
+  struct Imported {
+    std::span<std::byte> host;
+    Address device;
+  };
+
+  const WorkerCase& work_;
+  const Spec spec_;
+  std::unique_ptr<Device> device_;
+  std::unique_ptr<LoadedKernel> kernel_;
+  std::optional<Validator> validator_;
+  std::mt19937_64 random_;
+  std::vector<Imported> imported_;
+  std::vector<Guarded> guarded_;
+  std::vector<Launch> launches_;       // the rotation
+  std::vector<int64_t> source_copy_;   // which copy each of them reads
+  std::vector<std::pair<Tensor, const HostTensor*>> fixed_;
+  Tensor a_;
+  std::vector<Tensor> d_;
+  Guarded scratch_;
+  std::vector<std::byte> host_a_, host_d_, scratch_bytes_;
+};
+
+void send_reply(int socket, const Reply& reply, const LaunchTimes* times) {
+  static std::byte packet[sizeof(Reply) + kMostSamples * sizeof(LaunchTimes)];
+  std::memcpy(packet, &reply, sizeof reply);
+  std::memcpy(packet + sizeof reply, times, size_t(reply.samples) * sizeof(LaunchTimes));
+  if (send(socket, packet, sizeof reply + size_t(reply.samples) * sizeof(LaunchTimes), MSG_NOSIGNAL) < 0) _exit(1);
+}
+
+}  // namespace
+
+std::string_view mode_name(Mode mode) {
+  constexpr std::string_view kNames[] = {"decode", "cold", "hot", "batched"};
+  return kNames[size_t(mode)];
+}
+
+Mode parse_mode(const std::string& name) {
+  for (const Mode mode : {Mode::decode, Mode::cold, Mode::hot, Mode::batched})
+    if (name == mode_name(mode)) return mode;
+  fail("--mode {}: unknown; choose decode, cold, hot or batched", name);
+}
+
+void serve_worker(const WorkerCase& work, int socket) {
+  static LaunchTimes times[kMostSamples];
+  std::unique_ptr<CaseWorker> worker;
+  Command command;
+  while (recv(socket, &command, sizeof command, 0) == ssize_t(sizeof command) && command.step != Step::quit) {
+    Reply reply;
+    try {
+      if (command.step == Step::setup) {
+        worker = std::make_unique<CaseWorker>(work);
+        worker->setup(reply);
+      } else if (command.step == Step::sample) {
+        worker->sample(command, reply, times);
+      } else {
+        worker->settle(reply);
+      }
+    } catch (const std::exception& e) {
+      CaseWorker::set(reply, Outcome::launch_failed, e.what());
+    }
+    if (worker) worker->fill_in(reply);
+    send_reply(socket, reply, times);
+  }
+  _exit(0);  // no destructor of a kernel's or a vendor's may run
+}
+
+}  // namespace assay

@@ -1,0 +1,32 @@
+// The worker's side of a case: one kernel on the real inputs, every launch poisoned before and checked after.
+#pragma once
+#include <memory>
+
+#include "probe/validator.h"
+#include "probe/worker_protocol.h"
+
+namespace assay {
+
+enum class Mode { decode, cold, hot, batched };
+std::string_view mode_name(Mode mode);
+Mode parse_mode(const std::string& name);  // Error with the four names
+
+struct WorkerCase {
+  const Backend* backend = nullptr;
+  const DeviceInfo* device = nullptr;
+  const Variant* variant = nullptr;
+  const BuiltModule* module = nullptr;
+  const Reference* reference = nullptr;  // null for a ceiling: nothing is validated
+  const SpecInputs* inputs = nullptr;
+  Arenas* arenas = nullptr;
+  Mode mode = Mode::decode;
+  int64_t footprint = 0;
+  int64_t memory_limit = 0;
+  bool bulk = false;                     // one launch reads all that the copies cover
+  int64_t batch_launches = 20;           // dispatches per submission in batched mode
+};
+
+/// Serves commands from the socket until quit or the parent's end; never returns to the caller's code.
+[[noreturn]] void serve_worker(const WorkerCase& work, int socket);
+
+}  // namespace assay

@@ -1,0 +1,39 @@
+// What the parent tells a worker and what it answers: plain structs over a packet socket.
+#pragma once
+#include <cstdint>
+
+#include "backend/device.h"
+#include "store/record.h"
+
+namespace assay {
+
+enum class Step : uint32_t {
+  setup,   // open the device, load, prepare, warm up, validate
+  sample,  // a turn: timed launches, each checked
+  settle,  // some time after the last launch: is everything still as it was?
+  quit
+};
+
+inline constexpr int kMostSamples = 512;
+
+struct Command {
+  Step step = Step::setup;
+  int32_t launches = 0;        // at most kMostSamples
+  int32_t least_launches = 0;  // taken even when the time is over
+  int64_t first_copy = 0;      // rotation goes on from here, so that no copy is met again before the footprint was read
+  double time_us = 0;          // the turn ends soon after this: with the next launch whose copy has a reference
+};
+
+struct Reply {
+  Outcome outcome = Outcome::pass;  // of this step
+  char detail[480] = {};
+  int32_t samples = 0;              // how many LaunchTimes follow
+  int64_t next_copy = 0;            // where the rotation stands now
+  int32_t nondeterministic = 0;
+  int64_t prepared_bytes = 0, workspace_bytes = 0, launch_bytes = 0, cold_bytes = 0;
+  double prepare_us = 0;
+  double untimed_check_us = 0, timed_us = 0;  // what checking and what the launches took in this step
+  ErrorStats errors;
+};
+
+}  // namespace assay

@@ -1,0 +1,45 @@
+// Two sets of records, before and after: which cases became faster, slower or broken, and how sure that is.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "report/table.h"
+#include "report/text.h"
+#include "stats/comparison.h"
+#include "store/record.h"
+
+namespace assay {
+
+/// One case that both sides have: the same maths, variant, device and mode. Times in µs.
+struct CompareRow {
+  std::string spec_line, variant, device, mode;
+  Outcome before_outcome = Outcome::pass, after_outcome = Outcome::pass;
+  std::string after_detail;
+  Summary before, after;
+  Comparison comparison;  // of two passing cases
+  bool environment_changed = false;
+
+  bool both_pass() const { return before_outcome == Outcome::pass && after_outcome == Outcome::pass; }
+  /// SLOWER, or passed before and does not now.
+  bool regressed() const;
+  /// SAME, FASTER, SLOWER, UNSURE; BROKEN, FIXED or FAILING where a side did not pass.
+  std::string word() const;
+};
+
+struct CompareReport {
+  std::vector<CompareRow> rows;                      // in the order of `before`
+  std::vector<std::string> only_before, only_after;  // "spec line @ variant"
+  double threshold = 0;
+  bool regressed() const;  // the caller exits 1
+};
+
+/// Matches the newest record of each case; cases that one side lacks are listed, not errors.
+CompareReport compare_records(const std::vector<CaseRecord>& before, const std::vector<CaseRecord>& after,
+                              double threshold = 0.03);
+
+Table compare_table(const CompareReport& report);
+
+/// The table, the counts, and every regression by name.
+std::string compare_text(const CompareReport& report, const ReportOptions& options = {});
+
+}  // namespace assay

@@ -1,0 +1,117 @@
+// Markdown writing.
+#include "report/markdown.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/terminal.h"
+#include "report/rows.h"
+
+namespace assay {
+namespace {
+
+std::string escaped(const std::string& text) {
+  std::string out;
+  for (const char c : one_line(text)) {
+    if (c == '|' || c == '*' || c == '\\' || c == '`' || c == '[') out += '\\';
+    if (c == '<')
+      out += "&lt;";
+    else
+      out += c;
+  }
+  return out;
+}
+
+std::string code(std::string text) {
+  std::replace(text.begin(), text.end(), '`', '\'');
+  return "`" + one_line(text) + "`";
+}
+
+std::string row_text(const std::vector<std::string>& cells) {
+  std::string line = "|";
+  for (const std::string& cell : cells) line += " " + cell + " |";
+  return line + "\n";
+}
+
+void add_list(std::string& out, const std::string& title, const std::vector<std::string>& lines) {
+  if (lines.empty()) return;
+  out += "\n" + title + "\n\n";
+  for (const std::string& line : lines) out += "- " + line + "\n";
+}
+
+std::vector<std::string> as_code(const std::vector<std::string>& texts) {
+  std::vector<std::string> lines;
+  for (const std::string& text : texts) lines.push_back(code(text));
+  return lines;
+}
+
+std::string limits_text(const RankedSpec& spec) {
+  std::string text;
+  if (spec.floor_us > 0) text += fmt::format("Floor {:.2f} us. ", spec.floor_us);
+  if (spec.reachable_us > 0) text += fmt::format("Reachable {:.2f} us. ", spec.reachable_us);
+  if (spec.original_ms > 0 && !spec.original_device.empty())
+    text += fmt::format("Seen elsewhere: {:.3f} ms on {}. ", spec.original_ms, escaped(spec.original_device));
+  if (!spec.quarantine.empty()) text += fmt::format("**Quarantined**: {}. ", escaped(spec.quarantine));
+  if (!text.empty()) text.pop_back();
+  return text;
+}
+
+}  // namespace
+
+std::string markdown_table(const Table& full) {
+  const Table table = shown_columns(full);
+  std::vector<std::string> titles, rules;
+  for (const Column& column : table.columns) {
+    titles.push_back(escaped(column.title));
+    rules.push_back(column.format == Column::Format::text ? "---" : "---:");
+  }
+  std::string out = row_text(titles) + row_text(rules);
+  const auto add = [&](const std::vector<Cell>& cells, bool bold) {
+    std::vector<std::string> texts;
+    for (size_t i = 0; i < cells.size(); ++i) {
+      const bool empty = bold && std::holds_alternative<std::monostate>(cells[i]);
+      const std::string text = empty ? "" : escaped(cell_text(cells[i], table.columns[i].format));
+      texts.push_back(bold && !text.empty() ? "**" + text + "**" : text);
+    }
+    out += row_text(texts);
+  };
+  for (const auto& row : table.rows) add(row, false);
+  if (!table.sums.empty()) add(table.sums, true);
+  for (const std::string& note : table.notes) out += "\n" + escaped(note) + "\n";
+  return out;
+}
+
+std::string markdown_report(const SweepReport& report) {
+  const CaseCounts counts = count_cases(report);
+  std::string out = fmt::format("# assay probe: {}\n\n", escaped(report.device));
+  if (!report.device_text.empty()) out += escaped(report.device_text) + ". ";
+  if (!report.method.empty()) out += fmt::format("Method: {}. ", escaped(report.method));
+  out += fmt::format("{}{} cases, {} passed, {} failed, {} skipped.\n", report.interrupted ? "Interrupted. " : "",
+                     counts.cases, counts.passed, counts.failed, counts.skipped);
+  if (report.read_gbps > 0)
+    out += fmt::format("Ceilings: read {:.1f} GB/s, copy {:.1f} GB/s, dispatch {:.2f} us.\n", report.read_gbps,
+                       report.copy_gbps, report.dispatch_us);
+  for (const WorkloadTable& workload : report.workloads) {
+    const Table rows = workload_rows(workload);
+    out += fmt::format("\n## {}\n\n{}", escaped(rows.title), markdown_table(rows));
+    add_list(out, "Missing (no proved variant; in no sum):", as_code(workload.missing));
+    add_list(out, "Quarantined lines (no rule completes them):", as_code(workload.quarantined));
+  }
+  if (!report.specs.empty()) out += "\n## Specs\n";
+  for (const RankedSpec& spec : report.specs) {
+    out += fmt::format("\n### {}\n\n", code(spec.spec_line));
+    if (const std::string limits = limits_text(spec); !limits.empty()) out += limits + "\n\n";
+    out += markdown_table(shown_columns(case_table(report, spec), {"spec"}));
+  }
+  std::vector<std::string> failures;
+  for (const VariantFailures& failure : variant_failures(report)) {
+    std::vector<std::string> parts;
+    for (const std::string& part : failure.parts) parts.push_back(escaped(part));
+    failures.push_back(fmt::format("{}: {}", code(failure.variant), fmt::join(parts, ", ")));
+  }
+  add_list(out, "## Variant failures", failures);
+  return out;
+}
+
+}  // namespace assay

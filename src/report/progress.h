@@ -1,0 +1,41 @@
+// Progress of a sweep: one line a case, or on a terminal one live line with a bar and the time left.
+#pragma once
+#include <cstdint>
+#include <cstdio>
+#include <string>
+
+namespace assay {
+
+class Progress {
+ public:
+  /// `total`: cases in the plan. `live`: redraw one line (Terminal::live), at most ten times a second.
+  Progress(std::FILE* stream, bool live, size_t total);
+  ~Progress();
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  /// A case begins: "Running: NAME [family] - M:1 N:9728 K:896 | 4/20".
+  void start(const std::string& name, const std::string& family, const std::string& shape);
+  /// `count` cases are done. Those that no start announced (found in the store) do not count for the time left.
+  void advance(size_t count = 1);
+  /// A line that stays, above the live one.
+  void note(const std::string& line);
+  /// Takes the live line away. Nothing is drawn afterwards.
+  void finish();
+
+ private:
+  void draw(bool now);
+  std::string live_line(size_t width) const;
+
+  std::FILE* stream_;
+  bool live_, finished_ = false, drawn_ = false;
+  size_t total_, done_ = 0, started_ = 0;  // started_: since the last advance
+  size_t measured_ = 0;
+  int64_t first_start_ns_ = 0, last_draw_ns_ = 0;
+  std::string text_;
+};
+
+/// "12s", "3m05s", "2h10m".
+std::string duration_text(double seconds);
+
+}  // namespace assay

@@ -1,0 +1,49 @@
+// What the reports show, as tables and lists: cases, workloads, failures. Formats differ, rows do not.
+#pragma once
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "probe/ranking.h"
+#include "report/table.h"
+
+namespace assay {
+
+/// "dev" and "host" where the device is a CPU, else the seeds' "gpu" and "cpu".
+struct TimeNames {
+  std::string_view device, host;
+};
+TimeNames time_names(std::string_view device);
+
+/// The value of one field of a spec line, or "" (never throws).
+std::string spec_field(const std::string& spec_line, std::string_view key);
+/// "matmul M:1 N:9728 K:896 NT"; a line that is no spec (a family's name) as it is.
+std::string short_spec(const std::string& spec_line);
+
+/// [baseline] [best-dev] [best-host] [host-gap] as words without brackets, in the seeds' order.
+std::vector<std::string> rank_tags(const RankedCase& ranked, const TimeNames& names);
+/// Whether the case shares its tie set with another.
+bool is_tie(const RankedCase& ranked, const RankedSpec& spec);
+
+/// One row a case, every column that any format shows.
+Table case_table(const SweepReport& report);
+Table case_table(const SweepReport& report, const RankedSpec& spec);
+
+/// What a workload costs per token with its best proved variants, and what could still be won.
+Table workload_rows(const WorkloadTable& workload);
+
+/// Skips and failed cases of one variant, each "matmul skipped 8 (unsupported: why)" or "matmul crashed 1 (why at M:1
+/// …)".
+struct VariantFailures {
+  std::string variant;
+  std::vector<std::string> parts;
+};
+std::vector<VariantFailures> variant_failures(const SweepReport& report);
+
+struct CaseCounts {
+  int64_t cases = 0, passed = 0, failed = 0, skipped = 0;
+  size_t fewest_samples = 0, most_samples = 0;  // of a passing case
+};
+CaseCounts count_cases(const SweepReport& report);
+
+}  // namespace assay

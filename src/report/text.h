@@ -1,0 +1,17 @@
+// The summary of a probe in the line format of seed-000 ("Matmul benchmark summary"), with assay's fields after it.
+#pragma once
+#include <string>
+
+#include "probe/ranking.h"
+
+namespace assay {
+
+struct ReportOptions {
+  bool verbose = false;  // also where each workload line comes from
+  bool colour = false;
+  size_t width = 0;  // of the terminal, which tables fit; 0: as wide as they are. Seed-format lines are never cut
+};
+
+std::string text_report(const SweepReport& report, const ReportOptions& options = {});
+
+}  // namespace assay

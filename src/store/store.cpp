@@ -1,0 +1,130 @@
+// The store's statements, and what to do when its file is damaged.
+#include "store/store.h"
+
+#include <unistd.h>
+
+#include "base/error.h"
+#include "store/case_rows.h"
+#include "store/store_file.h"
+
+namespace assay {
+namespace fs = std::filesystem;
+
+struct Store::Impl {
+  fs::path file;
+  pid_t owner = getpid();
+  std::unique_ptr<Database> database;
+  Statement put_case, put_environment, put_ceiling;
+  Statement find_case, newest_cases, newest_ceiling, environment;
+
+  // Preparing every statement is also the check that the tables are what they should be.
+  Impl(fs::path given, std::unique_ptr<Database> opened)
+      : file(std::move(given)),
+        database(std::move(opened)),
+        put_case(*database, insert_case_sql()),
+        put_environment(*database, "INSERT INTO environments(id, text) VALUES(?, ?) ON CONFLICT(id) DO NOTHING"),
+        put_ceiling(*database, "INSERT INTO ceilings(device_key, text, measured_at) VALUES(?, ?, ?)"),
+        find_case(*database, "SELECT " + case_column_names() + " FROM cases WHERE key = ? ORDER BY id DESC LIMIT 1"),
+        newest_cases(*database, "SELECT " + case_column_names() +
+                                    " FROM cases WHERE id IN (SELECT max(id) FROM cases GROUP BY key) ORDER BY id"),
+        newest_ceiling(
+            *database,
+            "SELECT device_key, text, measured_at FROM ceilings WHERE device_key = ? ORDER BY id DESC LIMIT 1"),
+        environment(*database, "SELECT id, text FROM environments WHERE id = ?") {
+    database->integer("SELECT max(id) FROM cases");  // walks the newest edge of the tree, where a torn file is torn
+  }
+
+  /// A forked child shares the file but not the locks: whatever it did through this connection could destroy the store.
+  Statement& use(Statement& statement) const {
+    ASSAY_CHECK(getpid() == owner);
+    return statement;
+  }
+};
+
+Store::Store(const fs::path& file, Access access, int64_t max_pages) {
+  std::error_code error;
+  if (fs::exists(file, error) && !fs::is_regular_file(file, error))
+    fail("{}: not a file; choose another place with --store FILE", file.string());
+  // SQLite keeps its logs beside the file that a link points to, so names are made from that one.
+  const fs::path resolved = fs::weakly_canonical(file, error), real = error ? file : resolved;
+  if (access == Access::read_only) {
+    impl_ = std::make_unique<Impl>(file, open_store_for_reading(real));
+    return;
+  }
+  const fs::path folder = real.has_parent_path() ? real.parent_path() : fs::path(".");
+  fs::create_directories(folder, error);
+  if (error)
+    fail("{}: the store's folder cannot be made ({}); choose another place with --store FILE", folder.string(),
+         error.message());
+  try {
+    impl_ = std::make_unique<Impl>(file, open_store_for_writing(real, max_pages));
+    return;
+  } catch (const DamagedFile&) {
+  }
+  const FolderLock lock(folder);
+  try {  // another process may have moved it since
+    impl_ = std::make_unique<Impl>(file, open_store_for_writing(real, max_pages));
+    return;
+  } catch (const DamagedFile& damage) {
+    const fs::path aside = move_aside(real);
+    fmt::print(stderr, "assay: {}: the store is damaged ({}); moved to {}, a new store is made\n", real.string(),
+               damage.reason(), aside.string());
+  }
+  impl_ = std::make_unique<Impl>(file, open_store_for_writing(real, max_pages));
+}
+
+Store::~Store() {
+  if (impl_ && impl_->owner != getpid()) static_cast<void>(impl_.release());
+}
+
+void Store::put(const CaseRecord& record) {
+  const StatementUse insert(impl_->use(impl_->put_case));
+  insert_case(impl_->put_case, record);
+}
+
+void Store::put(const EnvironmentRecord& record) {
+  const StatementUse insert(impl_->use(impl_->put_environment));
+  insert->bind(1, std::string_view(record.id));
+  insert->bind(2, std::string_view(record.text));
+  insert->step();
+}
+
+void Store::put(const CeilingRecord& record) {
+  const StatementUse insert(impl_->use(impl_->put_ceiling));
+  insert->bind(1, std::string_view(record.device_key));
+  insert->bind(2, std::string_view(record.text));
+  insert->bind(3, record.measured_at);
+  insert->step();
+}
+
+std::optional<CaseRecord> Store::find(const std::string& key) const {
+  const StatementUse select(impl_->use(impl_->find_case));
+  select->bind(1, std::string_view(key));
+  if (!select->step()) return std::nullopt;
+  return read_case(impl_->find_case, impl_->file.string());
+}
+
+std::vector<CaseRecord> Store::newest_of_each_key() const {
+  const StatementUse select(impl_->use(impl_->newest_cases));
+  std::vector<CaseRecord> records;
+  while (select->step()) records.push_back(read_case(impl_->newest_cases, impl_->file.string()));
+  return records;
+}
+
+std::optional<CeilingRecord> Store::newest_ceiling(const std::string& device_key) const {
+  const StatementUse select(impl_->use(impl_->newest_ceiling));
+  select->bind(1, std::string_view(device_key));
+  if (!select->step()) return std::nullopt;
+  return CeilingRecord{select->text(0), select->text(1), select->integer(2)};
+}
+
+std::optional<EnvironmentRecord> Store::environment(const std::string& id) const {
+  const StatementUse select(impl_->use(impl_->environment));
+  select->bind(1, std::string_view(id));
+  if (!select->step()) return std::nullopt;
+  return EnvironmentRecord{select->text(0), select->text(1)};
+}
+
+const fs::path& Store::file() const { return impl_->file; }
+
+}  // namespace assay

@@ -1,0 +1,42 @@
+// The file that keeps every result with its raw samples: SQLite, resumable, shared by several probes.
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "store/record.h"
+
+namespace assay {
+
+class Store {
+ public:
+  enum class Access { read_write, read_only };
+  /// Opens or makes the store; a damaged file is moved to FILE.corrupt-N with a message. Error: another program's
+  /// database, a newer schema, a place that cannot be written. read_only: Error without a store; nothing is made or
+  /// moved. max_pages > 0 stands for a disk that small. Not for use in a forked child.
+  explicit Store(const std::filesystem::path& file, Access access = Access::read_write, int64_t max_pages = 0);
+  ~Store();
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+
+  /// One transaction each; what has returned survives kill -9 (a power cut may take the last few). `find` gives the
+  /// newest record of a key, all are kept. Error, and nothing lost, when the disk is full.
+  void put(const CaseRecord& record);
+  void put(const EnvironmentRecord& record);
+  void put(const CeilingRecord& record);
+
+  std::optional<CaseRecord> find(const std::string& key) const;       // newest of that key
+  std::vector<CaseRecord> newest_of_each_key() const;                  // oldest first
+  std::optional<CeilingRecord> newest_ceiling(const std::string& device_key) const;
+  std::optional<EnvironmentRecord> environment(const std::string& id) const;
+  const std::filesystem::path& file() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace assay

@@ -1,0 +1,122 @@
+// How a store's file is made, recognised, opened, and moved aside when it is damaged.
+#include "store/store_file.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "store/case_rows.h"
+
+namespace assay {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr int64_t kSchema = 1;
+constexpr uint32_t kApplicationId = 0x41535359;  // "ASSY", at byte 68 of the file
+constexpr size_t kHeaderBytes = 100;
+constexpr std::string_view kMagic{"SQLite format 3\0", 16};
+
+std::string schema_sql() {
+  return fmt::format(
+      "CREATE TABLE cases(\n  {});\n"
+      "CREATE INDEX cases_by_key ON cases(key);\n"  // the id is part of every index
+      "CREATE VIEW newest AS SELECT * FROM cases WHERE id IN (SELECT max(id) FROM cases GROUP BY key);\n"
+      "CREATE TABLE environments(id TEXT PRIMARY KEY, text TEXT NOT NULL);\n"
+      "CREATE TABLE ceilings(id INTEGER PRIMARY KEY, device_key TEXT NOT NULL, measured_at INTEGER NOT NULL,"
+      " text TEXT NOT NULL);\n"
+      "CREATE INDEX ceilings_by_device ON ceilings(device_key);\n"
+      "PRAGMA application_id = {};\nPRAGMA user_version = {};",
+      case_column_definitions(), kApplicationId, kSchema);
+}
+
+// Decides from the file's first bytes, before SQLite reads or touches anything: an empty file, ours, damaged, or
+// someone else's.
+bool is_empty_or_ours(const Database& database) {
+  const std::string header = database.first_bytes(kHeaderBytes);
+  if (header.empty()) return true;
+  if (header.size() < kHeaderBytes || !header.starts_with(kMagic))
+    throw DamagedFile(database.file(), "it has no SQLite header");
+  uint32_t id = 0;
+  for (size_t i = 68; i < 72; ++i) id = id << 8 | uint8_t(header[i]);
+  return id == kApplicationId;
+}
+
+void check_identity(Database& database) {
+  if (!is_empty_or_ours(database))
+    fail("{}: a database of another program, not an assay store; use another --store FILE", database.file().string());
+}
+
+void create_schema(Database& database) {
+  database.execute("BEGIN IMMEDIATE");  // two may meet here: the second finds the work done
+  if (database.integer("PRAGMA user_version") == 0) {
+    if (database.integer("SELECT count(*) FROM sqlite_schema") > 0)
+      throw DamagedFile(database.file(), "it has lost its schema version");
+    database.execute(schema_sql());
+  }
+  database.execute("COMMIT");
+}
+
+void check_schema(Database& database) {
+  const int64_t schema = database.integer("PRAGMA user_version");
+  if (schema > kSchema)
+    fail("{}: written by a newer assay (schema {}); use another --store FILE or update assay", database.file().string(),
+         schema);
+  if (schema < kSchema) throw DamagedFile(database.file(), fmt::format("schema {}", schema));
+}
+
+}  // namespace
+
+std::unique_ptr<Database> open_store_for_writing(const fs::path& file, int64_t max_pages) {
+  auto database = std::make_unique<Database>(file, Database::Open::create);
+  if (database->is_read_only())
+    fail("{}: the store cannot be written; change its permissions or use another --store FILE", file.string());
+  check_identity(*database);
+  if (max_pages > 0) database->execute(fmt::format("PRAGMA max_page_count = {}", max_pages));
+  if (database->integer("PRAGMA user_version") == 0) create_schema(*database);
+  check_schema(*database);
+  database->use_write_ahead_log();
+  // The process may die at any time, since the log lies in the page cache; syncs at every put would disturb the
+  // measuring.
+  database->execute("PRAGMA synchronous = NORMAL; PRAGMA cell_size_check = ON");
+  return database;
+}
+
+std::unique_ptr<Database> open_store_for_reading(const fs::path& file) {
+  std::error_code ignored;
+  if (!fs::exists(file, ignored)) fail("{}: there is no such store; assay probe makes one", file.string());
+  auto database = std::make_unique<Database>(file, Database::Open::existing);
+  check_identity(*database);
+  if (database->file_bytes() == 0) fail("{}: an empty file, not an assay store", file.string());
+  // SQLite reads a log only with a shared-memory file beside it, which it would leave behind in a place like this.
+  if (database->is_read_only() && !fs::exists(file.string() + "-wal", ignored))
+    database = std::make_unique<Database>(file, Database::Open::immutable);
+  check_schema(*database);
+  database->execute("PRAGMA query_only = ON");
+  return database;
+}
+
+FolderLock::FolderLock(const fs::path& folder) : fd_(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+  if (fd_ >= 0) flock(fd_, LOCK_EX);
+}
+
+FolderLock::~FolderLock() {
+  if (fd_ >= 0) close(fd_);
+}
+
+// The logs go too: SQLite would play them back into the new store. The file itself goes last, so that an interrupted
+// move is taken up again.
+fs::path move_aside(const fs::path& file) {
+  fs::path aside;
+  for (int n = 1; aside.empty() || fs::exists(fs::symlink_status(aside)); ++n)
+    aside = fmt::format("{}.corrupt-{}", file.string(), n);
+  for (const char* suffix : {"-wal", "-shm", "-journal", ""}) {
+    std::error_code error;
+    fs::rename(file.string() + suffix, aside.string() + suffix, error);
+    if (error && error != std::errc::no_such_file_or_directory)
+      fail("{}: the store is damaged and cannot be moved aside ({}); move it away or use another --store FILE",
+           file.string(), error.message());
+  }
+  return aside;
+}
+
+}  // namespace assay

@@ -1,0 +1,129 @@
+// Mutants that touch memory which is not theirs: guards, inputs, what was never written, or D after the call is over.
+#include <chrono>
+#include <mutex>
+#include <thread>
+
+#include "honest.h"
+
+namespace {
+
+enum class Sin {
+  reads_output,
+  reads_workspace,
+  past_activations,
+  past_weights,
+  writes_before_output,
+  writes_behind_output,
+  writes_behind_workspace,
+  writes_activations,
+  writes_weights,
+  writes_bias,
+  writes_addend,
+  writes_after_return
+};
+constexpr Sin kSin = Sin::MUTANT;
+
+constexpr bool kUsesWorkspace = kSin == Sin::reads_workspace || kSin == Sin::writes_behind_workspace;
+constexpr int64_t kPastBytes = 64;  // one cache line beyond the last element: a vector too many
+constexpr int64_t kStrayBytes = 32;
+constexpr float kStray = 12345.0f;
+
+size_t workspace_bytes(const assay_call* call, uint32_t) {
+  return static_cast<size_t>(honest::open(call).outputs()) * sizeof(float);
+}
+
+/// Σ over k and one vector more, in which the other factor is masked to zero: right unless NaN lies behind the input.
+double sum_past_end(const honest::Product& p, const honest::Output& at) {
+  const assay_tensor& overrun = kSin == Sin::past_activations ? p.a : p.b;
+  const int64_t row = kSin == Sin::past_activations ? at.row : at.column;
+  const int64_t extra = kPastBytes / honest::element_bytes(overrun);
+  double total = honest::sum(p, at, 0, p.k);
+  for (int64_t i = p.k; i < p.k + extra; ++i) total += 0.0 * honest::read(overrun, at.batch, row, i);
+  return total;
+}
+
+/// One past the last byte of a tensor without gaps.
+char* end_of(const assay_tensor& tensor) {
+  const int64_t count = tensor.dims[0] * tensor.dims[1] * tensor.dims[2];
+  return static_cast<char*>(tensor.data) + count * honest::element_bytes(tensor);
+}
+
+void write_stray(void* address) { *static_cast<volatile float*>(address) = kStray; }
+
+void spoil(const assay_tensor& tensor) { honest::write(tensor, 0, 0, 0, honest::read(tensor, 0, 0, 0) + 1.0f); }
+
+/// Writes into D 20 ms after the latest return. One thread at a time: one a launch would meet the memory limit.
+class LateWriter {
+ public:
+  void call_returns(const assay_tensor& d) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    victim_ = d;
+    due_ = Clock::now() + std::chrono::milliseconds(20);
+    if (waiting_) return;
+    waiting_ = true;
+    std::thread([this] { wait_and_write(); }).detach();
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  void wait_and_write() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    while (Clock::now() < due_) {
+      const Clock::time_point until = due_;
+      lock.unlock();
+      std::this_thread::sleep_until(until);
+      lock.lock();
+    }
+    honest::write(victim_, 0, 0, 0, kStray);
+    waiting_ = false;
+  }
+
+  std::mutex mutex_;
+  Clock::time_point due_{};
+  assay_tensor victim_{};
+  bool waiting_ = false;
+};
+
+/// D is right by now; what one thread does here is the whole sin.
+void misdeed(const honest::Product& p, const assay_call* call) {
+  if constexpr (kSin == Sin::writes_before_output) write_stray(static_cast<char*>(p.d.data) - kStrayBytes);
+  if constexpr (kSin == Sin::writes_behind_output) write_stray(end_of(p.d) + kStrayBytes);
+  if constexpr (kSin == Sin::writes_behind_workspace) {
+    write_stray(static_cast<char*>(call->workspace) + call->workspace_bytes + kStrayBytes);
+  }
+  if constexpr (kSin == Sin::writes_activations) spoil(p.a);
+  if constexpr (kSin == Sin::writes_weights) spoil(p.b);
+  if constexpr (kSin == Sin::writes_bias) spoil(p.bias);
+  if constexpr (kSin == Sin::writes_addend) spoil(p.c);
+  if constexpr (kSin == Sin::writes_after_return) {
+    // Never destroyed: its thread may outlive main.
+    static LateWriter& writer = *new LateWriter;
+    writer.call_returns(p.d);
+  }
+}
+
+int run(const assay_call* call, const assay_thread* thread) {
+  const honest::Product p = honest::open(call);
+  const honest::Share part = honest::share(p.outputs(), thread);
+
+  honest::for_outputs(p, part, [&](const honest::Output& at) {
+    float value = 0;
+    if constexpr (kSin == Sin::past_activations || kSin == Sin::past_weights) {
+      value = honest::finish(p, at, sum_past_end(p, at));
+    } else {
+      value = honest::value_of(p, at);
+    }
+    if constexpr (kSin == Sin::reads_output) value += 0.0f * honest::read(p.d, at.batch, at.row, at.column);
+    if constexpr (kSin == Sin::reads_workspace) value = static_cast<float*>(call->workspace)[at.index] += value;
+    honest::write(p, at, value);
+  });
+
+  honest::wait_for_all(thread);
+  if (thread->index == 0) misdeed(p, call);
+  return ASSAY_OK;
+}
+
+}  // namespace
+
+MUTANT_ENTRY(run, kUsesWorkspace ? workspace_bytes : nullptr)

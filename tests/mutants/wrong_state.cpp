@@ -1,0 +1,86 @@
+// Mutants that skip work or remember answers: what they do depends on which call it is, or on what came before.
+#include <array>
+#include <limits>
+#include <map>
+#include <mutex>
+#include <vector>
+
+#include "honest.h"
+
+namespace {
+
+enum class Sin {
+  output_untouched,
+  returns_early,
+  first_calls_only,
+  tenth_call_skipped,
+  differs_from_call_to_call,
+  remembered_by_pointer,
+  remembered_by_hash
+};
+constexpr Sin kSin = Sin::MUTANT;
+
+constexpr int64_t kHonestCalls = 5, kSkippedOf = 10;
+
+using Key = std::array<double, 2>;
+
+/// Answers of earlier calls. NaN: not known yet; threads fill only their own shares, so the lock is for the map alone.
+std::vector<double>& remembered(const Key& key, int64_t outputs) {
+  static std::mutex mutex;
+  static std::map<Key, std::vector<double>> memory;
+  const std::lock_guard<std::mutex> lock(mutex);
+  auto& values = memory[key];
+  if (values.empty()) values.assign(static_cast<size_t>(outputs), std::numeric_limits<double>::quiet_NaN());
+  return values;
+}
+
+/// Neither key knows B: its copies are too many for any of them to come round again within a case.
+Key key_of(const honest::Product& p) {
+  if constexpr (kSin == Sin::remembered_by_pointer) {
+    return {static_cast<double>(reinterpret_cast<uintptr_t>(p.a.data)), 0};
+  }
+  // Ratios: A times a power of two has the same key, as a cheat who knows this harness would have it.
+  const double first = honest::read(p.a, 0, 0, 0);
+  return {honest::read(p.a, 0, 0, 1) / first, honest::read(p.a, 0, 0, 2) / first};
+}
+
+void answer_from_memory(const honest::Product& p, honest::Share part) {
+  const double scale = kSin == Sin::remembered_by_hash ? honest::read(p.a, 0, 0, 0) : 1.0;
+  std::vector<double>& values = remembered(key_of(p), p.outputs());
+  honest::for_outputs(p, part, [&](const honest::Output& at) {
+    double& known = values[static_cast<size_t>(at.index)];
+    if (std::isnan(known)) known = honest::value_of(p, at) / scale;
+    honest::write(p, at, static_cast<float>(known * scale));
+  });
+}
+
+int run(const assay_call* call, const assay_thread* thread) {
+  const honest::Product p = honest::open(call);
+  const honest::Share part = honest::share(p.outputs(), thread);
+  const int64_t number = honest::next_call(thread);
+
+  if constexpr (kSin == Sin::output_untouched) return ASSAY_OK;
+  if constexpr (kSin == Sin::first_calls_only) {
+    if (number >= kHonestCalls) return ASSAY_OK;
+  }
+  if constexpr (kSin == Sin::tenth_call_skipped) {
+    if (number % kSkippedOf == kSkippedOf - 1) return ASSAY_OK;
+  }
+
+  if constexpr (kSin == Sin::returns_early) {
+    honest::compute(p, honest::Share{part.begin, part.begin + (part.end - part.begin) / 2});
+  } else if constexpr (kSin == Sin::differs_from_call_to_call) {
+    // Never right, so that it is found whichever launches are checked.
+    const float factor = number % 2 == 0 ? 1.01f : 0.99f;
+    honest::for_outputs(p, part, [&](const auto& at) { honest::write(p, at, factor * honest::value_of(p, at)); });
+  } else if constexpr (kSin == Sin::remembered_by_pointer || kSin == Sin::remembered_by_hash) {
+    answer_from_memory(p, part);
+  } else {
+    honest::compute(p, part);
+  }
+  return ASSAY_OK;
+}
+
+}  // namespace
+
+MUTANT_ENTRY(run, nullptr)

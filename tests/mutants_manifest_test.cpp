@@ -1,0 +1,211 @@
+// The self-test's kernels as data: every sin has its mutant, its outcome, a spec, and a source that compiles.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <map>
+#include <regex>
+#include <set>
+
+#include "base/file.h"
+#include "base/json_reader.h"
+#include "base/process.h"
+#include "kernel/compiler.h"
+#include "kernel/manifest.h"
+#include "store/record.h"
+
+namespace assay {
+namespace {
+
+const std::filesystem::path kFolder = std::filesystem::path(ASSAY_SOURCE_DIR) / "tests" / "mutants";
+constexpr int64_t kSmallWeightBytes = 1 << 20;
+
+const std::set<std::string> kWrong = {
+    "tail_left_out",       "k_block_dropped",       "transposed_read",       "wrong_batch_stride",
+    "beta_ignored",        "bias_missing",          "nan_in_one_element",    "output_untouched",
+    "returns_early",       "first_calls_only",      "tenth_call_skipped",    "differs_from_call_to_call",
+    "reads_output",        "reads_workspace",       "past_activations",      "past_weights",
+    "writes_activations",  "writes_weights",        "writes_bias",           "writes_addend",
+    "writes_after_return", "writes_before_output",  "writes_behind_output",  "writes_behind_workspace",
+    "remembered_by_hash",  "remembered_by_pointer", "rounding_mode_changed", "flush_to_zero_changed"};
+const std::set<std::string> kCrashed = {"segfault", "aborts", "exits", "memory_without_end"};
+const std::set<std::string> kControls = {"slow", "correct", "order_changes", "twin_first", "twin_second"};
+
+std::map<std::string, std::string> outcomes_deserved() {
+  std::map<std::string, std::string> outcomes = {{"mutant_infinite_loop/timed_out", "timed_out"},
+                                                 {"mutant_timer_lies/impossible", "impossible"}};
+  for (const std::string& sin : kWrong) outcomes["mutant_" + sin + "/wrong"] = "wrong";
+  for (const std::string& sin : kCrashed) outcomes["mutant_" + sin + "/crashed"] = "crashed";
+  for (const std::string& control : kControls) outcomes["control_" + control + "/pass"] = "pass";
+  return outcomes;
+}
+
+struct Expected {
+  std::string outcome, tag, ties_with;
+  std::vector<std::string> specs;
+  bool never_best = false;
+};
+
+struct ExpectedFile {
+  std::map<std::string, Spec> specs;
+  std::map<std::string, Expected> variants;
+};
+
+ExpectedFile load_expected() {
+  const std::string name = (kFolder / "expected.json").string();
+  const Json json = parse_json(read_file(name), name);
+  const JsonReader top(json, name);
+  top.only_keys({"schema", "specs", "expected"});
+  ExpectedFile file;
+  for (const auto& [spec, line] : top.at("specs").members()) file.specs[spec] = parse_spec(line.string(), spec);
+  for (const auto& [id, reader] : top.at("expected").members()) {
+    reader.only_keys({"sin", "control", "specs", "outcome", "tag", "ties_with", "never_best"});
+    EXPECT_NE(reader.has("sin"), reader.has("control")) << id;
+    file.variants[id] = {reader.at("outcome").string(), reader.string_or("tag", ""), reader.string_or("ties_with", ""),
+                         reader.at("specs").strings(), reader.boolean_or("never_best", false)};
+  }
+  return file;
+}
+
+std::map<std::string, Variant> load_mutants() {
+  std::map<std::string, Variant> variants;
+  for (const Variant& variant : load_manifest(kFolder).variants) variants[variant.id()] = variant;
+  return variants;
+}
+
+/// The word that -DMUTANT= gives, or "".
+std::string mutant_word(const Variant& variant) {
+  const std::string flag = "-DMUTANT=";
+  for (const std::string& given : variant.compile_flags)
+    if (given.starts_with(flag)) return given.substr(flag.size());
+  return "";
+}
+
+/// The names of the source's enum: what its MUTANT may be.
+std::set<std::string> words_of(const std::filesystem::path& source) {
+  const std::string text = read_file(source);
+  std::smatch body;
+  std::set<std::string> words;
+  if (!std::regex_search(text, body, std::regex(R"(enum class \w+ \{([^}]*)\})"))) return words;
+  const std::string names = body[1];
+  const std::regex word(R"(\w+)");
+  for (std::sregex_iterator it(names.begin(), names.end(), word), end; it != end; ++it) words.insert(it->str());
+  return words;
+}
+
+TEST(MutantsManifest, EverySinAndControlHasAVariantNamedAfterItsDeservedOutcome) {
+  const auto variants = load_mutants();
+  for (const auto& [id, outcome] : outcomes_deserved()) EXPECT_TRUE(variants.contains(id)) << id;
+  EXPECT_EQ(variants.size(), outcomes_deserved().size());
+  for (const auto& [id, variant] : variants) EXPECT_TRUE(variant.enabled()) << id;
+}
+
+TEST(MutantsManifest, EveryVariantIsExpectedToGetExactlyTheOutcomeItDeserves) {
+  const auto expected = load_expected();
+  std::map<std::string, std::string> outcomes;
+  for (const auto& [id, variant] : expected.variants) {
+    outcomes[id] = variant.outcome;
+    EXPECT_NO_THROW(parse_outcome(variant.outcome)) << id;
+  }
+  EXPECT_EQ(outcomes, outcomes_deserved());
+}
+
+TEST(MutantsManifest, EveryVariantSupportsTheSpecsItIsExpectedOnAndEverySpecIsUsed) {
+  const auto expected = load_expected();
+  const auto variants = load_mutants();
+  std::set<std::string> used;
+  for (const auto& [id, wanted] : expected.variants) {
+    ASSERT_TRUE(variants.contains(id)) << id;
+    EXPECT_FALSE(wanted.specs.empty()) << id;
+    for (const std::string& spec : wanted.specs) {
+      ASSERT_TRUE(expected.specs.contains(spec)) << id << " on " << spec;
+      EXPECT_EQ(unsupported_reason(variants.at(id), expected.specs.at(spec)), "") << id << " on " << spec;
+      used.insert(spec);
+    }
+  }
+  for (const auto& [name, spec] : expected.specs) EXPECT_TRUE(used.contains(name)) << name;
+}
+
+TEST(MutantsManifest, EverySpecHasAControlThatPassesSoThatNoneIsQuarantined) {
+  const auto expected = load_expected();
+  std::set<std::string> passing;
+  for (const auto& [id, wanted] : expected.variants)
+    if (wanted.outcome == "pass" && !wanted.never_best) passing.insert(wanted.specs.begin(), wanted.specs.end());
+  for (const auto& [name, spec] : expected.specs) EXPECT_TRUE(passing.contains(name)) << name;
+}
+
+TEST(MutantsManifest, SpecsGiveEachSinWhatItNeedsToShow) {
+  const auto expected = load_expected();
+  const auto spec_of = [&](const std::string& id) { return expected.specs.at(expected.variants.at(id).specs.at(0)); };
+  EXPECT_GT(spec_of("mutant_wrong_batch_stride/wrong").batch, 1);
+  EXPECT_NE(spec_of("mutant_beta_ignored/wrong").beta, 0);
+  EXPECT_NE(spec_of("mutant_writes_addend/wrong").beta, 0);
+  EXPECT_TRUE(spec_of("mutant_bias_missing/wrong").bias);
+  EXPECT_TRUE(spec_of("mutant_writes_bias/wrong").bias);
+  EXPECT_NE(spec_of("mutant_tail_left_out/wrong").k % 8, 0);
+  // A guard may begin at the next cache line: what is 32 bytes behind D, or 64 behind A, must lie in it even then.
+  const Spec guarded = spec_of("mutant_writes_behind_output/wrong");
+  EXPECT_LT((64 - guarded.d_bytes() % 64) % 64, 32);
+  EXPECT_LT((64 - guarded.a_bytes() % 64) % 64, 64);
+}
+
+TEST(MutantsManifest, OnlyTheTimerNeedsWeightsBeyondAMegabyte) {
+  const auto expected = load_expected();
+  for (const auto& [id, wanted] : expected.variants) {
+    if (id.starts_with("mutant_timer") || id.starts_with("control_twin")) continue;
+    for (const std::string& spec : wanted.specs) {
+      EXPECT_LE(expected.specs.at(spec).b_bytes(), kSmallWeightBytes) << id;
+    }
+  }
+}
+
+TEST(MutantsManifest, OnlyTheLyingTimerIsScaled) {
+  for (const auto& [id, variant] : load_mutants())
+    EXPECT_EQ(variant.timer_scale, id == "mutant_timer_lies/impossible" ? 0.1 : 1.0) << id;
+}
+
+TEST(MutantsManifest, TheTwinsAreOneModuleAndExpectToTieWithEachOther) {
+  const auto expected = load_expected();
+  const auto variants = load_mutants();
+  const std::string first = "control_twin_first/pass", second = "control_twin_second/pass";
+  EXPECT_EQ(expected.variants.at(first).ties_with, second);
+  EXPECT_EQ(expected.variants.at(second).ties_with, first);
+  EXPECT_EQ(variants.at(first).source, variants.at(second).source);
+  EXPECT_EQ(variants.at(first).compile_flags, variants.at(second).compile_flags);
+}
+
+TEST(MutantsManifest, TheSlowControlIsNeverBestAndTheReorderingOneIsTagged) {
+  const auto expected = load_expected();
+  EXPECT_TRUE(expected.variants.at("control_slow/pass").never_best);
+  EXPECT_EQ(expected.variants.at("control_order_changes/pass").tag, "nondeterministic");
+}
+
+TEST(MutantsManifest, EveryNameInASourceIsBuiltAndNoOther) {
+  std::map<std::filesystem::path, std::set<std::string>> built;
+  for (const auto& [id, variant] : load_mutants()) built[variant.source].insert(mutant_word(variant));
+  for (const auto& [source, words] : built) EXPECT_EQ(words, words_of(source)) << source;
+  for (const auto& entry : std::filesystem::directory_iterator(kFolder)) {
+    if (entry.path().extension() != ".cpp") continue;
+    EXPECT_TRUE(built.contains(entry.path())) << entry.path();
+  }
+}
+
+// Discarded branches are compiled as well, so that one name speaks for all of a source; clang would warn of what only
+// they use.
+TEST(MutantsManifest, EverySourceCompilesWithoutAWarning) {
+  const Compiler compiler = find_compiler();
+  if (compiler.version.empty()) GTEST_SKIP() << "no C++ compiler";
+  std::map<std::filesystem::path, std::string> words;
+  for (const auto& [id, variant] : load_mutants()) words[variant.source] = mutant_word(variant);
+  ASSERT_EQ(words.size(), 6u);
+  const std::string include = "-I" + (std::filesystem::path(ASSAY_SOURCE_DIR) / "kernels" / "cpu").string();
+  for (const auto& [source, word] : words) {
+    const ProcessResult result =
+        run_process({compiler.command, "-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", "-Werror",
+                     "-Wno-unneeded-internal-declaration", include, "-DMUTANT=" + word, source.string()},
+                    compiler.limit_s);
+    EXPECT_EQ(result.exit_code, 0) << source << "\n" << result.output;
+  }
+}
+
+}  // namespace
+}  // namespace assay

@@ -1,0 +1,375 @@
+// Laws of the spec line: lossless text, named refusals, one canonical line per maths, sizes in bytes.
+#include "spec/spec.h"
+
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json_reader.h"
+
+namespace assay {
+namespace {
+const std::string kPlain = "op=matmul | batch=1 | m=1 | n=9728 | k=896 | tA=0 | tB=1 | dtA=f16 | dtB=f16 | dtD=f16";
+const std::string kTypes = " | dtA=f16 | dtB=f16 | dtD=f16";
+const std::string kQuantized = " | dtA=f16 | dtB=q8_0 | dtD=f16";
+
+/// kPlain with one field's value replaced; "" leaves the field out.
+std::string plain_with(const std::string& field, const std::string& value) {
+  SpecFields fields;
+  for (const auto& [key, old] : parse_spec_fields(kPlain)) {
+    if (key != field) fields.emplace_back(key, old);
+    if (key == field && !value.empty()) fields.emplace_back(key, value);
+  }
+  return print_spec_fields(fields);
+}
+
+std::string error_of(const std::string& line) {
+  try {
+    parse_spec(line, "probe.txt:7");
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+/// The message leads with where, and says each of `parts`.
+void expect_refused(const std::string& line, const std::vector<std::string>& parts) {
+  const std::string message = error_of(line);
+  EXPECT_EQ(message.rfind("probe.txt:7: ", 0), 0u) << line << "\n" << message;
+  for (const std::string& part : parts) EXPECT_NE(message.find(part), std::string::npos) << line << "\n" << message;
+  EXPECT_EQ(message.find('\n'), std::string::npos) << message;
+}
+
+TEST(SpecLine, EverySourceLineOfTheWorkloadsPrintsAsItWasWritten) {
+  int lines = 0;
+  for (const char* name : {"qwen2.5-0.5b-f16", "qwen2.5-0.5b-q8"}) {
+    const std::string file = std::string(ASSAY_SOURCE_DIR) + "/specs/" + name + ".json";
+    const Json json = parse_json(read_file(file), file);
+    for (const Json& source : json["sources"])
+      for (const Json& line : source["lines"]) {
+        const std::string text = line["text"];
+        EXPECT_EQ(print_spec_fields(parse_spec_fields(text)), text);
+        EXPECT_EQ(print_spec_fields(parse_spec_fields("  " + text + ":\n")), text) << "as it stands in a report";
+        ++lines;
+      }
+  }
+  EXPECT_EQ(lines, 79);
+}
+
+TEST(SpecLine, ASpecPrintsItsLineAndTheLineGivesTheSpec) {
+  for (const std::string& line :
+       {kPlain, plain_with("dtB", "q8_0"), plain_with("dtB", "bf16") + " | alpha=0.1250 | beta=2.50e-1 | bias=true",
+        "op=matmul_alpha_beta_cache | batch=14 | m=1 | n=86 | k=64 | tA=0 | tB=1 | accumulate=1 | alpha=0.1250 | "
+        "beta=0.0000 | cache=1 | strided_batch=true" +
+            kTypes,
+        "op=matmul | batch=1 | m=1 | n=? | k=896 | tA=? | tB=? | nk=128 | nq=896 | nv=128" + kQuantized}) {
+    const Spec spec = parse_spec(line);
+    EXPECT_EQ(spec.line(), line);
+    EXPECT_EQ(parse_spec(spec.line()).math_line(), spec.math_line());
+  }
+}
+
+TEST(SpecLine, FieldsBecomeTheSpec) {
+  const Spec spec = parse_spec(
+      "op=matmul_alpha_beta_cache | batch=14 | m=2 | n=86 | k=64 | tA=1 | tB=1 | accumulate=1 | alpha=0.1250 | "
+      "beta=-0.5 | "
+      "cache=1 | strided_batch=true | loader=dense | bias=1 | dtA=bf16 | dtB=f16 | dtD=f32");
+  EXPECT_EQ(spec.op, "matmul");
+  EXPECT_EQ(spec.op_name, "matmul_alpha_beta_cache");
+  EXPECT_EQ(spec.batch, 14);
+  EXPECT_EQ(spec.m, 2);
+  EXPECT_EQ(spec.n, 86);
+  EXPECT_EQ(spec.k, 64);
+  EXPECT_TRUE(spec.tA);
+  EXPECT_TRUE(spec.tB);
+  EXPECT_TRUE(spec.accumulate);
+  EXPECT_TRUE(spec.bias);
+  EXPECT_EQ(spec.alpha, 0.125);
+  EXPECT_EQ(spec.beta, -0.5);
+  EXPECT_EQ(spec.loader, "dense");
+  EXPECT_EQ(spec.a, Dtype::bf16);
+  EXPECT_EQ(spec.b, Dtype::f16);
+  EXPECT_EQ(spec.d, Dtype::f32);
+  EXPECT_TRUE(spec.segments.empty());
+}
+
+TEST(SpecLine, WhereAnOpMaySayNothingItsNameDecides) {
+  const Spec spec = parse_spec(kPlain);
+  EXPECT_EQ(spec.alpha, 1);
+  EXPECT_EQ(spec.beta, 0);
+  EXPECT_FALSE(spec.bias);
+  EXPECT_FALSE(spec.accumulate);
+  EXPECT_EQ(spec.loader, "");
+}
+
+TEST(SpecLine, SegmentsStandInTheirOwnOrderWhateverTheLinesOrder) {
+  const Spec qkv =
+      parse_spec("op=matmul | batch=1 | m=1 | n=? | k=896 | tA=? | tB=? | nk=128 | nq=896 | nv=64" + kQuantized);
+  EXPECT_EQ(qkv.segments, (std::vector<Segment>{{"nq", 896}, {"nk", 128}, {"nv", 64}}));
+  EXPECT_EQ(qkv.n, 1088);
+  EXPECT_TRUE(qkv.b_is_nk());
+  EXPECT_FALSE(qkv.tA);
+
+  std::string many = "op=matmul | batch=1 | m=1 | n=? | k=32 | tA=? | tB=?" + kTypes;
+  for (int i = 10; i >= 0; --i) many += fmt::format(" | n{}={}", i, i + 1);
+  const Spec numbered = parse_spec(many);
+  ASSERT_EQ(numbered.segments.size(), 11u);
+  for (int i = 0; i <= 10; ++i) EXPECT_EQ(numbered.segments[size_t(i)], (Segment{fmt::format("n{}", i), i + 1}));
+  EXPECT_EQ(numbered.n, 66);
+}
+
+TEST(SpecLine, AFusedLineMayWriteOutWhatItLeavesOpen) {
+  const std::string open = "op=matmul | batch=1 | m=1 | n=? | k=896 | tA=? | tB=? | n0=48 | n1=16" + kTypes;
+  const std::string closed = "op=matmul | batch=1 | m=1 | n=64 | k=896 | tA=0 | tB=1 | n0=48 | n1=16" + kTypes;
+  EXPECT_EQ(parse_spec(open).math_line(), parse_spec(closed).math_line());
+  const std::string start = "op=matmul | batch=1 | m=1", rest = " | n0=48 | n1=16" + kTypes;
+  expect_refused(start + " | n=65 | k=896 | tA=? | tB=?" + rest, {"field n=65", "64"});
+  expect_refused(start + " | n=? | k=896 | tA=1 | tB=?" + rest, {"field tA=1"});
+  expect_refused(start + " | n=? | k=896 | tA=? | tB=0" + rest, {"field tB=0"});
+}
+
+TEST(SpecLine, SegmentsAreWholeSetsWithoutGaps) {
+  const std::string fused = "op=matmul | batch=1 | m=1 | n=? | k=64 | tA=? | tB=?" + kTypes;
+  expect_refused(fused + " | n0=5", {"field n0=5", "n1"});
+  expect_refused(fused + " | n0=5 | n2=5", {"n1 is missing"});
+  expect_refused(fused + " | n1=5 | n2=5", {"n0 is missing"});
+  expect_refused(fused + " | nq=5 | nk=5", {"nv is missing"});
+  expect_refused(fused + " | nq=5 | nk=5 | nv=5 | n0=5", {"n0=5", "not both"});
+  expect_refused(fused + " | n0=5 | n1=0", {"field n1=0"});
+  expect_refused(fused + " | n00=5 | n1=5", {"n00=5 is unknown"});
+  expect_refused(fused + " | n0=9223372036854775807 | n1=1", {"sum is too large"});
+}
+
+TEST(SpecLine, OnlyAFusedSpecMayLeaveItsShapeOpen) {
+  for (const char* field : {"n", "tA", "tB"})
+    expect_refused(plain_with(field, "?"), {std::string("field ") + field + "=?", "fused"});
+  expect_refused(plain_with("m", "?"), {"field m=?"});
+}
+
+TEST(SpecLine, AMissingFieldIsNamedWithWhatToAdd) {
+  for (const auto& [field, value] : parse_spec_fields(kPlain))
+    expect_refused(plain_with(field, ""), {"field " + field + " is missing", "add " + field + "="});
+  expect_refused(plain_with("dtB", ""), {"f32, f16, bf16 or q8_0"});
+}
+
+TEST(SpecLine, AnOpsNameDecidesWhatItMustSay) {
+  for (const std::string suffix : {"", "_cache"}) {
+    expect_refused(plain_with("op", "matmul_alpha_beta" + suffix), {"field alpha is missing"});
+    expect_refused(plain_with("op", "matmul_alpha_beta" + suffix) + " | alpha=1", {"field beta is missing"});
+    expect_refused(plain_with("op", "matmul_bias_add" + suffix), {"field bias is missing"});
+    expect_refused(plain_with("op", "matmul_bias_add" + suffix) + " | bias=0", {"field bias=0"});
+    EXPECT_EQ(error_of(plain_with("op", "matmul" + suffix)), "accepted");
+    EXPECT_EQ(error_of(plain_with("op", "matmul_bias_add" + suffix) + " | bias=1"), "accepted");
+    EXPECT_EQ(error_of(plain_with("op", "matmul_alpha_beta" + suffix) + " | alpha=1 | beta=0"), "accepted");
+  }
+  expect_refused(plain_with("op", "matmul_chace"), {"field op=matmul_chace", "matmul_cache"});
+}
+
+TEST(SpecLine, AnUnknownFieldIsNamedWithTheNearestKnown) {
+  expect_refused(kPlain + " | alhpa=1", {"field alhpa=1 is unknown", "alpha"});
+  expect_refused(kPlain + " | N=5", {"field N=5 is unknown"});
+  expect_refused(kPlain + " | x\xff=1", {"is unknown"});
+}
+
+TEST(SpecLine, SizesAreWholeNumbersOfAtLeastOne) {
+  for (const char* field : {"batch", "m", "n", "k"})
+    for (const char* value : {"0", "-1", "+1", "1.5", "0x10", "1e3", "12a", "a", "1 2", "1..2"})
+      expect_refused(plain_with(field, value), {std::string("field ") + field + "=" + value, "whole number"});
+  expect_refused(plain_with("k", "9223372036854775808"), {"field k=", "too large"});
+}
+
+TEST(SpecLine, SizesThatOverflowAreRefusedByOperand) {
+  const std::string most = "9223372036854775807";
+  for (const char* field : {"batch", "m", "n", "k"}) expect_refused(plain_with(field, most), {"2^47", most});
+  // 2^46 f16 values are 2^47 bytes exactly; one row more is too many.
+  const std::string line = "op=matmul | batch=1 | m=1 | n=4294967296 | tA=0 | tB=1 | dtA=f16 | dtD=f16";
+  EXPECT_EQ(parse_spec(line + " | k=16384 | dtB=f16").b_bytes(), int64_t(1) << 47);
+  expect_refused(line + " | k=16385 | dtB=f16", {"B would take more than 2^47 bytes", "k=16385"});
+  expect_refused(line + " | k=16384 | dtB=f32", {"B would take more than 2^47 bytes"});
+  EXPECT_EQ(error_of(line + " | k=16384 | dtB=q8_0"), "accepted");
+  const std::string wide = "op=matmul | batch=1 | n=1 | tA=0 | tB=1 | dtB=f16 | dtD=f16";
+  expect_refused(wide + " | m=70368744177664 | k=2 | dtA=f16", {"A would take more than 2^47 bytes"});
+  const std::string outer = "op=matmul | batch=1 | k=1 | tA=0 | tB=1 | dtA=f16 | dtB=f16";
+  expect_refused(outer + " | m=8388608 | n=8388609 | dtD=f16", {"D would take more than 2^47 bytes"});
+  expect_refused("op=matmul | batch=1 | m=4194304 | n=4194304 | k=4194304 | tA=0 | tB=1" + kTypes, {"flops"});
+}
+
+TEST(SpecLine, FlagsFactorsAndTypesSayOnlyWhatTheyCan) {
+  for (const char* flag : {"bias", "accumulate", "cache", "strided_batch"})
+    for (const char* value : {"2", "yes", "?", "True", "-1"})
+      expect_refused(kPlain + " | " + flag + "=" + value, {std::string("field ") + flag + "=" + value, "0 or 1"});
+  for (const char* flag : {"tA", "tB"}) expect_refused(plain_with(flag, "2"), {std::string("field ") + flag + "=2"});
+  for (const char* factor : {"alpha", "beta"})
+    for (const char* value : {"inf", "nan", "1e999", "1,5", "x", "0.5f", "?"})
+      expect_refused(kPlain + " | " + factor + "=" + value, {std::string("field ") + factor + "=" + value, "finite"});
+  for (const char* type : {"dtA", "dtB", "dtD"})
+    expect_refused(plain_with(type, "f61"), {std::string("field ") + type + "=f61", "f16"});
+  expect_refused(plain_with("dtA", "q8_0"), {"field dtA=q8_0", "f32, f16 or bf16"});
+  expect_refused(plain_with("dtD", "q8_0"), {"field dtD=q8_0", "f32, f16 or bf16"});
+  expect_refused(kPlain + " | loader=q8", {"field loader=q8", "dense"});
+}
+
+TEST(SpecLine, QuantizedWeightsLieInBlocksAlongK) {
+  const std::string quantized = plain_with("dtB", "q8_0");
+  EXPECT_EQ(error_of(quantized), "accepted");
+  const std::string start = "op=matmul | batch=1 | m=1 | n=33 | tA=0" + kQuantized;
+  expect_refused(start + " | tB=1 | k=33", {"field k=33", "32"});
+  expect_refused(start + " | tB=0 | k=64", {"field dtB=q8_0", "tB=1"});
+  EXPECT_EQ(error_of(start + " | tB=0 | k=64 | loader=q8nk_split"), "accepted");
+  expect_refused(start + " | tB=1 | k=64 | loader=dense", {"field dtB=q8_0", "loader=dense"});
+  expect_refused(kPlain + " | loader=q8nk_split", {"field dtB=f16", "q8_0"});
+}
+
+TEST(SpecLine, MalformedTextIsRefused) {
+  expect_refused("", {"empty field"});
+  expect_refused(" : ", {"empty field"});
+  expect_refused(kPlain + " | ", {"empty field after dtD="});
+  expect_refused("| " + kPlain, {"empty field at the start"});
+  expect_refused("op=matmul || batch=1", {"empty field after op="});
+  expect_refused("op=matmul | batch", {"\"batch\"", "no field"});
+  expect_refused("=matmul", {"no name"});
+  expect_refused("op=", {"field op has no value"});
+  expect_refused(kPlain + "::", {"field dtD", "\":\""});
+  expect_refused(kPlain + " | k=896", {"field k stands twice"});
+  expect_refused("op=mat\nmul | batch=1", {"control characters"});
+  expect_refused(std::string("op=mat\0mul", 10), {"control characters"});
+}
+
+TEST(SpecLine, FieldsBuiltByAProgramObeyTheSameGrammar) {
+  SpecFields fields = parse_spec_fields(kPlain);
+  fields.emplace_back("k", "897");
+  EXPECT_THROW(make_spec(fields, "here"), Error);
+  fields.back() = {"alpha", "1 | beta=2"};
+  EXPECT_EQ(parse_spec(make_spec(fields, "here").line()).beta, 2) << "what is printed is what was understood";
+}
+
+TEST(SpecMaths, NamesAndNotesOfTheEngineDoNotChangeIt) {
+  const std::string maths = parse_spec(kPlain).math_line();
+  for (const std::string& line :
+       {plain_with("op", "matmul_cache"), kPlain + " | accumulate=1", kPlain + " | cache=1 | strided_batch=false",
+        kPlain + " | alpha=1.0000 | beta=-0.0", kPlain + " | bias=false | loader=none",
+        plain_with("op", "matmul_alpha_beta") + " | alpha=1e0 | beta=0", plain_with("k", "0896"),
+        plain_with("tB", "true")})
+    EXPECT_EQ(parse_spec(line).math_line(), maths) << line;
+}
+
+TEST(SpecMaths, WhateverChangesTheResultOrTheStorageChangesIt) {
+  const std::string maths = parse_spec(kPlain).math_line();
+  for (const std::string& line :
+       {plain_with("batch", "2"), plain_with("m", "2"), plain_with("n", "9727"), plain_with("k", "895"),
+        plain_with("tA", "1"), plain_with("tB", "0"), plain_with("dtA", "f32"), plain_with("dtB", "bf16"),
+        plain_with("dtD", "f32"), kPlain + " | alpha=0.125", kPlain + " | beta=1", kPlain + " | bias=1",
+        kPlain + " | loader=dense", kPlain + " | n0=9000 | n1=728"})
+    EXPECT_NE(parse_spec(line).math_line(), maths) << line;
+}
+
+TEST(SpecMaths, TheCanonicalLineIsALineOfTheGrammar) {
+  for (const std::string& line :
+       {kPlain, kPlain + " | alpha=0.1 | beta=-2.5e-7 | bias=1",
+        "op=matmul | batch=3 | m=2 | n=? | k=96 | tA=? | tB=? | n0=5 | n1=7" + kQuantized,
+        "op=matmul | batch=1 | m=1 | n=151936 | k=896 | tA=0 | tB=0 | loader=q8nk_split" + kQuantized}) {
+    const Spec spec = parse_spec(line), again = parse_spec(spec.math_line());
+    EXPECT_EQ(again.math_line(), spec.math_line());
+    EXPECT_EQ(again.min_bytes(), spec.min_bytes());
+    EXPECT_EQ(again.segments, spec.segments);
+    EXPECT_EQ(again.alpha, spec.alpha);
+    EXPECT_EQ(again.beta, spec.beta);
+    EXPECT_EQ(again.loader, spec.loader);
+  }
+  EXPECT_EQ(parse_spec(kPlain).math_line(),
+            "op=matmul | batch=1 | m=1 | n=9728 | k=896 | tA=0 | tB=1 | dtA=f16 | dtB=f16 | dtD=f16 | loader=none | "
+            "alpha=1 | beta=0 | bias=0");
+}
+
+TEST(SpecMaths, TheSplitLoaderDecidesTheStorageWhateverTBSays) {
+  const std::string line = "op=matmul | batch=1 | m=1 | n=64 | k=64 | tA=0 | loader=q8nk_split" + kQuantized;
+  const Spec spec = parse_spec(line + " | tB=0");
+  EXPECT_TRUE(spec.b_is_nk());
+  EXPECT_TRUE(spec.split_q8());
+  EXPECT_EQ(spec.math_line(), parse_spec(line + " | tB=1").math_line());
+  EXPECT_FALSE(parse_spec(plain_with("tB", "0") + " | loader=dense").b_is_nk());
+  EXPECT_TRUE(parse_spec(kPlain).b_is_nk());
+}
+
+TEST(SpecSizes, BytesAndFlopsFollowTheShape) {
+  const Spec spec = parse_spec(
+      "op=matmul_alpha_beta | batch=14 | m=2 | n=96 | k=64 | tA=0 | tB=1 | alpha=0.125 | beta=0.5 | bias=1 | dtA=f32 | "
+      "dtB=q8_0 | dtD=bf16");
+  EXPECT_EQ(spec.a_bytes(), 14 * 2 * 64 * 4);
+  EXPECT_EQ(spec.b_bytes(), 14 * 96 * 64 / 32 * 34);
+  EXPECT_EQ(spec.d_bytes(), 14 * 2 * 96 * 2);
+  EXPECT_EQ(spec.c_bytes(), spec.d_bytes());
+  EXPECT_EQ(spec.bias_bytes(), 96 * 2);
+  EXPECT_EQ(spec.min_bytes(), spec.a_bytes() + spec.b_bytes() + 2 * spec.d_bytes() + 96 * 2);
+  EXPECT_EQ(spec.flops(), 2LL * 14 * 2 * 96 * 64);
+}
+
+TEST(SpecSizes, CAndBiasCostNothingWhereTheyAreNotRead) {
+  const Spec spec = parse_spec(kPlain + " | accumulate=1");
+  EXPECT_EQ(spec.c_bytes(), 0);
+  EXPECT_EQ(spec.bias_bytes(), 0);
+  EXPECT_EQ(spec.min_bytes(), 2 * (896 + 9728 * 896 + 9728));
+}
+
+TEST(SpecSizes, TheShortNameIsTheProgressForm) {
+  EXPECT_EQ(parse_spec(kPlain).short_name(), "M:1 N:9728 K:896");
+  EXPECT_EQ(parse_spec(plain_with("batch", "14")).short_name(), "M:1 N:9728 K:896 B:14");
+}
+
+TEST(SpecRanges, ARangeStandsForEveryLineInOrder) {
+  const auto lines = expand_ranges(parse_spec_fields("op=matmul | m=2..3 | n=16..40..8 | k=64"), "--spec");
+  std::vector<std::string> printed;
+  for (const SpecFields& line : lines) printed.push_back(print_spec_fields(line));
+  EXPECT_EQ(printed, (std::vector<std::string>{"op=matmul | m=2 | n=16 | k=64", "op=matmul | m=2 | n=24 | k=64",
+                                               "op=matmul | m=2 | n=32 | k=64", "op=matmul | m=2 | n=40 | k=64",
+                                               "op=matmul | m=3 | n=16 | k=64", "op=matmul | m=3 | n=24 | k=64",
+                                               "op=matmul | m=3 | n=32 | k=64", "op=matmul | m=3 | n=40 | k=64"}));
+}
+
+TEST(SpecRanges, EverySizeMayVaryAndTheLastStepMayFallShort) {
+  for (const char* field : {"batch", "m", "n", "k"}) {
+    const auto lines = expand_ranges({{field, "1..8..3"}}, "--spec");
+    ASSERT_EQ(lines.size(), 3u);
+    EXPECT_EQ(lines.back(), (SpecFields{{field, "7"}}));
+  }
+  EXPECT_EQ(expand_ranges({{"n", "5..5"}}, "--spec"), (std::vector<SpecFields>{{{"n", "5"}}}));
+  EXPECT_EQ(expand_ranges({{"n", "5"}, {"tA", "0..1"}}, "--spec").size(), 1u) << "a flag has no range";
+}
+
+TEST(SpecRanges, AtMost4096LinesComeOfOneLine) {
+  EXPECT_EQ(expand_ranges({{"n", "1..4096"}}, "--spec").size(), 4096u);
+  EXPECT_EQ(expand_ranges({{"n", "1..64"}, {"k", "1..64"}}, "--spec").size(), 4096u);
+  for (const SpecFields& fields : {SpecFields{{"n", "1..4097"}}, SpecFields{{"n", "1..64"}, {"k", "1..65"}},
+                                   SpecFields{{"n", "1..9223372036854775807"}}})
+    EXPECT_THROW(expand_ranges(fields, "--spec"), Error) << print_spec_fields(fields);
+}
+
+TEST(SpecRanges, AMalformedRangeIsNamed) {
+  for (const char* value : {"1..", "..5", "..", "1..2..", "1..2..0", "1..2..3..4", "0..5", "-1..5", "1...5", "1..5x",
+                            "a..b", "1..2.3", "5..4", "1..99999999999999999999"}) {
+    try {
+      expand_ranges({{"n", value}}, "--spec");
+      ADD_FAILURE() << value << " was accepted";
+    } catch (const Error& error) {
+      EXPECT_EQ(std::string(error.what()).rfind(fmt::format("--spec: field n={}: ", value), 0), 0u) << error.what();
+    }
+  }
+}
+
+TEST(Dtypes, NamesReadBackAndSizesFollow) {
+  for (const std::string& name : dtype_names()) EXPECT_EQ(dtype_name(parse_dtype(name).value()), name);
+  EXPECT_EQ(dtype_names().size(), 4u);
+  for (const char* name : {"", "F16", "f64", "q8_0 ", "q4_0"}) EXPECT_FALSE(parse_dtype(name)) << name;
+  EXPECT_EQ(dtype_bytes(Dtype::f32, 64), 256);
+  EXPECT_EQ(dtype_bytes(Dtype::f16, 64), 128);
+  EXPECT_EQ(dtype_bytes(Dtype::bf16, 64), 128);
+  EXPECT_EQ(dtype_bytes(Dtype::q8_0, 64), 68);
+  EXPECT_EQ(unit_roundoff(Dtype::f32), 1.0 / (1 << 24));
+  EXPECT_EQ(unit_roundoff(Dtype::f16), 1.0 / (1 << 11));
+  EXPECT_EQ(unit_roundoff(Dtype::bf16), 1.0 / (1 << 8));
+  EXPECT_EQ(unit_roundoff(Dtype::q8_0), 0);
+}
+
+TEST(DtypesDeathTest, HalfABlockIsABug) { EXPECT_DEATH(dtype_bytes(Dtype::q8_0, 33), "count"); }
+}  // namespace
+}  // namespace assay
