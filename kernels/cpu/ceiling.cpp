@@ -4,29 +4,33 @@
 namespace assay {
 namespace {
 
-#if defined(__AVX512F__)
+#if defined(__AVX512F__) && WIDTH >= 512
 typedef uint64_t Word __attribute__((vector_size(64), aligned(1), may_alias));
-#elif defined(__AVX2__)
+#elif defined(__AVX2__) && WIDTH >= 256
 typedef uint64_t Word __attribute__((vector_size(32), aligned(1), may_alias));
 #else
 typedef uint64_t Word __attribute__((vector_size(16), aligned(1), may_alias));
 #endif
 
-/// Xor of all whole 8-byte words; UNROLL independent accumulators.
+/// Xor of all bytes, in words: STREAMS parts read side by side, UNROLL independent accumulators each.
 uint64_t fold(const char* p, int64_t bytes) {
   constexpr int64_t kStep = UNROLL * int64_t(sizeof(Word));
-  Word accumulators[UNROLL] = {};
-  int64_t i = 0;
-  for (; i + kStep <= bytes; i += kStep) {
-    if constexpr (PREFETCH > 0)
-      for (int64_t line = 0; line < kStep; line += 64) __builtin_prefetch(p + i + line + PREFETCH, 0, 3);
-    for (int u = 0; u < UNROLL; ++u)
-      accumulators[u] ^= *reinterpret_cast<const Word*>(p + i + u * int64_t(sizeof(Word)));
-  }
+  const int64_t each = bytes / STREAMS / kStep * kStep;
+  Word accumulators[STREAMS][UNROLL] = {};
+  for (int64_t i = 0; i < each; i += kStep)
+    for (int s = 0; s < STREAMS; ++s) {
+      const char* at = p + s * each + i;
+      if constexpr (PREFETCH > 0)
+        for (int64_t line = 0; line < kStep; line += 64) __builtin_prefetch(at + line + PREFETCH, 0, 2);
+      for (int u = 0; u < UNROLL; ++u)
+        accumulators[s][u] ^= *reinterpret_cast<const Word*>(at + u * int64_t(sizeof(Word)));
+    }
   uint64_t folded = 0;
-  for (int u = 0; u < UNROLL; ++u)
-    for (size_t lane = 0; lane < sizeof(Word) / 8; ++lane) folded ^= accumulators[u][lane];
-  for (; i < bytes; ++i) folded ^= uint64_t(static_cast<unsigned char>(p[i])) << (8 * (i % 8));
+  for (int s = 0; s < STREAMS; ++s)
+    for (int u = 0; u < UNROLL; ++u)
+      for (size_t lane = 0; lane < sizeof(Word) / 8; ++lane) folded ^= accumulators[s][u][lane];
+  for (int64_t i = each * STREAMS; i < bytes; ++i)
+    folded ^= uint64_t(static_cast<unsigned char>(p[i])) << (8 * (i % 8));
   return folded;
 }
 

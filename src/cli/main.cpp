@@ -41,8 +41,8 @@ int unknown_argument(const CLI::App& app, const std::string& message) {
   for (const CLI::App* sub : at->get_subcommands([](const CLI::App*) { return true; })) known.push_back(sub->get_name());
   const size_t begin = message.find_last_of(' ');
   const std::string word = message.substr(begin == std::string::npos ? 0 : begin + 1);
-  fmt::print(stderr, "assay: {}{} (assay help {} lists what there is)\n", message, did_you_mean(word.substr(0, word.find('=')), known),
-             at == &app ? "" : at->get_name());
+  fmt::print(stderr, "assay: {}{} (assay help{} lists what there is)\n", message, did_you_mean(word.substr(0, word.find('=')), known),
+             at == &app ? "" : " " + at->get_name());
   return 2;
 }
 
@@ -73,11 +73,13 @@ int run(int argc, char** argv) {
   if (!topic.empty()) {
     for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
       if (command->get_name() == topic) {
-        fmt::print("{}", command->help());
+        fmt::print("{}", command->help("assay"));
         return 0;
       }
+    app.clear();  // else what the help subcommand knows is suggested, and explained below
     return unknown_argument(app, "no subcommand " + topic);
   }
+  app.clear();
   fmt::print("{}", app.help());
   return 0;
 }

@@ -49,6 +49,12 @@ std::map<Format, int64_t> copy_sizes(const std::vector<Tensor>& b) {
   return sizes;
 }
 
+int64_t copies_over(int64_t footprint, const std::map<Format, int64_t>& sizes) {
+  int64_t one = 0;
+  for (const auto& [format, bytes] : sizes) one += bytes;
+  return std::clamp((footprint + one - 1) / one, int64_t(1), kMostCopies);
+}
+
 HostTensor random_tensor(Dtype dtype, int64_t count, uint64_t stream) {
   HostTensor t;
   t.bytes.resize(size_t(round_up(dtype_bytes(dtype, count), 8)));
@@ -97,8 +103,10 @@ std::vector<InputArena*> Arenas::all() const {
 }
 
 void Arenas::reserve(const Spec& spec, int64_t footprint) {
-  for (const auto& [format, bytes] : copy_sizes(b_tensors(spec))) {
-    const int64_t wanted = std::max(round_up(footprint, bytes), bytes) + 4096;
+  const std::map<Format, int64_t> sizes = copy_sizes(b_tensors(spec));
+  const int64_t count = copies_over(footprint, sizes);
+  for (const auto& [format, bytes] : sizes) {
+    const int64_t wanted = count * bytes + 4096;
     auto& arena = arenas_[format];
     if (arena && int64_t(arena->bytes().size()) >= wanted) continue;
     arena.reset();
@@ -109,9 +117,7 @@ void Arenas::reserve(const Spec& spec, int64_t footprint) {
 SpecInputs::SpecInputs(const Spec& spec, Arenas& arenas, int64_t footprint) : spec_(spec), arenas_(arenas) {
   const std::vector<Tensor> shape = b_tensors(spec_);
   const std::map<Format, int64_t> sizes = copy_sizes(shape);
-  int64_t one = 0;
-  for (const auto& [format, bytes] : sizes) one += bytes;
-  int64_t count = std::clamp((footprint + one - 1) / one, int64_t(1), kMostCopies);
+  int64_t count = copies_over(footprint, sizes);
   for (const auto& [format, bytes] : sizes)
     count = std::min(count, std::max(int64_t(1), (int64_t(arenas.get(format).bytes().size()) - 64) / bytes));
 

@@ -5,9 +5,15 @@
 
 namespace assay {
 
-/// The times of the bytes that a launch must read from cold memory, against bulk reads measured around them. Accuses only when the
-/// first and the second half of both, taken apart, miss by more than their joint spread. "" or the message. µs, bytes.
-std::string beats_physics(std::span<const double> device_us, int64_t cold_bytes, std::span<const double> bulk_us, int64_t bulk_bytes,
-                          int64_t flops, double peak_gflops);
+/// Launches that did nothing but read so many bytes each, in µs.
+struct ReadSamples {
+  std::span<const double> us;
+  int64_t bytes = 0;
+};
+
+/// A launch that must read cold_bytes, against reads measured around it: long ones, and single launches of the same bytes. Accuses
+/// only when the first and the second half of all, taken apart, miss by more than their joint spread. "" or the message.
+std::string beats_physics(std::span<const double> device_us, int64_t cold_bytes, std::span<const ReadSamples> reads, int64_t flops,
+                          double peak_gflops);
 
 }  // namespace assay

@@ -18,7 +18,7 @@ struct Effort {
   double spec_budget_s = 1.2;    // rounds end after this
   double converged_width = 0.01; // … or when every contender's interval of the median is this narrow
   double contender_ratio = 1.2;  // a case whose interval lies above the best's by this factor is let go
-  double watchdog_s = 5;         // for one turn
+  double watchdog_s = 20;        // for one turn
   double setup_watchdog_s = 60;  // loading a vendor library and repacking may take their time
   double settle_ms = 50;
   static Effort thorough();

@@ -169,14 +169,15 @@ void Sweep::measure(SpecState& state) {
     targets.push_back(&c);
   }
   if (cases.empty()) return;
+  std::vector<CaseRecord> records;
   try {
-    std::vector<CaseRecord> records = run_rounds(state.spec, cases, context);
-    for (size_t i = 0; i < records.size(); ++i) keep(*targets[i], std::move(records[i]));
+    records = run_rounds(state.spec, cases, context);
   } catch (const Error& e) {
     state.quarantine = e.what();  // this spec's trouble: the sweep goes on
     note(fmt::format("quarantined {}: {}", state.spec.short_name(), e.what()));
     if (events_.on_done) events_.on_done(targets.size());
   }
+  for (size_t i = 0; i < records.size(); ++i) keep(*targets[i], std::move(records[i]));  // a full disk ends the sweep
 }
 
 void Sweep::run() {

@@ -18,6 +18,7 @@ namespace {
 
 constexpr int kRedoDisturbed = 3;
 constexpr int kWarmUpLaunches = 3;
+constexpr int64_t kBulkBytes = int64_t(32) << 20;  // half a millisecond: long beside a dispatch, short beside what disturbs
 constexpr int64_t kCheapCheckElements = 20'000;  // above, only the last launch of a turn is compared element by element
 
 /// Device memory with guard bands on both sides.
@@ -131,8 +132,8 @@ class CaseWorker {
       }
       if (t.operand != Operand::c || spec_.beta != 0) hot_bytes += t.bytes;
     }
-    const int64_t count = work_.bulk ? 1 : work_.inputs->copies();
-    for (int64_t copy = 0; copy < count; ++copy) {
+    if (work_.bulk) bind_bulk(tensors);
+    for (int64_t copy = 0; copy < work_.inputs->copies() && !work_.bulk; ++copy) {
       Launch launch;
       launch.kernel = kernel_.get();
       launch.spec = &spec_;
@@ -146,7 +147,6 @@ class CaseWorker {
         if (t.scales) t.scales = imported(t.scales);
         launch.bytes += t.bytes + t.scale_bytes;
       }
-      if (work_.bulk) bind_bulk(launch);
       launches_.push_back(std::move(launch));
       source_copy_.push_back(copy);
     }
@@ -160,26 +160,32 @@ class CaseWorker {
     if (work_.mode == Mode::cold) scratch_ = allocate(std::max(work_.footprint, int64_t(1) << 20));
   }
 
-  /// The first B tensor becomes one long f32 matrix over everything that the copies cover.
-  void bind_bulk(Launch& launch) {
-    constexpr int64_t kColumns = 1024;
+  /// Long reads: the first B tensor becomes a piece of what the copies cover, as f32; the pieces rotate like copies do.
+  void bind_bulk(const std::vector<Tensor>& tensors) {
+    constexpr int64_t kColumns = 1024, kRowBytes = 4 * kColumns;
     const std::span<std::byte> covered = work_.inputs->covered();
-    bool first = true;
-    std::erase_if(launch.tensors, [&](const Tensor& t) { return t.operand == Operand::b && t.segment > 0; });
-    for (Tensor& t : launch.tensors) {
-      if (t.operand != Operand::b || !first) continue;
-      first = false;
-      const int64_t rows = std::max(int64_t(covered.size()) / (4 * kColumns), int64_t(1));
-      const int64_t columns = int64_t(covered.size()) < 4 * kColumns ? int64_t(covered.size()) / 4 : kColumns;
-      t.dtype = Dtype::f32;
-      t.storage = Storage::strided;
-      t.dims[0] = 1, t.dims[1] = rows, t.dims[2] = columns;
-      t.strides[0] = rows * columns, t.strides[1] = columns, t.strides[2] = 1;
-      t.bytes = rows * columns * 4;
-      t.scale_bytes = 0;
-      t.data = imported(covered.data());
-      t.scales = nullptr;
-      launch.bytes = t.bytes;
+    const int64_t piece = std::clamp(int64_t(covered.size()) / kRowBytes * kRowBytes, kRowBytes, kBulkBytes);
+    for (int64_t offset = 0; offset == 0 || offset + piece <= int64_t(covered.size()); offset += piece) {
+      Launch launch;
+      launch.kernel = kernel_.get();
+      launch.spec = &spec_;
+      launch.bytes = piece;
+      for (Tensor t : tensors) {
+        if (t.operand == Operand::b && t.segment > 0) continue;
+        if (t.operand == Operand::b) {
+          t.dtype = Dtype::f32;
+          t.storage = Storage::strided;
+          t.dims[0] = 1, t.dims[1] = piece / kRowBytes, t.dims[2] = kColumns;
+          t.strides[0] = piece / 4, t.strides[1] = kColumns, t.strides[2] = 1;
+          t.bytes = piece;
+          t.scale_bytes = 0;
+          t.data = imported(covered.data() + offset);
+          t.scales = nullptr;
+        }
+        launch.tensors.push_back(t);
+      }
+      launches_.push_back(std::move(launch));
+      source_copy_.push_back(0);
     }
   }
 

@@ -22,7 +22,7 @@ struct WorkerCase {
   Mode mode = Mode::decode;
   int64_t footprint = 0;
   int64_t memory_limit = 0;
-  bool bulk = false;                     // one launch reads all that the copies cover
+  bool bulk = false;                     // long reads over what the copies cover, instead of single copies
   int64_t batch_launches = 20;           // dispatches per submission in batched mode
 };
 

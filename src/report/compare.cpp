@@ -49,6 +49,7 @@ CompareRow compare_pair(const CaseRecord& before, const CaseRecord& after, doubl
   row.before = summarize(old_us);
   row.after = summarize(new_us);
   if (row.both_pass() && !old_us.empty() && !new_us.empty()) row.comparison = compare_times(old_us, new_us, threshold);
+  if (row.both_pass() && old_us.size() > 1 && old_us == new_us) row.comparison.verdict = Verdict::same;  // one measurement
   return row;
 }
 

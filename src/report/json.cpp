@@ -59,6 +59,8 @@ void each_record_field(Record& record, Field&& field) {
   field("floor_us", record.floor_us);
   field("reachable_us", record.reachable_us);
   field("ceiling_gbps", record.ceiling_gbps);
+  field("case_us", record.case_us);
+  field("check_us", record.check_us);
   field("errors", record.errors);
   field("environment", record.environment);
   field("measured_at", record.measured_at);

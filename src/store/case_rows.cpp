@@ -39,6 +39,8 @@ void for_each_column(Record& record, Column&& column) {
   column("floor_us", record.floor_us);
   column("reachable_us", record.reachable_us);
   column("ceiling_gbps", record.ceiling_gbps);
+  column("case_us", record.case_us);
+  column("check_us", record.check_us);
   auto& errors = record.errors;
   column("elements_checked", errors.elements_checked);
   column("launches_checked", errors.launches_checked);

@@ -47,6 +47,7 @@ struct CaseRecord {
   double floor_us = 0;                      // physics: bytes over the measured bandwidth, or flops over the peak
   double reachable_us = 0;                  // a kernel that only reads the same bytes, in the same rounds
   double ceiling_gbps = 0;                  // the read bandwidth measured around this case
+  double case_us = 0, check_us = 0;         // all of its steps by the parent's clock; the part spent poisoning and checking
   ErrorStats errors;
   std::string environment;                  // id of the environment row
   int64_t measured_at = 0;                  // Unix seconds

@@ -1,0 +1,284 @@
+// Laws of the inputs: values in their documented ranges, copies that differ, guards around each, and arenas put back.
+#include "probe/inputs.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <random>
+#include <set>
+
+#include "base/half.h"
+
+namespace assay {
+namespace {
+
+constexpr Format kFormats[] = {Format::f32, Format::f16, Format::bf16, Format::q8_0, Format::int8, Format::q8_scale};
+constexpr int64_t kBlockBytes = 34;
+
+Spec spec_of(const std::string& rest) { return parse_spec("op=matmul | " + rest); }
+
+/// Specs whose weights lie in every way that there is.
+std::vector<Spec> every_storage() {
+  return {
+      spec_of("batch=1 | m=1 | n=77 | k=141 | tA=0 | tB=1 | dtA=f32 | dtB=f32 | dtD=f32"),
+      spec_of("batch=1 | m=3 | n=77 | k=141 | tA=1 | tB=0 | dtA=f16 | dtB=f16 | dtD=f16 | bias=1 | beta=0.5 | alpha=2"),
+      spec_of("batch=14 | m=1 | n=5 | k=33 | tA=0 | tB=1 | dtA=bf16 | dtB=bf16 | dtD=bf16 | alpha=0.125 | beta=-1"),
+      spec_of("batch=1 | m=1 | n=77 | k=160 | tA=0 | tB=1 | dtA=f16 | dtB=q8_0 | dtD=f16"),
+      spec_of("batch=1 | m=1 | n=77 | k=160 | tA=0 | tB=1 | dtA=f16 | dtB=q8_0 | dtD=f16 | loader=q8nk_split"),
+      spec_of("batch=1 | m=1 | n=? | n0=31 | n1=33 | k=96 | tA=? | tB=? | dtA=f16 | dtB=f16 | dtD=f16 | bias=1"),
+      spec_of("batch=1 | m=1 | n=? | nq=65 | nk=3 | nv=3 | k=96 | tA=? | tB=? | dtA=f16 | dtB=q8_0 | dtD=f16"),
+      spec_of("batch=1 | m=1 | n=? | n0=7 | n1=9 | k=64 | tA=? | tB=? | dtA=f16 | dtB=q8_0 | dtD=f16 | "
+              "loader=q8nk_split"),
+  };
+}
+
+std::vector<std::byte> copy_of(std::span<const std::byte> bytes) { return {bytes.begin(), bytes.end()}; }
+
+uint16_t bits_at(const std::byte* at) {
+  uint16_t bits;
+  std::memcpy(&bits, at, 2);
+  return bits;
+}
+
+/// One stretch of memory that a copy takes, between its two guards.
+struct Piece {
+  const std::byte* data;
+  int64_t bytes;
+};
+
+std::vector<Piece> pieces_of(const std::vector<Tensor>& tensors) {
+  std::vector<Piece> pieces;
+  for (const Tensor& t : tensors) {
+    pieces.push_back({t.data, t.bytes});
+    if (t.scales) pieces.push_back({t.scales, t.scale_bytes});
+  }
+  return pieces;
+}
+
+struct Snapshot {
+  explicit Snapshot(const Arenas& arenas) {
+    for (const InputArena* arena : arenas.all()) bytes.push_back(copy_of(arena->bytes()));
+  }
+  bool operator==(const Snapshot&) const = default;
+  std::vector<std::vector<std::byte>> bytes;
+};
+
+TEST(InputArena, RestoringAnyRangeGivesTheExactBytesBack) {
+  std::mt19937_64 random(7);
+  for (const Format format : kFormats) {
+    InputArena arena(format, 300'000);
+    const std::vector<std::byte> before = copy_of(arena.bytes());
+    const int64_t whole = int64_t(before.size()) / kBlockBytes * kBlockBytes;
+    for (int i = 0; i < 300; ++i) {
+      const int64_t offset = int64_t(random() % uint64_t(whole - 2000)), count = int64_t(1 + random() % 2000);
+      std::memset(arena.bytes().data() + offset, kPoison, size_t(count));
+      arena.restore(offset, count);
+      ASSERT_EQ(std::memcmp(arena.bytes().data() + offset, &before[size_t(offset)], size_t(count)), 0);
+    }
+    EXPECT_TRUE(std::equal(before.begin(), before.end(), arena.bytes().begin())) << int(format);
+  }
+}
+
+TEST(InputArena, BytesAreAFunctionOfFormatAndOffsetWhateverTheSize) {
+  for (const Format format : kFormats) {
+    const InputArena small(format, 1 << 20), large(format, 5 << 20);
+    const size_t common = small.bytes().size() / size_t(kBlockBytes) * size_t(kBlockBytes);
+    EXPECT_GE(small.bytes().size(), size_t(1 << 20));
+    EXPECT_GE(large.bytes().size(), size_t(5 << 20));
+    EXPECT_EQ(std::memcmp(small.bytes().data(), large.bytes().data(), common), 0) << int(format);
+    EXPECT_EQ(small.alignment() % 64, 0);
+  }
+}
+
+TEST(InputArena, FloatsAreOfBothSignsAndEveryBinadeBetweenAnEighthAndTwo) {
+  for (const Dtype dtype : {Dtype::f32, Dtype::f16, Dtype::bf16}) {
+    const Format format = dtype == Dtype::f32 ? Format::f32 : dtype == Dtype::f16 ? Format::f16 : Format::bf16;
+    const InputArena arena(format, 1 << 20);
+    std::set<std::pair<bool, int>> binades;
+    const int64_t size = dtype_bytes(dtype, 1);
+    for (size_t at = 0; at < arena.bytes().size(); at += size_t(size)) {
+      const double value = decode_value(dtype, &arena.bytes()[at]);
+      ASSERT_TRUE(std::fabs(value) >= 0.125 && std::fabs(value) < 2) << value << " at " << at;
+      binades.insert({value < 0, std::ilogb(value)});
+    }
+    EXPECT_EQ(binades.size(), 8u) << dtype_name(dtype);
+  }
+}
+
+TEST(InputArena, QuantizedValuesAreValidBlocksWithNormalScalesAndNoMinus128) {
+  const InputArena blocks(Format::q8_0, 1 << 20), values(Format::int8, 1 << 20), scales(Format::q8_scale, 1 << 20);
+  std::set<int> seen;
+  const auto expect_scale = [](const std::byte* at) {
+    const double scale = double(half_to_float(bits_at(at)));
+    ASSERT_TRUE(scale >= 0x1p-7 && scale < 0x1p-5) << scale;
+  };
+  for (size_t block = 0; block < blocks.bytes().size() / size_t(kBlockBytes); ++block) {
+    const std::byte* at = &blocks.bytes()[block * size_t(kBlockBytes)];
+    expect_scale(at);
+    for (int i = 0; i < 32; ++i) seen.insert(int8_t(at[2 + i]));
+  }
+  EXPECT_EQ(seen.size(), 255u);
+  EXPECT_EQ(seen.count(-128), 0u);
+  seen.clear();
+  for (const std::byte value : values.bytes()) seen.insert(int8_t(value));
+  EXPECT_EQ(seen.size(), 255u);
+  EXPECT_EQ(seen.count(-128), 0u);
+  for (size_t at = 0; at < scales.bytes().size(); at += 2) expect_scale(&scales.bytes()[at]);
+}
+
+TEST(SpecInputs, EveryPieceOfEveryCopyLiesBetweenTwoGuardsAndKeepsTheArenasValues) {
+  for (const Spec& spec : every_storage()) {
+    SCOPED_TRACE(spec.line());
+    Arenas arenas;
+    arenas.reserve(spec, 300'000);
+    const Snapshot before(arenas);
+    const SpecInputs inputs(spec, arenas, 300'000);
+    ASSERT_GT(inputs.copies(), 3);
+    std::vector<std::pair<const std::byte*, const std::byte*>> taken;
+    for (int64_t copy = 0; copy < inputs.copies(); ++copy)
+      for (const auto& [data, bytes] : pieces_of(inputs.b(copy))) {
+        for (int64_t i = 0; i < kGuardBytes; ++i)
+          ASSERT_TRUE(data[-1 - i] == std::byte{kPoison} && data[bytes + i] == std::byte{kPoison}) << copy << " " << i;
+        EXPECT_EQ(reinterpret_cast<uintptr_t>(data) % 64, 0u);
+        bool found = false;
+        size_t index = 0;
+        for (const InputArena* arena : arenas.all()) {
+          const auto offset = data - arena->bytes().data();
+          if (offset >= 0 && offset < std::ptrdiff_t(arena->bytes().size()))
+            found = std::memcmp(data, &before.bytes[index][size_t(offset)], size_t(bytes)) == 0;
+          ++index;
+        }
+        EXPECT_TRUE(found) << "a copy's values are not the arena's";
+        taken.push_back({data - kGuardBytes, data + bytes + kGuardBytes});
+      }
+    std::sort(taken.begin(), taken.end());
+    for (size_t i = 1; i < taken.size(); ++i) EXPECT_LE(taken[i - 1].second, taken[i].first) << "copies overlap";
+  }
+}
+
+TEST(SpecInputs, LeavingPutsEveryArenaBackBitForBit) {
+  Arenas arenas;
+  for (const Spec& spec : every_storage()) arenas.reserve(spec, 500'000);
+  const Snapshot before(arenas);
+  for (const Spec& spec : every_storage()) {
+    {
+      const SpecInputs inputs(spec, arenas, 500'000);
+      EXPECT_FALSE(Snapshot(arenas) == before) << "no guards were written";
+    }
+    EXPECT_TRUE(Snapshot(arenas) == before) << spec.line();
+  }
+}
+
+TEST(SpecInputs, CopiesDifferFromEachOther) {
+  for (const Spec& spec : every_storage()) {
+    Arenas arenas;
+    arenas.reserve(spec, 200'000);
+    const SpecInputs inputs(spec, arenas, 200'000);
+    std::set<std::vector<std::byte>> distinct;
+    for (int64_t copy = 0; copy < inputs.copies(); ++copy)
+      for (const auto& [data, bytes] : pieces_of(inputs.b(copy))) distinct.insert(copy_of({data, size_t(bytes)}));
+    EXPECT_EQ(distinct.size(), size_t(inputs.copies()) * pieces_of(inputs.b(0)).size()) << spec.line();
+  }
+}
+
+TEST(SpecInputs, CopiesCoverTheFootprintAndAreOneWhereItIsZero) {
+  for (const Spec& spec : every_storage()) {
+    SCOPED_TRACE(spec.line());
+    Arenas arenas;
+    arenas.reserve(spec, 3'000'000);
+    const SpecInputs one(spec, arenas, 0);
+    EXPECT_EQ(one.copies(), 1);
+    int64_t covered = 0, piece_count = 0;
+    const SpecInputs many(spec, arenas, 3'000'000);
+    for (int64_t copy = 0; copy < many.copies(); ++copy)
+      for (const auto& [data, bytes] : pieces_of(many.b(copy))) covered += bytes, ++piece_count;
+    // Beside the values there are guards and, for whole blocks, up to 1,087 bytes of alignment.
+    EXPECT_GE(covered + piece_count * (2 * kGuardBytes + 1088), 3'000'000);
+    const std::byte* first = many.covered().data();
+    for (const int64_t copy : {int64_t(0), many.copies() - 1}) {
+      const Tensor& t = many.b(copy)[0];
+      EXPECT_TRUE(t.data >= first && t.data + t.bytes <= first + many.covered().size());
+    }
+  }
+}
+
+TEST(SpecInputs, BytesAndValuesOfHostTensorsSayTheSameAndUnreadCIsPoison) {
+  for (const Spec& spec : every_storage()) {
+    SCOPED_TRACE(spec.line());
+    Arenas arenas;
+    arenas.reserve(spec, 0);
+    const SpecInputs inputs(spec, arenas, 0);
+    const auto expect_same = [](const HostTensor& t, Dtype dtype) {
+      ASSERT_EQ(t.bytes.size(), size_t(dtype_bytes(dtype, int64_t(t.values.size()))));
+      for (size_t i = 0; i < t.values.size(); ++i) {
+        ASSERT_EQ(decode_value(dtype, &t.bytes[i * size_t(dtype_bytes(dtype, 1))]), t.values[i]);
+        ASSERT_TRUE(std::fabs(t.values[i]) >= 0.125 && std::fabs(t.values[i]) < 2);
+      }
+    };
+    expect_same(inputs.a, spec.a);
+    EXPECT_EQ(inputs.a_logical.size(), size_t(spec.batch * spec.m * spec.k));
+    EXPECT_EQ(inputs.bias.size(), spec.bias ? inputs.b(0).size() : 0);
+    for (const HostTensor& bias : inputs.bias) expect_same(bias, spec.d);
+    ASSERT_EQ(inputs.c.size(), inputs.b(0).size());
+    for (const HostTensor& c : inputs.c) {
+      if (spec.beta != 0) {
+        expect_same(c, spec.d);
+        continue;
+      }
+      for (const double value : c.values) ASSERT_TRUE(std::isnan(value));
+      for (const std::byte byte : c.bytes) ASSERT_EQ(byte, std::byte{kPoison});
+    }
+  }
+}
+
+TEST(SpecInputs, ATransposedAIsStoredColumnByColumn) {
+  const Spec spec = spec_of("batch=2 | m=3 | n=4 | k=5 | tA=1 | tB=1 | dtA=f32 | dtB=f32 | dtD=f32");
+  Arenas arenas;
+  arenas.reserve(spec, 0);
+  const SpecInputs inputs(spec, arenas, 0);
+  for (int64_t batch = 0; batch < 2; ++batch)
+    for (int64_t m = 0; m < 3; ++m)
+      for (int64_t k = 0; k < 5; ++k)
+        EXPECT_EQ(inputs.a_logical[size_t((batch * 3 + m) * 5 + k)], inputs.a.values[size_t(batch * 15 + k * 3 + m)]);
+}
+
+TEST(SpecInputs, ScaledActivationsAreExactInEveryTypeStorageFactorAndFlippedColumn) {
+  for (const char* dtype : {"f32", "f16", "bf16"})
+    for (const char* tA : {"0", "1"}) {
+      const Spec spec = spec_of(fmt::format("batch=2 | m=3 | n=2 | k=7 | tA={} | tB=1 | dtA={} | dtB=f32 | dtD=f32", tA, dtype));
+      Arenas arenas;
+      arenas.reserve(spec, 0);
+      const SpecInputs inputs(spec, arenas, 0);
+      std::vector<std::byte> bytes;
+      for (int exponent = -3; exponent <= 3; ++exponent)
+        for (const double sign : {1.0, -1.0})
+          for (int64_t flipped = -1; flipped < spec.k; ++flipped) {
+            const double factor = std::ldexp(sign, exponent);
+            inputs.scaled_a(factor, flipped, bytes);
+            ASSERT_EQ(bytes.size(), inputs.a.bytes.size());
+            for (int64_t i = 0; i < int64_t(inputs.a_logical.size()); ++i) {
+              const double wanted = inputs.a_logical[size_t(i)] * factor * (i % spec.k == flipped ? -1 : 1);
+              const int64_t at = inputs.a_storage_index(i) * dtype_bytes(spec.a, 1);
+              ASSERT_EQ(decode_value(spec.a, &bytes[size_t(at)]), wanted) << spec.line() << " factor " << factor;
+            }
+          }
+      inputs.scaled_a(1, -1, bytes);
+      EXPECT_EQ(bytes, inputs.a.bytes);
+    }
+}
+
+TEST(SpecInputs, ManyAwkwardFootprintsFitTheArenaThatWasReservedForThem) {
+  for (const int64_t footprint : {1, 4095, 65'536, 2'093'056, 2'097'152, 2'097'153, 4'190'208, 4'194'304})
+    for (const Spec& spec : every_storage()) {
+      Arenas arenas;
+      arenas.reserve(spec, footprint);
+      const SpecInputs inputs(spec, arenas, footprint);
+      EXPECT_GE(inputs.copies(), 1);
+    }
+}
+
+}  // namespace
+}  // namespace assay

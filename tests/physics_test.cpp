@@ -1,0 +1,125 @@
+// Laws of physics: a liar is accused, an honest kernel at the ceiling never, whatever the machine's noise and drift.
+#include "probe/physics.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+#include <vector>
+
+namespace assay {
+namespace {
+
+constexpr int64_t kBulkBytes = 64 << 20, kBytes = 2 << 20;
+constexpr double kGBps = 30;
+
+double us_of(int64_t bytes) { return double(bytes) / kGBps * 1e-3; }
+
+/// A machine whose read rate wanders: turns of a kernel and of the bulk reader, alternating, over one sweep of a spec.
+struct Session {
+  std::vector<double> device_us, bulk_us;
+};
+
+struct Machine {
+  double drift = 0;   // rates lie between 1 − drift and 1 of the best …
+  double noise = 0;   // … and every launch takes up to this much longer, most far less
+  int turns = 6, launches = 12, bulk_launches = 3;
+};
+
+Session play(const Machine& machine, double claimed_share, uint64_t seed) {
+  std::mt19937_64 random(seed);
+  std::uniform_real_distribution<double> unit(0, 1);
+  const double phase = unit(random) * 6.28, speed = 0.2 + 3 * unit(random);
+  Session session;
+  double time = 0;
+  const auto launch_us = [&](int64_t bytes) {
+    time += 0.01;
+    const double rate = 1 - machine.drift * (0.5 + 0.5 * std::sin(phase + speed * time));
+    const double delay = machine.noise * std::pow(unit(random), 4);
+    return us_of(bytes) / rate * (1 + delay);
+  };
+  for (int turn = 0; turn < machine.turns; ++turn) {
+    for (int i = 0; i < machine.launches; ++i) session.device_us.push_back(launch_us(kBytes) * claimed_share);
+    for (int i = 0; i < machine.bulk_launches; ++i) session.bulk_us.push_back(launch_us(kBulkBytes));
+    time += 0.3;
+  }
+  return session;
+}
+
+std::string judge(const Session& session, int64_t flops = 0, double peak_gflops = 0) {
+  return beats_physics(session.device_us, kBytes, session.bulk_us, kBulkBytes, flops, peak_gflops);
+}
+
+const std::vector<Machine> kMachines = {
+    {0, 0, 6, 12, 3},     {0, 0.3, 6, 12, 3},     {0.3, 0, 6, 12, 3},       {0.3, 0.3, 6, 12, 3},
+    {0.3, 0.3, 2, 3, 3},  {0.3, 0.3, 17, 60, 6}, {0.15, 1.0, 6, 24, 3},
+};
+
+TEST(Physics, AnHonestKernelAtTheCeilingIsNeverAccusedWhateverNoiseAndDrift) {
+  for (const Machine& machine : kMachines)
+    for (uint64_t seed = 0; seed < 2000; ++seed)
+      ASSERT_EQ(judge(play(machine, 1, seed)), "") << "drift " << machine.drift << " noise " << machine.noise << " seed " << seed;
+}
+
+TEST(Physics, AKernelThatReportsATenthOfItsTimeIsAccusedWhateverNoiseAndDrift) {
+  for (const Machine& machine : kMachines)
+    for (uint64_t seed = 0; seed < 2000; ++seed)
+      ASSERT_NE(judge(play(machine, 0.1, seed)), "") << "drift " << machine.drift << " noise " << machine.noise << " seed " << seed;
+}
+
+TEST(Physics, AKernelThatReportsATenthIsAccusedEvenIfItReallyReachesHalfTheCeilingOnly) {
+  for (uint64_t seed = 0; seed < 2000; ++seed) ASSERT_NE(judge(play({0.3, 0.3}, 0.2, seed)), "") << seed;
+}
+
+TEST(Physics, OneMissIsNoAccusation) {
+  const std::vector<double> honest(20, us_of(kBytes)), lie(20, us_of(kBytes) / 10), bulk(10, us_of(kBulkBytes));
+  const auto both = [](std::vector<double> first, const std::vector<double>& second) {
+    first.insert(first.end(), second.begin(), second.end());
+    return first;
+  };
+  const auto accusation = [&](const std::vector<double>& device_us) {
+    return beats_physics(device_us, kBytes, bulk, kBulkBytes, 0, 0);
+  };
+  EXPECT_EQ(accusation(both(honest, lie)), "");
+  EXPECT_EQ(accusation(both(lie, honest)), "");
+  EXPECT_NE(accusation(both(lie, lie)), "");
+}
+
+TEST(Physics, ABulkReaderThatWasSlowOnceAccusesNobody) {
+  const std::vector<double> device(40, us_of(kBytes));
+  std::vector<double> bulk(12, us_of(kBulkBytes));
+  std::fill(bulk.begin(), bulk.begin() + 6, 3 * us_of(kBulkBytes));
+  EXPECT_EQ(beats_physics(device, kBytes, bulk, kBulkBytes, 0, 0), "");
+  bulk.assign(12, 3 * us_of(kBulkBytes));
+  bulk[1] = bulk[10] = us_of(kBulkBytes);  // the best rate of each half counts, not the usual one
+  EXPECT_EQ(beats_physics(device, kBytes, bulk, kBulkBytes, 0, 0), "");
+}
+
+TEST(Physics, ArithmeticIsAFloorAsMemoryIs) {
+  const Session session = play({}, 1, 1);
+  const double peak_gflops = 100;
+  const int64_t at_the_peak = int64_t(us_of(kBytes) * peak_gflops * 1e3);
+  EXPECT_EQ(judge(session, at_the_peak, peak_gflops), "");
+  EXPECT_NE(judge(session, at_the_peak * 10, peak_gflops), "");
+  EXPECT_EQ(judge(session, at_the_peak * 10, 0), "") << "without a measured peak there is no such floor";
+}
+
+TEST(Physics, TheMessageHasTheClaimTheBytesAndTheFloor) {
+  const std::vector<double> lie(20, 5), bulk(10, us_of(kBulkBytes));
+  const std::string message = beats_physics(lie, kBytes, bulk, kBulkBytes, 0, 0);
+  EXPECT_NE(message.find("reports 5 us"), std::string::npos) << message;
+  EXPECT_NE(message.find(std::to_string(kBytes)), std::string::npos) << message;
+  EXPECT_NE(message.find("69.9 us"), std::string::npos) << message;
+}
+
+TEST(Physics, TooFewSamplesAccuseNobody) {
+  const std::vector<double> lie(20, 1), bulk(10, us_of(kBulkBytes));
+  EXPECT_EQ(beats_physics(std::span(lie).first(3), kBytes, bulk, kBulkBytes, 0, 0), "");
+  EXPECT_EQ(beats_physics(lie, kBytes, std::span(bulk).first(1), kBulkBytes, 0, 0), "");
+  EXPECT_EQ(beats_physics(lie, kBytes, bulk, 0, 0, 0), "");
+  EXPECT_EQ(beats_physics({}, kBytes, {}, kBulkBytes, 0, 0), "");
+}
+
+}  // namespace
+}  // namespace assay

@@ -1,0 +1,205 @@
+// Laws of the reference: it equals a naive product in extended precision on every layout, type and segment.
+#include "probe/reference.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <set>
+
+#include "base/error.h"
+#include "probe/validator.h"
+
+namespace assay {
+namespace {
+
+Spec spec_of(const std::string& rest) { return parse_spec("op=matmul | " + rest); }
+
+/// A spec's inputs in arenas of their own.
+struct Given {
+  explicit Given(const Spec& spec, int64_t footprint = 100'000) : inputs(spec, reserved(arenas, spec, footprint), footprint) {}
+  static Arenas& reserved(Arenas& arenas, const Spec& spec, int64_t footprint) {
+    arenas.reserve(spec, footprint);
+    return arenas;
+  }
+  Arenas arenas;
+  SpecInputs inputs;
+};
+
+// Decoding that shares nothing with assay's own: field by field from the formats' definitions.
+long double decode(Dtype dtype, const std::byte* at) {
+  uint32_t bits = 0;
+  std::memcpy(&bits, at, dtype == Dtype::f32 ? 4 : 2);
+  const int exponent_bits = dtype == Dtype::f16 ? 5 : 8, mantissa_bits = dtype == Dtype::f32 ? 23 : dtype == Dtype::f16 ? 10 : 7;
+  const int bias = (1 << (exponent_bits - 1)) - 1;
+  const int exponent = int(bits >> mantissa_bits) & ((1 << exponent_bits) - 1);
+  const uint32_t mantissa = bits & ((1u << mantissa_bits) - 1);
+  const bool negative = (bits >> (mantissa_bits + exponent_bits)) & 1;
+  const long double value = exponent == 0 ? std::ldexp(static_cast<long double>(mantissa), 1 - bias - mantissa_bits)
+                                          : std::ldexp(static_cast<long double>(mantissa + (1u << mantissa_bits)), exponent - bias - mantissa_bits);
+  return negative ? -value : value;
+}
+
+/// B[batch][column n][k] by the spec's own words, without the tensors' strides.
+long double weight(const Spec& spec, const Tensor& b, int64_t batch, int64_t n, int64_t k) {
+  const int64_t rows = spec.segments.empty() ? spec.n : spec.segments[b.segment].n, row = batch * rows + n;
+  if (spec.b == Dtype::q8_0 && spec.loader == "q8nk_split")
+    return decode(Dtype::f16, b.scales + 2 * (row * (spec.k / 32) + k / 32)) * static_cast<long double>(int8_t(b.data[row * spec.k + k]));
+  if (spec.b == Dtype::q8_0) {
+    const std::byte* block = b.data + (row * (spec.k / 32) + k / 32) * 34;
+    return decode(Dtype::f16, block) * static_cast<long double>(int8_t(block[2 + k % 32]));
+  }
+  const bool stored_nk = spec.tB || !spec.segments.empty();
+  const int64_t index = stored_nk ? row * spec.k + k : (batch * spec.k + k) * rows + n;
+  return decode(spec.b, b.data + index * (spec.b == Dtype::f32 ? 4 : 2));
+}
+
+long double activation(const Spec& spec, const std::vector<std::byte>& bytes, int64_t batch, int64_t m, int64_t k) {
+  const int64_t index = spec.tA ? (batch * spec.k + k) * spec.m + m : (batch * spec.m + m) * spec.k + k;
+  return decode(spec.a, &bytes[size_t(index * (spec.a == Dtype::f32 ? 4 : 2))]);
+}
+
+/// Calls visit(element, segment's tensor, batch, m, n) in the order of D.
+template <typename Visit>
+void for_each_element(const Spec& spec, const std::vector<Tensor>& b, Visit visit) {
+  size_t element = 0;
+  for (const Tensor& t : b)
+    for (int64_t batch = 0; batch < spec.batch; ++batch)
+      for (int64_t m = 0; m < spec.m; ++m)
+        for (int64_t n = 0; n < t.dims[1]; ++n) visit(element++, t, batch, m, n);
+}
+
+std::vector<Spec> every_layout() {
+  std::vector<Spec> specs;
+  for (const char* dtype : {"f32", "f16", "bf16"})
+    for (const char* tA : {"0", "1"})
+      for (const char* tB : {"0", "1"})
+        for (const char* shape : {"batch=1 | m=1 | n=7 | k=1", "batch=1 | m=1 | n=1 | k=141", "batch=3 | m=2 | n=5 | k=33"})
+          specs.push_back(spec_of(fmt::format("{} | tA={} | tB={} | dtA={} | dtB={} | dtD=f32", shape, tA, tB, dtype, dtype)));
+  for (const char* rest :
+       {"batch=1 | m=1 | n=9 | k=50 | tA=0 | tB=1 | dtA=bf16 | dtB=f16 | dtD=f32",
+        "batch=1 | m=3 | n=9 | k=96 | tA=0 | tB=1 | dtA=f16 | dtB=q8_0 | dtD=f16",
+        "batch=2 | m=3 | n=9 | k=96 | tA=1 | tB=1 | dtA=f32 | dtB=q8_0 | dtD=f32",
+        "batch=1 | m=1 | n=9 | k=96 | tA=0 | tB=1 | dtA=f16 | dtB=q8_0 | dtD=f16 | loader=q8nk_split",
+        "batch=1 | m=2 | n=9 | k=64 | tA=0 | tB=0 | dtA=bf16 | dtB=q8_0 | dtD=f16 | loader=q8nk_split",
+        "batch=1 | m=1 | n=? | n0=5 | n1=6 | k=35 | tA=? | tB=? | dtA=f16 | dtB=f16 | dtD=f16",
+        "batch=1 | m=2 | n=? | nq=9 | nk=1 | nv=2 | k=64 | tA=? | tB=? | dtA=f16 | dtB=q8_0 | dtD=f16 | loader=q8nk_split"})
+    specs.push_back(spec_of(rest));
+  return specs;
+}
+
+TEST(Reference, EqualsTheNaiveProductInExtendedPrecisionOnEveryLayoutTypeAndSegment) {
+  for (const Spec& spec : every_layout()) {
+    SCOPED_TRACE(spec.line());
+    const Given given(spec, 5'000);
+    const Reference reference(given.inputs, false);
+    EXPECT_EQ(reference.elements(), spec.batch * spec.m * spec.n);
+    for (const CopyReference& copy : reference.copies()) {
+      ASSERT_EQ(copy.product.size(), size_t(reference.elements()));
+      ASSERT_EQ(copy.magnitude.size(), size_t(reference.elements()));
+      for_each_element(spec, given.inputs.b(copy.copy), [&](size_t element, const Tensor& b, int64_t batch, int64_t m, int64_t n) {
+        long double product = 0, magnitude = 0;
+        for (int64_t k = 0; k < spec.k; ++k) {
+          const long double term = activation(spec, given.inputs.a.bytes, batch, m, k) * weight(spec, b, batch, n, k);
+          product += term;
+          magnitude += std::fabs(term);
+          ASSERT_EQ(double(weight(spec, b, batch, n, k)), b_element(b, batch, n, k));
+        }
+        ASSERT_LE(std::fabs(product - static_cast<long double>(copy.product[element])), 1e-13L * magnitude);
+        ASSERT_LE(std::fabs(magnitude - static_cast<long double>(copy.magnitude[element])), 1e-13L * magnitude);
+      });
+    }
+  }
+}
+
+TEST(Reference, RoundingActivationsToInt8HasTheVarianceOfItsDefinition) {
+  const Spec spec = spec_of("batch=1 | m=2 | n=5 | k=96 | tA=0 | tB=1 | dtA=f16 | dtB=q8_0 | dtD=f16");
+  const Given given(spec);
+  const Reference reference(given.inputs, true);
+  for (const CopyReference& copy : reference.copies())
+    for_each_element(spec, given.inputs.b(copy.copy), [&](size_t element, const Tensor& b, int64_t batch, int64_t m, int64_t n) {
+      long double variance = 0;
+      for (int64_t block = 0; block < spec.k / 32; ++block) {
+        long double largest = 0, squares = 0;
+        for (int64_t k = 32 * block; k < 32 * block + 32; ++k) {
+          largest = std::max(largest, std::fabs(activation(spec, given.inputs.a.bytes, batch, m, k)));
+          squares += weight(spec, b, batch, n, k) * weight(spec, b, batch, n, k);
+        }
+        variance += largest / 127 * (largest / 127) / 12 * squares;
+      }
+      ASSERT_NEAR(copy.int8_variance[element], double(variance), 1e-12 * double(variance));
+    });
+  EXPECT_TRUE(Reference(given.inputs, false).copies()[0].int8_variance.empty());
+}
+
+TEST(Reference, AtLeastEveryFourthCopyOfSmallWeightsHasOneSpreadOverAll) {
+  const Spec spec = spec_of("batch=1 | m=1 | n=16 | k=32 | tA=0 | tB=1 | dtA=f16 | dtB=f16 | dtD=f16");
+  const Given given(spec, 50'000);
+  const Reference reference(given.inputs, false);
+  ASSERT_GT(given.inputs.copies(), 20);
+  EXPECT_GE(4 * int64_t(reference.copies().size()), given.inputs.copies());
+  int64_t without = 0, found = 0;
+  for (int64_t copy = 0; copy < given.inputs.copies(); ++copy) {
+    const CopyReference* one = reference.find(copy);
+    without = one ? 0 : without + 1;
+    EXPECT_LE(without, 4) << "no reference among the copies before " << copy;
+    if (one) {
+      ++found;
+      EXPECT_EQ(one->copy, copy);
+    }
+  }
+  EXPECT_EQ(found, int64_t(reference.copies().size()));
+  std::set<double> firsts;
+  for (const CopyReference& copy : reference.copies()) firsts.insert(copy.product[0]);
+  EXPECT_EQ(firsts.size(), reference.copies().size()) << "copies share an answer";
+}
+
+TEST(Reference, ADisagreementOfTheTwoImplementationsSaysSuspectTheReference) {
+  const Spec spec = spec_of("batch=1 | m=1 | n=6 | k=40 | tA=0 | tB=1 | dtA=f32 | dtB=f32 | dtD=f32");
+  Given given(spec);
+  EXPECT_NO_THROW(Reference(given.inputs, false));
+  given.inputs.a.values[39] *= 1 + 1e-9;  // only the second opinion reads these
+  try {
+    const Reference reference(given.inputs, false);
+    FAIL() << "two answers were taken for one";
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("suspect the reference"), std::string::npos) << e.what();
+    EXPECT_NE(std::string(e.what()).find("n=6"), std::string::npos) << e.what();
+  }
+}
+
+// The reference is of the unflipped A: the validator takes the flipped column out again, which has to match a product
+// that never heard of that shortcut.
+TEST(Reference, CorrectedForFactorAndFlippedColumnItEqualsAProductOfTheVeryBytesOfA) {
+  for (const Spec& spec : every_layout()) {
+    SCOPED_TRACE(spec.line());
+    const Given given(spec, 3'000);
+    const Reference reference(given.inputs, false);
+    const int64_t size = dtype_bytes(spec.d, 1);
+    std::vector<std::byte> a, d(size_t(reference.elements() * size));
+    for (const int64_t flipped : {int64_t(0), spec.k / 2, spec.k - 1})
+      for (const double factor : {1.0, -8.0, 0.125}) {
+        given.inputs.scaled_a(factor, flipped, a);
+        const LaunchInputs launch{reference.copies().back().copy, factor, flipped};
+        for_each_element(spec, given.inputs.b(launch.copy), [&](size_t element, const Tensor& b, int64_t batch, int64_t m, int64_t n) {
+          long double sum = 0;
+          for (int64_t k = 0; k < spec.k; ++k) sum += activation(spec, a, batch, m, k) * weight(spec, b, batch, n, k);
+          encode_value(spec.d, double(sum), &d[element * size_t(size)]);
+        });
+        Validator validator(reference, false);
+        EXPECT_EQ(validator.check(d, launch), "") << flipped << " " << factor;
+        EXPECT_LT(validator.stats().worst_ratio, 1e-3);
+        LaunchInputs other = launch;
+        other.flipped = (flipped + 1) % spec.k;
+        if (spec.k > 1 && spec.d == Dtype::f32) {
+          EXPECT_NE(Validator(reference, false).check(d, other), "") << "another column's flip was taken for this one's";
+        }
+        other = launch;
+        other.factor = -factor;
+        EXPECT_NE(Validator(reference, false).check(d, other), "") << "another factor was taken for this one";
+      }
+  }
+}
+
+}  // namespace
+}  // namespace assay

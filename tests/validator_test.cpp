@@ -1,0 +1,381 @@
+// Laws of the validator: no false alarm over any order of summation, and no systematic error that gets through.
+#include "probe/validator.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <functional>
+#include <limits>
+#include <numeric>
+#include <random>
+
+#include "base/half.h"
+
+namespace assay {
+namespace {
+
+/// A spec's inputs, its reference, and the float products of one launch, ready to be summed in any order.
+class Bench {
+ public:
+  explicit Bench(const std::string& rest, bool int8 = false)
+      : spec_(parse_spec("op=matmul | batch=1 | " + rest)), inputs_(spec_, reserved(), 0), reference_(inputs_, int8) {}
+
+  const Spec& spec() const { return spec_; }
+  const Reference& reference() const { return reference_; }
+  const SpecInputs& inputs() const { return inputs_; }
+
+  using Sum = std::function<float(const std::vector<float>& a, const std::vector<float>& b)>;
+  using Round = std::function<void(double value, std::byte* at)>;
+
+  /// D as a kernel makes it that sums by `sum` and stores by `round`.
+  std::vector<std::byte> run(const LaunchInputs& launch, const Sum& sum, const Round& round) const {
+    std::vector<std::byte> bytes, d(size_t(spec_.d_bytes()));
+    inputs_.scaled_a(launch.factor, launch.flipped, bytes);
+    std::vector<float> a(size_t(spec_.k)), b(size_t(spec_.k));
+    const Tensor& weights = inputs_.b(launch.copy)[0];
+    for (int64_t n = 0; n < spec_.n; ++n) {
+      for (int64_t k = 0; k < spec_.k; ++k) b[size_t(k)] = float(b_element(weights, 0, n, k));
+      for (int64_t m = 0; m < spec_.m; ++m) {
+        for (int64_t k = 0; k < spec_.k; ++k)
+          a[size_t(k)] = float(decode_value(spec_.a, &bytes[size_t(inputs_.a_storage_index(m * spec_.k + k) * dtype_bytes(spec_.a, 1))]));
+        float value = float(spec_.alpha) * sum(a, b);
+        if (spec_.beta != 0) value += float(spec_.beta) * float(inputs_.c[0].values[size_t(m * spec_.n + n)]);
+        if (spec_.bias) value += float(inputs_.bias[0].values[size_t(n)]);
+        round(double(value), at(d, m * spec_.n + n));
+      }
+    }
+    return d;
+  }
+  std::vector<std::byte> run(const LaunchInputs& launch, const Sum& sum) const {
+    return run(launch, sum, [this](double value, std::byte* to) { encode_value(spec_.d, value, to); });
+  }
+  std::byte* at(std::vector<std::byte>& d, int64_t element) const { return &d[size_t(element * dtype_bytes(spec_.d, 1))]; }
+  double value(std::vector<std::byte>& d, int64_t element) const { return decode_value(spec_.d, at(d, element)); }
+  LaunchInputs random_launch(std::mt19937_64& random) const {
+    return {0, std::ldexp(random() % 2 ? 1.0 : -1.0, int(random() % 7) - 3), int64_t(random() % uint64_t(spec_.k))};
+  }
+
+ private:
+  Arenas& reserved() {
+    arenas_.reserve(spec_, 0);
+    return arenas_;
+  }
+  Spec spec_;
+  Arenas arenas_;
+  SpecInputs inputs_;
+  Reference reference_;
+};
+
+float in_order(const std::vector<float>& a, const std::vector<float>& b) {
+  float sum = 0;
+  for (size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
+  return sum;
+}
+
+float backwards_fused(const std::vector<float>& a, const std::vector<float>& b) {
+  float sum = 0;
+  for (size_t i = a.size(); i-- > 0;) sum = std::fma(a[i], b[i], sum);
+  return sum;
+}
+
+template <size_t kLanes>
+float in_lanes(const std::vector<float>& a, const std::vector<float>& b) {
+  float sums[kLanes] = {}, sum = 0;
+  for (size_t i = 0; i < a.size(); ++i) sums[i % kLanes] = std::fma(a[i], b[i], sums[i % kLanes]);
+  for (const float lane : sums) sum += lane;
+  return sum;
+}
+
+float pairwise(const float* a, const float* b, size_t count) {
+  if (count == 1) return a[0] * b[0];
+  return pairwise(a, b, count / 2) + pairwise(a + count / 2, b + count / 2, count - count / 2);
+}
+
+/// Partial sums grow as large as they can.
+float positives_first(const std::vector<float>& a, const std::vector<float>& b) {
+  float positive = 0, negative = 0;
+  for (size_t i = 0; i < a.size(); ++i) (a[i] * b[i] > 0 ? positive : negative) += a[i] * b[i];
+  return positive + negative;
+}
+
+struct Shuffled {
+  std::mt19937_64& random;
+  float operator()(const std::vector<float>& a, const std::vector<float>& b) const {
+    std::vector<size_t> order(a.size());
+    std::iota(order.begin(), order.end(), size_t(0));
+    std::shuffle(order.begin(), order.end(), random);
+    float sum = 0;
+    for (const size_t i : order) sum += a[i] * b[i];
+    return sum;
+  }
+};
+
+/// Rounding toward zero instead of to nearest.
+void truncate(Dtype dtype, double value, std::byte* at) {
+  encode_value(dtype, value, at);
+  if (std::fabs(decode_value(dtype, at)) <= std::fabs(value)) return;
+  uint16_t bits;
+  std::memcpy(&bits, at, 2);
+  --bits;  // one step toward zero for either sign
+  std::memcpy(at, &bits, 2);
+}
+
+std::string types(const char* a, const char* b, const char* d) { return fmt::format("tA=0 | tB=1 | dtA={} | dtB={} | dtD={}", a, b, d); }
+
+std::vector<std::string> every_types() {
+  return {types("f32", "f32", "f32"), types("f16", "f16", "f16"), types("bf16", "bf16", "bf16"), types("f16", "f16", "f32"),
+          types("f16", "q8_0", "f16")};
+}
+
+TEST(Validator, NoOrderOfFloatSummationIsEverAccused) {
+  std::mt19937_64 random(1);
+  double worst = 0;
+  int64_t launches = 0;
+  for (const std::string& rest : every_types())
+    for (const int64_t k : {1, 2, 31, 32, 33, 160, 896, 4864, 5000}) {
+      if (rest.find("q8_0") != std::string::npos && k % 32 != 0) continue;
+      for (const char* epilogue : {"", " | alpha=0.125 | beta=1.5 | bias=1"}) {
+        const Bench bench(fmt::format("m=2 | n=13 | k={} | {}{}", k, rest, epilogue));
+        for (const Bench::Sum& sum : {Bench::Sum(in_order), Bench::Sum(backwards_fused), Bench::Sum(in_lanes<8>), Bench::Sum(in_lanes<64>),
+                                      Bench::Sum([](const auto& a, const auto& b) { return pairwise(a.data(), b.data(), a.size()); }), Bench::Sum(positives_first), Bench::Sum(Shuffled{random})})
+          for (int i = 0; i < 3; ++i, ++launches) {
+            const LaunchInputs launch = bench.random_launch(random);
+            const std::vector<std::byte> d = bench.run(launch, sum);
+            Validator validator(bench.reference(), false);
+            ASSERT_EQ(validator.scan(d), "");
+            ASSERT_EQ(validator.check(d, launch), "") << bench.spec().line();
+            worst = std::max(worst, validator.stats().worst_ratio);
+          }
+      }
+    }
+  RecordProperty("launches", std::to_string(launches));
+  RecordProperty("worst_ratio", std::to_string(worst));
+  EXPECT_LT(worst, kToleranceC);
+  EXPECT_GT(worst, 0) << "nothing was rounded at all";
+}
+
+TEST(Validator, CorrectlyRoundedResultsPassWithNothingLeftForTheAccumulator) {
+  std::mt19937_64 random(2);
+  for (const std::string& rest : every_types())
+    for (const int64_t k : {32, 4864}) {
+      const Bench bench(fmt::format("m=1 | n=50 | k={} | {}", k, rest));
+      const LaunchInputs launch = bench.random_launch(random);
+      std::vector<std::byte> a, d(size_t(bench.spec().d_bytes()));
+      bench.inputs().scaled_a(launch.factor, launch.flipped, a);
+      for (int64_t n = 0; n < bench.spec().n; ++n) {
+        long double sum = 0;
+        for (int64_t i = 0; i < k; ++i)
+          sum += static_cast<long double>(decode_value(bench.spec().a, &a[size_t(i * dtype_bytes(bench.spec().a, 1))])) *
+                 static_cast<long double>(b_element(bench.inputs().b(0)[0], 0, n, i));
+        encode_value(bench.spec().d, double(sum), bench.at(d, n));
+      }
+      Validator validator(bench.reference(), false);
+      EXPECT_EQ(validator.check(d, launch), "") << rest;
+      EXPECT_LT(validator.stats().worst_ratio, 1e-6) << rest;
+      EXPECT_LT(validator.stats().nmse, 1e-4);
+    }
+}
+
+TEST(Validator, ADroppedLastElementOfKIsFoundInEveryOutputTypeUpTo5000) {
+  std::mt19937_64 random(3);
+  for (const std::string& rest : every_types())
+    for (const int64_t k : {32, 896, 4864, 4992}) {
+      const Bench bench(fmt::format("m=1 | n=256 | k={} | {}", k, rest));
+      const LaunchInputs launch = bench.random_launch(random);
+      const auto without_last = [](std::vector<float> a, const std::vector<float>& b) {
+        a.back() = 0;
+        return in_lanes<8>(a, b);
+      };
+      EXPECT_NE(Validator(bench.reference(), false).check(bench.run(launch, without_last), launch), "") << bench.spec().line();
+    }
+}
+
+TEST(Validator, AnAccumulatorOfSixteenBitsIsFound) {
+  std::mt19937_64 random(4);
+  const Bench bench("m=1 | n=64 | k=896 | " + types("f16", "f16", "f16"));
+  const LaunchInputs launch = bench.random_launch(random);
+  const auto in_half = [](const std::vector<float>& a, const std::vector<float>& b) {
+    float sum = 0;
+    for (size_t i = 0; i < a.size(); ++i) sum = half_to_float(float_to_half(sum + a[i] * b[i]));
+    return sum;
+  };
+  EXPECT_NE(Validator(bench.reference(), false).check(bench.run(launch, in_half), launch), "");
+}
+
+// One unit in the last place of the output is 2·u·|value|, of which one u is the output's own. The accumulator's share grows
+// as k·√k·u32, the value only as √k: for f16 they meet near k = 5,000, and beyond that truncation passes as rounding.
+TEST(Validator, TruncatingTheOutputIsFoundWhereItsUnitExceedsTheAccumulatorsShare) {
+  std::mt19937_64 random(5);
+  struct Case {
+    const char* dtype;
+    int64_t k;
+  };
+  for (const auto& [dtype, k] : {Case{"f16", 32}, Case{"f16", 896}, Case{"bf16", 32}, Case{"bf16", 896}, Case{"bf16", 4864}}) {
+    const Bench bench(fmt::format("m=1 | n=256 | k={} | {}", k, types("f16", "f16", dtype)));
+    const LaunchInputs launch = bench.random_launch(random);
+    const Dtype d = bench.spec().d;
+    const auto cut = [d](double value, std::byte* at) { truncate(d, value, at); };
+    EXPECT_NE(Validator(bench.reference(), false).check(bench.run(launch, in_lanes<8>, cut), launch), "") << bench.spec().line();
+    EXPECT_EQ(Validator(bench.reference(), false).check(bench.run(launch, in_lanes<8>), launch), "") << bench.spec().line();
+  }
+}
+
+TEST(Validator, AlphaBetaAndBiasAreEachMissedWhenLeftOut) {
+  std::mt19937_64 random(6);
+  const std::string with = "m=3 | n=20 | k=64 | " + types("f16", "f16", "f16");
+  const Bench whole(with + " | alpha=0.5 | beta=-0.25 | bias=1");
+  const LaunchInputs launch = whole.random_launch(random);
+  EXPECT_EQ(Validator(whole.reference(), false).check(whole.run(launch, in_order), launch), "");
+  for (const char* lesser : {" | beta=-0.25 | bias=1", " | alpha=0.5 | bias=1", " | alpha=0.5 | beta=-0.25"}) {
+    const Bench bench(with + lesser);  // the same random values: what a kernel that ignores one term would give
+    EXPECT_NE(Validator(whole.reference(), false).check(bench.run(launch, in_order), launch), "") << lesser;
+  }
+}
+
+TEST(Validator, NaNAndPoisonAreFoundWhereverTheyAreAndToldApart) {
+  const Bench bench("m=3 | n=7 | k=33 | " + types("bf16", "bf16", "bf16"));
+  const LaunchInputs launch{0, 1, 5};
+  const std::vector<std::byte> good = bench.run(launch, in_order);
+  for (int64_t element = 0; element < 21; ++element) {
+    std::vector<std::byte> d = good;
+    std::memset(bench.at(d, element), kPoison, 2);
+    Validator unwritten(bench.reference(), false);
+    const std::string where = fmt::format("D[{},{}]", element / 7, element % 7);
+    EXPECT_EQ(unwritten.scan(d), fmt::format("1 of 21 elements never written, first {}", where));
+    EXPECT_EQ(unwritten.stats().nan_count, 1);
+    encode_value(bench.spec().d, std::numeric_limits<double>::quiet_NaN(), bench.at(d, element));
+    Validator nan(bench.reference(), false);
+    EXPECT_EQ(nan.scan(d), fmt::format("1 of 21 elements are NaN, first {}", where));
+    EXPECT_NE(nan.check(d, launch), "");
+    EXPECT_FALSE(passes(nan.stats(), 1e300));
+  }
+  std::vector<std::byte> untouched(good.size(), std::byte{kPoison});
+  EXPECT_EQ(Validator(bench.reference(), false).scan(untouched), "21 of 21 elements never written, first D[0,0]");
+}
+
+TEST(Validator, InfinityIsWrongInEveryOutputType) {
+  for (const std::string& rest : every_types()) {
+    const Bench bench("m=1 | n=5 | k=32 | " + rest);
+    const LaunchInputs launch{0, 1, 0};
+    std::vector<std::byte> d = bench.run(launch, in_order);
+    encode_value(bench.spec().d, std::numeric_limits<double>::infinity(), bench.at(d, 4));
+    Validator validator(bench.reference(), false);
+    EXPECT_EQ(validator.scan(d), "");
+    EXPECT_EQ(validator.check(d, launch).rfind("D[0,4] is inf", 0), 0u);
+    EXPECT_FALSE(passes(validator.stats(), 1e6));
+  }
+}
+
+TEST(Validator, TheMessageNamesTheWorstElementNotTheFirst) {
+  const Bench bench("m=3 | n=9 | k=64 | " + types("f32", "f32", "f32"));
+  const LaunchInputs launch{0, -2, 7};
+  std::vector<std::byte> d = bench.run(launch, in_order);
+  encode_value(Dtype::f32, bench.value(d, 2) + 0.5, bench.at(d, 2));
+  const double right = bench.value(d, 22);
+  encode_value(Dtype::f32, right + 40, bench.at(d, 22));
+  encode_value(Dtype::f32, bench.value(d, 25) - 3, bench.at(d, 25));
+  Validator validator(bench.reference(), false);
+  const std::string message = validator.check(d, launch);
+  EXPECT_EQ(message.rfind("D[2,4] is ", 0), 0u) << message;
+  EXPECT_NE(message.find("off by 40"), std::string::npos) << message;
+  EXPECT_EQ(validator.stats().worst_index, 22);
+  EXPECT_NEAR(validator.stats().worst_reference, right, 1e-3);
+  EXPECT_NEAR(validator.stats().worst_value, right + 40, 1e-3);
+  EXPECT_NEAR(validator.stats().max_abs, 40, 1e-3);
+}
+
+TEST(Validator, TheMessageNamesBatchAndSegment) {
+  const auto message_for = [](const std::string& rest, int64_t element) {
+    const Spec spec = parse_spec("op=matmul | " + rest);
+    Arenas arenas;
+    arenas.reserve(spec, 0);
+    const SpecInputs inputs(spec, arenas, 0);
+    const Reference reference(inputs, false);
+    std::vector<std::byte> d(size_t(spec.d_bytes()));
+    std::memset(&d[size_t(element * dtype_bytes(spec.d, 1))], kPoison, size_t(dtype_bytes(spec.d, 1)));
+    return Validator(reference, false).scan(d);
+  };
+  EXPECT_EQ(message_for("batch=3 | m=2 | n=5 | k=8 | tA=0 | tB=1 | dtA=f32 | dtB=f32 | dtD=f32", 2 * 10 + 5 + 3),
+            "1 of 30 elements never written, first batch 2 D[1,3]");
+  EXPECT_EQ(message_for("batch=1 | m=2 | n=? | nq=4 | nk=3 | nv=3 | k=8 | tA=? | tB=? | dtA=f32 | dtB=f32 | dtD=f32", 8 + 3 + 1),
+            "1 of 20 elements never written, first nk D[1,1]");
+  EXPECT_EQ(message_for("batch=1 | m=1 | n=? | n0=4 | n1=6 | k=8 | tA=? | tB=? | dtA=f16 | dtB=f16 | dtD=f16", 9),
+            "1 of 10 elements never written, first n1 D[0,5]");
+}
+
+TEST(Validator, StatisticsGatherOverLaunchesAndJudgeAgainUnderAnotherTolerance) {
+  std::mt19937_64 random(8);
+  const Bench bench("m=1 | n=64 | k=1024 | " + types("f32", "f32", "f32"));
+  Validator validator(bench.reference(), false);
+  for (int i = 0; i < 4; ++i) {
+    const LaunchInputs launch = bench.random_launch(random);
+    const std::vector<std::byte> d = bench.run(launch, in_order);
+    EXPECT_EQ(validator.scan(d), "");
+    EXPECT_EQ(validator.check(d, launch), "");
+  }
+  ErrorStats stats = validator.stats();
+  EXPECT_EQ(stats.launches_scanned, 4);
+  EXPECT_EQ(stats.launches_checked, 4);
+  EXPECT_EQ(stats.elements_checked, 4 * 64);
+  EXPECT_EQ(stats.bound_c, kToleranceC);
+  EXPECT_GT(stats.worst_ratio, 0);
+  EXPECT_GT(stats.max_abs, 0);
+  EXPECT_LE(stats.max_rel, stats.max_abs);
+  EXPECT_GT(stats.nmse, 0);
+  EXPECT_LT(stats.nmse, 1e-10);
+  EXPECT_TRUE(passes(stats, kToleranceC));
+  EXPECT_TRUE(passes(stats, stats.worst_ratio));
+  EXPECT_FALSE(passes(stats, stats.worst_ratio * 0.99));
+  stats.nan_count = 1;
+  EXPECT_FALSE(passes(stats, 1e300));
+
+  const LaunchInputs launch = bench.random_launch(random);
+  std::vector<std::byte> d = bench.run(launch, in_order);
+  encode_value(Dtype::f32, bench.value(d, 9) + 1, bench.at(d, 9));
+  EXPECT_NE(validator.check(d, launch), "");
+  EXPECT_EQ(validator.stats().worst_index, 9);
+  EXPECT_FALSE(passes(validator.stats(), kToleranceC));
+  EXPECT_TRUE(passes(validator.stats(), validator.stats().worst_ratio));
+  // A right launch afterwards makes nothing good again.
+  EXPECT_EQ(validator.check(bench.run(launch, in_order), launch), "");
+  EXPECT_FALSE(passes(validator.stats(), kToleranceC));
+}
+
+/// A kernel that rounds activations to int8 with one scale for every 32 values.
+float int8_blocks(const std::vector<float>& a, const std::vector<float>& b) {
+  float sum = 0;
+  for (size_t first = 0; first < a.size(); first += 32) {
+    const size_t end = std::min(a.size(), first + 32);
+    float largest = 0;
+    for (size_t i = first; i < end; ++i) largest = std::max(largest, std::fabs(a[i]));
+    const float step = largest / 127;
+    for (size_t i = first; i < end; ++i) sum += std::nearbyint(a[i] / step) * step * b[i];
+  }
+  return sum;
+}
+
+TEST(Validator, Int8ActivationsPassOnlyWhereTheVariantDeclaresThem) {
+  std::mt19937_64 random(9);
+  for (const char* d : {"f32", "f16"})
+    for (const int64_t k : {32, 896, 4864}) {
+      const Bench bench(fmt::format("m=1 | n=200 | k={} | {}", k, types("f16", "q8_0", d)), /*int8=*/true);
+      for (int i = 0; i < 5; ++i) {
+        const LaunchInputs launch = bench.random_launch(random);
+        const std::vector<std::byte> quantized = bench.run(launch, int8_blocks);
+        EXPECT_EQ(Validator(bench.reference(), true).check(quantized, launch), "") << bench.spec().line();
+        EXPECT_NE(Validator(bench.reference(), false).check(quantized, launch), "") << bench.spec().line();
+        // Its wider bound is of this error alone: a lost block of k still shows.
+        const auto without_block = [](std::vector<float> a, const std::vector<float>& b) {
+          std::fill(a.end() - 32, a.end(), 0.0f);
+          return in_lanes<8>(a, b);
+        };
+        EXPECT_NE(Validator(bench.reference(), true).check(bench.run(launch, without_block), launch), "") << bench.spec().line();
+      }
+    }
+}
+
+}  // namespace
+}  // namespace assay
