@@ -1,4 +1,5 @@
-// The real program under test: run in a home of its own, outputs caught, its processes counted, drop-in kernels to feed it.
+// The real program under test: run in a home of its own, outputs caught, its processes counted, drop-in kernels to feed
+// it.
 #pragma once
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -8,14 +9,18 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <memory>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/json_reader.h"
 #include "kernel/compiler.h"
 #include "report/json.h"
@@ -203,14 +208,16 @@ inline std::string spec_line(const std::string& n, const std::string& k = "64", 
          " | dtA=f32 | dtB=f32 | dtD=f32";
 }
 
-/// A folder of its own that is HOME, state and cache of what runs in it; removed with all in it at the end.
+/// A folder of its own that is the home of what runs in it, results included; removed with all in it at the end.
 class Home {
  public:
   Home() {
     char name[] = "/tmp/assay-test-home-XXXXXX";
     if (!mkdtemp(name)) throw std::runtime_error("no temporary folder can be made");
     folder = name;
-    variables = {{"HOME", folder}, {"XDG_STATE_HOME", folder / "state"}, {"XDG_CACHE_HOME", folder / "cache"},
+    variables = {{"HOME", folder},
+                 {"XDG_STATE_HOME", folder / "state"},
+                 {"XDG_CACHE_HOME", shared() / "cache"},
                  {"TERM", "xterm-256color"}};
   }
   ~Home() {
@@ -225,16 +232,14 @@ class Home {
 
   /// A store that has this machine's ceilings and nothing else: measuring them anew would take each test seconds.
   void copy_ceilings_to(const fs::path& file) const {
-    const fs::path shared = "/tmp/assay-test-" + std::to_string(getuid());
-    fs::create_directories(shared);
-    const fs::path ceilings = shared / "ceilings.sqlite";
-    const int lock = open((shared / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    const fs::path ceilings = shared() / ("ceilings-" + hash_hex(ASSAY_PROGRAM) + ".sqlite");
+    const int lock = open((shared() / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     flock(lock, LOCK_EX);
-    const fs::path program = ASSAY_PROGRAM;
-    if (!fs::exists(ceilings) || fs::last_write_time(ceilings) < fs::last_write_time(program)) {
+    if (!fs::exists(ceilings) || fs::last_write_time(ceilings) < last_change()) {
       const fs::path made = folder / "ceilings.sqlite", kernel = folder / "ceilings";
       write_drop_ins(kernel, {{"test_plain"}});
-      const Ended ended = run({"probe", "--store", made, "--kernels", kernel, "--variant", "test_plain/*", "--spec", spec_line("8")});
+      const Ended ended =
+          run({"probe", "--store", made, "--kernels", kernel, "--variant", "test_plain/*", "--spec", spec_line("8")});
       EXPECT_EQ(ended.exit_code, 0) << ended.err << ended.out;
       Database(made, Database::Open::existing).execute("DELETE FROM cases; PRAGMA journal_mode = DELETE");
       fs::copy_file(made, ceilings, fs::copy_options::overwrite_existing);
@@ -276,6 +281,21 @@ class Home {
   Variables variables;
 
  private:
+  /// What tests of this user share: ceilings, and modules where they cannot lie beside the program.
+  static fs::path shared() {
+    const fs::path folder = "/tmp/assay-test-" + std::to_string(getuid());
+    fs::create_directories(folder);
+    return folder;
+  }
+
+  /// Of the program and of the kernels that measure ceilings.
+  static fs::file_time_type last_change() {
+    fs::file_time_type last = fs::last_write_time(ASSAY_PROGRAM);
+    for (const auto& entry : fs::directory_iterator(fs::path(ASSAY_SOURCE_DIR) / "kernels/cpu"))
+      last = std::max(last, entry.last_write_time());
+    return last;
+  }
+
   size_t processes() const {
     size_t count = 0;
     std::error_code ignored;

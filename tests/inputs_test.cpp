@@ -248,7 +248,8 @@ TEST(SpecInputs, ATransposedAIsStoredColumnByColumn) {
 TEST(SpecInputs, ScaledActivationsAreExactInEveryTypeStorageFactorAndFlippedColumn) {
   for (const char* dtype : {"f32", "f16", "bf16"})
     for (const char* tA : {"0", "1"}) {
-      const Spec spec = spec_of(fmt::format("batch=2 | m=3 | n=2 | k=7 | tA={} | tB=1 | dtA={} | dtB=f32 | dtD=f32", tA, dtype));
+      const Spec spec =
+          spec_of(fmt::format("batch=2 | m=3 | n=2 | k=7 | tA={} | tB=1 | dtA={} | dtB=f32 | dtD=f32", tA, dtype));
       Arenas arenas;
       arenas.reserve(spec, 0);
       const SpecInputs inputs(spec, arenas, 0);

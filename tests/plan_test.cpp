@@ -15,7 +15,8 @@ Spec spec_of(const std::string& rest) { return parse_spec("op=matmul | batch=1 |
 const Spec kF16 = spec_of("n=9728 | k=896 | tA=0 | tB=1 | dtA=f16 | dtB=f16 | dtD=f16");
 const Spec kF16Small = spec_of("n=896 | k=4864 | tA=0 | tB=1 | dtA=f16 | dtB=f16 | dtD=f16");
 const Spec kQ8 = spec_of("n=896 | k=896 | tA=0 | tB=1 | dtA=f16 | dtB=q8_0 | dtD=f16");
-const Spec kBias = parse_spec("op=matmul_bias_add | batch=1 | m=1 | n=1152 | k=896 | tA=0 | tB=0 | dtA=f16 | dtB=f16 | dtD=f16 | bias=1");
+const Spec kBias = parse_spec(
+    "op=matmul_bias_add | batch=1 | m=1 | n=1152 | k=896 | tA=0 | tB=0 | dtA=f16 | dtB=f16 | dtD=f16 | bias=1");
 
 /// A machine that nobody has.
 DeviceInfo imagined_device() {
@@ -41,7 +42,8 @@ Variant variant(const std::string& family, const std::string& name) {
 /// A small installation: two of one family, one for q8_0, one disabled, one ceiling.
 struct Kernels {
   Kernels() {
-    all = {variant("rowdot", "r1"), variant("rowdot", "r4"), variant("q8", "dot"), variant("odd", "slow"), variant("ceiling", "read")};
+    all = {variant("rowdot", "r1"), variant("rowdot", "r4"), variant("q8", "dot"), variant("odd", "slow"),
+           variant("ceiling", "read")};
     all[2].supports.b = {Dtype::q8_0};
     all[3].disabled_reason = "loses everywhere";
     all[4].role = Role::ceiling;
@@ -120,7 +122,8 @@ TEST(Plan, ASpecWithoutAnyCaseStaysInThePlan) {
 
 TEST(Plan, LinesWithEqualMathsAreOneSpec) {
   const Kernels kernels;
-  const Spec cached = parse_spec("op=matmul_cache | batch=1 | m=1 | n=9728 | k=896 | tA=0 | tB=1 | dtA=f16 | dtB=f16 | dtD=f16 | cache=1");
+  const Spec cached = parse_spec(
+      "op=matmul_cache | batch=1 | m=1 | n=9728 | k=896 | tA=0 | tB=1 | dtA=f16 | dtB=f16 | dtD=f16 | cache=1");
   EXPECT_EQ(make_plan({kF16, cached, kF16}, kernels.pointers, imagined_device(), {}).specs.size(), 1u);
 }
 
@@ -147,7 +150,8 @@ TEST(Plan, OpsAndShapesFilterAndAnyOfSeveralShapesMatches) {
   const Kernels kernels;
   const auto chosen = [&](const Selection& selection) {
     std::set<int64_t> sizes;
-    for (const PlannedSpec& planned : make_plan({kF16, kF16Small, kBias}, kernels.pointers, imagined_device(), selection).specs)
+    for (const PlannedSpec& planned :
+         make_plan({kF16, kF16Small, kBias}, kernels.pointers, imagined_device(), selection).specs)
       sizes.insert(planned.spec.n);
     return sizes;
   };
@@ -178,7 +182,8 @@ TEST(Plan, AFilterThatMatchesNothingIsAnErrorThatSuggestsWhatThereIs) {
 
 TEST(Plan, AMalformedShapeIsAnErrorThatQuotesIt) {
   const Kernels kernels;
-  for (const char* shape : {"n", "n=", "n=x", "n=1..", "n=..5", "n=1..x", "width=3", "n=1,", ",n=1", "n=1.5", "n==1", ""}) {
+  for (const char* shape :
+       {"n", "n=", "n=x", "n=1..", "n=..5", "n=1..x", "width=3", "n=1,", ",n=1", "n=1.5", "n==1", ""}) {
     const std::string message = error_of({kF16}, kernels, {{}, {}, {}, {shape}});
     EXPECT_NE(message.find(std::string("--shape ") + shape), std::string::npos) << shape << ": " << message;
   }
@@ -213,8 +218,7 @@ TEST(Plan, MoreThanTheDevicesMemoryIsADeviceLimitThatSaysHowMuchOfHowMuch) {
   const int64_t weights = kF16.b_bytes();
   device.memory_bytes = weights - (1 << 20);
   const Plan plan = make_plan({kF16, kF16Small}, kernels.pointers, device, {});
-  for (const PlannedCase& c : plan.specs[0].cases)
-    EXPECT_EQ(c.over_limit, "needs 16 MB of memory, cpu:0 has 15 MB");
+  for (const PlannedCase& c : plan.specs[0].cases) EXPECT_EQ(c.over_limit, "needs 16 MB of memory, cpu:0 has 15 MB");
   EXPECT_EQ(plan.cases(), 4) << "it is a case with an outcome, no skip";
   for (const PlannedCase& c : plan.specs[1].cases) EXPECT_EQ(c.over_limit, "");
 }
@@ -240,7 +244,8 @@ TEST(Plan, OtherDtypesKeepTheShapeAndTakeTheTypesThatGoWithThem) {
   ASSERT_EQ(q8.size(), 1u) << "q8_0 weights lie n×k, the bias spec's do not";
   EXPECT_TRUE(q8[0].a == Dtype::f16 && q8[0].b == Dtype::q8_0 && q8[0].d == Dtype::f16);
   EXPECT_EQ(with_dtype({kF16, kF16}, "bf16").size(), 1u);
-  EXPECT_EQ(with_dtype({spec_of("n=8 | k=48 | tA=0 | tB=1 | dtA=f16 | dtB=f16 | dtD=f16")}, "q8_0").size(), 0u) << "48 is no whole block";
+  EXPECT_EQ(with_dtype({spec_of("n=8 | k=48 | tA=0 | tB=1 | dtA=f16 | dtB=f16 | dtD=f16")}, "q8_0").size(), 0u)
+      << "48 is no whole block";
 }
 
 TEST(Plan, AnUnknownDtypeIsAnErrorWithTheNames) {

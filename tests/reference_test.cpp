@@ -17,7 +17,8 @@ Spec spec_of(const std::string& rest) { return parse_spec("op=matmul | " + rest)
 
 /// A spec's inputs in arenas of their own.
 struct Given {
-  explicit Given(const Spec& spec, int64_t footprint = 100'000) : inputs(spec, reserved(arenas, spec, footprint), footprint) {}
+  explicit Given(const Spec& spec, int64_t footprint = 100'000)
+      : inputs(spec, reserved(arenas, spec, footprint), footprint) {}
   static Arenas& reserved(Arenas& arenas, const Spec& spec, int64_t footprint) {
     arenas.reserve(spec, footprint);
     return arenas;
@@ -30,13 +31,16 @@ struct Given {
 long double decode(Dtype dtype, const std::byte* at) {
   uint32_t bits = 0;
   std::memcpy(&bits, at, dtype == Dtype::f32 ? 4 : 2);
-  const int exponent_bits = dtype == Dtype::f16 ? 5 : 8, mantissa_bits = dtype == Dtype::f32 ? 23 : dtype == Dtype::f16 ? 10 : 7;
+  const int exponent_bits = dtype == Dtype::f16 ? 5 : 8, mantissa_bits = dtype == Dtype::f32   ? 23
+                                                                         : dtype == Dtype::f16 ? 10
+                                                                                               : 7;
   const int bias = (1 << (exponent_bits - 1)) - 1;
   const int exponent = int(bits >> mantissa_bits) & ((1 << exponent_bits) - 1);
   const uint32_t mantissa = bits & ((1u << mantissa_bits) - 1);
   const bool negative = (bits >> (mantissa_bits + exponent_bits)) & 1;
   const long double value = exponent == 0 ? std::ldexp(static_cast<long double>(mantissa), 1 - bias - mantissa_bits)
-                                          : std::ldexp(static_cast<long double>(mantissa + (1u << mantissa_bits)), exponent - bias - mantissa_bits);
+                                          : std::ldexp(static_cast<long double>(mantissa + (1u << mantissa_bits)),
+                                                       exponent - bias - mantissa_bits);
   return negative ? -value : value;
 }
 
@@ -44,7 +48,8 @@ long double decode(Dtype dtype, const std::byte* at) {
 long double weight(const Spec& spec, const Tensor& b, int64_t batch, int64_t n, int64_t k) {
   const int64_t rows = spec.segments.empty() ? spec.n : spec.segments[b.segment].n, row = batch * rows + n;
   if (spec.b == Dtype::q8_0 && spec.loader == "q8nk_split")
-    return decode(Dtype::f16, b.scales + 2 * (row * (spec.k / 32) + k / 32)) * static_cast<long double>(int8_t(b.data[row * spec.k + k]));
+    return decode(Dtype::f16, b.scales + 2 * (row * (spec.k / 32) + k / 32)) *
+           static_cast<long double>(int8_t(b.data[row * spec.k + k]));
   if (spec.b == Dtype::q8_0) {
     const std::byte* block = b.data + (row * (spec.k / 32) + k / 32) * 34;
     return decode(Dtype::f16, block) * static_cast<long double>(int8_t(block[2 + k % 32]));
@@ -74,8 +79,10 @@ std::vector<Spec> every_layout() {
   for (const char* dtype : {"f32", "f16", "bf16"})
     for (const char* tA : {"0", "1"})
       for (const char* tB : {"0", "1"})
-        for (const char* shape : {"batch=1 | m=1 | n=7 | k=1", "batch=1 | m=1 | n=1 | k=141", "batch=3 | m=2 | n=5 | k=33"})
-          specs.push_back(spec_of(fmt::format("{} | tA={} | tB={} | dtA={} | dtB={} | dtD=f32", shape, tA, tB, dtype, dtype)));
+        for (const char* shape :
+             {"batch=1 | m=1 | n=7 | k=1", "batch=1 | m=1 | n=1 | k=141", "batch=3 | m=2 | n=5 | k=33"})
+          specs.push_back(
+              spec_of(fmt::format("{} | tA={} | tB={} | dtA={} | dtB={} | dtD=f32", shape, tA, tB, dtype, dtype)));
   for (const char* rest :
        {"batch=1 | m=1 | n=9 | k=50 | tA=0 | tB=1 | dtA=bf16 | dtB=f16 | dtD=f32",
         "batch=1 | m=3 | n=9 | k=96 | tA=0 | tB=1 | dtA=f16 | dtB=q8_0 | dtD=f16",
@@ -83,7 +90,12 @@ std::vector<Spec> every_layout() {
         "batch=1 | m=1 | n=9 | k=96 | tA=0 | tB=1 | dtA=f16 | dtB=q8_0 | dtD=f16 | loader=q8nk_split",
         "batch=1 | m=2 | n=9 | k=64 | tA=0 | tB=0 | dtA=bf16 | dtB=q8_0 | dtD=f16 | loader=q8nk_split",
         "batch=1 | m=1 | n=? | n0=5 | n1=6 | k=35 | tA=? | tB=? | dtA=f16 | dtB=f16 | dtD=f16",
-        "batch=1 | m=2 | n=? | nq=9 | nk=1 | nv=2 | k=64 | tA=? | tB=? | dtA=f16 | dtB=q8_0 | dtD=f16 | loader=q8nk_split"})
+        // So many outputs that only some columns may be flipped.
+        "batch=3 | m=2 | n=701 | k=37 | tA=1 | tB=1 | dtA=f32 | dtB=f16 | dtD=f32",
+        "batch=1 | m=1 | n=? | n0=2100 | n1=2003 | k=141 | tA=? | tB=? | dtA=f16 | dtB=bf16 | dtD=f32",
+        "batch=1 | m=1 | n=4200 | k=64 | tA=0 | tB=1 | dtA=f16 | dtB=q8_0 | dtD=f32 | loader=q8nk_split",
+        "batch=1 | m=2 | n=? | nq=9 | nk=1 | nv=2 | k=64 | tA=? | tB=? | dtA=f16 | dtB=q8_0 | dtD=f16 | "
+        "loader=q8nk_split"})
     specs.push_back(spec_of(rest));
   return specs;
 }
@@ -97,17 +109,19 @@ TEST(Reference, EqualsTheNaiveProductInExtendedPrecisionOnEveryLayoutTypeAndSegm
     for (const CopyReference& copy : reference.copies()) {
       ASSERT_EQ(copy.product.size(), size_t(reference.elements()));
       ASSERT_EQ(copy.magnitude.size(), size_t(reference.elements()));
-      for_each_element(spec, given.inputs.b(copy.copy), [&](size_t element, const Tensor& b, int64_t batch, int64_t m, int64_t n) {
-        long double product = 0, magnitude = 0;
-        for (int64_t k = 0; k < spec.k; ++k) {
-          const long double term = activation(spec, given.inputs.a.bytes, batch, m, k) * weight(spec, b, batch, n, k);
-          product += term;
-          magnitude += std::fabs(term);
-          ASSERT_EQ(double(weight(spec, b, batch, n, k)), b_element(b, batch, n, k));
-        }
-        ASSERT_LE(std::fabs(product - static_cast<long double>(copy.product[element])), 1e-13L * magnitude);
-        ASSERT_LE(std::fabs(magnitude - static_cast<long double>(copy.magnitude[element])), 1e-13L * magnitude);
-      });
+      for_each_element(
+          spec, given.inputs.b(copy.copy), [&](size_t element, const Tensor& b, int64_t batch, int64_t m, int64_t n) {
+            long double product = 0, magnitude = 0;
+            for (int64_t k = 0; k < spec.k; ++k) {
+              const long double term =
+                  activation(spec, given.inputs.a.bytes, batch, m, k) * weight(spec, b, batch, n, k);
+              product += term;
+              magnitude += std::fabs(term);
+              ASSERT_EQ(double(weight(spec, b, batch, n, k)), b_element(b, batch, n, k));
+            }
+            ASSERT_LE(std::fabs(product - static_cast<long double>(copy.product[element])), 1e-13L * magnitude);
+            ASSERT_LE(std::fabs(magnitude - static_cast<long double>(copy.magnitude[element])), 1e-13L * magnitude);
+          });
     }
   }
 }
@@ -117,18 +131,19 @@ TEST(Reference, RoundingActivationsToInt8HasTheVarianceOfItsDefinition) {
   const Given given(spec);
   const Reference reference(given.inputs, true);
   for (const CopyReference& copy : reference.copies())
-    for_each_element(spec, given.inputs.b(copy.copy), [&](size_t element, const Tensor& b, int64_t batch, int64_t m, int64_t n) {
-      long double variance = 0;
-      for (int64_t block = 0; block < spec.k / 32; ++block) {
-        long double largest = 0, squares = 0;
-        for (int64_t k = 32 * block; k < 32 * block + 32; ++k) {
-          largest = std::max(largest, std::fabs(activation(spec, given.inputs.a.bytes, batch, m, k)));
-          squares += weight(spec, b, batch, n, k) * weight(spec, b, batch, n, k);
-        }
-        variance += largest / 127 * (largest / 127) / 12 * squares;
-      }
-      ASSERT_NEAR(copy.int8_variance[element], double(variance), 1e-12 * double(variance));
-    });
+    for_each_element(spec, given.inputs.b(copy.copy),
+                     [&](size_t element, const Tensor& b, int64_t batch, int64_t m, int64_t n) {
+                       long double variance = 0;
+                       for (int64_t block = 0; block < spec.k / 32; ++block) {
+                         long double largest = 0, squares = 0;
+                         for (int64_t k = 32 * block; k < 32 * block + 32; ++k) {
+                           largest = std::max(largest, std::fabs(activation(spec, given.inputs.a.bytes, batch, m, k)));
+                           squares += weight(spec, b, batch, n, k) * weight(spec, b, batch, n, k);
+                         }
+                         variance += largest / 127 * (largest / 127) / 12 * squares;
+                       }
+                       ASSERT_NEAR(copy.int8_variance[element], double(variance), 1e-12 * double(variance));
+                     });
   EXPECT_TRUE(Reference(given.inputs, false).copies()[0].int8_variance.empty());
 }
 
@@ -177,27 +192,44 @@ TEST(Reference, CorrectedForFactorAndFlippedColumnItEqualsAProductOfTheVeryBytes
     const Reference reference(given.inputs, false);
     const int64_t size = dtype_bytes(spec.d, 1);
     std::vector<std::byte> a, d(size_t(reference.elements() * size));
-    for (const int64_t flipped : {int64_t(0), spec.k / 2, spec.k - 1})
+    const int64_t flips = reference.flip_count();
+    for (const int64_t flip : {int64_t(0), flips / 2, flips - 1})
       for (const double factor : {1.0, -8.0, 0.125}) {
-        given.inputs.scaled_a(factor, flipped, a);
-        const LaunchInputs launch{reference.copies().back().copy, factor, flipped};
-        for_each_element(spec, given.inputs.b(launch.copy), [&](size_t element, const Tensor& b, int64_t batch, int64_t m, int64_t n) {
-          long double sum = 0;
-          for (int64_t k = 0; k < spec.k; ++k) sum += activation(spec, a, batch, m, k) * weight(spec, b, batch, n, k);
-          encode_value(spec.d, double(sum), &d[element * size_t(size)]);
-        });
+        given.inputs.scaled_a(factor, reference.flip_column(flip), a);
+        const LaunchInputs launch{reference.copies().back().copy, factor, flip};
+        for_each_element(spec, given.inputs.b(launch.copy),
+                         [&](size_t element, const Tensor& b, int64_t batch, int64_t m, int64_t n) {
+                           long double sum = 0;
+                           for (int64_t k = 0; k < spec.k; ++k)
+                             sum += activation(spec, a, batch, m, k) * weight(spec, b, batch, n, k);
+                           encode_value(spec.d, double(sum), &d[element * size_t(size)]);
+                         });
         Validator validator(reference, false);
-        EXPECT_EQ(validator.check(d, launch), "") << flipped << " " << factor;
+        EXPECT_EQ(validator.check(d, launch), "") << flip << " " << factor;
         EXPECT_LT(validator.stats().worst_ratio, 1e-3);
         LaunchInputs other = launch;
-        other.flipped = (flipped + 1) % spec.k;
+        for (other.flip = 0;
+             other.flip + 1 < flips && reference.flip_column(other.flip) == reference.flip_column(flip);)
+          ++other.flip;
         if (spec.k > 1 && spec.d == Dtype::f32) {
-          EXPECT_NE(Validator(reference, false).check(d, other), "") << "another column's flip was taken for this one's";
+          EXPECT_NE(Validator(reference, false).check(d, other), "")
+              << "another column's flip was taken for this one's";
         }
         other = launch;
         other.factor = -factor;
         EXPECT_NE(Validator(reference, false).check(d, other), "") << "another factor was taken for this one";
       }
+  }
+}
+
+TEST(Reference, EveryFlipIsAColumnOfA) {
+  for (const Spec& spec : every_layout()) {
+    const Given given(spec, 0);
+    const Reference reference(given.inputs, false);
+    std::set<int64_t> columns;
+    for (int64_t flip = 0; flip < reference.flip_count(); ++flip) columns.insert(reference.flip_column(flip));
+    EXPECT_TRUE(*columns.begin() >= 0 && *columns.rbegin() < spec.k) << spec.line();
+    EXPECT_GE(int64_t(columns.size()), std::min<int64_t>(spec.k, 8)) << spec.line();
   }
 }
 

@@ -1,6 +1,6 @@
 // Whole sweeps by the real program: lying kernels, compilers that fail, interruption, resuming, sharing, re-measuring.
 #include "assay_program.h"
-#include "base/error.h"
+#include "probe/measuring_lock.h"
 
 namespace assay {
 namespace {
@@ -14,7 +14,8 @@ std::string never_seen() { return "// " + std::to_string(now_ns()) + " " + std::
 /// A compiler that answers what it is, and then does as the shell lines say. Answers are the real compiler's.
 fs::path write_compiler(const Home& home, const std::string& lines) {
   const fs::path script = home.folder / "compiler";
-  write_file(script, "#!/bin/sh\ncase \"$1\" in --version|-dump*) exec " + find_compiler().command + " \"$@\";; esac\n" + lines + "\n");
+  write_file(script, "#!/bin/sh\ncase \"$1\" in --version|-dump*) exec " + find_compiler().command +
+                         " \"$@\";; esac\n" + lines + "\n");
   fs::permissions(script, fs::perms::owner_all);
   return script;
 }
@@ -51,15 +52,19 @@ TEST(sweep_honesty, a_kernel_that_refuses_what_its_manifest_claims_failed_to_lau
 
 TEST(sweep_compiler, a_missing_one_fails_what_is_not_built_and_says_what_to_install) {
   const Home home;
-  home.with_ceilings();  // and with them the modules that measure ceilings
-  write_drop_ins(home.kernels(), {{"test_new", never_seen()}});
+  home.with_ceilings();
+  write_drop_ins(home.kernels(), {{"test_plain"}});
+  EXPECT_EQ(home.run(home.probe(spec_line("64"))).exit_code, 0) << "builds what every probe needs";
+  write_drop_ins(home.kernels(), {{"test_new", never_seen()}, {"test_plain"}});
   const Ended ended = home.run(home.probe(spec_line("64")), {{"ASSAY_CXX", "/nonexistent/g++"}});
   EXPECT_EQ(ended.exit_code, 1) << ended.err;
   const auto records = home.reported();
-  ASSERT_EQ(records.size(), 1u);
-  EXPECT_EQ(records[0].outcome, Outcome::build_failed);
-  EXPECT_TRUE(has(records[0].detail, "the C++ compiler /nonexistent/g++ is missing")) << records[0].detail;
-  EXPECT_TRUE(has(records[0].detail, "install g++")) << records[0].detail;
+  const CaseRecord* failed = find_case(records, "test_new/plain");
+  ASSERT_TRUE(failed);
+  EXPECT_EQ(failed->outcome, Outcome::build_failed);
+  EXPECT_TRUE(has(failed->detail, "the C++ compiler /nonexistent/g++ is missing")) << failed->detail;
+  EXPECT_TRUE(has(failed->detail, "install g++")) << failed->detail;
+  EXPECT_TRUE(is_sound(find_case(records, "test_plain/plain"))) << "what was built before runs without a compiler";
 }
 
 TEST(sweep_compiler, its_messages_come_with_file_and_line_and_the_other_kernels_run) {
@@ -71,7 +76,8 @@ TEST(sweep_compiler, its_messages_come_with_file_and_line_and_the_other_kernels_
   const auto records = home.reported();
   ASSERT_TRUE(find_case(records, "test_broken/plain"));
   EXPECT_EQ(find_case(records, "test_broken/plain")->outcome, Outcome::build_failed);
-  EXPECT_TRUE(has(find_case(records, "test_broken/plain")->detail, "test_broken.cpp:2:")) << find_case(records, "test_broken/plain")->detail;
+  EXPECT_TRUE(has(find_case(records, "test_broken/plain")->detail, "test_broken.cpp:2:"))
+      << find_case(records, "test_broken/plain")->detail;
   EXPECT_TRUE(has(ended.out, "test_broken.cpp:2:")) << ended.out;
   EXPECT_TRUE(is_sound(find_case(records, "test_plain/plain")));
 }
@@ -81,7 +87,8 @@ TEST(sweep_compiler, a_hanging_one_is_killed_at_its_limit) {
   home.with_ceilings();
   write_drop_ins(home.kernels(), {{"test_new", never_seen()}});
   const fs::path compiler = write_compiler(home, "sleep 600");
-  const Ended ended = home.run(home.probe(spec_line("64")), {{"ASSAY_CXX", compiler}, {"ASSAY_COMPILE_LIMIT_S", "0.5"}});
+  const Ended ended =
+      home.run(home.probe(spec_line("64")), {{"ASSAY_CXX", compiler}, {"ASSAY_COMPILE_LIMIT_S", "0.5"}});
   EXPECT_EQ(ended.exit_code, 1) << ended.err;
   const auto records = home.reported();
   ASSERT_EQ(records.size(), 1u);
@@ -94,7 +101,8 @@ TEST(sweep_interrupt, ctrl_c_while_compiling_ends_the_compiler_too) {
   const Home home;
   home.with_ceilings();
   write_drop_ins(home.kernels(), {{"test_new", never_seen()}});
-  const fs::path started = home.folder / "started", compiler = write_compiler(home, "touch " + started.string() + "; sleep 600");
+  const fs::path started = home.folder / "started",
+                 compiler = write_compiler(home, "touch " + started.string() + "; sleep 600");
   const auto probe = home.start(home.probe(spec_line("64")), {{"ASSAY_CXX", compiler}});
   for (int i = 0; i < 6000 && !fs::exists(started); ++i) usleep(10000);
   ASSERT_TRUE(fs::exists(started)) << probe->err();
@@ -117,7 +125,7 @@ TEST(sweep_interrupt, ctrl_c_shows_what_is_done_keeps_it_and_leaves_no_worker) {
   const auto stored = home.stored();
   EXPECT_GE(stored.size(), 2u) << "the specs before the interrupted one were finished";
   EXPECT_LT(stored.size(), kManySpecs);
-  EXPECT_EQ(count_of(ended.out, "test_plain/plain"), stored.size()) << ended.out;
+  EXPECT_EQ(count_of(ended.out, "   - test_plain/plain"), stored.size()) << ended.out;
   EXPECT_TRUE(has(ended.out, "Spec " + spec_line("16") + ":")) << ended.out;
   EXPECT_TRUE(home.report()["interrupted"].get<bool>());
   EXPECT_EQ(reported_number(home, "cases_measured"), int64_t(stored.size()));
@@ -225,6 +233,24 @@ TEST(sweep_sharing, two_probes_on_one_store_both_finish_and_measure_no_case_twic
   EXPECT_EQ(store.integer("SELECT count(*) FROM cases"), 12);
   EXPECT_EQ(store.integer("SELECT count(DISTINCT key) FROM cases"), 12);
   EXPECT_EQ(store.integer("SELECT count(*) FROM ceilings"), 1);
+}
+
+TEST(sweep_sharing, a_probe_waits_for_another_ones_turn_and_says_so) {
+  const Home home;
+  home.with_ceilings();
+  write_drop_ins(home.kernels(), {{"test_plain"}});
+  MeasuringLock lock("cpu:0");
+  ASSERT_TRUE(lock.acquire({}));
+  const auto interrupted = home.start(home.probe(spec_line("32")));
+  ASSERT_TRUE(interrupted->says("waiting for its turn")) << interrupted->err();
+  interrupted->send(SIGINT);
+  EXPECT_EQ(interrupted->wait().exit_code, 130);
+  const auto patient = home.start(home.probe(spec_line("64")));
+  ASSERT_TRUE(patient->says("waiting for its turn")) << patient->err();
+  EXPECT_TRUE(home.stored().empty());
+  lock.release();
+  EXPECT_EQ(patient->wait().exit_code, 0);
+  EXPECT_EQ(home.stored().size(), 1u);
 }
 
 }  // namespace

@@ -36,7 +36,8 @@ std::vector<int> at_least_two() {
 using Body = std::function<void(const assay_thread*)>;
 
 void run(Team& team, const Body& body) {
-  team.run([](const assay_thread* thread, void* argument) { (*static_cast<const Body*>(argument))(thread); }, const_cast<Body*>(&body));
+  team.run([](const assay_thread* thread, void* argument) { (*static_cast<const Body*>(argument))(thread); },
+           const_cast<Body*>(&body));
 }
 
 /// The caller is pinned by a team and must not stay so for the next test.
@@ -133,7 +134,8 @@ TEST_F(TeamTest, ASleepingTeamTakesNoProcessorTime) {
   const auto used_ms = [] {
     rusage usage;
     getrusage(RUSAGE_SELF, &usage);
-    return double(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e3 + double(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-3;
+    return double(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e3 +
+           double(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-3;
   };
   const double before = used_ms();
   usleep(200'000);

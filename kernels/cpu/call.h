@@ -79,7 +79,8 @@ void widen(const T* from, int64_t stride, int64_t count, float* to) {
   for (; i < count; ++i) to[i] = to_float(from[i * stride]);
 }
 
-/// Elements [first, first + count) of a row as floats: in place where they are floats already, else widened into `space`.
+/// Elements [first, first + count) of a row as floats: in place where they are floats already, else widened into
+/// `space`.
 inline const float* widened_row(const assay_tensor& t, int64_t batch, int64_t row, int64_t first, int64_t count,
                                 float* space) {
   const int64_t stride = t.strides[2];
@@ -140,9 +141,10 @@ class Epilogue {
 
 }  // namespace assay
 
-/// Defines the module's entry from the remaining fields of assay_kernel: name, workspace_bytes, prepared_bytes, prepare, run.
-#define ASSAY_KERNEL_ENTRY(...)                                                                          \
-  extern "C" __attribute__((visibility("default"))) const assay_kernel* assay_kernel_entry(void) {       \
-    static const assay_kernel kernel = {sizeof(assay_kernel), ASSAY_ABI_VERSION, __VA_ARGS__};           \
-    return &kernel;                                                                                      \
+/// Defines the module's entry from the remaining fields of assay_kernel: name, workspace_bytes, prepared_bytes,
+/// prepare, run.
+#define ASSAY_KERNEL_ENTRY(...)                                                                    \
+  extern "C" __attribute__((visibility("default"))) const assay_kernel* assay_kernel_entry(void) { \
+    static const assay_kernel kernel = {sizeof(assay_kernel), ASSAY_ABI_VERSION, __VA_ARGS__};     \
+    return &kernel;                                                                                \
   }

@@ -1,4 +1,5 @@
-// ceiling: the team reads every byte of B once and computes nothing else: what any kernel that must read B can reach here.
+// ceiling: the team reads every byte of B once and computes nothing else: what any kernel that must read B can reach
+// here.
 #include "call.h"
 
 namespace assay {
@@ -50,10 +51,10 @@ int run(const assay_call* call, const assay_thread* thread) {
   for (uint32_t s = 0; s < segment_count(*call); ++s) {
     const assay_tensor& b = *find_tensor(*call, ASSAY_B, s);
     const int64_t columns = b.layout == ASSAY_Q8_0_BLOCKS ? b.dims[2] / 32 : b.dims[2];
-    const int64_t last =
-        (b.dims[0] - 1) * b.strides[0] + (b.dims[1] - 1) * b.strides[1] + (columns - 1) * b.strides[2];
+    const int64_t last = (b.dims[0] - 1) * b.strides[0] + (b.dims[1] - 1) * b.strides[1] + (columns - 1) * b.strides[2];
     folded ^= fold_share(b.data, (last + 1) * element_bytes(b), *thread);
-    if (b.layout == ASSAY_Q8_0_SPLIT) folded ^= fold_share(b.scales, b.dims[0] * b.dims[1] * (b.dims[2] / 32) * 2, *thread);
+    if (b.layout == ASSAY_Q8_0_SPLIT)
+      folded ^= fold_share(b.scales, b.dims[0] * b.dims[1] * (b.dims[2] / 32) * 2, *thread);
   }
   // Stored, so that no read can be left out.
   *static_cast<uint64_t*>(workspace_slice(*call, *thread, 64)) = folded;

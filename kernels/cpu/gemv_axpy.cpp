@@ -1,4 +1,5 @@
-// gemv_axpy: NN, m = 1. D gathers a[k] * B[k,:], ROWS rows of B per pass; threads share columns (SPLIT_K=0) or k (SPLIT_K=1).
+// gemv_axpy: NN, m = 1. D gathers a[k] * B[k,:], ROWS rows of B per pass; threads share columns (SPLIT_K=0) or k
+// (SPLIT_K=1).
 #include "call.h"
 #include "inner_loops.h"
 

@@ -1,4 +1,5 @@
-// gemv_kpar: NT, m = 1, for k much larger than n. Each thread takes a part of k for all rows; partial sums meet in the workspace.
+// gemv_kpar: NT, m = 1, for k much larger than n. Each thread takes a part of k for all rows; partial sums meet in the
+// workspace.
 #include "call.h"
 #include "inner_loops.h"
 
@@ -41,8 +42,7 @@ int run(const assay_call* call, const assay_thread* thread) {
     if (find_tensor(*call, ASSAY_B, s)->strides[2] != 1) return ASSAY_UNSUPPORTED;  // on every thread: none waits
   char* slice = static_cast<char*>(workspace_slice(*call, *thread, slice_bytes(*call)));
   const Range part = share(a.dims[2], 32, *thread);
-  const float* activations =
-      widened_row(a, 0, 0, part.begin, part.end - part.begin, reinterpret_cast<float*>(slice));
+  const float* activations = widened_row(a, 0, 0, part.begin, part.end - part.begin, reinterpret_cast<float*>(slice));
   float* partial = reinterpret_cast<float*>(slice + row_bytes(*call));
   for (uint32_t s = 0; s < segments; ++s) {
     const assay_tensor& b = *find_tensor(*call, ASSAY_B, s);

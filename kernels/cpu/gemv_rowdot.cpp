@@ -1,4 +1,5 @@
-// gemv_rowdot: NT, m = 1. A thread cuts its contiguous range of B's rows into ROWS long streams and reads them side by side.
+// gemv_rowdot: NT, m = 1. A thread cuts its contiguous range of B's rows into ROWS long streams and reads them side by
+// side.
 #include "call.h"
 #include "inner_loops.h"
 

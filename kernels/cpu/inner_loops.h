@@ -4,8 +4,8 @@
 
 namespace assay {
 
-/// out[r] = Σ b[r * stride + i] * a[i] for R rows at once, U vectors of each per step. Each row is fetched `Ahead` bytes in
-/// front of what is read of it, into the second-level cache; 0 leaves that to the hardware.
+/// out[r] = Σ b[r * stride + i] * a[i] for R rows at once, U vectors of each per step. Each row is fetched `Ahead`
+/// bytes in front of what is read of it, into the second-level cache; 0 leaves that to the hardware.
 template <int R, int U, int64_t Ahead, class T>
 inline void dot_rows(const T* b, int64_t stride, const float* a, int64_t count, float* out) {
   constexpr int kStep = U * kLanes;
@@ -29,7 +29,8 @@ inline void dot_rows(const T* b, int64_t stride, const float* a, int64_t count, 
   }
   if (i < count) {
     const Vec activations = load_part(a + i, int(count - i));
-    for (int r = 0; r < R; ++r) sums[r][0] = fma(load_part(b + r * stride + i, int(count - i)), activations, sums[r][0]);
+    for (int r = 0; r < R; ++r)
+      sums[r][0] = fma(load_part(b + r * stride + i, int(count - i)), activations, sums[r][0]);
   }
   for (int r = 0; r < R; ++r) {
     for (int u = 1; u < U; ++u) sums[r][0] = add(sums[r][0], sums[r][u]);
@@ -37,7 +38,8 @@ inline void dot_rows(const T* b, int64_t stride, const float* a, int64_t count, 
   }
 }
 
-/// sums[j] += Σ_r a[r * a_stride] * b[r * stride + j] for R rows, so that sums are loaded and stored once for R rows of b.
+/// sums[j] += Σ_r a[r * a_stride] * b[r * stride + j] for R rows, so that sums are loaded and stored once for R rows of
+/// b.
 template <int R, int64_t Ahead, class T>
 inline void axpy_rows(const T* b, int64_t stride, const float* a, int64_t a_stride, int64_t columns, float* sums) {
   Vec scales[R];

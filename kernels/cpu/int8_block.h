@@ -7,9 +7,42 @@ namespace assay {
 /// value = scale * values[i], scale = max|x| / 127: each value is off by at most scale / 2.
 struct Int8Block {
   alignas(32) int8_t values[32];
-  int32_t offsets[8];  // -128 * sum of values 4i … 4i+3: undoes the 128 added to the weights (dpbusd wants one side unsigned)
+#if defined(__AVX2__)
+  int32_t offsets[8];  // -128 * sum of values 4i … 4i+3: undoes the 128 added to weights, of which dpbusd wants none
+                       // negative
+#endif
   float scale;
 };
+
+/// 127 / most, or 0 where that could overflow: such values round to 0 and are off by less than 2^-120.
+inline float inverse_scale(float most) { return most > 0x1p-120f ? 127 / most : 0; }
+
+#if defined(__AVX2__)
+
+inline void quantize(const float* x, Int8Block* block) {
+  const __m256 sign = _mm256_set1_ps(-0.0f);
+  __m256 v[4], most = _mm256_setzero_ps();
+  for (int i = 0; i < 4; ++i) {
+    v[i] = _mm256_loadu_ps(x + 8 * i);
+    most = _mm256_max_ps(most, _mm256_andnot_ps(sign, v[i]));
+  }
+  __m128 m = _mm_max_ps(_mm256_castps256_ps128(most), _mm256_extractf128_ps(most, 1));
+  m = _mm_max_ps(m, _mm_movehl_ps(m, m));
+  const float largest = _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m)));
+  block->scale = largest / 127;
+  const __m256 inverse = _mm256_set1_ps(inverse_scale(largest));
+  __m256i q[4];
+  for (int i = 0; i < 4; ++i) q[i] = _mm256_cvtps_epi32(_mm256_mul_ps(v[i], inverse));
+  // Packing works within 128-bit halves; the permutation puts the groups of four back in order.
+  const __m256i packed = _mm256_packs_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3]));
+  const __m256i values = _mm256_permutevar8x32_epi32(packed, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+  const __m256i sums = _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_set1_epi8(1), values), _mm256_set1_epi16(1));
+  _mm256_store_si256(reinterpret_cast<__m256i*>(block->values), values);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(block->offsets),
+                      _mm256_slli_epi32(_mm256_sub_epi32(_mm256_setzero_si256(), sums), 7));
+}
+
+#else
 
 inline void quantize(const float* x, Int8Block* block) {
   float most = 0;
@@ -18,22 +51,20 @@ inline void quantize(const float* x, Int8Block* block) {
     most = magnitude > most ? magnitude : most;
   }
   block->scale = most / 127;
-  const float inverse = most > 0x1p-120f ? 127 / most : 0;  // below, 127 / most could overflow
-  // Adding 1.5 * 2^23 leaves the rounded integer (to nearest even) in the low bits.
+  const float inverse = inverse_scale(most);
+  // Adding 1.5 * 2^23 leaves the integer, rounded to nearest even, in the low bits.
   for (int i = 0; i < 32; ++i) {
     const float shifted = x[i] * inverse + 0x1.8p23f;
-    int32_t bits;
+    uint32_t bits;
     memcpy(&bits, &shifted, 4);
-    block->values[i] = int8_t(bits & 0xff);
-  }
-  for (int i = 0; i < 8; ++i) {
-    int32_t sum = 0;
-    for (int j = 0; j < 4; ++j) sum += block->values[4 * i + j];
-    block->offsets[i] = -128 * sum;
+    block->values[i] = int8_t(bits & 0xffu);
   }
 }
 
-/// sum + scale * (w · block.values), spread over lanes in some way that sum(Vec) undoes. The integer part is exact.
+#endif
+
+/// sum + scale * a.scale * (w · a.values), spread over lanes in some way that sum(Vec) undoes. The integer part is
+/// exact.
 #if defined(__AVX2__)
 
 inline __m256i int8_dot(const int8_t* w, const Int8Block& a) {
@@ -50,16 +81,16 @@ inline __m256i int8_dot(const int8_t* w, const Int8Block& a) {
 }
 
 static_assert(kLanes == 8, "a block is 256 bits: define WIDTH 256");
-inline Vec add_int8_dot(const int8_t* w, const Int8Block& a, float scale, Vec sum) {
-  return fma(_mm256_cvtepi32_ps(int8_dot(w, a)), set1(scale), sum);
+inline Vec add_int8_dot(const int8_t* w, const Int8Block& a, Vec scale, Vec sum) {
+  return fma(_mm256_cvtepi32_ps(int8_dot(w, a)), mul(scale, set1(a.scale)), sum);
 }
 
 #else
 
-inline Vec add_int8_dot(const int8_t* w, const Int8Block& a, float scale, Vec sum) {
+inline Vec add_int8_dot(const int8_t* w, const Int8Block& a, Vec scale, Vec sum) {
   int32_t dot = 0;
   for (int i = 0; i < 32; ++i) dot += int32_t(w[i]) * int32_t(a.values[i]);
-  sum[0] += scale * float(dot);
+  sum[0] += scale[0] * a.scale * float(dot);
   return sum;
 }
 

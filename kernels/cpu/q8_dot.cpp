@@ -1,4 +1,5 @@
-// q8_dot: NT with Q8_0 weights, blocks or split; ROWS streams a thread. ACT=32: float activations, 8: quantized to int8 blocks.
+// q8_dot: NT with Q8_0 weights, blocks or split; ROWS streams a thread. ACT=32: float activations, 8: quantized to int8
+// blocks.
 #if ACT == 8
 #define WIDTH 256
 #endif
@@ -12,55 +13,62 @@ namespace {
 
 constexpr int64_t kChunk = 64;
 
-/// One row of weights: block i has a scale and 32 values.
+/// One row of weights: block i has a scale, an f16, and 32 values.
 struct BlocksRow {
-  const char* row;
+  const char* row = nullptr;
+  BlocksRow() = default;
   BlocksRow(const assay_tensor& b, int64_t r) : row(static_cast<const char*>(b.data) + 34 * r * b.strides[1]) {}
   const int8_t* values(int64_t i) const { return reinterpret_cast<const int8_t*>(row + 34 * i + 2); }
-  float scale(int64_t i) const {
-    Half half;
-    memcpy(&half, row + 34 * i, sizeof half);
-    return to_float(half);
-  }
+  const void* scale(int64_t i) const { return row + 34 * i; }
 };
 
 struct SplitRow {
-  const int8_t* row;
-  const Half* scales;
+  const int8_t* row = nullptr;
+  const Half* scales = nullptr;
+  SplitRow() = default;
   SplitRow(const assay_tensor& b, int64_t r)
       : row(row_of<int8_t>(b, 0, r)), scales(static_cast<const Half*>(b.scales) + r * (b.dims[2] / 32)) {}
   const int8_t* values(int64_t i) const { return row + 32 * i; }
-  float scale(int64_t i) const { return to_float(scales[i]); }
+  const void* scale(int64_t i) const { return scales + i; }
 };
 
 #if ACT == 8
 using Activations = Int8Block;
-inline Vec block_dot(const int8_t* w, const Int8Block& a, float scale, Vec sum) {
-  return add_int8_dot(w, a, scale * a.scale, sum);
+inline Vec block_dot(const int8_t* w, const Int8Block& a, const void* scale, Vec sum) {
+  return add_int8_dot(w, a, broadcast(scale), sum);
 }
-inline void load_block(const float* from, Int8Block* to) { quantize(from, to); }
+/// A row of A: as floats in `space`, then as blocks behind them.
+const Activations* activations_of(const assay_tensor& a, int64_t row, char* space, size_t float_bytes) {
+  const int64_t k = a.dims[2];
+  const float* floats = widened_row(a, 0, row, 0, k, reinterpret_cast<float*>(space));
+  auto* blocks = reinterpret_cast<Int8Block*>(space + float_bytes);
+  for (int64_t i = 0; i < k / 32; ++i) quantize(floats + 32 * i, blocks + i);
+  return blocks;
+}
 #else
 struct Activations {
   float values[32];
 };
-inline Vec block_dot(const int8_t* w, const Activations& a, float scale, Vec sum) {
+inline Vec block_dot(const int8_t* w, const Activations& a, const void* scale, Vec sum) {
   Vec products = mul(load(w), load(a.values));
   for (int i = kLanes; i < 32; i += kLanes) products = fma(load(w + i), load(a.values + i), products);
-  return fma(products, set1(scale), sum);
+  return fma(products, broadcast(scale), sum);
 }
-inline void load_block(const float* from, Activations* to) { memcpy(to->values, from, sizeof to->values); }
+const Activations* activations_of(const assay_tensor& a, int64_t row, char* space, size_t) {
+  return reinterpret_cast<const Activations*>(widened_row(a, 0, row, 0, a.dims[2], reinterpret_cast<float*>(space)));
+}
 #endif
 
 template <int R, class Row>
 void dot_blocks(const assay_tensor& b, const Activations* a, int64_t first, int64_t apart, float* products) {
   const int64_t blocks = b.dims[2] / 32;
   Vec sums[R];
-  for (int r = 0; r < R; ++r) sums[r] = zero();
+  Row rows[R];
+  for (int r = 0; r < R; ++r) sums[r] = zero(), rows[r] = Row(b, first + r * apart);
   for (int64_t i = 0; i < blocks; ++i)
     for (int r = 0; r < R; ++r) {
-      const Row row(b, first + r * apart);
-      if constexpr (PREFETCH > 0) __builtin_prefetch(row.values(i) + PREFETCH, 0, 2);
-      sums[r] = block_dot(row.values(i), a[i], row.scale(i), sums[r]);
+      if constexpr (PREFETCH > 0) __builtin_prefetch(rows[r].values(i) + PREFETCH, 0, 2);
+      sums[r] = block_dot(rows[r].values(i), a[i], rows[r].scale(i), sums[r]);
     }
   for (int r = 0; r < R; ++r) products[r] = sum(sums[r]);
 }
@@ -84,21 +92,19 @@ void multiply(const assay_tensor& b, const Activations* a, Range rows, int64_t d
   }
 }
 
-size_t block_bytes(const assay_call& call) {
-  return round_up(size_t(find_tensor(call, ASSAY_A)->dims[2] / 32) * sizeof(Activations), 64);
+size_t slice_bytes(const assay_call& call) {
+  const auto blocks = size_t(find_tensor(call, ASSAY_A)->dims[2] / 32);
+  return row_bytes(call) + (ACT == 8 ? round_up(blocks * sizeof(Activations), 64) : 0);
 }
-size_t workspace_bytes(const assay_call* call, uint32_t threads) { return block_bytes(*call) * threads; }
+size_t workspace_bytes(const assay_call* call, uint32_t threads) { return slice_bytes(*call) * threads; }
 
 int run(const assay_call* call, const assay_thread* thread) {
   const assay_tensor& a = *find_tensor(*call, ASSAY_A);
-  auto* blocks = static_cast<Activations*>(workspace_slice(*call, *thread, block_bytes(*call)));
+  char* space = static_cast<char*>(workspace_slice(*call, *thread, slice_bytes(*call)));
   const Range mine = share(total_columns(*call), ROWS, *thread);
   for (int64_t row = 0; row < a.dims[1]; ++row) {
-    // Every thread prepares all of A: a barrier would cost as much.
-    for (int64_t i = 0; i < a.dims[2] / 32; ++i) {
-      float space[32];
-      load_block(widened_row(a, 0, row, 32 * i, 32, space), blocks + i);
-    }
+    // Every thread prepares all of A: sharing that would need a barrier.
+    const Activations* blocks = activations_of(a, row, space, row_bytes(*call));
     int64_t offset = 0;
     for (uint32_t s = 0; s < segment_count(*call); ++s) {
       const assay_tensor& b = *find_tensor(*call, ASSAY_B, s);

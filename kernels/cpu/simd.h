@@ -70,9 +70,10 @@ inline void from_float(float f, Half* to) {
 #endif
 }
 
-// Each target defines Vec, kLanes and: zero, set1, load (float, Half, Bfloat, int8), load_part (the first `count` lanes, 0 in
-// the others, nothing read behind them), store, store_part, fma (a*b+c), add, mul, sum.
-// WIDTH, a parameter of some kernels, is the widest vector in bits: with prefetching, 256 beat 512 on Zen 4.
+// Each target defines Vec, kLanes and: zero, set1, load (float, Half, Bfloat, int8), load_part (the first `count`
+// lanes, 0 in the others, nothing read behind them), broadcast (one half from any address), store, store_part, fma
+// (a*b+c), add, mul, sum. WIDTH, a parameter of some kernels, is the widest vector in bits: with prefetching, 256 beat
+// 512 on Zen 4.
 #if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VL__) && (!defined(WIDTH) || WIDTH >= 512)
 
 using Vec = __m512;
@@ -101,6 +102,11 @@ inline __m256i narrow(Vec v, const Bfloat*) {
   const __m512i quiet = _mm512_or_si512(top, _mm512_set1_epi32(0x40));
   const __mmask16 nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
   return _mm512_cvtepi32_epi16(_mm512_mask_mov_epi32(_mm512_srli_epi32(rounded, 16), nan, quiet));
+}
+inline Vec broadcast(const void* half) {
+  int16_t bits;
+  memcpy(&bits, half, sizeof bits);
+  return _mm512_broadcastss_ps(_mm_cvtph_ps(_mm_set1_epi16(bits)));
 }
 inline void store(float* p, Vec v) { _mm512_storeu_ps(p, v); }
 inline void store_part(float* p, Vec v, int count) { _mm512_mask_storeu_ps(p, first_lanes(count), v); }
@@ -133,6 +139,11 @@ inline Vec load(const Bfloat* p) {
 }
 inline Vec load(const int8_t* p) {
   return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+}
+inline Vec broadcast(const void* half) {
+  int16_t bits;
+  memcpy(&bits, half, sizeof bits);
+  return _mm256_cvtph_ps(_mm_set1_epi16(bits));
 }
 inline void store(float* p, Vec v) { _mm256_storeu_ps(p, v); }
 inline void store(Half* p, Vec v) {
@@ -171,6 +182,11 @@ inline Vec load(const Half* p) {
   return Vec(Bits(rebiased) | special | ((h & 0x8000u) << 16));
 }
 inline Vec load(const int8_t* p) { return __builtin_convertvector(load_as<Bytes>(p), Vec); }
+inline Vec broadcast(const void* half) {
+  Half bits;
+  memcpy(&bits, half, sizeof bits);
+  return set1(to_float(bits));
+}
 inline void store(float* p, Vec v) { memcpy(p, &v, sizeof v); }
 inline void store(Half* p, Vec v) {
   for (int i = 0; i < kLanes; ++i) from_float(v[i], p + i);

@@ -2,7 +2,6 @@
 #include "kernel/build_cache.h"
 
 #include <fcntl.h>
-#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,6 +13,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/json_reader.h"
 
 namespace assay {
 namespace fs = std::filesystem;
@@ -119,10 +119,10 @@ BuildKey BuildCache::key(const Variant& variant, const IsaLevel& isa) const {
   for (const auto& [name, value] : variant.parameters) defines.push_back(fmt::format("{}={}", name, value));
   const SourceHash& source = source_hash(variant);
   BuildKey key;
-  key.text =
-      fmt::format("abi version: {}\n{}source hash: {}\ndefines: {}\nflags: {}\nisa: {}\ncompiler: {}\nlink flags: {}\n",
-                  ASSAY_ABI_VERSION, source.text, source.hash, defines, flags_of(variant, isa), isa.name,
-                  compiler_.version.empty() ? "none" : compiler_.version, variant.link_flags);
+  key.text = fmt::format(
+      "abi version: {}\n{}source hash: {}\ndefines: {}\nflags: {}\nisa: {}\ncompiler: {}\nlink flags: {}\n",
+      ASSAY_ABI_VERSION, source.text, source.hash, Json(defines).dump(), Json(flags_of(variant, isa)).dump(), isa.name,
+      compiler_.version.empty() ? "none" : compiler_.version, Json(variant.link_flags).dump());
   key.hash = hash_hex(key.text);
   return key;
 }

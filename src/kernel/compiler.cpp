@@ -32,7 +32,8 @@ std::string ask_version(const std::string& command) {
 
 Compiler find_compiler() {
   Compiler compiler;
-  if (const char* limit = std::getenv("ASSAY_COMPILE_LIMIT_S"); limit && std::atof(limit) > 0) compiler.limit_s = std::atof(limit);
+  if (const char* limit = std::getenv("ASSAY_COMPILE_LIMIT_S"); limit && std::atof(limit) > 0)
+    compiler.limit_s = std::atof(limit);
   if (const char* chosen = std::getenv("ASSAY_CXX"); chosen && *chosen) {
     compiler.command = chosen;
     compiler.version = ask_version(chosen);

@@ -11,7 +11,7 @@ namespace assay {
 struct Compiler {
   std::string command;   // "g++", $ASSAY_CXX: one program, without arguments
   std::string version;   // "12.2.0 x86_64-linux-gnu; g++ (Debian 12.2.0-14+deb12u1) 12.2.0"; empty if it is missing
-  double limit_s = 120;  // one file may take this long
+  double limit_s = 120;  // one file may take this long; $ASSAY_COMPILE_LIMIT_S changes it
 };
 
 /// $ASSAY_CXX and nothing else where it is set, or the first of g++, c++, clang++ that answers; version empty if none

@@ -90,6 +90,16 @@ void encode_value(Dtype dtype, double value, std::byte* at) {
   std::memcpy(at, &bits, 2);
 }
 
+const float* value_table(Dtype dtype) {
+  static const auto make = [](auto decode) {
+    std::vector<float> table(65536);
+    for (uint32_t i = 0; i < 65536; ++i) table[i] = decode(uint16_t(i));
+    return table;
+  };
+  static const std::vector<float> halves = make(half_to_float), bf16s = make(bf16_to_float);
+  return dtype == Dtype::bf16 ? bf16s.data() : halves.data();
+}
+
 InputArena& Arenas::get(Format format) {
   const auto found = arenas_.find(format);
   ASSAY_CHECK(found != arenas_.end());

@@ -71,4 +71,7 @@ class SpecInputs {
 double decode_value(Dtype dtype, const std::byte* at);
 void encode_value(Dtype dtype, double value, std::byte* at);
 
+/// All 65,536 values of f16 or bf16: decoding by look-up is several times faster than by arithmetic.
+const float* value_table(Dtype dtype);
+
 }  // namespace assay

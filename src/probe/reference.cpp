@@ -6,7 +6,6 @@
 #include <cstring>
 
 #include "base/error.h"
-#include "base/half.h"
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define ASSAY_CLONES __attribute__((target_clones("default", "avx2,fma", "avx512f")))
@@ -19,18 +18,9 @@ namespace {
 
 constexpr int64_t kMostReferenceElements = 36'000'000;  // of B: about 50 ms
 constexpr int64_t kCopiesPerReference = 4;  // a turn ends at a copy with a reference, so they must not lie far apart
+constexpr int64_t kFewElements = 4096;  // of D: up to here any column may be flipped
+constexpr int64_t kFlips = 32;
 constexpr int kBlock = 32;
-
-/// All 65,536 values of a 16-bit type: decoding by look-up is several times faster than by arithmetic.
-const float* value_table(Dtype dtype) {
-  static const auto make = [](auto decode) {
-    std::vector<float> table(65536);
-    for (uint32_t i = 0; i < 65536; ++i) table[i] = decode(uint16_t(i));
-    return table;
-  };
-  static const std::vector<float> halves = make(half_to_float), bf16s = make(bf16_to_float);
-  return dtype == Dtype::bf16 ? bf16s.data() : halves.data();
-}
 
 /// Row n of B as floats (exact for every type).
 void decode_row(const Tensor& b, int64_t batch, int64_t n, std::vector<float>& row) {
@@ -88,8 +78,8 @@ ASSAY_CLONES void dot(const double* a, const float* b, int64_t k, double* produc
   }
 }
 
-/// Variance of the error that rounding a to int8 in blocks of 32 with scale amax/127 makes in a dot product with b.
-double int8_variance(const double* a, const float* b, int64_t k) {
+/// Standard deviation of the error that rounding a to int8 in blocks of 32 with scale amax/127 makes in a dot product with b.
+double int8_deviation(const double* a, const float* b, int64_t k) {
   double variance = 0;
   for (int64_t first = 0; first < k; first += kBlock) {
     double largest = 0, squares = 0;
@@ -99,30 +89,36 @@ double int8_variance(const double* a, const float* b, int64_t k) {
     }
     variance += largest / 127 * (largest / 127) / 12 * squares;
   }
-  return variance;
+  return std::sqrt(variance);
 }
 
-CopyReference compute(const SpecInputs& inputs, int64_t copy, bool int8_activations) {
+CopyReference compute(const SpecInputs& inputs, int64_t copy, const std::vector<int64_t>& flips, bool int8_activations) {
   const Spec& spec = inputs.spec();
   CopyReference result;
   result.copy = copy;
+  const int64_t rows = spec.batch * spec.n;
+  result.columns.resize(size_t(rows) * flips.size());
+  int64_t rows_before = 0;
   std::vector<float> row;
   for (const Tensor& b : inputs.b(copy)) {
     const int64_t n = b.dims[1];
     const size_t base = result.product.size(), count = size_t(spec.batch * spec.m * n);
     result.product.resize(base + count);
     result.magnitude.resize(base + count);
-    if (int8_activations) result.int8_variance.resize(base + count);
+    if (int8_activations) result.int8_deviation.resize(base + count);
     for (int64_t batch = 0; batch < spec.batch; ++batch)
       for (int64_t column = 0; column < n; ++column) {
         decode_row(b, batch, column, row);
+        for (size_t flip = 0; flip < flips.size(); ++flip)
+          result.columns[flip * size_t(rows) + size_t(rows_before + batch * n + column)] = row[size_t(flips[flip])];
         for (int64_t m = 0; m < spec.m; ++m) {
           const double* a = &inputs.a_logical[size_t((batch * spec.m + m) * spec.k)];
           const size_t at = base + size_t((batch * spec.m + m) * n + column);
           dot(a, row.data(), spec.k, &result.product[at], &result.magnitude[at]);
-          if (int8_activations) result.int8_variance[at] = int8_variance(a, row.data(), spec.k);
+          if (int8_activations) result.int8_deviation[at] = int8_deviation(a, row.data(), spec.k);
         }
       }
+    rows_before += spec.batch * n;
   }
   return result;
 }
@@ -180,13 +176,20 @@ Reference::Reference(const SpecInputs& inputs, bool int8_activations) : inputs_(
   const int64_t b_elements = spec.batch * spec.n * spec.k;
   const int64_t wanted = std::min((inputs.copies() + kCopiesPerReference - 1) / kCopiesPerReference,
                                   std::max(kMostReferenceElements / b_elements, int64_t(1)));
+  if (elements_ > kFewElements)
+    for (int64_t i = 0; i < kFlips; ++i) flips_.push_back(int64_t(random_bits(uint64_t(i)) % uint64_t(spec.k)));
   index_of_copy_.assign(size_t(inputs.copies()), -1);
   for (int64_t i = 0; i < wanted; ++i) {
     const int64_t copy = i * inputs.copies() / wanted;
     index_of_copy_[size_t(copy)] = int32_t(copies_.size());
-    copies_.push_back(compute(inputs, copy, int8_activations));
+    copies_.push_back(compute(inputs, copy, flips_, int8_activations));
     compare_opinions(inputs, copies_.back());
   }
+}
+
+double Reference::flipped_b(const CopyReference& reference, const Tensor& b, int64_t batch, int64_t n, int64_t row, int64_t flip) const {
+  if (flips_.empty()) return b_element(b, batch, n, flip);
+  return double(reference.columns[size_t(flip * inputs_.spec().batch * inputs_.spec().n + row)]);
 }
 
 const CopyReference* Reference::find(int64_t copy) const {

@@ -15,21 +15,36 @@ constexpr double kInt8Deviations = 6;
 
 double least_subnormal(Dtype dtype) { return dtype == Dtype::f16 ? 0x1p-24 : dtype == Dtype::bf16 ? 0x1p-133 : 0x1p-149; }
 
-bool is_nan(Dtype dtype, const std::byte* at) {
-  if (dtype == Dtype::f32) {
-    uint32_t bits;
-    std::memcpy(&bits, at, 4);
-    return (bits & 0x7fffffffu) > 0x7f800000u;
-  }
-  uint16_t bits;
-  std::memcpy(&bits, at, 2);
-  return (bits & 0x7fffu) > (dtype == Dtype::f16 ? 0x7c00u : 0x7f80u);
+/// Elements whose bits without the sign lie above those of infinity.
+template <class Bits>
+int64_t count_nan(std::span<const std::byte> d, int64_t count, Bits infinity) {
+  const auto* values = reinterpret_cast<const Bits*>(d.data());
+  int64_t nans = 0;
+  for (int64_t i = 0; i < count; ++i) nans += Bits(values[i] << 1) > Bits(infinity << 1);
+  return nans;
+}
+
+int64_t count_nan(Dtype dtype, std::span<const std::byte> d, int64_t count) {
+  if (dtype == Dtype::f32) return count_nan<uint32_t>(d, count, 0x7f800000u);
+  return count_nan<uint16_t>(d, count, dtype == Dtype::f16 ? 0x7c00u : 0x7f80u);
 }
 
 bool is_poison(Dtype dtype, const std::byte* at) {
   for (int64_t i = 0; i < dtype_bytes(dtype, 1); ++i)
     if (at[i] != std::byte{kPoison}) return false;
   return true;
+}
+
+/// D as floats.
+void decode(Dtype dtype, std::span<const std::byte> d, std::vector<float>& values) {
+  values.resize(d.size() / size_t(dtype_bytes(dtype, 1)));
+  if (dtype == Dtype::f32) {
+    std::memcpy(values.data(), d.data(), d.size());
+    return;
+  }
+  const float* table = value_table(dtype);
+  const auto* bits = reinterpret_cast<const uint16_t*>(d.data());
+  for (size_t i = 0; i < values.size(); ++i) values[i] = table[bits[i]];
 }
 
 }  // namespace
@@ -57,14 +72,11 @@ std::string Validator::where(int64_t element) const {
 
 std::string Validator::scan(std::span<const std::byte> d) {
   ++stats_.launches_scanned;
-  const int64_t size = dtype_bytes(spec_.d, 1);
-  int64_t first = -1, count = 0;
-  for (int64_t i = 0; i < reference_.elements(); ++i)
-    if (is_nan(spec_.d, &d[size_t(i * size)])) {
-      if (count++ == 0) first = i;
-    }
+  const int64_t size = dtype_bytes(spec_.d, 1), count = count_nan(spec_.d, d, reference_.elements());
   if (count == 0) return "";
   stats_.nan_count += count;
+  int64_t first = 0;
+  while (count_nan(spec_.d, d.subspan(size_t(first * size)), 1) == 0) ++first;
   const bool untouched = is_poison(spec_.d, &d[size_t(first * size)]);
   return fmt::format("{} of {} elements {}, first {}", count, reference_.elements(), untouched ? "never written" : "are NaN", where(first));
 }
@@ -73,35 +85,38 @@ std::string Validator::check(std::span<const std::byte> d, const LaunchInputs& l
   const CopyReference* reference = reference_.find(launch.copy);
   ASSAY_CHECK(reference != nullptr);
   const SpecInputs& inputs = reference_.inputs();
-  const int64_t size = dtype_bytes(spec_.d, 1);
+  decode(spec_.d, d, values_);
   const double u_out = unit_roundoff(spec_.d), scale = spec_.alpha * launch.factor;
   const double accumulate = std::sqrt(double(spec_.k)) * kF32Roundoff, tiny = least_subnormal(spec_.d) / 2;
 
   ++stats_.launches_checked;
   int64_t worst = -1;
   double worst_ratio = 0, worst_value = 0, worst_reference = 0, worst_bound = 0;
-  int64_t element = 0;
+  int64_t element = 0, rows_before = 0;
+  const int64_t flipped = reference_.flip_column(launch.flip);
   for (const Tensor& b : inputs.b(launch.copy)) {
     const size_t segment = b.segment;
     const int64_t n = b.dims[1];
     for (int64_t batch = 0; batch < spec_.batch; ++batch)
       for (int64_t m = 0; m < spec_.m; ++m) {
-        const double a_flipped = inputs.a_logical[size_t((batch * spec_.m + m) * spec_.k + launch.flipped)];
+        const double a_flipped = inputs.a_logical[size_t((batch * spec_.m + m) * spec_.k + flipped)];
         for (int64_t column = 0; column < n; ++column, ++element) {
-          const double product = reference->product[size_t(element)] - 2 * a_flipped * b_element(b, batch, column, launch.flipped);
+          const double b_flipped =
+              reference_.flipped_b(*reference, b, batch, column, rows_before + batch * n + column, launch.flip);
+          const double product = reference->product[size_t(element)] - 2 * a_flipped * b_flipped;
           const double magnitude = std::fabs(scale) * reference->magnitude[size_t(element)];
           const size_t local = size_t((batch * spec_.m + m) * n + column);
           const double from_c = spec_.beta != 0 ? spec_.beta * inputs.c[segment].values[local] : 0;
           const double from_bias = spec_.bias ? inputs.bias[segment].values[size_t(column)] : 0;
           const double expected = scale * product + from_c + from_bias;
-          const double got = decode_value(spec_.d, &d[size_t(element * size)]);
+          const double got = double(values_[size_t(element)]);
           const double error = std::fabs(got - expected);
           double fixed = u_out * std::fabs(expected) + tiny;
           if (int8_activations_)
-            fixed += kInt8Deviations * std::fabs(scale) * std::sqrt(reference->int8_variance[size_t(element)]);
+            fixed += kInt8Deviations * std::fabs(scale) * reference->int8_deviation[size_t(element)];
           const double free = accumulate * (magnitude + std::fabs(from_c) + std::fabs(from_bias));
           // The ratio that c must reach: what is left after the output's own rounding, over the accumulator's share.
-          const double ratio = std::isnan(error) ? HUGE_VAL : std::max(0.0, error - fixed) / free;
+          const double ratio = error <= fixed ? 0 : std::isnan(error) ? HUGE_VAL : (error - fixed) / free;
           stats_.max_abs = std::max(stats_.max_abs, error);
           stats_.max_rel = std::max(stats_.max_rel, error / std::max({1.0, std::fabs(got), std::fabs(expected)}));
           squared_error_ += error * error;
@@ -112,6 +127,7 @@ std::string Validator::check(std::span<const std::byte> d, const LaunchInputs& l
           }
         }
       }
+    rows_before += spec_.batch * n;
   }
   stats_.elements_checked += element;
   stats_.nmse = squared_reference_ > 0 ? squared_error_ / squared_reference_ : 0;

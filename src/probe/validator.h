@@ -13,11 +13,11 @@ namespace assay {
 /// u32 = 2^-24 of the f32 accumulator. int8 activations add 6 standard deviations of their rounding error.
 inline constexpr double kToleranceC = 2.0;
 
-/// What one launch was given: its copy, A's factor and flipped column.
+/// What one launch was given: its copy, A's factor, and which of the reference's flips (Reference::flip_column).
 struct LaunchInputs {
   int64_t copy = 0;
   double factor = 1;
-  int64_t flipped = 0;
+  int64_t flip = 0;
 };
 
 class Validator {
@@ -41,6 +41,7 @@ class Validator {
   const Spec& spec_;
   bool int8_activations_;
   ErrorStats stats_;
+  std::vector<float> values_;
   double squared_error_ = 0, squared_reference_ = 0;
 };
 
