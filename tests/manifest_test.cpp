@@ -267,9 +267,15 @@ TEST_F(ManifestTest, at_most_4096_combinations_a_family) {
   expect_error(json, "/parameters", "more than 4096");
 }
 
-TEST_F(ManifestTest, two_families_of_one_name_are_an_error) {
+TEST_F(ManifestTest, two_variants_of_one_id_are_an_error) {
   const std::string error = error_of(document({family("one"), family("two"), family("one")}));
-  EXPECT_NE(error.find("at /families/2/family: two families are named one"), std::string::npos) << error;
+  EXPECT_NE(error.find("at /families/2/family: an earlier entry of this family has one/"), std::string::npos) << error;
+}
+
+TEST_F(ManifestTest, a_family_may_have_several_entries_with_different_names) {
+  Json prepared = family("one");
+  prepared["name"] = "prepared_" + prepared["name"].get<std::string>();
+  EXPECT_EQ(ids(document({family("one"), prepared})).size(), 2 * ids(document({family("one")})).size());
 }
 
 TEST_F(ManifestTest, the_top_of_the_file_is_as_strict) {

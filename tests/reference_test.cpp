@@ -126,7 +126,7 @@ TEST(Reference, EqualsTheNaiveProductInExtendedPrecisionOnEveryLayoutTypeAndSegm
   }
 }
 
-TEST(Reference, RoundingActivationsToInt8HasTheVarianceOfItsDefinition) {
+TEST(Reference, RoundingActivationsToInt8HasTheDeviationOfItsDefinition) {
   const Spec spec = spec_of("batch=1 | m=2 | n=5 | k=96 | tA=0 | tB=1 | dtA=f16 | dtB=q8_0 | dtD=f16");
   const Given given(spec);
   const Reference reference(given.inputs, true);
@@ -142,9 +142,9 @@ TEST(Reference, RoundingActivationsToInt8HasTheVarianceOfItsDefinition) {
                          }
                          variance += largest / 127 * (largest / 127) / 12 * squares;
                        }
-                       ASSERT_NEAR(copy.int8_variance[element], double(variance), 1e-12 * double(variance));
+                       ASSERT_NEAR(copy.int8_deviation[element] * copy.int8_deviation[element], double(variance), 1e-12 * double(variance));
                      });
-  EXPECT_TRUE(Reference(given.inputs, false).copies()[0].int8_variance.empty());
+  EXPECT_TRUE(Reference(given.inputs, false).copies()[0].int8_deviation.empty());
 }
 
 TEST(Reference, AtLeastEveryFourthCopyOfSmallWeightsHasOneSpreadOverAll) {

@@ -4,42 +4,51 @@
 namespace assay {
 namespace {
 
-constexpr int64_t kBlock = 16;  // outputs, or steps of k, that the compiler may compute side by side
+constexpr int64_t kBlock = 16;  // steps of k side by side; 32, the length of a Q8_0 block, is a multiple
 
-/// Element (column, i) of one batch of B, however it lies.
+/// One batch of B, however it lies: `read` gives elements i … i + count - 1 of a column, at most kBlock.
 template <class T>
 struct Strided {
   const T* data;
   int64_t column_stride, k_stride;
   Strided(const assay_tensor& b, int64_t batch)
       : data(row_of<T>(b, batch, 0)), column_stride(b.strides[1]), k_stride(b.strides[2]) {}
-  float operator()(int64_t column, int64_t i) const { return to_float(data[column * column_stride + i * k_stride]); }
+  float at(int64_t column, int64_t i) const { return to_float(data[column * column_stride + i * k_stride]); }
+  void read(int64_t column, int64_t i, int64_t count, float* to) const {
+    for (int64_t s = 0; s < count; ++s) to[s] = at(column, i + s);
+  }
 };
 
+/// `values` lie in one Q8_0 block.
+void dequantize(const void* half, const int8_t* values, int64_t count, float* to) {
+  Half bits;
+  memcpy(&bits, half, sizeof bits);
+  const float scale = to_float(bits);
+  for (int64_t s = 0; s < count; ++s) to[s] = scale * float(values[s]);
+}
+
 struct Q8Blocks {
-  const char* data;
-  int64_t column_stride, k_stride = 1;
+  const int8_t* data;
+  int64_t column_stride;
   Q8Blocks(const assay_tensor& b, int64_t batch)
-      : data(static_cast<const char*>(b.data) + 34 * batch * b.strides[0]), column_stride(34 * b.strides[1]) {}
-  float operator()(int64_t column, int64_t i) const {
-    const char* block = data + column * column_stride + i / 32 * 34;
-    Half scale;
-    memcpy(&scale, block, sizeof scale);
-    return to_float(scale) * float(static_cast<signed char>(block[2 + i % 32]));
+      : data(static_cast<const int8_t*>(b.data) + 34 * batch * b.strides[0]), column_stride(34 * b.strides[1]) {}
+  void read(int64_t column, int64_t i, int64_t count, float* to) const {
+    const int8_t* block = data + column * column_stride + i / 32 * 34;
+    dequantize(block, block + 2 + i % 32, count, to);
   }
 };
 
 struct Q8Split {
   const int8_t* data;
   const Half* scales;
-  int64_t column_stride, blocks, k_stride = 1;
+  int64_t column_stride, blocks;
   Q8Split(const assay_tensor& b, int64_t batch)
       : data(row_of<int8_t>(b, batch, 0)),
         scales(static_cast<const Half*>(b.scales) + batch * b.dims[1] * (b.dims[2] / 32)),
         column_stride(b.strides[1]),
         blocks(b.dims[2] / 32) {}
-  float operator()(int64_t column, int64_t i) const {
-    return to_float(scales[column * blocks + i / 32]) * float(data[column * column_stride + i]);
+  void read(int64_t column, int64_t i, int64_t count, float* to) const {
+    dequantize(scales + column * blocks + i / 32, data + column * column_stride + i, count, to);
   }
 };
 
@@ -47,24 +56,39 @@ struct Q8Split {
 template <class Elements>
 void dot(const Elements& b, const float* a, int64_t k, Range columns, float* products) {
   for (int64_t j = columns.begin; j < columns.end; ++j) {
-    float sums[kBlock] = {};
+    float sums[kBlock] = {}, elements[kBlock];
     int64_t i = 0;
-    for (; i + kBlock <= k; i += kBlock)
-      for (int64_t s = 0; s < kBlock; ++s) sums[s] += a[i + s] * b(j, i + s);
+    for (; i + kBlock <= k; i += kBlock) {
+      b.read(j, i, kBlock, elements);
+      for (int64_t s = 0; s < kBlock; ++s) sums[s] += a[i + s] * elements[s];
+    }
+    b.read(j, i, k - i, elements);
     float total = 0;
-    for (; i < k; ++i) total += a[i] * b(j, i);
+    for (int64_t s = 0; s < k - i; ++s) total += a[i + s] * elements[s];
     for (int64_t s = 0; s < kBlock; ++s) total += sums[s];
     products[j - columns.begin] = total;
   }
 }
 
 /// Neighbouring outputs together, k outside: for B whose columns are neighbours in memory.
-template <class Elements>
-void axpy(const Elements& b, const float* a, int64_t k, Range columns, float* products) {
+template <class T>
+void axpy(const Strided<T>& b, const float* a, int64_t k, Range columns, float* products) {
   const int64_t count = columns.end - columns.begin;
   for (int64_t j = 0; j < count; ++j) products[j] = 0;
   for (int64_t i = 0; i < k; ++i)
-    for (int64_t j = 0; j < count; ++j) products[j] += a[i] * b(columns.begin + j, i);
+    for (int64_t j = 0; j < count; ++j) products[j] += a[i] * b.at(columns.begin + j, i);
+}
+
+template <class T>
+void products_of(const Strided<T>& b, const float* a, int64_t k, Range columns, float* products) {
+  if (b.k_stride == 1)
+    dot(b, a, k, columns, products);
+  else
+    axpy(b, a, k, columns, products);
+}
+template <class Quantized>
+void products_of(const Quantized& b, const float* a, int64_t k, Range columns, float* products) {
+  dot(b, a, k, columns, products);
 }
 
 template <class Elements>
@@ -79,10 +103,7 @@ void multiply(const assay_call& call, uint32_t segment, Range mine, float* space
       for (int64_t first = mine.begin; first < mine.end; first += 16 * kBlock) {
         const Range columns = {first, least(first + 16 * kBlock, mine.end)};
         float products[16 * kBlock];
-        if (elements.k_stride == 1)
-          dot(elements, activations, k, columns, products);
-        else
-          axpy(elements, activations, k, columns, products);
+        products_of(elements, activations, k, columns, products);
         epilogue.write(batch, row, first, products, columns.end - first);
       }
     }

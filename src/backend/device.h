@@ -100,8 +100,6 @@ class Backend {
   virtual std::vector<DeviceInfo> devices() const = 0;
   /// Opens it in the calling process, whose further memory is limited to memory_limit_bytes where the backend can.
   virtual std::unique_ptr<Device> open(const DeviceInfo& info, int64_t memory_limit_bytes) const = 0;
-  /// Whether one worker process can serve every case of a spec (a GPU), or each case needs its own (a CPU).
-  virtual bool shares_worker() const = 0;
   /// How an exit code of a worker that this backend's traps chose reads ("wrote into an input"); "" if it is not theirs.
   virtual std::string trap_message(int exit_code) const = 0;
 };

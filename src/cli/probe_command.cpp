@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <set>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -100,10 +101,14 @@ void write_report(const std::string& to, const std::string& text) {
   }
 }
 
-bool any_failure(const SweepReport& report) {
+/// A disabled variant that was named may fail: it is known to.
+bool any_failure(const SweepReport& report, const std::vector<const Variant*>& variants) {
+  std::set<std::string> enabled;
+  for (const Variant* variant : variants)
+    if (variant->enabled()) enabled.insert(variant->id());
   for (const RankedSpec& spec : report.specs)
     for (const RankedCase& c : spec.cases)
-      if (c.record.outcome != Outcome::pass && c.record.outcome != Outcome::noisy && c.record.outcome != Outcome::unsupported &&
+      if (enabled.count(c.record.variant) && c.record.outcome != Outcome::pass && c.record.outcome != Outcome::noisy && c.record.outcome != Outcome::unsupported &&
           c.record.outcome != Outcome::device_limit)
         return true;
   return std::any_of(report.specs.begin(), report.specs.end(), [](const RankedSpec& s) { return !s.quarantine.empty(); });
@@ -162,7 +167,7 @@ int run_probe(ProbeOptions options) {
   if (!options.markdown.empty()) write_report(options.markdown, markdown_report(report));
   if (!trouble.empty()) throw Error(trouble);
   if (interrupted()) return 130;
-  return any_failure(report) ? 1 : 0;
+  return any_failure(report, variants) ? 1 : 0;
 }
 
 }  // namespace

@@ -176,11 +176,12 @@ Manifest parse_manifest(const std::string& text, const fs::path& file) {
   manifest.backend = top.at("backend").string();
   if (!is_plain_name(manifest.backend)) top.at("backend").error("expected the name of a backend");
   const bool mutants = top.boolean_or("mutants", false);
-  std::set<std::string> families;
+  std::set<std::string> ids;
   for (const JsonReader& family : top.at("families").items()) {
     std::vector<Variant> variants = read_variants(family, manifest, mutants);
-    if (!families.insert(variants.front().family).second)
-      family.at("family").error(fmt::format("two families are named {}", variants.front().family));
+    for (const Variant& variant : variants)
+      if (!ids.insert(variant.id()).second)
+        family.at("family").error(fmt::format("an earlier entry of this family has {} too; choose another name", variant.id()));
     std::move(variants.begin(), variants.end(), std::back_inserter(manifest.variants));
   }
   return manifest;

@@ -39,10 +39,15 @@ std::string library_versions(const Variant& variant) {
   return text;
 }
 
-CaseKey case_key(const Spec& spec, const Variant& variant, const BuildKey& build, const DeviceInfo& device, Mode mode) {
+CaseKey case_key(const Spec& spec, const Variant& variant, const BuildKey& build, const DeviceInfo& device, Mode mode,
+                 int64_t given_footprint) {
   CaseKey key;
   key.text = fmt::format("method: {}\nmode: {}\nspec: {}\nvariant: {}\nlibraries: {}\n", kMethodVersion, mode_name(mode),
                          spec.math_line(), variant.id(), library_versions(variant));
+  constexpr const char* kThreadings[] = {"team", "region", "own"};
+  key.text += fmt::format("threads: {}\nprepare: {}\nactivation error: {}\n", kThreadings[size_t(variant.threading)], variant.prepares,
+                          variant.activation_error.empty() ? "none" : variant.activation_error);
+  if (given_footprint > 0) key.text += fmt::format("footprint: {}\n", given_footprint);
   if (variant.timer_scale != 1) key.text += fmt::format("timer scale: {}\n", variant.timer_scale);
   key.text += "-- build --\n" + build.text + "-- device --\n" + device.identity();
   key.hash = hash_hex(key.text);

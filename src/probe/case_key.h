@@ -13,9 +13,11 @@ struct CaseKey {
   std::string text, hash;
 };
 
-CaseKey case_key(const Spec& spec, const Variant& variant, const BuildKey& build, const DeviceInfo& device, Mode mode);
+/// given_footprint: what the user asked cold weights to rotate over, or 0 where the ceilings chose it.
+CaseKey case_key(const Spec& spec, const Variant& variant, const BuildKey& build, const DeviceInfo& device, Mode mode,
+                 int64_t given_footprint);
 
-/// "libopenblas.so.0 -> libopenblasp-r0.3.21.so, 34 MB" for each -l flag: the vendor library and version behind a variant.
+/// "libopenblasp-r0.3.21.so (35123456 bytes)" for each -l flag: the vendor library and version behind a variant.
 std::string library_versions(const Variant& variant);
 
 }  // namespace assay

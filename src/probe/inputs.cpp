@@ -129,7 +129,7 @@ SpecInputs::SpecInputs(const Spec& spec, Arenas& arenas, int64_t footprint) : sp
   const std::map<Format, int64_t> sizes = copy_sizes(shape);
   int64_t count = copies_over(footprint, sizes);
   for (const auto& [format, bytes] : sizes)
-    count = std::min(count, std::max(int64_t(1), (int64_t(arenas.get(format).bytes().size()) - 64) / bytes));
+    count = std::min(count, std::max(int64_t(1), (int64_t(arenas.get(format).bytes().size()) - arenas.get(format).alignment()) / bytes));
 
   std::map<Format, int64_t> next;
   const auto place = [&](Format format, int64_t bytes) {

@@ -16,33 +16,53 @@
 
 namespace assay {
 
+namespace {
+
+int open_for_all(const std::string& path) {
+  // Without O_CREAT first: kernels refuse O_CREAT on another user's file in a sticky folder.
+  int file = open(path.c_str(), O_RDWR | O_CLOEXEC);
+  if (file < 0 && errno == ENOENT) {
+    file = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (file >= 0) fchmod(file, 0666);  // whatever the umask says
+  }
+  if (file < 0 && errno == EACCES) file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) fail("{}: cannot be opened ({}); it keeps two measurements from disturbing each other", path, std::strerror(errno));
+  return file;
+}
+
+bool try_lock(int file) {
+  if (flock(file, LOCK_EX | LOCK_NB) == 0) return true;
+  if (errno != EWOULDBLOCK && errno != EINTR) fail("the measuring lock cannot be taken: {}", std::strerror(errno));
+  return false;
+}
+
+}  // namespace
+
 MeasuringLock::MeasuringLock(const std::string& device) {
   std::string name = device;
   std::replace_if(name.begin(), name.end(), [](unsigned char c) { return !std::isalnum(c); }, '-');
-  const std::string path = "/tmp/assay-" + name + ".lock";
-  // Without O_CREAT first: kernels refuse O_CREAT on another user's file in a sticky folder.
-  file_ = open(path.c_str(), O_RDWR | O_CLOEXEC);
-  if (file_ < 0 && errno == ENOENT) {
-    file_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (file_ >= 0) fchmod(file_, 0666);  // whatever the umask says
-  }
-  if (file_ < 0 && errno == EACCES) file_ = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file_ < 0) fail("{}: cannot be opened ({}); it keeps two measurements from disturbing each other", path, std::strerror(errno));
+  file_ = open_for_all("/tmp/assay-" + name + ".lock");
+  queue_ = open_for_all("/tmp/assay-" + name + "-queue.lock");
 }
 
 MeasuringLock::~MeasuringLock() {
-  if (file_ >= 0) close(file_);
+  close(file_);
+  close(queue_);
 }
 
 bool MeasuringLock::acquire(const std::function<void()>& on_wait) {
   bool told = false;
-  while (flock(file_, LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK && errno != EINTR) fail("the measuring lock cannot be taken: {}", std::strerror(errno));
-    if (interrupted()) return false;
-    if (!told && on_wait) on_wait();
-    told = true;
-    poll(nullptr, 0, 20);
-  }
+  for (const int file : {queue_, file_})
+    while (!try_lock(file)) {
+      if (interrupted()) {
+        flock(queue_, LOCK_UN);
+        return false;
+      }
+      if (!told && on_wait) on_wait();
+      told = true;
+      poll(nullptr, 0, 20);
+    }
+  flock(queue_, LOCK_UN);
   return true;
 }
 

@@ -7,7 +7,7 @@ namespace assay {
 
 class MeasuringLock {
  public:
-  /// Opens /tmp/assay-DEVICE.lock (made for all users). Error if it cannot be opened or made.
+  /// Opens /tmp/assay-DEVICE.lock and its queue (made for all users). Error if it cannot be opened or made.
   explicit MeasuringLock(const std::string& device);
   ~MeasuringLock();
   MeasuringLock(const MeasuringLock&) = delete;
@@ -18,7 +18,8 @@ class MeasuringLock {
   void release();
 
  private:
-  int file_ = -1;
+  int file_ = -1;   // held while measuring
+  int queue_ = -1;  // held while waiting: who has just released must stand behind who waits
 };
 
 }  // namespace assay

@@ -34,7 +34,7 @@ struct Plan {
   int64_t cases() const;
 };
 
-/// Error if a glob, dtype or shape selects nothing (near names are suggested).
+/// Error if a glob or shape selects nothing (near names are suggested). Selection::dtypes is with_dtype's.
 Plan make_plan(const std::vector<Spec>& specs, const std::vector<const Variant*>& variants, const DeviceInfo& device,
                const Selection& selection);
 

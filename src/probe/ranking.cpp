@@ -197,7 +197,7 @@ WorkloadRow price_family(const WorkloadFamily& family, const SpecsByMath& specs,
     const Spec member = family_member(family, length);
     const std::string math_line = member.math_line();
     members.insert(math_line);
-    floors.push_back(ratio_or_zero(double(member.min_bytes()), read_gbps * 1e3));
+    floors.push_back(ratio_or_zero(double(member.b_bytes()), read_gbps * 1e3));
     const RankedCase* best = best_case(specs, math_line);
     if (!best) continue;
     measured.emplace_back(length, best->device.median);

@@ -152,16 +152,17 @@ class SpecRun {
       command.step = Step::sample;
       command.launches = std::min(launches, kMostSamples);
       command.least_launches = context_.effort.least_launches;
-      command.first_copy = next_copy_;
+      int64_t& next_copy = c == &readers_[1] ? next_piece_ : next_copy_;
+      command.first_copy = next_copy;
       command.time_us = context_.effort.turn_ms * 1e3;
       const Answer answer = c->worker->ask(command, context_.effort.watchdog_s);
-      next_copy_ = std::max(answer.reply.next_copy, next_copy_ + 1);
+      next_copy = std::max(answer.reply.next_copy, next_copy + 1);
       take(*c, answer, head_to_head);
     }
   }
 
   /// The summary that decisions between cases rest on.
-  static Summary standing(const Contender& c) { return summarize(c.record.device_us); }
+  static Summary standing(const Contender& c) { return summarize(undisturbed(c)); }
 
   void let_losers_go() {
     double best_high = HUGE_VAL;
@@ -196,11 +197,8 @@ class SpecRun {
     }
   }
 
-  /// What the readers reached, without the launches that were disturbed where enough others are left.
-  static std::vector<double> undisturbed(const Contender& reader) {
-    const RankingSamples samples = ranking_samples(reader.record, /*head_to_head=*/false);
-    return samples.device_us;
-  }
+  /// All launches so far, without those that were disturbed where enough others are left.
+  static std::vector<double> undisturbed(const Contender& c) { return ranking_samples(c.record, /*head_to_head=*/false).device_us; }
 
   std::vector<CaseRecord> judge() {
     const Summary reachable = summarize(undisturbed(readers_[0])), bulk = summarize(undisturbed(readers_[1]));
@@ -255,7 +253,7 @@ class SpecRun {
   SpecInputs inputs_;
   Reference reference_;
   std::vector<Contender> contenders_, readers_;
-  int64_t next_copy_ = 0;
+  int64_t next_copy_ = 0, next_piece_ = 0;  // the bulk reader's pieces are no copies
   std::mt19937_64 random_{std::random_device{}()};
 };
 

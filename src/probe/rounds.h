@@ -13,7 +13,7 @@ struct Effort {
   double turn_ms = 6;            // a turn's timed part; at least least_launches whatever they take
   int turn_launches = 24;
   int screen_launches = 12;      // of the first round, which decides who contends
-  int least_launches = 3;
+  int least_launches = 5;
   int rounds = 5;                // among contenders, at most
   double spec_budget_s = 1.2;    // rounds end after this
   double converged_width = 0.01; // … or when every contender's interval of the median is this narrow

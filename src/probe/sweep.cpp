@@ -32,7 +32,7 @@ Sweep::Sweep(const Backend& backend, DeviceInfo device, std::vector<const Varian
     for (const PlannedCase& c : planned.cases) {
       const auto [found, is_new] = build_keys.try_emplace({c.variant, c.isa});
       if (is_new) found->second = cache_.key(*c.variant, *c.isa);
-      state.cases.push_back({c, case_key(planned.spec, *c.variant, found->second, device_, options_.mode), std::nullopt});
+      state.cases.push_back({c, case_key(planned.spec, *c.variant, found->second, device_, options_.mode, options_.footprint), std::nullopt});
     }
     specs_.push_back(std::move(state));
   }

@@ -11,7 +11,10 @@ namespace assay {
 namespace {
 
 constexpr double kF32Roundoff = 0x1p-24;
+constexpr double kEpilogueRoundings = 4;     // alpha, beta, their products and sums in f32
 constexpr double kInt8Deviations = 6;
+constexpr double kInt8MeanSquare = 2;        // mean of squared errors in units of their variance: 1 where the model holds
+constexpr int64_t kInt8LeastElements = 64;
 
 double least_subnormal(Dtype dtype) { return dtype == Dtype::f16 ? 0x1p-24 : dtype == Dtype::bf16 ? 0x1p-133 : 0x1p-149; }
 
@@ -87,11 +90,12 @@ std::string Validator::check(std::span<const std::byte> d, const LaunchInputs& l
   const SpecInputs& inputs = reference_.inputs();
   decode(spec_.d, d, values_);
   const double u_out = unit_roundoff(spec_.d), scale = spec_.alpha * launch.factor;
-  const double accumulate = std::sqrt(double(spec_.k)) * kF32Roundoff, tiny = least_subnormal(spec_.d) / 2;
+  const double accumulate = std::sqrt(double(spec_.k) + kEpilogueRoundings) * kF32Roundoff, tiny = least_subnormal(spec_.d) / 2;
 
   ++stats_.launches_checked;
   int64_t worst = -1;
   double worst_ratio = 0, worst_value = 0, worst_reference = 0, worst_bound = 0;
+  double squared_deviations = 0;
   int64_t element = 0, rows_before = 0;
   const int64_t flipped = reference_.flip_column(launch.flip);
   for (const Tensor& b : inputs.b(launch.copy)) {
@@ -112,8 +116,11 @@ std::string Validator::check(std::span<const std::byte> d, const LaunchInputs& l
           const double got = double(values_[size_t(element)]);
           const double error = std::fabs(got - expected);
           double fixed = u_out * std::fabs(expected) + tiny;
-          if (int8_activations_)
-            fixed += kInt8Deviations * std::fabs(scale) * reference->int8_deviation[size_t(element)];
+          if (int8_activations_) {
+            const double deviation = std::fabs(scale) * reference->int8_deviation[size_t(element)];
+            squared_deviations += error * error / (deviation * deviation + fixed * fixed);
+            fixed += kInt8Deviations * deviation;
+          }
           const double free = accumulate * (magnitude + std::fabs(from_c) + std::fabs(from_bias));
           // The ratio that c must reach: what is left after the output's own rounding, over the accumulator's share.
           const double ratio = error <= fixed ? 0 : std::isnan(error) ? HUGE_VAL : (error - fixed) / free;
@@ -137,6 +144,9 @@ std::string Validator::check(std::span<const std::byte> d, const LaunchInputs& l
     stats_.worst_value = worst_value;
     stats_.worst_reference = worst_reference;
   }
+  if (squared_deviations > kInt8MeanSquare * double(element) && element >= kInt8LeastElements)
+    return fmt::format("its int8 activations err {:.2f} times as much as rounding them explains (root mean square over {} elements)",
+                       std::sqrt(squared_deviations / double(element)), element);
   if (worst_ratio <= kToleranceC) return "";
   return fmt::format("{} is {:.6g}, should be {:.6g}: off by {:.3g}, allowed {:.3g}", where(worst), worst_value, worst_reference,
                      std::fabs(worst_value - worst_reference), worst_bound);

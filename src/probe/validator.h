@@ -9,8 +9,9 @@
 
 namespace assay {
 
-/// |err| <= c·√k·u32·(|alpha|Σ|a||b| + |beta·C| + |bias|) + u_out·|reference| (+ half the least subnormal of the output type);
-/// u32 = 2^-24 of the f32 accumulator. int8 activations add 6 standard deviations of their rounding error.
+/// |err| <= c·√(k+4)·u32·(|alpha|Σ|a||b| + |beta·C| + |bias|) + u_out·|reference| (+ half the least subnormal of the output type);
+/// u32 = 2^-24 of the f32 accumulator. int8 activations add 6 standard deviations of their rounding
+/// error, and over all elements its mean square must not exceed twice the variance.
 inline constexpr double kToleranceC = 2.0;
 
 /// What one launch was given: its copy, A's factor, and which of the reference's flips (Reference::flip_column).

@@ -18,6 +18,7 @@ namespace {
 
 constexpr int kRedoDisturbed = 3;
 constexpr int kWarmUpLaunches = 3;
+constexpr double kTurnPatience = 30;  // a turn's time may be exceeded so far for the sake of its least launches
 constexpr int64_t kBulkBytes = int64_t(32) << 20;  // half a millisecond: long beside a dispatch, short beside what disturbs
 constexpr int64_t kCheapCheckElements = 1'000;  // above, only the last launch of a turn is compared element by element
 
@@ -68,8 +69,9 @@ class CaseWorker {
     int64_t position = command.first_copy;
     for (int left_out = 0; reply.samples < kMostSamples && reply.outcome == Outcome::pass; ++position) {
       const int64_t copy = position % rotation;
-      const bool enough = reply.samples + 1 >= command.launches ||
-                          (reply.samples + 1 >= command.least_launches && double(now_ns() - began) > command.time_us * 1e3);
+      const double spent_us = double(now_ns() - began) * 1e-3;
+      const bool enough = reply.samples + 1 >= command.launches || spent_us > kTurnPatience * command.time_us ||
+                          (reply.samples + 1 >= command.least_launches && spent_us > command.time_us);
       const bool last = enough && (!validator_ || validator_->can_check(source_copy_[size_t(copy)]));
       const LaunchTimes taken = launch(random_inputs(copy), reply, last);
       if (taken.disturbed && left_out++ < kRedoDisturbed) continue;

@@ -25,7 +25,7 @@ class WorkerProcess {
 
   /// Lets it run, sends the command, waits for the answer, stops it again. A worker that ends or hangs answers with crashed
   /// or timed_out and what is known of its end. limit_s: the watchdog.
-  Answer ask(const Command& command, double limit_s, bool stop_after = true);
+  Answer ask(const Command& command, double limit_s);
   /// Lets it run on, without a command.
   void resume();
   bool alive() const { return pid_ > 0; }

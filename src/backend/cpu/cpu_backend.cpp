@@ -35,7 +35,6 @@ class CpuBackend final : public Backend {
     limit_memory(memory_limit_bytes);
     return std::make_unique<CpuDevice>(info.threads);
   }
-  bool shares_worker() const override { return false; }
   std::string trap_message(int exit_code) const override {
     return exit_code == kExitWroteInput ? "wrote into an input (its memory is read-only)" : "";
   }
