@@ -61,7 +61,7 @@ void multiply(const assay_call& call, Range mine, float* space, float* sums) {
 
 int run(const assay_call* call, const assay_thread* thread) {
   const assay_tensor& b = *find_tensor(*call, ASSAY_B);
-  if (b.strides[1] != 1 && b.strides[2] != 1) return ASSAY_UNSUPPORTED;
+  if (b.layout != ASSAY_STRIDED || (b.strides[1] != 1 && b.strides[2] != 1)) return ASSAY_UNSUPPORTED;
   // The outputs of all batches in a row: with 14 batches, sharing whole ones would leave threads idle on most machines.
   const Range mine = share(b.dims[0] * b.dims[1], b.strides[2] == 1 ? ROWS : 32, *thread);
   char* slice = static_cast<char*>(workspace_slice(*call, *thread, slice_bytes(*call)));

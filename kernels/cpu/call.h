@@ -81,8 +81,8 @@ void widen(const T* from, int64_t stride, int64_t count, float* to) {
 
 /// Elements [first, first + count) of a row as floats: in place where they are floats already, else widened into
 /// `space`.
-inline const float* widened_row(const assay_tensor& t, int64_t batch, int64_t row, int64_t first, int64_t count,
-                                float* space) {
+__attribute__((noinline)) inline const float* widened_row(const assay_tensor& t, int64_t batch, int64_t row,
+                                                          int64_t first, int64_t count, float* space) {
   const int64_t stride = t.strides[2];
   if (t.dtype == ASSAY_F32 && stride == 1) return row_of<float>(t, batch, row) + first;
   if (t.dtype == ASSAY_F32) widen(row_of<float>(t, batch, row) + first * stride, stride, count, space);
@@ -102,8 +102,9 @@ class Epilogue {
     if (beta_ != 0) c_ = find_tensor(call, ASSAY_C, segment);
   }
 
-  /// `count` columns from `column` on.
-  void write(int64_t batch, int64_t row, int64_t column, const float* products, int64_t count) const {
+  /// `count` columns from `column` on. One copy a module: it is most of what there is to compile.
+  __attribute__((noinline)) void write(int64_t batch, int64_t row, int64_t column, const float* products,
+                                       int64_t count) const {
     if (d_->dtype == ASSAY_F32) write_as<float>(batch, row, column, products, count);
     if (d_->dtype == ASSAY_F16) write_as<Half>(batch, row, column, products, count);
     if (d_->dtype == ASSAY_BF16) write_as<Bfloat>(batch, row, column, products, count);

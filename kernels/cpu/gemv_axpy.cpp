@@ -25,7 +25,7 @@ void accumulate(const assay_tensor& b, const float* a, Range part, Range columns
 
 int run(const assay_call* call, const assay_thread* thread) {
   const assay_tensor &a = *find_tensor(*call, ASSAY_A), &b = *find_tensor(*call, ASSAY_B);
-  if (b.strides[1] != 1) return ASSAY_UNSUPPORTED;
+  if (b.layout != ASSAY_STRIDED || b.strides[1] != 1) return ASSAY_UNSUPPORTED;
   const Range all = {0, b.dims[1]}, mine = share(b.dims[1], 32, *thread);
   const Range part = SPLIT_K ? share(b.dims[2], ROWS, *thread) : Range{0, b.dims[2]}, columns = SPLIT_K ? all : mine;
   char* slice = static_cast<char*>(workspace_slice(*call, *thread, slice_bytes(*call)));

@@ -38,8 +38,10 @@ void write_sums(const assay_call& call, const assay_thread& thread, uint32_t seg
 int run(const assay_call* call, const assay_thread* thread) {
   const assay_tensor& a = *find_tensor(*call, ASSAY_A);
   const uint32_t segments = segment_count(*call);
-  for (uint32_t s = 0; s < segments; ++s)
-    if (find_tensor(*call, ASSAY_B, s)->strides[2] != 1) return ASSAY_UNSUPPORTED;  // on every thread: none waits
+  for (uint32_t s = 0; s < segments; ++s) {
+    const assay_tensor& b = *find_tensor(*call, ASSAY_B, s);
+    if (b.layout != ASSAY_STRIDED || b.strides[2] != 1) return ASSAY_UNSUPPORTED;  // on every thread: none waits
+  }
   char* slice = static_cast<char*>(workspace_slice(*call, *thread, slice_bytes(*call)));
   const Range part = share(a.dims[2], 32, *thread);
   const float* activations = widened_row(a, 0, 0, part.begin, part.end - part.begin, reinterpret_cast<float*>(slice));

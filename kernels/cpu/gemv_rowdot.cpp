@@ -39,7 +39,7 @@ int run(const assay_call* call, const assay_thread* thread) {
   int64_t offset = 0;
   for (uint32_t s = 0; s < segment_count(*call); ++s) {
     const assay_tensor& b = *find_tensor(*call, ASSAY_B, s);
-    if (b.strides[2] != 1) return ASSAY_UNSUPPORTED;
+    if (b.layout != ASSAY_STRIDED || b.strides[2] != 1) return ASSAY_UNSUPPORTED;
     const Range rows = part_of(mine, offset, b.dims[1]);
     const Epilogue epilogue(*call, s);
     if (b.dtype == ASSAY_F32) multiply<float>(b, activations, rows, epilogue);

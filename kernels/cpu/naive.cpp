@@ -15,16 +15,14 @@ struct Strided {
       : data(row_of<T>(b, batch, 0)), column_stride(b.strides[1]), k_stride(b.strides[2]) {}
   float at(int64_t column, int64_t i) const { return to_float(data[column * column_stride + i * k_stride]); }
   void read(int64_t column, int64_t i, int64_t count, float* to) const {
-    for (int64_t s = 0; s < count; ++s) to[s] = at(column, i + s);
+    widen(data + column * column_stride + i * k_stride, k_stride, count, to);
   }
 };
 
-/// `values` lie in one Q8_0 block.
-void dequantize(const void* half, const int8_t* values, int64_t count, float* to) {
-  Half bits;
-  memcpy(&bits, half, sizeof bits);
-  const float scale = to_float(bits);
-  for (int64_t s = 0; s < count; ++s) to[s] = scale * float(values[s]);
+/// `values` lie in one Q8_0 block; count is 0 or kBlock.
+inline void dequantize(const void* half, const int8_t* values, int64_t count, float* to) {
+  const Vec scale = count ? broadcast(half) : zero();
+  for (int64_t s = 0; s < count; s += kLanes) store(to + s, mul(load(values + s), scale));
 }
 
 struct Q8Blocks {

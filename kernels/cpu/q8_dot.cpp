@@ -110,6 +110,7 @@ int run(const assay_call* call, const assay_thread* thread) {
       const assay_tensor& b = *find_tensor(*call, ASSAY_B, s);
       const Range rows = part_of(mine, offset, b.dims[1]);
       const Epilogue epilogue(*call, s);
+      if (b.layout == ASSAY_STRIDED) return ASSAY_UNSUPPORTED;
       if (b.layout == ASSAY_Q8_0_BLOCKS)
         multiply<BlocksRow>(b, blocks, rows, row, epilogue);
       else

@@ -17,7 +17,7 @@ struct CeilingPoint {
 
 struct NamedPeak {
   std::string name;   // "f32", "bf16", "int8"
-  double gflops = 0, spread = 0;
+  double gflops = 0, spread = 0;  // the best seen: a busy machine must not lower what physics allows
 };
 
 struct Ceilings {

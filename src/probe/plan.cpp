@@ -146,11 +146,10 @@ Plan make_plan(const std::vector<Spec>& specs, const std::vector<const Variant*>
       if (variant->role != Role::kernel) continue;
       const auto skip = [&](const std::string& reason) { ++skipped[{variant->id(), spec.op_name, reason}]; };
       const bool selected = is_selected(*variant, selection);
-      if (!selected && !variant->enabled()) {
-        skip("disabled: " + variant->disabled_reason);
+      if (!selected) {
+        if (!variant->enabled() && selection.variants.empty()) skip("disabled: " + variant->disabled_reason);
         continue;
       }
-      if (!selected) continue;
       if (const std::string reason = unsupported_reason(*variant, spec); !reason.empty()) {
         skip("unsupported: " + reason);
         continue;
