@@ -114,15 +114,13 @@ TEST(Ranking, DisturbedSamplesAreLeftOutWhenTenOthersRemain) {
   EXPECT_TRUE(all.all_samples);
 }
 
-TEST(Ranking, MarksFollowTheHeadToHeadTailOfTheSamples) {
-  CaseRecord marked = record("a/x", 100, 110);
-  marked.head_to_head_us.assign(marked.device_us.begin() + 5, marked.device_us.end());
-  marked.disturbed[19] = 1;
-  marked.disturbed[0] = 1;  // before the rounds
-  const RankingSamples samples = ranking_samples(marked);
-  EXPECT_EQ(samples.device_us.size(), 14u);
-  EXPECT_EQ(samples.host_us.size(), 14u);
-  EXPECT_FALSE(samples.all);
+TEST(Ranking, FewTurnsDoNotOutweighManyLaunches) {
+  CaseRecord few = record("a/x", 100, 110);
+  few.head_to_head_us.assign(4, 300);
+  EXPECT_EQ(ranking_samples(few).device_us.size(), 20u);
+  few.head_to_head_us.assign(5, 300);
+  EXPECT_EQ(ranking_samples(few).device_us, few.head_to_head_us);
+  EXPECT_EQ(ranking_samples(few, false).device_us.size(), 20u);
 }
 
 TEST(Ranking, AHostGapIsNearTheBestOnTheDeviceAndClearlySoonerOnTheHostAndNeverTheBestItself) {

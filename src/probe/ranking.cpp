@@ -22,6 +22,9 @@ bool has_tag(const CaseRecord& record, const std::string& tag) {
   return std::find(record.tags.begin(), record.tags.end(), tag) != record.tags.end();
 }
 
+// Launches of one turn share the machine's state of that moment: a turn is one observation, and few of them say little.
+constexpr size_t kEnoughTurns = 5;
+
 std::vector<double> finite_only(std::span<const double> samples) {
   std::vector<double> kept;
   for (const double sample : samples)
@@ -39,10 +42,6 @@ std::vector<double> unmarked(std::span<const double> samples, std::span<const ui
   if (kept.size() >= kEnoughUnmarked || kept.size() == every.size()) return kept;
   all = true;
   return every;
-}
-
-bool is_tail(const std::vector<double>& part, const std::vector<double>& whole) {
-  return part.size() <= whole.size() && std::equal(part.rbegin(), part.rend(), whole.rbegin());
 }
 
 bool ranked(const RankedCase& candidate) {
@@ -231,21 +230,10 @@ WorkloadRow price_family(const WorkloadFamily& family, const SpecsByMath& specs,
 
 RankingSamples ranking_samples(const CaseRecord& record, bool head_to_head) {
   RankingSamples result;
-  const std::vector<double>& rounds = record.head_to_head_us;
-  const bool use_rounds = head_to_head && !finite_only(rounds).empty();
-  const bool tail = use_rounds && is_tail(rounds, record.device_us);
-  const size_t first = tail ? record.device_us.size() - rounds.size() : 0;
-  const std::span<const uint8_t> marks = std::span(record.disturbed).subspan(std::min(first, record.disturbed.size()));
-  if (use_rounds && !tail)
-    result.device_us = finite_only(rounds);
-  else
-    result.device_us = unmarked(std::span(record.device_us).subspan(first), marks, result.all);
   bool host_all = false;
-  const bool same_launches = tail && record.host_us.size() == record.device_us.size();
-  if (same_launches)
-    result.host_us = unmarked(std::span(record.host_us).subspan(first), marks, host_all);
-  else
-    result.host_us = unmarked(record.host_us, record.disturbed, host_all);
+  result.host_us = unmarked(record.host_us, record.disturbed, host_all);
+  if (head_to_head) result.device_us = finite_only(record.head_to_head_us);
+  if (result.device_us.size() < kEnoughTurns) result.device_us = unmarked(record.device_us, record.disturbed, result.all);
   return result;
 }
 

@@ -75,8 +75,8 @@ struct SweepReport {
   bool interrupted = false;
 };
 
-/// The times that rank a case, in µs: of its head-to-head rounds where it had any (and they are asked for), without the
-/// disturbed launches if ten others are left. Host times are those of the same launches where they can be told apart.
+/// The times that rank a case, in µs: the medians of its turns among the contenders where it had at least five (and they are asked
+/// for), else its launches without the disturbed ones if ten others are left. Host times are always those of the launches.
 struct RankingSamples {
   std::vector<double> device_us, host_us;
   bool all = false;  // disturbed launches had to be used

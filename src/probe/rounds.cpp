@@ -56,11 +56,11 @@ class SpecRun {
       if (!reader.running()) fail("the kernel that reads {}'s bytes failed: {}", spec_.short_name(), reader.record.detail);
 
     const int64_t deadline = now_ns() + int64_t(context_.effort.spec_budget_s * 1e9);
-    play_round(context_.effort.screen_launches);
+    play_round(/*head_to_head=*/false);
     let_losers_go();
     for (int round = 0; round < context_.effort.rounds && !interrupted(); ++round) {
       if (round > 0 && (now_ns() > deadline || all_converged())) break;
-      play_round(context_.effort.turn_launches, /*head_to_head=*/true);
+      play_round(/*head_to_head=*/true);
       let_losers_go();
     }
     if (interrupted()) return {};
@@ -121,11 +121,11 @@ class SpecRun {
       c.record.device_us.push_back(t.device_us);
       c.record.host_us.push_back(t.host_us());
       c.record.disturbed.push_back(t.disturbed);
-      if (head_to_head) c.record.head_to_head_us.push_back(t.device_us);
       c.encode_us.push_back(t.encode_us);
       c.submit_us.push_back(t.submit_us);
       c.wait_us.push_back(t.wait_us);
     }
+    if (head_to_head && !answer.times.empty()) c.record.head_to_head_us.push_back(turn_median(answer.times));
     if (answer.reply.outcome != Outcome::pass) {
       end(c, answer.reply.outcome, answer.reply.detail);
     } else if (sum_us > answer.parent_us && context_.mode != Mode::batched) {
@@ -134,13 +134,24 @@ class SpecRun {
     }
   }
 
+  /// Without the disturbed launches, if others are left.
+  static double turn_median(const std::vector<LaunchTimes>& times) {
+    std::vector<double> clean, all;
+    for (const LaunchTimes& t : times) {
+      all.push_back(t.device_us);
+      if (!t.disturbed) clean.push_back(t.device_us);
+    }
+    return summarize(clean.empty() ? all : clean).median;
+  }
+
   static void end(Contender& c, Outcome outcome, const std::string& detail) {
     c.record.outcome = outcome;
     c.record.detail = detail;
     c.worker.reset();
   }
 
-  void play_round(int launches, bool head_to_head = false) {
+  void play_round(bool head_to_head) {
+    const Effort& effort = context_.effort;
     std::vector<Contender*> order;
     for (auto* group : {&contenders_, &readers_})
       for (Contender& c : *group)
@@ -150,19 +161,20 @@ class SpecRun {
       if (interrupted()) return;
       Command command;
       command.step = Step::sample;
-      command.launches = std::min(launches, kMostSamples);
-      command.least_launches = context_.effort.least_launches;
+      command.launches = std::min(head_to_head ? effort.turn_launches : effort.screen_launches, kMostSamples);
+      command.least_launches = head_to_head ? effort.turn_least_launches : effort.screen_least_launches;
+      command.warm_up = effort.turn_warm_up;
       int64_t& next_copy = c == &readers_[1] ? next_piece_ : next_copy_;
       command.first_copy = next_copy;
-      command.time_us = context_.effort.turn_ms * 1e3;
-      const Answer answer = c->worker->ask(command, context_.effort.watchdog_s);
+      command.time_us = effort.turn_ms * 1e3;
+      const Answer answer = c->worker->ask(command, effort.watchdog_s);
       next_copy = std::max(answer.reply.next_copy, next_copy + 1);
       take(*c, answer, head_to_head);
     }
   }
 
   /// The summary that decisions between cases rest on.
-  static Summary standing(const Contender& c) { return summarize(undisturbed(c)); }
+  static Summary standing(const Contender& c) { return summarize(ranking_samples(c.record).device_us); }
 
   void let_losers_go() {
     double best_high = HUGE_VAL;
@@ -174,13 +186,13 @@ class SpecRun {
       if (s.ci_low <= best_high * context_.effort.contender_ratio) continue;
       c.contends = false;
       c.record.tags.push_back("abandoned");
-      c.record.detail = fmt::format("abandoned after {} launches: at least {:.2f} times the best", s.count, s.ci_low / best_high);
+      c.record.detail = fmt::format("abandoned after {} launches: at least {:.2f} times the best", c.record.device_us.size(), s.ci_low / best_high);
     }
   }
 
   bool all_converged() const {
     return std::all_of(contenders_.begin(), contenders_.end(), [this](const Contender& c) {
-      return !c.running() || !c.contends || converged(standing(c), context_.effort.converged_width, 2 * kEnoughSamples);
+      return !c.running() || !c.contends || (c.record.head_to_head_us.size() >= kEnoughSamples && converged(standing(c), context_.effort.converged_width));
     });
   }
 
@@ -241,10 +253,10 @@ class SpecRun {
     if (!accused.empty()) {
       r.outcome = Outcome::impossible;
       r.detail = accused;
-    } else if (c.contends && s.count >= kEnoughSamples && (s.ci_high - s.ci_low) > kNoisyWidth * s.median) {
+    } else if (c.contends && s.count >= 5 && (s.ci_high - s.ci_low) > kNoisyWidth * s.median) {
       r.outcome = Outcome::noisy;
       r.detail = fmt::format("the median lies between {:.4g} and {:.4g} us after {} launches; run again on a quieter machine", s.ci_low,
-                             s.ci_high, s.count);
+                             s.ci_high, r.device_us.size());
     }
   }
 
@@ -261,12 +273,10 @@ class SpecRun {
 
 Effort Effort::thorough() {
   Effort effort;
-  effort.turn_ms = 15;
-  effort.turn_launches = 60;
-  effort.screen_launches = 24;
-  effort.rounds = 16;
-  effort.spec_budget_s = 10;
-  effort.converged_width = 0.003;
+  effort.screen_launches = 40;
+  effort.rounds = 400;
+  effort.spec_budget_s = 12;
+  effort.converged_width = 0.004;
   effort.contender_ratio = 1.5;
   return effort;
 }

@@ -10,13 +10,15 @@
 namespace assay {
 
 struct Effort {
-  double turn_ms = 6;            // a turn's timed part; at least least_launches whatever they take
-  int turn_launches = 24;
-  int screen_launches = 12;      // of the first round, which decides who contends
-  int least_launches = 5;
-  int rounds = 5;                // among contenders, at most
-  double spec_budget_s = 1.2;    // rounds end after this
-  double converged_width = 0.01; // … or when every contender's interval of the median is this narrow
+  double turn_ms = 3;            // a turn's timed part
+  int turn_launches = 8;         // … ends earlier after so many
+  int turn_least_launches = 2;   // … and not before so many
+  int turn_warm_up = 2;          // launches at its start that are no samples
+  int screen_launches = 16;      // of the first round, which decides who contends
+  int screen_least_launches = 5;
+  int rounds = 40;               // among contenders, at most
+  double spec_budget_s = 1.0;    // rounds end after this
+  double converged_width = 0.02; // … or when every contender's interval, over its turns, is this narrow
   double contender_ratio = 1.2;  // a case whose interval lies above the best's by this factor is let go
   double watchdog_s = 20;        // for one turn
   double setup_watchdog_s = 60;  // loading a vendor library and repacking may take their time

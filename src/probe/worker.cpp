@@ -18,6 +18,7 @@ namespace {
 
 constexpr int kRedoDisturbed = 3;
 constexpr int kWarmUpLaunches = 3;
+constexpr double kWarmUpBelowUs = 300;  // a longer launch does not feel how it begins
 constexpr double kTurnPatience = 30;  // a turn's time may be exceeded so far for the sake of its least launches
 constexpr int64_t kBulkBytes = int64_t(32) << 20;  // half a millisecond: long beside a dispatch, short beside what disturbs
 constexpr int64_t kCheapCheckElements = 1'000;  // above, only the last launch of a turn is compared element by element
@@ -67,6 +68,7 @@ class CaseWorker {
     const int64_t began = now_ns();
     const int64_t rotation = int64_t(launches_.size());
     int64_t position = command.first_copy;
+    int warm_up = command.warm_up;
     for (int left_out = 0; reply.samples < kMostSamples && reply.outcome == Outcome::pass; ++position) {
       const int64_t copy = position % rotation;
       const double spent_us = double(now_ns() - began) * 1e-3;
@@ -74,6 +76,7 @@ class CaseWorker {
                           (reply.samples + 1 >= command.least_launches && spent_us > command.time_us);
       const bool last = enough && (!validator_ || validator_->can_check(source_copy_[size_t(copy)]));
       const LaunchTimes taken = launch(random_inputs(copy), reply, last);
+      if (warm_up-- > 0 && taken.device_us < kWarmUpBelowUs) continue;
       if (taken.disturbed && left_out++ < kRedoDisturbed) continue;
       left_out = 0;
       times[reply.samples++] = taken;

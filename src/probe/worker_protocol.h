@@ -19,6 +19,7 @@ inline constexpr int kMostSamples = 512;
 struct Command {
   Step step = Step::setup;
   int32_t launches = 0;        // at most kMostSamples
+  int32_t warm_up = 0;         // short launches at the start of a turn that are no samples
   int32_t least_launches = 0;  // taken even when the time is over
   int64_t first_copy = 0;      // rotation goes on from here, so that no copy is met again before the footprint was read
   double time_us = 0;          // the turn ends soon after this: with the next launch whose copy has a reference
