@@ -99,6 +99,7 @@ int run_selftest(const SelftestOptions& options) {
   sweep_options.effort.contender_ratio = 3;
   sweep_options.effort.rounds = 60;
   sweep_options.effort.spec_budget_s = 3;
+  sweep_options.effort.visits = 1;
   sweep_options.fresh = true;
 
   const Terminal terminal = describe_terminal(stderr);

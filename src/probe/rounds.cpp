@@ -21,6 +21,7 @@ namespace {
 
 constexpr double kNoisyWidth = 0.5;       // of the median's interval after all rounds
 constexpr size_t kEnoughSamples = 10;
+constexpr size_t kEnoughTurns = 5;
 
 /// A case while it is being measured.
 struct Contender {
@@ -32,6 +33,7 @@ struct Contender {
   int64_t cold_bytes = 0;
   bool contends = true;
   std::vector<double> encode_us, submit_us, wait_us;
+  std::vector<double> turn_us;   // median of each turn among the contenders, one a round until it is let go
   bool running() const { return worker && worker->alive() && record.outcome == Outcome::pass; }
 };
 
@@ -125,7 +127,7 @@ class SpecRun {
       c.submit_us.push_back(t.submit_us);
       c.wait_us.push_back(t.wait_us);
     }
-    if (head_to_head && !answer.times.empty()) c.record.head_to_head_us.push_back(turn_median(answer.times));
+    if (head_to_head && !answer.times.empty()) c.turn_us.push_back(turn_median(answer.times));
     if (answer.reply.outcome != Outcome::pass) {
       end(c, answer.reply.outcome, answer.reply.detail);
     } else if (sum_us > answer.parent_us && context_.mode != Mode::batched) {
@@ -174,7 +176,29 @@ class SpecRun {
   }
 
   /// The summary that decisions between cases rest on.
-  static Summary standing(const Contender& c) { return summarize(ranking_samples(c.record).device_us); }
+  Summary standing(const Contender& c) const {
+    return summarize(c.turn_us.size() < kEnoughTurns ? undisturbed(c) : levelled_turns(c));
+  }
+
+  /// The turns with the machine's state of their round divided out: memory that slows down for a second slows all alike, and the
+  /// reader with them. A round's level is the geometric mean of those who took part in all rounds, against the median round's.
+  std::vector<double> levelled_turns(const Contender& c) const {
+    size_t rounds = 0;
+    for (const Contender& reader : readers_) rounds = std::max(rounds, reader.turn_us.size());
+    std::vector<double> level(rounds, 0);
+    for (const auto* group : {&contenders_, &readers_})
+      for (const Contender& other : *group)
+        for (size_t r = 0; r < rounds && other.turn_us.size() == rounds; ++r) level[r] += std::log(other.turn_us[r]);
+    int members = 0;
+    for (const auto* group : {&contenders_, &readers_})
+      members += int(std::count_if(group->begin(), group->end(), [&](const Contender& other) { return other.turn_us.size() == rounds; }));
+    std::vector<double> turns = c.turn_us;
+    if (members < 2) return turns;
+    for (double& value : level) value = std::exp(value / members);
+    const double median_level = summarize(level).median;
+    for (size_t r = 0; r < turns.size() && r < rounds; ++r) turns[r] *= median_level / level[r];
+    return turns;
+  }
 
   void let_losers_go() {
     double best_high = HUGE_VAL;
@@ -192,7 +216,7 @@ class SpecRun {
 
   bool all_converged() const {
     return std::all_of(contenders_.begin(), contenders_.end(), [this](const Contender& c) {
-      return !c.running() || !c.contends || (c.record.head_to_head_us.size() >= kEnoughSamples && converged(standing(c), context_.effort.converged_width));
+      return !c.running() || !c.contends || (c.turn_us.size() >= kEnoughSamples && converged(standing(c), context_.effort.converged_width));
     });
   }
 
@@ -231,6 +255,7 @@ class SpecRun {
       r.submit_us = summarize(c.submit_us).median;
       r.wait_us = summarize(c.wait_us).median;
       r.measured_at = std::time(nullptr);
+      r.head_to_head_us = levelled_turns(c);
       if (r.outcome == Outcome::pass) judge_times(c);
       if (std::count(r.disturbed.begin(), r.disturbed.end(), uint8_t(1)) * 2 > int64_t(r.disturbed.size())) r.tags.push_back("disturbed");
       records.push_back(std::move(r));
@@ -275,7 +300,7 @@ Effort Effort::thorough() {
   Effort effort;
   effort.screen_launches = 40;
   effort.rounds = 400;
-  effort.spec_budget_s = 12;
+  effort.spec_budget_s = 6;
   effort.converged_width = 0.004;
   effort.contender_ratio = 1.5;
   return effort;

@@ -17,7 +17,8 @@ struct Effort {
   int screen_launches = 16;      // of the first round, which decides who contends
   int screen_least_launches = 5;
   int rounds = 40;               // among contenders, at most
-  double spec_budget_s = 1.0;    // rounds end after this
+  int visits = 2;                // to each spec; the later ones, when all have been visited, to contenders alone
+  double spec_budget_s = 0.45;   // rounds of one visit end after this
   double converged_width = 0.02; // … or when every contender's interval, over its turns, is this narrow
   double contender_ratio = 1.2;  // a case whose interval lies above the best's by this factor is let go
   double watchdog_s = 20;        // for one turn

@@ -2,6 +2,7 @@
 #include "probe/sweep.h"
 
 #include <algorithm>
+#include <cmath>
 #include <ctime>
 #include <set>
 #include <thread>
@@ -10,6 +11,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "probe/measuring_lock.h"
+#include "probe/visits.h"
 
 namespace assay {
 namespace {
@@ -120,11 +122,12 @@ void Sweep::keep(Case& c, CaseRecord record) {
   if (options_.thorough) record.tags.push_back(kThoroughTag);
   store_.put(record);
   c.record = std::move(record);
+  c.measured_now = true;
   ++measured_;
   if (events_.on_done) events_.on_done(1);
 }
 
-void Sweep::measure(SpecState& state) {
+RoundsContext Sweep::rounds_context(const SpecState& state) {
   RoundsContext context;
   context.backend = &backend_;
   context.device = &device_;
@@ -135,10 +138,33 @@ void Sweep::measure(SpecState& state) {
   context.mode = options_.mode;
   context.footprint = options_.footprint > 0 ? options_.footprint : ceilings_->footprint;
   context.effort = options_.effort;
-  context.on_case = [&](const Variant& variant) {
+  context.on_case = [this, &state](const Variant& variant) {
     if (events_.on_case) events_.on_case(variant, state.spec);
   };
+  return context;
+}
 
+/// Contenders of a spec that this run measured meet again, later, when the machine may be in another state.
+void Sweep::revisit(SpecState& state) {
+  std::vector<CaseToRun> cases;
+  std::vector<CaseRecord*> records;
+  for (Case& c : state.cases) {
+    if (!c.measured_now || c.record->outcome != Outcome::pass || c.record->head_to_head_us.empty() ||
+        std::count(c.record->tags.begin(), c.record->tags.end(), "abandoned") > 0)
+      continue;
+    cases.push_back({c.planned.variant, built(*c.planned.variant), c.key.hash, c.key.text});
+    records.push_back(&*c.record);
+  }
+  if (cases.size() < 2) return;
+  RoundsContext context = rounds_context(state);
+  context.on_case = nullptr;
+  context.effort.contender_ratio = HUGE_VAL;  // they have been chosen
+  merge_visit(records, run_rounds(state.spec, cases, context));
+  for (const CaseRecord* record : records) store_.put(*record);
+}
+
+void Sweep::measure(SpecState& state) {
+  const RoundsContext context = rounds_context(state);
   std::vector<CaseToRun> cases;
   std::vector<Case*> targets;
   for (Case& c : state.cases) {
@@ -206,6 +232,12 @@ void Sweep::run() {
     }
     measure(state);
   }
+  for (int visit = 1; visit < options_.effort.visits; ++visit)
+    for (SpecState& state : specs_) {
+      lock.release();
+      if (interrupted() || !lock.acquire(waiting)) return;
+      revisit(state);
+    }
 }
 
 SweepReport Sweep::report(const std::vector<Workload>& workloads) const {

@@ -54,6 +54,7 @@ class Sweep {
     PlannedCase planned;
     CaseKey key;
     std::optional<CaseRecord> record;
+    bool measured_now = false;
   };
   struct SpecState {
     Spec spec;
@@ -63,7 +64,9 @@ class Sweep {
 
   bool enough(const CaseRecord& record) const;
   void build();
+  RoundsContext rounds_context(const SpecState& state);
   void measure(SpecState& state);
+  void revisit(SpecState& state);
   void look_up(SpecState& state);
   void keep(Case& c, CaseRecord record);
   BuiltModule built(const Variant& variant);

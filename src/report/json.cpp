@@ -157,7 +157,7 @@ Json workload_json(const WorkloadTable& workload) {
 
 Json about_json() {
   return {{"_us", "microseconds; device_us and host_us hold one sample per launch, in the order taken"},
-          {"head_to_head_us", "median of each turn in the shuffled rounds among the contenders: what ranks them"},
+          {"head_to_head_us", "median of each turn in the shuffled rounds among the contenders, the drift common to all divided out: what ranks them"},
           {"disturbed", "per launch: 1 if it was kept though other work disturbed it"},
           {"spec_line", "enough to run the case again: assay probe --spec 'LINE'"},
           {"outcome", "only pass is ever ranked"},

@@ -38,7 +38,7 @@ struct CaseRecord {
   std::string detail;            // why, when it is not a clean pass: one line
   std::vector<std::string> tags; // nondeterministic, abandoned, disturbed, …
   std::vector<double> device_us, host_us;   // per launch
-  std::vector<double> head_to_head_us;      // median of each turn in the shuffled rounds among the contenders: what ranks
+  std::vector<double> head_to_head_us;      // what ranks: median of each turn in the shuffled rounds among the contenders, drift divided out
   std::vector<uint8_t> disturbed;           // per launch: kept though it was disturbed
   double encode_us = 0, submit_us = 0, wait_us = 0;  // medians: the parts of host time
   double prepare_us = 0;

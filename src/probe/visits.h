@@ -1,0 +1,14 @@
+// Several visits to one spec, minutes apart, as one set of records: what the machine was like in one of them decides nothing.
+#pragma once
+#include <vector>
+
+#include "store/record.h"
+
+namespace assay {
+
+/// Merges a later visit's records (of some of the same variants) into the first's: samples one after another, errors and costs
+/// together, an outcome that is no pass wins. Turn medians are brought to a common level first: memory was seen to change its
+/// rate twofold between visits, which says nothing about kernels. Ceilings become geometric means.
+void merge_visit(std::vector<CaseRecord*>& first, const std::vector<CaseRecord>& later);
+
+}  // namespace assay
