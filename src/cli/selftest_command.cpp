@@ -96,7 +96,7 @@ int run_selftest(const SelftestOptions& options) {
   SweepOptions sweep_options;
   sweep_options.environment = describe_environment(device.info, compiler);
   sweep_options.effort.watchdog_s = sweep_options.effort.setup_watchdog_s = 3;
-  sweep_options.effort.contender_ratio = 3;
+  sweep_options.effort.screen_ratio = sweep_options.effort.contender_ratio = 3;
   sweep_options.effort.rounds = 60;
   sweep_options.effort.spec_budget_s = 3;
   sweep_options.effort.visits = 1;

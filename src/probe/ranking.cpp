@@ -167,14 +167,27 @@ WorkloadRow price_entry(const WorkloadEntry& entry, const SpecsByMath& specs) {
   return row;
 }
 
-/// On the line through the two measured lengths around `length`, or the nearest two where it lies beyond them.
+/// The least-squares line through all measured lengths, at `length`: two neighbours alone would carry their noise far out.
+double on_line_through_all(const std::vector<std::pair<int64_t, double>>& measured, int64_t length) {
+  double mean_x = 0, mean_y = 0, covariance = 0, variance = 0;
+  for (const auto& [x, y] : measured) {
+    mean_x += double(x) / double(measured.size());
+    mean_y += y / double(measured.size());
+  }
+  for (const auto& [x, y] : measured) {
+    covariance += (double(x) - mean_x) * (y - mean_y);
+    variance += (double(x) - mean_x) * (double(x) - mean_x);
+  }
+  return mean_y + (variance > 0 ? covariance / variance * (double(length) - mean_x) : 0);
+}
+
+/// Between the two measured lengths around `length`; beyond them all, on the line through all.
 double interpolate(const std::vector<std::pair<int64_t, double>>& measured, int64_t length) {
-  if (measured.size() == 1) return measured[0].second;
-  size_t right = 1;
-  while (right + 1 < measured.size() && measured[right].first < length) ++right;
-  const auto& [x0, y0] = measured[right - 1];
-  const auto& [x1, y1] = measured[right];
-  return y0 + (y1 - y0) * double(length - x0) / double(x1 - x0);
+  if (length < measured.front().first || length > measured.back().first) return on_line_through_all(measured, length);
+  const auto after = std::find_if(measured.begin(), measured.end(), [&](const auto& m) { return m.first >= length; });
+  if (after->first == length) return after->second;
+  const auto& [x0, y0] = *(after - 1);
+  return y0 + (after->second - y0) * double(length - x0) / double(after->first - x0);
 }
 
 /// "a/b", or "a/b and 2 more" where lengths differ in their winner: the one that wins most often leads.

@@ -88,7 +88,7 @@ RankedSpec rank_spec(const Spec& spec, std::vector<CaseRecord> records, const st
                      const RankingOptions& options);
 
 /// Prices a workload: each entry once, families over their whole range with linear interpolation between measured lengths
-/// (beyond the measured ones: along the line through the nearest two), which the row counts; their floors are bytes over read_gbps.
+/// (beyond the measured ones: along the least-squares line through all), which the row counts; their floors are bytes over read_gbps.
 WorkloadTable price_workload(const Workload& workload, const std::vector<RankedSpec>& specs, double read_gbps);
 
 /// The regret of `winner` (a variant id) in another sweep's ranking of the same spec: median over best − 1; 0 inside the best's

@@ -61,7 +61,7 @@ class SpecRun {
     play_round(/*head_to_head=*/false);
     let_losers_go();
     for (int round = 0; round < context_.effort.rounds && !interrupted(); ++round) {
-      if (round > 0 && (now_ns() > deadline || all_converged())) break;
+      if (round >= context_.effort.least_rounds && (now_ns() > deadline || all_converged())) break;
       play_round(/*head_to_head=*/true);
       let_losers_go();
     }
@@ -207,7 +207,8 @@ class SpecRun {
     for (Contender& c : contenders_) {
       if (!c.running() || !c.contends) continue;
       const Summary s = standing(c);
-      if (s.ci_low <= best_high * context_.effort.contender_ratio) continue;
+      const double ratio = c.turn_us.size() < kEnoughTurns ? context_.effort.screen_ratio : context_.effort.contender_ratio;
+      if (s.ci_low <= best_high * ratio) continue;
       c.contends = false;
       c.record.tags.push_back("abandoned");
       c.record.detail = fmt::format("abandoned after {} launches: at least {:.2f} times the best", c.record.device_us.size(), s.ci_low / best_high);

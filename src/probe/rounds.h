@@ -17,10 +17,12 @@ struct Effort {
   int screen_launches = 16;      // of the first round, which decides who contends
   int screen_least_launches = 5;
   int rounds = 40;               // among contenders, at most
+  int least_rounds = 6;          // … and at least, whatever they take
   int visits = 2;                // to each spec; the later ones, when all have been visited, to contenders alone
-  double spec_budget_s = 0.45;   // rounds of one visit end after this
+  double spec_budget_s = 0.4;   // rounds of one visit end after this
   double converged_width = 0.02; // … or when every contender's interval, over its turns, is this narrow
-  double contender_ratio = 1.2;  // a case whose interval lies above the best's by this factor is let go
+  double screen_ratio = 2.0;     // a case whose interval lies above the best's by this factor is let go: after one turn each …
+  double contender_ratio = 1.2;  // … and after five; memory alone was seen to change its rate twofold between two turns
   double watchdog_s = 20;        // for one turn
   double setup_watchdog_s = 60;  // loading a vendor library and repacking may take their time
   double settle_ms = 50;

@@ -158,7 +158,7 @@ void Sweep::revisit(SpecState& state) {
   if (cases.size() < 2) return;
   RoundsContext context = rounds_context(state);
   context.on_case = nullptr;
-  context.effort.contender_ratio = HUGE_VAL;  // they have been chosen
+  context.effort.screen_ratio = context.effort.contender_ratio = HUGE_VAL;  // they have been chosen
   merge_visit(records, run_rounds(state.spec, cases, context));
   for (const CaseRecord* record : records) store_.put(*record);
 }
