@@ -76,6 +76,13 @@ std::vector<Spec> select_specs(const std::vector<Spec>& specs, const Selection& 
   return selected;
 }
 
+/// Whether a glob names the variant, or there are no globs.
+bool is_meant(const Variant& variant, const Selection& selection) {
+  return selection.variants.empty() || std::any_of(selection.variants.begin(), selection.variants.end(), [&](const std::string& glob) {
+    return glob_matches(glob, variant.id());
+  });
+}
+
 /// Whether the user's globs take the variant; a disabled one only by its exact name.
 bool is_selected(const Variant& variant, const Selection& selection) {
   const std::string id = variant.id();
@@ -147,7 +154,7 @@ Plan make_plan(const std::vector<Spec>& specs, const std::vector<const Variant*>
       const auto skip = [&](const std::string& reason) { ++skipped[{variant->id(), spec.op_name, reason}]; };
       const bool selected = is_selected(*variant, selection);
       if (!selected) {
-        if (!variant->enabled() && selection.variants.empty()) skip("disabled: " + variant->disabled_reason);
+        if (!variant->enabled() && is_meant(*variant, selection)) skip("disabled: " + variant->disabled_reason);
         continue;
       }
       if (const std::string reason = unsupported_reason(*variant, spec); !reason.empty()) {
