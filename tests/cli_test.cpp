@@ -77,7 +77,7 @@ TEST(cli_words, an_unknown_word_is_one_line_with_near_names_and_exit_2) {
   expect_refused(home, {"probe", "--op", "matmull"}, {"--op matmull", "did you mean matmul"});
   expect_refused(home, {"probe", "--dtype", "f17"}, {"--dtype f17", "did you mean f16"});
   expect_refused(home, {"probe", "--kernels", home.kernels(), "--variant", "test_plan/*"},
-                 {"--variant test_plan/*", "did you mean test_plain/plain?"});
+                 {"--variant test_plan/*", "did you mean test_plain/* or test_plain/plain?"});
   expect_refused(home, {"probe", "--kernels", home.folder / "absent"}, {"absent"});
   expect_refused(home, {"probe", "--specs", home.folder / "absent.json"}, {"absent.json"});
   expect_refused(home, {"compare", home.folder / "a", home.folder / "b"}, {"/a", "No such file"});

@@ -138,9 +138,12 @@ Plan make_plan(const std::vector<Spec>& specs, const std::vector<const Variant*>
   std::vector<std::string> ids;
   for (const Variant* variant : variants)
     if (variant->role == Role::kernel) ids.push_back(variant->id());
+  std::set<std::string> known(ids.begin(), ids.end());
+  for (const Variant* variant : variants)
+    if (variant->role == Role::kernel) known.insert(variant->family + "/*");
   for (const std::string& glob : selection.variants)
     if (std::none_of(ids.begin(), ids.end(), [&](const std::string& id) { return glob_matches(glob, id); }))
-      fail("--variant {}: matches none of the {} variants{}", glob, ids.size(), did_you_mean(glob, ids));
+      fail("--variant {}: matches none of the {} variants{}", glob, ids.size(), did_you_mean(glob, {known.begin(), known.end()}));
 
   std::vector<Spec> wanted = select_specs(specs, selection);
   Plan plan;
