@@ -1,6 +1,9 @@
 // Operands of a spec as tensors: shapes, strides and sizes, the same for every backend.
 #include "backend/device.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "base/error.h"
 
 namespace assay {
@@ -41,6 +44,24 @@ Tensor weights(const Spec& spec, int64_t n) {
 }
 
 }  // namespace
+
+GeometrySizes launch_sizes(const std::vector<Tensor>& tensors, const DeviceInfo& device) {
+  GeometrySizes s;
+  s.sms = device.limits.processors;
+  s.segments = 0;
+  for (const Tensor& t : tensors) {
+    if (t.operand == Operand::a) s.m = t.dims[1];
+    if (t.operand != Operand::b) continue;
+    int64_t* const parts[] = {&s.n0, &s.n1, &s.n2};
+    if (t.segment < std::size(parts)) *parts[t.segment] = t.dims[1];
+    s.n += t.dims[1];
+    s.batch = t.dims[0];
+    s.k = t.dims[2];
+    s.bytes += t.bytes + t.scale_bytes;
+    s.segments = std::max<int64_t>(s.segments, t.segment + 1);
+  }
+  return s;
+}
 
 std::vector<Tensor> spec_tensors(const Spec& spec) {
   if (spec.b == Dtype::q8_0 && !spec.b_is_nk())

@@ -7,11 +7,23 @@
 #include <utility>
 #include <vector>
 
+#include "base/error.h"
 #include "kernel/build_cache.h"
 #include "kernel/manifest.h"
 #include "spec/spec.h"
 
 namespace assay {
+
+/// What one launch may ask for at most; 0: no such limit.
+struct DeviceLimits {
+  int64_t shared_bytes = 0;   // of one block, static and dynamic
+  int64_t block_threads = 0;
+  int64_t block_registers = 0;
+  int64_t cluster_blocks = 0;
+  int64_t processors = 0;     // multiprocessors: the size of one wave
+  int64_t l2_bytes = 0;
+  int arch = 0;               // compute capability times ten
+};
 
 /// A device as data: planning and keys need no more than this.
 struct DeviceInfo {
@@ -20,6 +32,10 @@ struct DeviceInfo {
   std::string name;     // one line for people
   std::vector<std::pair<std::string, std::string>> properties;  // all that a result's identity depends on
   std::vector<IsaLevel> isa;  // what its processor can run, best last
+  std::vector<std::pair<std::string, std::string>> vendors;  // libraries that are kernels themselves, with their versions
+  DeviceLimits limits;
+  bool one_worker = false;    // the cases of a spec share one worker process: opening the device is dear, and a fault is seen by all
+  int launches_per_sample = 1;  // at most: launches too short to time alone are timed as one sequence
   int threads = 1;
   int64_t memory_bytes = 0;   // what tensors may take together
   std::string identity() const;  // "name: value" lines of properties
@@ -42,6 +58,9 @@ struct Tensor {
   Address data = nullptr, scales = nullptr;
 };
 
+/// What the expressions of a manifest's "launch" may use, from the operands of one launch.
+GeometrySizes launch_sizes(const std::vector<Tensor>& tensors, const DeviceInfo& device);
+
 /// The operands of a spec with their shapes, strides and sizes, addresses unset: A, then of each
 /// segment B, D, bias (if any) and C (always: with beta = 0 it is there to hold NaN).
 std::vector<Tensor> spec_tensors(const Spec& spec);
@@ -58,10 +77,26 @@ struct Launch {
   int64_t bytes = 0, flops = 0;
 };
 
+/// What a loaded kernel takes of the device, where the backend can tell; -1: unknown.
+struct KernelResources {
+  int32_t registers = -1, shared_bytes = -1, local_bytes = -1;  // a thread's registers, a block's shared memory, a thread's spills
+};
+
+/// Thrown by a kernel that finds out by itself that it cannot compute a spec, or needs more than the device has: no failure.
+class Unsupported : public Error {
+ public:
+  using Error::Error;
+};
+class OverLimit : public Error {
+ public:
+  using Error::Error;
+};
+
 /// Times of one launch in µs. Host time is encode + submit + wait; device time lies inside it.
 struct LaunchTimes {
   double device_us = 0, encode_us = 0, submit_us = 0, wait_us = 0;
   bool disturbed = false;  // the processor was taken away or slowed down during it
+  int32_t launches = 1;    // of how many the times are the mean
   double host_us() const { return encode_us + submit_us + wait_us; }
 };
 
@@ -72,6 +107,7 @@ class LoadedKernel {
   virtual int64_t prepared_bytes(const Launch& launch) = 0;
   /// Repacks the launch's weights into launch.prepared. Error where the kernel reports one.
   virtual void prepare(const Launch& launch) = 0;
+  virtual KernelResources resources(const Launch&) const { return {}; }
 };
 
 /// One opened device, used by one worker process. Errors are thrown; a fault of the device ends the process or the sequence.
@@ -86,7 +122,8 @@ class Device {
   virtual void write(Address to, const void* from, int64_t bytes) = 0;
   virtual void read(void* to, Address from, int64_t bytes) = 0;
   virtual void fill(Address to, unsigned char byte, int64_t bytes) = 0;
-  /// Runs the launches one after another as one submission and times each. Error if a kernel reports failure.
+  /// Runs the launches one after another as one submission and times each; a GPU can only tell their mean. Error if a kernel
+  /// reports failure.
   virtual std::vector<LaunchTimes> time(std::span<const Launch> sequence) = 0;
   /// What the launches since the last call left changed that they had to restore (rounding mode …); "" if nothing.
   virtual std::string left_behind() = 0;
@@ -98,10 +135,16 @@ class Backend {
   virtual ~Backend() = default;
   virtual std::string name() const = 0;
   virtual std::vector<DeviceInfo> devices() const = 0;
+  /// Why devices() is empty, and what to do; "" if it is not.
+  virtual std::string missing() const { return ""; }
+  /// What makes modules of its sources; looked for once.
+  virtual const Compiler& compiler() const = 0;
   /// Opens it in the calling process, whose further memory is limited to memory_limit_bytes where the backend can.
   virtual std::unique_ptr<Device> open(const DeviceInfo& info, int64_t memory_limit_bytes) const = 0;
   /// How an exit code of a worker that this backend's traps chose reads ("wrote into an input"); "" if it is not theirs.
   virtual std::string trap_message(int exit_code) const = 0;
+  /// The same for a device that stopped and took the worker with it ("an illegal memory access").
+  virtual std::string fault_message(int) const { return ""; }
 };
 
 

@@ -37,16 +37,15 @@ Table ceiling_table(const Ceilings& c) {
 int run_devices(const DevicesOptions& options) {
   const Terminal terminal = describe_terminal(stdout);
   Store store(options.store);
-  const Compiler compiler = find_compiler();
   for (const auto& backend : make_backends())
     for (const DeviceInfo& device : backend->devices()) {
       fmt::print("{}  {}\n", device.id, device.name);
       for (const auto& [name, value] : device.properties)
         if (name != "features") fmt::print("  {}: {}\n", name, value);
       const std::vector<Manifest> manifests = load_manifests(*backend, {});
-      BuildCache cache = open_build_cache(*backend, compiler);
+      BuildCache cache = open_build_cache(*backend);
       SweepOptions sweep_options;
-      sweep_options.environment = describe_environment(device, compiler);
+      sweep_options.environment = describe_environment(*backend, device);
       SweepEvents events;
       events.note = [](const std::string& line) { fmt::print(stderr, "{}\n", line); };
       Sweep sweep(*backend, device, all_variants(manifests), Plan{}, cache, store, sweep_options, events);

@@ -1,12 +1,17 @@
 // Where this program's files are, which backends it has, and the pieces that every measuring subcommand opens alike.
 #include "cli/installation.h"
 
+#include <fmt/ranges.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include <map>
 
 #include "backend/cpu/cpu_backend.h"
+#ifdef ASSAY_HAS_CUDA
+#include "backend/cuda/cuda_backend.h"
+#endif
+#include "backend/described_device.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/suggest.h"
@@ -34,12 +39,30 @@ fs::path project_folder(const std::string& name) {
 std::vector<std::unique_ptr<Backend>> make_backends() {
   std::vector<std::unique_ptr<Backend>> backends;
   backends.push_back(make_cpu_backend());
+#ifdef ASSAY_HAS_CUDA
+  backends.push_back(make_cuda_backend());
+#endif
   return backends;
 }
 
-OpenedDevice find_device(const std::vector<std::unique_ptr<Backend>>& backends, const std::string& name, int threads) {
+namespace {
+OpenedDevice find_described(const std::vector<std::unique_ptr<Backend>>& backends, const std::string& file) {
+  DeviceInfo info = load_device(file);
   std::vector<std::string> known;
-  for (const auto& backend : backends)
+  for (const auto& backend : backends) {
+    known.push_back(backend->name());
+    if (backend->name() == info.backend) return {backend.get(), std::move(info), true};
+  }
+  fail("{}: describes a device of backend {}, this assay has {}{}", file, info.backend, fmt::join(known, ", "), did_you_mean(info.backend, known));
+}
+}  // namespace
+
+OpenedDevice find_device(const std::vector<std::unique_ptr<Backend>>& backends, const std::string& name, int threads) {
+  if (name.ends_with(".json")) return find_described(backends, name);
+  std::vector<std::string> known;
+  std::string missing;
+  for (const auto& backend : backends) {
+    if (name == backend->name() || name.starts_with(backend->name() + ":")) missing = backend->missing();
     for (DeviceInfo info : backend->devices()) {
       known.push_back(info.id);
       if (name != info.id && name != info.backend) continue;
@@ -50,6 +73,8 @@ OpenedDevice find_device(const std::vector<std::unique_ptr<Backend>>& backends, 
       }
       return {backend.get(), std::move(info)};
     }
+  }
+  if (!missing.empty()) fail("--device {}: {}", name, missing);
   std::string list;
   for (const std::string& id : known) list += (list.empty() ? "" : ", ") + id;
   fail("--device {}: not here; there is {}{}", name, list, did_you_mean(name, known));
@@ -77,19 +102,19 @@ std::vector<const Variant*> all_variants(const std::vector<Manifest>& manifests)
   return variants;
 }
 
-BuildCache open_build_cache(const Backend& backend, const Compiler& compiler) {
+BuildCache open_build_cache(const Backend& backend) {
   const fs::path beside = program_folder() / "kernels";
   std::error_code ignored;
   fs::create_directories(beside, ignored);
   std::vector<fs::path> folders{beside};
   if (access(beside.c_str(), W_OK) != 0) folders.push_back(cache_folder() / "kernels");
-  return BuildCache(compiler, folders, project_folder("kernels") / backend.name());
+  return BuildCache(backend.compiler(), folders, project_folder("kernels") / backend.name());
 }
 
-std::string describe_environment(const DeviceInfo& device, const Compiler& compiler) {
+std::string describe_environment(const Backend& backend, const DeviceInfo& device) {
   utsname system;
   uname(&system);
-  return fmt::format("assay: {} ({})\ncompiler: {}\nsystem: {} {} {}\n{}", ASSAY_VERSION, ASSAY_COMMIT, compiler.version, system.sysname,
+  return fmt::format("assay: {} ({})\ncompiler: {}\nsystem: {} {} {}\n{}", ASSAY_VERSION, ASSAY_COMMIT, backend.compiler().version, system.sysname,
                      system.release, system.machine, device.identity());
 }
 

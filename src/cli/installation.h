@@ -17,10 +17,11 @@ std::filesystem::path project_folder(const std::string& name);
 /// Every backend that this program was built with: one line each.
 std::vector<std::unique_ptr<Backend>> make_backends();
 
-/// The device named "cpu" or "cpu:0" and its backend. Error with the names there are.
+/// The device named "cpu" or "cpu:0" and its backend, or the one that a .json file describes. Error with the names there are.
 struct OpenedDevice {
   const Backend* backend = nullptr;
   DeviceInfo info;
+  bool described = false;  // it is not here: planning and building only
 };
 OpenedDevice find_device(const std::vector<std::unique_ptr<Backend>>& backends, const std::string& name, int threads);
 
@@ -29,10 +30,10 @@ std::vector<Manifest> load_manifests(const Backend& backend, const std::vector<s
 std::vector<const Variant*> all_variants(const std::vector<Manifest>& manifests);
 
 /// Modules beside the program where that can be written, else in the user's cache folder.
-BuildCache open_build_cache(const Backend& backend, const Compiler& compiler);
+BuildCache open_build_cache(const Backend& backend);
 
 /// "key: value" lines: program, commit, compiler, system, device. Kept with every result.
-std::string describe_environment(const DeviceInfo& device, const Compiler& compiler);
+std::string describe_environment(const Backend& backend, const DeviceInfo& device);
 
 std::filesystem::path default_store();
 

@@ -121,14 +121,14 @@ int run_probe(ProbeOptions options) {
   if (options.sweep.thorough) options.sweep.effort = Effort::thorough();
   const auto backends = make_backends();
   const OpenedDevice device = find_device(backends, options.device, options.threads);
+  if (device.described && !options.dry_run) fail("--device {}: a description, not a device; add --dry-run to see the plan for it", options.device);
   const std::vector<Workload> workloads = choose_workloads(options);
   const std::vector<Manifest> manifests = load_manifests(*device.backend, options.kernels);
   const std::vector<const Variant*> variants = all_variants(manifests);
   const Plan plan = make_plan(all_specs(options, workloads), variants, device.info, options.selection);
 
-  const Compiler compiler = find_compiler();
-  options.sweep.environment = describe_environment(device.info, compiler);
-  BuildCache cache = open_build_cache(*device.backend, compiler);
+  options.sweep.environment = describe_environment(*device.backend, device.info);
+  BuildCache cache = open_build_cache(*device.backend);
   Store store(options.store);
 
   const Terminal terminal = describe_terminal(stderr);

@@ -84,17 +84,17 @@ int run_selftest(const SelftestOptions& options) {
   const int64_t began = now_ns();
   const auto backends = make_backends();
   const OpenedDevice device = find_device(backends, options.device, 0);
+  if (device.described) fail("--device {}: a description, not a device", options.device);
   const std::string folder = project_folder("tests/mutants").string();
   const Expectations expectations = load_expectations(folder + "/expected.json");
   const std::vector<Manifest> manifests = load_manifests(*device.backend, {folder});
   const std::vector<const Variant*> variants = all_variants(manifests);
-  const Compiler compiler = find_compiler();
-  BuildCache cache = open_build_cache(*device.backend, compiler);
+  BuildCache cache = open_build_cache(*device.backend);
 
   // A store of its own: nothing wrong on purpose may lie among results.
   const std::string store_file = fmt::format("/tmp/assay-selftest-{}-{}.sqlite", getuid(), getpid());
   SweepOptions sweep_options;
-  sweep_options.environment = describe_environment(device.info, compiler);
+  sweep_options.environment = describe_environment(*device.backend, device.info);
   sweep_options.effort.watchdog_s = sweep_options.effort.setup_watchdog_s = 3;
   sweep_options.effort.screen_ratio = sweep_options.effort.contender_ratio = 3;
   sweep_options.effort.rounds = 60;

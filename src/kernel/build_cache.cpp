@@ -9,7 +9,6 @@
 #include <cstring>
 #include <utility>
 
-#include "../../kernels/cpu/assay_kernel.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
@@ -36,8 +35,8 @@ class PartialFile {
   fs::path path_;
 };
 
-std::vector<std::string> flags_of(const Variant& variant, const IsaLevel& isa) {
-  std::vector<std::string> flags = module_flags();
+std::vector<std::string> flags_of(const Compiler& compiler, const Variant& variant, const IsaLevel& isa) {
+  std::vector<std::string> flags = compiler.module_flags;
   flags.insert(flags.end(), isa.flags.begin(), isa.flags.end());
   flags.insert(flags.end(), variant.compile_flags.begin(), variant.compile_flags.end());
   return flags;
@@ -49,9 +48,9 @@ std::string module_name(const BuildRequest& request, const BuildKey& key) {
 
 fs::path key_file(const fs::path& module) { return fs::path(module).replace_extension(".key"); }
 
-bool is_module(const fs::path& path) {
+bool is_module(const fs::path& path, const Compiler& compiler) {
   std::error_code ignored;
-  return path.extension() == ".so" && fs::is_regular_file(path, ignored) &&
+  return path.extension() == compiler.module_extension && fs::is_regular_file(path, ignored) &&
          fs::is_regular_file(key_file(path), ignored);
 }
 
@@ -117,26 +116,32 @@ const SourceHash& BuildCache::source_hash(const Variant& variant) const {
 BuildKey BuildCache::key(const Variant& variant, const IsaLevel& isa) const {
   std::vector<std::string> defines;
   for (const auto& [name, value] : variant.parameters) defines.push_back(fmt::format("{}={}", name, value));
-  const SourceHash& source = source_hash(variant);
   BuildKey key;
+  if (!variant.vendor.empty()) {
+    key.text = fmt::format("vendor: {}\nparameters: {}\n", variant.vendor, Json(defines).dump());
+    key.hash = hash_hex(key.text);
+    return key;
+  }
+  const SourceHash& source = source_hash(variant);
   key.text = fmt::format(
       "abi version: {}\n{}source hash: {}\ndefines: {}\nflags: {}\nisa: {}\ncompiler: {}\nlink flags: {}\n",
-      ASSAY_ABI_VERSION, source.text, source.hash, Json(defines).dump(), Json(flags_of(variant, isa)).dump(), isa.name,
+      compiler_.abi_version, source.text, source.hash, Json(defines).dump(), Json(flags_of(compiler_, variant, isa)).dump(), isa.name,
       compiler_.version.empty() ? "none" : compiler_.version, Json(variant.link_flags).dump());
   key.hash = hash_hex(key.text);
   return key;
 }
 
 std::optional<BuiltModule> BuildCache::find_module(const BuildRequest& request, const BuildKey& key) const {
+  if (!request.variant->vendor.empty()) return BuiltModule{{}, key, "", true};  // the vendor built it
   std::error_code ignored;
   for (const fs::path& folder : folders_) {
-    const fs::path module = folder / (module_name(request, key) + ".so");
-    if (is_module(module) && read_file(key_file(module)) == key.text) return BuiltModule{module, key, "", true};
+    const fs::path module = folder / (module_name(request, key) + compiler_.module_extension);
+    if (is_module(module, compiler_) && read_file(key_file(module)) == key.text) return BuiltModule{module, key, "", true};
   }
   if (!compiler_.version.empty()) return std::nullopt;
   for (const fs::path& folder : folders_)
     for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-      if (!is_module(entry.path()) || !is_named_after(entry.path(), request)) continue;
+      if (!is_module(entry.path(), compiler_) || !is_named_after(entry.path(), request)) continue;
       const std::string text = read_file(key_file(entry.path()));
       if (without_compiler(text) == without_compiler(key.text))
         return BuiltModule{entry.path(), {text, hash_hex(text)}, "", true};
@@ -151,7 +156,7 @@ std::optional<BuiltModule> BuildCache::find(const Variant& variant, const IsaLev
 std::vector<std::string> BuildCache::command(const Job& job) const {
   const Variant& variant = *job.request.variant;
   std::vector<std::string> argv = {compiler_.command};
-  const std::vector<std::string> flags = flags_of(variant, *job.request.isa);
+  const std::vector<std::string> flags = flags_of(compiler_, variant, *job.request.isa);
   argv.insert(argv.end(), flags.begin(), flags.end());
   argv.push_back("-I" + variant.source.parent_path().string());
   argv.push_back("-I" + include_folder_.string());
@@ -166,7 +171,7 @@ BuildCache::Job BuildCache::prepare(const BuildRequest& request, const BuildKey&
   const std::string name = module_name(request, key);
   const fs::path& folder = folders_.back();
   const fs::path partial = folder / fmt::format(".{}.{}.partial", name, getpid());
-  return {request, key, source_hash(*request.variant).hash, folder / (name + ".so"), PartialFile(partial), {}};
+  return {request, key, source_hash(*request.variant).hash, folder / (name + compiler_.module_extension), PartialFile(partial), {}};
 }
 
 BuiltModule BuildCache::finish(const Job& job, const ProcessResult& result) const {
@@ -201,6 +206,7 @@ BuiltModule BuildCache::build(const Variant& variant, const IsaLevel& isa) {
 std::vector<BuiltModule> BuildCache::build_all(std::span<const BuildRequest> requests, int jobs,
                                                const BuildProgress& progress, const std::function<bool()>& stopped) {
   std::vector<BuiltModule> modules(requests.size());
+  for (BuiltModule& module : modules) module.error = "not built: stopped before";
   size_t done_count = 0;
   const auto set_done = [&](size_t index, const BuiltModule& module) {
     modules[index] = module;
@@ -237,8 +243,6 @@ std::vector<BuiltModule> BuildCache::build_all(std::span<const BuildRequest> req
     if (const auto done = compilers.wait(kStoppedEveryS))
       set_job_done(queue[done->first], finish(queue[done->first], done->second));
   }
-  for (BuiltModule& module : modules)
-    if (module.file.empty() && module.error.empty()) module.error = "not built: stopped before";
   return modules;
 }
 

@@ -14,9 +14,9 @@
 
 namespace assay {
 
-/// A level of instructions that a source can be compiled for: its compiler flags, and what a CPU must have to run it.
+/// A level of instructions that a source can be compiled for: its compiler flags, and what a processor must have to run it.
 struct IsaLevel {
-  std::string name;  // "generic", "avx2", "avx512", "avx512_vnni", "avx512_bf16"
+  std::string name;  // "generic", "avx2", "avx512" … of a CPU; "sm_90a" of a GPU
   std::vector<std::string> flags;
 };
 
@@ -27,7 +27,7 @@ struct BuildKey {
 };
 
 struct BuiltModule {
-  std::filesystem::path file;  // the shared object; empty if it failed
+  std::filesystem::path file;  // the module; empty if it failed, or if a vendor's library is the kernel
   BuildKey key;
   std::string error;  // the compiler's messages, with file and line
   bool from_cache = false;

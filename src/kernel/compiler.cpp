@@ -1,9 +1,12 @@
-// Finding the system's C++ compiler, and saying why it made no module.
+// Finding the system's C++ compiler, and saying why a compiler made no module.
 #include "kernel/compiler.h"
 
 #include <fmt/format.h>
 
 #include <cstdlib>
+
+#include "../../kernels/cpu/assay_kernel.h"
+#include "base/error.h"
 
 namespace assay {
 namespace {
@@ -32,8 +35,8 @@ std::string ask_version(const std::string& command) {
 
 Compiler find_compiler() {
   Compiler compiler;
-  if (const char* limit = std::getenv("ASSAY_COMPILE_LIMIT_S"); limit && std::atof(limit) > 0)
-    compiler.limit_s = std::atof(limit);
+  ASSAY_CHECK(compiler.abi_version == ASSAY_ABI_VERSION);
+  compiler.limit_s = compile_limit_s();
   if (const char* chosen = std::getenv("ASSAY_CXX"); chosen && *chosen) {
     compiler.command = chosen;
     compiler.version = ask_version(chosen);
@@ -48,16 +51,19 @@ Compiler find_compiler() {
   return compiler;
 }
 
-const std::vector<std::string>& module_flags() {
+double compile_limit_s() {
+  const char* limit = std::getenv("ASSAY_COMPILE_LIMIT_S");
+  return limit && std::atof(limit) > 0 ? std::atof(limit) : 120;
+}
+
+const std::vector<std::string>& Compiler::cxx_module_flags() {
   static const std::vector<std::string> flags = {"-std=c++20",     "-O3", "-fPIC", "-shared", "-fvisibility=hidden",
                                                  "-fno-math-errno"};
   return flags;
 }
 
 std::string missing_compiler_error(const Compiler& compiler) {
-  return fmt::format(
-      "the C++ compiler {} is missing or does not answer: install g++ (apt-get install g++) or set ASSAY_CXX",
-      compiler.command);
+  return fmt::format("the {} {} is missing or does not answer: {}", compiler.what, compiler.command, compiler.install);
 }
 
 std::string compile_error(const Compiler& compiler, const std::string& source_name, const ProcessResult& result) {

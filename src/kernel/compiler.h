@@ -1,6 +1,5 @@
-// The system's C++ compiler: which one, which version, and the command that makes a kernel module.
+// A backend's compiler as data: the program, its version, the flags of every module, and what it says when it fails.
 #pragma once
-#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -8,18 +7,26 @@
 
 namespace assay {
 
+/// One program that is called as PROGRAM FLAGS… -Ifolder… -DNAME=value… SOURCE -o MODULE LINK_FLAGS… and exits 0 or prints why not.
 struct Compiler {
   std::string command;   // "g++", $ASSAY_CXX: one program, without arguments
   std::string version;   // "12.2.0 x86_64-linux-gnu; g++ (Debian 12.2.0-14+deb12u1) 12.2.0"; empty if it is missing
   double limit_s = 120;  // one file may take this long; $ASSAY_COMPILE_LIMIT_S changes it
+  std::vector<std::string> module_flags = cxx_module_flags();  // of every module, before those of ISA level and manifest
+  std::string module_extension = ".so";
+  int abi_version = 1;  // of the kernel ABI that its modules have; part of every key
+  std::string install = "install g++ (apt-get install g++) or set ASSAY_CXX";  // what to do when it is missing
+  std::string what = "C++ compiler";
+
+  static const std::vector<std::string>& cxx_module_flags();
 };
 
 /// $ASSAY_CXX and nothing else where it is set, or the first of g++, c++, clang++ that answers; version empty if none
 /// does.
 Compiler find_compiler();
 
-/// The flags of every module, before those of ISA level and manifest.
-const std::vector<std::string>& module_flags();
+/// $ASSAY_COMPILE_LIMIT_S, or else 120.
+double compile_limit_s();
 
 /// "" if the compiler made its file, else what went wrong: its messages as they are (40 lines), or what to install.
 std::string compile_error(const Compiler& compiler, const std::string& source_name, const ProcessResult& result);

@@ -42,6 +42,8 @@ Expression::Expression(const std::string& text, const std::vector<std::string>& 
   try {
     parsed_->parser.DefineOprt(
         "%", [](double a, double b) { return std::fmod(a, b); }, mu::prMUL_DIV);
+    parsed_->parser.DefineFun("ceil", [](double a) { return std::ceil(a); });
+    parsed_->parser.DefineFun("floor", [](double a) { return std::floor(a); });
     for (size_t i = 0; i < names.size(); ++i) parsed_->parser.DefineVar(names[i], &parsed_->values[i]);
     parsed_->parser.SetExpr(text);
     for (const auto& [used, address] : parsed_->parser.GetUsedVar())
@@ -57,13 +59,13 @@ Expression::Expression(const std::string& text, const std::vector<std::string>& 
 Expression::~Expression() = default;
 Expression::Expression(Expression&&) noexcept = default;
 
-bool Expression::holds(const std::vector<int64_t>& values) {
+double Expression::value(const std::vector<int64_t>& values) {
   ASSAY_CHECK(values.size() == parsed_->values.size());
   for (size_t i = 0; i < values.size(); ++i) parsed_->values[i] = double(values[i]);
   try {
     const double value = parsed_->parser.Eval();
     if (!std::isfinite(value)) fail("\"{}\" has no finite value", parsed_->text);
-    return value != 0;
+    return value;
   } catch (const mu::ParserError& e) {
     fail("\"{}\" cannot be evaluated: {}", parsed_->text, e.GetMsg());
   }

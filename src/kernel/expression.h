@@ -14,8 +14,10 @@ class Expression {
   ~Expression();
   Expression(Expression&&) noexcept;
 
-  /// Whether it is true (not 0) for these values of the names. Error where it has no finite value.
-  bool holds(const std::vector<int64_t>& values);
+  /// Its value for these values of the names. Error where it is not finite.
+  double value(const std::vector<int64_t>& values);
+  /// Whether it is true: not 0.
+  bool holds(const std::vector<int64_t>& values) { return value(values) != 0; }
 
  private:
   struct Parsed;

@@ -1,7 +1,10 @@
 // Manifests: the families of a folder, read strictly → variants.
 #include "kernel/manifest.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "base/error.h"
@@ -82,15 +85,49 @@ double read_timer_scale(const JsonReader& family, bool mutants) {
   return scale;
 }
 
-std::vector<std::string> read_distinct(const JsonReader& family, const std::string& key) {
+/// What the families of a backend's manifests may have.
+struct BackendRules {
+  bool launches = false;               // "launch" and "arch": the host chooses blocks and threads
+  std::vector<std::string> isa;        // levels that a family may name; empty: none
+  std::vector<std::string> vendors;    // libraries that are kernels themselves
+};
+
+const std::map<std::string, BackendRules>& backend_rules() {
+  static const std::map<std::string, BackendRules> rules = {
+      {"cpu", {false, {"generic", "avx2", "avx512", "avx512_vnni", "avx512_bf16"}, {}}},
+      {"cuda", {true, {}, {"cublas", "cublaslt"}}},
+  };
+  return rules;
+}
+
+std::vector<std::string> read_isa(const JsonReader& family, const BackendRules& rules) {
   std::vector<std::string> names;
-  if (!family.has(key)) return names;
-  for (const JsonReader& item : family.at(key).items()) {
-    if (!is_plain_name(item.string())) item.error("expected the name of an instruction set level");
+  if (!family.has("isa")) return names;
+  for (const JsonReader& item : family.at("isa").items()) {
+    if (std::find(rules.isa.begin(), rules.isa.end(), item.string()) == rules.isa.end())
+      item.error(fmt::format("unknown \"{}\"{}; known: {}", item.string(), did_you_mean(item.string(), rules.isa), fmt::join(rules.isa, " ")));
     if (std::find(names.begin(), names.end(), item.string()) != names.end()) item.error("stands twice");
     names.push_back(item.string());
   }
   return names;
+}
+
+std::string read_vendor(const JsonReader& family, const BackendRules& rules) {
+  const std::string vendor = family.at("vendor").string();
+  if (std::find(rules.vendors.begin(), rules.vendors.end(), vendor) == rules.vendors.end())
+    family.at("vendor").error(fmt::format("unknown \"{}\"{}; known: {}", vendor, did_you_mean(vendor, rules.vendors), fmt::join(rules.vendors, " ")));
+  for (const char* key : {"source", "launch", "compile_flags", "link_flags", "isa", "threads", "prepare"})
+    if (family.has(key)) family.at(key).error("a vendor's library has no such thing");
+  return vendor;
+}
+
+void read_launch(const JsonReader& family, const BackendRules& rules, const std::vector<Parameter>& parameters, Variant& variant) {
+  for (const char* key : {"launch", "arch"})
+    if (!rules.launches && family.has(key)) family.at(key).error(fmt::format("backend {} has no such key", variant.backend));
+  if (family.has("arch")) variant.arch = read_arch(family.at("arch"));
+  if (!rules.launches || !variant.vendor.empty()) return;
+  if (family.has("threads")) family.at("threads").error(fmt::format("backend {} has no such key; \"launch\" has the block", variant.backend));
+  variant.launch = std::make_shared<GeometryRules>(family.at("launch"), parameters, variant.prepares);
 }
 
 std::vector<std::string> read_flags(const JsonReader& family, const std::string& key) {
@@ -101,15 +138,20 @@ std::vector<std::string> read_flags(const JsonReader& family, const std::string&
 Variant read_family(const JsonReader& family, const Manifest& manifest, bool mutants) {
   family.only_keys({"family", "source", "technique", "parameters", "constraints", "name", "isa", "compile_flags",
                     "link_flags", "threads", "prepare", "activation_error", "baseline", "role", "enabled", "reason",
-                    "disabled", "supports", "harness"});
+                    "disabled", "supports", "harness", "launch", "arch", "vendor"});
+  const BackendRules& rules = backend_rules().at(manifest.backend);
   Variant variant;
   variant.backend = manifest.backend;
   variant.family = family.at("family").string();
   if (!is_plain_name(variant.family))
     family.at("family").error("a family is letters, digits and _ . - +, a letter or digit first");
   variant.technique = read_line(family.at("technique"));
-  variant.source = read_source(family.at("source"), manifest.file.parent_path());
-  variant.isa = read_distinct(family, "isa");
+  if (family.has("vendor")) {
+    variant.vendor = read_vendor(family, rules);
+  } else {
+    variant.source = read_source(family.at("source"), manifest.file.parent_path());
+  }
+  variant.isa = read_isa(family, rules);
   variant.compile_flags = read_flags(family, "compile_flags");
   variant.link_flags = read_flags(family, "link_flags");
   variant.supports = read_supports(family.at("supports"));
@@ -144,8 +186,9 @@ void mark_baselines(const JsonReader& family, std::vector<Variant>& variants) {
 }
 
 std::vector<Variant> read_variants(const JsonReader& family, const Manifest& manifest, bool mutants) {
-  const Variant shared = read_family(family, manifest, mutants);
+  Variant shared = read_family(family, manifest, mutants);
   const std::vector<Parameter> parameters = read_parameters(family);
+  read_launch(family, backend_rules().at(manifest.backend), parameters, shared);
   std::vector<DisabledWhen> disabled = read_disabled(family, parameters);
   std::vector<Variant> variants;
   std::set<std::string> names;
@@ -165,6 +208,19 @@ std::vector<Variant> read_variants(const JsonReader& family, const Manifest& man
 
 }  // namespace
 
+Geometry Variant::geometry(const GeometrySizes& sizes) const {
+  ASSAY_CHECK(launch != nullptr);
+  ParameterValues values;
+  for (const auto& [parameter, value] : parameters) values.push_back(value);
+  return launch->evaluate(values, sizes);
+}
+
+int64_t Variant::parameter_or(const std::string& wanted, int64_t fallback) const {
+  for (const auto& [parameter, value] : parameters)
+    if (parameter == wanted) return value;
+  return fallback;
+}
+
 Manifest parse_manifest(const std::string& text, const fs::path& file) {
   const Json json = parse_json(text, file.string());
   const JsonReader top(json, file.string());
@@ -174,7 +230,11 @@ Manifest parse_manifest(const std::string& text, const fs::path& file) {
   Manifest manifest;
   manifest.file = fs::absolute(file).lexically_normal();
   manifest.backend = top.at("backend").string();
-  if (!is_plain_name(manifest.backend)) top.at("backend").error("expected the name of a backend");
+  if (!backend_rules().count(manifest.backend)) {
+    std::vector<std::string> known;
+    for (const auto& [name, rules] : backend_rules()) known.push_back(name);
+    top.at("backend").error(fmt::format("unknown \"{}\"{}; known: {}", manifest.backend, did_you_mean(manifest.backend, known), fmt::join(known, " ")));
+  }
   const bool mutants = top.boolean_or("mutants", false);
   std::set<std::string> ids;
   for (const JsonReader& family : top.at("families").items()) {

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "kernel/geometry.h"
 #include "kernel/supports.h"
 
 namespace assay {
@@ -22,11 +23,14 @@ struct Variant {
   std::string family, name;  // id is family/name
   std::string backend;
   std::string technique;                                    // one line
-  std::filesystem::path source;                             // the source file, absolute
+  std::filesystem::path source;                             // the source file, absolute; empty where a vendor's library is the kernel
+  std::string vendor;                                       // that library: "cublas", "cublaslt"
   std::vector<std::pair<std::string, int64_t>> parameters;  // compiled in as -Dname=value
   std::vector<std::string> isa;                             // levels it can be built for, best last; empty: every level
   std::vector<std::string> compile_flags, link_flags;
   Supports supports;
+  std::shared_ptr<GeometryRules> launch;  // null where the kernel decides itself how it is entered
+  ArchRange arch;
   bool baseline = false;  // what the others are shown against
   bool prepares = false;  // repacks the weights once before use
   Threading threading = Threading::team;
@@ -35,6 +39,10 @@ struct Variant {
   std::string disabled_reason;   // "": enabled
   double timer_scale = 1;        // not 1 only in the self-test: a timer that lies
   std::string id() const { return family + "/" + name; }
+  /// Only where `launch` is set. Error with file and pointer on an impossible value.
+  Geometry geometry(const GeometrySizes& sizes) const;
+  /// The value of a parameter, or `fallback` if there is none of this name.
+  int64_t parameter_or(const std::string& name, int64_t fallback) const;
   bool enabled() const { return disabled_reason.empty(); }
 };
 

@@ -10,6 +10,7 @@
 namespace assay {
 namespace {
 
+const std::vector<std::string> kOps = {"matmul"};
 const std::vector<std::string> kLayouts = {"nn", "nt", "tn", "tt"};
 const std::vector<std::string> kLoaders = {"none", "dense", "q8nk_split"};
 
@@ -115,7 +116,7 @@ Supports read_supports(const JsonReader& json) {
   json.only_keys({"op", "a", "b", "d", "layout", "loader", "batch", "bias", "alpha_beta", "segments", "m", "n", "k",
                   "n_values", "k_multiple_of"});
   Supports supports;
-  supports.op = read_names(json.at("op"), {});
+  supports.op = read_names(json.at("op"), kOps);
   supports.a = read_dtypes(json.at("a"));
   supports.b = read_dtypes(json.at("b"));
   supports.d = read_dtypes(json.at("d"));

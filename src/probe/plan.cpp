@@ -92,12 +92,38 @@ bool is_selected(const Variant& variant, const Selection& selection) {
   });
 }
 
+std::string arch_text(int arch) { return fmt::format("{}.{}", arch / 10, arch % 10); }
+
+std::string over_launch_limit(const Geometry& g, const DeviceInfo& device) {
+  const DeviceLimits& most = device.limits;
+  const auto over = [&](int64_t needed, int64_t limit, const char* what) {
+    return limit > 0 && needed > limit ? fmt::format("needs {} {}, {} has {}", needed, what, device.id, limit) : std::string();
+  };
+  for (const auto& [block, grid] : {std::pair(g.block, g.grid), std::pair(g.prepare_block, g.prepare_grid)}) {
+    if (auto text = over(block[0] * block[1] * block[2], most.block_threads, "threads a block"); !text.empty()) return text;
+    if (auto text = over(std::max(grid[1], grid[2]), most.block_threads > 0 ? 65535 : 0, "blocks in y or z"); !text.empty()) return text;
+  }
+  if (auto text = over(g.shared_bytes, most.shared_bytes, "bytes of shared memory"); !text.empty()) return text;
+  return over(g.cluster, most.cluster_blocks, "blocks a cluster");
+}
+
 /// What a case needs of the device's memory at most: inputs, their repacked form in f32, and as much again for the rest.
 std::string over_limit(const Spec& spec, const Variant& variant, const DeviceInfo& device) {
   const int64_t weights = spec.b_bytes(), repacked = variant.prepares ? spec.batch * spec.n * spec.k * 4 : 0;
   const int64_t needed = weights + repacked + spec.a_bytes() + 2 * spec.d_bytes();
-  if (needed <= device.memory_bytes) return "";
-  return fmt::format("needs {} MB of memory, {} has {} MB", needed >> 20, device.id, device.memory_bytes >> 20);
+  if (needed > device.memory_bytes) return fmt::format("needs {} MB of memory, {} has {} MB", needed >> 20, device.id, device.memory_bytes >> 20);
+  return variant.launch ? over_launch_limit(variant.geometry(launch_sizes(spec_tensors(spec), device)), device) : "";
+}
+
+/// The processor generation that the variant needs and the device has not, or the library that is missing; "" if neither.
+std::string unsuited(const Variant& variant, const DeviceInfo& device) {
+  const int arch = device.limits.arch;
+  if (arch < variant.arch.least || arch > variant.arch.most)
+    return fmt::format("needs compute capability {}{}, {} has {}", arch_text(variant.arch.least),
+                       arch > variant.arch.most ? " to " + arch_text(variant.arch.most) : "", device.id, arch_text(arch));
+  if (!variant.vendor.empty() && std::none_of(device.vendors.begin(), device.vendors.end(), [&](const auto& v) { return v.first == variant.vendor; }))
+    return fmt::format("the library {} is not here", variant.vendor);
+  return "";
 }
 
 }  // namespace
@@ -161,6 +187,10 @@ Plan make_plan(const std::vector<Spec>& specs, const std::vector<const Variant*>
         continue;
       }
       if (const std::string reason = unsupported_reason(*variant, spec); !reason.empty()) {
+        skip("unsupported: " + reason);
+        continue;
+      }
+      if (const std::string reason = unsuited(*variant, device); !reason.empty()) {
         skip("unsupported: " + reason);
         continue;
       }

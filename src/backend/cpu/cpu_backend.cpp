@@ -31,6 +31,10 @@ class CpuBackend final : public Backend {
  public:
   std::string name() const override { return "cpu"; }
   std::vector<DeviceInfo> devices() const override { return {cpu_device_info()}; }
+  const Compiler& compiler() const override {
+    static const Compiler found = find_compiler();
+    return found;
+  }
   std::unique_ptr<Device> open(const DeviceInfo& info, int64_t memory_limit_bytes) const override {
     limit_memory(memory_limit_bytes);
     return std::make_unique<CpuDevice>(info.threads);

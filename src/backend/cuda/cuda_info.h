@@ -1,0 +1,18 @@
+// The NVIDIA GPUs of this machine as data.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "backend/device.h"
+
+namespace assay {
+
+struct CudaInventory {
+  std::vector<DeviceInfo> devices;
+  std::string missing;  // why there are none, and what to do
+};
+
+/// Asks the driver in a process of its own: a process that has initialised it could not fork workers that use it.
+CudaInventory cuda_inventory();
+
+}  // namespace assay

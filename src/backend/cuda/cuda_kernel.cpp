@@ -1,0 +1,176 @@
+// A kernel of a module: entries, geometry and call struct of a launch.
+#include "backend/cuda/cuda_kernel.h"
+
+#include "../../../kernels/cuda/assay_cuda.h"
+#include "base/error.h"
+#include "base/file.h"
+
+namespace assay {
+namespace {
+
+constexpr int64_t kPortableClusterBlocks = 8;
+constexpr int64_t kSharedWithoutAsking = 48 << 10;
+
+/// "nt_f16_q8_0_split_f16": how entries for these types are named.
+std::string combination(const Launch& launch) {
+  const Spec& spec = *launch.spec;
+  const char layout[] = {spec.tA ? 't' : 'n', spec.b_is_nk() ? 't' : 'n', 0};
+  return fmt::format("{}_{}_{}{}_{}", layout, dtype_name(spec.a), dtype_name(spec.b), spec.split_q8() ? "_split" : "", dtype_name(spec.d));
+}
+
+assay_cuda_tensor tensor_of(const Tensor& t) {
+  assay_cuda_tensor to{};
+  to.data = t.data;
+  to.scales = t.scales;
+  for (int i = 0; i < 3; ++i) {
+    to.strides[i] = t.strides[i];
+    to.dims[i] = int32_t(t.dims[i]);
+  }
+  to.role = uint8_t(t.operand);
+  to.segment = uint8_t(t.segment);
+  to.dtype = uint8_t(t.dtype);
+  to.layout = uint8_t(t.storage);
+  to.bytes = t.bytes;
+  to.scale_bytes = t.scale_bytes;
+  return to;
+}
+
+assay_cuda_call call_of(const Launch& launch) {
+  assay_cuda_call call{};
+  call.struct_size = sizeof call;
+  call.abi_version = ASSAY_CUDA_ABI_VERSION;
+  call.op = 1;
+  call.alpha = float(launch.spec->alpha);
+  call.beta = float(launch.spec->beta);
+  call.prepared_given = launch.prepared != nullptr;
+  call.workspace = launch.workspace;
+  call.prepared = launch.prepared;
+  call.workspace_bytes = launch.workspace_bytes;
+  call.prepared_bytes = launch.prepared_bytes;
+  for (const Tensor& t : launch.tensors) {
+    ASSAY_CHECK(t.segment < ASSAY_CUDA_SEGMENTS);
+    assay_cuda_segment& segment = call.segment[t.segment];
+    call.segments = std::max(call.segments, t.segment + 1);
+    if (t.operand == Operand::a) call.a = tensor_of(t);
+    if (t.operand == Operand::b) segment.b = tensor_of(t);
+    if (t.operand == Operand::c) segment.c = tensor_of(t);
+    if (t.operand == Operand::d) segment.d = tensor_of(t);
+    if (t.operand == Operand::bias) segment.bias = tensor_of(t);
+  }
+  assay_cuda_set_brief(&call);
+  return call;
+}
+
+class CudaKernel final : public StreamKernel {
+ public:
+  CudaKernel(const Variant& variant, const BuiltModule& module, const DeviceInfo& info, CUstream stream)
+      : variant_(variant), info_(info), stream_(stream) {
+    const std::string image = read_file(module.file);
+    check(driver().cuModuleLoadData_(&module_, image.data()), "loading the module");
+  }
+
+  int64_t workspace_bytes(const Launch& launch) override {
+    find_entry(launch, "run");  // an entry that is missing, or too big for the device, is told before anything is bound
+    return geometry(launch).workspace_bytes;
+  }
+  int64_t prepared_bytes(const Launch& launch) override { return geometry(launch).prepared_bytes; }
+
+  void prepare(const Launch& launch) override {
+    const Geometry g = geometry(launch);
+    submit(launch, find_entry(launch, "prepare"), g.prepare_grid, g.prepare_block, 1, 0, stream_);
+    check(driver().cuStreamSynchronize_(stream_), "prepare");
+  }
+
+  void enqueue(const Launch& launch, CUstream stream) override {
+    const Geometry g = geometry(launch);
+    submit(launch, find_entry(launch, "run"), g.grid, g.block, g.cluster, g.shared_bytes, stream);
+  }
+
+  KernelResources resources(const Launch& launch) const override {
+    CUfunction entry = nullptr;
+    for (const std::string& name : {"run_" + combination(launch), std::string("run")})
+      if (!entry && driver().cuModuleGetFunction_(&entry, module_, name.c_str()) != CUDA_SUCCESS) entry = nullptr;
+    if (!entry) return {};
+    return {attribute(entry, CU_FUNC_ATTRIBUTE_NUM_REGS),
+            attribute(entry, CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES) + int32_t(variant_.geometry(launch_sizes(launch.tensors, info_)).shared_bytes),
+            attribute(entry, CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES)};
+  }
+
+ private:
+  static int32_t attribute(CUfunction entry, CUfunction_attribute which) {
+    int value = 0;
+    check(driver().cuFuncGetAttribute_(&value, which, entry), "asking for an entry's resources");
+    return value;
+  }
+
+  /// Evaluated once for each shape: all copies of the weights have one, and capturing hundreds of launches must be quick.
+  const Geometry& geometry(const Launch& launch) {
+    const GeometrySizes sizes = launch_sizes(launch.tensors, info_);
+    const std::array<int64_t, 9> id{sizes.m, sizes.n, sizes.n0, sizes.n1, sizes.n2, sizes.k, sizes.batch, sizes.segments, sizes.bytes};
+    const auto [found, is_new] = geometries_.try_emplace(id);
+    if (is_new) found->second = variant_.geometry(sizes);
+    return found->second;
+  }
+
+  CUfunction find_entry(const Launch& launch, const std::string& what) {
+    const std::string name = what + "_" + combination(launch);
+    const auto [found, is_new] = entries_.try_emplace(name);
+    if (!is_new) return found->second;
+    CUfunction entry = nullptr;
+    if (driver().cuModuleGetFunction_(&entry, module_, name.c_str()) != CUDA_SUCCESS &&
+        driver().cuModuleGetFunction_(&entry, module_, what.c_str()) != CUDA_SUCCESS) {
+      entries_.erase(found);
+      fail("its manifest promises these types and layout, its module has no entry {} and no entry {}", name, what);
+    }
+    if (what == "run") allow(entry, geometry(launch));
+    return found->second = entry;
+  }
+
+  /// What the manifest could not know is compared with the device here: static shared memory and registers.
+  void allow(CUfunction entry, const Geometry& g) const {
+    const int64_t shared = attribute(entry, CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES) + g.shared_bytes;
+    if (shared > info_.limits.shared_bytes)
+      throw OverLimit(fmt::format("needs {} bytes of shared memory, {} has {}", shared, info_.id, info_.limits.shared_bytes));
+    const int64_t threads = attribute(entry, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK);
+    if (g.block_threads() > threads)
+      throw OverLimit(fmt::format("needs {} threads a block, {} can run {} with its {} registers a thread", g.block_threads(), info_.id, threads,
+                                  attribute(entry, CU_FUNC_ATTRIBUTE_NUM_REGS)));
+    if (shared > kSharedWithoutAsking)
+      check(driver().cuFuncSetAttribute_(entry, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, int(g.shared_bytes)), "asking for shared memory");
+    if (g.cluster > kPortableClusterBlocks)
+      check(driver().cuFuncSetAttribute_(entry, CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED, 1), "asking for a large cluster");
+  }
+
+  static void submit(const Launch& launch, CUfunction entry, const std::array<int64_t, 3>& grid, const std::array<int64_t, 3>& block,
+                     int64_t cluster, int64_t shared_bytes, CUstream stream) {
+    assay_cuda_call call = call_of(launch);
+    void* parameters[] = {&call};
+    CUlaunchAttribute clusters{};
+    clusters.id = CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION;
+    clusters.value.clusterDim.x = unsigned(cluster);
+    clusters.value.clusterDim.y = clusters.value.clusterDim.z = 1;
+    CUlaunchConfig config{};
+    config.gridDimX = unsigned(grid[0]), config.gridDimY = unsigned(grid[1]), config.gridDimZ = unsigned(grid[2]);
+    config.blockDimX = unsigned(block[0]), config.blockDimY = unsigned(block[1]), config.blockDimZ = unsigned(block[2]);
+    config.sharedMemBytes = unsigned(shared_bytes);
+    config.hStream = stream;
+    config.attrs = &clusters;
+    config.numAttrs = cluster > 1 ? 1 : 0;
+    check(driver().cuLaunchKernelEx_(&config, entry, parameters, nullptr), "launching");
+  }
+
+  const Variant variant_;
+  const DeviceInfo& info_;
+  CUstream stream_;
+  CUmodule module_ = nullptr;  // kept until the worker ends
+  std::map<std::string, CUfunction> entries_;
+  std::map<std::array<int64_t, 9>, Geometry> geometries_;
+};
+
+}  // namespace
+
+std::unique_ptr<StreamKernel> load_cuda_kernel(const Variant& variant, const BuiltModule& module, const DeviceInfo& info, CUstream stream) {
+  return std::make_unique<CudaKernel>(variant, module, info, stream);
+}
+
+}  // namespace assay
