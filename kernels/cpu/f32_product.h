@@ -14,21 +14,26 @@ struct Matrix {
 inline int64_t element_count(const assay_tensor& t) { return t.dims[0] * t.dims[1] * t.dims[2]; }
 inline bool has_rows(const assay_tensor& b) { return b.layout != ASSAY_STRIDED || b.strides[2] == 1; }
 
-inline float weight(const assay_tensor& b, int64_t batch, int64_t n, int64_t k) {
-  if (b.layout == ASSAY_Q8_0_BLOCKS) {
-    const char* block = static_cast<const char*>(b.data) + 34 * (batch * b.strides[0] + n * b.strides[1] + k / 32);
+/// `count` weights that follow each other in B's storage as floats: row i of n×k storage, else column i of B.
+__attribute__((noinline)) inline void widen_line(const assay_tensor& b, int64_t batch, int64_t i, int64_t count, float* out) {
+  const bool rows = has_rows(b);
+  const int64_t first = batch * b.strides[0] + i * b.strides[rows ? 1 : 2], step = b.strides[rows ? 2 : 1];
+  if (b.layout == ASSAY_STRIDED) {
+    if (b.dtype == ASSAY_F32) widen(static_cast<const float*>(b.data) + first, step, count, out);
+    if (b.dtype == ASSAY_F16) widen(static_cast<const Half*>(b.data) + first, step, count, out);
+    if (b.dtype == ASSAY_BF16) widen(static_cast<const Bfloat*>(b.data) + first, step, count, out);
+    return;
+  }
+  const bool split = b.layout == ASSAY_Q8_0_SPLIT;
+  for (int64_t block = 0; block < count / 32; ++block) {
+    const char* scale_at = split ? static_cast<const char*>(b.scales) + 2 * ((batch * b.dims[1] + i) * (b.dims[2] / 32) + block)
+                                 : static_cast<const char*>(b.data) + 34 * (first + block);
+    const char* values = split ? static_cast<const char*>(b.data) + first + 32 * block : scale_at + 2;
     Half scale;
-    memcpy(&scale, block, sizeof scale);
-    return to_float(scale) * float(static_cast<signed char>(block[2 + k % 32]));
+    memcpy(&scale, scale_at, sizeof scale);
+    const float factor = to_float(scale);
+    for (int j = 0; j < 32; ++j) out[32 * block + j] = factor * float(static_cast<signed char>(values[j]));
   }
-  const int64_t at = batch * b.strides[0] + n * b.strides[1] + k * b.strides[2];
-  if (b.layout == ASSAY_Q8_0_SPLIT) {
-    const Half* scales = static_cast<const Half*>(b.scales) + (batch * b.dims[1] + n) * (b.dims[2] / 32);
-    return to_float(scales[k / 32]) * float(static_cast<const int8_t*>(b.data)[at]);
-  }
-  if (b.dtype == ASSAY_F16) return to_float(static_cast<const Half*>(b.data)[at]);
-  if (b.dtype == ASSAY_BF16) return to_float(static_cast<const Bfloat*>(b.data)[at]);
-  return static_cast<const float*>(b.data)[at];
 }
 
 inline size_t prepared_bytes(const assay_call* call) {
@@ -47,8 +52,7 @@ inline int prepare(const assay_call* call, void* prepared) {
     const int64_t outer = rows ? b.dims[1] : b.dims[2], inner = rows ? b.dims[2] : b.dims[1];
     float* f = reinterpret_cast<float*>(to);
     for (int64_t batch = 0; batch < b.dims[0]; ++batch)
-      for (int64_t i = 0; i < outer; ++i)
-        for (int64_t j = 0; j < inner; ++j) *f++ = rows ? weight(b, batch, i, j) : weight(b, batch, j, i);
+      for (int64_t i = 0; i < outer; ++i, f += inner) widen_line(b, batch, i, inner, f);
     to += round_up(size_t(element_count(b)) * sizeof(float), 64);
   }
   return ASSAY_OK;

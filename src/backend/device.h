@@ -117,6 +117,8 @@ class Device {
   virtual std::unique_ptr<LoadedKernel> load(const Variant& variant, const BuiltModule& module) = 0;
   /// Makes host inputs visible to kernels, read-only; the host memory stays as it is. A kernel's write to them is caught.
   virtual Address import(std::span<std::byte> host) = 0;
+  /// From now on a kernel's write to this range, which allocate() gave, is caught like one to an import.
+  virtual void protect(Address memory, int64_t bytes) = 0;
   /// 64-byte aligned memory that lives as long as the device.
   virtual Address allocate(int64_t bytes) = 0;
   virtual void write(Address to, const void* from, int64_t bytes) = 0;

@@ -14,12 +14,12 @@
 #include "base/error.h"
 #include "probe/physics.h"
 #include "probe/ranking.h"
+#include "probe/visits.h"
 #include "stats/summary.h"
 
 namespace assay {
 namespace {
 
-constexpr double kNoisyWidth = 0.5;       // of the median's interval after all rounds
 constexpr size_t kEnoughSamples = 10;
 constexpr size_t kEnoughTurns = 5;
 
@@ -275,14 +275,11 @@ class SpecRun {
   void judge_times(Contender& c) {
     CaseRecord& r = c.record;
     const std::string accused = accusation(c);
-    const Summary s = standing(c);
     if (!accused.empty()) {
       r.outcome = Outcome::impossible;
       r.detail = accused;
-    } else if (c.contends && s.count >= 5 && (s.ci_high - s.ci_low) > kNoisyWidth * s.median) {
-      r.outcome = Outcome::noisy;
-      r.detail = fmt::format("the median lies between {:.4g} and {:.4g} us after {} launches; run again on a quieter machine", s.ci_low,
-                             s.ci_high, r.device_us.size());
+    } else if (c.contends) {
+      judge_noise(r);
     }
   }
 

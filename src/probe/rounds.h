@@ -18,8 +18,8 @@ struct Effort {
   int screen_least_launches = 5;
   int rounds = 40;               // among contenders, at most
   int least_rounds = 6;          // … and at least, whatever they take
-  int visits = 2;                // to each spec; the later ones, when all have been visited, to contenders alone
-  double spec_budget_s = 0.4;   // rounds of one visit end after this
+  int visits = 4;                // to each spec; the later ones, when all have been visited, to contenders alone
+  double spec_budget_s = 0.15;  // rounds of one visit end after this
   double converged_width = 0.02; // … or when every contender's interval, over its turns, is this narrow
   double screen_ratio = 2.0;     // a case whose interval lies above the best's by this factor is let go: after one turn each …
   double contender_ratio = 1.2;  // … and after five; memory alone was seen to change its rate twofold between two turns

@@ -149,7 +149,7 @@ void Sweep::revisit(SpecState& state) {
   std::vector<CaseToRun> cases;
   std::vector<CaseRecord*> records;
   for (Case& c : state.cases) {
-    if (!c.measured_now || c.record->outcome != Outcome::pass || c.record->head_to_head_us.empty() ||
+    if (!c.measured_now || (c.record->outcome != Outcome::pass && c.record->outcome != Outcome::noisy) || c.record->head_to_head_us.empty() ||
         std::count(c.record->tags.begin(), c.record->tags.end(), "abandoned") > 0)
       continue;
     cases.push_back({c.planned.variant, built(*c.planned.variant), c.key.hash, c.key.text});

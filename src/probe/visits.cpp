@@ -4,10 +4,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/error.h"
+#include "probe/ranking.h"
 #include "stats/summary.h"
 
 namespace assay {
 namespace {
+
+constexpr double kNoisyWidth = 0.5;
 
 CaseRecord* find(std::vector<CaseRecord*>& records, const CaseRecord& like) {
   const auto found = std::find_if(records.begin(), records.end(), [&](const CaseRecord* r) { return r->key == like.key; });
@@ -43,10 +47,11 @@ void merge_case(CaseRecord& to, const CaseRecord& from, double to_factor, double
   to.disturbed.insert(to.disturbed.end(), from.disturbed.begin(), from.disturbed.end());
   for (const std::string& tag : from.tags)
     if (std::find(to.tags.begin(), to.tags.end(), tag) == to.tags.end()) to.tags.push_back(tag);
-  if (from.outcome != Outcome::pass) {
+  if (from.outcome != Outcome::pass && from.outcome != Outcome::noisy) {
     to.outcome = from.outcome;
     to.detail = from.detail;
   }
+  judge_noise(to);
   merge_errors(to.errors, from.errors);
   to.case_us += from.case_us;
   to.check_us += from.check_us;
@@ -57,6 +62,17 @@ void merge_case(CaseRecord& to, const CaseRecord& from, double to_factor, double
 }
 
 }  // namespace
+
+void judge_noise(CaseRecord& record) {
+  if (record.outcome != Outcome::pass && record.outcome != Outcome::noisy) return;
+  const Summary s = summarize(ranking_samples(record, /*head_to_head=*/true).device_us);
+  const bool noisy = s.count >= 5 && s.ci_high - s.ci_low > kNoisyWidth * s.median;
+  if (noisy)
+    record.detail = fmt::format("the median lies between {:.4g} and {:.4g} us after {} launches; run again on a quieter machine", s.ci_low,
+                                s.ci_high, record.device_us.size());
+  if (!noisy && record.outcome == Outcome::noisy) record.detail.clear();
+  record.outcome = noisy ? Outcome::noisy : Outcome::pass;
+}
 
 void merge_visit(std::vector<CaseRecord*>& first, const std::vector<CaseRecord>& later) {
   double log_ratio = 0;  // of the later visit's level over the first's, over all that took turns in both

@@ -11,4 +11,7 @@ namespace assay {
 /// rate twofold between visits, which says nothing about kernels. Ceilings become geometric means.
 void merge_visit(std::vector<CaseRecord*>& first, const std::vector<CaseRecord>& later);
 
+/// A contender that passed is noisy while its median's interval is wider than half the median, and passes again when it is not.
+void judge_noise(CaseRecord& record);
+
 }  // namespace assay

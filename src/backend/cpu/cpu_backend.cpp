@@ -40,7 +40,7 @@ class CpuBackend final : public Backend {
     return std::make_unique<CpuDevice>(info.threads);
   }
   std::string trap_message(int exit_code) const override {
-    return exit_code == kExitWroteInput ? "wrote into an input (its memory is read-only)" : "";
+    return exit_code == kExitWroteInput ? "wrote into its weights, as they lie or prepared (their memory is read-only)" : "";
   }
 };
 

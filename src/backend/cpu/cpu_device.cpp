@@ -145,12 +145,16 @@ std::unique_ptr<LoadedKernel> CpuDevice::load(const Variant& variant, const Buil
 }
 
 Address CpuDevice::import(std::span<std::byte> host) {
-  if (mprotect(host.data(), host.size(), PROT_READ) != 0) fail("cannot protect {} bytes of input: {}", host.size(), strerror(errno));
+  protect(host.data(), int64_t(host.size()));
+  return host.data();
+}
+
+void CpuDevice::protect(Address memory, int64_t bytes) {
+  if (mprotect(memory, size_t(bytes), PROT_READ) != 0) fail("cannot protect {} bytes of input: {}", bytes, strerror(errno));
   const int slot = read_only_count;
   ASSAY_CHECK(slot < int(std::size(read_only_ranges)));
-  read_only_ranges[slot] = {host.data(), host.data() + host.size()};
+  read_only_ranges[slot] = {memory, memory + bytes};
   read_only_count = slot + 1;
-  return host.data();
 }
 
 Address CpuDevice::allocate(int64_t bytes) {

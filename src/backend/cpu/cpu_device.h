@@ -17,6 +17,7 @@ class CpuDevice final : public Device {
 
   std::unique_ptr<LoadedKernel> load(const Variant& variant, const BuiltModule& module) override;
   Address import(std::span<std::byte> host) override;
+  void protect(Address memory, int64_t bytes) override;
   Address allocate(int64_t bytes) override;
   void write(Address to, const void* from, int64_t bytes) override;
   void read(void* to, Address from, int64_t bytes) override;

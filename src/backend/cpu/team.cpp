@@ -32,7 +32,9 @@ constexpr uint32_t kStickyFlags = 0x3f;  // of MXCSR: set by arithmetic, no sett
 
 uint64_t float_control() {
 #if defined(__x86_64__)
-  return _mm_getcsr() & ~kStickyFlags;
+  uint16_t x87;
+  asm volatile("fnstcw %0" : "=m"(x87));
+  return (_mm_getcsr() & ~kStickyFlags) | uint64_t(x87) << 32;
 #elif defined(__aarch64__)
   uint64_t fpcr;
   asm volatile("mrs %0, fpcr" : "=r"(fpcr));
@@ -44,6 +46,8 @@ uint64_t float_control() {
 
 void set_float_control(uint64_t state) {
 #if defined(__x86_64__)
+  const uint16_t x87 = uint16_t(state >> 32);
+  asm volatile("fldcw %0" : : "m"(x87));
   _mm_setcsr(uint32_t(state));
 #elif defined(__aarch64__)
   asm volatile("msr fpcr, %0" : : "r"(state));
