@@ -21,16 +21,22 @@
 namespace assay {
 namespace {
 
+constexpr std::string_view kPeak = "peak_";
 constexpr int64_t kColumns = 1024;              // of f32: 4 KB rows
+constexpr int64_t kMultiplyAdds = int64_t(1) << 25;  // of one pass of an arithmetic peak
 constexpr double kBudgetNs = 40e6;              // for one point
 constexpr double kFootprintTolerance = 0.05;
 constexpr int64_t kLeastFootprint = int64_t(64) << 20;  // caches of 32 MB are common, and what a virtual machine announces is no bound
 constexpr double kLimitS = 60;                  // for all points
+constexpr double kSequenceUs = 2000, kLongUs = 500;
+constexpr int64_t kMostPasses = int64_t(1) << 24;
+constexpr int64_t kFootprintOverL2 = 4;         // what a cache still holds of a footprint of its own size must not count
 
 /// Runs in the child: launches of one kernel over the first bytes of one arena.
 class Bench {
  public:
-  Bench(Device& device, Address memory, Address scratch) : device_(device), memory_(memory), scratch_(scratch) {
+  Bench(Device& device, int launches, Address memory, Address scratch)
+      : device_(device), launches_(launches), memory_(memory), scratch_(scratch) {
     spec_.op = spec_.op_name = "matmul";
     spec_.a = spec_.b = spec_.d = Dtype::f32;
   }
@@ -58,21 +64,34 @@ class Bench {
     std::vector<double> samples;
     const int64_t began = now_ns();
     std::vector<double> disturbed;
-    device_.time({&launch, 1});  // a warm-up
+    const double once_us = device_.time({&launch, 1})[0].device_us;  // a warm-up
+    const std::vector<Launch> sequence(size_t(std::clamp(kSequenceUs / std::max(once_us, 0.1), 1.0, double(launches_))), launch);
     for (int i = 0; i < 4 || (i < 200 && double(now_ns() - began) < kBudgetNs); ++i) {
-      const LaunchTimes t = device_.time({&launch, 1})[0];
+      const LaunchTimes t = device_.time(sequence)[0];
       (t.disturbed ? disturbed : samples).push_back(t.device_us);
     }
     return summarize(samples.empty() ? disturbed : samples);
   }
 
+  /// The same with as many passes as make a launch long, where launches can be too short to time alone; `passes` then says how many.
+  Summary time_long(LoadedKernel& kernel, int64_t bytes, int64_t& passes) {
+    Summary s = time(kernel, bytes, passes);
+    while (launches_ > 1 && s.median < kLongUs && passes < kMostPasses) {
+      passes *= std::clamp(int64_t(kLongUs / std::max(s.median, 0.1)), int64_t(2), int64_t(64));
+      s = time(kernel, bytes, passes);
+    }
+    return s;
+  }
+
  private:
   Device& device_;
+  const int launches_;
   Address memory_, scratch_, workspace_ = nullptr;
   Spec spec_;
 };
 
-Ceilings measure(Device& device, const std::vector<std::pair<const Variant*, BuiltModule>>& kernels, InputArena& arena, int64_t largest) {
+Ceilings measure(Device& device, const DeviceInfo& info, const std::vector<std::pair<const Variant*, BuiltModule>>& kernels, InputArena& arena,
+                 int64_t largest) {
   const auto load = [&](const std::string& peak) {
     for (const auto& [variant, module] : kernels)
       if (variant->family == "peak_" + peak) return device.load(*variant, module);
@@ -82,28 +101,32 @@ Ceilings measure(Device& device, const std::vector<std::pair<const Variant*, Bui
   // The copy's target and the source of "what lies in memory": half of the largest each.
   const Address memory = device.import(arena.bytes()), scratch = device.allocate(largest / 2);
   device.fill(scratch, 0, largest / 2);
-  Bench bench(device, memory, scratch);
+  Bench bench(device, info.launches_per_sample, memory, scratch);
 
   const auto again = load("read_again");
   std::vector<double> best;
   for (int64_t bytes = 1 << 15; bytes <= largest; bytes *= 2) {
-    const int64_t passes = std::max((int64_t(8) << 20) / bytes, int64_t(1));
-    const Summary s = bench.time(*again, bytes, passes);
+    int64_t passes = std::max((int64_t(8) << 20) / bytes, int64_t(1));
+    const Summary s = bench.time_long(*again, bytes, passes);
     result.read.push_back({bytes, double(bytes * passes) / s.median * 1e-3, s.spread});
     best.push_back(double(bytes * passes) / s.min * 1e-3);
   }
   // Downwards from the largest, by best rates: one slow reading of a small size must not make a cache look like memory.
   result.footprint = largest;
-  for (size_t i = result.read.size(); i-- > 0 && result.read[i].bytes >= kLeastFootprint;) {
+  const int64_t least = std::max(kLeastFootprint, kFootprintOverL2 * info.limits.l2_bytes);
+  for (size_t i = result.read.size(); i-- > 0 && result.read[i].bytes >= least;) {
     if (best[i] > best.back() * (1 + kFootprintTolerance)) break;
     result.footprint = result.read[i].bytes;
   }
   const Summary copied = bench.time(*load("copy"), largest / 2, 1);
   result.copy = {largest / 2, double(largest) / copied.median * 1e-3, copied.spread};
-  for (const char* type : {"f32", "bf16", "int8"}) {
-    const int64_t multiply_adds = 1 << 25;
-    const Summary s = bench.time(*load(type), multiply_adds * 4, 1);
-    result.peaks.push_back({type, 2.0 * double(multiply_adds) / s.min * 1e-3, s.spread});
+  for (const auto& [variant, module] : kernels) {
+    const std::string type = variant->family.substr(kPeak.size());
+    if (type == "read_again" || type == "copy" || type == "dispatch") continue;
+    const auto kernel = device.load(*variant, module);
+    int64_t passes = 1;
+    const Summary s = bench.time_long(*kernel, kMultiplyAdds * 4, passes);
+    result.peaks.push_back({type, 2.0 * double(kMultiplyAdds * passes) / s.min * 1e-3, s.spread});
   }
   const Summary empty = bench.time(*load("dispatch"), 4096, 1);
   result.dispatch_us = empty.median;
@@ -144,7 +167,7 @@ Ceilings measure_ceilings(const Backend& backend, const DeviceInfo& info, const 
     try {
       const auto device = backend.open(info, 2 * largest + (int64_t(1) << 30));
       InputArena arena(Format::f32, largest);
-      text = to_json(measure(*device, kernels, arena, largest));
+      text = to_json(measure(*device, info, kernels, arena, largest));
     } catch (const std::exception& e) {
       text = std::string("error: ") + e.what();
     }

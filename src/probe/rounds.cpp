@@ -28,13 +28,14 @@ struct Contender {
   const CaseToRun* work = nullptr;
   CaseRecord record;
   WorkerCase worker_case;
-  std::unique_ptr<WorkerProcess> worker;
+  std::shared_ptr<WorkerGroup> worker;
+  size_t index = 0;              // in the group
   Reply last;
   int64_t cold_bytes = 0;
   bool contends = true;
   std::vector<double> encode_us, submit_us, wait_us;
   std::vector<double> turn_us;   // median of each turn among the contenders, one a round until it is let go
-  bool running() const { return worker && worker->alive() && record.outcome == Outcome::pass; }
+  bool running() const { return worker && record.outcome == Outcome::pass; }
 };
 
 class SpecRun {
@@ -45,6 +46,7 @@ class SpecRun {
     for (const CaseToRun& work : cases) add(work, contenders_, &reference_, false);
     add(context.reader, readers_, nullptr, false);
     add(context.reader, readers_, nullptr, true);
+    group();
   }
 
   std::vector<CaseRecord> run() {
@@ -96,18 +98,33 @@ class SpecRun {
     to.push_back(std::move(c));
   }
 
+  /// A worker process for each case, or one for all where the device wants that.
+  void group() {
+    std::shared_ptr<WorkerGroup> workers;
+    for (auto* members : {&readers_, &contenders_})
+      for (Contender& c : *members) {
+        if (!workers || !context_.device->one_worker) workers = std::make_shared<WorkerGroup>(context_.effort.setup_watchdog_s);
+        c.worker = workers;
+        c.index = workers->add(c.worker_case);
+      }
+  }
+
   void start(Contender& c) {
-    c.worker = std::make_unique<WorkerProcess>(c.worker_case);
     Command command;
     command.step = Step::setup;
-    take(c, c.worker->ask(command, context_.effort.setup_watchdog_s), false);
+    take(c, ask(c, command), false);
     c.record.prepare_us = c.last.prepare_us;
     c.record.prepared_bytes = c.last.prepared_bytes;
     c.record.workspace_bytes = c.last.workspace_bytes;
+    c.record.registers = c.last.resources.registers;
+    c.record.shared_bytes = c.last.resources.shared_bytes;
+    c.record.local_bytes = c.last.resources.local_bytes;
     c.record.bytes = c.last.launch_bytes;
     c.cold_bytes = c.last.cold_bytes;
     if (c.last.nondeterministic) c.record.tags.push_back("nondeterministic");
   }
+
+  Answer ask(Contender& c, const Command& command) { return c.worker->ask(c.index, command, context_.effort.watchdog_s); }
 
   /// Keeps what a step gave, or the outcome that ended the case.
   void take(Contender& c, const Answer& answer, bool head_to_head) {
@@ -119,7 +136,7 @@ class SpecRun {
     c.record.check_us += answer.reply.untimed_check_us;
     double sum_us = 0;
     for (const LaunchTimes& t : answer.times) {
-      sum_us += t.device_us;
+      sum_us += t.device_us * t.launches;
       c.record.device_us.push_back(t.device_us);
       c.record.host_us.push_back(t.host_us());
       c.record.disturbed.push_back(t.disturbed);
@@ -130,7 +147,7 @@ class SpecRun {
     if (head_to_head && !answer.times.empty()) c.turn_us.push_back(turn_median(answer.times));
     if (answer.reply.outcome != Outcome::pass) {
       end(c, answer.reply.outcome, answer.reply.detail);
-    } else if (sum_us > answer.parent_us && context_.mode != Mode::batched) {
+    } else if (sum_us > answer.parent_us) {
       end(c, Outcome::impossible, fmt::format("its launches report {:.4g} us in a turn that took {:.4g} us by the parent's clock", sum_us,
                                               answer.parent_us));
     }
@@ -169,7 +186,7 @@ class SpecRun {
       int64_t& next_copy = c == &readers_[1] ? next_piece_ : next_copy_;
       command.first_copy = next_copy;
       command.time_us = effort.turn_ms * 1e3;
-      const Answer answer = c->worker->ask(command, effort.watchdog_s);
+      const Answer answer = ask(*c, command);
       next_copy = std::max(answer.reply.next_copy, next_copy + 1);
       take(*c, answer, head_to_head);
     }
@@ -230,7 +247,7 @@ class SpecRun {
       if (!c.running()) continue;
       Command command;
       command.step = Step::settle;
-      take(c, c.worker->ask(command, context_.effort.watchdog_s), false);
+      take(c, ask(c, command), false);
     }
   }
 

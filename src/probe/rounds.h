@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "probe/ceilings.h"
-#include "probe/worker_process.h"
+#include "probe/worker_group.h"
 
 namespace assay {
 

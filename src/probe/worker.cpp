@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "probe/output_ring.h"
 
 namespace assay {
 namespace {
@@ -22,6 +23,8 @@ constexpr double kWarmUpBelowUs = 300;  // a longer launch does not feel how it 
 constexpr double kTurnPatience = 30;  // a turn's time may be exceeded so far for the sake of its least launches
 constexpr int64_t kBulkBytes = int64_t(32) << 20;  // half a millisecond: long beside a dispatch, short beside what disturbs
 constexpr int64_t kCheapCheckElements = 1'000;  // above, only the last launch of a turn is compared element by element
+constexpr int64_t kRingSlots = 16;            // so many of a sequence's last launches are looked at
+constexpr double kSequenceUs = 4000;          // a sequence takes about this long, or has as many launches as the device wants
 
 /// Device memory with guard bands on both sides.
 struct Guarded {
@@ -29,12 +32,43 @@ struct Guarded {
   int64_t bytes = 0;
 };
 
+/// The device as one process has it open, with the arenas that its cases read.
+class OpenedArenas {
+ public:
+  explicit OpenedArenas(const WorkerCase& work) : device_(work.backend->open(*work.device, work.memory_limit)) {
+    for (InputArena* arena : work.arenas->all())
+      if (!work.device->one_worker || is_used(*arena, *work.inputs)) imported_.push_back({arena->bytes(), device_->import(arena->bytes())});
+  }
+
+  Device& device() { return *device_; }
+  Address address(const std::byte* host) const {
+    for (const auto& [from, to] : imported_)
+      if (const auto offset = host - from.data(); offset >= 0 && offset < int64_t(from.size())) return to + offset;
+    return nullptr;
+  }
+
+ private:
+  struct Imported {
+    std::span<std::byte> host;
+    Address device;
+  };
+
+  static bool is_used(const InputArena& arena, const SpecInputs& inputs) {
+    const std::span<const std::byte> bytes = arena.bytes();
+    const auto lies_in = [&](const std::byte* at) { return at >= bytes.data() && at < bytes.data() + bytes.size(); };
+    const std::vector<Tensor>& b = inputs.b(0);
+    return std::any_of(b.begin(), b.end(), [&](const Tensor& t) { return lies_in(t.data) || lies_in(t.scales); });
+  }
+
+  std::unique_ptr<Device> device_;
+  std::vector<Imported> imported_;
+};
+
 class CaseWorker {
  public:
-  explicit CaseWorker(const WorkerCase& work)
-      : work_(work), spec_(work.inputs->spec()), device_(work.backend->open(*work.device, work.memory_limit)), random_(std::random_device{}()) {
+  CaseWorker(const WorkerCase& work, OpenedArenas& opened)
+      : work_(work), spec_(work.inputs->spec()), opened_(opened), device_(&opened.device()), random_(std::random_device{}()) {
     if (work.reference) validator_.emplace(*work.reference, !work.variant->activation_error.empty());
-    for (InputArena* arena : work.arenas->all()) imported_.push_back({arena->bytes(), device_->import(arena->bytes())});
   }
 
   void setup(Reply& reply) {
@@ -45,21 +79,22 @@ class CaseWorker {
     reply.prepared_bytes = launches_[0].prepared_bytes;
     reply.cold_bytes = cold_bytes();
     reply.launch_bytes = launches_[0].bytes;
-    if (!validator_) {
-      for (int i = 0; i < kWarmUpLaunches; ++i) launch(next_copy(0), reply);
-      return;
-    }
-    const int64_t copy = checked_copy_at_or_after(0);
+    reply.resources = kernel_->resources(launches_[0]);
+    const int64_t copy = validator_ ? checked_copy_at_or_after(0) : 0;
     const LaunchInputs inputs = random_inputs(copy);
     std::vector<std::byte> first;
+    double device_us = 0;
     for (int i = 0; i < kWarmUpLaunches && reply.outcome == Outcome::pass; ++i) {
-      launch(inputs, reply, /*check=*/i == 0);
-      if (i == 0) first = host_d_;
-      if (host_d_ == first) continue;  // and so as right as the first
+      device_us = launch(inputs, 1, reply, /*check=*/i == 0).device_us;
+      if (!validator_) continue;
+      const std::span<const std::byte> d = ring_->slot(0);
+      if (i == 0) first.assign(d.begin(), d.end());
+      if (std::equal(d.begin(), d.end(), first.begin(), first.end())) continue;  // and so as right as the first
       reply.nondeterministic = 1;
-      if (const std::string message = validator_->check(host_d_, {source_copy_[size_t(copy)], inputs.factor, inputs.flip}); !message.empty())
+      if (const std::string message = validator_->check(d, {source_copy_[size_t(copy)], inputs.factor, inputs.flip}); !message.empty())
         set(reply, Outcome::wrong, message);
     }
+    choose_length(device_us);
   }
 
   /// A disturbed launch is left out at most three times running, then kept and marked. Every launch meets the next copy: one that
@@ -68,14 +103,16 @@ class CaseWorker {
     const int64_t began = now_ns();
     const int64_t rotation = int64_t(launches_.size());
     int64_t position = command.first_copy;
-    int warm_up = command.warm_up;
+    int warm_up = length_ > 1 ? 0 : command.warm_up;
     for (int left_out = 0; reply.samples < kMostSamples && reply.outcome == Outcome::pass; ++position) {
+      const int64_t length = length_from(position);
+      position += length - 1;  // where the sample's last launch stands
       const int64_t copy = position % rotation;
       const double spent_us = double(now_ns() - began) * 1e-3;
       const bool enough = reply.samples + 1 >= command.launches || spent_us > kTurnPatience * command.time_us ||
                           (reply.samples + 1 >= command.least_launches && spent_us > command.time_us);
       const bool last = enough && (!validator_ || validator_->can_check(source_copy_[size_t(copy)]));
-      const LaunchTimes taken = launch(random_inputs(copy), reply, last);
+      const LaunchTimes taken = launch(random_inputs(copy), length, reply, last);
       if (warm_up-- > 0 && taken.device_us < kWarmUpBelowUs) continue;
       if (taken.disturbed && left_out++ < kRedoDisturbed) continue;
       left_out = 0;
@@ -87,10 +124,8 @@ class CaseWorker {
 
   /// 50 ms and more after the last launch: nothing may have changed since.
   void settle(Reply& reply) {
-    if (!validator_ || host_d_.empty()) return;
-    const std::vector<std::byte> before = host_d_;
-    read_d();
-    if (host_d_ != before) set(reply, Outcome::wrong, "D changed after the kernel had returned: something still writes to it");
+    if (!validator_ || ring_->empty()) return;
+    if (!ring_->unchanged()) set(reply, Outcome::wrong, "D changed after the kernel had returned: something still writes to it");
     check_surroundings(reply);
   }
 
@@ -115,22 +150,21 @@ class CaseWorker {
     return guarded_.back();
   }
 
-  Address imported(const std::byte* host) const {
-    for (const auto& [from, to] : imported_)
-      if (const auto offset = host - from.data(); offset >= 0 && offset < int64_t(from.size())) return to + offset;
-    return nullptr;
-  }
-
   /// One launch for each copy of B: A, C, D, bias and workspace are the same memory in all of them.
   void bind() {
     std::vector<Tensor> tensors = spec_tensors(spec_);
     int64_t hot_bytes = 0;
     size_t bias = 0, c = 0;
+    std::vector<Tensor> d;
     for (Tensor& t : tensors) {
       if (t.operand == Operand::b) continue;
+      if (t.operand == Operand::d) {
+        d.push_back(t);
+        hot_bytes += t.bytes;
+        continue;
+      }
       t.data = allocate(t.bytes).data;
       if (t.operand == Operand::a) a_ = t;
-      if (t.operand == Operand::d) d_.push_back(t);
       const HostTensor* fixed = t.operand == Operand::bias ? &work_.inputs->bias[bias++]
                                 : t.operand == Operand::c  ? &work_.inputs->c[c++]
                                                            : nullptr;
@@ -140,6 +174,7 @@ class CaseWorker {
       }
       if (t.operand != Operand::c || spec_.beta != 0) hot_bytes += t.bytes;
     }
+    ring_.emplace(*device_, d, most_launches() > 1 ? kRingSlots : 1);
     if (work_.bulk) bind_bulk(tensors);
     for (int64_t copy = 0; copy < work_.inputs->copies() && !work_.bulk; ++copy) {
       Launch launch;
@@ -151,13 +186,14 @@ class CaseWorker {
       for (Tensor& t : launch.tensors) {
         if (t.operand != Operand::b) continue;
         t = work_.inputs->b(copy)[t.segment];
-        t.data = imported(t.data);
-        if (t.scales) t.scales = imported(t.scales);
+        t.data = opened_.address(t.data);
+        if (t.scales) t.scales = opened_.address(t.scales);
         launch.bytes += t.bytes + t.scale_bytes;
       }
       launches_.push_back(std::move(launch));
       source_copy_.push_back(copy);
     }
+    for (Launch& launch : launches_) ring_->bind(launch, 0);
     const int64_t workspace_bytes = kernel_->workspace_bytes(launches_[0]);
     if (workspace_bytes < 0 || workspace_bytes > work_.memory_limit) fail("it asks for {} bytes of workspace", workspace_bytes);
     const Guarded workspace = workspace_bytes > 0 ? allocate(workspace_bytes) : Guarded{};
@@ -187,7 +223,7 @@ class CaseWorker {
           t.strides[0] = piece / 4, t.strides[1] = kColumns, t.strides[2] = 1;
           t.bytes = piece;
           t.scale_bytes = 0;
-          t.data = imported(covered.data() + offset);
+          t.data = opened_.address(covered.data() + offset);
           t.scales = nullptr;
         }
         launch.tensors.push_back(t);
@@ -244,7 +280,26 @@ class CaseWorker {
     return bytes;
   }
 
-  LaunchInputs next_copy(int64_t position) const { return {position % int64_t(launches_.size()), 1, -1}; }
+  /// Of one sample: the device's wish, or what makes a submission in batched mode. Cold buffers can be had for single launches alone.
+  int64_t most_launches() const {
+    const int64_t wanted = work_.device->launches_per_sample;
+    if (work_.mode == Mode::batched && !work_.bulk) return std::max(wanted, work_.batch_launches);
+    return work_.mode == Mode::cold ? 1 : wanted;
+  }
+
+  void choose_length(double device_us) {
+    const int64_t most = most_launches(), least = work_.mode == Mode::batched && !work_.bulk ? work_.batch_launches : 1;
+    length_ = most == least ? most : std::clamp(int64_t(kSequenceUs / std::max(device_us, 0.1)), least, most);
+  }
+
+  /// A sequence goes on to the next launch whose copy has a reference.
+  int64_t length_from(int64_t position) const {
+    int64_t length = length_;
+    const int64_t rotation = int64_t(launches_.size());
+    if (length > 1 && validator_)
+      while (!validator_->can_check(source_copy_[size_t((position + length - 1) % rotation)])) ++length;
+    return length;
+  }
 
   int64_t checked_copy_at_or_after(int64_t position) const {
     const int64_t rotation = int64_t(launches_.size());
@@ -262,40 +317,44 @@ class CaseWorker {
     return {position, factor, int64_t((bits >> 16) % uint64_t(flips))};
   }
 
-  LaunchTimes launch(const LaunchInputs& inputs, Reply& reply, bool check = false) {
+  /// One sample: `length` launches, of which the last one's copy is inputs.copy.
+  LaunchTimes launch(const LaunchInputs& inputs, int64_t length, Reply& reply, bool check) {
     const int64_t began = now_ns();
     if (validator_) {
       work_.inputs->scaled_a(inputs.factor, work_.reference->flip_column(inputs.flip), host_a_);
       device_->write(a_.data, host_a_.data(), a_.bytes);
-      for (const Tensor& d : d_) device_->fill(d.data, kPoison, d.bytes);
+      ring_->poison(std::min(length, ring_->slots()));
     }
     const Launch& bound = launches_[size_t(inputs.copy)];
     if (bound.workspace_bytes > 0) device_->fill(bound.workspace, kPoison, bound.workspace_bytes);
     if (scratch_.data) device_->fill(scratch_.data, 0, scratch_.bytes);
 
     const int64_t submitted = now_ns();
-    LaunchTimes times;
-    if (work_.mode == Mode::batched && !work_.bulk) {
-      times = submit_many(inputs.copy);
-    } else {
-      times = device_->time({&bound, 1})[0];
-    }
+    const LaunchTimes times = length > 1 ? submit_many(inputs.copy, length) : device_->time({&bound, 1})[0];
     const int64_t returned = now_ns();
-    times.device_us *= work_.variant->timer_scale;
-
-    if (validator_) verify({source_copy_[size_t(inputs.copy)], inputs.factor, inputs.flip}, reply, check);
+    if (validator_) verify(inputs, length, reply, check);
     reply.timed_us += double(returned - submitted) * 1e-3;
     reply.untimed_check_us += double(submitted - began + now_ns() - returned) * 1e-3;
-    return times;
+    LaunchTimes lied = times;  // only in the self-test
+    lied.device_us *= work_.variant->timer_scale;
+    return lied;
   }
 
-  /// Several dispatches in one submission, each with its own copy of B; the last is the one that is checked.
-  LaunchTimes submit_many(int64_t last) {
-    std::vector<Launch> sequence;
+  int64_t copy_before(int64_t last, int64_t steps) const {
     const int64_t rotation = int64_t(launches_.size());
-    for (int64_t i = work_.batch_launches - 1; i >= 0; --i)
-      sequence.push_back(launches_[size_t(((last - i) % rotation + rotation) % rotation)]);
-    LaunchTimes mean;
+    return ((last - steps) % rotation + rotation) % rotation;
+  }
+
+  /// A sequence, each launch with its own copy of B; their mean. Host times are those of its submission in batched mode, else of a
+  /// single dispatch.
+  LaunchTimes submit_many(int64_t last, int64_t length) {
+    std::vector<Launch> sequence;
+    for (int64_t i = 0; i < length; ++i) {
+      sequence.push_back(launches_[size_t(copy_before(last, length - 1 - i))]);
+      ring_->bind(sequence.back(), i % ring_->slots());
+    }
+    LaunchTimes mean, single;
+    if (work_.mode != Mode::batched) single = device_->time({&sequence.back(), 1})[0];
     const double share = 1.0 / double(sequence.size());
     for (const LaunchTimes& t : device_->time(sequence)) {
       mean.device_us += t.device_us * share;
@@ -304,26 +363,29 @@ class CaseWorker {
       mean.wait_us += t.wait_us * share;
       mean.disturbed |= t.disturbed;
     }
+    if (work_.mode != Mode::batched) mean.encode_us = single.encode_us, mean.submit_us = single.submit_us, mean.wait_us = single.wait_us;
+    mean.launches = int32_t(length);
     return mean;
   }
 
-  void read_d() {
-    int64_t bytes = 0;
-    for (const Tensor& d : d_) bytes += d.bytes;
-    host_d_.resize(size_t(bytes));
-    int64_t offset = 0;
-    for (const Tensor& d : d_) {
-      device_->read(&host_d_[size_t(offset)], d.data, d.bytes);
-      offset += d.bytes;
+  /// Every buffer is scanned. Where that is cheap all of them are compared with the reference, else the last launch's if it must be.
+  void verify(const LaunchInputs& inputs, int64_t length, Reply& reply, bool must_check) {
+    const int64_t used = std::min(length, ring_->slots());
+    ring_->read(used);
+    std::string message;
+    for (int64_t back = 0; back < used && message.empty(); ++back) {
+      const std::span<const std::byte> d = ring_->slot((length - 1 - back) % ring_->slots());
+      const LaunchInputs of_slot{source_copy_[size_t(copy_before(inputs.copy, back))], inputs.factor, inputs.flip};
+      message = validator_->scan(d);
+      if (message.empty() && validator_->can_check(of_slot.copy) &&
+          ((must_check && back == 0) || validator_->check_cost() <= kCheapCheckElements))
+        message = validator_->check(d, of_slot);
     }
-  }
-
-  void verify(const LaunchInputs& inputs, Reply& reply, bool must_check) {
-    read_d();
-    std::string message = validator_->scan(host_d_);
-    if (message.empty() && validator_->can_check(inputs.copy) && (must_check || validator_->check_cost() <= kCheapCheckElements))
-      message = validator_->check(host_d_, inputs);
-    if (message.empty()) message = device_->left_behind();
+    if (message.empty()) message = ring_->broken_guard();
+    if (const std::string left = device_->left_behind(); !left.empty()) {
+      reply.tainted = 1;
+      if (message.empty()) message = left;
+    }
     if (!message.empty()) set(reply, Outcome::wrong, message);
     check_surroundings(reply);
   }
@@ -355,26 +417,22 @@ class CaseWorker {
     }
   }
 
-  struct Imported {
-    std::span<std::byte> host;
-    Address device;
-  };
-
   const WorkerCase& work_;
   const Spec spec_;
-  std::unique_ptr<Device> device_;
+  OpenedArenas& opened_;
+  Device* device_;
   std::unique_ptr<LoadedKernel> kernel_;
   std::optional<Validator> validator_;
   std::mt19937_64 random_;
-  std::vector<Imported> imported_;
   std::vector<Guarded> guarded_;
   std::vector<Launch> launches_;       // the rotation
   std::vector<int64_t> source_copy_;   // which copy each of them reads
   std::vector<std::pair<Tensor, const HostTensor*>> fixed_;
   Tensor a_;
-  std::vector<Tensor> d_;
+  std::optional<OutputRing> ring_;
+  int64_t length_ = 1;                 // launches of a sample
   Guarded scratch_;
-  std::vector<std::byte> host_a_, host_d_, scratch_bytes_;
+  std::vector<std::byte> host_a_, scratch_bytes_;
 };
 
 void send_reply(int socket, const Reply& reply, const LaunchTimes* times) {
@@ -397,21 +455,29 @@ Mode parse_mode(const std::string& name) {
   fail("--mode {}: unknown; choose decode, cold, hot or batched", name);
 }
 
-void serve_worker(const WorkerCase& work, int socket) {
+void serve_worker(const std::vector<const WorkerCase*>& cases, int socket) {
   static LaunchTimes times[kMostSamples];
-  std::unique_ptr<CaseWorker> worker;
+  std::unique_ptr<OpenedArenas> opened;
+  std::vector<std::unique_ptr<CaseWorker>> workers(cases.size());
   Command command;
   while (recv(socket, &command, sizeof command, 0) == ssize_t(sizeof command) && command.step != Step::quit) {
     Reply reply;
+    std::unique_ptr<CaseWorker>& worker = workers[size_t(command.index)];
     try {
       if (command.step == Step::setup) {
-        worker = std::make_unique<CaseWorker>(work);
+        const WorkerCase& work = *cases[size_t(command.index)];
+        if (!opened) opened = std::make_unique<OpenedArenas>(work);
+        worker = std::make_unique<CaseWorker>(work, *opened);
         worker->setup(reply);
       } else if (command.step == Step::sample) {
         worker->sample(command, reply, times);
       } else {
         worker->settle(reply);
       }
+    } catch (const Unsupported& e) {
+      CaseWorker::set(reply, Outcome::unsupported, e.what());
+    } catch (const OverLimit& e) {
+      CaseWorker::set(reply, Outcome::device_limit, e.what());
     } catch (const std::exception& e) {
       CaseWorker::set(reply, Outcome::launch_failed, e.what());
     }

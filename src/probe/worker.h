@@ -1,6 +1,7 @@
 // The worker's side of a case: one kernel on the real inputs, every launch poisoned before and checked after.
 #pragma once
 #include <memory>
+#include <vector>
 
 #include "probe/validator.h"
 #include "probe/worker_protocol.h"
@@ -23,10 +24,10 @@ struct WorkerCase {
   int64_t footprint = 0;
   int64_t memory_limit = 0;
   bool bulk = false;                     // long reads over what the copies cover, instead of single copies
-  int64_t batch_launches = 20;           // dispatches per submission in batched mode
+  int64_t batch_launches = 20;           // dispatches per submission in batched mode, at least
 };
 
-/// Serves commands from the socket until quit or the parent's end; never returns to the caller's code.
-[[noreturn]] void serve_worker(const WorkerCase& work, int socket);
+/// Serves commands for these cases, on one opened device, until quit or the parent's end; never returns to the caller's code.
+[[noreturn]] void serve_worker(const std::vector<const WorkerCase*>& cases, int socket);
 
 }  // namespace assay

@@ -44,7 +44,7 @@ CatchInterrupt::~CatchInterrupt() {
   sigaction(SIGTERM, &previous_term, nullptr);
 }
 
-WorkerProcess::WorkerProcess(const WorkerCase& work) : backend_(work.backend) {
+WorkerProcess::WorkerProcess(const std::vector<const WorkerCase*>& cases) : backend_(cases.front()->backend) {
   int ends[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) fail("cannot make a socket for a worker: {}", std::strerror(errno));
   const pid_t parent = getpid();
@@ -64,7 +64,7 @@ WorkerProcess::WorkerProcess(const WorkerCase& work) : backend_(work.backend) {
     dup2(null, 0);
     dup2(null, 1);
     dup2(null, 2);
-    serve_worker(work, ends[1]);
+    serve_worker(cases, ends[1]);
   }
   close(ends[1]);
   socket_ = ends[0];
@@ -97,6 +97,8 @@ Answer WorkerProcess::ended(bool timed_out, double limit_s) {
   } else if (const std::string trap = backend_->trap_message(WEXITSTATUS(status)); !trap.empty()) {
     answer.reply.outcome = Outcome::wrong;
     detail = trap;
+  } else if (const std::string fault = backend_->fault_message(WEXITSTATUS(status)); !fault.empty()) {
+    detail = fault;
   } else {
     detail = fmt::format("its process ended with exit({})", WEXITSTATUS(status));
   }

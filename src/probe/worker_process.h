@@ -17,8 +17,8 @@ struct Answer {
 
 class WorkerProcess {
  public:
-  /// Forks; the child serves `work` and dies with its parent. Error if there can be no further process.
-  explicit WorkerProcess(const WorkerCase& work);
+  /// Forks; the child serves these cases (of one backend) and dies with its parent. Error if there can be no further process.
+  explicit WorkerProcess(const std::vector<const WorkerCase*>& cases);
   ~WorkerProcess();  // kills it if it still runs
   WorkerProcess(const WorkerProcess&) = delete;
   WorkerProcess& operator=(const WorkerProcess&) = delete;

@@ -18,6 +18,7 @@ inline constexpr int kMostSamples = 512;
 
 struct Command {
   Step step = Step::setup;
+  int32_t index = 0;           // which of the worker's cases
   int32_t launches = 0;        // at most kMostSamples
   int32_t warm_up = 0;         // short launches at the start of a turn that are no samples
   int32_t least_launches = 0;  // taken even when the time is over
@@ -31,6 +32,8 @@ struct Reply {
   int32_t samples = 0;              // how many LaunchTimes follow
   int64_t next_copy = 0;            // where the rotation stands now
   int32_t nondeterministic = 0;
+  int32_t tainted = 0;              // memory that other cases of this worker use has changed
+  KernelResources resources;
   int64_t prepared_bytes = 0, workspace_bytes = 0, launch_bytes = 0, cold_bytes = 0;
   double prepare_us = 0;
   double untimed_check_us = 0, timed_us = 0;  // what checking and what the launches took in this step

@@ -12,7 +12,7 @@ namespace assay {
 namespace {
 
 constexpr const char* kSchema = "assay-report";
-constexpr int64_t kVersion = 1;
+constexpr int64_t kVersion = 2;  // 2: registers, shared_bytes, local_bytes
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 /// Calls field(name, member) for every member; `Errors` and `Record` are const for writing.
@@ -54,6 +54,9 @@ void each_record_field(Record& record, Field&& field) {
   field("prepare_us", record.prepare_us);
   field("prepared_bytes", record.prepared_bytes);
   field("workspace_bytes", record.workspace_bytes);
+  field("registers", record.registers);
+  field("shared_bytes", record.shared_bytes);
+  field("local_bytes", record.local_bytes);
   field("bytes", record.bytes);
   field("flops", record.flops);
   field("floor_us", record.floor_us);
@@ -203,17 +206,21 @@ void from_json(const JsonReader& json, ErrorStats& errors) {
   each_error_field(errors, [&](const char* name, auto& member) { from_json(json.at(name), member); });
 }
 
-CaseRecord read_case(const JsonReader& json) {
+bool is_of_version_2(std::string_view name) { return name == "registers" || name == "shared_bytes" || name == "local_bytes"; }
+
+CaseRecord read_case(const JsonReader& json, int64_t version) {
   CaseRecord record;
   std::vector<std::string> known = {"ranking"};
   each_record_field(record, [&](const char* name, auto&) { known.emplace_back(name); });
   json.only_keys(known);
-  each_record_field(record, [&](const char* name, auto& member) { from_json(json.at(name), member); });
+  each_record_field(record, [&](const char* name, auto& member) {
+    if (version >= 2 || json.has(name) || !is_of_version_2(name)) from_json(json.at(name), member);
+  });
   return record;
 }
 
 /// A report of another version may lack what this one asks for, so say that before anything else.
-void check_version(const JsonReader& root) {
+int64_t check_version(const JsonReader& root) {
   if (!root.has("schema") || root.at("schema").string() != kSchema)
     root.error("not a report of assay (\"schema\" is not \"assay-report\"); write one with: assay probe --json FILE");
   const int64_t version = root.at("version").integer();
@@ -221,6 +228,7 @@ void check_version(const JsonReader& root) {
     root.at("version").error(
         fmt::format("version {} is newer than this assay reads ({}); update assay", version, kVersion));
   if (version < 1) root.at("version").error("expected a version from 1");
+  return version;
 }
 
 /// A number that no double holds (1e999) is not a parse error to the library, but it is one to the reader.
@@ -266,10 +274,10 @@ std::string json_report(const SweepReport& report) {
 std::vector<CaseRecord> read_report_json(const std::string& text, const std::string& file) {
   const Json parsed = parse_report(text, file);
   const JsonReader root(parsed, file);
-  check_version(root);
+  const int64_t version = check_version(root);
   std::vector<CaseRecord> records;
   for (const JsonReader& spec : root.at("specs").items())
-    for (const JsonReader& one : spec.at("cases").items()) records.push_back(read_case(one));
+    for (const JsonReader& one : spec.at("cases").items()) records.push_back(read_case(one, version));
   return records;
 }
 

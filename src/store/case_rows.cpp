@@ -34,6 +34,9 @@ void for_each_column(Record& record, Column&& column) {
   column("prepare_us", record.prepare_us);
   column("prepared_bytes", record.prepared_bytes);
   column("workspace_bytes", record.workspace_bytes);
+  column("registers", record.registers);
+  column("shared_bytes", record.shared_bytes);
+  column("local_bytes", record.local_bytes);
   column("bytes", record.bytes);
   column("flops", record.flops);
   column("floor_us", record.floor_us);

@@ -43,6 +43,7 @@ struct CaseRecord {
   double encode_us = 0, submit_us = 0, wait_us = 0;  // medians: the parts of host time
   double prepare_us = 0;
   int64_t prepared_bytes = 0, workspace_bytes = 0;
+  int64_t registers = -1, shared_bytes = -1, local_bytes = -1;  // of a thread, a block, a thread's spills; -1: the device cannot tell
   int64_t bytes = 0, flops = 0;             // one launch
   double floor_us = 0;                      // physics: bytes over the measured bandwidth, or flops over the peak
   double reachable_us = 0;                  // a kernel that only reads the same bytes, in the same rounds

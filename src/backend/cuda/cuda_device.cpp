@@ -79,9 +79,11 @@ void CudaDevice::fill(Address to, unsigned char byte, int64_t bytes) {
 Address CudaDevice::import(std::span<std::byte> host) {
   const Address memory = allocate(int64_t(host.size()));
   write(memory, host.data(), int64_t(host.size()));
-  imported_.push_back({host, memory, checksum(memory, int64_t(host.size()))});
+  protect(memory, int64_t(host.size()));
   return memory;
 }
+
+void CudaDevice::protect(Address memory, int64_t bytes) { protected_.push_back({memory, bytes, checksum(memory, bytes)}); }
 
 uint64_t CudaDevice::checksum(Address data, int64_t bytes) {
   const Address sum = scratch_ + 2 * kClockBytes;
@@ -96,14 +98,9 @@ uint64_t CudaDevice::checksum(Address data, int64_t bytes) {
 }
 
 std::string CudaDevice::left_behind() {
-  std::string message;
-  for (const Imported& region : imported_) {
-    if (checksum(region.device, int64_t(region.host.size())) == region.sum) continue;
-    message = "wrote into an input (the weights' memory has changed)";
-    write(region.device, region.host.data(), int64_t(region.host.size()));
-  }
-  if (!message.empty()) wait("putting inputs back");
-  return message;
+  for (const Protected& region : protected_)
+    if (checksum(region.memory, region.bytes) != region.sum) return "wrote into weights, as they lie or prepared (their checksum has changed)";
+  return "";
 }
 
 void CudaDevice::probe_clock(int slot, uint64_t ns) {

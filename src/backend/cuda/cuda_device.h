@@ -17,13 +17,14 @@ class CudaDevice final : public Device {
   void read(void* to, Address from, int64_t bytes) override;
   void fill(Address to, unsigned char byte, int64_t bytes) override;
   std::vector<LaunchTimes> time(std::span<const Launch> sequence) override;
-  /// Imported memory that no longer has its checksum; it is put back as it was.
+  void protect(Address memory, int64_t bytes) override;
+  /// Whether imported or protected memory no longer has its checksum. It stays changed: the process has to be replaced.
   std::string left_behind() override;
 
  private:
-  struct Imported {
-    std::span<std::byte> host;
-    Address device;
+  struct Protected {
+    Address memory;
+    int64_t bytes;
     uint64_t sum;
   };
   struct Clock {  // what the probe wrote: cycles in so many ns
@@ -46,7 +47,7 @@ class CudaDevice final : public Device {
   CUfunction clock_probe_ = nullptr, checksum_ = nullptr;
   Address scratch_ = nullptr;  // two Clocks, then the checksum's word
   double best_mhz_ = 0;
-  std::vector<Imported> imported_;
+  std::vector<Protected> protected_;
 };
 
 }  // namespace assay

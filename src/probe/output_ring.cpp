@@ -1,0 +1,75 @@
+// The buffers that the launches of one sample write D into.
+#include "probe/output_ring.h"
+
+#include <algorithm>
+
+#include "probe/inputs.h"
+
+namespace assay {
+
+int64_t OutputRing::Part::start(int64_t slot) const { return kGuardBytes + slot * step; }
+
+int64_t OutputRing::span_bytes(const Part& part, int64_t used) { return kGuardBytes + used * part.step; }
+
+OutputRing::OutputRing(Device& device, const std::vector<Tensor>& d, int64_t slots) : device_(device), slots_(slots) {
+  for (const Tensor& t : d) {
+    Part part{t.segment, t.bytes, (t.bytes + 63) / 64 * 64 + kGuardBytes, nullptr, {}};
+    part.memory = device_.allocate(span_bytes(part, slots_));
+    parts_.push_back(std::move(part));
+  }
+  poison(slots_);
+}
+
+void OutputRing::bind(Launch& launch, int64_t slot) const {
+  for (Tensor& t : launch.tensors)
+    for (const Part& part : parts_)
+      if (t.operand == Operand::d && t.segment == part.segment) t.data = part.memory + part.start(slot);
+}
+
+void OutputRing::poison(int64_t used) {
+  for (const Part& part : parts_) device_.fill(part.memory, kPoison, span_bytes(part, used));
+}
+
+void OutputRing::read(int64_t used) {
+  used_ = used;
+  for (Part& part : parts_) {
+    part.host.resize(size_t(span_bytes(part, used)));
+    device_.read(part.host.data(), part.memory, int64_t(part.host.size()));
+  }
+}
+
+std::span<const std::byte> OutputRing::slot(int64_t slot) {
+  if (parts_.size() == 1) return std::span(parts_[0].host).subspan(size_t(parts_[0].start(slot)), size_t(parts_[0].bytes));
+  joined_.clear();
+  for (const Part& part : parts_) {
+    const auto from = part.host.begin() + part.start(slot);
+    joined_.insert(joined_.end(), from, from + part.bytes);
+  }
+  return joined_;
+}
+
+std::string OutputRing::broken_guard() const {
+  const auto is_broken = [](std::byte b) { return b != std::byte{kPoison}; };
+  for (const Part& part : parts_)
+    for (int64_t i = 0; i <= used_; ++i) {
+      // Before slot i; after slot i - 1 it also covers what rounding up left free.
+      const int64_t begin = i == 0 ? 0 : part.start(i - 1) + part.bytes, end = part.start(i);
+      const auto first = part.host.begin() + begin, last = part.host.begin() + end;
+      const auto at = std::find_if(first, last, is_broken);
+      if (at == last) continue;
+      if (i == 0) return fmt::format("wrote {} bytes before the start of a buffer", last - at);
+      return fmt::format("wrote {} bytes behind the end of a buffer", at - first + 1);
+    }
+  return "";
+}
+
+bool OutputRing::unchanged() {
+  std::vector<std::vector<std::byte>> before;
+  for (const Part& part : parts_) before.push_back(part.host);
+  read(used_);
+  for (size_t i = 0; i < parts_.size(); ++i)
+    if (parts_[i].host != before[i]) return false;
+  return true;
+}
+
+}  // namespace assay
