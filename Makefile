@@ -1,5 +1,5 @@
 # The commands of this checkout; each works on a fresh Debian 12, as root or with sudo.
-.PHONY: setup build probe test check format clean
+.PHONY: setup build probe test check gpu-check format clean
 
 JOBS ?= $(shell nproc)
 
@@ -21,8 +21,12 @@ test: setup
 check: setup
 	@scripts/check.sh check
 
+# A bundle for a machine with an NVIDIA GPU and no network, with one script that checks and measures there (and here, if there is one).
+gpu-check: setup
+	@scripts/gpu_bundle.sh
+
 format:
 	@git ls-files '*.cpp' '*.h' | grep -v '^docs/examples' | xargs clang-format -i -style=file
 
 clean:
-	rm -rf build build-dev build-asan build-tsan
+	rm -rf build build-dev build-asan build-tsan build-portable

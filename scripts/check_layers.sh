@@ -1,8 +1,13 @@
 #!/bin/sh
 # Who may include whom: base < spec stats < kernel backend store trace < probe engine opbench < report < tune < cli.
-# Backends never include each other, and vendor headers stay inside their backend's folders.
+# Backends never include each other, and vendor headers stay inside their backend's folders. What measures, keeps and shows names no GPU API.
 set -eu
 cd "$(dirname "$0")/.."
+
+if git ls-files src/probe src/store src/report | xargs grep -n -i -E 'cuda|nvidia|cubin|vulkan' /dev/null; then
+  echo "src/probe, src/store and src/report must not know of a GPU API: put it behind src/backend/device.h" >&2
+  exit 1
+fi
 
 git ls-files 'src/*.h' 'src/*.cpp' 2>/dev/null | xargs grep -n '^#include' /dev/null | awk -F: '
 function rank(folder) {

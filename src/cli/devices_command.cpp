@@ -12,7 +12,8 @@ namespace {
 
 struct DevicesOptions {
   std::string store = default_store().string();
-  bool measure = false;
+  std::string device;
+  bool measure = false, list = false;
 };
 
 std::string size_text(int64_t bytes) {
@@ -37,11 +38,19 @@ Table ceiling_table(const Ceilings& c) {
 int run_devices(const DevicesOptions& options) {
   const Terminal terminal = describe_terminal(stdout);
   Store store(options.store);
-  for (const auto& backend : make_backends())
-    for (const DeviceInfo& device : backend->devices()) {
+  bool any = false;
+  for (const auto& backend : make_backends()) {
+    const std::vector<DeviceInfo> devices = backend->devices();
+    if (devices.empty()) fmt::print("{}  none: {}\n\n", backend->name(), backend->missing());
+    for (const DeviceInfo& device : devices) {
+      if (!options.device.empty() && options.device != device.id && options.device != backend->name()) continue;
+      any = true;
       fmt::print("{}  {}\n", device.id, device.name);
       for (const auto& [name, value] : device.properties)
         if (name != "features") fmt::print("  {}: {}\n", name, value);
+      for (const auto& [name, version] : device.vendors) fmt::print("  {}: {}\n", name, version);
+      if (options.list) continue;
+      fmt::print("  compiler: {}\n", backend->compiler().version.empty() ? "none: " + backend->compiler().install : backend->compiler().version);
       const std::vector<Manifest> manifests = load_manifests(*backend, {});
       BuildCache cache = open_build_cache(*backend);
       SweepOptions sweep_options;
@@ -51,6 +60,9 @@ int run_devices(const DevicesOptions& options) {
       Sweep sweep(*backend, device, all_variants(manifests), Plan{}, cache, store, sweep_options, events);
       fmt::print("\n{}\n", render_table(ceiling_table(sweep.ceilings(options.measure)), terminal.width, terminal.colour));
     }
+  }
+  for (const auto& [name, why] : backends_not_built()) fmt::print("{}  none: {}\n", name, why);
+  if (!any && !options.device.empty()) find_device(make_backends(), options.device, 0);  // says what there is
   return 0;
 }
 
@@ -59,6 +71,8 @@ int run_devices(const DevicesOptions& options) {
 CommandRun add_devices(CLI::App& command) {
   const auto o = std::make_shared<DevicesOptions>();
   command.footer("Ceilings are measured once and kept in the store; probes measure the memory's again around every spec.");
+  command.add_option("--device", o->device, "this one alone (default: all)");
+  command.add_flag("--list", o->list, "only what there is, without ceilings");
   command.add_flag("--measure", o->measure, "measure the ceilings again");
   command.add_option("--store", o->store, "the file that keeps them")->capture_default_str();
   return [o] { return run_devices(*o); };

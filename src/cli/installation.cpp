@@ -45,6 +45,14 @@ std::vector<std::unique_ptr<Backend>> make_backends() {
   return backends;
 }
 
+std::vector<std::pair<std::string, std::string>> backends_not_built() {
+#ifdef ASSAY_HAS_CUDA
+  return {};
+#else
+  return {{"cuda", "this assay was built without it; install a CUDA toolkit (cuda.h, nvrtc.h, cublasLt.h) and build again"}};
+#endif
+}
+
 namespace {
 OpenedDevice find_described(const std::vector<std::unique_ptr<Backend>>& backends, const std::string& file) {
   DeviceInfo info = load_device(file);

@@ -16,6 +16,8 @@ std::filesystem::path project_folder(const std::string& name);
 
 /// Every backend that this program was built with: one line each.
 std::vector<std::unique_ptr<Backend>> make_backends();
+/// Those that it was built without, and why.
+std::vector<std::pair<std::string, std::string>> backends_not_built();
 
 /// The device named "cpu" or "cpu:0" and its backend, or the one that a .json file describes. Error with the names there are.
 struct OpenedDevice {

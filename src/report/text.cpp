@@ -54,7 +54,15 @@ std::string seed_fields(const RankedSpec& spec, const RankedCase& ranked, const 
   return text;
 }
 
-std::string case_line(const RankedSpec& spec, const RankedCase& ranked, const SweepReport& report, bool colour) {
+/// "40 registers, 1024 bytes of shared memory, 16 bytes spilled"; "" where the device cannot tell.
+std::string resources_text(const CaseRecord& record) {
+  if (record.registers < 0) return "";
+  const std::string spilled = record.local_bytes > 0 ? fmt::format(", {} bytes spilled", record.local_bytes) : "";
+  return fmt::format("{} registers, {} bytes of shared memory{}", record.registers, record.shared_bytes, spilled);
+}
+
+std::string case_line(const RankedSpec& spec, const RankedCase& ranked, const SweepReport& report, const ReportOptions& options) {
+  const bool colour = options.colour;
   const CaseRecord& record = ranked.record;
   std::string tags;
   for (const std::string& tag : rank_tags(ranked, time_names(record.device)))
@@ -74,6 +82,7 @@ std::string case_line(const RankedSpec& spec, const RankedCase& ranked, const Sw
   if (is_tie(ranked, spec)) fields.emplace_back("tie");
   for (const std::string& tag : record.tags) fields.push_back(one_line(tag));
   if (ranked.all_samples) fields.emplace_back("disturbed samples used");
+  if (const std::string resources = resources_text(record); options.verbose && !resources.empty()) fields.push_back(resources);
   return fmt::format("   - {}{}: {}\n", record.variant, tags, fmt::join(fields, " | "));
 }
 
@@ -94,9 +103,10 @@ std::string limits_line(const RankedSpec& spec) {
   return fmt::format("   = {}\n", fmt::join(fields, " | "));
 }
 
-void add_spec(std::string& out, const RankedSpec& spec, const SweepReport& report, bool colour) {
+void add_spec(std::string& out, const RankedSpec& spec, const SweepReport& report, const ReportOptions& options) {
+  const bool colour = options.colour;
   out += paint("Spec " + one_line(spec.spec_line) + ":", Colour::bold, colour) + "\n";
-  for (const RankedCase& ranked : spec.cases) out += case_line(spec, ranked, report, colour);
+  for (const RankedCase& ranked : spec.cases) out += case_line(spec, ranked, report, options);
   out += limits_line(spec);
   if (!spec.quarantine.empty())
     out += "   ! " + paint("quarantined", Colour::red, colour) + ": " + one_line(spec.quarantine) + "\n";
@@ -150,7 +160,7 @@ std::string text_report(const SweepReport& report, const ReportOptions& options)
   out += fmt::format(" | {} measured, {} from the store, {} planned | {:.1f}s\n", report.cases_measured,
                      report.cases_from_store, report.cases_planned, report.elapsed_s);
   out += paint(heading(report, counts), Colour::bold, options.colour) + "\n";
-  for (const RankedSpec& spec : report.specs) add_spec(out, spec, report, options.colour);
+  for (const RankedSpec& spec : report.specs) add_spec(out, spec, report, options);
   add_failures(out, report, options.colour);
   std::vector<std::string> quarantined;
   for (const RankedSpec& spec : report.specs)

@@ -1,0 +1,33 @@
+#!/bin/sh
+# Runs from an unpacked bundle on a machine with an NVIDIA GPU, without a network: devices, self-test, the whole sweep; tables to a folder.
+# Usage: gpu_check.sh RESULTS [DEVICE]. Exit 1 if a check failed; the tables are written all the same.
+set -u
+root=$(cd "$(dirname "$0")/.." && pwd)
+results=${1:?usage: gpu_check.sh RESULTS [DEVICE]}
+device=${2:-cuda:0}
+mkdir -p "$results"
+assay=$root/build/assay
+store=$results/results.sqlite
+failed=0
+
+step() {
+  name=$1
+  shift
+  echo "== $*"
+  began=$(date +%s)
+  "$@" >"$results/$name.txt" 2>"$results/$name.log" || { failed=1; echo "failed (exit $?), its last lines:"; tail -n 5 "$results/$name.log"; }
+  echo "$name: $(($(date +%s) - began)) s"
+}
+
+{
+  echo "commit: $(cat "$root/COMMIT")"
+  echo "date: $(date -u +%F)"
+  nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.max.sm --format=csv 2>/dev/null
+} >"$results/machine.txt"
+step devices "$assay" devices --device "$device" --store "$store"
+step selftest "$assay" selftest --device "$device"
+step sweep "$assay" probe --device "$device" --store "$store" --markdown "$results/sweep.md" --csv "$results/sweep.csv"
+step again "$assay" probe --device "$device" --store "$results/again.sqlite" --quiet
+step compare "$assay" compare "$store" "$results/again.sqlite"
+cat "$results/machine.txt"
+exit $failed

@@ -1,0 +1,31 @@
+#!/bin/sh
+# Makes build-portable/bundle.tar.gz: assay for any x86-64-v3 machine with an NVIDIA GPU and a CUDA toolkit, its libraries beside it, and one
+# script that checks and measures there without a network. Where this machine has a GPU it runs that script.
+set -eu
+cd "$(dirname "$0")/.."
+scripts/build.sh portable
+bundle=build-portable/bundle
+rm -rf "$bundle"
+mkdir -p "$bundle/build/lib" "$bundle/kernels" "$bundle/tests/mutants" "$bundle/bench"
+
+[ -x build-portable/assay-nvrtc ] || { echo "gpu-check: built without CUDA headers; install a CUDA toolkit and run cmake --preset portable again" >&2; exit 1; }
+cp build-portable/assay build-portable/assay-nvrtc "$bundle/build/"
+strip "$bundle/build/assay" "$bundle/build/assay-nvrtc"
+# The system's own C library and loader stay the other machine's.
+ldd "$bundle/build/assay" | awk '$3 ~ /^\// { print $3 }' | grep -v -E '/(libc|libm|libdl|libpthread|librt|ld-linux[^/]*)\.so' | while read -r library; do
+  cp -L "$library" "$bundle/build/lib/"
+done
+cp -r kernels/cuda kernels/cpu "$bundle/kernels/"
+cp -r specs "$bundle/"
+[ ! -d tests/mutants/cuda ] || cp -r tests/mutants/cuda "$bundle/tests/mutants/"
+cp bench/gpu_check.sh "$bundle/bench/"
+git log -1 --format='%h %cs' >"$bundle/COMMIT"
+
+tar -C "$bundle/.." -czf build-portable/bundle.tar.gz bundle
+size=$(($(du -sk "$bundle" | cut -f1) / 1024))
+[ "$size" -le 60 ] || { echo "gpu-check: the bundle has $size MB, more than 60" >&2; exit 1; }
+echo "bundle: build-portable/bundle.tar.gz, $size MB unpacked"
+if build-portable/assay devices --list | grep -q '^cuda:'; then
+  exec "$bundle/bench/gpu_check.sh" docs/results/gpu
+fi
+echo "No NVIDIA GPU here. On a machine that has one: tar xzf bundle.tar.gz && bundle/bench/gpu_check.sh RESULTS, then copy RESULTS to docs/results/."

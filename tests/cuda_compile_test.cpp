@@ -1,0 +1,83 @@
+// CUDA kernels without a GPU: every enabled variant compiles for each architecture that its manifest names, and mistakes are told.
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <thread>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "kernel/build_cache.h"
+
+#ifdef ASSAY_HAS_CUDA
+#include "backend/cuda/cuda_backend.h"
+#endif
+
+namespace assay {
+namespace {
+namespace fs = std::filesystem;
+
+const fs::path kKernels = fs::path(ASSAY_SOURCE_DIR) / "kernels" / "cuda";
+
+class CudaCompileTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+#ifdef ASSAY_HAS_CUDA
+    compiler_ = make_cuda_backend()->compiler();
+#endif
+    if (compiler_.version.empty()) GTEST_SKIP() << "no CUDA toolkit here: " << compiler_.install;
+  }
+  Compiler compiler_{"", "", 0};
+};
+
+struct Target {
+  int arch;
+  IsaLevel isa;
+};
+const Target kTargets[] = {{80, {"sm_80", {"--gpu-architecture=sm_80"}}},
+                           {90, {"sm_90a", {"--gpu-architecture=sm_90a"}}},
+                           {100, {"sm_100a", {"--gpu-architecture=sm_100a"}}}};
+
+void expect_compiles(const Compiler& compiler, const fs::path& folder) {
+  const Manifest manifest = load_manifest(folder);
+  std::vector<BuildRequest> requests;
+  for (const Target& target : kTargets)
+    for (const Variant& variant : manifest.variants)
+      if (variant.enabled() && variant.vendor.empty() && target.arch >= variant.arch.least && target.arch <= variant.arch.most)
+        requests.push_back({&variant, &target.isa});
+  ASSERT_FALSE(requests.empty());
+  BuildCache cache(compiler, {fs::path(ASSAY_PROGRAM).parent_path() / "kernels"}, kKernels);
+  const std::vector<BuiltModule> modules = cache.build_all(requests, int(std::max(1u, std::thread::hardware_concurrency())));
+  for (size_t i = 0; i < requests.size(); ++i)
+    EXPECT_EQ(modules[i].error, "") << requests[i].variant->id() << " for " << requests[i].isa->name;
+}
+
+TEST_F(CudaCompileTest, EveryEnabledVariantCompilesForEachArchitectureOfItsRange) {
+  if (!fs::exists(kKernels / "manifest.json")) GTEST_SKIP() << "no CUDA kernels in this checkout";
+  expect_compiles(compiler_, kKernels);
+}
+
+TEST_F(CudaCompileTest, EveryMutantCompiles) {
+  const fs::path mutants = fs::path(ASSAY_SOURCE_DIR) / "tests" / "mutants" / "cuda";
+  if (!fs::exists(mutants / "manifest.json")) GTEST_SKIP() << "no CUDA mutants in this checkout";
+  expect_compiles(compiler_, mutants);
+}
+
+TEST_F(CudaCompileTest, AMistakeIsToldWithFileAndLine) {
+  const fs::path folder = fs::temp_directory_path() / fmt::format("assay-cuda-test-{}", getpid());
+  fs::create_directories(folder);
+  write_file(folder / "bad.cu", "extern \"C\" __global__ void run() {\n  int x = nothing;\n}\n");
+  const ProcessResult result = run_process({compiler_.command, "--gpu-architecture=sm_80", (folder / "bad.cu").string(), "-o", (folder / "bad.cubin").string()}, 60);
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_NE(result.output.find("bad.cu(2): error"), std::string::npos) << result.output;
+  EXPECT_FALSE(fs::exists(folder / "bad.cubin"));
+  fs::remove_all(folder);
+}
+
+TEST_F(CudaCompileTest, ACallThatMakesNoSenseIsToldWhatIsMissing) {
+  EXPECT_NE(run_process({compiler_.command}, 20).output.find("needs a source and -o MODULE"), std::string::npos);
+  EXPECT_NE(run_process({compiler_.command, "a.cu", "-o"}, 20).output.find("-o needs the file"), std::string::npos);
+  EXPECT_EQ(run_process({compiler_.command, "--help"}, 20).exit_code, 0);
+}
+
+}  // namespace
+}  // namespace assay
