@@ -1,6 +1,7 @@
 // The program: the table of subcommands, and the one place that catches Error.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <vector>
 
@@ -65,6 +66,10 @@ int run(int argc, char** argv) {
     return app.exit(e);
   } catch (const CLI::CallForVersion& e) {
     return app.exit(e);
+  } catch (const CLI::ExtrasError&) {
+    const std::vector<std::string> extra = app.remaining(true);  // a flag's value comes with it: the flag is what to name
+    const auto flag = std::find_if(extra.begin(), extra.end(), [](const std::string& word) { return word.rfind("-", 0) == 0; });
+    return unknown_argument(app, "unknown argument " + (flag != extra.end() ? *flag : extra.empty() ? "" : extra.front()));
   } catch (const CLI::ParseError& e) {
     return unknown_argument(app, e.what());
   }

@@ -42,7 +42,7 @@ std::string library_versions(const Variant& variant) {
 CaseKey case_key(const Spec& spec, const Variant& variant, const BuildKey& build, const DeviceInfo& device, Mode mode,
                  int64_t given_footprint) {
   CaseKey key;
-  key.text = fmt::format("method: {}\nmode: {}\nspec: {}\nvariant: {}\nlibraries: {}\n", kMethodVersion, mode_name(mode),
+  key.text = fmt::format("method: {}\nschema: {}\nmode: {}\nspec: {}\nvariant: {}\nlibraries: {}\n", kMethodVersion, kStoreSchema, mode_name(mode),
                          spec.math_line(), variant.id(), library_versions(variant));
   constexpr const char* kThreadings[] = {"team", "region", "own"};
   key.text += fmt::format("threads: {}\nprepare: {}\nactivation error: {}\n", kThreadings[size_t(variant.threading)], variant.prepares,

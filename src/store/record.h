@@ -8,6 +8,9 @@
 
 namespace assay {
 
+/// Of the store's tables, and in every result's key: 2 added `completion`.
+inline constexpr int64_t kStoreSchema = 2;
+
 enum class Outcome { pass, wrong, impossible, noisy, unsupported, build_failed, device_limit, launch_failed, crashed, timed_out };
 std::string_view outcome_name(Outcome outcome);
 Outcome parse_outcome(std::string_view name);  // Error if unknown
@@ -31,6 +34,7 @@ struct CaseRecord {
   std::string key_text;          // readable: spec, variant, build key, device, libraries, method, schema
   std::string spec_line;         // Spec::line() after completion: enough to run it again
   std::string math_line;
+  std::vector<std::string> completion;  // Spec::completion: how spec_line got what its source lacks
   std::string variant;           // family/name
   std::string device;            // "cpu:0"
   std::string mode;              // decode, cold, hot, batched

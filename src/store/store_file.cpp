@@ -11,7 +11,6 @@ namespace assay {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr int64_t kSchema = 1;
 constexpr uint32_t kApplicationId = 0x41535359;  // "ASSY", at byte 68 of the file
 constexpr size_t kHeaderBytes = 100;
 constexpr std::string_view kMagic{"SQLite format 3\0", 16};
@@ -26,7 +25,7 @@ std::string schema_sql() {
       " text TEXT NOT NULL);\n"
       "CREATE INDEX ceilings_by_device ON ceilings(device_key);\n"
       "PRAGMA application_id = {};\nPRAGMA user_version = {};",
-      case_column_definitions(), kApplicationId, kSchema);
+      case_column_definitions(), kApplicationId, kStoreSchema);
 }
 
 // Decides from the file's first bytes, before SQLite reads or touches anything: an empty file, ours, damaged, or
@@ -56,12 +55,23 @@ void create_schema(Database& database) {
   database.execute("COMMIT");
 }
 
+void upgrade_schema(Database& database) {
+  database.execute("BEGIN IMMEDIATE");
+  if (const int64_t schema = database.integer("PRAGMA user_version"); schema > 0 && schema < kStoreSchema) {
+    add_missing_case_columns(database);
+    database.execute(fmt::format("PRAGMA user_version = {}", kStoreSchema));
+  }
+  database.execute("COMMIT");
+}
+
 void check_schema(Database& database) {
   const int64_t schema = database.integer("PRAGMA user_version");
-  if (schema > kSchema)
+  if (schema > kStoreSchema)
     fail("{}: written by a newer assay (schema {}); use another --store FILE or update assay", database.file().string(),
          schema);
-  if (schema < kSchema) throw DamagedFile(database.file(), fmt::format("schema {}", schema));
+  if (schema < kStoreSchema)
+    fail("{}: written by an older assay (schema {}); assay probe --store {} brings it up to date", database.file().string(), schema,
+         database.file().string());
 }
 
 }  // namespace
@@ -73,6 +83,7 @@ std::unique_ptr<Database> open_store_for_writing(const fs::path& file, int64_t m
   check_identity(*database);
   if (max_pages > 0) database->execute(fmt::format("PRAGMA max_page_count = {}", max_pages));
   if (database->integer("PRAGMA user_version") == 0) create_schema(*database);
+  upgrade_schema(*database);
   check_schema(*database);
   database->use_write_ahead_log();
   // The process may die at any time, since the log lies in the page cache; syncs at every put would disturb the
