@@ -24,10 +24,11 @@ constexpr double kUsPerKey = 0.05;  // of one attention product on the GPU
 constexpr int64_t kEventsPerBlock = 17 + 18 * 2 + 3 + 2;
 constexpr int64_t kEventsPerPass = 24 * kEventsPerBlock + 3 * 3 + 2 * 3 + 4 * 2 + 12;
 constexpr int64_t kEventsPerSampling = 3 + 1 + 2 + 8 + 1 + 2;
-constexpr int64_t kLoadFixed = 3, kMemoryEvery = 3, kCacheEvery = 4;
+constexpr int64_t kLoadFixed = 3, kMemoryEvery = 3, kCacheEvery = 4, kSyncEvery = 32;
 
 int64_t events_of_token(bool prompt, int64_t index) {
-  return kEventsPerPass + (prompt ? 0 : kEventsPerSampling) + (index % kMemoryEvery == 0) + (index % kCacheEvery == 0);
+  return kEventsPerPass + (prompt ? 0 : kEventsPerSampling) + (index % kMemoryEvery == 0) + (index % kCacheEvery == 0) +
+         (index % kSyncEvery == 1 ? 3 : 0);
 }
 
 using Fields = std::vector<std::pair<std::string, std::string>>;
@@ -92,7 +93,7 @@ Engine::Phase Engine::make_phase(const std::string& name) {
 
 Engine::Schedule Engine::plan() const {
   Schedule schedule;
-  schedule.load_buffers = std::min<int64_t>(541, options_.events / 100);
+  schedule.load_buffers = std::min<int64_t>(536, options_.events / 100);
   const int64_t room = options_.events - kLoadFixed - 3 * schedule.load_buffers;
   const int64_t passes = room / (kEventsPerPass + kEventsPerSampling + 1);
   if (passes < 2) throw std::runtime_error("--events must be at least 3500: a prompt token and a decoded one");
@@ -255,6 +256,14 @@ void Engine::memory_events(int64_t index) {
     record_.event("ResourceCacheSummary") << R"({"cache":"sdpa","hits":)" << 23 * (index + 1) << R"(,"misses":)" << index + 1
                                           << R"(,"hit_rate":0.958333,"size":)" << index + 1 << "}";
     record_.end_event();
+  }
+  if (index % kSyncEvery == 1) {
+    record_.event("CacheEviction") << R"({"cache":"sdpa","strategy":"lru","count":)" << kSyncEvery << R"(,"reason":"capacity","size_after":)" << index + 1 << "}";
+    record_.end_event();
+    record_.event("TensorMemory") << R"({"total_bytes":)" << 2'228'224 + keys_ * 1792 << R"(,"tensor_count":)" << 412 + keys_
+                                  << R"(,"breakdown":{"kv_cache":50331648,"activations":2228224}})";
+    record_.end_event();
+    record_.cpu("memory", "device_synchronize", 45);
   }
 }
 
