@@ -15,7 +15,8 @@ constexpr std::string_view kSwiglu = "metallic::kernels::swiglu::SwiGLUFusedActi
 constexpr std::string_view kEmbedding = "metallic::kernels::embedding_lookup::EmbeddingLookupOp";
 constexpr std::string_view kGemv = "metallic::kernels::matmul_gemv::base::MatmulGemvAddmmOp/matmul/gemv_addmm (Q)";
 constexpr std::string_view kQkv = "metallic::kernels::matmul_gemv::qkv::MatmulGemvQkvFusedOp/matmul/gemv_qkv_fused (Q)";
-constexpr std::string_view kGateUp = "metallic::kernels::matmul_gemv::fused2::MatmulGemvQ8Fused2Op/matmul/gemv_q8_fused2 (Q)";
+constexpr std::string_view kGateUp =
+    "metallic::kernels::matmul_gemv::fused2::MatmulGemvQ8Fused2Op/matmul/gemv_q8_fused2 (Q)";
 constexpr std::string_view kMlxDense = "metallic::kernels::matmul_mlx::MatMulMlxOp/matmul/mlx (D)";
 constexpr std::string_view kMlxQuantized = "metallic::kernels::matmul_mlx::MatMulMlxOp/matmul/mlx (Q)";
 constexpr double kUsPerKey = 0.05;  // of one attention product on the GPU
@@ -45,9 +46,15 @@ Matmul describe(const std::string& backend, const Fields& fields) {
   return matmul;
 }
 
-Matmul product(const std::string& backend, const std::string& op, int64_t batch, int64_t n, int64_t k, bool tB, const std::string& loader = "") {
-  Fields fields = {{"op", op},   {"batch", std::to_string(batch)}, {"m", "1"}, {"n", std::to_string(n)}, {"k", std::to_string(k)},
-                   {"tA", "0"}, {"tB", tB ? "1" : "0"}};
+Matmul product(const std::string& backend, const std::string& op, int64_t batch, int64_t n, int64_t k, bool tB,
+               const std::string& loader = "") {
+  Fields fields = {{"op", op},
+                   {"batch", std::to_string(batch)},
+                   {"m", "1"},
+                   {"n", std::to_string(n)},
+                   {"k", std::to_string(k)},
+                   {"tA", "0"},
+                   {"tB", tB ? "1" : "0"}};
   if (!loader.empty()) fields.emplace_back("loader", loader);
   return describe(backend, fields);
 }
@@ -82,7 +89,8 @@ Engine::Phase Engine::make_phase(const std::string& name) {
     const std::string block = "block_" + std::to_string(i);
     const auto scope = [&](const std::string& part) { return name + "/" + block + "/" + part + "_" + block + "_op"; };
     b.base = name + "/" + block;
-    b.rearrange = scope("attn_rearrange"), b.swiglu = scope("mlp_swiglu"), b.qkv = scope("attn_qkv"), b.rope = scope("rope");
+    b.rearrange = scope("attn_rearrange"), b.swiglu = scope("mlp_swiglu"), b.qkv = scope("attn_qkv"),
+    b.rope = scope("rope");
     b.kv = scope("kv_cache_write"), b.sdpa = scope("sdpa"), b.copy = scope("kv_repeat");
     b.out_kernel = "attn_output_" + block + "_op/" + std::string(kGemv);
     b.down_kernel = "mlp_down_proj_" + block + "_op/" + std::string(kGemv);
@@ -127,7 +135,8 @@ void Engine::write() {
   record_.finish();
   if (options_.defects.cutoff) {
     truth_.defect("cutoff", out_.lines());
-    out_ << R"({"timestamp":1762100000000000000,"span_id":68719007,"parent_span_id":68719003,"span_name":"block_11","event":{"type":"GpuOpComp)";
+    out_
+        << R"({"timestamp":1762100000000000000,"span_id":68719007,"parent_span_id":68719003,"span_name":"block_11","event":{"type":"GpuOpComp)";
   }
   truth_.events = record_.events();
   truth_.lines = out_.lines() + (options_.defects.cutoff ? 1 : 0);
@@ -136,14 +145,17 @@ void Engine::write() {
 void Engine::load(const Schedule& schedule) {
   record_.event("GgufFileMmap") << R"({"size_bytes":531068096})";
   record_.end_event();
-  record_.event("ModelWeights") << R"({"total_bytes":525336576,"breakdown":{"token_embd":144645120,"blocks":380684288,"norms":7168}})";
+  record_.event("ModelWeights")
+      << R"({"total_bytes":525336576,"breakdown":{"token_embd":144645120,"blocks":380684288,"norms":7168}})";
   record_.end_event();
-  record_.event("ForwardStep") << R"({"total_bytes":2228224,"breakdown":{"attention":786432,"mlp":1245184,"norm":196608}})";
+  record_.event("ForwardStep")
+      << R"({"total_bytes":2228224,"breakdown":{"attention":786432,"mlp":1245184,"norm":196608}})";
   record_.end_event();
   record_.gap(180'000);
   for (int64_t i = 0; i < schedule.load_buffers; ++i) {
     const bool prepare = i % 5 < 3;
-    record_.run({"Unscoped", prepare ? "tensor_staging_prepare" : "tensor_staging_flush", prepare ? 380.0 : 190.0, nullptr, true});
+    record_.run({"Unscoped", prepare ? "tensor_staging_prepare" : "tensor_staging_flush", prepare ? 380.0 : 190.0,
+                 nullptr, true});
   }
   for (int64_t i = 0; i < schedule.filler; ++i) preparation_stats();
 }
@@ -204,12 +216,14 @@ void Engine::attention(const Block& b) {
   record_.run({b.copy, "", 3});
   record_.event("KernelBackendSelected") << R"({"op_name":"sdpa","backend":"legacy","reason":"default_auto"})";
   record_.end_event();
-  record_.event("ResourceCacheAccess") << R"({"cache_key":"sdpa_)" << keys_ << R"(_64","hit":)" << (b.sdpa.find("block_0_") == std::string::npos ? "true" : "false")
+  record_.event("ResourceCacheAccess") << R"({"cache_key":"sdpa_)" << keys_ << R"(_64","hit":)"
+                                       << (b.sdpa.find("block_0_") == std::string::npos ? "true" : "false")
                                        << R"(,"bytes":)" << keys_ * 14 * 2 << "}";
   record_.end_event();
   const double key_us = kUsPerKey * double(keys_);
   record_.run({b.sdpa, kMlxDense, 12 + key_us, &scores_});
-  record_.event("GpuKernelDispatched") << R"({"kernel_name":"sdpa_softmax","op_name":")" << b.sdpa << R"(","thread_groups":[14,1,1]})";
+  record_.event("GpuKernelDispatched") << R"({"kernel_name":"sdpa_softmax","op_name":")" << b.sdpa
+                                       << R"(","thread_groups":[14,1,1]})";
   record_.end_event();
   record_.run({b.sdpa, ".", 6 + key_us / 4});
   record_.run({b.sdpa, kMlxDense, 12 + key_us, &values_});
@@ -217,7 +231,8 @@ void Engine::attention(const Block& b) {
 }
 
 void Engine::generate_token(const Phase& phase, int64_t began_us) {
-  record_.event("GpuKernelDispatched") << R"({"kernel_name":"sample_topk_fused","op_name":"sample_topk_fused","thread_groups":[149,1,1]})";
+  record_.event("GpuKernelDispatched")
+      << R"({"kernel_name":"sample_topk_fused","op_name":"sample_topk_fused","thread_groups":[149,1,1]})";
   record_.end_event();
   record_.run({phase.name, "sample_topk_fused", 1110, nullptr, true});
   record_.run({phase.name, "", 3});
@@ -239,29 +254,33 @@ void Engine::staging() {
 
 void Engine::preparation_stats() {
   record_.event("TensorPreparationStats")
-      << R"({"cache_hits":)" << int64_t(record_.random().bits() % 290) << R"(,"cache_misses":)" << int64_t(record_.random().bits() % 4)
-      << R"(,"total_preparation_time_us":)" << record_.random().around(40) << R"(,"estimated_time_saved_us":)" << record_.random().around(300)
-      << R"(,"hit_rate":0.9)" << int64_t(record_.random().bits() % 100) << "}";
+      << R"({"cache_hits":)" << int64_t(record_.random().bits() % 290) << R"(,"cache_misses":)"
+      << int64_t(record_.random().bits() % 4) << R"(,"total_preparation_time_us":)" << record_.random().around(40)
+      << R"(,"estimated_time_saved_us":)" << record_.random().around(300) << R"(,"hit_rate":0.9)"
+      << int64_t(record_.random().bits() % 100) << "}";
   record_.end_event();
 }
 
 void Engine::memory_events(int64_t index) {
   if (index % kMemoryEvery == 0) {
-    record_.event("HostMemory") << R"({"total_bytes":)" << 600'000'000 + index * 4096 << R"(,"tensor_pool_reserved_bytes":268435456,"tensor_pool_used_bytes":)"
-                                << 2'228'224 + keys_ * 1792 << R"(,"kv_pool_reserved_bytes":50331648,"kv_pool_used_bytes":)" << keys_ * 12288
+    record_.event("HostMemory") << R"({"total_bytes":)" << 600'000'000 + index * 4096
+                                << R"(,"tensor_pool_reserved_bytes":268435456,"tensor_pool_used_bytes":)"
+                                << 2'228'224 + keys_ * 1792
+                                << R"(,"kv_pool_reserved_bytes":50331648,"kv_pool_used_bytes":)" << keys_ * 12288
                                 << R"(,"forward_pass_breakdown":{"attention":786432,"mlp":1245184}})";
     record_.end_event();
   }
   if (index % kCacheEvery == 0) {
-    record_.event("ResourceCacheSummary") << R"({"cache":"sdpa","hits":)" << 23 * (index + 1) << R"(,"misses":)" << index + 1
-                                          << R"(,"hit_rate":0.958333,"size":)" << index + 1 << "}";
+    record_.event("ResourceCacheSummary") << R"({"cache":"sdpa","hits":)" << 23 * (index + 1) << R"(,"misses":)"
+                                          << index + 1 << R"(,"hit_rate":0.958333,"size":)" << index + 1 << "}";
     record_.end_event();
   }
   if (index % kSyncEvery == 1) {
-    record_.event("CacheEviction") << R"({"cache":"sdpa","strategy":"lru","count":)" << kSyncEvery << R"(,"reason":"capacity","size_after":)" << index + 1 << "}";
+    record_.event("CacheEviction") << R"({"cache":"sdpa","strategy":"lru","count":)" << kSyncEvery
+                                   << R"(,"reason":"capacity","size_after":)" << index + 1 << "}";
     record_.end_event();
-    record_.event("TensorMemory") << R"({"total_bytes":)" << 2'228'224 + keys_ * 1792 << R"(,"tensor_count":)" << 412 + keys_
-                                  << R"(,"breakdown":{"kv_cache":50331648,"activations":2228224}})";
+    record_.event("TensorMemory") << R"({"total_bytes":)" << 2'228'224 + keys_ * 1792 << R"(,"tensor_count":)"
+                                  << 412 + keys_ << R"(,"breakdown":{"kv_cache":50331648,"activations":2228224}})";
     record_.end_event();
     record_.cpu("memory", "device_synchronize", 45);
   }

@@ -1,4 +1,5 @@
-// The run whose trace is written: a decoder of 24 blocks in profiling mode, one command buffer a kernel, waited for at once.
+// The run whose trace is written: a decoder of 24 blocks in profiling mode, one command buffer a kernel, waited for at
+// once.
 #pragma once
 #include <array>
 #include <string>
@@ -20,7 +21,8 @@ class Engine {
  public:
   Engine(const RunOptions& options, LineFile& out, Truth& truth);
 
-  /// Writes the whole run: load, prompt, decode, …, exactly `events` good events. With cutoff it ends within a token and a line.
+  /// Writes the whole run: load, prompt, decode, …, exactly `events` good events. With cutoff it ends within a token
+  /// and a line.
   void write();
 
  private:

@@ -39,7 +39,8 @@ class LineFile {
     if (buffer_.size() >= kFlushAt) flush();
   }
   void flush() {
-    if (std::fwrite(buffer_.data(), 1, buffer_.size(), file_) != buffer_.size()) throw std::runtime_error(path_ + ": the disk is full");
+    if (std::fwrite(buffer_.data(), 1, buffer_.size(), file_) != buffer_.size())
+      throw std::runtime_error(path_ + ": the disk is full");
     bytes_ += int64_t(buffer_.size());
     buffer_.clear();
   }

@@ -2,12 +2,15 @@
 //
 // Conventions of the traces (bench/README.md says the same at more length):
 //  - One command buffer a kernel, committed and waited for at once, so buffers never overlap and walls add up.
-//  - Its events stand together, in this order: op `SCOPE/SCOPE/kernel…` (absent for copies), `SCOPE/cb_wait`, `SCOPE/cb_gpu`.
+//  - Its events stand together, in this order: op `SCOPE/SCOPE/kernel…` (absent for copies), `SCOPE/cb_wait`,
+//  `SCOPE/cb_gpu`.
 //    gpu <= wait <= op: each holds the next. Host cost of a buffer = op − gpu, or wait − gpu where no op names it.
 //  - An event is written when what it tells of ends; timestamps are integer ns since the epoch.
-//  - A prompt token ends with the cb_gpu of `Prompt Processing/generation_step_output` and begins where the one before ended;
+//  - A prompt token ends with the cb_gpu of `Prompt Processing/generation_step_output` and begins where the one before
+//  ended;
 //    a decoded token is what its `iteration_total` spans, and that event is its last.
-//  - `*_total` span what was reported one by one; InternalKernelCompleted without `_total` is CPU time beside the buffers.
+//  - `*_total` span what was reported one by one; InternalKernelCompleted without `_total` is CPU time beside the
+//  buffers.
 #include <cstdlib>
 #include <cstring>
 #include <fstream>

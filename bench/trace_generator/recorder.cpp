@@ -31,7 +31,8 @@ void Recorder::end_event() {
   out_ << "}}";
   out_.end_line();
   ++events_;
-  const auto known = std::find_if(type_counts_.begin(), type_counts_.end(), [&](const auto& entry) { return entry.first == type_; });
+  const auto known =
+      std::find_if(type_counts_.begin(), type_counts_.end(), [&](const auto& entry) { return entry.first == type_; });
   if (known == type_counts_.end())
     type_counts_.emplace_back(type_, 1);
   else
@@ -43,9 +44,11 @@ void Recorder::finish() {
   for (const auto& [type, count] : type_counts_) truth_.events_by_type[std::string(type)] = count;
 }
 
-void Recorder::gpu_op(std::string_view scope, std::string_view twice, std::string_view name, int64_t us, const Matmul* matmul) {
+void Recorder::gpu_op(std::string_view scope, std::string_view twice, std::string_view name, int64_t us,
+                      const Matmul* matmul) {
   LineFile& out = event("GpuOpCompleted");
-  out << R"({"op_name":")" << scope << (scope.empty() ? "" : "/") << twice << (twice.empty() || name.empty() ? "" : "/") << name;
+  out << R"({"op_name":")" << scope << (scope.empty() ? "" : "/") << twice << (twice.empty() || name.empty() ? "" : "/")
+      << name;
   out << R"(","backend":")" << (matmul ? std::string_view(matmul->backend) : std::string_view("Metal"));
   out << R"(","duration_us":)" << us;
   if (matmul) out << R"(,"data":{)" << matmul->data << "}";
@@ -110,12 +113,16 @@ void Recorder::malformed_line() {
     const char *name, *line;
   };
   static constexpr std::array<Kind, 9> kinds = {{
-      {"truncated", R"({"timestamp":1,"span_id":2,"event":{"type":"GpuOpCompleted","data":{"op_name":"Generation Loop/blo)"},
+      {"truncated",
+       R"({"timestamp":1,"span_id":2,"event":{"type":"GpuOpCompleted","data":{"op_name":"Generation Loop/blo)"},
       {"not JSON", "thread 'main' panicked at src/context.rs:411:9"},
       {"NaN", R"({"timestamp":1,"event":{"type":"GpuOpCompleted","data":{"op_name":"x","duration_us":NaN}}})"},
       {"blank", ""},
-      {"lone surrogate", R"({"timestamp":1,"event":{"type":"GpuOpCompleted","data":{"op_name":"\ud800","duration_us":1}}})"},
-      {"invalid UTF-8", "{\"timestamp\":1,\"event\":{\"type\":\"GpuOpCompleted\",\"data\":{\"op_name\":\"\xff\xfe\",\"duration_us\":1}}}"},
+      {"lone surrogate",
+       R"({"timestamp":1,"event":{"type":"GpuOpCompleted","data":{"op_name":"\ud800","duration_us":1}}})"},
+      {"invalid UTF-8",
+       "{\"timestamp\":1,\"event\":{\"type\":\"GpuOpCompleted\",\"data\":{\"op_name\":\"\xff\xfe\",\"duration_us\":1}}"
+       "}"},
       {"wrong shape", R"([{"timestamp":1,"event":{"type":"GpuOpCompleted"}}])"},
       {"no event type", R"({"timestamp":1,"span_id":2,"event":{"data":{"op_name":"x","duration_us":1}}})"},
       {"beyond 64 bits", R"({"timestamp":123456789012345678901234567890,"event":{"type":"HostMemory","data":{}}})"},

@@ -37,13 +37,15 @@ struct Defects {
   bool malformed = false, repeated = false, nested = false, placeholder = false, cutoff = false;
 };
 
-/// A matmul as the engine describes it: the report's shape line, the op event's "data" members, the backend that ran it.
+/// A matmul as the engine describes it: the report's shape line, the op event's "data" members, the backend that ran
+/// it.
 struct Matmul {
   std::string line, data, backend;
 };
 
-/// One command buffer: whose scope, which kernel, how long the GPU works on it. The kernel is what follows "SCOPE/SCOPE/" in the
-/// op's name; empty: a copy that no op event names; ".": nothing follows; `bare`: it is the whole name.
+/// One command buffer: whose scope, which kernel, how long the GPU works on it. The kernel is what follows
+/// "SCOPE/SCOPE/" in the op's name; empty: a copy that no op event names; ".": nothing follows; `bare`: it is the whole
+/// name.
 struct Buffer {
   std::string_view scope, kernel;
   double gpu_us = 0;
@@ -61,10 +63,13 @@ class Recorder {
 
   /// Opens a span for the events that follow; 0 as parent: outside.
   int64_t open_span(std::string_view name, int64_t parent);
-  void enter(int64_t span, int64_t parent, std::string_view name) { place_.span = span, place_.parent = parent, place_.name = name; }
+  void enter(int64_t span, int64_t parent, std::string_view name) {
+    place_.span = span, place_.parent = parent, place_.name = name;
+  }
   void leave() { enter(0, 0, "Unscoped"); }
 
-  /// Runs the buffer: its op, cb_wait and cb_gpu events, in this order, all written when it is done. Returns the wall µs.
+  /// Runs the buffer: its op, cb_wait and cb_gpu events, in this order, all written when it is done. Returns the wall
+  /// µs.
   int64_t run(const Buffer& buffer);
   /// CPU work that an InternalKernelCompleted names.
   void cpu(std::string_view parent, std::string_view name, double mean_us);

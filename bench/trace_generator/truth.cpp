@@ -9,8 +9,12 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 Json parts_json(const Parts& parts) {
-  return {{"wall_us", parts.wall_us()}, {"gpu_busy_us", parts.gpu_us},           {"host_cost_us", parts.host_us},
-          {"cpu_us", parts.cpu_us},     {"unattributed_us", parts.unattributed_us}, {"buffers", parts.buffers}};
+  return {{"wall_us", parts.wall_us()},
+          {"gpu_busy_us", parts.gpu_us},
+          {"host_cost_us", parts.host_us},
+          {"cpu_us", parts.cpu_us},
+          {"unattributed_us", parts.unattributed_us},
+          {"buffers", parts.buffers}};
 }
 
 Json phase_json(const Truth& truth, bool prompt) {
@@ -33,14 +37,19 @@ std::string truth_json(const Truth& truth) {
   json["load"] = parts_json(truth.load);
   json["prompt"] = phase_json(truth, true);
   json["decode"] = phase_json(truth, false);
-  json["token_columns"] = {"phase", "position", "wall_us", "gpu_busy_us", "host_cost_us", "cpu_us", "unattributed_us", "buffers"};
+  json["token_columns"] = {"phase",        "position", "wall_us",         "gpu_busy_us",
+                           "host_cost_us", "cpu_us",   "unattributed_us", "buffers"};
   json["tokens"] = Json::array();
   for (const TokenTruth& t : truth.tokens)
-    json["tokens"].push_back({t.prompt ? "prompt" : "decode", t.position, t.parts.wall_us(), t.parts.gpu_us, t.parts.host_us,
-                              t.parts.cpu_us, t.parts.unattributed_us, t.parts.buffers});
+    json["tokens"].push_back({t.prompt ? "prompt" : "decode", t.position, t.parts.wall_us(), t.parts.gpu_us,
+                              t.parts.host_us, t.parts.cpu_us, t.parts.unattributed_us, t.parts.buffers});
   json["shapes"] = Json::array();
   for (const auto& [key, shape] : truth.shapes)
-    json["shapes"].push_back({{"line", key.first}, {"backend", key.second}, {"calls", shape.calls}, {"op_us", shape.op_us}, {"gpu_us", shape.gpu_us}});
+    json["shapes"].push_back({{"line", key.first},
+                              {"backend", key.second},
+                              {"calls", shape.calls},
+                              {"op_us", shape.op_us},
+                              {"gpu_us", shape.gpu_us}});
   json["events_by_type"] = truth.events_by_type;
   json["defects"] = Json::object();
   for (const auto& [kind, defect] : truth.defects)

@@ -1,4 +1,5 @@
-// What is true of a generated trace: time per token in its parts, buffers, shapes, defects; written as JSON beside the trace.
+// What is true of a generated trace: time per token in its parts, buffers, shapes, defects; written as JSON beside the
+// trace.
 #pragma once
 #include <cstdint>
 #include <map>
