@@ -139,6 +139,22 @@ TEST(verdicts, equal_printed_times_share_a_rank) {
   EXPECT_EQ(audit.specs[0].rows[0].host_rank, 0) << "the log has no host time";
 }
 
+TEST(verdicts, host_time_is_set_beside_the_average_of_the_device_and_never_below_it) {
+  const Audit audit = audit_text_of(log_of({"a/x: avg_dev=0.2ms | avg_host=0.3ms maxRel=0 | median=150.0us | pass",
+                                            "a/y: avg_dev=0.4ms | avg_host=0.1ms maxRel=0"}));
+  EXPECT_EQ(audit.submission_us.count, 1u);
+  EXPECT_NEAR(audit.submission_us.median, 100, 1e-9);
+  EXPECT_EQ(audit.host_below_device, 1u);
+  EXPECT_TRUE(has(audit_text(audit), "host time below the device's in 1 rows"));
+}
+
+TEST(verdicts, a_right_row_that_the_log_calls_noisy_is_neither_wrong_nor_ranked) {
+  const Audit audit = audit_text_of(log_of({"a/x: avg_dev=0.2ms | avg_host=0.3ms maxRel=0 | noisy: run again"}));
+  EXPECT_EQ(audit.wrong + audit.unsolved, 0u);
+  EXPECT_EQ(audit.specs[0].best_device, -1);
+  EXPECT_TRUE(has(audit_text(audit), "(none ranks)"));
+}
+
 TEST(bandwidth, a_time_is_impossible_beyond_the_best_right_row_and_the_last_digit) {
   // The right row moves 17,452,544 bytes... in 0.2 ms; rows of 0.2 ms and 0.1995 ms cannot be told apart in three
   // decimals.

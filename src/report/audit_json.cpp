@@ -70,6 +70,7 @@ std::string audit_json(const Audit& audit) {
                     {"crowns_on_wrong_rows", audit.crowns_wrong},
                     {"crowns_with_a_faster_right_row", audit.crowns_slower},
                     {"unsolved_specs", audit.unsolved},
+                    {"host_below_device", audit.host_below_device},
                     {"host_gap_tags", audit.host_gap_tags},
                     {"host_gap_by_rule", audit.host_gap_by_rule},
                     {"host_gap_in_both", audit.host_gap_agree},

@@ -95,6 +95,10 @@ std::string remarks_text(const Audit& audit) {
     out += fmt::format(
         "  host time per submission beyond the device's: median {:.3f} ms, {:.3f} to {:.3f} ms over {} rows\n",
         host.median / 1e3, host.min / 1e3, host.max / 1e3, host.count);
+  if (audit.host_below_device > 0)
+    out += fmt::format(
+        "  host time below the device's in {} rows: averages of different launches, or a clock that is off\n",
+        audit.host_below_device);
   if (audit.host_gap_tags + audit.host_gap_by_rule > 0)
     out += fmt::format(
         "  host-gap tags: {} in the log, {} by the rule (device within {:g} ms of the best's, host at least {:g} ms "
@@ -136,7 +140,9 @@ Table ranking_table(const Audit& audit) {
     table.rows.push_back({shown_spec(spec), crowned ? Cell(crowned->row.variant) : Cell(),
                           crowned ? milliseconds(crowned->row.device_us) : Cell(),
                           crowned ? Cell(std::string(crown_verdict_name(crown->verdict))) : Cell(),
-                          std::string(best ? best->row.variant : "(none right)"),
+                          std::string(best                                ? best->row.variant
+                                      : spec.count(RowVerdict::right) > 0 ? "(none ranks)"
+                                                                          : "(none right)"),
                           best ? milliseconds(best->row.device_us) : Cell(), best ? known(best->gbps) : Cell(),
                           fmt::format("{}/{}", spec.count(RowVerdict::right), spec.rows.size()),
                           host ? Cell(host->row.variant) : Cell(), host ? milliseconds(host->row.host_us) : Cell()});

@@ -156,7 +156,8 @@ void count_all(Audit& audit) {
       audit.host_gap_tags += tagged;
       audit.host_gap_by_rule += row.host_gap;
       audit.host_gap_agree += tagged && row.host_gap;
-      if (!std::isnan(row.submission_us())) submissions.push_back(row.submission_us());
+      if (row.submission_us() >= 0) submissions.push_back(row.submission_us());
+      audit.host_below_device += row.submission_us() < 0;
     }
     for (const Crown& crown : spec.crowns) {
       ++audit.crowns;

@@ -29,7 +29,8 @@ struct AuditRow {
   bool host_gap = false;    // by the rule, whatever the log's tag says
   int device_rank = 0,
       host_rank = 0;  // 1 is best; 0: not ranked. Only right rows rank; equal printed times share a rank
-  double submission_us() const { return row.host_us - row.device_us; }  // host time beyond the device's; NaN if unknown
+  /// Host time beyond the device's; NaN where the log lacks one, below 0 where the two cannot be of the same launches.
+  double submission_us() const { return row.host_us - row.device_average_us; }
   bool ranks() const {
     return verdict == RowVerdict::right && !impossible && (row.outcome.empty() || row.outcome == "pass");
   }
@@ -70,7 +71,8 @@ struct Audit {
   size_t rows = 0, wrong = 0, unchecked = 0, failed = 0, impossible = 0;
   size_t crowns = 0, crowns_wrong = 0, crowns_slower = 0, unsolved = 0;
   size_t host_gap_tags = 0, host_gap_by_rule = 0, host_gap_agree = 0;
-  Summary submission_us;  // over all measured rows with a host time
+  Summary submission_us;  // over all rows where it is known and not below 0
+  size_t host_below_device = 0;
 
   bool misleads() const { return crowns_wrong > 0; }  // the caller exits 1
 };

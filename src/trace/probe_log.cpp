@@ -134,7 +134,8 @@ class RowReader {
     const std::string_view key = word.substr(0, equals),
                            value = equals == std::string_view::npos ? "" : word.substr(equals + 1);
     if (key == "avg_gpu" || key == "avg_dev") {
-      row_.device_us = milliseconds(word, value), row_.device_digit_us = half_digit(value, 3, 1e3);
+      row_.device_us = row_.device_average_us = milliseconds(word, value),
+      row_.device_digit_us = half_digit(value, 3, 1e3);
     } else if (key == "avg_cpu" || key == "avg_host") {
       row_.host_us = milliseconds(word, value);
     } else if (key == "median") {

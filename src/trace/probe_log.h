@@ -17,6 +17,7 @@ struct ProbeRow {
   std::string variant;
   std::vector<std::string> tags;                                // "best-gpu", … without brackets
   double device_us = std::numeric_limits<double>::quiet_NaN();  // the median where the line has one, else the average
+  double device_average_us = device_us;                         // of avg_gpu or avg_dev alone, to set beside host_us
   double device_digit_us = 0;                                   // half of its last printed digit
   double host_us = std::numeric_limits<double>::quiet_NaN();
   bool ranks_by_median = false;            // our own logs: averages stand beside what ranked
