@@ -55,7 +55,7 @@ CommandRun add_audit(CLI::App& command) {
       "  unsolved specs      every row is wrong: suspect the reference or the harness, not the kernels\n"
       "  corrected ranking   what is first once wrong rows are out; host time per submission beside it\n"
       "docs/audit.md explains each line. Example: assay audit probe.log --csv rows.csv\n\n"
-      "Exit codes: 0 every crown sits on a right row; 1 a crown sits on a wrong or impossible one; 2 no such log.");
+      "Exit codes: 0 no crown sits on a wrong or impossible row; 1 one does; 2 there is no such log.");
   command.add_option("log", o->log, "the log ('-': standard input)")->required();
   command.add_option("--max-rel", o->audit.max_rel, "a row is wrong above this maxRel = max |difference| / max(1, |a|, |b|)")
       ->capture_default_str()

@@ -27,8 +27,7 @@ struct AuditRow {
   double gbps = 0;          // least bytes of the spec over device time; 0 where either is unknown
   bool impossible = false;  // faster than the best bandwidth of a right row, rounding granted; or the log says so
   bool host_gap = false;    // by the rule, whatever the log's tag says
-  int device_rank = 0,
-      host_rank = 0;  // 1 is best; 0: not ranked. Only right rows rank; equal printed times share a rank
+  int device_rank = 0, host_rank = 0;  // 1 is best, equal printed times share a rank; 0: not ranked
   /// Host time beyond the device's; NaN where the log lacks one, below 0 where the two cannot be of the same launches.
   double submission_us() const { return row.host_us - row.device_average_us; }
   bool ranks() const {
@@ -36,8 +35,7 @@ struct AuditRow {
   }
 };
 
-/// stands: on a right row that no other beats. slower: on a right row, but another right row is faster by more than
-/// rounding.
+/// stands: on a right row that no other beats. slower: on a right row that another beats by more than rounding.
 enum class CrownVerdict { stands, slower, wrong_row, unchecked_row };
 std::string_view crown_verdict_name(CrownVerdict verdict);
 
@@ -50,10 +48,10 @@ struct Crown {
 
 struct AuditSpec {
   size_t line = 0;
-  std::string text,
-      completed;          // completed: the fields that the log lacks, "dtA=f16 …"; "?" where no rule completes them
-  std::string full_text;  // text with what completes it
-  int64_t bytes = 0;      // least bytes moved; 0 unknown
+  std::string text;
+  std::string completed;       // the fields that the log lacks, "dtA=f16 …"; "?" where no rule completes them
+  std::string full_text;       // text with what completes it
+  int64_t bytes = 0;           // least bytes moved; 0 unknown
   std::vector<AuditRow> rows;  // in the log's order
   std::vector<Crown> crowns;
   int best_device = -1, best_host = -1;  // rows; -1: none is right
