@@ -23,6 +23,7 @@ constexpr CommandEntry kCommands[] = {
     {"devices", "what this machine has, and what its memory and arithmetic were measured to reach", add_devices},
     {"selftest", "run kernels that are wrong on purpose: each must be caught, on this machine", add_selftest},
     {"compare", "two stores or JSON reports: which cases became faster or slower, and how sure that is", add_compare},
+    {"audit", "a probe log judged anew: wrong rows, crowns that sit on them, the corrected ranking", add_audit},
 };
 
 constexpr char kFooter[] = R"(Begin with:
@@ -31,7 +32,7 @@ constexpr char kFooter[] = R"(Begin with:
   assay probe --kernels my_folder               your own kernel beside the shipped ones
   assay help probe                              all options of a subcommand
 
-Exit codes: 0 fine; 1 a variant failed, a mutant got away or a case became slower; 2 an error, named on stderr; 130 Ctrl-C.)";
+Exit codes: 0 fine; 1 a variant failed, a mutant got away, a case became slower or a crown sits on a wrong row; 2 an error, named on stderr; 130 Ctrl-C.)";
 
 int unknown_argument(const CLI::App& app, const std::string& message) {
   const CLI::App* at = &app;
