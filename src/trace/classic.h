@@ -14,7 +14,7 @@ struct ClassicOptions {
   size_t top = 20;         // rows of a section
   size_t kernel_top = 50;  // rows of "Kernel aggregate (all parents)"
   bool include_kernel_totals = false;
-  std::string kernel_filter;  // a part of the names shown, in any case; "": all
+  std::string kernel_filter = {};  // a part of the names shown, in any case; "": all
 };
 
 /// What an op_name says an op is; told by the name alone.

@@ -17,15 +17,15 @@ struct TextField {
 };
 
 struct DurationField {
-  enum class Kind : uint8_t { absent, number, text, unreadable };  // unreadable: neither a number nor a numeric string
-  Kind kind = Kind::absent;
+  enum class Kind : uint8_t { unreadable, absent, number, text };
+  Kind kind = Kind::unreadable;  // neither a number nor a numeric string, or beyond 64 bits
   bool is_unsigned = false;
   uint64_t bits = 0;
 };
 
 struct LineFields {
   TextField type, span_name, op_name, backend, reason, parent_op_name, internal_kernel_name, kernel_name;
-  DurationField duration;
+  DurationField duration{DurationField::Kind::absent, false, 0};
   int64_t timestamp_ns = kNoTime;
   uint64_t span_id = 0, parent_span_id = 0;
   std::string_view inner_map;  // the text of event.data.data where that is an object; only read_usual_line() tells it
@@ -40,8 +40,9 @@ const char* read_usual_line(const char* line, LineFields& fields);
 /// Nanoseconds since 1970 of an RFC 3339 time ("2025-10-06T12:00:00.123Z"); kNoTime if it is none.
 int64_t rfc3339_ns(std::string_view text);
 
-/// An integer as Python's int() reads it from a string: blanks around it, a sign, single underscores.
+/// A numeric string as Python reads it: blanks around it, a sign, single underscores between digits; truncated.
 DurationField duration_of_text(std::string_view text);
+DurationField truncated_duration(double us, DurationField::Kind kind);
 
 /// Reads any line, strictly and wholly.
 class LineJudge {

@@ -105,14 +105,9 @@ DurationField duration_field(const dom::element& value) {
     case Type::UINT64: return {Kind::number, true, uint64_t(value)};
     case Type::BOOL: return {Kind::number, false, bool(value)};
     case Type::STRING: return duration_of_text(std::string_view(value));
-    case Type::NULL_VALUE: return {};
-    case Type::DOUBLE: {
-      const double us = std::trunc(double(value));
-      if (us >= -0x1p63 && us < 0x1p63) return {Kind::number, false, static_cast<uint64_t>(static_cast<int64_t>(us))};
-      if (us >= 0x1p63 && us < 0x1p64) return {Kind::number, true, static_cast<uint64_t>(us)};
-      return {Kind::unreadable, false, 0};
-    }
-    default: return {Kind::unreadable, false, 0};
+    case Type::DOUBLE: return truncated_duration(double(value), Kind::number);
+    case Type::NULL_VALUE: return {Kind::absent, false, 0};
+    default: return {};
   }
 }
 

@@ -1,5 +1,6 @@
 // Times and durations that are written as text.
 #include <charconv>
+#include <cmath>
 
 #include "trace/line_fields.h"
 
@@ -36,6 +37,7 @@ bool zone_minutes(std::string_view text, size_t at, int& minutes) {
   return true;
 }
 
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_python_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r') || (c >= '\x1c' && c <= '\x1f'); }
 
 }  // namespace
@@ -63,6 +65,14 @@ int64_t rfc3339_ns(std::string_view t) {
   return ns;
 }
 
+/// A number of µs without its fraction; unreadable beyond 64 bits.
+DurationField truncated_duration(double us, DurationField::Kind kind) {
+  us = std::trunc(us);
+  if (us >= -0x1p63 && us < 0x1p63) return {kind, false, static_cast<uint64_t>(static_cast<int64_t>(us))};
+  if (us >= 0x1p63 && us < 0x1p64) return {kind, true, static_cast<uint64_t>(us)};
+  return {};
+}
+
 DurationField duration_of_text(std::string_view text) {
   while (!text.empty() && is_python_blank(text.front())) text.remove_prefix(1);
   while (!text.empty() && is_python_blank(text.back())) text.remove_suffix(1);
@@ -70,16 +80,20 @@ DurationField duration_of_text(std::string_view text) {
   if (!text.empty() && (text.front() == '-' || text.front() == '+')) text.remove_prefix(1);
   std::string plain;
   for (size_t i = 0; i < text.size(); ++i) {
-    const bool between_digits = i > 0 && i + 1 < text.size() && text[i - 1] != '_';
-    if (text[i] == '_' && between_digits) continue;
-    plain += text[i];
+    const bool between = i > 0 && i + 1 < text.size() && is_digit(text[i - 1]) && is_digit(text[i + 1]);
+    if (text[i] != '_' || !between) plain += text[i];
   }
+  if (plain.empty() || !(is_digit(plain[0]) || plain[0] == '.')) return {};  // from_chars would take a second sign, or inf
+  const char* const plain_end = plain.data() + plain.size();
   uint64_t us = 0;
-  const auto [end, error] = std::from_chars(plain.data(), plain.data() + plain.size(), us);
-  if (plain.empty() || error != std::errc() || end != plain.data() + plain.size() || (negative && us > uint64_t(1) << 63))
-    return {DurationField::Kind::unreadable, false, 0};
-  const bool is_unsigned = !negative && us > uint64_t(std::numeric_limits<int64_t>::max());
-  return {DurationField::Kind::text, is_unsigned, negative ? 0 - us : us};
+  if (const auto [end, error] = std::from_chars(plain.data(), plain_end, us); error == std::errc() && end == plain_end) {
+    if (negative && us > uint64_t(1) << 63) return {};
+    const bool is_unsigned = !negative && us > uint64_t(std::numeric_limits<int64_t>::max());
+    return {DurationField::Kind::text, is_unsigned, negative ? 0 - us : us};
+  }
+  double number = 0;
+  if (const auto [end, error] = std::from_chars(plain.data(), plain_end, number); error != std::errc() || end != plain_end) return {};
+  return truncated_duration(negative ? -number : number, DurationField::Kind::text);
 }
 
 }  // namespace assay
