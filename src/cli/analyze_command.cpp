@@ -114,8 +114,8 @@ CommandRun add_analyze(CLI::App& command) {
   command.footer(kFooter);
   command.add_option("TRACE", o->traces, "traces to report on; - is standard input")->required();
   command.add_flag("--classic", o->classic, "the classic report and nothing else");
-  command.add_option("--top", o->report.top, "rows shown of each section")->capture_default_str()->check(CLI::NonNegativeNumber);
-  command.add_option("--kernel-top", o->report.kernel_top, "rows shown of \"Kernel aggregate (all parents)\"")->capture_default_str()->check(CLI::NonNegativeNumber);
+  command.add_option("--top", o->report.top, "rows shown of each section")->capture_default_str()->check(CLI::Range(0, 1'000'000'000));
+  command.add_option("--kernel-top", o->report.kernel_top, "rows shown of \"Kernel aggregate (all parents)\"")->capture_default_str()->check(CLI::Range(0, 1'000'000'000));
   command.add_flag("--include-kernel-totals", o->report.include_kernel_totals, "show *_total and *cb_wait in that section, too");
   command.add_option("--kernel-filter", o->report.kernel_filter, "show kernels, backends and shapes whose names hold this text, in any case");
   return [o] { return run_analyze(*o); };
