@@ -65,12 +65,15 @@ void LineParser::parse(std::string_view text, ParsedChunk& chunk) {
   const char *line = text.data(), *const end = line + text.size();
   while (line < end) {
     LineFields fields;
-    const char* line_end = read_usual_line(line, fields);
+    const char* line_end = read_usual_line(line, end, fields, guesses_);
     bool done = false;
     if (line_end) {
       chunk.events.emplace_back().line = chunk.totals.lines;
       done = make_event(fields, chunk.events.back());
-      if (!done) chunk.events.pop_back();
+      if (done)
+        guess_after(fields, chunk.events.back());
+      else
+        chunk.events.pop_back();
     } else {
       line_end = static_cast<const char*>(std::memchr(line, '\n', static_cast<size_t>(end - line)));
     }
@@ -127,6 +130,25 @@ bool LineParser::matmul_of(std::string_view inner_map, StringId& packed) {
   return true;
 }
 
+StringId LineParser::named(const TextField& field) {
+  if (field.guessed != kMissing) return field.guessed;
+  return field.kind == TextField::Kind::text ? strings_.intern(field.text) : kMissing;
+}
+
+void LineParser::guess_after(const LineFields& fields, const Event& event) {
+  const auto expect = [this](Guesses::Name& guess, StringId id) {
+    if (guess.id != id) guess = {id == kMissing ? std::string_view() : strings_.text(id), id};
+  };
+  expect(guesses_.type, event.type_name);
+  expect(guesses_.span_name, event.span_name);
+  if (fields.op_name.kind != TextField::Kind::text) return;
+  expect(guesses_.backend, event.backend);
+  if (op_after_.size() < strings_.size()) op_after_.resize(strings_.size() * 2, kMissing);
+  op_after_[last_op_] = event.op_name;
+  last_op_ = event.op_name;
+  expect(guesses_.op_name, op_after_[last_op_]);
+}
+
 bool LineParser::make_event(const LineFields& f, Event& event) {
   event.type = event_type(f.type.text);
   const bool kernel = event.type == EventType::gpu_op_completed || event.type == EventType::internal_kernel_completed;
@@ -145,7 +167,7 @@ bool LineParser::make_event(const LineFields& f, Event& event) {
   event.timestamp_ns = f.timestamp_ns;
   event.span_id = f.span_id;
   event.parent_span_id = f.parent_span_id;
-  event.type_name = strings_.intern(f.type.text);
+  event.type_name = named(f.type);
   event.span_name = named(f.span_name);
   event.op_name = named(f.op_name);
   event.backend = named(f.backend);

@@ -29,12 +29,17 @@ class LineParser {
   bool matmul_of(std::string_view inner_map, StringId& packed);
   /// False: the fields have a wrong shape; `message_` says why.
   bool make_event(const LineFields& fields, Event& event);
-  StringId named(const TextField& field) { return field.kind == TextField::Kind::text ? strings_.intern(field.text) : kMissing; }
+  StringId named(const TextField& field);
+  /// Learns from a usual line what the next one's names may be.
+  void guess_after(const LineFields& fields, const Event& event);
 
   StringTable strings_;
   size_t handed_on_ = 0;
   LineJudge judge_;
   std::string message_, packed_;
+  Guesses guesses_;
+  std::vector<StringId> op_after_;  // by op_name: the one that came after it last time; kMissing: none yet
+  StringId last_op_ = kMissing;
   StringTable maps_;                     // texts of matmul objects seen lately
   std::vector<StringId> matmul_of_map_;  // by map
   size_t map_bytes_ = 0;

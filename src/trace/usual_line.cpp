@@ -1,147 +1,27 @@
 // The fast reader of lines as engines write them. It never judges: whatever it does not expect goes to the full parser.
 #include <cstring>
 
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
-
+#include "trace/json_scan.h"
 #include "trace/line_fields.h"
 
 namespace assay {
 namespace {
 
-constexpr int kDeepest = 32;  // containers within containers; deeper lines are not usual
-
-/// JSON's blanks but the line end, which ends every loop here.
-inline const char* skip_blanks(const char* p) {
-  while (*p == ' ' || *p == '\t' || *p == '\r') ++p;
-  return p;
-}
-
-/// The quote that ends a string of plain ASCII; nullptr if an escape, a control character or another byte comes first.
-inline const char* string_end(const char* p) {
-#if defined(__SSE2__)
-  const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\'), blank = _mm_set1_epi8(' ');
-  for (;; p += 16) {
-    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-    const __m128i plain_end = _mm_cmpeq_epi8(bytes, quote);
-    const __m128i unusual = _mm_or_si128(_mm_cmpeq_epi8(bytes, backslash), _mm_cmplt_epi8(bytes, blank));  // signed: beyond ASCII too
-    const int found = _mm_movemask_epi8(_mm_or_si128(plain_end, unusual));
-    if (found == 0) continue;
-    p += __builtin_ctz(static_cast<unsigned>(found));
-    return *p == '"' ? p : nullptr;
-  }
-#else
-  for (;; ++p) {
-    if (*p == '"') return p;
-    if (*p == '\\' || static_cast<signed char>(*p) < ' ') return nullptr;
-  }
-#endif
-}
-
-inline bool is_digit(char c) { return static_cast<unsigned char>(c - '0') < 10; }
-
-/// A JSON integer without its sign, up to 64 bits. nullptr if it is larger, has a leading zero or no digits.
-inline const char* read_digits(const char* p, uint64_t& value) {
-  value = 0;
-  const char* const begin = p;
-  for (; is_digit(*p) && p - begin < 19; ++p) value = value * 10 + static_cast<uint64_t>(*p - '0');
-  if (p == begin || (*begin == '0' && p - begin > 1)) return nullptr;
-  if (!is_digit(*p)) return p;
-  if (__builtin_mul_overflow(value, uint64_t(10), &value) || __builtin_add_overflow(value, uint64_t(*p - '0'), &value)) return nullptr;
-  ++p;
-  return is_digit(*p) ? nullptr : p;
-}
-
-inline bool ends_integer(char c) { return c != '.' && c != 'e' && c != 'E'; }
-
-/// A number that nobody asks for: an integer, or a plain fraction.
-const char* skip_number(const char* p) {
-  const bool negative = *p == '-';
-  uint64_t value;
-  p = read_digits(p + negative, value);
-  if (!p || (negative && value > uint64_t(1) << 63)) return nullptr;
-  if (*p == '.') {
-    if (!is_digit(*++p)) return nullptr;
-    while (is_digit(*p)) ++p;
-  }
-  return ends_integer(*p) ? p : nullptr;
-}
-
-template <size_t N>
-inline const char* skip_literal(const char* p, const char (&literal)[N]) {
-  return std::memcmp(p, literal, N - 1) == 0 ? p + N - 1 : nullptr;
-}
-
-/// Calls `member` with each key's first byte; it returns the byte after the value, or nullptr.
-template <typename Member>
-inline const char* each_member(const char* p, Member member) {
-  p = skip_blanks(p + 1);
-  if (*p == '}') return p + 1;
-  for (;;) {
-    if (*p != '"') return nullptr;
-    p = member(p + 1);
-    if (!p) return nullptr;
-    p = skip_blanks(p);
-    if (*p == '}') return p + 1;
-    if (*p != ',') return nullptr;
-    p = skip_blanks(p + 1);
-  }
-}
-
-inline const char* value_after_key(const char* key_end) {  // at the key's closing quote
-  const char* p = skip_blanks(key_end + 1);
-  return *p == ':' ? skip_blanks(p + 1) : nullptr;
-}
-
-const char* skip_value(const char* p, int depth);
-
-const char* skip_member(const char* key, int depth) {
-  const char* end = string_end(key);
-  const char* value = end ? value_after_key(end) : nullptr;
-  return value ? skip_value(value, depth) : nullptr;
-}
-
-const char* skip_list(const char* p, int depth) {
-  p = skip_blanks(p + 1);
-  if (*p == ']') return p + 1;
-  for (;;) {
-    p = skip_value(p, depth);
-    if (!p) return nullptr;
-    p = skip_blanks(p);
-    if (*p == ']') return p + 1;
-    if (*p != ',') return nullptr;
-    p = skip_blanks(p + 1);
-  }
-}
-
-const char* skip_value(const char* p, int depth) {
-  switch (*p) {
-    case '"':
-      p = string_end(p + 1);
-      return p ? p + 1 : nullptr;
-    case '{':
-      if (depth >= kDeepest) return nullptr;
-      return each_member(p, [depth](const char* key) { return skip_member(key, depth + 1); });
-    case '[':
-      return depth >= kDeepest ? nullptr : skip_list(p, depth + 1);
-    case 't':
-      return skip_literal(p, "true");
-    case 'f':
-      return skip_literal(p, "false");
-    case 'n':
-      return skip_literal(p, "null");
-    default:
-      return skip_number(p);
-  }
-}
+/// What is needed to read one line's members.
+struct Line {
+  LineFields& f;
+  const Guesses& guesses;
+  const char* text_end;
+  uint32_t seen = 0;   // bits of the keys so far
+  bool twice = false;  // a key that is read stands twice in one object
+};
 
 /// The value after the key, if the key at `p` is `name` (written with its closing quote) and stands there the first time.
 template <size_t N>
-inline const char* value_of(const char* p, const char (&name)[N], LineFields& f, int bit, bool& twice) {
+inline const char* value_of(const char* p, const char (&name)[N], Line& line, int bit) {
   if (std::memcmp(p, name, N - 1) != 0) return nullptr;
-  twice = twice || (f.seen >> bit & 1);
-  f.seen |= 1u << bit;
+  line.twice = line.twice || (line.seen >> bit & 1);
+  line.seen |= 1u << bit;
   return value_after_key(p + N - 2);
 }
 
@@ -149,11 +29,21 @@ inline const char* read_text(const char* value, TextField& field) {
   if (*value == '"') {
     const char* end = string_end(value + 1);
     if (!end) return nullptr;
-    field = {TextField::Kind::text, {value + 1, static_cast<size_t>(end - value - 1)}};
+    field = {TextField::Kind::text, {value + 1, static_cast<size_t>(end - value - 1)}, kMissing};
     return end + 1;
   }
   field.kind = TextField::Kind::null;
   return *value == 'n' ? skip_literal(value, "null") : nullptr;
+}
+
+inline const char* read_text(const char* value, TextField& field, const Guesses::Name& guess, const char* text_end) {
+  const size_t length = guess.text.size();
+  if (length > 0 && length + 2 <= static_cast<size_t>(text_end - value) && value[0] == '"' && value[length + 1] == '"' &&
+      std::memcmp(value + 1, guess.text.data(), length) == 0) {
+    field = {TextField::Kind::text, {value + 1, length}, guess.id};
+    return value + length + 2;
+  }
+  return read_text(value, field);
 }
 
 const char* read_timestamp(const char* value, LineFields& f) {
@@ -216,60 +106,60 @@ const char* read_map(const char* value, LineFields& f) {
 }
 
 /// A member of event.data. Its key `op` may make it a matmul's description: not usual.
-const char* read_data_member(const char* key, LineFields& f, bool& twice) {
+const char* read_data_member(const char* key, Line& line) {
   switch (*key) {
     case 'o':
-      if (const char* v = value_of(key, "op_name\"", f, kOpName, twice)) return read_text(v, f.op_name);
+      if (const char* v = value_of(key, "op_name\"", line, kOpName)) return read_text(v, line.f.op_name, line.guesses.op_name, line.text_end);
       if (key[1] == 'p' && key[2] == '"') return nullptr;
       break;
     case 'b':
-      if (const char* v = value_of(key, "backend\"", f, kBackend, twice)) return read_text(v, f.backend);
+      if (const char* v = value_of(key, "backend\"", line, kBackend)) return read_text(v, line.f.backend, line.guesses.backend, line.text_end);
       break;
     case 'd':
-      if (const char* v = value_of(key, "duration_us\"", f, kDuration, twice)) return read_duration(v, f.duration);
-      if (const char* v = value_of(key, "data\"", f, kMap, twice)) return read_map(v, f);
+      if (const char* v = value_of(key, "duration_us\"", line, kDuration)) return read_duration(v, line.f.duration);
+      if (const char* v = value_of(key, "data\"", line, kMap)) return read_map(v, line.f);
       break;
     case 'i':
-      if (const char* v = value_of(key, "internal_kernel_name\"", f, kInternal, twice)) return read_text(v, f.internal_kernel_name);
+      if (const char* v = value_of(key, "internal_kernel_name\"", line, kInternal)) return read_text(v, line.f.internal_kernel_name);
       break;
     case 'k':
-      if (const char* v = value_of(key, "kernel_name\"", f, kKernel, twice)) return read_text(v, f.kernel_name);
+      if (const char* v = value_of(key, "kernel_name\"", line, kKernel)) return read_text(v, line.f.kernel_name);
       break;
     case 'p':
-      if (const char* v = value_of(key, "parent_op_name\"", f, kParent, twice)) return read_text(v, f.parent_op_name);
+      if (const char* v = value_of(key, "parent_op_name\"", line, kParent)) return read_text(v, line.f.parent_op_name);
       break;
     case 'r':
-      if (const char* v = value_of(key, "reason\"", f, kReason, twice)) return read_text(v, f.reason);
+      if (const char* v = value_of(key, "reason\"", line, kReason)) return read_text(v, line.f.reason);
       break;
   }
   return skip_member(key, 3);
 }
 
-const char* read_event_member(const char* key, LineFields& f, bool& twice) {
-  if (const char* v = value_of(key, "type\"", f, kType, twice)) return read_text(v, f.type);
-  if (const char* v = value_of(key, "data\"", f, kData, twice)) {
+const char* read_event_member(const char* key, Line& line) {
+  if (const char* v = value_of(key, "type\"", line, kType)) return read_text(v, line.f.type, line.guesses.type, line.text_end);
+  if (const char* v = value_of(key, "data\"", line, kData)) {
     if (*v != '{') return nullptr;
-    return each_member(v, [&](const char* inner) { return read_data_member(inner, f, twice); });
+    return each_member(v, [&](const char* inner) { return read_data_member(inner, line); });
   }
   return skip_member(key, 2);
 }
 
-const char* read_line_member(const char* key, LineFields& f, bool& twice) {
+const char* read_line_member(const char* key, Line& line) {
   switch (*key) {
     case 't':
-      if (const char* v = value_of(key, "timestamp\"", f, kTimestamp, twice)) return read_timestamp(v, f);
+      if (const char* v = value_of(key, "timestamp\"", line, kTimestamp)) return read_timestamp(v, line.f);
       break;
     case 's':
-      if (const char* v = value_of(key, "span_id\"", f, kSpan, twice)) return read_span(v, f.span_id);
-      if (const char* v = value_of(key, "span_name\"", f, kSpanName, twice)) return *v == '"' ? read_text(v, f.span_name) : skip_value(v, 1);
+      if (const char* v = value_of(key, "span_id\"", line, kSpan)) return read_span(v, line.f.span_id);
+      if (const char* v = value_of(key, "span_name\"", line, kSpanName)) return *v == '"' ? read_text(v, line.f.span_name, line.guesses.span_name, line.text_end) : skip_value(v, 1);
       break;
     case 'p':
-      if (const char* v = value_of(key, "parent_span_id\"", f, kParentSpan, twice)) return read_span(v, f.parent_span_id);
+      if (const char* v = value_of(key, "parent_span_id\"", line, kParentSpan)) return read_span(v, line.f.parent_span_id);
       break;
     case 'e':
-      if (const char* v = value_of(key, "event\"", f, kEvent, twice)) {
+      if (const char* v = value_of(key, "event\"", line, kEvent)) {
         if (*v != '{') return nullptr;
-        return each_member(v, [&](const char* inner) { return read_event_member(inner, f, twice); });
+        return each_member(v, [&](const char* inner) { return read_event_member(inner, line); });
       }
       break;
   }
@@ -278,11 +168,11 @@ const char* read_line_member(const char* key, LineFields& f, bool& twice) {
 
 }  // namespace
 
-const char* read_usual_line(const char* line, LineFields& f) {
-  if (*line != '{') return nullptr;
-  bool twice = false;
-  const char* end = each_member(line, [&](const char* key) { return read_line_member(key, f, twice); });
-  if (!end || twice || f.type.kind != TextField::Kind::text || f.type.text.empty()) return nullptr;
+const char* read_usual_line(const char* begin, const char* text_end, LineFields& f, const Guesses& guesses) {
+  if (*begin != '{') return nullptr;
+  Line line{f, guesses, text_end};
+  const char* end = each_member(begin, [&line](const char* key) { return read_line_member(key, line); });
+  if (!end || line.twice || f.type.kind != TextField::Kind::text || f.type.text.empty()) return nullptr;
   end = skip_blanks(end);
   return *end == '\n' ? end : nullptr;
 }

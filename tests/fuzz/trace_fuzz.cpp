@@ -39,7 +39,7 @@ void check_line(std::string_view line, assay::LineJudge& judge) {
   padded += '\n';
   padded.resize(padded.size() + 64);
   LineFields fast, full;
-  const char* end = assay::read_usual_line(padded.c_str(), fast);
+  const char* end = assay::read_usual_line(padded.c_str(), padded.c_str() + line.size() + 1, fast);
   if (!end) return;
   ASSAY_CHECK(end == padded.c_str() + line.size());
   ASSAY_CHECK(judge.judge({padded.c_str(), line.size()}, full) == assay::LineJudge::Verdict::fields);
