@@ -54,7 +54,7 @@ TEST(cli_help, help_of_probe_matches_its_golden_however_it_is_asked_for) {
 }
 
 TEST(cli_help, every_subcommand_explains_itself) {
-  for (const std::string command : {"probe", "devices", "selftest", "compare", "audit"})
+  for (const std::string command : {"probe", "devices", "selftest", "compare", "analyze", "audit"})
     EXPECT_TRUE(has(help_of({"help", command}), "assay " + command + " [OPTIONS]")) << command;
 }
 

@@ -23,6 +23,7 @@ constexpr CommandEntry kCommands[] = {
     {"devices", "what this machine has, and what its memory and arithmetic were measured to reach", add_devices},
     {"selftest", "run kernels that are wrong on purpose: each must be caught, on this machine", add_selftest},
     {"compare", "two stores or JSON reports: which cases became faster or slower, and how sure that is", add_compare},
+    {"analyze", "what a trace of a run says: where the time went, by kernel, shape and backend", add_analyze},
     {"audit", "a probe log judged anew: wrong rows, crowns that sit on them, the corrected ranking", add_audit},
 };
 
