@@ -54,7 +54,7 @@ TEST(cli_help, help_of_probe_matches_its_golden_however_it_is_asked_for) {
 }
 
 TEST(cli_help, every_subcommand_explains_itself) {
-  for (const std::string command : {"probe", "devices", "selftest", "compare"})
+  for (const std::string command : {"probe", "devices", "selftest", "compare", "analyze", "audit"})
     EXPECT_TRUE(has(help_of({"help", command}), "assay " + command + " [OPTIONS]")) << command;
 }
 
@@ -157,8 +157,21 @@ TEST(cli_plan, dry_run_measures_nothing_and_counts_what_it_skips) {
   EXPECT_TRUE(has(ended.out, "test_other/plain: matmul skipped 3 (unsupported: ")) << ended.out;
   EXPECT_TRUE(has(ended.out, "test_off/plain: matmul skipped 3 (disabled: only for this test)")) << ended.out;
   EXPECT_TRUE(has(ended.out, "3 specs, 3 cases; 0 in the store, 3 to measure: about ")) << ended.out;
-  EXPECT_TRUE(home.stored().empty());
+  EXPECT_FALSE(fs::exists(home.store()));
   EXPECT_FALSE(fs::exists(home.folder / "report.json"));
+}
+
+TEST(cli_plan, build_only_compiles_keeps_no_result_and_says_what_does_not_compile) {
+  const Home home;
+  write_drop_ins(home.kernels(), {{"test_plain"}, {"test_broken", "#error this one does not compile\n"}});
+  Arguments arguments = home.probe(spec_line("16"));
+  arguments.push_back("--build-only");
+  const Ended ended = home.run(arguments);
+  EXPECT_EQ(ended.exit_code, 1) << ended.err;
+  EXPECT_TRUE(has(ended.out, "test_broken/plain: ")) << ended.out;
+  EXPECT_TRUE(has(ended.out, "this one does not compile")) << ended.out;
+  EXPECT_FALSE(has(ended.out, "test_plain")) << ended.out;
+  EXPECT_FALSE(fs::exists(home.store()));
 }
 
 TEST(cli_plan, a_disabled_variant_runs_when_named_in_full_and_not_by_a_glob) {

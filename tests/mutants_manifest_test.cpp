@@ -24,9 +24,9 @@ const std::set<std::string> kWrong = {
     "beta_ignored",        "bias_missing",          "nan_in_one_element",    "output_untouched",
     "returns_early",       "first_calls_only",      "tenth_call_skipped",    "differs_from_call_to_call",
     "reads_output",        "reads_workspace",       "past_activations",      "past_weights",
-    "writes_activations",  "writes_weights",        "writes_bias",           "writes_addend",
+    "writes_activations",  "writes_weights",        "writes_bias",           "writes_addend", "writes_prepared",
     "writes_after_return", "writes_before_output",  "writes_behind_output",  "writes_behind_workspace",
-    "remembered_by_hash",  "remembered_by_pointer", "rounding_mode_changed", "flush_to_zero_changed"};
+    "remembered_by_hash",  "remembered_by_pointer", "rounding_mode_changed", "flush_to_zero_changed", "x87_precision_changed"};
 const std::set<std::string> kCrashed = {"segfault", "aborts", "exits", "memory_without_end"};
 const std::set<std::string> kControls = {"slow", "correct", "order_changes", "twin_first", "twin_second"};
 

@@ -327,6 +327,27 @@ TEST(Progress, WithoutATerminalEachCaseHasItsLine) {
   EXPECT_FALSE(contains(text, "\r") || contains(text, "\x1b"));
 }
 
+TEST(Progress, LaterVisitsHaveALineEachAndShareTheBar) {
+  const auto two_visits = [](bool live) {
+    return written([live](std::FILE* stream) {
+      Progress progress(stream, live, 2, 2);
+      progress.start("plain", "naive", "M:1");
+      progress.advance(2);
+      for (int visit = 1; visit <= 2; ++visit)
+        for (size_t spec = 1; spec <= 2; ++spec) {
+          progress.again(visit, "M:1", spec, 2);
+          progress.note("drawn");
+        }
+    });
+  };
+  const std::string lines = two_visits(false), live = two_visits(true);
+  EXPECT_TRUE(contains(lines, "Contenders again (1/2): 2 specs\n"));
+  EXPECT_TRUE(contains(lines, "Contenders again (2/2): 2 specs\n"));
+  EXPECT_TRUE(contains(live, "Contenders again (2/2): M:1 | 2/2"));
+  // Half of all work is in the first visit; of the other half three of four parts are over when the last spec begins.
+  EXPECT_TRUE(contains(live, "50%") && contains(live, "88%") && !contains(live, "100%")) << live;
+}
+
 TEST(Progress, ALiveLineIsRedrawnAtMostTenTimesASecondAndTakenAwayAtTheEnd) {
   const std::string text = written([](std::FILE* stream) {
     Progress progress(stream, true, 1000);

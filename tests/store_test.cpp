@@ -474,6 +474,28 @@ TEST_F(StoreTest, ANewerSchemaIsAnErrorThatNamesItAndStaysAsItIs) {
   EXPECT_EQ(names(), std::set<std::string>{"results.db"});
 }
 
+TEST_F(StoreTest, AnOlderSchemaIsBroughtUpToDateWithItsRows) {
+  { Store(file_).put(small_record("a")); }
+  sql(file_, "ALTER TABLE cases DROP COLUMN completion; PRAGMA user_version = 1");
+  const std::string error = error_of([&] { Store store(file_, Store::Access::read_only); });
+  EXPECT_NE(error.find("written by an older assay (schema 1)"), std::string::npos) << error;
+  CaseRecord newer = small_record("b");
+  newer.completion = {"dtA=f16: the run's title says so"};
+  { Store(file_).put(newer); }
+  Store store(file_, Store::Access::read_only);
+  EXPECT_EQ(store.find("a")->device_us, small_record("a").device_us);
+  EXPECT_TRUE(store.find("a")->completion.empty());
+  EXPECT_EQ(store.find("b")->completion, newer.completion);
+}
+
+TEST_F(StoreTest, InMemoryNothingIsLeftBehind) {
+  Store store(":memory:");
+  store.put(small_record("a"));
+  EXPECT_TRUE(store.find("a"));
+  EXPECT_TRUE(names().empty());
+  EXPECT_FALSE(fs::exists(":memory:"));
+}
+
 TEST_F(StoreTest, PlacesThatCannotBeWrittenAreErrors) {
   { Store(file_).put(small_record("a")); }
   chmod(file_.c_str(), 0444);

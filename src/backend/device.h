@@ -77,9 +77,9 @@ struct Launch {
   int64_t bytes = 0, flops = 0;
 };
 
-/// What a loaded kernel takes of the device, where the backend can tell; -1: unknown.
+/// What a loaded kernel takes of the device; 0 registers: the backend cannot tell.
 struct KernelResources {
-  int32_t registers = -1, shared_bytes = -1, local_bytes = -1;  // a thread's registers, a block's shared memory, a thread's spills
+  int32_t registers = 0, shared_bytes = 0, local_bytes = 0;  // a thread's registers, a block's shared memory, a thread's spills
 };
 
 /// Thrown by a kernel that finds out by itself that it cannot compute a spec, or needs more than the device has: no failure.

@@ -12,5 +12,7 @@ CommandRun add_probe(CLI::App& command);
 CommandRun add_devices(CLI::App& command);
 CommandRun add_selftest(CLI::App& command);
 CommandRun add_compare(CLI::App& command);
+CommandRun add_analyze(CLI::App& command);
+CommandRun add_audit(CLI::App& command);
 
 }  // namespace assay

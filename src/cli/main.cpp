@@ -1,6 +1,7 @@
 // The program: the table of subcommands, and the one place that catches Error.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <vector>
 
@@ -22,6 +23,8 @@ constexpr CommandEntry kCommands[] = {
     {"devices", "what this machine has, and what its memory and arithmetic were measured to reach", add_devices},
     {"selftest", "run kernels that are wrong on purpose: each must be caught, on this machine", add_selftest},
     {"compare", "two stores or JSON reports: which cases became faster or slower, and how sure that is", add_compare},
+    {"analyze", "what a trace of a run says: where the time went, by kernel, shape and backend", add_analyze},
+    {"audit", "a probe log judged anew: wrong rows, crowns that sit on them, the corrected ranking", add_audit},
 };
 
 constexpr char kFooter[] = R"(Begin with:
@@ -30,7 +33,7 @@ constexpr char kFooter[] = R"(Begin with:
   assay probe --kernels my_folder               your own kernel beside the shipped ones
   assay help probe                              all options of a subcommand
 
-Exit codes: 0 fine; 1 a variant failed, a mutant got away or a case became slower; 2 an error, named on stderr; 130 Ctrl-C.)";
+Exit codes: 0 fine; 1 a variant failed, a mutant got away, a case became slower or a crown sits on a wrong row; 2 an error, named on stderr; 130 Ctrl-C.)";
 
 int unknown_argument(const CLI::App& app, const std::string& message) {
   const CLI::App* at = &app;
@@ -65,6 +68,10 @@ int run(int argc, char** argv) {
     return app.exit(e);
   } catch (const CLI::CallForVersion& e) {
     return app.exit(e);
+  } catch (const CLI::ExtrasError&) {
+    const std::vector<std::string> extra = app.remaining(true);  // a flag's value comes with it: the flag is what to name
+    const auto flag = std::find_if(extra.begin(), extra.end(), [](const std::string& word) { return word.rfind("-", 0) == 0; });
+    return unknown_argument(app, "unknown argument " + (flag != extra.end() ? *flag : extra.empty() ? "" : extra.front()));
   } catch (const CLI::ParseError& e) {
     return unknown_argument(app, e.what());
   }

@@ -30,7 +30,7 @@ struct ProbeOptions {
   SweepOptions sweep;
   int threads = 0;
   double footprint_mb = 0;
-  bool dry_run = false, quiet = false, verbose = false;
+  bool dry_run = false, build_only = false, quiet = false, verbose = false;
 };
 
 std::vector<Workload> choose_workloads(const ProbeOptions& options) {
@@ -79,7 +79,7 @@ std::vector<Spec> all_specs(const ProbeOptions& options, const std::vector<Workl
   return specs;
 }
 
-void print_plan(const Plan& plan, const Sweep& sweep) {
+void print_plan(const Plan& plan, const Sweep& sweep, const Effort& effort) {
   for (const PlannedSpec& spec : plan.specs) {
     fmt::print("Spec {}:\n", spec.spec.line());
     for (const PlannedCase& c : spec.cases)
@@ -90,7 +90,7 @@ void print_plan(const Plan& plan, const Sweep& sweep) {
   for (const SkipGroup& skip : plan.skips) fmt::print(" - {}: {} skipped {} ({})\n", skip.variant, skip.op_name, skip.count, skip.reason);
   const size_t missing = sweep.missing();
   fmt::print("\n{} specs, {} cases; {} in the store, {} to measure: about {}\n", plan.specs.size(), plan.cases(),
-             size_t(plan.cases()) - missing, missing, duration_text(missing == 0 ? 0 : expected_seconds(plan.specs.size(), missing)));
+             size_t(plan.cases()) - missing, missing, duration_text(missing == 0 ? 0 : expected_seconds(plan.specs.size(), missing, effort)));
 }
 
 void write_report(const std::string& to, const std::string& text) {
@@ -99,6 +99,14 @@ void write_report(const std::string& to, const std::string& text) {
   } else {
     write_file(to, text);
   }
+}
+
+int build_only(Sweep& sweep, Progress& progress) {
+  const std::vector<std::string> errors = sweep.build_only();
+  progress.finish();
+  for (const std::string& error : errors) fmt::print("{}\n", error);
+  if (interrupted()) return 130;
+  return errors.empty() ? 0 : 1;
 }
 
 /// A disabled variant that was named may fail: it is known to.
@@ -121,7 +129,8 @@ int run_probe(ProbeOptions options) {
   if (options.sweep.thorough) options.sweep.effort = Effort::thorough();
   const auto backends = make_backends();
   const OpenedDevice device = find_device(backends, options.device, options.threads);
-  if (device.described && !options.dry_run) fail("--device {}: a description, not a device; add --dry-run to see the plan for it", options.device);
+  if (device.described && !options.dry_run && !options.build_only)
+    fail("--device {}: a description, not a device; add --dry-run to see the plan for it, or --build-only", options.device);
   const std::vector<Workload> workloads = choose_workloads(options);
   const std::vector<Manifest> manifests = load_manifests(*device.backend, options.kernels);
   const std::vector<const Variant*> variants = all_variants(manifests);
@@ -129,14 +138,19 @@ int run_probe(ProbeOptions options) {
 
   options.sweep.environment = describe_environment(*device.backend, device.info);
   BuildCache cache = open_build_cache(*device.backend);
-  Store store(options.store);
+  // What measures nothing leaves nothing behind.
+  const bool keeps = !options.dry_run && !options.build_only;
+  std::error_code ignored;
+  const bool readable = std::filesystem::exists(options.store, ignored);
+  Store store(keeps || readable ? options.store : ":memory:", keeps || !readable ? Store::Access::read_write : Store::Access::read_only);
 
   const Terminal terminal = describe_terminal(stderr);
-  Progress progress(stderr, terminal.live, size_t(plan.cases()));
+  Progress progress(stderr, terminal.live, size_t(plan.cases()), options.sweep.effort.visits - 1);
   SweepEvents events;
   if (!options.quiet) {
     events.on_case = [&](const Variant& v, const Spec& spec) { progress.start(v.name, v.family, spec.short_name()); };
     events.on_done = [&](size_t cases) { progress.advance(cases); };
+    events.on_revisit = [&](int visit, const Spec& spec, size_t i, size_t n) { progress.again(visit, spec.short_name(), i, n); };
     events.on_build = [&](const Variant& v, size_t done, size_t total) {
       if (done == 1 || done == total || terminal.live) progress.note(fmt::format("Building kernels: {}/{} {}", done, total, v.id()));
     };
@@ -144,10 +158,11 @@ int run_probe(ProbeOptions options) {
   }
   Sweep sweep(*device.backend, device.info, variants, plan, cache, store, options.sweep, events);
   if (options.dry_run) {
-    print_plan(plan, sweep);
+    print_plan(plan, sweep, options.sweep.effort);
     return 0;
   }
   const CatchInterrupt catch_interrupt;
+  if (options.build_only) return build_only(sweep, progress);
   if (!options.quiet) progress.advance(size_t(plan.cases()) - sweep.missing());
   std::string trouble;
   try {
@@ -213,6 +228,7 @@ CommandRun add_probe(CLI::App& command) {
   result(command.add_option("--csv", o->csv, "write one row a case as CSV ('-' likewise)"));
   result(command.add_option("--markdown", o->markdown, "write Markdown tables ('-' likewise)"));
   result(command.add_flag("--dry-run", o->dry_run, "show the plan, its skips and the expected time; measure nothing"));
+  result(command.add_flag("--build-only", o->build_only, "compile the plan's kernels and stop: a later probe only measures"));
   result(command.add_flag("--verbose", o->verbose, "show where each line of a workload comes from"));
   result(command.add_flag("--quiet", o->quiet, "no progress"));
   return [o] { return run_probe(*o); };

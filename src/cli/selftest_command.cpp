@@ -75,6 +75,16 @@ std::string verdict(const Expectation& expected, const RankedSpec& ranked) {
   return "";
 }
 
+constexpr int kAttempts = 3;  // at a spec whose twins do not tie: a busy machine may part them once, a biased harness always does
+
+/// Whether a tie is missed and nothing else: what another attempt may mend without hiding a kernel that got away.
+bool misses_only_ties(const Expectations& expectations, const std::string& spec, const RankedSpec& ranked) {
+  bool tie = false, other = false;
+  for (const Expectation& e : expectations.all)
+    if (e.spec == spec && !verdict(e, ranked).empty()) (e.ties_with.empty() ? other : tie) = true;
+  return tie && !other;
+}
+
 struct SelftestOptions {
   std::string device = "cpu";
   bool verbose = false;
@@ -118,12 +128,15 @@ int run_selftest(const SelftestOptions& options) {
       Selection selection;
       for (const Expectation& e : expectations.all)
         if (e.spec == name) selection.variants.push_back(e.variant);
-      Sweep sweep(*device.backend, device.info, variants, make_plan({spec}, variants, device.info, selection), cache, store, sweep_options,
-                  events);
-      sweep.run();
+      for (int attempt = 0; attempt < kAttempts && !interrupted(); ++attempt) {
+        Sweep sweep(*device.backend, device.info, variants, make_plan({spec}, variants, device.info, selection), cache, store,
+                    sweep_options, events);
+        sweep.run();
+        SweepReport report = sweep.report({});
+        if (!report.specs.empty()) ranked[name] = std::move(report.specs[0]);
+        if (!misses_only_ties(expectations, name, ranked[name])) break;
+      }
       if (interrupted()) break;
-      SweepReport report = sweep.report({});
-      if (!report.specs.empty()) ranked[name] = std::move(report.specs[0]);
     }
   }
   for (const char* suffix : {"", "-wal", "-shm"}) std::filesystem::remove(store_file + suffix);

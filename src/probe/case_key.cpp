@@ -1,7 +1,7 @@
 // What a result's identity is made of.
 #include "probe/case_key.h"
 
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <filesystem>
 #include <map>
@@ -39,14 +39,33 @@ std::string library_versions(const Variant& variant) {
   return text;
 }
 
+namespace {
+
+/// The library that is the kernel, and its version on this device.
+std::string vendor_version(const Variant& variant, const DeviceInfo& device) {
+  for (const auto& [name, version] : device.vendors)
+    if (name == variant.vendor) return name + " " + version;
+  return "";
+}
+
+std::string geometry_text(const Geometry& g) {
+  return fmt::format("launch: grid {} block {} cluster {} shared {} workspace {} prepared {} by {} {}\n", fmt::join(g.grid, ","), fmt::join(g.block, ","),
+                     g.cluster, g.shared_bytes, g.workspace_bytes, g.prepared_bytes, fmt::join(g.prepare_grid, ","),
+                     fmt::join(g.prepare_block, ","));
+}
+
+}  // namespace
+
 CaseKey case_key(const Spec& spec, const Variant& variant, const BuildKey& build, const DeviceInfo& device, Mode mode,
                  int64_t given_footprint) {
   CaseKey key;
-  key.text = fmt::format("method: {}\nmode: {}\nspec: {}\nvariant: {}\nlibraries: {}\n", kMethodVersion, mode_name(mode),
+  key.text = fmt::format("method: {}\nschema: {}\nmode: {}\nspec: {}\nvariant: {}\nlibraries: {}\n", kMethodVersion, kStoreSchema, mode_name(mode),
                          spec.math_line(), variant.id(), library_versions(variant));
   constexpr const char* kThreadings[] = {"team", "region", "own"};
   key.text += fmt::format("threads: {}\nprepare: {}\nactivation error: {}\n", kThreadings[size_t(variant.threading)], variant.prepares,
                           variant.activation_error.empty() ? "none" : variant.activation_error);
+  if (!variant.vendor.empty()) key.text += "vendor: " + vendor_version(variant, device) + "\n";
+  if (variant.launch) key.text += geometry_text(variant.geometry(launch_sizes(spec_tensors(spec), device)));
   if (given_footprint > 0) key.text += fmt::format("footprint: {}\n", given_footprint);
   if (variant.timer_scale != 1) key.text += fmt::format("timer scale: {}\n", variant.timer_scale);
   key.text += "-- build --\n" + build.text + "-- device --\n" + device.identity();

@@ -7,7 +7,7 @@
 namespace assay {
 
 /// Changes whenever the way of measuring or judging does, so that older results are measured again.
-inline constexpr int kMethodVersion = 2;
+inline constexpr int kMethodVersion = 3;
 
 struct CaseKey {
   std::string text, hash;

@@ -80,6 +80,7 @@ class SpecRun {
     c.record.key_text = work.key_text;
     c.record.spec_line = spec_.line();
     c.record.math_line = spec_.math_line();
+    c.record.completion = spec_.completion;
     c.record.variant = work.variant->id();
     c.record.device = context_.device->id;
     c.record.mode = std::string(mode_name(context_.mode));
@@ -315,7 +316,7 @@ Effort Effort::thorough() {
   Effort effort;
   effort.screen_launches = 40;
   effort.rounds = 400;
-  effort.spec_budget_s = 6;
+  effort.spec_budget_s = 3;
   effort.converged_width = 0.004;
   effort.contender_ratio = 1.5;
   return effort;

@@ -17,11 +17,13 @@ namespace assay {
 namespace {
 
 constexpr char kThoroughTag[] = "thorough";
-constexpr double kSpecSeconds = 0.5, kCaseSeconds = 0.12;  // seen: what a spec and each of its cases take by default
+constexpr double kVisitSeconds = 0.17, kCaseSeconds = 0.03;  // seen: what a visit takes beside its rounds, and a case's start
 
 }  // namespace
 
-double expected_seconds(size_t specs, size_t cases) { return double(specs) * kSpecSeconds + double(cases) * kCaseSeconds; }
+double expected_seconds(size_t specs, size_t cases, const Effort& effort) {
+  return double(specs) * effort.visits * (effort.spec_budget_s + kVisitSeconds) + double(cases) * kCaseSeconds;
+}
 
 Sweep::Sweep(const Backend& backend, DeviceInfo device, std::vector<const Variant*> variants, Plan plan, BuildCache& cache, Store& store,
              SweepOptions options, SweepEvents events)
@@ -98,7 +100,7 @@ const Ceilings& Sweep::ceilings(bool again) {
   return *ceilings_;
 }
 
-void Sweep::build() {
+void Sweep::build(bool also_measured) {
   std::vector<BuildRequest> requests;
   std::set<std::string> wanted;
   const auto want = [&](const Variant& variant) {
@@ -108,13 +110,21 @@ void Sweep::build() {
   for (const Variant* variant : ceiling_kernels_.peaks) want(*variant);
   for (const SpecState& state : specs_)
     for (const Case& c : state.cases)
-      if (!c.record && c.planned.over_limit.empty()) want(*c.planned.variant);
+      if ((also_measured || !c.record) && c.planned.over_limit.empty()) want(*c.planned.variant);
   const int jobs = int(std::max(1u, std::thread::hardware_concurrency()));
   const auto progress = [this](const BuildRequest& request, const BuiltModule&, size_t done, size_t total) {
     if (events_.on_build) events_.on_build(*request.variant, done, total);
   };
   const std::vector<BuiltModule> modules = cache_.build_all(requests, jobs, progress, interrupted);
   for (size_t i = 0; i < requests.size(); ++i) modules_[requests[i].variant->id()] = modules[i];
+}
+
+std::vector<std::string> Sweep::build_only() {
+  build(/*also_measured=*/true);
+  std::vector<std::string> errors;
+  for (const auto& [id, module] : modules_)
+    if (!module.error.empty()) errors.push_back(fmt::format("{}: {}", id, module.error));
+  return errors;
 }
 
 void Sweep::keep(Case& c, CaseRecord record) {
@@ -144,14 +154,18 @@ RoundsContext Sweep::rounds_context(const SpecState& state) {
   return context;
 }
 
-/// Contenders of a spec that this run measured meet again, later, when the machine may be in another state.
+/// Whether this run measured it and it was not let go.
+bool Sweep::contends(const Case& c) {
+  return c.measured_now && (c.record->outcome == Outcome::pass || c.record->outcome == Outcome::noisy) && !c.record->head_to_head_us.empty() &&
+         std::count(c.record->tags.begin(), c.record->tags.end(), "abandoned") == 0;
+}
+
+/// The contenders of a spec meet again, later, when the machine may be in another state.
 void Sweep::revisit(SpecState& state) {
   std::vector<CaseToRun> cases;
   std::vector<CaseRecord*> records;
   for (Case& c : state.cases) {
-    if (!c.measured_now || (c.record->outcome != Outcome::pass && c.record->outcome != Outcome::noisy) || c.record->head_to_head_us.empty() ||
-        std::count(c.record->tags.begin(), c.record->tags.end(), "abandoned") > 0)
-      continue;
+    if (!contends(c)) continue;
     cases.push_back({c.planned.variant, built(*c.planned.variant), c.key.hash, c.key.text});
     records.push_back(&*c.record);
   }
@@ -174,6 +188,7 @@ void Sweep::measure(SpecState& state) {
     record.key_text = c.key.text;
     record.spec_line = state.spec.line();
     record.math_line = state.spec.math_line();
+    record.completion = state.spec.completion;
     record.variant = c.planned.variant->id();
     record.device = device_.id;
     record.mode = std::string(mode_name(options_.mode));
@@ -209,7 +224,7 @@ void Sweep::measure(SpecState& state) {
 void Sweep::run() {
   if (missing() == 0) return;
   store_.put(EnvironmentRecord{environment_id_, options_.environment});
-  build();
+  build(/*also_measured=*/false);
   if (interrupted()) return;
   MeasuringLock lock(device_.id);
   const auto waiting = [this] { note(fmt::format("another process measures on {}: waiting for its turn to end", device_.id)); };
@@ -232,11 +247,15 @@ void Sweep::run() {
     }
     measure(state);
   }
+  std::vector<SpecState*> contested;
+  for (SpecState& state : specs_)
+    if (std::count_if(state.cases.begin(), state.cases.end(), contends) > 1) contested.push_back(&state);
   for (int visit = 1; visit < options_.effort.visits; ++visit)
-    for (SpecState& state : specs_) {
+    for (size_t i = 0; i < contested.size(); ++i) {
       lock.release();
       if (interrupted() || !lock.acquire(waiting)) return;
-      revisit(state);
+      if (events_.on_revisit) events_.on_revisit(visit, contested[i]->spec, i + 1, contested.size());
+      revisit(*contested[i]);
     }
 }
 

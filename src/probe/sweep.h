@@ -17,6 +17,7 @@ struct SweepEvents {
   std::function<void(const Variant&, size_t done, size_t total)> on_build;
   std::function<void(const Variant&, const Spec&)> on_case;       // its worker starts
   std::function<void(size_t cases)> on_done;                      // so many more are finished
+  std::function<void(int visit, const Spec&, size_t spec, size_t specs)> on_revisit;  // later visits, specs and specs counted from 1
   std::function<void(const std::string&)> note;                   // one line: waiting for the lock, measuring ceilings …
 };
 
@@ -31,8 +32,8 @@ struct SweepOptions {
   std::string environment;       // readable text for the store
 };
 
-/// What a default sweep of so much takes, roughly.
-double expected_seconds(size_t specs, size_t cases);
+/// What measuring so much takes, roughly.
+double expected_seconds(size_t specs, size_t cases, const Effort& effort);
 
 class Sweep {
  public:
@@ -43,6 +44,8 @@ class Sweep {
   size_t missing() const;
   /// Builds and measures them. Stops early when interrupted; what is finished is in the store.
   void run();
+  /// Builds the kernels of all planned cases, measured or not. What went wrong, a line each, with the compiler's messages.
+  std::vector<std::string> build_only();
   /// Ranks everything that the plan names and the store or this run has.
   SweepReport report(const std::vector<Workload>& workloads) const;
 
@@ -63,9 +66,10 @@ class Sweep {
   };
 
   bool enough(const CaseRecord& record) const;
-  void build();
+  void build(bool also_measured);
   RoundsContext rounds_context(const SpecState& state);
   void measure(SpecState& state);
+  static bool contends(const Case& c);
   void revisit(SpecState& state);
   void look_up(SpecState& state);
   void keep(Case& c, CaseRecord record);

@@ -38,6 +38,7 @@ void each_record_field(Record& record, Field&& field) {
   field("key_text", record.key_text);
   field("spec_line", record.spec_line);
   field("math_line", record.math_line);
+  field("completion", record.completion);
   field("variant", record.variant);
   field("device", record.device);
   field("mode", record.mode);

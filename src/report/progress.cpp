@@ -14,6 +14,7 @@ namespace {
 
 constexpr int64_t kRedrawNs = 100'000'000;
 constexpr size_t kBarWidth = 20;
+constexpr double kVisitWork = 0.5;  // seen: what a later visit takes, against the first
 constexpr const char* kClearLine = "\r\x1b[K";
 
 /// A progress line that cannot be written (a full disk, a closed pipe) is lost, no more.
@@ -32,7 +33,8 @@ std::string duration_text(double seconds) {
   return fmt::format("{}h{:02}m", whole / 3600, whole % 3600 / 60);
 }
 
-Progress::Progress(std::FILE* stream, bool live, size_t total) : stream_(stream), live_(live), total_(total) {}
+Progress::Progress(std::FILE* stream, bool live, size_t total, int later_visits)
+    : stream_(stream), live_(live), total_(total), later_visits_(later_visits) {}
 
 Progress::~Progress() { finish(); }
 
@@ -53,6 +55,19 @@ void Progress::advance(size_t count) {
   done_ = std::min(total_, done_ + count);
   started_ = 0;
   if (live_) draw(false);
+}
+
+void Progress::again(int visit, const std::string& shape, size_t spec, size_t specs) {
+  if (finished_ || specs == 0) return;
+  visited_ = double(visit - 1) + double(spec - 1) / double(specs);
+  text_ = one_line(fmt::format("Contenders again ({}/{}): {} | {}/{}", visit, later_visits_, shape, spec, specs));
+  if (live_) return draw(false);
+  if (spec == 1) put(stream_, fmt::format("Contenders again ({}/{}): {} specs\n", visit, later_visits_, specs));
+}
+
+/// In cases of the first visit.
+double Progress::work_left() const {
+  return double(total_ - done_) + kVisitWork * double(measured_ + total_ - done_) * (double(later_visits_) - visited_);
 }
 
 void Progress::note(const std::string& line) {
@@ -79,13 +94,14 @@ void Progress::draw(bool now) {
 
 /// The bar goes first when there is no room, then the time left, then the end of the text.
 std::string Progress::live_line(size_t width) const {
-  const double part = total_ ? double(done_) / double(total_) : 1.0;
+  const double now_done = double(done_) + kVisitWork * double(measured_) * visited_, all = now_done + work_left();
+  const double part = all > 0 ? now_done / all : 1.0;
   const size_t filled = size_t(part * double(kBarWidth));
   const std::string bar = " [" + std::string(filled, '#') + std::string(kBarWidth - filled, '-') + "]";
   std::string left = fmt::format(" {:.0f}%", 100 * part);
   if (measured_ > 0) {
     const double elapsed_s = double(now_ns() - first_start_ns_) / 1e9;
-    left += fmt::format(" {} left", duration_text(elapsed_s / double(measured_) * double(total_ - done_)));
+    left += fmt::format(" {} left", duration_text(elapsed_s / (double(measured_) * (1 + kVisitWork * visited_)) * work_left()));
   }
   const size_t room = width > 1 ? width - 1 : 1;  // the last column would wrap on some terminals
   if (display_width(text_ + bar + left) <= room) return text_ + bar + left;

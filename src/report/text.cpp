@@ -56,7 +56,7 @@ std::string seed_fields(const RankedSpec& spec, const RankedCase& ranked, const 
 
 /// "40 registers, 1024 bytes of shared memory, 16 bytes spilled"; "" where the device cannot tell.
 std::string resources_text(const CaseRecord& record) {
-  if (record.registers < 0) return "";
+  if (record.registers == 0) return "";
   const std::string spilled = record.local_bytes > 0 ? fmt::format(", {} bytes spilled", record.local_bytes) : "";
   return fmt::format("{} registers, {} bytes of shared memory{}", record.registers, record.shared_bytes, spilled);
 }

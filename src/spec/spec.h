@@ -35,6 +35,7 @@ struct Spec {
   double alpha = 1, beta = 0;
   bool bias = false, accumulate = false;
   SpecFields fields;       // as written, after completion
+  std::vector<std::string> completion;  // "dtA=f16: why", the rules that gave what its source lacks; no part of the maths
 
   /// Whether B lies n×k in memory (tB, fused, or a loader that says so).
   bool b_is_nk() const;

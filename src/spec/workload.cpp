@@ -154,7 +154,9 @@ void read_source(const JsonReader& reader, Workload& workload, EntryMerger& merg
     const SpecFields fields = complete(fields_of(item.at("text")), rules, line.rules);
     const auto missing = missing_fields(fields);
     if (missing.empty()) {
-      merger.add(spec_of(fields, item.at("text")), line);
+      Spec spec = spec_of(fields, item.at("text"));
+      spec.completion = line.rules;
+      merger.add(spec, line);
       continue;
     }
     std::string reason = "no rule of the source gives";

@@ -26,6 +26,7 @@ void for_each_column(Record& record, Column&& column) {
   column("tags", record.tags);
   column("spec_line", record.spec_line);
   column("math_line", record.math_line);
+  column("completion", record.completion);
   column("measured_at", record.measured_at);
   column("environment", record.environment);
   column("encode_us", record.encode_us);
@@ -64,13 +65,14 @@ void for_each_column(Record& record, Column&& column) {
   column("disturbed", record.disturbed);
 }
 
-const char* sql_type(const std::string&) { return "TEXT NOT NULL"; }
+// A column that an upgrade adds to older rows gets the default.
+const char* sql_type(const std::string&) { return "TEXT NOT NULL DEFAULT ''"; }
 const char* sql_type(const Outcome&) { return "TEXT NOT NULL"; }
-const char* sql_type(const std::vector<std::string>&) { return "TEXT NOT NULL"; }  // JSON
-const char* sql_type(const int64_t&) { return "INTEGER NOT NULL"; }
-const char* sql_type(const double&) { return "REAL"; }                        // NULL: NaN
-const char* sql_type(const std::vector<double>&) { return "BLOB NOT NULL"; }  // float64, little-endian
-const char* sql_type(const std::vector<uint8_t>&) { return "BLOB NOT NULL"; }
+const char* sql_type(const std::vector<std::string>&) { return "TEXT NOT NULL DEFAULT '[]'"; }  // JSON
+const char* sql_type(const int64_t&) { return "INTEGER NOT NULL DEFAULT 0"; }
+const char* sql_type(const double&) { return "REAL"; }                                    // NULL: NaN
+const char* sql_type(const std::vector<double>&) { return "BLOB NOT NULL DEFAULT x''"; }  // float64, little-endian
+const char* sql_type(const std::vector<uint8_t>&) { return "BLOB NOT NULL DEFAULT x''"; }
 
 std::string encode_doubles(const std::vector<double>& values) {
   std::string bytes(values.size() * 8, '\0');
@@ -155,6 +157,14 @@ std::string case_column_definitions() {
     columns += fmt::format(",\n  {} {}", name, sql_type(field));
   });
   return columns;
+}
+
+void add_missing_case_columns(Database& database) {
+  const CaseRecord record;
+  for_each_column(record, [&](const char* name, const auto& field) {
+    if (database.integer(fmt::format("SELECT count(*) FROM pragma_table_info('cases') WHERE name = '{}'", name)) == 0)
+      database.execute(fmt::format("ALTER TABLE cases ADD COLUMN {} {}", name, sql_type(field)));
+  });
 }
 
 std::string case_column_names() {

@@ -10,6 +10,8 @@ namespace assay {
 /// What stands in CREATE TABLE cases(…): id, median_us (of every device sample, for queries by hand: which samples rank is
 /// the ranking's to say; NULL without any), then CaseRecord's fields.
 std::string case_column_definitions();
+/// Gives a table of an older schema the columns that it lacks; its rows get 0, NULL or nothing there.
+void add_missing_case_columns(Database& database);
 /// CaseRecord's columns, comma-separated: what read_case() reads from column 0 on.
 std::string case_column_names();
 std::string insert_case_sql();

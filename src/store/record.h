@@ -8,6 +8,9 @@
 
 namespace assay {
 
+/// Of the store's tables, and in every result's key: 2 added `completion`.
+inline constexpr int64_t kStoreSchema = 3;
+
 enum class Outcome { pass, wrong, impossible, noisy, unsupported, build_failed, device_limit, launch_failed, crashed, timed_out };
 std::string_view outcome_name(Outcome outcome);
 Outcome parse_outcome(std::string_view name);  // Error if unknown
@@ -31,6 +34,7 @@ struct CaseRecord {
   std::string key_text;          // readable: spec, variant, build key, device, libraries, method, schema
   std::string spec_line;         // Spec::line() after completion: enough to run it again
   std::string math_line;
+  std::vector<std::string> completion;  // Spec::completion: how spec_line got what its source lacks
   std::string variant;           // family/name
   std::string device;            // "cpu:0"
   std::string mode;              // decode, cold, hot, batched
@@ -43,7 +47,7 @@ struct CaseRecord {
   double encode_us = 0, submit_us = 0, wait_us = 0;  // medians: the parts of host time
   double prepare_us = 0;
   int64_t prepared_bytes = 0, workspace_bytes = 0;
-  int64_t registers = -1, shared_bytes = -1, local_bytes = -1;  // of a thread, a block, a thread's spills; -1: the device cannot tell
+  int64_t registers = 0, shared_bytes = 0, local_bytes = 0;  // of a thread, a block, a thread's spills; 0 registers: not known
   int64_t bytes = 0, flops = 0;             // one launch
   double floor_us = 0;                      // physics: bytes over the measured bandwidth, or flops over the peak
   double reachable_us = 0;                  // a kernel that only reads the same bytes, in the same rounds

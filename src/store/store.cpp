@@ -46,7 +46,7 @@ Store::Store(const fs::path& file, Access access, int64_t max_pages) {
   if (fs::exists(file, error) && !fs::is_regular_file(file, error))
     fail("{}: not a file; choose another place with --store FILE", file.string());
   // SQLite keeps its logs beside the file that a link points to, so names are made from that one.
-  const fs::path resolved = fs::weakly_canonical(file, error), real = error ? file : resolved;
+  const fs::path resolved = fs::weakly_canonical(file, error), real = error || file == ":memory:" ? file : resolved;
   if (access == Access::read_only) {
     impl_ = std::make_unique<Impl>(file, open_store_for_reading(real));
     return;

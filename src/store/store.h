@@ -16,7 +16,7 @@ class Store {
   enum class Access { read_write, read_only };
   /// Opens or makes the store; a damaged file is moved to FILE.corrupt-N with a message. Error: another program's
   /// database, a newer schema, a place that cannot be written. read_only: Error without a store; nothing is made or
-  /// moved. max_pages > 0 stands for a disk that small. Not for use in a forked child.
+  /// moved. ":memory:" keeps nothing. max_pages > 0 stands for a disk that small. Not for use in a forked child.
   explicit Store(const std::filesystem::path& file, Access access = Access::read_write, int64_t max_pages = 0);
   ~Store();
   Store(const Store&) = delete;

@@ -11,7 +11,6 @@ namespace assay {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr int64_t kSchema = 2;  // 2: cases have registers, shared_bytes, local_bytes
 constexpr uint32_t kApplicationId = 0x41535359;  // "ASSY", at byte 68 of the file
 constexpr size_t kHeaderBytes = 100;
 constexpr std::string_view kMagic{"SQLite format 3\0", 16};
@@ -26,7 +25,7 @@ std::string schema_sql() {
       " text TEXT NOT NULL);\n"
       "CREATE INDEX ceilings_by_device ON ceilings(device_key);\n"
       "PRAGMA application_id = {};\nPRAGMA user_version = {};",
-      case_column_definitions(), kApplicationId, kSchema);
+      case_column_definitions(), kApplicationId, kStoreSchema);
 }
 
 // Decides from the file's first bytes, before SQLite reads or touches anything: an empty file, ours, damaged, or
@@ -56,24 +55,23 @@ void create_schema(Database& database) {
   database.execute("COMMIT");
 }
 
-/// Adds what a store of an older schema lacks; its records stay.
-void bring_up_to_date(Database& database) {
+void upgrade_schema(Database& database) {
   database.execute("BEGIN IMMEDIATE");
-  if (database.integer("PRAGMA user_version") == 1)
-    database.execute(
-        "ALTER TABLE cases ADD COLUMN registers INTEGER NOT NULL DEFAULT -1;"
-        "ALTER TABLE cases ADD COLUMN shared_bytes INTEGER NOT NULL DEFAULT -1;"
-        "ALTER TABLE cases ADD COLUMN local_bytes INTEGER NOT NULL DEFAULT -1;"
-        "PRAGMA user_version = 2");
+  if (const int64_t schema = database.integer("PRAGMA user_version"); schema > 0 && schema < kStoreSchema) {
+    add_missing_case_columns(database);
+    database.execute(fmt::format("PRAGMA user_version = {}", kStoreSchema));
+  }
   database.execute("COMMIT");
 }
 
 void check_schema(Database& database) {
   const int64_t schema = database.integer("PRAGMA user_version");
-  if (schema > kSchema)
+  if (schema > kStoreSchema)
     fail("{}: written by a newer assay (schema {}); use another --store FILE or update assay", database.file().string(),
          schema);
-  if (schema < kSchema) throw DamagedFile(database.file(), fmt::format("schema {}", schema));
+  if (schema < kStoreSchema)
+    fail("{}: written by an older assay (schema {}); assay probe --store {} brings it up to date", database.file().string(), schema,
+         database.file().string());
 }
 
 }  // namespace
@@ -85,7 +83,7 @@ std::unique_ptr<Database> open_store_for_writing(const fs::path& file, int64_t m
   check_identity(*database);
   if (max_pages > 0) database->execute(fmt::format("PRAGMA max_page_count = {}", max_pages));
   if (database->integer("PRAGMA user_version") == 0) create_schema(*database);
-  if (database->integer("PRAGMA user_version") == 1) bring_up_to_date(*database);
+  upgrade_schema(*database);
   check_schema(*database);
   database->use_write_ahead_log();
   // The process may die at any time, since the log lies in the page cache; syncs at every put would disturb the
@@ -103,10 +101,6 @@ std::unique_ptr<Database> open_store_for_reading(const fs::path& file) {
   // SQLite reads a log only with a shared-memory file beside it, which it would leave behind in a place like this.
   if (database->is_read_only() && !fs::exists(file.string() + "-wal", ignored))
     database = std::make_unique<Database>(file, Database::Open::immutable);
-  if (database->integer("PRAGMA user_version") == 1) {
-    if (database->is_read_only()) fail("{}: written by an older assay and cannot be brought up to date here; copy it to where it can be written", file.string());
-    bring_up_to_date(*database);
-  }
   check_schema(*database);
   database->execute("PRAGMA query_only = ON");
   return database;

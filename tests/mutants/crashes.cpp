@@ -46,4 +46,4 @@ int run(const assay_call* call, const assay_thread* thread) noexcept {
 
 }  // namespace
 
-MUTANT_ENTRY(run, nullptr)
+MUTANT_ENTRY(run, nullptr, nullptr, nullptr)

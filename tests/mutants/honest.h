@@ -167,9 +167,9 @@ inline int64_t next_call(const assay_thread* thread) { return next_ticket() / th
 // The one symbol that a module exports, named after its sin. Modules are built with hidden visibility.
 #define MUTANT_TEXT_OF(name) #name
 #define MUTANT_TEXT(name) MUTANT_TEXT_OF(name)
-#define MUTANT_ENTRY(run, workspace_bytes)                                                                     \
-  extern "C" __attribute__((visibility("default"))) const assay_kernel* assay_kernel_entry(void) {             \
-    static const assay_kernel kernel = {                                                                       \
-        sizeof(assay_kernel), ASSAY_ABI_VERSION, MUTANT_TEXT(MUTANT), workspace_bytes, nullptr, nullptr, run}; \
-    return &kernel;                                                                                            \
+#define MUTANT_ENTRY(run, workspace_bytes, prepared_bytes, prepare)                                                        \
+  extern "C" __attribute__((visibility("default"))) const assay_kernel* assay_kernel_entry(void) {                         \
+    static const assay_kernel kernel = {sizeof(assay_kernel), ASSAY_ABI_VERSION, MUTANT_TEXT(MUTANT), workspace_bytes,     \
+                                        prepared_bytes,       prepare,           run};                                     \
+    return &kernel;                                                                                                        \
   }

@@ -8,7 +8,7 @@
 
 namespace {
 
-enum class Sin { rounding_mode_changed, flush_to_zero_changed };
+enum class Sin { rounding_mode_changed, flush_to_zero_changed, x87_precision_changed };
 constexpr Sin kSin = Sin::MUTANT;
 
 void flush_to_zero() {
@@ -25,16 +25,29 @@ void flush_to_zero() {
 #endif
 }
 
+void lower_x87_precision() {
+#if defined(__x86_64__) || defined(__i386__)
+  constexpr unsigned short kPrecisionBits = 0x0300;  // 11: long double, 00: float
+  unsigned short control = 0;
+  __asm__ volatile("fnstcw %0" : "=m"(control));
+  control = static_cast<unsigned short>(control & ~kPrecisionBits);
+  __asm__ volatile("fldcw %0" : : "m"(control));
+#else
+  std::fesetround(FE_DOWNWARD);
+#endif
+}
+
 int run(const assay_call* call, const assay_thread* thread) {
   honest::compute(honest::open(call), thread);
   // The last thread, which is the one that a check of the caller's own state misses.
   if (thread->index + 1 == thread->count) {
     if constexpr (kSin == Sin::rounding_mode_changed) std::fesetround(FE_UPWARD);
     if constexpr (kSin == Sin::flush_to_zero_changed) flush_to_zero();
+    if constexpr (kSin == Sin::x87_precision_changed) lower_x87_precision();
   }
   return ASSAY_OK;
 }
 
 }  // namespace
 
-MUTANT_ENTRY(run, nullptr)
+MUTANT_ENTRY(run, nullptr, nullptr, nullptr)

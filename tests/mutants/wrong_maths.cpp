@@ -55,4 +55,4 @@ int run(const assay_call* call, const assay_thread* thread) {
 
 }  // namespace
 
-MUTANT_ENTRY(run, nullptr)
+MUTANT_ENTRY(run, nullptr, nullptr, nullptr)

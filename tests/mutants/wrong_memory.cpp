@@ -19,6 +19,7 @@ enum class Sin {
   writes_weights,
   writes_bias,
   writes_addend,
+  writes_prepared,
   writes_after_return
 };
 constexpr Sin kSin = Sin::MUTANT;
@@ -46,6 +47,17 @@ double sum_past_end(const honest::Product& p, const honest::Output& at) {
 char* end_of(const assay_tensor& tensor) {
   const int64_t count = tensor.dims[0] * tensor.dims[1] * tensor.dims[2];
   return static_cast<char*>(tensor.data) + count * honest::element_bytes(tensor);
+}
+
+[[maybe_unused]] size_t prepared_bytes(const assay_call* call) {
+  const assay_tensor b = honest::open(call).b;
+  return static_cast<size_t>(end_of(b) - static_cast<char*>(b.data));
+}
+
+/// B as it lies.
+[[maybe_unused]] int prepare(const assay_call* call, void* prepared) {
+  std::memcpy(prepared, honest::open(call).b.data, prepared_bytes(call));
+  return ASSAY_OK;
 }
 
 void write_stray(void* address) { *static_cast<volatile float*>(address) = kStray; }
@@ -96,6 +108,7 @@ void misdeed(const honest::Product& p, const assay_call* call) {
   if constexpr (kSin == Sin::writes_weights) spoil(p.b);
   if constexpr (kSin == Sin::writes_bias) spoil(p.bias);
   if constexpr (kSin == Sin::writes_addend) spoil(p.c);
+  if constexpr (kSin == Sin::writes_prepared) spoil(p.b);
   if constexpr (kSin == Sin::writes_after_return) {
     // Never destroyed: its thread may outlive main.
     static LateWriter& writer = *new LateWriter;
@@ -104,7 +117,8 @@ void misdeed(const honest::Product& p, const assay_call* call) {
 }
 
 int run(const assay_call* call, const assay_thread* thread) {
-  const honest::Product p = honest::open(call);
+  honest::Product p = honest::open(call);
+  if constexpr (kSin == Sin::writes_prepared) p.b.data = const_cast<void*>(call->prepared);
   const honest::Share part = honest::share(p.outputs(), thread);
 
   honest::for_outputs(p, part, [&](const honest::Output& at) {
@@ -126,4 +140,5 @@ int run(const assay_call* call, const assay_thread* thread) {
 
 }  // namespace
 
-MUTANT_ENTRY(run, kUsesWorkspace ? workspace_bytes : nullptr)
+MUTANT_ENTRY(run, kUsesWorkspace ? workspace_bytes : nullptr, kSin == Sin::writes_prepared ? prepared_bytes : nullptr,
+             kSin == Sin::writes_prepared ? prepare : nullptr)

@@ -1,0 +1,71 @@
+// assay audit: the options, and the judgement in the form asked for.
+#include <cstdio>
+#include <iostream>
+#include <iterator>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/suggest.h"
+#include "base/terminal.h"
+#include "cli/commands.h"
+#include "report/audit_report.h"
+#include "report/csv.h"
+
+namespace assay {
+namespace {
+
+struct AuditCommandOptions {
+  std::string log, json, csv;
+  AuditOptions audit;
+  bool verbose = false;
+};
+
+std::string read_log(const std::string& file) {
+  if (file != "-") return read_file(file);
+  return {std::istreambuf_iterator<char>(std::cin), {}};
+}
+
+void write_to(const std::string& to, const std::string& text) {
+  if (to == "-")
+    fmt::print("{}", text);
+  else if (!to.empty())
+    write_file(to, text);
+}
+
+int run_audit(const AuditCommandOptions& options) {
+  if (!parse_dtype(options.audit.dtype))
+    fail("--dtype {}: not among {}{}", options.audit.dtype, fmt::join(dtype_names(), ", "), did_you_mean(options.audit.dtype, dtype_names()));
+  const Audit audit = audit_log(parse_probe_log(read_log(options.log), options.log), options.audit);
+  const Terminal out = describe_terminal(stdout);
+  if (options.json != "-" && options.csv != "-") fmt::print("{}", audit_text(audit, {options.verbose, out.colour, out.width}));
+  if (!options.json.empty()) write_to(options.json, audit_json(audit));
+  if (!options.csv.empty()) write_to(options.csv, csv_table(audit_table(audit)));
+  return audit.misleads() ? 1 : 0;
+}
+
+}  // namespace
+
+CommandRun add_audit(CLI::App& command) {
+  const auto o = std::make_shared<AuditCommandOptions>();
+  command.footer(
+      "Reads what a probe run printed, assay's or another harness's, and judges it by its own numbers:\n"
+      "  wrong rows          maxRel above --max-rel, or the log itself says wrong\n"
+      "  crowns              [best-gpu] [best-cpu] (ours: [best-dev] [best-host]) that sit on wrong or impossible rows\n"
+      "  impossible times    faster than the best bandwidth that a right row of the same log shows, rounding granted\n"
+      "  unsolved specs      every row is wrong: suspect the reference or the harness, not the kernels\n"
+      "  corrected ranking   what is first once wrong rows are out; host time per submission beside it\n"
+      "docs/audit.md explains each line. Example: assay audit probe.log --csv rows.csv\n\n"
+      "Exit codes: 0 no crown sits on a wrong or impossible row; 1 one does; 2 there is no such log.");
+  command.add_option("log", o->log, "the log ('-': standard input)")->required();
+  command.add_option("--max-rel", o->audit.max_rel, "a row is wrong above this maxRel = max |difference| / max(1, |a|, |b|)")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1e6));
+  command.add_option("--dtype", o->audit.dtype, "what the values of specs are that do not say (for their bytes): f16, f32, bf16, q8_0")
+      ->capture_default_str();
+  command.add_option("--json", o->json, "write everything as JSON ('-': instead of the text)");
+  command.add_option("--csv", o->csv, "write one row a row of the log as CSV ('-' likewise)");
+  command.add_flag("--verbose", o->verbose, "show every row, as it ranks, and every line that no rule reads");
+  return [o] { return run_audit(*o); };
+}
+
+}  // namespace assay

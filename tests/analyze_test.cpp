@@ -1,0 +1,96 @@
+// `assay analyze` from the outside: what goes to stdout and stderr, exit codes, several traces, standard input.
+#include "assay_program.h"
+#include "trace_lines.h"
+
+namespace assay {
+namespace {
+
+class analyze : public testing::Test {
+ protected:
+  std::string write(const std::string& name, const std::string& bytes) const {
+    write_file(home_.folder / name, bytes);
+    return home_.folder / name;
+  }
+  Home home_;
+};
+
+const std::string kNothing = "Total events: 0\n\nEvent type summary:\n\nSync operations:\n  sync kernels: no samples\n";
+
+TEST_F(analyze, bad_lines_are_named_where_they_occur_and_leave_the_exit_code_at_0) {
+  const std::string trace = write("t.jsonl", gpu_line("a", "1") + "\nbad\n[]\n" + gpu_line("b", "1"));
+  const Ended ended = home_.run({"analyze", "--classic", trace});
+  EXPECT_EQ(ended.exit_code, 0);
+  EXPECT_EQ(ended.out.rfind("\n=== Analyzing " + trace + " ===\nError parsing line 2: ", 0), 0u) << ended.out;
+  EXPECT_EQ(count_of(ended.out, "Error parsing"), 1u);
+  EXPECT_TRUE(has(ended.out, "\nTotal events: 2\n"));
+  EXPECT_TRUE(has(ended.err, "line 3 (from 0) is left out: the line is a list, not an object\n")) << ended.err;
+  EXPECT_EQ(count_of(ended.err, "\n"), 1u) << ended.err;
+}
+
+TEST_F(analyze, a_file_of_another_kind_does_not_flood_stderr) {
+  std::string text;
+  for (int i = 0; i < 1000; ++i) text += "[]\n";
+  const Ended ended = home_.run({"analyze", write("lists.jsonl", text)});
+  EXPECT_EQ(ended.exit_code, 0);
+  EXPECT_EQ(count_of(ended.err, "\n"), 101u);
+  EXPECT_TRUE(has(ended.err, ": 900 more lines of a wrong shape are left out\n")) << ended.err;
+}
+
+TEST_F(analyze, an_empty_trace_has_no_events) {
+  const std::string trace = write("empty.jsonl", "");
+  const Ended ended = home_.run({"analyze", "--classic", trace});
+  EXPECT_EQ(ended.exit_code, 0);
+  EXPECT_EQ(ended.out, "\n=== Analyzing " + trace + " ===\n" + kNothing);
+}
+
+TEST_F(analyze, a_folder_or_a_missing_trace_is_refused) {
+  for (const std::string& trace : {home_.folder.string(), (home_.folder / "missing.jsonl").string()}) {
+    const Ended ended = home_.run({"analyze", trace});
+    EXPECT_EQ(ended.exit_code, 2);
+    EXPECT_EQ(ended.out, "");
+    EXPECT_TRUE(has(ended.err, trace)) << ended.err;
+    EXPECT_EQ(count_of(ended.err, "\n"), 1u) << ended.err;
+  }
+  EXPECT_EQ(home_.run({"analyze"}).exit_code, 2);
+  EXPECT_EQ(home_.run({"analyze", "--top", "-1", write("t", "")}).exit_code, 2);
+}
+
+TEST_F(analyze, several_traces_get_a_report_each) {
+  const std::string one = write("one.jsonl", gpu_line("a", "1")), two = write("two.jsonl", gpu_line("b", "1") + gpu_line("b", "1"));
+  const Ended both = home_.run({"analyze", "--classic", one, two});
+  EXPECT_EQ(both.out, home_.run({"analyze", "--classic", one}).out + home_.run({"analyze", "--classic", two}).out);
+  EXPECT_EQ(count_of(both.out, "=== Analyzing "), 2u);
+}
+
+TEST_F(analyze, standard_input_and_relative_paths_are_traces_too) {
+  const std::string trace = write("t.jsonl", gpu_line("a", "1")), program = ASSAY_PROGRAM;
+  const auto shell = [&](const std::string& script) {
+    const std::string out = home_.folder / "out.txt";
+    EXPECT_EQ(std::system(("cd '" + home_.folder.string() + "' && " + script + " > out.txt").c_str()), 0);
+    return read_file(out);
+  };
+  const std::string expected = home_.run({"analyze", "--classic", trace}).out;
+  const std::string body = expected.substr(expected.find("Total"));
+  EXPECT_EQ(shell("cat t.jsonl | '" + program + "' analyze --classic -"), "\n=== Analyzing - ===\n" + body);
+  EXPECT_EQ(shell("'" + program + "' analyze --classic .//t.jsonl"), "\n=== Analyzing t.jsonl ===\n" + body);
+}
+
+TEST_F(analyze, compressed_data_that_ends_early_gives_the_report_so_far_and_exit_2) {
+  const std::string trace = write("t.gz", std::string("\x1f\x8b\x08\0\0\0\0\0\0\x03", 10));
+  const Ended ended = home_.run({"analyze", "--classic", trace});
+  EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_TRUE(has(ended.out, kNothing)) << ended.out;
+  EXPECT_TRUE(has(ended.err, "t.gz: the gzip data ends early: the report covers the 0 events before that\n")) << ended.err;
+}
+
+TEST_F(analyze, options_reach_the_report) {
+  const std::string trace = write("t.jsonl", gpu_line("a", "2") + gpu_line("b", "1") + internal_line("p", "x_total", "1") + internal_line("p", "k", "1"));
+  EXPECT_FALSE(has(home_.run({"analyze", "--top", "1", trace}).out, "\n  b: count=1"));
+  EXPECT_TRUE(has(home_.run({"analyze", trace}).out, "\n  b: count=1"));
+  EXPECT_TRUE(has(home_.run({"analyze", "--include-kernel-totals", trace}).out, "\n  x_total: count=1"));
+  EXPECT_FALSE(has(home_.run({"analyze", "--include-kernel-totals", "--kernel-top", "1", trace}).out, "\n  k: count=1"));
+  EXPECT_TRUE(has(home_.run({"analyze", "--kernel-filter", "B", trace}).out, "Kernel aggregate (all parents):\n  (no kernels matched)\n"));
+}
+
+}  // namespace
+}  // namespace assay

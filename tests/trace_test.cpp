@@ -1,0 +1,377 @@
+// The trace reader: what a line says, which lines are bad, and that threads, chunks and compression change nothing.
+#include <gtest/gtest.h>
+#include <unistd.h>
+#include <zlib.h>
+#include <zstd.h>
+
+#include <filesystem>
+#include <thread>
+
+#include "base/file.h"
+#include "trace/line_fields.h"
+#include "trace_lines.h"
+
+namespace assay {
+namespace {
+
+using Lines = std::vector<std::string>;
+namespace fs = std::filesystem;
+
+class trace_file : public testing::Test {
+ protected:
+  void SetUp() override {
+    char name[] = "/tmp/assay-trace-test-XXXXXX";
+    folder_ = mkdtemp(name);
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+  std::string write(const std::string& name, const std::string& bytes) const {
+    write_file(folder_ / name, bytes);
+    return folder_ / name;
+  }
+  fs::path folder_;
+};
+
+std::string gzip(const std::string& text) {
+  z_stream stream{};
+  deflateInit2(&stream, 6, Z_DEFLATED, MAX_WBITS + 16, 8, Z_DEFAULT_STRATEGY);
+  std::string out(deflateBound(&stream, text.size()) + 64, '\0');
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
+  stream.avail_in = static_cast<uInt>(text.size());
+  stream.next_out = reinterpret_cast<Bytef*>(out.data());
+  stream.avail_out = static_cast<uInt>(out.size());
+  deflate(&stream, Z_FINISH);
+  out.resize(stream.total_out);
+  deflateEnd(&stream);
+  return out;
+}
+
+std::string zstd(const std::string& text) {
+  std::string out(ZSTD_compressBound(text.size()), '\0');
+  out.resize(ZSTD_compress(out.data(), out.size(), text.data(), text.size(), 3));
+  return out;
+}
+
+/// Good, blank, bad and unusual lines of every kind, some hundred bytes to some thousand.
+std::string mixed_trace(int rounds) {
+  std::string text;
+  for (int i = 0; i < rounds; ++i) {
+    const std::string n = std::to_string(i);
+    text += gpu_line("loop/block_" + n + "/cb_gpu", n) + "\n \r\n" + internal_line("p" + std::to_string(i % 3), "k\\u0041" + n, n);
+    text += "{\"event\":" + n + "}\nnot json " + n + "\n" + gpu_line(std::string(size_t(i % 700), 'x'), "7", R"(,"data":{"op":"matmul","n":")" + n + "\"}");
+    text += event_line("HostMemory", R"({"total_bytes":1,"breakdown":{"a":[1,2.5,{"b":null}],"c":true}})") + "{\"event\":{}}\r\n";
+  }
+  return text + R"({"event":{"type":"End"}})";  // without a line end
+}
+
+std::string shown(const ReadTrace& trace) {
+  std::string out;
+  for (const Event& e : trace.all.events)
+    out += fmt::format("{} {} {} {} {} {} {}\n", e.line, e.type_name, e.op_name, e.internal_kernel_name, e.parent_op_name, e.matmul, e.duration_bits);
+  for (const BadLine& bad : trace.all.bad_lines) out += fmt::format("{} {}\n", bad.line, bad.message);
+  for (StringId id = 0; id < trace.strings.size(); ++id) out += trace.text(id) + "\n";
+  const ReadTotals& t = trace.totals;
+  return out + fmt::format("{} {} {} {} {} {} {}", t.bytes, t.lines, t.blank, t.untyped, t.events, t.not_json, t.wrong_shape);
+}
+
+TEST(trace_reader, threads_and_chunk_sizes_change_nothing_not_even_the_numbers_of_strings) {
+  const std::string text = mixed_trace(300);
+  const std::string expected = shown(ReadTrace(text, {.threads = 1, .chunk_bytes = text.size() * 2}));
+  for (const unsigned threads : {1u, 2u, 4u})
+    for (const size_t chunk_bytes : {size_t(1), size_t(100), size_t(997), size_t(65536)})
+      EXPECT_EQ(shown(ReadTrace(text, {.threads = threads, .chunk_bytes = chunk_bytes})), expected) << threads << " " << chunk_bytes;
+  EXPECT_EQ(shown(ReadTrace(std::make_unique<MemorySource>(text, 13), {.threads = 2, .chunk_bytes = 500})), expected);
+}
+
+TEST(trace_reader, counts_every_line_as_one_of_five_kinds) {
+  const ReadTotals t = ReadTrace(mixed_trace(10)).totals;
+  EXPECT_EQ(t.events, 41u);
+  EXPECT_EQ(t.blank, 20u);
+  EXPECT_EQ(t.untyped, 10u);
+  EXPECT_EQ(t.not_json, 10u);
+  EXPECT_EQ(t.wrong_shape, 10u);
+  EXPECT_EQ(t.lines, 91u);
+}
+
+TEST(trace_reader, lines_count_from_zero_blank_ones_too) {
+  const ReadTrace trace("\n\t \r\n" + gpu_line("a", "1") + "\x0c\nbad\n" + gpu_line("b", "1"));
+  ASSERT_EQ(trace.all.events.size(), 2u);
+  EXPECT_EQ(trace.all.events[0].line, 2u);
+  EXPECT_EQ(trace.all.events[1].line, 5u);
+  EXPECT_EQ(trace.bad(), Lines{"json 4"});
+}
+
+TEST(trace_reader, a_consumers_exception_comes_out_of_read_trace) {
+  struct Thrower : EventConsumer {
+    void consume(const Batch&, const StringTable&) override { fail("enough"); }
+  } thrower;
+  StringTable strings;
+  EventConsumer* const consumers[] = {&thrower};
+  EXPECT_THROW(read_trace(std::make_unique<MemorySource>(mixed_trace(100)), strings, consumers, {.threads = 3, .chunk_bytes = 64}), Error);
+}
+
+TEST(trace_reader, bytes_that_end_in_an_error_leave_the_lines_before_it) {
+  const std::string text = gpu_line("a", "1") + gpu_line("b", "2") + "{\"event\":{\"ty";
+  const ReadTrace trace(std::make_unique<MemorySource>(text, 50, "the disk is gone"));
+  EXPECT_EQ(trace.totals.cut_off, "the disk is gone");
+  EXPECT_EQ(trace.totals.events, 2u);
+  EXPECT_EQ(trace.bad(), Lines{"json 2"});
+}
+
+TEST(trace_reader, a_line_of_100_MB_is_read_like_any_other) {
+  const std::string long_name(100'000'000, 'x');
+  const ReadTrace trace(gpu_line("a", "1") + gpu_line(long_name, "2") + long_name + "\n" + gpu_line("b", "3"));
+  ASSERT_EQ(trace.all.events.size(), 3u);
+  EXPECT_EQ(trace.strings.text(trace.all.events[1].op_name).size(), long_name.size());
+  EXPECT_EQ(trace.all.events[2].line, 3u);
+  EXPECT_EQ(trace.bad(), Lines{"json 2"});
+}
+
+TEST(trace_reader, a_line_longer_than_the_longest_allowed_is_bad_and_is_not_kept) {
+  for (const size_t chunk_bytes : {size_t(300), size_t(1000), size_t(100'000)}) {
+    const std::string end = "{\"event\":{\"type\":\"End\"}}";
+    const ReadTrace trace(gpu_line("a", "1") + std::string(50'000, 'x') + "\n" + gpu_line("b", "3") + std::string(70'000, ' ') + "\n" + end,
+                          {.threads = 2, .chunk_bytes = chunk_bytes, .longest_line = 2000});
+    const Lines expected = chunk_bytes < 50'000 ? Lines{"json 1", "json 3"} : Lines{"json 1"};  // a chunk may hold it anyway
+    EXPECT_EQ(trace.bad(), expected);
+    EXPECT_EQ(trace.totals.events, 3u);
+    EXPECT_EQ(trace.all.events.back().line, 4u);
+  }
+}
+
+TEST(trace_event, has_the_fields_of_its_line) {
+  const ReadTrace trace(R"({"timestamp":1762100000000000001,"span_id":18446744073709551615,"parent_span_id":7,"span_name":"decode","event":{"type":"InternalKernelCompleted","data":{"parent_op_name":"loop","internal_kernel_name":"k","duration_us":12}}}
+{"timestamp":"1970-01-01T00:00:02.5+00:00","event":{"type":"KernelBackendSelected","data":{"op_name":"sdpa","backend":"legacy","reason":"auto"}}}
+{"event":{"type":"GpuKernelDispatched","data":{"kernel_name":"gemv","op_name":"o","thread_groups":[1,2,3]}}})");
+  ASSERT_EQ(trace.all.events.size(), 3u);
+  const Event& internal = trace.all.events[0];
+  EXPECT_EQ(internal.type, EventType::internal_kernel_completed);
+  EXPECT_EQ(internal.timestamp_ns, 1762100000000000001);
+  EXPECT_EQ(internal.span_id, UINT64_MAX);
+  EXPECT_EQ(internal.parent_span_id, 7u);
+  EXPECT_EQ(trace.text(internal.span_name) + trace.text(internal.parent_op_name) + trace.text(internal.internal_kernel_name), "decodeloopk");
+  EXPECT_TRUE(internal.duration_us() == 12);
+  const Event& selected = trace.all.events[1];
+  EXPECT_EQ(selected.timestamp_ns, 2'500'000'000);
+  EXPECT_EQ(trace.text(selected.op_name) + trace.text(selected.backend) + trace.text(selected.reason), "sdpalegacyauto");
+  EXPECT_FALSE(selected.has_duration());
+  EXPECT_EQ(trace.all.events[2].timestamp_ns, kNoTime);
+  EXPECT_EQ(trace.text(trace.all.events[2].kernel_name), "gemv");
+  EXPECT_EQ(trace.text(trace.all.events[2].backend), "<unknown>");
+}
+
+TEST(trace_event, rfc3339_times_are_nanoseconds_since_1970) {
+  EXPECT_EQ(rfc3339_ns("1970-01-01T00:00:00Z"), 0);
+  EXPECT_EQ(rfc3339_ns("2025-10-06T12:34:56.123456789Z"), 1759754096123456789);
+  EXPECT_EQ(rfc3339_ns("2024-02-29T23:59:59.5-01:30"), 1709256599500000000);
+  EXPECT_EQ(rfc3339_ns("1969-12-31t23:59:59z"), -1'000'000'000);
+  for (const char* none : {"", "2025-10-06", "2025-13-06T12:34:56Z", "2025-10-06T12:34:56", "2025-10-06T12:34:56.Z", "2025-10-06T12:34:56+0100", "2025-10-06T12:34:56Zx",
+                           "9999-10-06T12:34:56Z"})
+    EXPECT_EQ(rfc3339_ns(none), kNoTime) << none;
+}
+
+struct DurationCase {
+  const char* written;
+  const char* us;  // "" for none
+  DurationKind kind;
+};
+
+std::string decimal(Int128 value) {
+  if (value < 0) return "-" + decimal(-value);
+  return value < 10 ? std::to_string(int(value)) : decimal(value / 10) + std::to_string(int(value % 10));
+}
+
+TEST(trace_event, durations_are_truncated_and_exact_up_to_64_bits) {
+  constexpr DurationKind number = DurationKind::number, text = DurationKind::text, none = DurationKind::none;
+  const DurationCase cases[] = {
+      {"0", "0", number},          {"-0", "0", number},   {"12", "12", number},       {"12.9", "12", number},
+      {"-12.9", "-12", number},    {"1e3", "1000", number}, {"-7", "-7", number},     {"true", "1", number},
+      {"false", "0", number},      {"null", "", none},    {"\"120\"", "120", text},   {"\" -1_000 \"", "-1000", text},
+      {"\"12.7\"", "12", text},    {"\"+5\"", "5", text}, {"9223372036854775807", "9223372036854775807", number},
+      {"9223372036854775808", "9223372036854775808", number}, {"18446744073709551615", "18446744073709551615", number},
+      {"-9223372036854775808", "-9223372036854775808", number}, {"1e19", "10000000000000000000", number},
+      {"\"18446744073709551615\"", "18446744073709551615", text}, {"\"-9223372036854775808\"", "-9223372036854775808", text},
+  };
+  for (const DurationCase& c : cases) {
+    const ReadTrace trace(gpu_line("a", c.written));
+    ASSERT_EQ(trace.all.events.size(), 1u) << c.written;
+    const Event& event = trace.all.events[0];
+    EXPECT_EQ(event.duration_kind, c.kind) << c.written;
+    EXPECT_EQ(event.has_duration() ? decimal(event.duration_us()) : "", c.us) << c.written;
+  }
+}
+
+TEST(trace_event, an_unreadable_duration_is_a_wrong_shape_where_kernels_are_timed_and_none_elsewhere) {
+  for (const char* written : {"\"abc\"", "\"\"", "\"1__0\"", "\"_1\"", "\"- 1\"", "\"inf\"", "\"99999999999999999999999\"", "[]", "{}", "1e30"}) {
+    EXPECT_EQ(ReadTrace(gpu_line("a", written)).bad(), Lines{"shape 0"}) << written;
+    EXPECT_EQ(ReadTrace(internal_line("p", "k", written)).bad(), Lines{"shape 0"}) << written;
+    const ReadTrace other(event_line("Other", std::string(R"({"duration_us":)") + written + "}"));
+    ASSERT_EQ(other.all.events.size(), 1u) << written;
+    EXPECT_NE(other.all.events[0].duration_kind, DurationKind::number) << written;
+  }
+}
+
+TEST(trace_event, of_equal_keys_the_last_counts_at_every_level) {
+  const ReadTrace trace(R"({"event":5,"event":{"type":5,"data":[],"type":"GpuOpCompleted","data":{"op_name":1,"op_name":"a","duration_us":"x","duration_us":1,"duration_us":2,"data":{"op":"x","n":"1","op":"matmul"}}}})");
+  ASSERT_EQ(trace.all.events.size(), 1u);
+  EXPECT_EQ(trace.text(trace.all.events[0].op_name), "a");
+  EXPECT_TRUE(trace.all.events[0].duration_us() == 2);
+  EXPECT_EQ(unpack_fields(trace.text(trace.all.events[0].matmul)), (MatmulFields{{"n", "1"}, {"op", "matmul"}}));
+  const ReadTrace second(R"({"event":{"type":"GpuOpCompleted","data":{"op_name":"a"}},"event":{}})");
+  EXPECT_EQ(second.totals.untyped, 1u);
+}
+
+TEST(trace_event, a_key_may_be_written_with_escapes_and_a_name_in_any_script) {
+  const ReadTrace trace("{\"\\u0065vent\":{\"type\":\"GpuOpCompleted\",\"data\":{\"op\\u005fname\":\"\\u00e9\xE2\x82\xAC\\ud83d\\ude00\\n\"}}}");
+  ASSERT_EQ(trace.all.events.size(), 1u);
+  EXPECT_EQ(trace.text(trace.all.events[0].op_name), "\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80\n");
+}
+
+TEST(trace_matmul, comes_from_the_inner_map_else_from_the_data_itself) {
+  const auto fields = [](const std::string& data) {
+    const ReadTrace trace(event_line("GpuOpCompleted", data));
+    EXPECT_EQ(trace.all.events.size(), 1u);
+    return unpack_fields(trace.all.events[0].matmul == kMissing ? "" : trace.text(trace.all.events[0].matmul));
+  };
+  EXPECT_EQ(fields(R"({"op_name":"a","data":{"op":"matmul","m":"1"},"op":"x","backend":"y"})"), (MatmulFields{{"m", "1"}, {"op", "matmul"}}));
+  EXPECT_EQ(fields(R"({"op_name":"a","data":{"m":"1"},"backend":"y"})"), MatmulFields{});
+  EXPECT_EQ(fields(R"({"op":"x","backend":"y","data":null})"), (MatmulFields{{"backend", "y"}, {"data", "None"}, {"op", "x"}}));
+  EXPECT_EQ(fields(R"({"op":"x","data":"op"})"), MatmulFields{});
+  EXPECT_EQ(fields(R"({"data":{"op":true,"a":1,"b":-2.50,"c":1e22,"d":1e-5,"e":0.0001,"f":1e15,"g":null,"h":18446744073709551615}})"),
+            (MatmulFields{{"a", "1"}, {"b", "-2.5"}, {"c", "1e+22"}, {"d", "1e-05"}, {"e", "0.0001"}, {"f", "1000000000000000.0"}, {"g", "None"}, {"h", "18446744073709551615"}, {"op", "True"}}));
+}
+
+TEST(trace_matmul, packing_keeps_every_byte) {
+  const MatmulFields fields = {{"", "="}, {"a", std::string("\0|\x1f", 3)}, {"b", ""}};
+  EXPECT_EQ(unpack_fields(pack_fields(fields)), fields);
+}
+
+// Lines that are not JSON, as the name says why.
+const Lines kNotJson = {
+    "not json", "{", "{\"event\":{\"type\":\"a\"}", "{\"event\":{\"type\":\"a\"}}}", "{} {}", "{\"a\":1,}", "[1,2", "{\"a\":NaN}", "{\"a\":Infinity}",
+    "{\"a\":-Infinity}", "-Infinity", "{\"a\":01}", "{\"a\":1.}", "{\"a\":.5}", "{\"a\":+1}", "{\"a\":tru}", "{\"a\":'b'}", "{a:1}",
+    "{\"a\":18446744073709551616}", "{\"a\":-9223372036854775809}", "{\"a\":123456789012345678901234567890}", "{\"a\":1e400}",
+    "{\"a\":\"\\ud800\"}", "{\"a\":\"\\udc00\\ud800\"}", "{\"a\":\"\\x\"}", "{\"a\":\"\\u12g4\"}", "{\"a\":\"\t\"}", "{\"a\":\"\xff\xfe\"}", "{\"a\":\"\xc0\xaf\"}",
+    "{\"a\":\"\xed\xa0\x80\"}", "\xef\xbb\xbf{\"event\":{\"type\":\"a\"}}", std::string("\0", 1), std::string("{\"a\":\"\0\"}", 9),
+    std::string("{\0\"\0e\0", 6), std::string(100'000, '['), std::string(100'000, '{'), "{\"event\":{\"type\":\"GpuOpCompleted\",\"data\":{\"op_name\":\"a\",\"duration_us\":5,\"x\":[1,,2]}}}",
+    "{\"event\":{\"type\":\"a\",\"data\":{\"x\":{\"y\":[[[tru]]]}}}}", "{\"event\":{\"type\":\"a\",\"data\":{\"x\":\"\\q\"}}}", "{\"event\":{\"type\":\"a\",\"data\":{\"x\":1e}}}",
+};
+
+TEST(trace_bad_line, what_is_not_json_is_named_and_the_lines_around_it_stay_exact) {
+  for (const std::string& line : kNotJson) {
+    const ReadTrace trace(gpu_line("a", "1") + line + "\n" + gpu_line("b", "2"), {.threads = 2});
+    EXPECT_EQ(trace.bad(), Lines{"json 1"}) << line.substr(0, 100);
+    EXPECT_EQ(trace.totals.events, 2u) << line.substr(0, 100);
+    EXPECT_FALSE(trace.all.bad_lines.at(0).message.empty());
+  }
+}
+
+TEST(trace_bad_line, json_of_a_wrong_shape_is_named) {
+  for (const char* line :
+       {"[]", "5", "null", "\"text\"", "{\"event\":null}", "{\"event\":[]}", "{\"event\":\"x\"}", "{\"event\":{\"type\":5}}", "{\"event\":{\"type\":[1]}}",
+        "{\"event\":{\"type\":\"x\",\"data\":null}}", "{\"event\":{\"type\":\"x\",\"data\":[1]}}", "{\"event\":{\"type\":\"x\",\"data\":\"s\"}}",
+        "{\"event\":{\"type\":\"GpuOpCompleted\",\"data\":{\"op_name\":null,\"duration_us\":1}}}", "{\"event\":{\"type\":\"GpuOpCompleted\",\"data\":{\"op_name\":[],\"duration_us\":\"1\"}}}",
+        "{\"event\":{\"type\":\"InternalKernelCompleted\",\"data\":{\"parent_op_name\":4,\"duration_us\":1}}}",
+        "{\"event\":{\"type\":\"InternalKernelCompleted\",\"data\":{\"internal_kernel_name\":null,\"duration_us\":1}}}",
+        "{\"event\":{\"type\":\"KernelBackendSelected\",\"data\":{\"reason\":{}}}}", "{\"event\":{\"type\":\"Other\",\"data\":{\"op_name\":7,\"duration_us\":1}}}",
+        "{\"event\":{\"type\":\"GpuOpCompleted\",\"data\":{\"data\":{\"op\":\"matmul\",\"n\":[1]}}}}"}) {
+    const ReadTrace trace(gpu_line("a", "1") + line + "\n" + gpu_line("b", "2"));
+    EXPECT_EQ(trace.bad(), Lines{"shape 1"}) << line;
+    EXPECT_EQ(trace.totals.events, 2u) << line;
+  }
+}
+
+TEST(trace_bad_line, fields_that_no_rule_reads_may_be_anything) {
+  for (const char* line : {R"({"timestamp":[],"span_id":"x","parent_span_id":-1,"span_name":7,"event":{"type":"x"}})",
+                           R"({"event":{"type":"GpuOpCompleted","data":{"op_name":"a","backend":null,"duration_us":1,"data":null}}})",
+                           R"({"event":{"type":"GpuOpCompleted","data":{"op_name":"a","duration_us":1,"data":[{}]}}})",
+                           R"({"event":{"type":"HostMemory","data":{"total_bytes":null,"breakdown":"?","op_name":[]}}})"})
+    EXPECT_EQ(ReadTrace(line).totals.events, 1u) << line;
+}
+
+TEST(trace_bad_line, no_event_type_is_no_event_and_not_bad) {
+  for (const char* line : {"{}", "{\"event\":{}}", "{\"event\":{\"type\":null}}", "{\"event\":{\"type\":\"\"}}", "{\"event\":{\"type\":0,\"data\":5}}", "{\"a\":[1]}"}) {
+    const ReadTrace trace(line);
+    EXPECT_EQ(trace.totals.untyped, 1u) << line;
+    EXPECT_TRUE(trace.all.bad_lines.empty()) << line;
+  }
+}
+
+TEST(trace_line, the_fast_reader_takes_what_engines_write_and_leaves_the_rest_to_the_full_one) {
+  const auto usual = [](std::string line) {
+    line.resize(line.size() + 64);
+    LineFields fields;
+    return read_usual_line(line.c_str(), line.c_str() + line.size() - 64, fields) != nullptr;
+  };
+  EXPECT_TRUE(usual(gpu_line("a/b", "12", R"(,"data":{"op":"matmul","n":"1"})")));
+  EXPECT_TRUE(usual("{ \"event\" : { \"data\" : { \"x\" : [ ] , \"y\" : -1.25 } , \"type\" : \"x\" } }\t\r\n"));
+  for (std::string line : kNotJson) EXPECT_FALSE(usual(line + "\n")) << line.substr(0, 100);
+  EXPECT_FALSE(usual("{\"event\":{\"type\":\"a\\u0062\"}}\n"));
+  EXPECT_FALSE(usual("{\"event\":{\"type\":\"a\",\"type\":\"b\"}}\n"));
+  EXPECT_FALSE(usual("{\"event\":{\"type\":\"a\",\"data\":{\"op\":\"x\"}}}\n"));
+}
+
+TEST(string_table, numbers_strings_in_order_of_first_appearance_at_addresses_that_stay) {
+  StringTable table;
+  const StringId first = table.intern("first");
+  const std::string_view kept = table.text(first);
+  for (int i = 0; i < 20'000; ++i) EXPECT_EQ(table.intern("name " + std::to_string(i)), StringId(i) + 2);
+  table.intern(std::string(1'000'000, 'x'));
+  EXPECT_EQ(table.intern("first"), first);
+  EXPECT_EQ(table.text(first).data(), kept.data());
+  EXPECT_EQ(table.intern("<unknown>"), kMissing);
+  EXPECT_EQ(table.text(table.intern("")), "");
+}
+
+TEST_F(trace_file, compressed_ones_say_the_same_in_one_piece_or_several) {
+  const std::string text = mixed_trace(200), half = text.substr(0, text.size() / 2), rest = text.substr(text.size() / 2);
+  const std::string expected = shown(ReadTrace(text));
+  const std::string skippable("\x50\x2a\x4d\x18\x03\0\0\0abc", 11);
+  for (const std::string& bytes : {gzip(text), gzip(half) + gzip(rest), zstd(text), zstd(half) + zstd(rest), skippable + zstd(text)})
+    EXPECT_EQ(shown(ReadTrace(open_byte_source(write("trace", bytes)))), expected);
+}
+
+TEST_F(trace_file, a_compressed_one_that_ends_early_or_is_damaged_is_read_up_to_there) {
+  const std::string text = mixed_trace(2000);
+  for (std::string bytes : {gzip(text), zstd(text)}) {
+    const ReadTrace cut(open_byte_source(write("cut", bytes.substr(0, bytes.size() - 100))));
+    EXPECT_NE(cut.totals.cut_off.find("ends early"), std::string::npos) << cut.totals.cut_off;
+    const size_t middle = bytes.size() / 2;
+    for (size_t i = middle; i < middle + 40; ++i) bytes[i] = char(~bytes[i]);
+    const ReadTrace damaged(open_byte_source(write("damaged", bytes)));
+    EXPECT_NE(damaged.totals.cut_off.find("damaged"), std::string::npos) << damaged.totals.cut_off;
+  }
+}
+
+TEST_F(trace_file, a_folder_or_a_missing_file_is_an_error_and_an_empty_one_is_empty) {
+  EXPECT_THROW(open_byte_source(folder_), Error);
+  EXPECT_THROW(open_byte_source(folder_ / "missing"), Error);
+  EXPECT_EQ(ReadTrace(open_byte_source(write("empty", ""))).totals.lines, 0u);
+  EXPECT_EQ(ReadTrace(open_byte_source(write("short", "{"))).bad(), Lines{"json 0"});
+}
+
+TEST_F(trace_file, one_that_shrinks_or_vanishes_while_it_is_read_ends_early) {
+  std::string text;
+  for (int i = 0; i < 20'000; ++i) text += gpu_line("a", "1");
+  struct Truncate : EventConsumer {
+    void consume(const Batch& batch, const StringTable&) override {
+      if (events == 0) {
+        fs::resize_file(path, 1'000'000);
+        fs::remove(path);
+      }
+      events += batch.events.size();
+    }
+    fs::path path;
+    uint64_t events = 0;
+  } truncate;
+  truncate.path = write("shrinks", text);
+  StringTable strings;
+  EventConsumer* const consumers[] = {&truncate};
+  const ReadTotals totals = read_trace(open_byte_source(truncate.path), strings, consumers, {.threads = 2, .chunk_bytes = 50'000});
+  EXPECT_EQ(totals.events, truncate.events);
+  EXPECT_GE(totals.events, 300u);
+  EXPECT_LT(totals.events, 20'000u);
+  EXPECT_LE(totals.not_json, 1u);
+}
+
+}  // namespace
+}  // namespace assay
