@@ -126,11 +126,11 @@ int run_probe(ProbeOptions options) {
   const int64_t began = now_ns();
   options.sweep.mode = parse_mode(options.mode);
   options.sweep.footprint = int64_t(options.footprint_mb * 1024 * 1024);
-  if (options.sweep.thorough) options.sweep.effort = Effort::thorough();
   const auto backends = make_backends();
   const OpenedDevice device = find_device(backends, options.device, options.threads);
   if (device.described && !options.dry_run && !options.build_only)
     fail("--device {}: a description, not a device; add --dry-run to see the plan for it, or --build-only", options.device);
+  options.sweep.effort = Effort::of(device.info, options.sweep.thorough);
   const std::vector<Workload> workloads = choose_workloads(options);
   const std::vector<Manifest> manifests = load_manifests(*device.backend, options.kernels);
   const std::vector<const Variant*> variants = all_variants(manifests);

@@ -322,6 +322,12 @@ Effort Effort::thorough() {
   return effort;
 }
 
+Effort Effort::of(const DeviceInfo& device, bool is_thorough) {
+  Effort effort = is_thorough ? thorough() : Effort();
+  if (device.launches_per_sample > 1) effort.visits = 1;
+  return effort;
+}
+
 std::vector<CaseRecord> run_rounds(const Spec& spec, const std::vector<CaseToRun>& cases, const RoundsContext& context) {
   return SpecRun(spec, cases, context).run();
 }

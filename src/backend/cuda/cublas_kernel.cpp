@@ -11,7 +11,14 @@ namespace assay {
 namespace {
 
 constexpr int64_t kWorkspaceBytes = int64_t(32) << 20;  // what NVIDIA recommends for Hopper
+constexpr int64_t kWorkspaceAlignment = 256;             // both libraries refuse less
+constexpr uint32_t kOperandAlignment = 64;               // of everything that a launch is bound to
 constexpr int kMostAlgorithms = 32;
+
+std::byte* aligned(std::byte* workspace) {
+  const auto address = reinterpret_cast<uintptr_t>(workspace);
+  return workspace + (kWorkspaceAlignment - int64_t(address % kWorkspaceAlignment)) % kWorkspaceAlignment;
+}
 
 template <typename Function>
 void find(void* library, Function& function, const char* name) {
@@ -74,13 +81,13 @@ class CublasKernel final : public StreamKernel {
     check_blas(set_math(handle_, cublasMath_t(CUBLAS_DEFAULT_MATH | CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION)), "cublasSetMathMode");
   }
 
-  int64_t workspace_bytes(const Launch&) override { return kWorkspaceBytes; }
+  int64_t workspace_bytes(const Launch&) override { return kWorkspaceBytes + kWorkspaceAlignment; }
   int64_t prepared_bytes(const Launch&) override { return 0; }
   void prepare(const Launch&) override {}
 
   void enqueue(const Launch& launch, CUstream stream) override {
     check_blas(set_stream_(handle_, stream), "cublasSetStream");
-    check_blas(set_workspace_(handle_, launch.workspace, size_t(launch.workspace_bytes)), "cublasSetWorkspace");
+    check_blas(set_workspace_(handle_, aligned(launch.workspace), size_t(kWorkspaceBytes)), "cublasSetWorkspace");
     const float alpha = float(launch.spec->alpha), beta = float(launch.spec->beta);
     for (const Product& p : products_of(launch)) {
       // It adds to what lies in D.
@@ -139,7 +146,7 @@ class CublasLtKernel final : public StreamKernel {
 
   int64_t workspace_bytes(const Launch& launch) override {
     plan(launch);
-    return kWorkspaceBytes;
+    return kWorkspaceBytes + kWorkspaceAlignment;
   }
   int64_t prepared_bytes(const Launch&) override { return 0; }
   void prepare(const Launch&) override {}
@@ -154,7 +161,7 @@ class CublasLtKernel final : public StreamKernel {
         check_blas(lt_.desc_set(planned.desc, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &p.bias->data, sizeof p.bias->data), "setting the bias");
       const void* c = beta != 0 ? p.c->data : p.d->data;
       check_blas(lt_.matmul(lt_.handle, planned.desc, &alpha, p.b->data, planned.b, p.a->data, planned.a, &beta, c, planned.d, p.d->data,
-                            planned.d, &planned.algorithm, launch.workspace, size_t(launch.workspace_bytes), stream),
+                            planned.d, &planned.algorithm, aligned(launch.workspace), size_t(kWorkspaceBytes), stream),
                  "cublasLtMatmul");
     }
   }
@@ -205,6 +212,9 @@ class CublasLtKernel final : public StreamKernel {
     check_blas(lt_.preference_create(&preference), "stating preferences");
     const uint64_t workspace = kWorkspaceBytes;
     check_blas(lt_.preference_set(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace, sizeof workspace), "stating preferences");
+    for (const auto which : {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
+                             CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES})
+      check_blas(lt_.preference_set(preference, which, &kOperandAlignment, sizeof kOperandAlignment), "stating preferences");
     cublasLtMatmulHeuristicResult_t results[kMostAlgorithms];
     int count = 0;
     const cublasStatus_t status = lt_.heuristic(lt_.handle, planned.desc, planned.b, planned.a, planned.d, planned.d, preference,
