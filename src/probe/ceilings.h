@@ -27,6 +27,9 @@ struct Ceilings {
   double dispatch_us = 0, dispatch_spread = 0;  // an empty kernel, entry to return
   int64_t footprint = 0;             // the smallest whose rate is within 5 % of the largest's: what "cold" rotates over
 
+  /// Bytes to measure read rates up to: `wanted`, or more where that is too little beside the device's cache; at most a quarter of its memory.
+  static int64_t largest_read(const DeviceInfo& device, int64_t wanted);
+
   double memory_gbps() const { return read.empty() ? 0 : read.back().value; }
   double best_gflops() const;
 };

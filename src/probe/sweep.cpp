@@ -94,7 +94,7 @@ const Ceilings& Sweep::ceilings(bool again) {
     kernels.emplace_back(variant, built(*variant));
     if (!kernels.back().second.error.empty()) fail("{}: {}", variant->id(), kernels.back().second.error);
   }
-  const int64_t largest = std::min(options_.largest_footprint, device_.memory_bytes / 4);
+  const int64_t largest = Ceilings::largest_read(device_, options_.largest_footprint);
   ceilings_ = measure_ceilings(backend_, device_, kernels, largest);
   store_.put(CeilingRecord{key, to_json(*ceilings_), std::time(nullptr)});
   return *ceilings_;

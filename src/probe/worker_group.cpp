@@ -23,6 +23,7 @@ Answer WorkerGroup::set_up(size_t index) {
   command.index = int32_t(index);
   Answer answer = process_->ask(command, setup_limit_s_);
   is_set_up_[index] = answer.reply.outcome == Outcome::pass;
+  if (answer.reply.tainted) process_.reset();  // others' memory may have been written to: they begin anew
   return answer;
 }
 
@@ -32,7 +33,7 @@ Answer WorkerGroup::ask(size_t index, Command command, double limit_s) {
     if (Answer answer = set_up(index); answer.reply.outcome != Outcome::pass) return answer;
   command.index = int32_t(index);
   Answer answer = process_->ask(command, limit_s);
-  if (answer.reply.tainted) process_.reset();  // others' memory may have been written to: they begin anew
+  if (answer.reply.tainted) process_.reset();
   return answer;
 }
 

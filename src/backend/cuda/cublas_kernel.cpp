@@ -81,7 +81,10 @@ class CublasKernel final : public StreamKernel {
     check_blas(set_math(handle_, cublasMath_t(CUBLAS_DEFAULT_MATH | CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION)), "cublasSetMathMode");
   }
 
-  int64_t workspace_bytes(const Launch&) override { return kWorkspaceBytes + kWorkspaceAlignment; }
+  int64_t workspace_bytes(const Launch& launch) override {
+    if (launch.spec->bias) throw Unsupported("cublasGemmStridedBatchedEx adds no bias");
+    return kWorkspaceBytes + kWorkspaceAlignment;
+  }
   int64_t prepared_bytes(const Launch&) override { return 0; }
   void prepare(const Launch&) override {}
 
