@@ -1,0 +1,101 @@
+/* The CUDA kernel ABI: what a kernel gets. One struct by value, the same for every variant; host and device read it alike. */
+#ifndef ASSAY_CUDA_H
+#define ASSAY_CUDA_H
+
+#ifdef __CUDACC_RTC__
+typedef signed char int8_t;
+typedef unsigned char uint8_t;
+typedef short int16_t;
+typedef unsigned short uint16_t;
+typedef int int32_t;
+typedef unsigned int uint32_t;
+typedef long long int64_t;
+typedef unsigned long long uint64_t;
+typedef unsigned long long uintptr_t;
+#else
+#include <stdint.h>
+#endif
+
+#define ASSAY_CUDA_ABI_VERSION 1u
+#define ASSAY_CUDA_SEGMENTS 3
+
+enum assay_cuda_dtype { ASSAY_CUDA_F32 = 0, ASSAY_CUDA_F16 = 1, ASSAY_CUDA_BF16 = 2, ASSAY_CUDA_Q8_0 = 3 };
+enum assay_cuda_layout { ASSAY_CUDA_STRIDED = 0, ASSAY_CUDA_Q8_0_BLOCKS = 1, ASSAY_CUDA_Q8_0_SPLIT = 2 };
+enum assay_cuda_role { ASSAY_CUDA_A = 0, ASSAY_CUDA_B = 1, ASSAY_CUDA_C = 2, ASSAY_CUDA_D = 3, ASSAY_CUDA_BIAS = 4 };
+
+/* Element (i0,i1,i2) of [batch, rows, columns] lies at data + Σ i·strides; strides in elements, in blocks of 34 bytes for Q8_0 blocks.
+ * A is [batch, m, k], C and D are [batch, m, n], BIAS is [1, 1, n], B is [batch, n, k] whatever its storage (strides tell).
+ * `scales`: only where Q8_0 is split, k/32 halves a row of B. Addresses are 64-byte aligned; rows need not be. */
+typedef struct assay_cuda_tensor {
+  void* data;
+  void* scales;
+  int64_t strides[3];
+  int32_t dims[3];
+  uint8_t role, segment, dtype, layout; /* assay_cuda_role, index, assay_cuda_dtype, assay_cuda_layout */
+  int64_t bytes, scale_bytes;           /* what it takes at data and at scales */
+} assay_cuda_tensor;
+
+typedef struct assay_cuda_segment {
+  assay_cuda_tensor b, d, c, bias; /* bias.data is null without one; beta = 0: C holds NaN and is never read */
+} assay_cuda_segment;
+
+/* What a product of one row with one output needs, again and side by side: each line of constants that a launch touches comes from
+ * memory, and three of them in turn took half a microsecond on an H200. assay_cuda_set_brief() makes it. */
+typedef struct assay_cuda_brief {
+  const void *a, *b;  /* b: the prepared weights where they are given */
+  void* d;
+  int32_t n, k;       /* of the first segment */
+  uint32_t segments;
+  int32_t stride;     /* elements from row to row of b in memory; k where prepared */
+  float alpha, beta;
+  const void* bias;
+  int64_t bytes;      /* of b where that is all there is to read: one segment, no scales; else 0 */
+} assay_cuda_brief;
+
+/* segment[s] for s < segments; the rest is zero. A kernel's D is alpha·A·B + beta·C + bias, summed in F32, rounded once. */
+typedef struct assay_cuda_call {
+  assay_cuda_brief brief;
+  uint32_t struct_size, abi_version;
+  uint32_t op, segments; /* op: 1 matmul */
+  float alpha, beta;
+  uint32_t prepared_given, reserved;
+  void* workspace; /* content undefined at every launch */
+  void* prepared;  /* what prepare wrote, or null */
+  int64_t workspace_bytes, prepared_bytes;
+  assay_cuda_tensor a;
+  assay_cuda_segment segment[ASSAY_CUDA_SEGMENTS];
+} assay_cuda_call;
+
+#ifndef __CUDACC_RTC__
+/* To be called last, when everything else is set. */
+static inline void assay_cuda_set_brief(assay_cuda_call* call) {
+  const assay_cuda_segment* s = call->segment;
+  assay_cuda_brief* to = &call->brief;
+  to->a = call->a.data;
+  to->b = call->prepared_given ? call->prepared : s->b.data;
+  to->d = s->d.data;
+  to->n = s->b.dims[1];
+  to->k = s->b.dims[2];
+  to->segments = call->segments;
+  to->stride = call->prepared_given ? s->b.dims[2] : (int32_t)(s->b.strides[1] != 1 ? s->b.strides[1] : s->b.strides[2]);
+  to->alpha = call->alpha;
+  to->beta = call->beta;
+  to->bias = s->bias.data;
+  to->bytes = call->segments == 1 && s->b.scale_bytes == 0 ? s->b.bytes : 0;
+}
+#endif
+
+/* A source's entries: run_LAYOUT_A_B_D for each combination that its manifest promises (layout: A, then B as they lie in memory; types
+ * f16 bf16 f32 q8_0, and q8_0_split for the split storage), or one plain `run` that looks at the tensors' types itself. Where weights
+ * are repacked, prepare_LAYOUT_A_B_D or `prepare` likewise: reads B, writes `prepared`. */
+#ifdef __CUDACC__
+#ifndef ASSAY_BOUNDS
+#define ASSAY_BOUNDS
+#endif
+#define ASSAY_ENTRY(layout, a, b, d) \
+  extern "C" __global__ void ASSAY_BOUNDS run_##layout##_##a##_##b##_##d(const __grid_constant__ assay_cuda_call call)
+#define ASSAY_RUN extern "C" __global__ void ASSAY_BOUNDS run(const __grid_constant__ assay_cuda_call call)
+#define ASSAY_PREPARE extern "C" __global__ void prepare(const __grid_constant__ assay_cuda_call call)
+#endif
+
+#endif
