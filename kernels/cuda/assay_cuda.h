@@ -39,17 +39,22 @@ typedef struct assay_cuda_segment {
   assay_cuda_tensor b, d, c, bias; /* bias.data is null without one; beta = 0: C holds NaN and is never read */
 } assay_cuda_segment;
 
-/* What a product of one row with one output needs, again and side by side: each line of constants that a launch touches comes from
- * memory, and three of them in turn took half a microsecond on an H200. assay_cuda_set_brief() makes it. */
+/* What products of one row need, again and side by side, per segment: each line of constants that a launch touches comes from memory,
+ * and three of them in turn took half a microsecond on an H200. assay_cuda_set_brief() makes it. */
 typedef struct assay_cuda_brief {
-  const void *a, *b;  /* b: the prepared weights where they are given */
-  void* d;
-  int32_t n, k;       /* of the first segment */
+  const void* a;
+  int32_t k;
   uint32_t segments;
-  int32_t stride;     /* elements from row to row of b in memory; k where prepared */
+  int32_t stride; /* from row to row of B in memory, in elements or blocks; k where prepared */
   float alpha, beta;
-  const void* bias;
-  int64_t bytes;      /* of b where that is all there is to read: one segment, no scales; else 0 */
+  int32_t n[ASSAY_CUDA_SEGMENTS];
+  struct {
+    const void* b; /* the prepared weights where they are given */
+    void* d;
+  } part[ASSAY_CUDA_SEGMENTS];
+  const void* scales[ASSAY_CUDA_SEGMENTS];
+  const void* bias[ASSAY_CUDA_SEGMENTS];
+  int64_t bytes[ASSAY_CUDA_SEGMENTS], scale_bytes[ASSAY_CUDA_SEGMENTS];
 } assay_cuda_brief;
 
 /* segment[s] for s < segments; the rest is zero. A kernel's D is alpha·A·B + beta·C + bias, summed in F32, rounded once. */
@@ -72,16 +77,21 @@ static inline void assay_cuda_set_brief(assay_cuda_call* call) {
   const assay_cuda_segment* s = call->segment;
   assay_cuda_brief* to = &call->brief;
   to->a = call->a.data;
-  to->b = call->prepared_given ? call->prepared : s->b.data;
-  to->d = s->d.data;
-  to->n = s->b.dims[1];
   to->k = s->b.dims[2];
   to->segments = call->segments;
   to->stride = call->prepared_given ? s->b.dims[2] : (int32_t)(s->b.strides[1] != 1 ? s->b.strides[1] : s->b.strides[2]);
   to->alpha = call->alpha;
   to->beta = call->beta;
-  to->bias = s->bias.data;
-  to->bytes = call->segments == 1 && s->b.scale_bytes == 0 ? s->b.bytes : 0;
+  for (int i = 0; i < ASSAY_CUDA_SEGMENTS; ++i) {
+    to->n[i] = s[i].b.dims[1];
+    to->part[i].b = s[i].b.data;
+    to->part[i].d = s[i].d.data;
+    to->scales[i] = s[i].b.scales;
+    to->bias[i] = s[i].bias.data;
+    to->bytes[i] = s[i].b.bytes;
+    to->scale_bytes[i] = s[i].b.scale_bytes;
+  }
+  if (call->prepared_given) to->part[0].b = call->prepared;
 }
 #endif
 

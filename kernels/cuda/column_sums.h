@@ -41,7 +41,7 @@ struct ColumnSums {
 #pragma unroll
         for (int r = 0; r < kCluster; ++r) sum += total[r][column()];
     }
-    if (finishes(first, n, rank)) static_cast<T*>(call.brief.d)[first + column()] = from_float<T>(fmaf(call.brief.alpha, sum, add));
+    if (finishes(first, n, rank)) static_cast<T*>(call.brief.part[0].d)[first + column()] = from_float<T>(fmaf(call.brief.alpha, sum, add));
   }
 };
 

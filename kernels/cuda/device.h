@@ -154,23 +154,24 @@ __device__ __forceinline__ void write(const assay_cuda_call& call, const assay_c
 
 /// Rows of B that a group of lanes works on, and where their products go: one segment's weights, its outputs, the group's first row.
 struct Rows {
-  const void* b;
+  const void *b, *scales;
   void* d;
   const void* bias;
   uint32_t stride;
   int n, row, segment;
 };
-__device__ __forceinline__ int groups_of(const assay_cuda_segment& s, int rows) { return (s.b.dims[1] + rows - 1) / rows; }
 
 /// Group `group` of `rows` rows each; segments begin with a new group. A group past the last gets row >= n. kFused: several outputs.
 template <bool kFused>
 __device__ __forceinline__ Rows rows_of(const assay_cuda_call& call, int group, int rows) {
   const assay_cuda_brief& brief = call.brief;
-  if constexpr (!kFused) return {brief.b, brief.d, brief.bias, uint32_t(brief.stride), brief.n, group * rows, 0};
-  int segment = 0;
-  while (segment + 1 < int(call.segments) && group >= groups_of(call.segment[segment], rows)) group -= groups_of(call.segment[segment++], rows);
-  const assay_cuda_segment& s = call.segment[segment];
-  return {s.b.data, s.d.data, s.bias.data, uint32_t(s.b.strides[1]), s.b.dims[1], group * rows, segment};
+  int s = 0;
+  if constexpr (kFused) {
+    const int first = (brief.n[0] + rows - 1) / rows, second = (brief.n[1] + rows - 1) / rows;
+    if (group >= first) group -= first, s = 1;
+    if (s == 1 && brief.segments > 2 && group >= second) group -= second, s = 2;
+  }
+  return {brief.part[s].b, brief.scales[s], brief.part[s].d, brief.bias[s], uint32_t(brief.stride), brief.n[s], group * rows, s};
 }
 
 /// The address of `column` in row `row` of memory that has `stride` elements a row: one multiplication of 32 by 32 bits.

@@ -37,12 +37,12 @@ template <class T>
 __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   using Sums = ColumnSums<T, COLUMNS, THREADS / 32, CLUSTER>;
   __shared__ Sums sums;
-  const int k = call.brief.k, n = call.brief.n, rank = CLUSTER > 1 ? int(cluster_rank()) : 0;
+  const int k = call.brief.k, n = call.brief.n[0], rank = CLUSTER > 1 ? int(cluster_rank()) : 0;
   const int column = int(blockIdx.x) / CLUSTER * COLUMNS, across = int(threadIdx.x % kAcross), down = int(threadIdx.x / kAcross);
   const int first = int(int64_t(k) * rank / CLUSTER), last = int(int64_t(k) * (rank + 1) / CLUSTER), mine = column + across * kEach;
   if constexpr (CLUSTER > 1) cluster_arrive();
   const T* a = static_cast<const T*>(call.brief.a);
-  const T* b = static_cast<const T*>(call.brief.b) + mine;
+  const T* b = static_cast<const T*>(call.brief.part[0].b) + mine;
   const uint32_t stride = uint32_t(call.brief.stride);
 
   float v[kEach] = {}, add = 0;

@@ -60,7 +60,7 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
     Block v[ROWS];
     Words x[4];
 #pragma unroll
-    for (int r = 0; r < ROWS; ++r) v[r] = load_block<kSplit>(rows.b, s.b.scales, int64_t(min(rows.row + r, rows.n - 1)) * blocks + i);
+    for (int r = 0; r < ROWS; ++r) v[r] = load_block<kSplit>(rows.b, rows.scales, int64_t(min(rows.row + r, rows.n - 1)) * blocks + i);
 #pragma unroll
     for (int w = 0; w < 4; ++w) x[w] = load_words<kCached>(a + i * 32 + w * 8);
 #pragma unroll

@@ -11,10 +11,11 @@ constexpr int kBlocks = 16 / ROWS;  // of a row in one tile
 /// Bytes that a warp keeps of one row: whole steps of kBlocks blocks, and what 16-byte alignment adds before and behind.
 __device__ __forceinline__ int slot_bytes(int each) { return (each * 34 + 30 + 15) / 16 * 16; }
 
-/// Four bytes from an even address of shared memory.
-__device__ __forceinline__ uint32_t word_at(const unsigned char* p) {
-  const uint16_t* h = reinterpret_cast<const uint16_t*>(p);
-  return h[0] | uint32_t(h[1]) << 16;
+/// Eight bytes from an even address of shared memory; `shift`: 16 where that is no multiple of four, else 0.
+__device__ __forceinline__ void load_eight(const unsigned char* p, int shift, uint32_t* w) {
+  const uint32_t* words = reinterpret_cast<const uint32_t*>(p - shift / 8);
+  w[0] = __funnelshift_r(words[0], words[1], shift);
+  w[1] = __funnelshift_r(words[1], words[2], shift);
 }
 
 template <bool kFused>
@@ -49,18 +50,22 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   Words x = load_words_if<kCached>(block < count, a);
   copies_done();
   __syncwarp();
+  // kBlocks blocks further, alignment is the same.
+  const int low_shift = int(uint32_t(__cvta_generic_to_shared(low + block * 34 + 2)) & 2) * 8;
+  const int high_shift = int(uint32_t(__cvta_generic_to_shared(high + block * 34 + 2)) & 2) * 8;
+#pragma unroll 4
   for (int i = block; i - block < count; i += kBlocks) {
     const bool inside = i < count;
     const Words next = load_words_if<kCached>(i + kBlocks < count, a + (i - block + kBlocks) * 32);
     float c[4] = {};
+    uint32_t l[2] = {}, h[2] = {};
+    if (inside) load_eight(low + i * 34 + 2 + t * 8, low_shift, l), load_eight(high + i * 34 + 2 + t * 8, high_shift, h);
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
-      uint32_t l[2] = {}, h[2] = {};
-      if (inside) {
-        bytes_to_halves(word_at(low + i * 34 + 2 + t * 8 + half * 4), l[0], l[1]);
-        bytes_to_halves(word_at(high + i * 34 + 2 + t * 8 + half * 4), h[0], h[1]);
-      }
-      multiply_tile(c, l[0], h[0], l[1], h[1], x.w[2 * half], x.w[2 * half + 1], Half{});
+      uint32_t low_halves[2], high_halves[2];
+      bytes_to_halves(l[half], low_halves[0], low_halves[1]);
+      bytes_to_halves(h[half], high_halves[0], high_halves[1]);
+      multiply_tile(c, low_halves[0], high_halves[0], low_halves[1], high_halves[1], x.w[2 * half], x.w[2 * half + 1], Half{});
     }
     // Tile row g counts only in its own block's column, which lane t = block / 2 holds.
     if (inside && t == block / 2) {

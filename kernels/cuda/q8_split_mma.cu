@@ -25,14 +25,14 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   const int column_k = first_k + int(unsigned(g) / 2 % kSlices) * 64 + t * 16;
   const bool counts = t / 2 == g % 2;
   const Half* a = static_cast<const Half*>(call.brief.a) + column_k;
-  const void* scales = call.segment[rows.segment].b.scales;
+  const void* scales = rows.scales;
   const bool scaling = t == slice;  // holds the sums of both blocks of its tile rows
 
   const int row = rows.row + lane;
   const bool finishes = part == 0 && lane < ROWS && row < rows.n;
   float low_sum = 0, high_sum = 0, add = 0;
   for (int from = 0; first_k + from < last_k; from += STEPS * kStep) {
-    Words l[STEPS], h[STEPS], x[STEPS][2];
+    Words l[STEPS], h[STEPS];
     float scale[STEPS][4];
 #pragma unroll
     for (int i = 0; i < STEPS; ++i) {
@@ -43,24 +43,29 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
 #pragma unroll
     for (int i = 0; i < STEPS; ++i) {
       const int at = from + i * kStep, block = (first_k + slice * 64 + at) / 32;
-      const bool inside = counts && column_k + at < last_k;
-      x[i][0] = load_words_if<kCached>(inside, a + at);
-      x[i][1] = load_words_if<kCached>(inside, a + at + 8);
       scale[i][0] = scaling && block * 32 < last_k ? scale_at(scales, int64_t(low) * blocks + block) : 0;
       scale[i][1] = scaling && block * 32 + 32 < last_k ? scale_at(scales, int64_t(low) * blocks + block + 1) : 0;
       scale[i][2] = scaling && block * 32 < last_k ? scale_at(scales, int64_t(high) * blocks + block) : 0;
       scale[i][3] = scaling && block * 32 + 32 < last_k ? scale_at(scales, int64_t(high) * blocks + block + 1) : 0;
     }
     if (from == 0 && finishes) add = addend<Half>(call, rows, row);
+    // A comes from the first-level cache, a step ahead of its use: held for all steps it would cost half of the warps.
+    const auto load_a = [&](int at, Words* x) {
+      const bool inside = counts && column_k + at < last_k;
+      x[0] = load_words_if<kCached>(inside, a + at), x[1] = load_words_if<kCached>(inside, a + at + 8);
+    };
+    Words x[2][2];
+    load_a(from, x[0]);
 #pragma unroll
     for (int i = 0; i < STEPS; ++i) {
+      if (i + 1 < STEPS) load_a(from + (i + 1) * kStep, x[(i + 1) % 2]);
       float c[4] = {};
 #pragma unroll
       for (int w = 0; w < 4; ++w) {
         uint32_t low_halves[2], high_halves[2];
         bytes_to_halves(l[i].w[w], low_halves[0], low_halves[1]);
         bytes_to_halves(h[i].w[w], high_halves[0], high_halves[1]);
-        multiply_tile(c, low_halves[0], high_halves[0], low_halves[1], high_halves[1], x[i][w / 2].w[w % 2 * 2], x[i][w / 2].w[w % 2 * 2 + 1], Half{});
+        multiply_tile(c, low_halves[0], high_halves[0], low_halves[1], high_halves[1], x[i % 2][w / 2].w[w % 2 * 2], x[i % 2][w / 2].w[w % 2 * 2 + 1], Half{});
       }
       low_sum = fmaf(c[0], scale[i][0], fmaf(c[1], scale[i][1], low_sum));
       high_sum = fmaf(c[2], scale[i][2], fmaf(c[3], scale[i][3], high_sum));
