@@ -42,18 +42,18 @@ typedef struct assay_cuda_segment {
 /* What products of one row need, again and side by side, per segment: each line of constants that a launch touches comes from memory,
  * and three of them in turn took half a microsecond on an H200. assay_cuda_set_brief() makes it. */
 typedef struct assay_cuda_brief {
-  const void* a;
-  int32_t k;
+  const void *a, *b; /* b: the prepared weights where they are given */
+  int32_t k, n;      /* n: of the first segment, as b and d */
   uint32_t segments;
   int32_t stride; /* from row to row of B in memory, in elements or blocks; k where prepared */
   float alpha, beta;
-  int32_t n[ASSAY_CUDA_SEGMENTS];
-  struct {
-    const void* b; /* the prepared weights where they are given */
-    void* d;
-  } part[ASSAY_CUDA_SEGMENTS];
-  const void* scales[ASSAY_CUDA_SEGMENTS];
-  const void* bias[ASSAY_CUDA_SEGMENTS];
+  uint32_t pieces; /* of 16 bytes in b, if that is all there is to read (one segment, no scales, less than 32 GB); else 0 */
+  uint32_t reserved;
+  void* d;
+  const void *bias[ASSAY_CUDA_SEGMENTS], *scales[ASSAY_CUDA_SEGMENTS];
+  int32_t more_n[ASSAY_CUDA_SEGMENTS - 1]; /* of the other segments */
+  const void* more_b[ASSAY_CUDA_SEGMENTS - 1];
+  void* more_d[ASSAY_CUDA_SEGMENTS - 1];
   int64_t bytes[ASSAY_CUDA_SEGMENTS], scale_bytes[ASSAY_CUDA_SEGMENTS];
 } assay_cuda_brief;
 
@@ -77,21 +77,26 @@ static inline void assay_cuda_set_brief(assay_cuda_call* call) {
   const assay_cuda_segment* s = call->segment;
   assay_cuda_brief* to = &call->brief;
   to->a = call->a.data;
+  to->b = call->prepared_given ? call->prepared : s->b.data;
   to->k = s->b.dims[2];
+  to->n = s->b.dims[1];
   to->segments = call->segments;
   to->stride = call->prepared_given ? s->b.dims[2] : (int32_t)(s->b.strides[1] != 1 ? s->b.strides[1] : s->b.strides[2]);
   to->alpha = call->alpha;
   to->beta = call->beta;
+  to->pieces = call->segments == 1 && s->b.scale_bytes == 0 && s->b.bytes < ((int64_t)1 << 35) ? (uint32_t)(s->b.bytes / 16) : 0;
+  to->reserved = 0;
+  to->d = s->d.data;
   for (int i = 0; i < ASSAY_CUDA_SEGMENTS; ++i) {
-    to->n[i] = s[i].b.dims[1];
-    to->part[i].b = s[i].b.data;
-    to->part[i].d = s[i].d.data;
-    to->scales[i] = s[i].b.scales;
     to->bias[i] = s[i].bias.data;
+    to->scales[i] = s[i].b.scales;
     to->bytes[i] = s[i].b.bytes;
     to->scale_bytes[i] = s[i].b.scale_bytes;
+    if (i == 0) continue;
+    to->more_n[i - 1] = s[i].b.dims[1];
+    to->more_b[i - 1] = s[i].b.data;
+    to->more_d[i - 1] = s[i].d.data;
   }
-  if (call->prepared_given) to->part[0].b = call->prepared;
 }
 #endif
 

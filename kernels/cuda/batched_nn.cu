@@ -42,6 +42,7 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
     if (mine && down >= k) add = addend<T>(call, s, batch, m_row, finished);
   } else {
     if (mine) add = addend<T>(call, s, batch, m_row, finished);
+#pragma unroll 1
     for (int i = down; i < k; i += kDown)
 #pragma unroll
       for (int j = 0; j < kEach; ++j)

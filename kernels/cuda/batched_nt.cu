@@ -14,7 +14,8 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   const T *a = element<T>(call.a, batch, m_row, 0), *b = element<T>(s.b, batch, min(row, n - 1), 0);
   const bool mine = lane == 0 && row < n;
   float sum = 0, add = 0;
-  if ((reinterpret_cast<uintptr_t>(a) | reinterpret_cast<uintptr_t>(b) | uint64_t(k) * sizeof(T)) % 16 == 0 && call.a.strides[2] == 1) {
+  const uint64_t places = reinterpret_cast<uintptr_t>(a) | reinterpret_cast<uintptr_t>(b) | uint64_t(k) * sizeof(T);
+  if (places % 16 == 0 && call.a.strides[2] == 1) {
     for (int i = lane * kEach; i < k; i += kStep) {
       const Words y = load_words<kCached>(b + i), x = load_words<kCached>(a + i);
       if (mine && i < kEach) add = addend<T>(call, s, batch, m_row, row);
@@ -22,6 +23,7 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
     }
   } else {
     if (mine) add = addend<T>(call, s, batch, m_row, row);
+#pragma unroll 1
     for (int i = lane; i < k; i += LANES) sum = fmaf(to_float(a[i * call.a.strides[2]]), to_float(b[i]), sum);
   }
   sum = lanes_sum<LANES>(sum);

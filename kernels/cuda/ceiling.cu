@@ -5,24 +5,19 @@
 
 namespace assay {
 
-__device__ __forceinline__ uint32_t fold_bytes(const void* data, int64_t bytes) {
-  const char* p = static_cast<const char*>(data);
+__device__ __forceinline__ uint32_t fold(const Words& w) { return w.w[0] ^ w.w[1] ^ w.w[2] ^ w.w[3]; }
+
+__device__ __forceinline__ uint32_t fold_pieces(const void* data, uint32_t pieces) {
+  const Words* p = static_cast<const Words*>(data);
   const uint32_t step = gridDim.x * THREADS;
-  uint32_t folded = 0, words = uint32_t(min(bytes / 16, int64_t(1) << 30));
-  for (;;) {
-    for (uint32_t from = blockIdx.x * THREADS + threadIdx.x; from < words; from += step * UNROLL) {
-      Words w[UNROLL];
+  uint32_t folded = 0;
+  for (uint32_t from = blockIdx.x * THREADS + threadIdx.x; from < pieces; from += step * UNROLL) {
+    Words w[UNROLL];
 #pragma unroll
-      for (int u = 0; u < UNROLL; ++u) w[u] = load_words_if<HINT>(from + u * step < words, p + uint64_t(from + u * step) * 16);
+    for (int u = 0; u < UNROLL; ++u) w[u] = load_words_if<HINT>(from + u * step < pieces, p + (from + u * step));
 #pragma unroll
-      for (int u = 0; u < UNROLL; ++u) folded ^= w[u].w[0] ^ w[u].w[1] ^ w[u].w[2] ^ w[u].w[3];
-    }
-    const int64_t done = int64_t(words) * 16;
-    if (bytes - done < 16) break;  // pieces are counted in 32 bits
-    p += done, bytes -= done, words = uint32_t(min(bytes / 16, int64_t(1) << 30));
+    for (int u = 0; u < UNROLL; ++u) folded ^= fold(w[u]);
   }
-  if (blockIdx.x == 0)
-    for (int64_t i = int64_t(words) * 16 + threadIdx.x; i < bytes; i += THREADS) folded ^= static_cast<unsigned char>(p[i]);
   return folded;
 }
 
@@ -30,36 +25,36 @@ __device__ __forceinline__ uint32_t fold_bytes(const void* data, int64_t bytes) 
 /// read as three thirds.
 __device__ __forceinline__ uint32_t fold_parts(const assay_cuda_brief& brief) {
   constexpr int kParts = ASSAY_CUDA_SEGMENTS;
-  const uint32_t step = gridDim.x * THREADS, thread = blockIdx.x * THREADS + threadIdx.x;
-  uint32_t folded = 0, words[2 * kParts], most = 0;
-  const char* p[2 * kParts];
+  const int64_t step = int64_t(gridDim.x) * THREADS, thread = int64_t(blockIdx.x) * THREADS + threadIdx.x;
+  const Words* p[2 * kParts];
+  int64_t pieces[2 * kParts], most = 0;
+  uint32_t folded = 0;
 #pragma unroll
   for (int s = 0; s < kParts; ++s) {
-    p[s] = static_cast<const char*>(brief.part[s].b), words[s] = uint32_t(brief.bytes[s] / 16);
-    p[kParts + s] = static_cast<const char*>(brief.scales[s]), words[kParts + s] = uint32_t(brief.scale_bytes[s] / 16);
+    p[s] = static_cast<const Words*>(s == 0 ? brief.b : brief.more_b[s - 1]), pieces[s] = brief.bytes[s] / 16;
+    p[kParts + s] = static_cast<const Words*>(brief.scales[s]), pieces[kParts + s] = brief.scale_bytes[s] / 16;
   }
-  // What is no whole 16 bytes, at the ends.
-  if (thread < 16)
-#pragma unroll
-    for (int s = 0; s < 2 * kParts; ++s) {
-      const int64_t bytes = s < kParts ? brief.bytes[s] : brief.scale_bytes[s - kParts], i = int64_t(words[s]) * 16 + thread;
-      if (i < bytes) folded ^= static_cast<unsigned char>(p[s][i]);
-    }
   if (brief.segments == 1) {
-    const uint32_t all = words[0], third = (all + 2) / 3;
-    p[1] = p[0] + int64_t(third) * 16, p[2] = p[0] + int64_t(third) * 32;
-    words[0] = third, words[1] = min(third, all - min(all, third)), words[2] = all - min(all, 2 * third);
+    const int64_t all = pieces[0], third = (all + 2) / 3;
+    p[1] = p[0] + third, p[2] = p[1] + third;
+    pieces[0] = third, pieces[1] = min(third, all - third), pieces[2] = max(all - 2 * third, int64_t(0));
   }
 #pragma unroll
-  for (int s = 0; s < 2 * kParts; ++s) most = max(most, words[s]);
-  for (uint32_t from = thread; from < most; from += step) {
+  for (int s = 0; s < 2 * kParts; ++s) most = max(most, pieces[s]);
+  for (int64_t from = thread; from < most; from += step) {
     Words w[2 * kParts];
 #pragma unroll
-    for (int s = 0; s < 2 * kParts; ++s) w[s] = load_words_if<HINT>(from < words[s], p[s] + uint64_t(from) * 16);
+    for (int s = 0; s < 2 * kParts; ++s) w[s] = load_words_if<HINT>(from < pieces[s], p[s] + from);
 #pragma unroll
-    for (int s = 0; s < 2 * kParts; ++s) folded ^= w[s].w[0] ^ w[s].w[1] ^ w[s].w[2] ^ w[s].w[3];
+    for (int s = 0; s < 2 * kParts; ++s) folded ^= fold(w[s]);
   }
   return folded;
+}
+
+/// What is no whole 16 bytes, at the end.
+__device__ __forceinline__ uint32_t fold_end(const void* data, int64_t bytes) {
+  const int64_t i = bytes / 16 * 16 + threadIdx.x;
+  return i < bytes ? static_cast<const unsigned char*>(data)[i] : 0;
 }
 
 }  // namespace assay
@@ -67,10 +62,15 @@ __device__ __forceinline__ uint32_t fold_parts(const assay_cuda_brief& brief) {
 ASSAY_RUN {
   const assay_cuda_brief& brief = call.brief;
   uint32_t folded = 0;
-  if (brief.segments == 1 && !brief.scales[0])
-    folded = assay::fold_bytes(brief.part[0].b, brief.bytes[0]);
+  if (brief.pieces > 0)
+    folded = assay::fold_pieces(brief.b, brief.pieces);
   else
     folded = assay::fold_parts(brief);
+  if (blockIdx.x == 0 && threadIdx.x < 16)
+    for (int s = 0; s < int(brief.segments); ++s) {
+      folded ^= assay::fold_end(s == 0 ? brief.b : brief.more_b[s - 1], brief.bytes[s]);
+      folded ^= assay::fold_end(brief.scales[s], brief.scale_bytes[s]);
+    }
   // All but never true, and the compiler cannot know: no read can be left out.
   if (folded == 0x9e3779b9u) static_cast<uint32_t*>(call.workspace)[0] = folded;
 }

@@ -18,7 +18,7 @@ struct ColumnSums {
     return rank == 0 && threadIdx.x % kParts == 0 && column() < kColumns && first + column() < n;
   }
 
-  /// After every warp wrote its row of `partial`. `add`: what the finishing thread read early. Clusters: cluster_arrive() was called before.
+  /// After every warp wrote its row of `partial`. `add`: what the finishing thread read. Clusters: cluster_arrive() was called before.
   __device__ __forceinline__ void finish(const assay_cuda_call& call, int first, int n, int rank, float add) {
     __syncthreads();
     float sum = 0;
@@ -41,7 +41,7 @@ struct ColumnSums {
 #pragma unroll
         for (int r = 0; r < kCluster; ++r) sum += total[r][column()];
     }
-    if (finishes(first, n, rank)) static_cast<T*>(call.brief.part[0].d)[first + column()] = from_float<T>(fmaf(call.brief.alpha, sum, add));
+    if (finishes(first, n, rank)) static_cast<T*>(call.brief.d)[first + column()] = from_float<T>(fmaf(call.brief.alpha, sum, add));
   }
 };
 

@@ -93,17 +93,20 @@ constexpr int kPerWord = int(4 / sizeof(T));
 template <class T>
 constexpr int kPerLoad = int(16 / sizeof(T));
 
+/// Two chains of sums: the last loads of a row arrive together, and a chain of all their products would be waited for.
 template <class T>
 __device__ __forceinline__ float dot_words(const Words& a, const Words& b, float sum) {
+  float other = 0;
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
     float x[2], y[2];
     unpack(a.w[i], T{}, x);
     unpack(b.w[i], T{}, y);
-#pragma unroll
-    for (int j = 0; j < kPerWord<T>; ++j) sum = fmaf(x[j], y[j], sum);
+    if (kPerWord<T> == 2 || i % 2 == 0) sum = fmaf(x[0], y[0], sum);
+    if (kPerWord<T> == 1 && i % 2 == 1) other = fmaf(x[0], y[0], other);
+    if (kPerWord<T> == 2) other = fmaf(x[1], y[1], other);
   }
-  return sum;
+  return sum + other;
 }
 
 /// Sum over groups of kLanes neighbouring lanes; every lane gets it.
@@ -114,14 +117,16 @@ __device__ __forceinline__ float lanes_sum(float v) {
   return v;
 }
 
-/// c[16x8] += a[16x16] · b[16x8] on tensor cores, F32 sums. Lane (g, t) = (lane / 4, lane % 4) holds of a: rows g and g+8, columns 2t, 2t+1
-/// (a0, a1) and 2t+8, 2t+9 (a2, a3); of b: rows 2t, 2t+1 (b0) and 2t+8, 2t+9 (b1) of column g; of c: columns 2t, 2t+1 of rows g and g+8.
-__device__ __forceinline__ void multiply_tile(float* c, uint32_t a0, uint32_t a1, uint32_t a2, uint32_t a3, uint32_t b0, uint32_t b1, Half) {
+/// c[16x8] += a[16x16] · b[16x8] on tensor cores, F32 sums. Lane (g, t) = (lane / 4, lane % 4) holds of a: rows g and g+8, columns
+/// 2t, 2t+1 (a0, a1) and 2t+8, 2t+9 (a2, a3); of b: rows 2t, 2t+1 (b0) and 2t+8, 2t+9 (b1) of column g; of c: columns 2t, 2t+1 of rows g and g+8.
+__device__ __forceinline__ void multiply_tile(float* c, uint32_t a0, uint32_t a1, uint32_t a2, uint32_t a3, uint32_t b0, uint32_t b1,
+                                              Half) {
   asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
                : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
                : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
 }
-__device__ __forceinline__ void multiply_tile(float* c, uint32_t a0, uint32_t a1, uint32_t a2, uint32_t a3, uint32_t b0, uint32_t b1, Bfloat) {
+__device__ __forceinline__ void multiply_tile(float* c, uint32_t a0, uint32_t a1, uint32_t a2, uint32_t a3, uint32_t b0, uint32_t b1,
+                                              Bfloat) {
   asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
                : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
                : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
@@ -165,13 +170,13 @@ struct Rows {
 template <bool kFused>
 __device__ __forceinline__ Rows rows_of(const assay_cuda_call& call, int group, int rows) {
   const assay_cuda_brief& brief = call.brief;
-  int s = 0;
-  if constexpr (kFused) {
-    const int first = (brief.n[0] + rows - 1) / rows, second = (brief.n[1] + rows - 1) / rows;
-    if (group >= first) group -= first, s = 1;
-    if (s == 1 && brief.segments > 2 && group >= second) group -= second, s = 2;
-  }
-  return {brief.part[s].b, brief.scales[s], brief.part[s].d, brief.bias[s], uint32_t(brief.stride), brief.n[s], group * rows, s};
+  if constexpr (!kFused) return {brief.b, brief.scales[0], brief.d, brief.bias[0], uint32_t(brief.stride), brief.n, group * rows, 0};
+  const int first = (brief.n + rows - 1) / rows, second = (brief.more_n[0] + rows - 1) / rows;
+  if (group < first) return {brief.b, brief.scales[0], brief.d, brief.bias[0], uint32_t(brief.stride), brief.n, group * rows, 0};
+  const int s = brief.segments > 2 && group >= first + second ? 2 : 1;
+  group -= first + (s == 2 ? second : 0);
+  return {brief.more_b[s - 1],     brief.scales[s],     brief.more_d[s - 1], brief.bias[s],
+          uint32_t(brief.stride), brief.more_n[s - 1], group * rows,        s};
 }
 
 /// The address of `column` in row `row` of memory that has `stride` elements a row: one multiplication of 32 by 32 bits.

@@ -5,7 +5,7 @@
 
 namespace assay {
 
-template <class T, bool kFused>
+template <class T, bool kFused, bool kWhole>
 __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   constexpr int kGroups = THREADS / LANES, kEach = kPerLoad<T>, kStep = LANES * kEach;
   const int lane = int(threadIdx.x % unsigned(LANES)), in_block = int(threadIdx.x / unsigned(LANES)), k = call.brief.k;
@@ -18,7 +18,7 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   const bool mine = lane < ROWS && row < rows.n;
 
   float sum[ROWS] = {}, add = 0;
-  if (k % kEach == 0) {
+  if constexpr (kWhole) {
     for (int from = lane * kEach; from - lane * kEach < k; from += kStep * UNROLL) {
       Words weights[UNROLL][ROWS], activations[UNROLL];
 #pragma unroll
@@ -29,12 +29,20 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
       for (int u = 0; u < UNROLL; ++u) activations[u] = load_words_if<kCached>(from + u * kStep < k, a + from + u * kStep);
       if (mine && from == lane * kEach) add = addend<T>(call, rows, row);
 #pragma unroll
-      for (int u = 0; u < UNROLL; ++u)
+      for (int r = 0; r < ROWS; ++r) {
+        float part[UNROLL];
 #pragma unroll
-        for (int r = 0; r < ROWS; ++r) sum[r] = dot_words<T>(activations[u], weights[u][r], sum[r]);
+        for (int u = 0; u < UNROLL; ++u) part[u] = dot_words<T>(activations[u], weights[u][r], u == 0 ? sum[r] : 0);
+#pragma unroll
+        for (int near = 1; near < UNROLL; near *= 2)
+#pragma unroll
+          for (int u = 0; u + near < UNROLL; u += 2 * near) part[u] += part[u + near];
+        sum[r] = part[0];
+      }
     }
   } else {
     if (mine) add = addend<T>(call, rows, row);
+#pragma unroll 1
     for (int i = lane; i < k; i += LANES)
 #pragma unroll
       for (int r = 0; r < ROWS; ++r) sum[r] = fmaf(to_float(a[i]), to_float(b[r][i]), sum[r]);
@@ -62,16 +70,28 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   if (mine) finish<T>(call, rows, row, total, add);
 }
 
+// Apart, so that the usual case is short and lies in a row: jumps over cold code wait for instructions.
+template <class T, bool kFused, bool kWhole>
+__device__ __noinline__ void dot_apart(const assay_cuda_call& call) {
+  dot<T, kFused, kWhole>(call);
+}
+
 template <class T>
 __device__ __forceinline__ void dot(const assay_cuda_call& call) {
-  if (call.brief.segments == 1)
-    dot<T, false>(call);
-  else
-    dot<T, true>(call);
+  const bool whole = call.brief.k % kPerLoad<T> == 0, fused = call.brief.segments != 1;
+  if (whole && !fused) return dot<T, false, true>(call);
+  if (whole) return dot_apart<T, true, true>(call);
+  if (fused) return dot_apart<T, true, false>(call);
+  dot_apart<T, false, false>(call);
 }
 
 }  // namespace assay
 
+#ifdef PREPARED
+ASSAY_ENTRY(nn, f16, f16, f16) { assay::dot<assay::Half>(call); }
+ASSAY_ENTRY(nn, bf16, bf16, bf16) { assay::dot<assay::Bfloat>(call); }
+#else
 ASSAY_ENTRY(nt, f16, f16, f16) { assay::dot<assay::Half>(call); }
 ASSAY_ENTRY(nt, bf16, bf16, bf16) { assay::dot<assay::Bfloat>(call); }
 ASSAY_ENTRY(nt, f32, f32, f32) { assay::dot<float>(call); }
+#endif

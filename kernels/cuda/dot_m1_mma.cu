@@ -50,20 +50,21 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   }
 }
 
+// Apart, so that the usual case is short and lies in a row: jumps over cold code wait for instructions.
+template <class T>
+__device__ __noinline__ void dot_fused(const assay_cuda_call& call) {
+  dot<T, true>(call);
+}
+
 template <class T>
 __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   if (call.brief.segments == 1)
     dot<T, false>(call);
   else
-    dot<T, true>(call);
+    dot_fused<T>(call);
 }
 
 }  // namespace assay
 
-#ifdef PREPARED
-ASSAY_ENTRY(nn, f16, f16, f16) { assay::dot<assay::Half>(call); }
-ASSAY_ENTRY(nn, bf16, bf16, bf16) { assay::dot<assay::Bfloat>(call); }
-#else
 ASSAY_ENTRY(nt, f16, f16, f16) { assay::dot<assay::Half>(call); }
 ASSAY_ENTRY(nt, bf16, bf16, bf16) { assay::dot<assay::Bfloat>(call); }
-#endif

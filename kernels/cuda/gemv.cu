@@ -31,7 +31,8 @@ ASSAY_RUN {
   const assay_cuda_segment& s = call.segment[segment];
   const int n = s.d.dims[2], m = s.d.dims[1], column = int(output % n), row = int(output / n % m), batch = int(output / n / m);
   float sum = 0;
-  for (int i = int(threadIdx.x % 32u); i < call.a.dims[2]; i += 32) sum = fmaf(value_at(call.a, batch, row, i), value_at(s.b, batch, column, i), sum);
+  for (int i = int(threadIdx.x % 32u); i < call.a.dims[2]; i += 32)
+    sum = fmaf(value_at(call.a, batch, row, i), value_at(s.b, batch, column, i), sum);
   sum = lanes_sum<32>(sum);
   if (threadIdx.x % 32 != 0) return;
   if (s.d.dtype == ASSAY_CUDA_F16) write<Half>(call, s, batch, row, column, sum);

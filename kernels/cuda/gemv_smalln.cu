@@ -1,4 +1,5 @@
-// gemv/smalln: products with as few as N = 1 to 16 columns: one block makes all columns of a row of D, its threads share k, each with N sums.
+// gemv/smalln: products with as few as N = 1 to 16 columns: one block makes all columns of a row of D, its threads share k, each with N
+// sums.
 #define ASSAY_BOUNDS __launch_bounds__(THREADS)
 #include "device.h"
 

@@ -35,7 +35,7 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   extern __shared__ __align__(16) unsigned char memory[];
   T* a_tile = reinterpret_cast<T*>(memory);
   T(*b_tile)[BK + kPad] = reinterpret_cast<T(*)[BK + kPad]>(a_tile + BK);
-  const int thread = int(threadIdx.x), share = thread % kShare, k = call.brief.k, first = int(blockIdx.x) * BN, n = call.brief.n[0];
+  const int thread = int(threadIdx.x), share = thread % kShare, k = call.brief.k, first = int(blockIdx.x) * BN, n = call.brief.n;
   const Rows rows = rows_of<false>(call, int(blockIdx.x), BN);
   const T* a = static_cast<const T*>(call.brief.a);
   const bool aligned = k % 4 == 0;

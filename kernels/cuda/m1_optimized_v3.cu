@@ -36,7 +36,7 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   __shared__ float partial[kShare][BN];
   // Whole warps share a column's k, so that a broadcast is for one place in k.
   const int lane = int(threadIdx.x % 32u), share = int(threadIdx.x) / (TG / kShare), thread = int(threadIdx.x) % (TG / kShare);
-  const int k = call.brief.k, n = call.brief.n[0], first = int(blockIdx.x) * BN;
+  const int k = call.brief.k, n = call.brief.n, first = int(blockIdx.x) * BN;
   const Rows rows = rows_of<false>(call, int(blockIdx.x), BN);
   const T* a = static_cast<const T*>(call.brief.a);
   const bool aligned = k % VEC == 0;

@@ -10,7 +10,7 @@ constexpr int kEach = 8, kDown = THREADS / int(kAcross);
 /// Columns that a lane is left with after fold().
 constexpr int kLeft = kAcross >= 16 ? 4 : kAcross >= 8 ? 2 : 1;
 
-/// Eight columns' sums over the lanes that share them: lanes exchange halves, so that each ends with kLeft columns from the returned one on.
+/// Eight columns' sums over the lanes that share them: lanes exchange halves, so that each ends with kLeft columns from the returned one.
 __device__ __forceinline__ int fold(float* v) {
   const int lane = int(threadIdx.x % 32u);
   int first = 0, width = kEach;
@@ -37,12 +37,12 @@ template <class T>
 __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   using Sums = ColumnSums<T, COLUMNS, THREADS / 32, CLUSTER>;
   __shared__ Sums sums;
-  const int k = call.brief.k, n = call.brief.n[0], rank = CLUSTER > 1 ? int(cluster_rank()) : 0;
+  const int k = call.brief.k, n = call.brief.n, rank = CLUSTER > 1 ? int(cluster_rank()) : 0;
   const int column = int(blockIdx.x) / CLUSTER * COLUMNS, across = int(threadIdx.x % kAcross), down = int(threadIdx.x / kAcross);
   const int first = int(int64_t(k) * rank / CLUSTER), last = int(int64_t(k) * (rank + 1) / CLUSTER), mine = column + across * kEach;
   if constexpr (CLUSTER > 1) cluster_arrive();
   const T* a = static_cast<const T*>(call.brief.a);
-  const T* b = static_cast<const T*>(call.brief.part[0].b) + mine;
+  const T* b = static_cast<const T*>(call.brief.b) + mine;
   const uint32_t stride = uint32_t(call.brief.stride);
 
   float v[kEach] = {}, add = 0;
@@ -51,10 +51,14 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
       Words w[UNROLL];
       float x[UNROLL];
 #pragma unroll
-      for (int u = 0; u < UNROLL; ++u) w[u] = load_words_if<HINT>(from + u * kDown < last && mine < n, row_at<T>(b, uint32_t(from + u * kDown), stride, 0));
+      for (int u = 0; u < UNROLL; ++u) {
+        const int row = from + u * kDown;
+        w[u] = load_words_if<HINT>(row < last && mine < n, row_at<T>(b, uint32_t(row), stride, 0));
+      }
 #pragma unroll
       for (int u = 0; u < UNROLL; ++u) x[u] = from + u * kDown < last ? to_float(a[from + u * kDown]) : 0;
-      if (from == first + down && Sums::finishes(column, n, rank)) add = addend<T>(call, rows_of<false>(call, 0, 1), column + Sums::column());
+      if (from == first + down && Sums::finishes(column, n, rank))
+        add = addend<T>(call, rows_of<false>(call, 0, 1), column + Sums::column());
 #pragma unroll
       for (int u = 0; u < UNROLL; ++u)
 #pragma unroll
@@ -66,6 +70,7 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
     }
   } else {
     if (Sums::finishes(column, n, rank)) add = addend<T>(call, rows_of<false>(call, 0, 1), column + Sums::column());
+#pragma unroll 1
     for (int from = first + down; from < last; from += kDown)
 #pragma unroll
       for (int i = 0; i < kEach; ++i)

@@ -45,7 +45,7 @@ template <class T>
 __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   using Sums = ColumnSums<T, kColumns, WARPS, CLUSTER>;
   __shared__ Sums sums;
-  const int k = call.brief.k, n = call.brief.n[0], rank = CLUSTER > 1 ? int(cluster_rank()) : 0;
+  const int k = call.brief.k, n = call.brief.n, rank = CLUSTER > 1 ? int(cluster_rank()) : 0;
   const int lane = int(threadIdx.x % 32u), warp = int(threadIdx.x / 32u), g = lane >> 2, t = lane & 3;
   const int column = int(blockIdx.x) / CLUSTER * kColumns, mine = column + t * WIDTH;
   // In whole steps, so that A's pairs are aligned.
@@ -54,7 +54,7 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   if constexpr (CLUSTER > 1) cluster_arrive();
   const T* a = static_cast<const T*>(call.brief.a);
   const uint32_t stride = uint32_t(call.brief.stride);
-  const T* b = static_cast<const T*>(call.brief.part[0].b) + mine;
+  const T* b = static_cast<const T*>(call.brief.b) + mine;
   const bool aligned = n % WIDTH == 0;
 
   float c[kWords / 2][4] = {}, add = 0;

@@ -15,11 +15,4 @@ __device__ __forceinline__ void bytes_to_halves(uint32_t bytes, uint32_t& low, u
 
 __device__ __forceinline__ float scale_at(const void* scales, int64_t index) { return to_float(static_cast<const Half*>(scales)[index]); }
 
-/// 16 bytes from global to shared memory without registers; only `bytes` of them are read, the rest is zero. Both 16-byte aligned.
-__device__ __forceinline__ void copy_async(void* shared, const void* global, int bytes) {
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(uint32_t(__cvta_generic_to_shared(shared))), "l"(global), "r"(bytes)
-               : "memory");
-}
-__device__ __forceinline__ void copies_done() { asm volatile("cp.async.wait_all;" ::: "memory"); }
-
 }  // namespace assay

@@ -12,7 +12,8 @@ static_assert(ROWS >= 4, "eight columns are at most four slices of two blocks");
 template <bool kFused>
 __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   __shared__ float partial[GROUPS][SPLIT][ROWS];
-  const int lane = int(threadIdx.x % 32u), warp = int(threadIdx.x / 32u), part = int(unsigned(warp) % SPLIT), in_block = int(unsigned(warp) / SPLIT);
+  const int lane = int(threadIdx.x % 32u), warp = int(threadIdx.x / 32u), part = int(unsigned(warp) % SPLIT);
+  const int in_block = int(unsigned(warp) / SPLIT);
   const int k = call.brief.k, blocks = k / 32, each = (k + kStep * SPLIT - 1) / (kStep * SPLIT) * kStep;
   const int first_k = part * each, last_k = min(k, first_k + each);
   const Rows rows = rows_of<kFused>(call, int(blockIdx.x) * GROUPS + in_block, ROWS);
@@ -65,7 +66,8 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
         uint32_t low_halves[2], high_halves[2];
         bytes_to_halves(l[i].w[w], low_halves[0], low_halves[1]);
         bytes_to_halves(h[i].w[w], high_halves[0], high_halves[1]);
-        multiply_tile(c, low_halves[0], high_halves[0], low_halves[1], high_halves[1], x[i % 2][w / 2].w[w % 2 * 2], x[i % 2][w / 2].w[w % 2 * 2 + 1], Half{});
+        const Words& right = x[i % 2][w / 2];
+        multiply_tile(c, low_halves[0], high_halves[0], low_halves[1], high_halves[1], right.w[w % 2 * 2], right.w[w % 2 * 2 + 1], Half{});
       }
       low_sum = fmaf(c[0], scale[i][0], fmaf(c[1], scale[i][1], low_sum));
       high_sum = fmaf(c[2], scale[i][2], fmaf(c[3], scale[i][3], high_sum));

@@ -49,7 +49,9 @@ ASSAY_RUN {
     compute_fast(p);
   } else if constexpr (kControl == Control::order_changes) {
     const int64_t start = honest::call_number() * 37 % p.k;
-    honest::for_outputs(p, p.outputs, [&](const honest::Output& at) { honest::write(p, at, honest::finish(p, at, sum_from(p, at, start))); });
+    honest::for_outputs(p, p.outputs, [&](const honest::Output& at) {
+      honest::write(p, at, honest::finish(p, at, sum_from(p, at, start)));
+    });
   } else {
     honest::compute(p);
   }

@@ -1,7 +1,9 @@
 // Mutants that skip work or remember answers: what they do depends on which call it is, or on what came before.
 #include "honest.h"
 
-enum class Sin { output_untouched, returns_early, first_calls_only, tenth_call_skipped, differs_from_call_to_call, remembered_by_pointer, remembered_by_hash };
+enum class Sin {
+  output_untouched, returns_early, first_calls_only, tenth_call_skipped, differs_from_call_to_call, remembered_by_pointer, remembered_by_hash
+};
 constexpr Sin kSin = Sin::MUTANT;
 
 constexpr int64_t kHonestCalls = 5, kSkippedOf = 10, kMostOutputs = 4096;
