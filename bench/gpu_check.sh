@@ -15,7 +15,9 @@ step() {
   shift
   echo "== $*"
   began=$(date +%s)
-  "$@" >"$results/$name.txt" 2>"$results/$name.log" || { failed=1; echo "failed (exit $?), its last lines:"; tail -n 5 "$results/$name.log"; }
+  code=0
+  "$@" >"$results/$name.txt" 2>"$results/$name.log" || code=$?
+  [ $code -eq 0 ] || { failed=1; echo "failed (exit $code), its last lines:"; tail -n 5 "$results/$name.log"; tail -n 3 "$results/$name.txt"; }
   echo "$name: $(($(date +%s) - began)) s"
 }
 

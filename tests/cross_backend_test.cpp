@@ -7,8 +7,12 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <thread>
 
 #include "backend/cpu/cpu_backend.h"
+#ifdef ASSAY_HAS_CUDA
+#include "backend/cuda/cuda_backend.h"
+#endif
 #include "base/error.h"
 #include "probe/plan.h"
 #include "probe/worker_process.h"
@@ -97,6 +101,9 @@ const std::vector<std::unique_ptr<Backend>>& backends() {
   static const auto all = [] {
     std::vector<std::unique_ptr<Backend>> made;
     made.push_back(make_cpu_backend());
+#ifdef ASSAY_HAS_CUDA
+    made.push_back(make_cuda_backend());
+#endif
     return made;
   }();
   return all;
@@ -126,9 +133,9 @@ std::vector<const Variant*> kernels_of(const Manifest& manifest) {
 
 /// Beside the program, where it looks itself: what one test compiled, the next one finds.
 std::vector<BuiltModule> build_all(const Present& here, const std::vector<BuildRequest>& requests) {
-  BuildCache cache(find_compiler(), {fs::path(ASSAY_PROGRAM).parent_path() / "kernels"},
+  BuildCache cache(here.backend->compiler(), {fs::path(ASSAY_PROGRAM).parent_path() / "kernels"},
                    here.manifest.file.parent_path());
-  return cache.build_all(requests, here.device.threads);
+  return cache.build_all(requests, int(std::max(1u, std::thread::hardware_concurrency())));
 }
 
 /// The inputs and the reference of one spec after another, all from the same arenas.
@@ -156,13 +163,14 @@ class Prover {
     work.arenas = &arenas_;
     work.footprint = footprint(inputs_->spec());
     work.memory_limit = (int64_t(1) << 30) + 8 * inputs_->spec().b_bytes();
-    WorkerProcess worker(work);
+    WorkerProcess worker({&work});
     int64_t checked = 0;
     for (const Step step : {Step::setup, Step::sample, Step::settle}) {
       Command command;
       command.step = step;
       command.launches = command.least_launches = 3;
       const Reply reply = worker.ask(command, kWatchdogS).reply;
+      if (reply.outcome == Outcome::unsupported) return "";  // a vendor's library says so when it is asked
       if (reply.outcome != Outcome::pass) return fmt::format("{}: {}", outcome_name(reply.outcome), reply.detail);
       checked = reply.errors.launches_checked;
     }

@@ -23,13 +23,13 @@ class GeometryTest : public ::testing::Test {
   void TearDown() override { fs::remove_all(folder_); }
 
   static Json family() {
-    return Json::parse(R"({"family":"dot","source":"a.cu","technique":"rows","parameters":{"ROWS":[2,4]},"name":"r{ROWS}",
+    return Json::parse(R"json({"family":"dot","source":"a.cu","technique":"rows","parameters":{"ROWS":[2,4]},"name":"r{ROWS}",
       "launch":{"grid":["ceil(n/ROWS)","m","batch"],"block":[128]},
-      "supports":{"op":["matmul"],"a":["f16"],"b":["f16"],"d":["f16"],"layout":["nt"]}})");
+      "supports":{"op":["matmul"],"a":["f16"],"b":["f16"],"d":["f16"],"layout":["nt"]}})json");
   }
   static Json vendor() {
-    return Json::parse(R"({"family":"cublaslt","vendor":"cublaslt","technique":"theirs","parameters":{"ALGO":[0,1]},"name":"algo{ALGO}",
-      "supports":{"op":["matmul"],"a":["f16"],"b":["f16"],"d":["f16"],"layout":["nt"]}})");
+    return Json::parse(R"json({"family":"cublaslt","vendor":"cublaslt","technique":"theirs","parameters":{"ALGO":[0,1]},"name":"algo{ALGO}",
+      "supports":{"op":["matmul"],"a":["f16"],"b":["f16"],"d":["f16"],"layout":["nt"]}})json");
   }
   Manifest parse(const Json& one, const std::string& backend = "cuda") const {
     Json json;
@@ -75,8 +75,8 @@ TEST_F(GeometryTest, EachVariantEvaluatesTheSharedExpressionsWithItsOwnParameter
 
 TEST_F(GeometryTest, SizesOfSpecAndDeviceCanBeUsed) {
   Json json = family();
-  json["launch"] = Json::parse(R"({"grid":"min(sms, n0 + n1 + n2)","block":["k > 32 ? 64 : 32"],"cluster":"segments","shared_bytes":"2*k",
-                                   "workspace_bytes":"bytes/2"})");
+  json["launch"] = Json::parse(R"json({"grid":"min(sms, n0 + n1 + n2)","block":["k > 32 ? 64 : 32"],"cluster":"segments","shared_bytes":"2*k",
+                                   "workspace_bytes":"bytes/2"})json");
   GeometrySizes s = sizes(1, 30, 64);
   s.n0 = 10, s.n1 = s.n2 = 10, s.segments = 3;
   const Geometry g = parse(json).variants[0].geometry(s);
@@ -163,7 +163,7 @@ TEST_F(GeometryTest, AVendorsFamilyHasNoSourceAndNoLaunch) {
   EXPECT_EQ(manifest.variants[1].parameter_or("ROWS", -1), -1);
   Json json = vendor();
   json["vendor"] = "cublastl";
-  expect_error(json, "/families/0/vendor", "did you mean cublaslt");
+  expect_error(json, "/families/0/vendor", "did you mean cublas or cublaslt?");
   json = vendor();
   json["source"] = "a.cu";
   expect_error(json, "/families/0/source", "a vendor's library has no such thing");

@@ -95,8 +95,8 @@ int run_selftest(const SelftestOptions& options) {
   const auto backends = make_backends();
   const OpenedDevice device = find_device(backends, options.device, 0);
   if (device.described) fail("--device {}: a description, not a device", options.device);
-  const std::string name = device.backend->name();
-  const std::string folder = project_folder(name == "cpu" ? "tests/mutants" : "tests/mutants/" + name).string();
+  const std::string backend = device.backend->name();
+  const std::string folder = project_folder(backend == "cpu" ? "tests/mutants" : "tests/mutants/" + backend).string();
   const Expectations expectations = load_expectations(folder + "/expected.json");
   const std::vector<Manifest> manifests = load_manifests(*device.backend, {folder});
   const std::vector<const Variant*> variants = all_variants(manifests);

@@ -260,7 +260,7 @@ class SpecRun {
     // What memory gives: the long reads' rate, or the single launches' where those were faster (a cache's, in hot mode).
     const double single_gbps = double(readers_[0].cold_bytes) / reachable.median * 1e-3;
     const double bulk_gbps = context_.mode == Mode::hot ? 0 : double(readers_[1].record.bytes) / bulk.median * 1e-3;
-    const double gbps = std::max(single_gbps, bulk_gbps);
+    const double gbps = std::max({single_gbps, bulk_gbps, steady_gbps()});
     const double peak = context_.ceilings->best_gflops();
     const double floor_us = std::max(double(spec_.b_bytes()) / gbps * 1e-3, peak > 0 ? double(spec_.flops()) / peak * 1e-3 : 0);
 
@@ -282,15 +282,18 @@ class SpecRun {
     return records;
   }
 
+  /// Where rates do not drift, what the whole memory was seen to give counts as well as the readers, which are single launches. Else 0.
+  double steady_gbps() const {
+    return context_.device->launches_per_sample > 1 && context_.mode != Mode::hot ? context_.ceilings->memory_gbps() : 0;
+  }
+
   /// Whether the times so far beat physics: such a case neither ranks nor makes others give up.
   std::string accusation(const Contender& c) const {
     const std::vector<double> single = undisturbed(readers_[0]), bulk = undisturbed(readers_[1]);
     std::vector<ReadSamples> reads{{single, readers_[0].cold_bytes}};
     if (context_.mode != Mode::hot) reads.push_back({bulk, readers_[1].record.bytes});
-    // Where rates do not drift, what the whole memory was seen to give counts as well: the readers are single launches.
-    const double ever_us = double(c.cold_bytes) / context_.ceilings->memory_gbps() * 1e-3;
-    const std::vector<double> ever(8, ever_us);
-    if (context_.device->launches_per_sample > 1 && context_.mode != Mode::hot) reads.push_back({ever, c.cold_bytes});
+    const std::vector<double> ever(8, steady_gbps() > 0 ? double(c.cold_bytes) / steady_gbps() * 1e-3 : 0);
+    if (steady_gbps() > 0) reads.push_back({ever, c.cold_bytes});
     return beats_physics(c.record.device_us, c.cold_bytes, reads, c.record.flops, context_.ceilings->best_gflops());
   }
 
