@@ -287,8 +287,8 @@ TEST(Json, BadInputNamesTheFileAndThePlace) {
   EXPECT_TRUE(contains(error_of("{"), "r.json:1: not valid JSON"));
   EXPECT_TRUE(contains(error_of("[]"), "not a report of assay"));
   EXPECT_TRUE(contains(error_of("{\"schema\":\"other\"}"), "not a report of assay"));
-  EXPECT_TRUE(contains(with("\"version\":2", "\"version\":2"), "r.json at /version: version 2 is newer"));
-  EXPECT_TRUE(contains(with("\"version\":1", "\"version\":0"), "/version"));
+  EXPECT_TRUE(contains(with("\"version\":2", "\"version\":3"), "r.json at /version: version 3 is newer"));
+  EXPECT_TRUE(contains(with("\"version\":2", "\"version\":0"), "/version"));
   EXPECT_TRUE(contains(with("\"outcome\":\"pass\"", "\"outcome\":\"past\""), "/specs/0/cases/0/outcome"));
   EXPECT_TRUE(contains(with("\"flops\":17432576", "\"flops\":\"x\""), "/specs/0/cases/0/flops"));
   EXPECT_TRUE(contains(with("\"flops\"", "\"flop\""), "unknown key \"flop\"; did you mean"));
