@@ -151,7 +151,7 @@ int run_probe(ProbeOptions options) {
     events.on_done = [&](size_t cases) { progress.advance(cases); };
     events.on_revisit = [&](int visit, const Spec& spec, size_t i, size_t n) { progress.again(visit, spec.short_name(), i, n); };
     events.on_build = [&](const Variant& v, size_t done, size_t total) {
-      if (done == 1 || done == total || terminal.live) progress.note(fmt::format("Building kernels: {}/{} {}", done, total, v.id()));
+      progress.build(v.id(), done, total);
     };
     events.note = [&](const std::string& line) { progress.note(line); };
   }
