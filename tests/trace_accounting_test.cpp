@@ -95,9 +95,8 @@ TEST(trace_accounting, buffers_of_two_scopes_may_be_interleaved) {
   const Accounts a = trace.read();
   EXPECT_EQ(a.pairing.whole, 2u);
   EXPECT_EQ(a.pairing.without_gpu, 0u);
-  EXPECT_EQ(a.decode.parts.wall_ns, 200'000);
-  EXPECT_EQ(a.decode.parts.unattributed_ns(), 0);
-  EXPECT_GT(a.decode.parts.overlap_ns, 0);
+  expect_parts(a.decode.parts, 200, 130, 70, 0, 0);
+  EXPECT_EQ(a.decode.parts.overlap_ns, 100'000);
 }
 
 TEST(trace_accounting, a_gpu_time_written_before_its_wait_is_paired_with_it) {
@@ -121,7 +120,7 @@ TEST(trace_accounting, overlapping_buffers_never_fill_more_than_the_wall) {
   trace.op(100, kBlock + "/cb_wait", 100).op(100, kBlock + "/cb_gpu", 60);
   trace.op(120, kBlock + "/cb_wait", 100).op(120, kBlock + "/cb_gpu", 60).cpu(121, "iteration_total", 121);
   const Accounts a = trace.read();
-  expect_parts(a.decode.parts, 121, 80, 40, 0, 1);
+  expect_parts(a.decode.parts, 121, 120, 0, 0, 1);
   EXPECT_EQ(a.decode.parts.overlap_ns, 80'000);
 }
 

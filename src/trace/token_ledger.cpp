@@ -17,19 +17,9 @@ void sort_by_end(std::vector<Booking>& bookings) {
   if (!std::is_sorted(bookings.begin(), bookings.end(), ends_earlier)) std::stable_sort(bookings.begin(), bookings.end(), ends_earlier);
 }
 
-/// `covered_ns` of a booking's time counts; the GPU's share is what a buffer surely had.
-void add(TimeParts& parts, const Booking& booking, int64_t covered_ns) {
-  const int64_t gpu_ns = std::min(booking.gpu_ns, covered_ns);
-  switch (booking.kind) {
-    case Booking::Kind::buffer:
-      parts.gpu_ns += gpu_ns;
-      parts.host_ns += covered_ns - gpu_ns;
-      ++parts.buffers;
-      break;
-    case Booking::Kind::host: parts.host_ns += covered_ns; break;
-    case Booking::Kind::cpu: parts.cpu_ns += covered_ns; break;
-    case Booking::Kind::unsplit: parts.unsplit_ns += covered_ns; break;
-  }
+int64_t& part_of(TimeParts& parts, Booking::Kind kind) {
+  if (kind == Booking::Kind::cpu) return parts.cpu_ns;
+  return kind == Booking::Kind::unsplit ? parts.unsplit_ns : parts.host_ns;
 }
 
 int64_t sum_of_parts(const TimeParts& parts) { return parts.gpu_ns + parts.host_ns + parts.cpu_ns + parts.unsplit_ns; }
@@ -82,7 +72,7 @@ void TokenLedger::book(const Booking& booking, Phase phase) {
 
 /// Stamps of whole milliseconds would stack buffers of 100 µs on each other, and stamps given when a buffered log was
 /// written do not advance with the durations: then only sums are left.
-bool TokenLedger::has_clock(size_t count) const {
+bool TokenLedger::has_clock(size_t count, std::optional<int64_t> wall_ns) const {
   if (count == 0) return last_stamp_ns_ != kNoTime;
   if (!fine_stamps_) return false;
   int64_t first_ns = bookings_[0].end_ns, last_ns = first_ns, sum_ns = 0;
@@ -92,30 +82,38 @@ bool TokenLedger::has_clock(size_t count) const {
     last_ns = std::max(last_ns, bookings_[i].end_ns);
     sum_ns += bookings_[i].wall_ns;
   }
-  if (count >= 2 && first_ns == last_ns) return false;
-  return count < 16 || last_ns - first_ns >= sum_ns / 4;
+  const bool advances = count == 1 || (count < 16 ? last_ns > first_ns : last_ns - first_ns >= sum_ns / 4);
+  return advances || (count < 16 && wall_ns && sum_ns > *wall_ns);  // more than the wall: they did overlap
 }
 
 TimeParts TokenLedger::add_up(size_t first, size_t count) const {
   TimeParts parts;
-  for (size_t i = first; i < count; ++i) add(parts, bookings_[i], bookings_[i].wall_ns);
+  for (size_t i = first; i < count; ++i) {
+    const Booking& booking = bookings_[i];
+    const int64_t gpu_ns = std::min(booking.gpu_ns, booking.wall_ns);
+    parts.gpu_ns += gpu_ns;
+    part_of(parts, booking.kind) += booking.wall_ns - gpu_ns;
+    parts.buffers += booking.kind == Booking::Kind::buffer;
+  }
   return parts;
 }
 
-/// How much of [begin, end) nothing covered before. Ends come in ascending order, so only the last stretches can overlap.
-int64_t TokenLedger::newly_covered(int64_t begin_ns, int64_t end_ns) {
-  int64_t overlap_ns = 0;
+/// Covers [begin, end) and says how much of it nothing covered before. Returns the window that it lies in now. Ends come in
+/// ascending order, so only the last windows can be met.
+TokenLedger::Window& TokenLedger::cover_more(int64_t begin_ns, int64_t end_ns, int64_t& covered_ns) {
+  covered_ns = end_ns - begin_ns;
   Window merged{begin_ns, end_ns};
   while (!covered_.empty() && covered_.back().end_ns >= begin_ns) {
     const Window& last = covered_.back();
-    overlap_ns += std::min(last.end_ns, end_ns) - std::max(last.begin_ns, begin_ns);
-    merged = {std::min(merged.begin_ns, last.begin_ns), std::max(merged.end_ns, last.end_ns)};
+    covered_ns -= std::min(last.end_ns, end_ns) - std::max(last.begin_ns, begin_ns);
+    merged = {std::min(merged.begin_ns, last.begin_ns), std::max(merged.end_ns, last.end_ns), merged.gpu_ns + last.gpu_ns, merged.held_ns + last.held_ns};
     covered_.pop_back();
   }
-  covered_.push_back(merged);
-  return end_ns - begin_ns - overlap_ns;
+  return covered_.emplace_back(merged);
 }
 
+/// A GPU runs one buffer after the other: buffers that overlap kept it busy for the sum of their GPU times, though never
+/// for longer than they last together.
 TimeParts TokenLedger::cover(size_t count, const Window& window) {
   TimeParts parts;
   covered_.clear();
@@ -123,10 +121,21 @@ TimeParts TokenLedger::cover(size_t count, const Window& window) {
     const Booking& booking = bookings_[i];
     const int64_t begin_ns = std::max(booking.end_ns - booking.wall_ns, window.begin_ns), end_ns = std::min(booking.end_ns, window.end_ns);
     if (booking.end_ns <= window.begin_ns || begin_ns > end_ns) continue;
-    const int64_t covered_ns = newly_covered(begin_ns, end_ns);
+    int64_t covered_ns = 0;
+    Window& in = cover_more(begin_ns, end_ns, covered_ns);
     parts.overlap_ns += end_ns - begin_ns - covered_ns;
-    add(parts, booking, covered_ns);
-    if (booking.kind == Booking::Kind::buffer && booking.end_ns > window.end_ns) --parts.buffers;  // it counts where it ends
+    if (booking.kind == Booking::Kind::buffer) {
+      in.gpu_ns += std::min(booking.gpu_ns, end_ns - begin_ns);
+      in.held_ns += covered_ns;
+      parts.buffers += booking.end_ns <= window.end_ns;  // it counts where it ends
+    } else {
+      part_of(parts, booking.kind) += covered_ns;
+    }
+  }
+  for (const Window& in : covered_) {
+    const int64_t gpu_ns = std::min(in.gpu_ns, in.held_ns);
+    parts.gpu_ns += gpu_ns;
+    parts.host_ns += in.held_ns - gpu_ns;
   }
   return parts;
 }
@@ -165,7 +174,7 @@ void TokenLedger::add_token(Phase phase, const TimeParts& parts, bool wall_known
 
 void TokenLedger::end_token(Phase phase, const Place& end, std::optional<int64_t> wall_ns) {
   size_t count = std::min(end.bookings, bookings_.size());
-  bool clock = end.end_ns != kNoTime && has_clock(count);
+  const bool clock = end.end_ns != kNoTime && has_clock(count, wall_ns);
   if (clock) {
     sort_by_end(bookings_);
     const auto after = std::upper_bound(bookings_.begin(), bookings_.end(), Booking{end.end_ns, 0, 0, {}}, ends_earlier);

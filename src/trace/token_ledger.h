@@ -90,12 +90,13 @@ class TokenLedger {
  private:
   struct Window {
     int64_t begin_ns, end_ns;
+    int64_t gpu_ns = 0, held_ns = 0;  // of the buffers in it: what their GPU times say, and what only they cover
   };
 
-  bool has_clock(size_t count) const;
+  bool has_clock(size_t count, std::optional<int64_t> wall_ns = std::nullopt) const;
   TimeParts add_up(size_t first, size_t count) const;
   TimeParts cover(size_t count, const Window& window);
-  int64_t newly_covered(int64_t begin_ns, int64_t end_ns);
+  Window& cover_more(int64_t begin_ns, int64_t end_ns, int64_t& covered_ns);
   void fold();
   void add_token(Phase phase, const TimeParts& parts, bool wall_known);
   TimeParts take_folded();
