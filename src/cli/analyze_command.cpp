@@ -5,6 +5,8 @@
 #include "base/error.h"
 #include "base/terminal.h"
 #include "cli/commands.h"
+#include "report/accounting_report.h"
+#include "trace/accounting.h"
 #include "trace/classic.h"
 #include "trace/reader.h"
 
@@ -70,20 +72,27 @@ class ReadingLine {
 };
 
 /// 0, or 2 if the trace could not be read to its end: the report then covers what came before.
-int analyze(const std::string& trace, const ClassicOptions& options) {
+int analyze(const std::string& trace, const AnalyzeOptions& options) {
   std::unique_ptr<ByteSource> bytes = open_byte_source(trace);
   fmt::print("{}", classic_header(trace));
   StringTable strings;
   ClassicCounts counts;
+  TimeAccounting accounting;
   BadLinePrinter bad_lines(trace);
   ReadingLine reading(trace);
   ReadOptions read_options;
   read_options.progress = [&reading](uint64_t file_bytes) { reading.show(file_bytes); };
-  EventConsumer* const consumers[] = {&bad_lines, &counts};
+  std::vector<EventConsumer*> consumers = {&bad_lines, &counts};
+  if (!options.classic) consumers.push_back(&accounting);
   const ReadTotals totals = read_trace(std::move(bytes), strings, consumers, read_options);
   reading.clear();
   bad_lines.finish();
-  fmt::print("{}", classic_text(counts, strings, options));
+  fmt::print("{}", classic_text(counts, strings, options.report));
+  if (!options.classic) {
+    Accounts accounts = accounting.finish(strings);
+    accounts.anomalies.placeholders = find_placeholders(counts, strings);
+    fmt::print("{}", accounting_text(accounts));
+  }
   std::fflush(stdout);
   if (totals.cut_off.empty()) return 0;
   fmt::print(stderr, "assay: {}: the report covers the {} events before that\n", totals.cut_off, totals.events);
@@ -92,7 +101,7 @@ int analyze(const std::string& trace, const ClassicOptions& options) {
 
 int run_analyze(const AnalyzeOptions& options) {
   int worst = 0;
-  for (const std::string& trace : options.traces) worst = std::max(worst, analyze(trace, options.report));
+  for (const std::string& trace : options.traces) worst = std::max(worst, analyze(trace, options));
   return worst;
 }
 

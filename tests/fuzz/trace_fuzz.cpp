@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "report/accounting_report.h"
 #include "trace/classic.h"
 #include "trace/line_fields.h"
 #include "trace/reader.h"
@@ -69,10 +70,15 @@ void check_line(std::string_view line, assay::LineJudge& judge, LastNames& last)
 std::string report(std::string_view text, const assay::ReadOptions& options) {
   assay::StringTable strings;
   assay::ClassicCounts counts;
-  assay::EventConsumer* const consumers[] = {&counts};
+  assay::TimeAccounting accounting;
+  assay::EventConsumer* const consumers[] = {&counts, &accounting};
   const assay::ReadTotals t = assay::read_trace(std::make_unique<Bytes>(text), strings, consumers, options);
   ASSAY_CHECK(t.lines == t.blank + t.untyped + t.events + t.not_json + t.wrong_shape);
-  return assay::classic_text(counts, strings, {}) + fmt::format("{} {} {} {}", t.lines, t.blank, t.not_json, t.wrong_shape);
+  const assay::Accounts accounts = accounting.finish(strings);
+  for (const assay::TimeParts* p : {&accounts.load, &accounts.outside, &accounts.prompt.parts, &accounts.decode.parts})
+    ASSAY_CHECK(p->gpu_ns >= 0 && p->host_ns >= 0 && p->cpu_ns >= 0 && p->unsplit_ns >= 0);
+  const std::string account = assay::accounting_text(accounts) + to_json(accounts).dump() + to_json(accounts.anomalies).dump();
+  return account + assay::classic_text(counts, strings, {}) + fmt::format("{} {} {} {}", t.lines, t.blank, t.not_json, t.wrong_shape);
 }
 
 }  // namespace
