@@ -2,10 +2,10 @@
 #include "report/analysis_text.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <limits>
-#include <map>
 
 #include "base/terminal.h"
 
@@ -26,18 +26,26 @@ std::string short_shape(const Shape& shape) {
   return fmt::format("{} {}{} {}", spec.op_name, spec.short_name(), layout, dtype_name(spec.b));
 }
 
-/// Each rule's field and reason once, with how many shapes it completed.
+/// Each rule once: the fields that it gave, to how many shapes, and why.
 std::vector<std::string> rule_notes(const ShapeReport& report) {
-  std::map<std::string, size_t> places;
-  std::vector<std::pair<std::string, size_t>> rules;
-  for (const Shape& shape : report.shapes)
-    for (const std::string& rule : shape.rules) {
-      const auto [at, is_new] = places.try_emplace(rule, rules.size());
-      if (is_new) rules.emplace_back(rule, 0);
-      ++rules[at->second].second;
-    }
   std::vector<std::string> notes;
-  for (const auto& [rule, shapes] : rules) notes.push_back(fmt::format("completed: {} ({} shape{})", rule, shapes, shapes == 1 ? "" : "s"));
+  for (const CompletionRule& rule : report.rules) {
+    std::vector<std::pair<std::string, bool>> fields;  // "dtA=f16: why", and whether any shape got it
+    for (const auto& [key, value] : rule.set) fields.emplace_back(fmt::format("{}={}: {}", key, value, rule.why), false);
+    size_t shapes = 0;
+    for (const Shape& shape : report.shapes) {
+      bool applied = false;
+      for (auto& [field, is_given] : fields)
+        if (std::find(shape.rules.begin(), shape.rules.end(), field) != shape.rules.end()) applied = is_given = true;
+      shapes += applied;
+    }
+    std::vector<std::string> given;
+    for (size_t i = 0; i < fields.size(); ++i)
+      if (fields[i].second) given.push_back(rule.set[i].first + "=" + rule.set[i].second);
+    if (shapes == 0) continue;
+    const std::string note = fmt::format("completed: {}: {} ({} shape{})", fmt::join(given, ", "), rule.why, shapes, shapes == 1 ? "" : "s");
+    if (std::find(notes.begin(), notes.end(), note) == notes.end()) notes.push_back(note);  // rules may differ in their condition alone
+  }
   return notes;
 }
 

@@ -7,9 +7,9 @@
 namespace assay {
 
 struct TraceWorkloadOptions {
-  std::string trace;           // path: title and source id
-  std::string name;            // of the workload; "": from the path
-  std::string device;          // that the trace was written on; "": unnamed
+  std::string trace = {};      // path: title and source id
+  std::string name = {};       // of the workload; "": from the path
+  std::string device = {};     // that the trace was written on; "": unnamed
   double least_percent = 0.5;  // a shape with less of the matmuls' time is left to its family, or out
 };
 
