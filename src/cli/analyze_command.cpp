@@ -59,9 +59,11 @@ int whole(const ReadTotals& totals) {
 void write_specs(const std::string& trace, const ShapeReport& shapes, const AnalyzeOptions& options) {
   const TraceWorkload workload = trace_workload(shapes, {trace, "", options.device, options.hot_percent});
   write_to(options.specs_out, workload.json);
-  fmt::print(stderr, "assay: {}: {} lines and {} families that stand for {} more; left out: {} shapes with {:.1f} % of the matmuls' time\n",
-             options.specs_out == "-" ? "stdout" : options.specs_out, workload.lines, workload.families, workload.members,
-             workload.left_out, workload.left_out_percent);
+  fmt::print(stderr,
+             "assay: {}: {} lines and {} families that stand for {} more; left out: {} shapes with {:.1f} % of the "
+             "matmuls' time\n",
+             options.specs_out == "-" ? "stdout" : options.specs_out, workload.lines, workload.families,
+             workload.members, workload.left_out, workload.left_out_percent);
 }
 
 int analyze(const std::string& trace, const AnalyzeOptions& options, const Before* before, Reports& reports) {
@@ -78,8 +80,8 @@ int analyze(const std::string& trace, const AnalyzeOptions& options, const Befor
   const ShapeReport shapes = report_shapes(input.counts, input.shapes, input.strings, options.shapes);
   std::optional<TraceDiff> diff;
   if (before) {
-    diff = diff_traces({before->input.counts, before->input.strings, before->shapes}, {input.counts, input.strings, shapes},
-                       options.threshold_percent / 100);
+    diff = diff_traces({before->input.counts, before->input.strings, before->shapes},
+                       {input.counts, input.strings, shapes}, options.threshold_percent / 100);
     diff->before = options.diff;
     diff->after = trace;
     reports.regressed |= diff->regressed();
@@ -112,8 +114,10 @@ int analyze(const std::string& trace, const AnalyzeOptions& options, const Befor
 int run_analyze(const AnalyzeOptions& options) {
   const size_t on_stdout = size_t(options.json == "-") + size_t(options.csv == "-") + size_t(options.specs_out == "-");
   if (on_stdout > 1) fail("only one of --json, --csv and --specs-out can go to standard output");
-  if (!options.specs_out.empty() && options.traces.size() > 1) fail("--specs-out takes one trace, not {}: a workload is one model's", options.traces.size());
-  if (std::count(options.traces.begin(), options.traces.end(), "-") + (options.diff == "-") > 1) fail("standard input can be read only once");
+  if (!options.specs_out.empty() && options.traces.size() > 1)
+    fail("--specs-out takes one trace, not {}: a workload is one model's", options.traces.size());
+  if (std::count(options.traces.begin(), options.traces.end(), "-") + (options.diff == "-") > 1)
+    fail("standard input can be read only once");
   shape_rules(options.shapes.dtype, {});  // a wrong --dtype is told before a long read
   std::optional<Before> before;
   if (!options.diff.empty()) {
@@ -124,13 +128,15 @@ int run_analyze(const AnalyzeOptions& options) {
   }
   int worst = before ? before->exit_code : 0;
   Reports reports;
-  for (const std::string& trace : options.traces) worst = std::max(worst, analyze(trace, options, before ? &*before : nullptr, reports));
+  for (const std::string& trace : options.traces)
+    worst = std::max(worst, analyze(trace, options, before ? &*before : nullptr, reports));
   if (!options.json.empty()) write_to(options.json, analysis_json(std::move(reports.json)));
   if (!options.csv.empty()) write_to(options.csv, csv_table(reports.rows));
   return std::max(worst, reports.regressed ? 1 : 0);
 }
 
-constexpr char kFooter[] = R"(TRACE holds one JSON object a line (docs/trace-format.md), plain or as .gz or .zst; - is standard input. With several, each
+constexpr char kFooter[] =
+    R"(TRACE holds one JSON object a line (docs/trace-format.md), plain or as .gz or .zst; - is standard input. With several, each
 gets its own report. A line that is not JSON is named on stdout where it occurs, one of a wrong shape on stderr; both are left
 out, and the numbers of all other lines stay exact. Lines count from 0. docs/analyze.md says how to read each section.
 
@@ -152,29 +158,40 @@ CommandRun add_analyze(CLI::App& command) {
   command.add_option("TRACE", o->traces, "traces to report on; - is standard input")->required();
   const auto classic = [&](CLI::Option* option) { option->group("The classic report"); };
   classic(command.add_flag("--classic", o->classic, "the classic report and nothing else"));
-  classic(command.add_option("--top", o->report.top, "rows shown of each section")->capture_default_str()->check(CLI::Range(0, 1'000'000'000)));
+  classic(command.add_option("--top", o->report.top, "rows shown of each section")
+              ->capture_default_str()
+              ->check(CLI::Range(0, 1'000'000'000)));
   classic(command.add_option("--kernel-top", o->report.kernel_top, "rows shown of \"Kernel aggregate (all parents)\"")
               ->capture_default_str()
               ->check(CLI::Range(0, 1'000'000'000)));
-  classic(command.add_flag("--include-kernel-totals", o->report.include_kernel_totals, "show *_total and *cb_wait in that section, too"));
+  classic(command.add_flag("--include-kernel-totals", o->report.include_kernel_totals,
+                           "show *_total and *cb_wait in that section, too"));
   classic(command.add_option("--kernel-filter", o->report.kernel_filter,
                              "show kernels, backends and shapes whose names hold this text, in any case"));
   const auto shapes = [&](CLI::Option* option) { option->group("Shapes"); };
-  shapes(command.add_option("--dtype", o->shapes.dtype, "type of the model's weights, where lines name none: f32, f16, bf16, q8_0"));
-  shapes(command.add_option("--ceiling", o->shapes.ceiling_gbps, "GB/s that the traced device can read: gives % and what is to be won")
+  shapes(command.add_option("--dtype", o->shapes.dtype,
+                            "type of the model's weights, where lines name none: f32, f16, bf16, q8_0"));
+  shapes(command
+             .add_option("--ceiling", o->shapes.ceiling_gbps,
+                         "GB/s that the traced device can read: gives % and what is to be won")
              ->check(CLI::Range(1e-3, 1e6)));
   shapes(command.add_option("--tokens", o->shapes.tokens, "tokens of the trace, where it does not show them itself")
              ->check(CLI::Range(int64_t(1), int64_t(1) << 40)));
-  shapes(command.add_option("--specs-out", o->specs_out, "write the hot shapes as a workload for assay probe --specs ('-': instead of the text)"));
-  shapes(command.add_option("--hot", o->hot_percent, "a shape is hot from this much of the matmuls' time, in percent (0: all are)")
+  shapes(command.add_option("--specs-out", o->specs_out,
+                            "write the hot shapes as a workload for assay probe --specs ('-': instead of the text)"));
+  shapes(command
+             .add_option("--hot", o->hot_percent,
+                         "a shape is hot from this much of the matmuls' time, in percent (0: all are)")
              ->capture_default_str()
              ->check(CLI::Range(0.0, 100.0)));
   shapes(command.add_option("--device-name", o->device, "what the trace ran on, for that file"));
   const auto results = [&](CLI::Option* option) { option->group("Results"); };
-  results(command.add_option("--diff", o->diff, "hold each TRACE against this earlier one; exit 1 if anything became slower"));
-  results(command.add_option("--threshold", o->threshold_percent, "with --diff: changes up to so many percent are none")
-              ->capture_default_str()
-              ->check(CLI::Range(0.0, 1000.0)));
+  results(command.add_option("--diff", o->diff,
+                             "hold each TRACE against this earlier one; exit 1 if anything became slower"));
+  results(
+      command.add_option("--threshold", o->threshold_percent, "with --diff: changes up to so many percent are none")
+          ->capture_default_str()
+          ->check(CLI::Range(0.0, 1000.0)));
   results(command.add_option("--json", o->json, "write everything as JSON ('-': instead of the text)"));
   results(command.add_option("--csv", o->csv, "write one row a name and one a shape as CSV ('-' likewise)"));
   return [o] { return run_analyze(*o); };

@@ -14,8 +14,8 @@
 namespace assay {
 namespace {
 
-/// Bad lines where they occur: what is no JSON on stdout, as the classic report has it (or where it is told to), the rest on
-/// stderr.
+/// Bad lines where they occur: what is no JSON on stdout, as the classic report has it (or where it is told to), the
+/// rest on stderr.
 class BadLinePrinter : public EventConsumer {
  public:
   BadLinePrinter(std::string trace, std::FILE* not_json) : trace_(std::move(trace)), not_json_(not_json) {}
@@ -29,7 +29,8 @@ class BadLinePrinter : public EventConsumer {
     }
   }
   void finish() const {
-    if (wrong_shapes_ > kNamed) fmt::print(stderr, "assay: {}: {} more lines of a wrong shape are left out\n", trace_, wrong_shapes_ - kNamed);
+    if (wrong_shapes_ > kNamed)
+      fmt::print(stderr, "assay: {}: {} more lines of a wrong shape are left out\n", trace_, wrong_shapes_ - kNamed);
   }
 
  private:
@@ -70,7 +71,8 @@ class ReadingLine {
 
 }  // namespace
 
-void read_trace_input(const std::string& trace, std::unique_ptr<ByteSource> bytes, TraceInput& to, std::FILE* not_json, bool with_shapes) {
+void read_trace_input(const std::string& trace, std::unique_ptr<ByteSource> bytes, TraceInput& to, std::FILE* not_json,
+                      bool with_shapes) {
   BadLinePrinter bad_lines(trace, not_json);
   ReadingLine reading(trace);
   ReadOptions options;

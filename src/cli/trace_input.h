@@ -18,7 +18,8 @@ struct TraceInput {
   ReadTotals totals;
 };
 
-/// Lines that are no JSON are named on `not_json`, those of a wrong shape on stderr; without `with_shapes` only `counts` are.
+/// Lines that are no JSON are named on `not_json`, those of a wrong shape on stderr; without `with_shapes` only
+/// `counts` are.
 void read_trace_input(const std::string& trace, std::unique_ptr<ByteSource> bytes, TraceInput& to, std::FILE* not_json,
                       bool with_shapes = true);
 

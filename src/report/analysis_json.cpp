@@ -19,14 +19,16 @@ class Groups {
  public:
   /// `head`: the fields that name the row.
   void add(const Json& head, const DurationCounts& durations) {
-    const auto [at, is_new] = places_.try_emplace(head.dump(-1, ' ', false, Json::error_handler_t::replace), rows_.size());
+    const auto [at, is_new] =
+        places_.try_emplace(head.dump(-1, ' ', false, Json::error_handler_t::replace), rows_.size());
     if (is_new) rows_.push_back({head, {}});
     rows_[at->second].second.add(durations);
   }
   Json json() const {
     std::vector<std::pair<DurationSummary, size_t>> order;
     for (size_t i = 0; i < rows_.size(); ++i) order.emplace_back(summarize(rows_[i].second), i);
-    std::stable_sort(order.begin(), order.end(), [](const auto& a, const auto& b) { return a.first.total_us > b.first.total_us; });
+    std::stable_sort(order.begin(), order.end(),
+                     [](const auto& a, const auto& b) { return a.first.total_us > b.first.total_us; });
     Json list = Json::array();
     for (const auto& [summary, i] : order) {
       list.push_back(rows_[i].first);
@@ -113,21 +115,29 @@ Json shape_json(const Shape& shape) {
 }  // namespace
 
 Json microseconds_json(Int128 us) {
-  if (us >= std::numeric_limits<int64_t>::min() && us <= std::numeric_limits<int64_t>::max()) return static_cast<int64_t>(us);
+  if (us >= std::numeric_limits<int64_t>::min() && us <= std::numeric_limits<int64_t>::max())
+    return static_cast<int64_t>(us);
   if (us > 0 && us <= std::numeric_limits<uint64_t>::max()) return static_cast<uint64_t>(us);
   return fmt::format("{}", us);
 }
 
 Json to_json(const DurationSummary& s) {
   if (s.count == 0) return {{"count", 0}};
-  return {{"count", s.count},   {"total_us", microseconds_json(s.total_us)}, {"avg_ms", s.avg_ms}, {"min_ms", s.min_ms},
-          {"max_ms", s.max_ms}, {"p95_ms", s.p95_ms},                        {"p99_ms", s.p99_ms}};
+  return {{"count", s.count},   {"total_us", microseconds_json(s.total_us)},
+          {"avg_ms", s.avg_ms}, {"min_ms", s.min_ms},
+          {"max_ms", s.max_ms}, {"p95_ms", s.p95_ms},
+          {"p99_ms", s.p99_ms}};
 }
 
 Json to_json(const ReadTotals& totals) {
-  return {{"bytes", totals.bytes},     {"lines", totals.lines},       {"blank", totals.blank},
-          {"untyped", totals.untyped}, {"events", totals.events},     {"not_json", totals.not_json},
-          {"wrong_shape", totals.wrong_shape}, {"cut_off", totals.cut_off}};
+  return {{"bytes", totals.bytes},
+          {"lines", totals.lines},
+          {"blank", totals.blank},
+          {"untyped", totals.untyped},
+          {"events", totals.events},
+          {"not_json", totals.not_json},
+          {"wrong_shape", totals.wrong_shape},
+          {"cut_off", totals.cut_off}};
 }
 
 Json classic_json(const ClassicCounts& counts, const StringTable& strings) {
@@ -137,8 +147,9 @@ Json classic_json(const ClassicCounts& counts, const StringTable& strings) {
   std::stable_sort(types.begin(), types.end(), [](const auto* a, const auto* b) { return a->events > b->events; });
   json["event_types"] = Json::array();
   for (const ClassicCounts::Type* type : types)
-    json["event_types"].push_back(
-        {{"type", strings.text(type->name)}, {"events", type->events}, {"durations", to_json(summarize(type->durations))}});
+    json["event_types"].push_back({{"type", strings.text(type->name)},
+                                   {"events", type->events},
+                                   {"durations", to_json(summarize(type->durations))}});
   json["backend_selections"] = Json::array();
   for (const ClassicCounts::Selection& selection : counts.selections())
     json["backend_selections"].push_back({{"op", strings.text(selection.op)},
@@ -167,9 +178,10 @@ Json to_json(const ShapeReport& report) {
 }
 
 Json to_json(const TraceDiff& diff) {
-  Json json = {{"before", diff.before},       {"after", diff.after},         {"threshold", diff.threshold},
+  Json json = {{"before", diff.before},           {"after", diff.after},           {"threshold", diff.threshold},
                {"significant", diff.significant}, {"regressed", diff.regressed()}, {"counts", Json::object()}};
-  for (const char* verdict : {"SLOWER", "FASTER", "SAME", "UNSURE", "NEW", "GONE"}) json["counts"][verdict] = diff.count(verdict);
+  for (const char* verdict : {"SLOWER", "FASTER", "SAME", "UNSURE", "NEW", "GONE"})
+    json["counts"][verdict] = diff.count(verdict);
   json["rows"] = Json::array();
   for (const DiffRow& row : diff.rows) {
     const Comparison& c = row.comparison;

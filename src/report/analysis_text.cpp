@@ -1,4 +1,4 @@
-// Tables of shapes, differences, and all rows for CSV.
+// The table of shapes, and the notes that say where its numbers come from.
 #include "report/analysis_text.h"
 
 #include <fmt/format.h>
@@ -6,8 +6,7 @@
 
 #include <algorithm>
 #include <limits>
-
-#include "base/terminal.h"
+#include <unordered_map>
 
 namespace assay {
 namespace {
@@ -18,12 +17,102 @@ using Format = Column::Format;
 constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 double known(double value) { return value > 0 ? value : kUnknown; }
 
-/// "matmul M:1 N:9728 K:896"; a line that is no spec as it is.
+constexpr size_t kLeastFolded = 8;
+
+/// "matmul M:1 N:9728 K:896 q8_0"; a line that is no spec as it is.
 std::string short_shape(const Shape& shape) {
   if (!shape.spec) return shape.text;
   const Spec& spec = *shape.spec;
-  const std::string layout = spec.segments.empty() ? fmt::format(" {}{}", spec.tA ? 'T' : 'N', spec.b_is_nk() ? 'T' : 'N') : "";
+  const std::string layout =
+      spec.segments.empty() ? fmt::format(" {}{}", spec.tA ? 'T' : 'N', spec.b_is_nk() ? 'T' : 'N') : "";
   return fmt::format("{} {}{} {}", spec.op_name, spec.short_name(), layout, dtype_name(spec.b));
+}
+
+/// What one row of the table shows: a shape on a backend, or shapes that differ in one size alone, all calls together.
+struct ShapeRow {
+  const Shape* shape;
+  std::string label, backend;
+  size_t folded;  // how many shapes; 0: one, as it is
+  bool by_gpu;
+  double calls, op_us, time_us, bytes, flops, to_win_ms;  // sums over the calls; bytes 0: unknown
+};
+
+ShapeRow row_of(const Shape& shape, const ShapeBackend& on) {
+  const double calls = double(on.op.count);
+  return {&shape,
+          short_shape(shape),
+          on.backend,
+          0,
+          on.by_gpu,
+          calls,
+          on.op.avg_ms * 1e3 * calls,
+          on.time_us * calls,
+          shape.spec ? calls * double(shape.spec->min_bytes()) : 0,
+          calls * double(shape.flops),
+          on.to_win_ms};
+}
+
+/// Where the digits after " n=" (" N:" in short form) begin and end; both 0: there are none.
+std::pair<size_t, size_t> find_size(const std::string& text, char name) {
+  for (const std::string& key : {fmt::format(" {}=", name), fmt::format(" {}:", char(name - 'a' + 'A'))}) {
+    const size_t at = text.find(key);
+    if (at == std::string::npos) continue;
+    const size_t begin = at + key.size(), end = std::min(text.find_first_not_of("0123456789", begin), text.size());
+    if (end > begin && end - begin < 16 && (end == text.size() || text[end] == ' ')) return {begin, end};
+  }
+  return {0, 0};
+}
+
+/// Attention at every context length is one row, not hundreds.
+std::vector<ShapeRow> fold(std::vector<ShapeRow> rows, char name) {
+  struct Group {
+    std::vector<size_t> rows;
+    int64_t least = 0, most = 0;
+  };
+  std::unordered_map<std::string, Group> groups;
+  std::vector<Group*> group_of(rows.size(), nullptr);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    std::string text = rows[i].shape->text;
+    const auto [begin, end] = find_size(text, name);
+    if (end == 0 || rows[i].folded > 0) continue;
+    const int64_t size = std::stoll(text.substr(begin, end - begin));
+    text.erase(begin, end - begin);
+    Group& group = groups[fmt::format("{} {} {} {} {}", rows[i].backend, rows[i].by_gpu, rows[i].bytes > 0,
+                                      rows[i].flops > 0, text)];
+    group.least = group.rows.empty() ? size : std::min(group.least, size);
+    group.most = std::max(group.most, size);
+    group.rows.push_back(i);
+    group_of[i] = &group;
+  }
+  std::vector<ShapeRow> folded;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const Group* group = group_of[i];
+    if (!group || group->rows.size() < kLeastFolded) {
+      folded.push_back(std::move(rows[i]));
+    } else if (group->rows.front() == i) {
+      ShapeRow sum = rows[i];
+      for (size_t other = 1; other < group->rows.size(); ++other) {
+        const ShapeRow& row = rows[group->rows[other]];
+        sum.calls += row.calls, sum.op_us += row.op_us, sum.time_us += row.time_us;
+        sum.bytes += row.bytes, sum.flops += row.flops, sum.to_win_ms += row.to_win_ms;
+      }
+      sum.folded = group->rows.size();
+      const auto [begin, end] = find_size(sum.label, name);
+      sum.label.replace(begin, end - begin, fmt::format("{}..{}", group->least, group->most));
+      folded.push_back(std::move(sum));
+    }
+  }
+  return folded;
+}
+
+std::vector<ShapeRow> folded_rows(const ShapeReport& report) {
+  std::vector<ShapeRow> rows;
+  for (const Shape& shape : report.shapes)
+    for (const ShapeBackend& on : shape.backends) rows.push_back(row_of(shape, on));
+  rows = fold(fold(std::move(rows), 'n'), 'k');
+  std::stable_sort(rows.begin(), rows.end(),
+                   [](const ShapeRow& a, const ShapeRow& b) { return a.time_us > b.time_us; });
+  return rows;
 }
 
 /// Each rule once: the fields that it gave, to how many shapes, and why.
@@ -31,7 +120,8 @@ std::vector<std::string> rule_notes(const ShapeReport& report) {
   std::vector<std::string> notes;
   for (const CompletionRule& rule : report.rules) {
     std::vector<std::pair<std::string, bool>> fields;  // "dtA=f16: why", and whether any shape got it
-    for (const auto& [key, value] : rule.set) fields.emplace_back(fmt::format("{}={}: {}", key, value, rule.why), false);
+    for (const auto& [key, value] : rule.set)
+      fields.emplace_back(fmt::format("{}={}: {}", key, value, rule.why), false);
     size_t shapes = 0;
     for (const Shape& shape : report.shapes) {
       bool applied = false;
@@ -43,8 +133,10 @@ std::vector<std::string> rule_notes(const ShapeReport& report) {
     for (size_t i = 0; i < fields.size(); ++i)
       if (fields[i].second) given.push_back(rule.set[i].first + "=" + rule.set[i].second);
     if (shapes == 0) continue;
-    const std::string note = fmt::format("completed: {}: {} ({} shape{})", fmt::join(given, ", "), rule.why, shapes, shapes == 1 ? "" : "s");
-    if (std::find(notes.begin(), notes.end(), note) == notes.end()) notes.push_back(note);  // rules may differ in their condition alone
+    const std::string note =
+        fmt::format("completed: {}: {} ({} shape{})", fmt::join(given, ", "), rule.why, shapes, shapes == 1 ? "" : "s");
+    if (std::find(notes.begin(), notes.end(), note) == notes.end())
+      notes.push_back(note);  // rules may differ in their condition alone
   }
   return notes;
 }
@@ -68,21 +160,25 @@ std::vector<std::string> unknown_notes(const ShapeReport& report) {
   std::vector<std::string> notes;
   bool lacks_types = false;
   for (const auto& [why, group] : groups) {
-    notes.push_back(fmt::format("unknown: {} shape{}, {} calls, {} (first in line {}: {})", group.shapes, group.shapes == 1 ? "" : "s",
-                                group.calls, why, group.first->first_line, group.first->text));
+    notes.push_back(fmt::format("unknown: {} shape{}, called {} time{}, {} (first in line {}: {})", group.shapes,
+                                group.shapes == 1 ? "" : "s", group.calls, group.calls == 1 ? "" : "s", why,
+                                group.first->first_line, group.first->text));
     lacks_types = lacks_types || why.find("dtB") != std::string::npos;
   }
-  if (lacks_types) notes.push_back("--dtype q8_0 (or f16, bf16, f32: the model's weights) gives the types that lines lack; nothing is guessed");
+  if (lacks_types && report.options.dtype.empty())
+    notes.push_back(
+        "--dtype q8_0 (or f16, bf16, f32: the model's weights) gives the types that lines lack; nothing is guessed");
   return notes;
 }
 
-std::vector<std::string> shape_notes(const ShapeReport& report, size_t shown, size_t rows) {
+std::vector<std::string> shape_notes(const ShapeReport& report, size_t shown, size_t rows, bool folded) {
   std::vector<std::string> notes;
   if (shown < rows) notes.push_back(fmt::format("{} more rows: --top {} shows all", rows - shown, rows));
   if (report.tokens)
     notes.push_back(fmt::format("{} tokens ({})", report.tokens, report.tokens_from));
   else
-    notes.push_back("how many tokens this is, the trace does not say (--tokens N): what is to be won is of the whole trace");
+    notes.push_back(
+        "how many tokens this is, the trace does not say (--tokens N): what is to be won is of the whole trace");
   bool gpu = false, op = false;
   uint64_t impossible = 0;
   for (const Shape& shape : report.shapes)
@@ -90,13 +186,23 @@ std::vector<std::string> shape_notes(const ShapeReport& report, size_t shown, si
       (on.by_gpu ? gpu : op) = true;
       impossible += on.percent > 100;
     }
-  if (gpu) notes.push_back("us: the GPU's own time, from the command buffer of each call; op us: the op event, waiting included");
-  if (op) notes.push_back(gpu ? "rows marked * have no command buffer of their own: us is the op event's" : "us: the op event's, waiting included");
+  if (folded)
+    notes.push_back("N:1..9 (9): nine shapes that differ in n alone, one row of means; --json and --csv have each");
+  if (gpu)
+    notes.push_back(
+        "us: the GPU's own time, from the command buffer of each call; op us: the op event, waiting included");
+  if (op)
+    notes.push_back(gpu ? "rows marked * have no command buffer of their own: us is the op event's"
+                        : "us: the op event's, waiting included");
   if (!(report.options.ceiling_gbps > 0)) {
     if (report.best_gbps > 0)
-      notes.push_back(fmt::format("the fastest reaches {:.1f} GB/s; --ceiling GB/s of the traced device gives % and what is to be won", report.best_gbps));
+      notes.push_back(fmt::format(
+          "the fastest reaches {:.1f} GB/s; --ceiling GB/s of the traced device gives % and what is to be won",
+          report.best_gbps));
   } else if (impossible > 0) {
-    notes.push_back(fmt::format("{} row{} above the ceiling: it is too low, or a cache held the weights, or the times are wrong", impossible, impossible == 1 ? "" : "s"));
+    notes.push_back(
+        fmt::format("{} row{} above the ceiling: it is too low, or a cache held the weights, or the times are wrong",
+                    impossible, impossible == 1 ? "" : "s"));
   }
   return notes;
 }
@@ -118,128 +224,48 @@ std::vector<Column> shape_columns(const ShapeReport& report) {
           {"to_win_ms", "to win ms", Format::fixed3, ceiling ? 8 : 0, 0}};
 }
 
-std::vector<Cell> shape_row(const ShapeReport& report, const Shape& shape, const ShapeBackend& on, bool mark) {
-  const double tokens = double(std::max<uint64_t>(report.tokens, 1)), calls = double(on.op.count);
-  return {short_shape(shape),
-          on.backend + (mark ? " *" : ""),
-          calls,
-          calls / tokens,
-          on.op.avg_ms * 1e3,
-          on.time_us,
-          shape.spec ? double(shape.spec->min_bytes()) / 1e6 : kUnknown,
-          known(double(shape.flops) / 1e6),
-          known(on.gflops),
-          known(on.gbps),
-          known(on.percent),
-          on.time_us * calls / 1e3 / tokens,
-          on.percent > 0 ? on.to_win_ms : kUnknown};
-}
-
-std::string ratio_text(const DiffRow& row) {
-  return fmt::format("{:.3f} ({:.3f} to {:.3f})", row.comparison.ratio, row.comparison.ratio_low, row.comparison.ratio_high);
+std::vector<Cell> shape_cells(const ShapeReport& report, const ShapeRow& row, bool mark) {
+  const double tokens = double(std::max<uint64_t>(report.tokens, 1)), ceiling = report.options.ceiling_gbps;
+  const bool is_timed = row.time_us > 0;
+  const double gbps = is_timed ? row.bytes / row.time_us / 1e3 : 0;
+  return {row.label + (row.folded ? fmt::format(" ({})", row.folded) : ""),
+          row.backend + (mark ? " *" : ""),
+          row.calls,
+          row.calls / tokens,
+          row.op_us / row.calls,
+          row.time_us / row.calls,
+          known(row.bytes / row.calls / 1e6),
+          known(row.flops / row.calls / 1e6),
+          known(is_timed ? row.flops / row.time_us / 1e3 : 0),
+          known(gbps),
+          known(ceiling > 0 ? 100 * gbps / ceiling : 0),
+          row.time_us / 1e3 / tokens,
+          ceiling > 0 && gbps > 0 ? row.to_win_ms : kUnknown};
 }
 
 }  // namespace
 
 std::string shapes_text(const ShapeReport& report, const AnalysisTextOptions& options) {
   if (report.shapes.empty()) return "";
-  bool gpu = false;
-  size_t rows = 0;
-  double calls = 0;
-  for (const Shape& shape : report.shapes) {
-    rows += shape.backends.size();
-    calls += double(shape.calls);
-    for (const ShapeBackend& on : shape.backends) gpu = gpu || on.by_gpu;
-  }
+  const std::vector<ShapeRow> rows = folded_rows(report);
+  const bool gpu = std::any_of(rows.begin(), rows.end(), [](const ShapeRow& row) { return row.by_gpu; });
   Table table{"Shapes: what each call moves (every operand once) and computes", shape_columns(report), {}, {}, {}};
-  for (const Shape& shape : report.shapes)
-    for (const ShapeBackend& on : shape.backends)
-      if (table.rows.size() < options.top) table.rows.push_back(shape_row(report, shape, on, gpu && !on.by_gpu));
+  for (const ShapeRow& row : rows)
+    if (table.rows.size() < options.top) table.rows.push_back(shape_cells(report, row, gpu && !row.by_gpu));
+  const bool folded = std::any_of(rows.begin(), rows.end(), [](const ShapeRow& row) { return row.folded > 0; });
+  double calls = 0;
+  for (const ShapeRow& row : rows) calls += row.calls;
   const double tokens = double(std::max<uint64_t>(report.tokens, 1));
   table.sums = std::vector<Cell>(table.columns.size());
-  table.sums[0] = table.rows.size() < rows ? fmt::format("sum of all {} rows", rows) : std::string("sum");
+  table.sums[0] = table.rows.size() < rows.size() ? fmt::format("sum of all {} rows", rows.size()) : std::string("sum");
   table.sums[2] = calls;
   table.sums[3] = calls / tokens;
   table.sums[11] = report.total_us / 1e3 / tokens;
   table.sums[12] = known(report.to_win_ms);
-  for (auto notes : {shape_notes(report, table.rows.size(), rows), rule_notes(report), unknown_notes(report)})
+  for (auto notes :
+       {shape_notes(report, table.rows.size(), rows.size(), folded), rule_notes(report), unknown_notes(report)})
     table.notes.insert(table.notes.end(), notes.begin(), notes.end());
   return "\n" + render_table(table, options.width, options.colour);
-}
-
-std::string diff_text(const TraceDiff& diff, const AnalysisTextOptions& options) {
-  const auto count = [&](const char* verdict, Colour colour) {
-    const size_t n = diff.count(verdict);
-    return paint(fmt::format("{} {}", n, verdict), colour, options.colour && n > 0);
-  };
-  std::string out = fmt::format("\nAgainst {}: {}, {}, {} SAME, {} UNSURE, {} NEW, {} GONE\n", diff.before, count("SLOWER", Colour::red),
-                                count("FASTER", Colour::green), diff.count("SAME"), diff.count("UNSURE"), diff.count("NEW"), diff.count("GONE"));
-  Table table{"",
-              {{"verdict", "verdict", Format::text, 10, 0},
-               {"kind", "of", Format::text, 7, 0},
-               {"name", "name", Format::text, 9, 24},
-               {"before_calls", "calls before", Format::whole, 3, 0},
-               {"after_calls", "now", Format::whole, 3, 0},
-               {"before_us", "us before", Format::fixed1, 6, 0},
-               {"after_us", "now", Format::fixed1, 6, 0},
-               {"ratio", "ratio of medians", Format::text, 8, 0},
-               {"change_ms", "ms", Format::fixed2, 8, 0}},
-              {}, {}, {}};
-  for (const std::string_view verdict : {"SLOWER", "FASTER", "NEW", "GONE"}) {
-    size_t shown = 0;
-    for (const DiffRow& row : diff.rows) {
-      if (row.verdict() != verdict || ++shown > options.top) continue;
-      const bool both = !row.is_new() && !row.is_gone();
-      table.rows.push_back({std::string(verdict), row.kind, row.name + (row.backend.empty() ? "" : " @ " + row.backend), double(row.before.count),
-                            double(row.after.count), row.is_new() ? kUnknown : row.before.avg_ms * 1e3,
-                            row.is_gone() ? kUnknown : row.after.avg_ms * 1e3, both ? ratio_text(row) : std::string(),
-                            both ? row.change_ms : kUnknown});
-    }
-    if (shown > options.top) table.notes.push_back(fmt::format("{} more are {}: --top {} shows all", shown - options.top, verdict, shown));
-  }
-  table.notes.push_back(fmt::format("us are means; SLOWER, FASTER: the whole 95 % interval of the ratio beyond {:g} %, and p < {:.2g} (0.01 over the comparisons made)",
-                                    100 * diff.threshold, diff.significant));
-  table.notes.push_back("ms: what the change makes for all calls now; ops, waits and command buffers hold each other, so do not add them up");
-  if (table.rows.empty()) {
-    for (const std::string& note : table.notes) out += "  " + note + "\n";
-    return out;
-  }
-  return out + render_table(table, options.width, options.colour);
-}
-
-Table analysis_table(const std::string& trace, const ClassicCounts& counts, const StringTable& strings, const ShapeReport& report) {
-  Table table;
-  for (const char* key : {"trace", "kind", "name", "backend", "spec_line"}) table.columns.push_back({key, key, Format::text, 1, 0});
-  for (const char* key : {"count", "total_ms", "avg_ms", "min_ms", "max_ms", "p95_ms", "p99_ms", "gpu_count", "time_us", "bytes", "flops", "gbps",
-                          "gflops", "percent_of_ceiling", "to_win_ms", "calls_per_token"})
-    table.columns.push_back({key, key, Format::fixed3, 1, 0});
-  const auto add = [&](const char* kind, std::string name, const std::string& backend, const std::string& spec_line, const DurationSummary& s,
-                       std::vector<Cell> more) {
-    std::vector<Cell> row = {trace, std::string(kind), std::move(name), backend, spec_line, double(s.count)};
-    const double values[] = {s.total_ms, s.avg_ms, s.min_ms, s.max_ms, s.p95_ms, s.p99_ms};
-    for (const double value : values) row.emplace_back(s.count ? value : kUnknown);
-    more.resize(table.columns.size() - row.size());
-    row.insert(row.end(), more.begin(), more.end());
-    table.rows.push_back(std::move(row));
-  };
-  const auto text = [&](StringId id) { return std::string(strings.text(id)); };
-  for (const ClassicCounts::Type& type : counts.types()) {
-    add("event type", text(type.name), "", "", summarize(type.durations), {});
-    table.rows.back()[5] = double(type.events);
-  }
-  for (const ClassicCounts::Internal& internal : counts.internals())
-    add("internal", text(internal.parent) + " :: " + text(internal.kernel), "", "", summarize(internal.durations), {});
-  for (const ClassicCounts::Op& op : counts.ops()) {
-    const char* kind = op.op_class == OpClass::wait ? "wait" : op.op_class == OpClass::command_buffer ? "command buffer" : "kernel";
-    add(kind, text(op.name), "", "", summarize(op.durations), {});
-  }
-  for (const Shape& shape : report.shapes)
-    for (const ShapeBackend& on : shape.backends)
-      add("shape", shape.text, on.backend, shape.spec ? shape.spec->line() : "", on.op,
-          {double(on.gpu.count), on.time_us, shape.spec ? double(shape.spec->min_bytes()) : kUnknown, known(double(shape.flops)),
-           known(on.gbps), known(on.gflops), known(on.percent), on.percent > 0 ? on.to_win_ms : kUnknown,
-           report.tokens ? double(on.op.count) / double(report.tokens) : kUnknown});
-  return table;
 }
 
 }  // namespace assay

@@ -20,6 +20,7 @@ std::string shapes_text(const ShapeReport& report, const AnalysisTextOptions& op
 std::string diff_text(const TraceDiff& diff, const AnalysisTextOptions& options = {});
 
 /// One row a name (event type, op, internal kernel) and one a shape and backend.
-Table analysis_table(const std::string& trace, const ClassicCounts& counts, const StringTable& strings, const ShapeReport& report);
+Table analysis_table(const std::string& trace, const ClassicCounts& counts, const StringTable& strings,
+                     const ShapeReport& report);
 
 }  // namespace assay

@@ -13,7 +13,8 @@ const std::string* find_field(const SpecFields& fields, std::string_view key) {
   return nullptr;
 }
 
-SpecFields complete_fields(SpecFields fields, const std::vector<CompletionRule>& rules, std::vector<std::string>& applied) {
+SpecFields complete_fields(SpecFields fields, const std::vector<CompletionRule>& rules,
+                           std::vector<std::string>& applied) {
   for (const CompletionRule& rule : rules) {
     const bool applies = std::all_of(rule.when.begin(), rule.when.end(), [&](const auto& condition) {
       const std::string* value = find_field(fields, condition.first);

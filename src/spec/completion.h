@@ -16,8 +16,9 @@ struct CompletionRule {
 /// The field's text, or nullptr.
 const std::string* find_field(const SpecFields& fields, std::string_view key);
 
-/// The line's fields followed by those that rules give it, in the order of the rules; what the line says itself is never
-/// changed. `applied` gets "dtA=f16: why" for each field given.
-SpecFields complete_fields(SpecFields fields, const std::vector<CompletionRule>& rules, std::vector<std::string>& applied);
+/// The line's fields followed by those that rules give it, in the order of the rules; what the line says itself is
+/// never changed. `applied` gets "dtA=f16: why" for each field given.
+SpecFields complete_fields(SpecFields fields, const std::vector<CompletionRule>& rules,
+                           std::vector<std::string>& applied);
 
 }  // namespace assay

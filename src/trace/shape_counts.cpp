@@ -5,7 +5,8 @@
 
 namespace assay {
 namespace {
-constexpr std::string_view kBuffer = "/cb_gpu", kTokenBuffer = "/generation_step_output/cb_gpu", kIteration = "iteration_total";
+constexpr std::string_view kBuffer = "/cb_gpu", kTokenBuffer = "/generation_step_output/cb_gpu",
+                           kIteration = "iteration_total";
 }  // namespace
 
 std::string_view doubled_scope(std::string_view op_name) {
@@ -37,9 +38,12 @@ ShapeCounts::Name ShapeCounts::name_of(StringId id, const StringTable& strings) 
   if (name != Name::unknown) return name;
   const std::string_view text = strings.text(id);
   switch (op_class(text)) {
-    case OpClass::wait: return name = Name::wait;
-    case OpClass::command_buffer: return name = text.ends_with(kTokenBuffer) ? Name::token_buffer : Name::buffer;
-    case OpClass::kernel: break;
+    case OpClass::wait:
+      return name = Name::wait;
+    case OpClass::command_buffer:
+      return name = text.ends_with(kTokenBuffer) ? Name::token_buffer : Name::buffer;
+    case OpClass::kernel:
+      break;
   }
   if (text == kIteration) return name = Name::iteration;
   return name = fields_of_path(text).empty() ? Name::kernel : Name::kernel_with_fields;
@@ -79,7 +83,8 @@ void ShapeCounts::op_ended(const Event& event, Name name) {
 void ShapeCounts::buffer_ended(const Event& event, const StringTable& strings) {
   Known& op = known(pending_op_);
   if (op.buffer != event.op_name) {
-    if (!buffer_belongs(strings.text(pending_op_), strings.text(event.op_name))) return;  // another op's, or reported again
+    if (!buffer_belongs(strings.text(pending_op_), strings.text(event.op_name)))
+      return;  // another op's, or reported again
     op.buffer = event.op_name;
   }
   matmuls_[pending_].gpu.add(event.duration_us());

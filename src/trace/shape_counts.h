@@ -1,5 +1,5 @@
-// What the classic counts lack of a trace's matmuls: the GPU time of each call's own command buffer, where it first stood,
-// and how many tokens the trace holds.
+// What the classic counts lack of a trace's matmuls: the GPU time of each call's own command buffer, where it first
+// stood, and how many tokens the trace holds.
 #pragma once
 #include <string>
 #include <vector>
@@ -11,8 +11,8 @@ namespace assay {
 /// The scope of an op whose name is SCOPE/SCOPE/kernel: its command buffer is SCOPE/cb_gpu. "" for other names.
 std::string_view doubled_scope(std::string_view op_name);
 
-/// Whether the command buffer SCOPE/cb_gpu can be that of the op: same doubled scope, or, for an op without one, the name
-/// begins with SCOPE/.
+/// Whether the command buffer SCOPE/cb_gpu can be that of the op: same doubled scope, or, for an op without one, the
+/// name begins with SCOPE/.
 bool buffer_belongs(std::string_view op_name, std::string_view buffer_name);
 
 class ShapeCounts : public EventConsumer {
@@ -28,7 +28,8 @@ class ShapeCounts : public EventConsumer {
 
   /// In order of first appearance: the same list as ClassicCounts::matmuls() of the same events.
   const std::vector<Matmul>& matmuls() const { return matmuls_; }
-  /// Command buffers named …/generation_step_output/cb_gpu, one a token; where there are none, `iteration_total` events.
+  /// Command buffers named …/generation_step_output/cb_gpu, one a token; where there are none, `iteration_total`
+  /// events.
   uint64_t tokens() const { return step_outputs_ ? step_outputs_ : iterations_; }
   std::string_view tokens_from() const;
 

@@ -1,4 +1,5 @@
-// What may be said of a trace's lines that they do not say themselves. Each rule has its reason, which every report repeats.
+// What may be said of a trace's lines that they do not say themselves. Each rule has its reason, which every report
+// repeats.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -51,10 +52,12 @@ void add_dtype_rules(const std::string& dtype, std::vector<CompletionRule>& rule
     return;
   }
   rules.push_back({{}, {{"dtA", "f16"}, {"dtD", "f16"}}, "--dtype q8_0: activations and outputs are half"});
-  rules.push_back({{{"loader", "dense"}}, {{"dtB", "f16"}}, "--dtype q8_0: the loader says that nothing is quantized, so half"});
+  rules.push_back(
+      {{{"loader", "dense"}}, {{"dtB", "f16"}}, "--dtype q8_0: the loader says that nothing is quantized, so half"});
   for (const char* op : {"matmul", "matmul_cache", "matmul_bias_add", "matmul_bias_add_cache"})
     for (const char* tb : {"1", "true", "?"})  // other layouts cannot be q8_0, whose blocks run along k
-      rules.push_back({{{"op", op}, {"tB", tb}}, {{"dtB", "q8_0"}}, "--dtype q8_0: a product with weights, stored n×k"});
+      rules.push_back(
+          {{{"op", op}, {"tB", tb}}, {{"dtB", "q8_0"}}, "--dtype q8_0: a product with weights, stored n×k"});
 }
 
 }  // namespace

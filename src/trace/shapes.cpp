@@ -14,7 +14,8 @@ constexpr std::array<std::string_view, 7> kFirst = {"op", "batch", "m", "n", "k"
 
 /// The fields as a spec line has them: a fused line may leave n, tA and tB open, any other lacks what it does not say.
 SpecFields spec_fields(const MatmulFields& fields) {
-  const bool fused = std::any_of(fields.begin(), fields.end(), [](const auto& f) { return f.first == "n0" || f.first == "nq"; });
+  const bool fused =
+      std::any_of(fields.begin(), fields.end(), [](const auto& f) { return f.first == "n0" || f.first == "nq"; });
   SpecFields line;
   for (const std::string_view name : kFirst) {
     const std::string_view value = field_or(fields, name, "");
@@ -36,7 +37,9 @@ std::string reason_of(const Error& e) { return std::string(e.what()).substr(std:
 int64_t flops_of(SpecFields fields) {
   for (const std::string& name : missing_fields(fields)) {
     if (name == "dtA" || name == "dtB" || name == "dtD")
-      fields.emplace_back(name, name == "dtB" && find_field(fields, "loader") && *find_field(fields, "loader") == "q8nk_split" ? "q8_0" : "f16");
+      fields.emplace_back(
+          name, name == "dtB" && find_field(fields, "loader") && *find_field(fields, "loader") == "q8nk_split" ? "q8_0"
+                                                                                                               : "f16");
     else if (name == "alpha" || name == "beta" || name == "bias")
       fields.emplace_back(name, "1");
   }
@@ -49,7 +52,8 @@ int64_t flops_of(SpecFields fields) {
 
 void complete(Shape& shape, const SpecFields& fields, const std::vector<CompletionRule>& rules) {
   try {
-    if (parse_spec_fields(shape.text, "trace") != fields) fail("trace: a field holds what separates fields in a spec line");
+    if (parse_spec_fields(shape.text, "trace") != fields)
+      fail("trace: a field holds what separates fields in a spec line");
   } catch (const Error& e) {
     shape.unknown = reason_of(e);
     return;
@@ -108,7 +112,8 @@ class ShapeGroups {
     }
     const std::string backend(field_or(of, "backend", "<unknown>"));
     std::vector<ShapeBackend>& backends = shapes[at->second].backends;
-    auto on = std::find_if(backends.begin(), backends.end(), [&](const ShapeBackend& b) { return b.backend == backend; });
+    auto on =
+        std::find_if(backends.begin(), backends.end(), [&](const ShapeBackend& b) { return b.backend == backend; });
     if (on == backends.end()) {
       backends.emplace_back().backend = backend;
       on = backends.end() - 1;
@@ -132,7 +137,8 @@ ShapeReport report_shapes(const ClassicCounts& counts, const ShapeCounts& gpu, c
     const ShapeCounts::Matmul& paired = gpu.matmuls()[i];
     ASSAY_CHECK(matmul.source == paired.source && matmul.from_path == paired.from_path);
     const std::string_view source = strings.text(matmul.source);
-    groups.add(matmul.from_path ? fields_of_path(source) : unpack_fields(source), matmul.durations, paired.gpu, paired.first_line);
+    groups.add(matmul.from_path ? fields_of_path(source) : unpack_fields(source), matmul.durations, paired.gpu,
+               paired.first_line);
   }
   ShapeReport report;
   report.options = options;
@@ -155,7 +161,8 @@ ShapeReport report_shapes(const ClassicCounts& counts, const ShapeCounts& gpu, c
     });
     report.total_us += shape.total_us;
   }
-  std::stable_sort(report.shapes.begin(), report.shapes.end(), [](const Shape& a, const Shape& b) { return a.total_us > b.total_us; });
+  std::stable_sort(report.shapes.begin(), report.shapes.end(),
+                   [](const Shape& a, const Shape& b) { return a.total_us > b.total_us; });
   return report;
 }
 

@@ -1,4 +1,5 @@
-// The matmul shapes of a trace as specs: what each call moves and computes, how fast each backend did it, what could be won.
+// The matmul shapes of a trace as specs: what each call moves and computes, how fast each backend did it, what could be
+// won.
 #pragma once
 #include <optional>
 #include <string>
@@ -12,9 +13,9 @@
 namespace assay {
 
 struct ShapeOptions {
-  std::string dtype;          // of the model's weights; "": what lines and loaders say and nothing more
-  double ceiling_gbps = 0;    // what the trace's device can read; 0: unknown
-  uint64_t tokens = 0;        // 0: as many as the trace shows
+  std::string dtype;        // of the model's weights; "": what lines and loaders say and nothing more
+  double ceiling_gbps = 0;  // what the trace's device can read; 0: unknown
+  uint64_t tokens = 0;      // 0: as many as the trace shows
 };
 
 /// One shape on one backend.
@@ -25,18 +26,18 @@ struct ShapeBackend {
   bool by_gpu = false;      // time_us is the GPU's: where at least half of the calls have one
   double time_us = 0;       // mean of a call; 0 or less: nothing that a rate could be made of
   double gbps = 0, gflops = 0, percent = 0;  // 0: unknown; percent of the ceiling
-  double to_win_ms = 0;     // per token at the floor (all tokens together where their number is unknown)
+  double to_win_ms = 0;  // per token at the floor (all tokens together where their number is unknown)
 };
 
 struct Shape {
-  std::string line;               // as the classic report prints it
-  std::string text;               // the spec line of the trace, without backend: lossless
-  std::optional<Spec> spec;       // completed; none: `unknown` says why
+  std::string line;                // as the classic report prints it
+  std::string text;                // the spec line of the trace, without backend: lossless
+  std::optional<Spec> spec;        // completed; none: `unknown` says why
   std::vector<std::string> rules;  // "dtB=q8_0: why" of each field that a rule gave
   std::string unknown;
-  int64_t flops = 0;              // of one call; 0: unknown. Known also where only types are missing
+  int64_t flops = 0;                   // of one call; 0: unknown. Known also where only types are missing
   uint64_t calls = 0, first_line = 0;  // first_line from 0
-  double total_us = 0;            // calls · time_us over all backends
+  double total_us = 0;                 // calls · time_us over all backends
   std::vector<ShapeBackend> backends;  // longest first
 };
 
@@ -47,7 +48,7 @@ struct ShapeReport {
   std::vector<CompletionRule> rules;
   std::vector<Shape> shapes;  // longest first, ties by first appearance
   double total_us = 0, to_win_ms = 0;
-  double best_gbps = 0;       // of all shapes
+  double best_gbps = 0;  // of all shapes
   bool per_token() const { return tokens > 0; }
 };
 

@@ -17,7 +17,9 @@ constexpr size_t kLeastSamples = 5;  // fewer are UNSURE anyway
 
 struct Key {
   std::string kind, name, backend;
-  bool operator<(const Key& other) const { return std::tie(kind, name, backend) < std::tie(other.kind, other.name, other.backend); }
+  bool operator<(const Key& other) const {
+    return std::tie(kind, name, backend) < std::tie(other.kind, other.name, other.backend);
+  }
 };
 
 /// Durations of both sides.
@@ -28,9 +30,12 @@ using Pairs = std::map<Key, Pair>;
 
 const char* kind_of(OpClass op_class) {
   switch (op_class) {
-    case OpClass::kernel: return "kernel";
-    case OpClass::wait: return "wait";
-    case OpClass::command_buffer: return "command buffer";
+    case OpClass::kernel:
+      return "kernel";
+    case OpClass::wait:
+      return "wait";
+    case OpClass::command_buffer:
+      return "command buffer";
   }
   return "";
 }
@@ -39,7 +44,8 @@ void add_names(const DiffSide& side, DurationCounts Pair::*to, Pairs& pairs) {
   for (const ClassicCounts::Op& op : side.counts.ops())
     (pairs[{kind_of(op.op_class), std::string(side.strings.text(op.name)), ""}].*to).add(op.durations);
   for (const ClassicCounts::Internal& internal : side.counts.internals()) {
-    const std::string name = fmt::format("{} :: {}", side.strings.text(internal.parent), side.strings.text(internal.kernel));
+    const std::string name =
+        fmt::format("{} :: {}", side.strings.text(internal.parent), side.strings.text(internal.kernel));
     (pairs[{"internal", name, ""}].*to).add(internal.durations);
   }
 }
@@ -100,7 +106,8 @@ TraceDiff diff_traces(const DiffSide& before, const DiffSide& after, double thre
   auto pair = pairs.begin();
   for (DiffRow& row : diff.rows) {
     if (!row.is_new() && !row.is_gone()) {
-      row.comparison = compare_counted(counted(pair->second.before), counted(pair->second.after), threshold, kResolutionUs, diff.significant);
+      row.comparison = compare_counted(counted(pair->second.before), counted(pair->second.after), threshold,
+                                       kResolutionUs, diff.significant);
       row.change_ms = (row.after.avg_ms - row.before.avg_ms) * double(row.after.count);
     }
     ++pair;

@@ -17,7 +17,7 @@ struct DiffSide {
 };
 
 struct DiffRow {
-  std::string kind;  // kernel, wait, command buffer, internal, shape
+  std::string kind;           // kernel, wait, command buffer, internal, shape
   std::string name, backend;  // backend: of shapes alone
   DurationSummary before, after;
   Comparison comparison;  // of one call's time; empty where one side never calls it

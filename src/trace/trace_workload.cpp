@@ -71,7 +71,8 @@ std::vector<Family> find_families(std::vector<Maths>& all) {
           ++end;
         if (end - begin < kLeastMembers) continue;
         const Spec& spec = *all[members[begin]].spec;
-        std::string name = fmt::format("{}_{}{}", spec.op_name, varied, spec.batch > 1 ? fmt::format("_b{}", spec.batch) : "");
+        std::string name =
+            fmt::format("{}_{}{}", spec.op_name, varied, spec.batch > 1 ? fmt::format("_b{}", spec.batch) : "");
         if (const int count = names[name]++) name += fmt::format("_{}", count + 1);
         Family family{name, varied, length(members[begin]), length(members[end - 1]), all[members[begin]].calls, {}};
         for (size_t i = begin; i < end; ++i) {
@@ -132,15 +133,17 @@ Json family_json(const Family& family, const std::vector<Maths>& all, uint64_t t
   return {{"name", family.name},
           {"text", print_spec_fields(fields)},
           {"calls_per_token_each", calls_text(family.calls, tokens)},
-          {"why", fmt::format("the trace calls each length from {} to {} {} times in {} tokens", family.first, family.last,
-                              family.calls, tokens)}};
+          {"why", fmt::format("the trace calls each length from {} to {} {} times in {} tokens", family.first,
+                              family.last, family.calls, tokens)}};
 }
 
-/// Hot maths as they are; of a family's cold members the first, the middle and the last, between which prices are linear.
+/// Hot maths as they are; of a family's cold members the first, the middle and the last, between which prices are
+/// linear.
 void choose(std::vector<Maths>& all, const std::vector<Family>& families, double total_us, double least_percent) {
   for (Maths& maths : all) maths.written = maths.time_us * 100 >= least_percent * total_us;
   for (const Family& family : families)
-    for (const size_t at : {size_t(0), (family.members.size() - 1) / 2, family.members.size() - 1}) all[family.members[at]].written = true;
+    for (const size_t at : {size_t(0), (family.members.size() - 1) / 2, family.members.size() - 1})
+      all[family.members[at]].written = true;
 }
 
 std::string name_of_path(const std::string& trace) {
@@ -156,9 +159,12 @@ std::string name_of_path(const std::string& trace) {
 TraceWorkload trace_workload(const ShapeReport& report, const TraceWorkloadOptions& options) {
   std::vector<Maths> all = group_by_maths(report);
   if (all.empty()) {
-    const std::string unknown = report.shapes.empty() ? "" : fmt::format(" ({}: {})", report.shapes[0].text, report.shapes[0].unknown);
-    fail("{}: {}{}", options.trace, report.shapes.empty() ? "no event describes a matmul, so there is nothing to probe"
-                                                          : "no matmul shape is complete; --dtype gives the types that lines lack", unknown);
+    const std::string unknown =
+        report.shapes.empty() ? "" : fmt::format(" ({}: {})", report.shapes[0].text, report.shapes[0].unknown);
+    fail("{}: {}{}", options.trace,
+         report.shapes.empty() ? "no event describes a matmul, so there is nothing to probe"
+                               : "no matmul shape is complete; --dtype gives the types that lines lack",
+         unknown);
   }
   const std::vector<Family> families = report.per_token() ? find_families(all) : std::vector<Family>();
   choose(all, families, report.total_us, options.least_percent);
@@ -166,8 +172,10 @@ TraceWorkload trace_workload(const ShapeReport& report, const TraceWorkloadOptio
   TraceWorkload workload;
   std::set<const Shape*> chosen;
   for (const Maths& maths : all)
-    if (maths.written) chosen.insert(maths.lines.begin(), maths.lines.end());
-    else if (maths.family >= 0) workload.members += maths.lines.size();
+    if (maths.written)
+      chosen.insert(maths.lines.begin(), maths.lines.end());
+    else if (maths.family >= 0)
+      workload.members += maths.lines.size();
   double left_out_us = 0;
   std::vector<const Shape*> lines;  // hottest first
   for (const Shape& shape : report.shapes)
@@ -176,13 +184,16 @@ TraceWorkload trace_workload(const ShapeReport& report, const TraceWorkloadOptio
     if (!shape.spec) ++workload.left_out, left_out_us += shape.total_us;
   for (const Maths& maths : all)
     if (!maths.written && maths.family < 0) workload.left_out += maths.lines.size(), left_out_us += maths.time_us;
-  if (lines.empty()) fail("{}: no shape has {:g} % of the matmuls' time; a lower --hot takes more", options.trace, options.least_percent);
+  if (lines.empty())
+    fail("{}: no shape has {:g} % of the matmuls' time; a lower --hot takes more", options.trace,
+         options.least_percent);
   workload.lines = lines.size();
   workload.families = families.size();
   workload.left_out_percent = report.total_us > 0 ? 100 * left_out_us / report.total_us : 0;
 
   const std::string name = options.name.empty() ? name_of_path(options.trace) : options.name;
-  Json source = {{"id", name}, {"title", fmt::format("assay analyze {}", options.trace)},
+  Json source = {{"id", name},
+                 {"title", fmt::format("assay analyze {}", options.trace)},
                  {"device", options.device.empty() ? "the trace names no device" : options.device}};
   if (report.tokens) source["tokens"] = report.tokens;
   source["rules"] = rules_json(report, lines);
@@ -190,7 +201,8 @@ TraceWorkload trace_workload(const ShapeReport& report, const TraceWorkloadOptio
   for (const Shape* line : lines) source["lines"].push_back(line_json(*line, report.tokens));
   Json json = {{"name", name}};
   json["description"] = fmt::format(
-      "What a traced run called: shapes of at least {:g} % of the matmuls' time, families whole. Left out: {} shapes with {:.1f} % of it.",
+      "What a traced run called: shapes of at least {:g} % of the matmuls' time, families whole. Left out: {} shapes "
+      "with {:.1f} % of it.",
       options.least_percent, workload.left_out, workload.left_out_percent);
   json["sources"] = Json::array({std::move(source)});
   if (!families.empty()) {

@@ -14,7 +14,7 @@ struct TraceWorkloadOptions {
 };
 
 struct TraceWorkload {
-  std::string json;             // of the file
+  std::string json;  // of the file
   size_t lines = 0, families = 0;
   size_t members = 0;           // shapes that families alone stand for
   size_t left_out = 0;          // shapes too cold, or which the grammar refuses
