@@ -1,11 +1,10 @@
 // The rules of docs/trace-accounting.md, each on a trace small enough to add up by hand.
-#include "trace/accounting.h"
-
 #include <gtest/gtest.h>
 
 #include <cmath>
 
 #include "report/accounting_report.h"
+#include "trace/accounting.h"
 #include "trace_lines.h"
 
 namespace assay {
@@ -17,14 +16,19 @@ constexpr int64_t kEpochNs = 1'762'100'000'000'000'000;
 class Trace {
  public:
   Trace& op(int64_t at_us, const std::string& name, int64_t us, const std::string& matmul = "") {
-    return line(at_us, "GpuOpCompleted", R"("op_name":")" + name + R"(","backend":"Metal",)" + duration(us) + (matmul.empty() ? "" : R"(,"data":)" + matmul));
+    return line(at_us, "GpuOpCompleted",
+                R"("op_name":")" + name + R"(","backend":"Metal",)" + duration(us) +
+                    (matmul.empty() ? "" : R"(,"data":)" + matmul));
   }
   Trace& cpu(int64_t at_us, const std::string& name, int64_t us) {
-    return line(at_us, "InternalKernelCompleted", R"("parent_op_name":"generation_loop","internal_kernel_name":")" + name + R"(",)" + duration(us));
+    return line(at_us, "InternalKernelCompleted",
+                R"("parent_op_name":"generation_loop","internal_kernel_name":")" + name + R"(",)" + duration(us));
   }
   /// Its op, wait and GPU time as an engine writes them that waits for each buffer; ends at `at_us`.
   Trace& buffer(int64_t at_us, const std::string& scope, int64_t op_us, int64_t gpu_us) {
-    return op(at_us, scope + "/" + scope + "/kernel", op_us).op(at_us, scope + "/cb_wait", op_us - 2).op(at_us, scope + "/cb_gpu", gpu_us);
+    return op(at_us, scope + "/" + scope + "/kernel", op_us)
+        .op(at_us, scope + "/cb_wait", op_us - 2)
+        .op(at_us, scope + "/cb_gpu", gpu_us);
   }
   Trace& line(int64_t at_us, const std::string& type, const std::string& data) {
     const std::string stamp = at_us < 0 ? "" : R"("timestamp":)" + std::to_string(kEpochNs + at_us * unit_ns) + ",";
@@ -80,7 +84,10 @@ TEST(trace_accounting, a_buffer_without_an_op_costs_what_its_wait_took) {
 
 TEST(trace_accounting, an_op_without_a_scope_joins_the_next_wait_that_it_holds) {
   Trace trace;
-  trace.buffer(100, kBlock, 100, 40).op(300, "sample_topk_fused", 200).op(300, "Generation Loop/cb_wait", 198).op(300, "Generation Loop/cb_gpu", 90);
+  trace.buffer(100, kBlock, 100, 40)
+      .op(300, "sample_topk_fused", 200)
+      .op(300, "Generation Loop/cb_wait", 198)
+      .op(300, "Generation Loop/cb_gpu", 90);
   trace.cpu(300, "iteration_total", 300);
   const Accounts a = trace.read();
   expect_parts(a.decode.parts, 300, 130, 170, 0, 0);
@@ -90,7 +97,10 @@ TEST(trace_accounting, an_op_without_a_scope_joins_the_next_wait_that_it_holds) 
 TEST(trace_accounting, buffers_of_two_scopes_may_be_interleaved) {
   Trace trace;
   const std::string x = "Generation Loop/x", y = "Generation Loop/y";
-  trace.op(100, x + "/" + x + "/k", 100).op(200, y + "/" + y + "/k", 100).op(200, y + "/cb_wait", 99).op(200, x + "/cb_wait", 199);
+  trace.op(100, x + "/" + x + "/k", 100)
+      .op(200, y + "/" + y + "/k", 100)
+      .op(200, y + "/cb_wait", 99)
+      .op(200, x + "/cb_wait", 199);
   trace.op(200, x + "/cb_gpu", 60).op(200, y + "/cb_gpu", 70).cpu(200, "iteration_total", 200);
   const Accounts a = trace.read();
   EXPECT_EQ(a.pairing.whole, 2u);
@@ -137,7 +147,8 @@ TEST(trace_accounting, a_wait_without_a_gpu_time_is_unattributed_and_said_to_be)
   expect_parts(a.decode.parts, 200, 40, 60, 0, 100);
   EXPECT_EQ(a.decode.parts.unsplit_ns, 80'000);
   EXPECT_EQ(a.pairing.without_gpu, 1u);
-  EXPECT_NE(accounting_text(a).find("1 waits and 0 ops without a GPU time, unattributed"), std::string::npos) << accounting_text(a);
+  EXPECT_NE(accounting_text(a).find("1 waits and 0 ops without a GPU time, unattributed"), std::string::npos)
+      << accounting_text(a);
 }
 
 TEST(trace_accounting, an_op_that_nothing_waits_for_is_unattributed) {
@@ -150,7 +161,10 @@ TEST(trace_accounting, an_op_that_nothing_waits_for_is_unattributed) {
 
 TEST(trace_accounting, a_gpu_time_longer_than_its_wait_began_before_it) {
   Trace trace;
-  trace.cpu(0, "start", 0).op(100, kBlock + "/cb_wait", 10).op(100, kBlock + "/cb_gpu", 80).cpu(100, "iteration_total", 100);
+  trace.cpu(0, "start", 0)
+      .op(100, kBlock + "/cb_wait", 10)
+      .op(100, kBlock + "/cb_gpu", 80)
+      .cpu(100, "iteration_total", 100);
   const Accounts a = trace.read();
   expect_parts(a.decode.parts, 100, 80, 0, 0, 20);
   EXPECT_EQ(a.pairing.late, 1u);
@@ -176,7 +190,10 @@ TEST(trace_accounting, the_same_gpu_time_again_and_again_is_named_and_not_counte
 
 TEST(trace_accounting, where_nothing_waits_a_gpu_time_alone_is_a_buffer) {
   Trace trace;
-  trace.cpu(0, "start", 0).op(50, kBlock + "/cb_gpu", 50).op(90, kBlock + "/cb_gpu", 30).cpu(100, "iteration_total", 100);
+  trace.cpu(0, "start", 0)
+      .op(50, kBlock + "/cb_gpu", 50)
+      .op(90, kBlock + "/cb_gpu", 30)
+      .cpu(100, "iteration_total", 100);
   expect_parts(trace.read().decode.parts, 100, 80, 0, 0, 20);
 }
 
@@ -229,7 +246,8 @@ TEST(trace_accounting, prompt_and_decode_stand_apart_and_a_sequence_begins_with_
 
 TEST(trace_accounting, an_engine_without_totals_decodes_from_output_to_output) {
   Trace trace;
-  for (int i = 0; i < 4; ++i) trace.buffer(200 * i + 100, kBlock, 100, 50).buffer(200 * i + 200, "Generation Loop/logits", 90, 50);
+  for (int i = 0; i < 4; ++i)
+    trace.buffer(200 * i + 100, kBlock, 100, 50).buffer(200 * i + 200, "Generation Loop/logits", 90, 50);
   const Accounts a = trace.read();
   EXPECT_EQ(a.decode.tokens, 4u);
   expect_parts(a.decode.parts, 800, 400, 360, 0, 40);
@@ -258,7 +276,9 @@ TEST(trace_accounting, a_run_that_ends_within_a_token_is_cut_off) {
 TEST(trace_accounting, a_model_loaded_again_or_a_clock_set_back_begins_another_run) {
   for (const bool by_clock : {false, true}) {
     Trace trace;
-    trace.buffer(10'000'100, kBlock, 100, 50).cpu(10'000'100, "iteration_total", 100).buffer(10'000'200, kBlock, 100, 50);
+    trace.buffer(10'000'100, kBlock, 100, 50)
+        .cpu(10'000'100, "iteration_total", 100)
+        .buffer(10'000'200, kBlock, 100, 50);
     const int64_t began = by_clock ? 0 : 20'000'000;
     if (!by_clock) trace.line(began, "GgufFileMmap", R"("size_bytes":1)");
     trace.buffer(began + 100, kBlock, 100, 50).cpu(began + 100, "iteration_total", 100);
@@ -274,7 +294,9 @@ TEST(trace_accounting, totals_within_totals_are_named_by_the_nearest_holder) {
   Trace trace;
   for (int i = 0; i < 3; ++i) {
     const std::string block = "block_" + std::to_string(i);
-    trace.cpu(100 * i + 40, "attention_total", 40).cpu(100 * i + 80, "mlp_total", 40).cpu(100 * i + 100, block + "_total", 100);
+    trace.cpu(100 * i + 40, "attention_total", 40)
+        .cpu(100 * i + 80, "mlp_total", 40)
+        .cpu(100 * i + 100, block + "_total", 100);
   }
   trace.cpu(310, "iteration_total", 310);
   const auto nested = trace.read().anomalies.nested;
@@ -293,7 +315,9 @@ TEST(trace_accounting, totals_beside_each_other_are_not_nested) {
 TEST(trace_accounting, many_equal_round_durations_are_placeholders_and_equal_odd_ones_are_not) {
   Trace trace;
   for (int i = 0; i < 100; ++i) {
-    trace.cpu(1000 * i, "measured", 1483 + i % 3).cpu(1000 * i, "mixed", i % 4 == 0 ? 5000 : 3000 + 7 * i).cpu(1000 * i, "short", 10);
+    trace.cpu(1000 * i, "measured", 1483 + i % 3)
+        .cpu(1000 * i, "mixed", i % 4 == 0 ? 5000 : 3000 + 7 * i)
+        .cpu(1000 * i, "short", 10);
     trace.op(1000 * i, "a/cb_wait", 100).op(1000 * i, "a/cb_gpu", i % 10 ? 40 : 1);
   }
   const Anomalies odd = trace.read().anomalies;
@@ -339,9 +363,15 @@ TEST(trace_accounting, time_that_runs_backwards_is_named_with_its_largest_step) 
 
 TEST(trace_accounting, impossible_durations_and_stamps_change_no_sum) {
   Trace trace;
-  trace.buffer(142, kBlock, 142, 100).cpu(142, "a", -5).cpu(142, "a", INT64_MAX).op(142, kBlock + "/cb_wait", INT64_MIN);
-  trace.text += R"({"timestamp":-9223372036854775808,"event":{"type":"InternalKernelCompleted","data":{"parent_op_name":"p","internal_kernel_name":"a","duration_us":0}}})" "\n";
-  trace.text += R"({"timestamp":9223372036854775807,"event":{"type":"HostMemory","data":{}}})" "\n";
+  trace.buffer(142, kBlock, 142, 100)
+      .cpu(142, "a", -5)
+      .cpu(142, "a", INT64_MAX)
+      .op(142, kBlock + "/cb_wait", INT64_MIN);
+  trace.text +=
+      R"({"timestamp":-9223372036854775808,"event":{"type":"InternalKernelCompleted","data":{"parent_op_name":"p","internal_kernel_name":"a","duration_us":0}}})"
+      "\n";
+  trace.text += R"({"timestamp":9223372036854775807,"event":{"type":"HostMemory","data":{}}})"
+                "\n";
   trace.cpu(150, "iteration_total", 150);
   const Accounts a = trace.read();
   expect_parts(a.decode.parts, 150, 100, 42, 0, 8);
@@ -353,10 +383,15 @@ TEST(trace_accounting, impossible_durations_and_stamps_change_no_sum) {
 TEST(trace_accounting, time_grows_with_the_length_that_n_or_k_is) {
   Trace trace;
   for (int i = 1; i <= 20; ++i) {
-    const std::string n = std::to_string(i * 10), map = R"({"op":"matmul_alpha_beta","backend":"mlx","n":")" + n + R"(","k":"64"})";
+    const std::string n = std::to_string(i * 10),
+                      map = R"({"op":"matmul_alpha_beta","backend":"mlx","n":")" + n + R"(","k":"64"})";
     const std::string weights = R"({"op":"matmul","backend":"mlx","n":"896","k":"64"})";
-    trace.op(1000 * i, kBlock + "/" + kBlock + "/k", 200 + 5 * i, map).op(1000 * i, kBlock + "/cb_wait", 190 + 5 * i).op(1000 * i, kBlock + "/cb_gpu", 20 + 5 * i);
-    trace.op(1000 * i + 500, kBlock + "/" + kBlock + "/k", 200, weights).op(1000 * i + 500, kBlock + "/cb_wait", 190).op(1000 * i + 500, kBlock + "/cb_gpu", 20);
+    trace.op(1000 * i, kBlock + "/" + kBlock + "/k", 200 + 5 * i, map)
+        .op(1000 * i, kBlock + "/cb_wait", 190 + 5 * i)
+        .op(1000 * i, kBlock + "/cb_gpu", 20 + 5 * i);
+    trace.op(1000 * i + 500, kBlock + "/" + kBlock + "/k", 200, weights)
+        .op(1000 * i + 500, kBlock + "/cb_wait", 190)
+        .op(1000 * i + 500, kBlock + "/cb_gpu", 20);
   }
   const auto slopes = trace.read().slopes;
   ASSERT_EQ(slopes.size(), 1u);

@@ -1,4 +1,5 @@
-// Generated traces: every part of the account is within 1 % of the truth, whatever the defects, and each defect is named.
+// Generated traces: every part of the account is within 1 % of the truth, whatever the defects, and each defect is
+// named.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -140,7 +141,8 @@ TEST(trace_accounting_truth, a_cut_off_run_is_named_and_a_whole_one_is_not) {
 TEST(trace_accounting_truth, totals_within_block_totals_are_named_only_where_they_are) {
   const auto within_blocks = [](const Judged& judged) {
     uint64_t times = 0;
-    for (const NestedTotal& nested : judged.accounts.anomalies.nested) times += nested.outer == "block_N_total" ? nested.times : 0;
+    for (const NestedTotal& nested : judged.accounts.anomalies.nested)
+      times += nested.outer == "block_N_total" ? nested.times : 0;
     return times;
   };
   EXPECT_EQ(within_blocks(judge({"--events", "20000"})), 0u);

@@ -20,7 +20,10 @@ Json parts_json(const TimeParts& p) {
 
 Json fit_json(const LineFit& fit) {
   if (!fit.is_known()) return nullptr;
-  return {{"us_per_token_of_context", fit.slope()}, {"standard_error", fit.slope_error()}, {"us_at_0", fit.at(0)}, {"count", fit.count()}};
+  return {{"us_per_token_of_context", fit.slope()},
+          {"standard_error", fit.slope_error()},
+          {"us_at_0", fit.at(0)},
+          {"count", fit.count()}};
 }
 
 Json phase_json(const PhaseAccount& phase) {
@@ -40,7 +43,9 @@ Json phase_json(const PhaseAccount& phase) {
   return json;
 }
 
-Json odd_json(const OddLines& odd) { return {{"count", odd.times}, {"first_line", odd.times ? Json(odd.first_line) : Json()}}; }
+Json odd_json(const OddLines& odd) {
+  return {{"count", odd.times}, {"first_line", odd.times ? Json(odd.first_line) : Json()}};
+}
 
 template <typename Rows, typename Row>
 Json list_json(const Rows& rows, Row row) {
@@ -53,15 +58,25 @@ Json list_json(const Rows& rows, Row row) {
 
 Json to_json(const Accounts& a) {
   Json json;
-  json["stretches"] = {{"load", parts_json(a.load)}, {"prompt", phase_json(a.prompt)}, {"decode", phase_json(a.decode)}, {"outside", parts_json(a.outside)}};
+  json["stretches"] = {{"load", parts_json(a.load)},
+                       {"prompt", phase_json(a.prompt)},
+                       {"decode", phase_json(a.decode)},
+                       {"outside", parts_json(a.outside)}};
   json["pairing"] = {{"whole", a.pairing.whole},
                      {"waits_without_gpu_time", a.pairing.without_gpu},
                      {"ops_without_gpu_time", a.pairing.ops_alone},
                      {"gpu_time_longer_than_wait", a.pairing.late},
                      {"tokens_without_usable_stamps", a.tokens_without_clock}};
   json["by_length"] = list_json(a.slopes, [](const LengthSlope& s) {
-    return Json{{"shape", s.shape},         {"backend", s.backend},     {"length", std::string(1, s.length)}, {"lengths", s.lengths}, {"shortest", s.shortest},
-                {"longest", s.longest},     {"time", s.of_gpu ? "gpu" : "op"}, {"mean_us", s.us.mean_y()},    {"fit", fit_json(s.us)}};
+    return Json{{"shape", s.shape},
+                {"backend", s.backend},
+                {"length", std::string(1, s.length)},
+                {"lengths", s.lengths},
+                {"shortest", s.shortest},
+                {"longest", s.longest},
+                {"time", s.of_gpu ? "gpu" : "op"},
+                {"mean_us", s.us.mean_y()},
+                {"fit", fit_json(s.us)}};
   });
   return json;
 }
@@ -69,14 +84,21 @@ Json to_json(const Accounts& a) {
 Json to_json(const Anomalies& a) {
   Json json;
   json["bad_lines"] = list_json(a.bad_lines, [](const BadKind& b) {
-    return Json{{"kind", b.kind == BadLine::Kind::not_json ? "not_json" : "wrong_shape"}, {"message", b.message}, {"count", b.lines}, {"first_line", b.first_line}};
+    return Json{{"kind", b.kind == BadLine::Kind::not_json ? "not_json" : "wrong_shape"},
+                {"message", b.message},
+                {"count", b.lines},
+                {"first_line", b.first_line}};
   });
   json["repeated_buffers"] = list_json(a.repeated, [](const UnpairedGpuTime& r) {
     return Json{{"scope", r.scope}, {"us", r.us}, {"count", r.times}, {"first_line", r.first_line}};
   });
   json["gpu_times_without_buffer"] = odd_json(a.lone_gpu);
   json["cut_offs"] = list_json(a.cut_offs, [](const CutOff& c) {
-    return Json{{"phase", c.phase == Phase::prompt ? "prompt" : "decode"}, {"tokens_before", c.tokens_before}, {"buffers", c.buffers}, {"us", us(c.wall_ns)}, {"last_line", c.line}};
+    return Json{{"phase", c.phase == Phase::prompt ? "prompt" : "decode"},
+                {"tokens_before", c.tokens_before},
+                {"buffers", c.buffers},
+                {"us", us(c.wall_ns)},
+                {"last_line", c.line}};
   });
   json["cut_off_count"] = a.cut_off_count;
   json["nested_totals"] = list_json(a.nested, [](const NestedTotal& n) {

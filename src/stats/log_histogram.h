@@ -16,7 +16,8 @@ class LogHistogram {
   }
   uint64_t count() const { return count_; }
 
-  /// The smallest bin's middle that at least p percent of the values do not exceed; within 0.4 % of a value; 0 without values.
+  /// The smallest bin's middle that at least p percent of the values do not exceed; within 0.4 % of a value; 0 without
+  /// values.
   double percentile(double p) const {
     const double wanted = std::max(1.0, std::ceil(p / 100 * double(count_)));
     uint64_t below = 0;

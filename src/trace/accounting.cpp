@@ -9,7 +9,8 @@
 namespace assay {
 namespace {
 
-constexpr int64_t kLatestStampNs = INT64_C(4'000'000'000'000'000'000);  // the year 2096; differences stay within 64 bits
+constexpr int64_t kLatestStampNs =
+    INT64_C(4'000'000'000'000'000'000);  // the year 2096; differences stay within 64 bits
 constexpr size_t kMostRepeated = 20;
 
 bool has_in_any_case(std::string_view text, std::string_view lower_part) {
@@ -34,14 +35,17 @@ bool ends_step(std::string_view scope) {
 /// SCOPE where the name begins with SCOPE/SCOPE; "" if it does not.
 std::string_view doubled_scope(std::string_view name) {
   std::string_view longest;
-  for (size_t slash = name.find('/'); slash != std::string_view::npos && slash * 2 < name.size(); slash = name.find('/', slash + 1)) {
+  for (size_t slash = name.find('/'); slash != std::string_view::npos && slash * 2 < name.size();
+       slash = name.find('/', slash + 1)) {
     const bool ends = name.size() == slash * 2 + 1 || name[slash * 2 + 1] == '/';
     if (ends && name.substr(slash + 1, slash) == name.substr(0, slash)) longest = name.substr(0, slash);
   }
   return longest;
 }
 
-std::string_view without_last_slash(std::string_view text) { return text.ends_with('/') ? text.substr(0, text.size() - 1) : text; }
+std::string_view without_last_slash(std::string_view text) {
+  return text.ends_with('/') ? text.substr(0, text.size() - 1) : text;
+}
 
 template <typename T>
 T& at(std::vector<T>& list, StringId id, T fresh) {
@@ -64,7 +68,8 @@ void TimeAccounting::consume(const Event& event, const StringTable& strings) {
   last_line_ = event.line;
   if (!stamped && has_stamps_) watch_.unstamped.add(event.line);
   has_stamps_ = has_stamps_ || stamped;
-  const bool counts = event.has_duration() && (event.type == EventType::gpu_op_completed || event.type == EventType::internal_kernel_completed);
+  const bool counts = event.has_duration() &&
+                      (event.type == EventType::gpu_op_completed || event.type == EventType::internal_kernel_completed);
   Int128 us = counts ? event.duration_us() : 0;
   if (us < 0 || us > kLongestNs / 1000) {
     watch_.odd_durations.add(event.line);
@@ -86,7 +91,9 @@ void TimeAccounting::gpu_op(const Event& event, const StringTable& strings, cons
   } else if (name.kind == OpName::Kind::wait) {
     pairing_.wait(name.scope, span);
   } else {
-    const StringId shape = event.matmul != kMissing ? event.matmul : name.path_has_fields ? LengthSums::path_key(event.op_name) : kMissing;
+    const StringId shape = event.matmul != kMissing ? event.matmul
+                           : name.path_has_fields   ? LengthSums::path_key(event.op_name)
+                                                    : kMissing;
     if (shape != kMissing) lengths_.add_op(shape, span.us);
     pairing_.op(name.scope, span, shape);
   }
@@ -97,10 +104,10 @@ void TimeAccounting::internal_kernel(const Event& event, const StringTable& stri
   Internal& kind = at(internals_, event.internal_kernel_name, Internal::unknown);
   if (kind == Internal::unknown) {
     const std::string_view name = strings.text(event.internal_kernel_name);
-    kind = name == "iteration_total"                             ? Internal::iteration
-           : name.ends_with("_total")                            ? Internal::total
-           : name.find("cb_wait") != std::string_view::npos      ? Internal::wait
-                                                                 : Internal::work;
+    kind = name == "iteration_total"                        ? Internal::iteration
+           : name.ends_with("_total")                       ? Internal::total
+           : name.find("cb_wait") != std::string_view::npos ? Internal::wait
+                                                            : Internal::work;
   }
   if (kind == Internal::work) ledger_.book({span.end_ns, span.us * 1000, 0, Booking::Kind::cpu}, Phase::none);
   if (kind != Internal::total && kind != Internal::iteration) return;
@@ -115,7 +122,9 @@ void TimeAccounting::internal_kernel(const Event& event, const StringTable& stri
 
 const TimeAccounting::OpName& TimeAccounting::op_name(StringId id, const StringTable& strings) {
   OpName& known = at(op_names_, id, OpName{});
-  if (known.kind != OpName::Kind::unknown && (known.kind != OpName::Kind::op || known.scope != kNoScope || known.scopes_known == scopes_.size())) return known;
+  if (known.kind != OpName::Kind::unknown &&
+      (known.kind != OpName::Kind::op || known.scope != kNoScope || known.scopes_known == scopes_.size()))
+    return known;
   const std::string_view name = strings.text(id);
   const OpClass op_kind = name == "cb_gpu" ? OpClass::command_buffer : op_class(name);
   if (op_kind == OpClass::command_buffer) {
@@ -124,7 +133,8 @@ const TimeAccounting::OpName& TimeAccounting::op_name(StringId id, const StringT
   } else if (op_kind == OpClass::wait) {
     known.kind = OpName::Kind::wait;
     const size_t slash = name.rfind('/'), end = slash == std::string_view::npos ? 0 : slash;
-    known.scope = scope_of(without_last_slash(name.substr(0, std::min(name.find("cb_wait"), name.find("cb_wait") == std::string_view::npos ? end : name.size()))));
+    known.scope = scope_of(without_last_slash(name.substr(
+        0, std::min(name.find("cb_wait"), name.find("cb_wait") == std::string_view::npos ? end : name.size()))));
   } else {
     known.kind = OpName::Kind::op;
     const std::string_view doubled = doubled_scope(name);
@@ -154,18 +164,20 @@ ScopeId TimeAccounting::known_scope(std::string_view name) const {
 void TimeAccounting::buffer(const PairedBuffer& buffer) {
   const ScopeName scope = buffer.scope == kNoScope ? ScopeName{} : scopes_[buffer.scope];
   const Booking::Kind kind = buffer.has_gpu ? Booking::Kind::buffer : Booking::Kind::unsplit;
-  ledger_.book({buffer.wall.end_ns, buffer.wall.us * 1000, buffer.has_gpu ? buffer.gpu_us * 1000 : 0, kind}, scope.phase);
+  ledger_.book({buffer.wall.end_ns, buffer.wall.us * 1000, buffer.has_gpu ? buffer.gpu_us * 1000 : 0, kind},
+               scope.phase);
   is_active_ = is_active_ || scope.phase != Phase::none;
   if (buffer.has_gpu && buffer.matmul != kMissing) lengths_.add_gpu(buffer.matmul, buffer.gpu_us);
   if (scope.ends_step && scope.phase != Phase::none) step_end_ = {scope.phase, buffer.wall.end_ns};
 }
 
 void TimeAccounting::host(ScopeId scope, const Span& span) {
-  ledger_.book({span.end_ns, span.us * 1000, 0, Booking::Kind::host}, scope == kNoScope ? Phase::none : scopes_[scope].phase);
+  ledger_.book({span.end_ns, span.us * 1000, 0, Booking::Kind::host},
+               scope == kNoScope ? Phase::none : scopes_[scope].phase);
 }
 
-/// The output of a step was computed. A prompt token ends there; a decoded one goes on if the engine writes totals, which is
-/// known once the next thing comes.
+/// The output of a step was computed. A prompt token ends there; a decoded one goes on if the engine writes totals,
+/// which is known once the next thing comes.
 void TimeAccounting::step_ended() {
   const StepEnd step = std::exchange(step_end_, {});
   if (step.phase == Phase::prompt) {
@@ -214,8 +226,11 @@ Accounts TimeAccounting::finish(const StringTable& strings) {
   odd.lone_gpu.times = pairing_.lone_rest();
   for (const auto& [key, lone] : pairing_.lone()) {
     const uint64_t times = lone.times - lone.believed;
-    if (times >= 2) odd.repeated.push_back({std::string(scopes_[key >> 40].name), static_cast<int64_t>(key & ((uint64_t(1) << 40) - 1)), times, lone.first_line});
-    if (times == 1 && (odd.lone_gpu.times++ == 0 || lone.first_line < odd.lone_gpu.first_line)) odd.lone_gpu.first_line = lone.first_line;
+    if (times >= 2)
+      odd.repeated.push_back({std::string(scopes_[key >> 40].name),
+                              static_cast<int64_t>(key & ((uint64_t(1) << 40) - 1)), times, lone.first_line});
+    if (times == 1 && (odd.lone_gpu.times++ == 0 || lone.first_line < odd.lone_gpu.first_line))
+      odd.lone_gpu.first_line = lone.first_line;
   }
   std::sort(odd.repeated.begin(), odd.repeated.end(), [](const UnpairedGpuTime& a, const UnpairedGpuTime& b) {
     return std::make_pair(Int128(b.us) * b.times, a.first_line) < std::make_pair(Int128(a.us) * a.times, b.first_line);

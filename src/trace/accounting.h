@@ -1,5 +1,5 @@
-// Where a run's time went: per token, prompt and decode apart, against the length of the context, and what is odd in the
-// trace; docs/trace-accounting.md has the rules and their reasons.
+// Where a run's time went: per token, prompt and decode apart, against the length of the context, and what is odd in
+// the trace; docs/trace-accounting.md has the rules and their reasons.
 #pragma once
 #include <string_view>
 #include <unordered_map>
@@ -63,9 +63,9 @@ class TimeAccounting : public EventConsumer, private BufferSink {
   BufferPairing pairing_;
   TokenLedger ledger_;
   AnomalyWatch watch_;
-  std::vector<OpName> op_names_;       // by string
-  std::vector<Internal> internals_;    // by string
-  std::vector<int8_t> begins_run_;     // by string of a type: -1 unknown
+  std::vector<OpName> op_names_;     // by string
+  std::vector<Internal> internals_;  // by string
+  std::vector<int8_t> begins_run_;   // by string of a type: -1 unknown
   std::vector<ScopeName> scopes_;
   std::unordered_map<std::string_view, ScopeId> scope_ids_;
   LengthSums lengths_;
@@ -73,8 +73,8 @@ class TimeAccounting : public EventConsumer, private BufferSink {
     Phase phase = Phase::none;
     int64_t end_ns = kNoTime;
   };
-  StepEnd step_end_;                 // of the event at hand
-  TokenLedger::Place decoded_;       // where a decoded token ends unless a total says so later
+  StepEnd step_end_;            // of the event at hand
+  TokenLedger::Place decoded_;  // where a decoded token ends unless a total says so later
   bool has_decoded_ = false, any_iteration_ = false, has_stamps_ = false, is_active_ = false;
   uint64_t last_line_ = 0;
 };

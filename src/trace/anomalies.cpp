@@ -13,7 +13,8 @@ constexpr int64_t kSlackNs = 2000;
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 /// Adds the placeholders of one name's durations.
-void find_round_values(const std::string& name, const DurationCounts& durations, std::map<std::pair<std::string, Int128>, Placeholder>& found) {
+void find_round_values(const std::string& name, const DurationCounts& durations,
+                       std::map<std::pair<std::string, Int128>, Placeholder>& found) {
   const auto values = durations.sorted();
   uint64_t all = 0;
   for (const auto& [us, times] : values) all += times;
@@ -23,7 +24,8 @@ void find_round_values(const std::string& name, const DurationCounts& durations,
     if (us < 100 || us % 100 != 0 || times < 8 || times * 20 < all) continue;
     uint64_t most = 0;
     for (size_t j = i; j > 0 && values[j - 1].first * 10 >= us * 9; --j) most = std::max(most, values[j - 1].second);
-    for (size_t j = i + 1; j < values.size() && values[j].first * 10 <= us * 11; ++j) most = std::max(most, values[j].second);
+    for (size_t j = i + 1; j < values.size() && values[j].first * 10 <= us * 11; ++j)
+      most = std::max(most, values[j].second);
     if (times < most * 10) continue;
     Placeholder& placeholder = found.try_emplace({name, us}, Placeholder{name, us, 0, 0}).first->second;
     placeholder.times += times;
@@ -34,8 +36,8 @@ void find_round_values(const std::string& name, const DurationCounts& durations,
 }  // namespace
 
 bool Anomalies::any() const {
-  return !repeated.empty() || lone_gpu.times || cut_off_count || !nested.empty() || !placeholders.empty() || minute_gpu.times ||
-         !bad_lines.empty() || backwards.times || unstamped.times || odd_durations.times;
+  return !repeated.empty() || lone_gpu.times || cut_off_count || !nested.empty() || !placeholders.empty() ||
+         minute_gpu.times || !bad_lines.empty() || backwards.times || unstamped.times || odd_durations.times;
 }
 
 std::string without_numbers(std::string_view name) {
@@ -57,7 +59,8 @@ void AnomalyWatch::bad_line(const BadLine& bad) {
   const auto key = std::make_pair(bad.kind, bad.message);
   auto at = bad_places_.find(key);
   if (at == bad_places_.end()) {
-    if (bad_.size() <= kMostBadKinds) bad_.push_back({bad.kind, bad_.size() < kMostBadKinds ? bad.message : "of yet other kinds", 0, bad.line});
+    if (bad_.size() <= kMostBadKinds)
+      bad_.push_back({bad.kind, bad_.size() < kMostBadKinds ? bad.message : "of yet other kinds", 0, bad.line});
     if (bad_.size() <= kMostBadKinds) at = bad_places_.emplace(key, bad_.size() - 1).first;
   }
   ++(at == bad_places_.end() ? bad_.back() : bad_[at->second]).lines;
@@ -96,12 +99,14 @@ void AnomalyWatch::new_run() {
 void AnomalyWatch::finish(const StringTable& strings, Anomalies& to) {
   std::map<std::pair<std::string, std::string>, Pair> by_name;
   for (const auto& [ids, pair] : nested_) {
-    Pair& sum = by_name[{without_numbers(strings.text(static_cast<StringId>(ids >> 32))), without_numbers(strings.text(static_cast<StringId>(ids)))}];
+    Pair& sum = by_name[{without_numbers(strings.text(static_cast<StringId>(ids >> 32))),
+                         without_numbers(strings.text(static_cast<StringId>(ids)))}];
     sum.times += pair.times;
     sum.us += pair.us;
   }
   for (const auto& [names, pair] : by_name) to.nested.push_back({names.first, names.second, pair.times, pair.us});
-  std::stable_sort(to.nested.begin(), to.nested.end(), [](const NestedTotal& a, const NestedTotal& b) { return a.us > b.us; });
+  std::stable_sort(to.nested.begin(), to.nested.end(),
+                   [](const NestedTotal& a, const NestedTotal& b) { return a.us > b.us; });
   to.bad_lines = std::move(bad_);
   to.backwards = backwards_;
   to.unstamped = unstamped;
@@ -110,12 +115,14 @@ void AnomalyWatch::finish(const StringTable& strings, Anomalies& to) {
 
 std::vector<Placeholder> find_placeholders(const ClassicCounts& counts, const StringTable& strings) {
   std::map<std::pair<std::string, Int128>, Placeholder> found;
-  for (const ClassicCounts::Op& op : counts.ops()) find_round_values(without_numbers(strings.text(op.name)), op.durations, found);
+  for (const ClassicCounts::Op& op : counts.ops())
+    find_round_values(without_numbers(strings.text(op.name)), op.durations, found);
   for (const ClassicCounts::Internal& internal : counts.internals())
     find_round_values(without_numbers(strings.text(internal.kernel)), internal.durations, found);
   std::vector<Placeholder> placeholders;
   for (auto& [key, placeholder] : found) placeholders.push_back(std::move(placeholder));
-  std::stable_sort(placeholders.begin(), placeholders.end(), [](const Placeholder& a, const Placeholder& b) { return a.times > b.times; });
+  std::stable_sort(placeholders.begin(), placeholders.end(),
+                   [](const Placeholder& a, const Placeholder& b) { return a.times > b.times; });
   return placeholders;
 }
 

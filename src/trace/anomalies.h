@@ -58,8 +58,8 @@ struct Anomalies {
   OddLines minute_gpu;                    // GPU times of 0 or 1 µs in buffers of 20 µs and more
   uint64_t minute_gpu_wall_us = 0;
   std::vector<BadKind> bad_lines;
-  OddLines backwards, unstamped;          // time stamps
-  OddLines odd_durations;                 // negative, or longer than an hour: left out of the accounts
+  OddLines backwards, unstamped;  // time stamps
+  OddLines odd_durations;         // negative, or longer than an hour: left out of the accounts
 
   bool any() const;
 };
@@ -96,8 +96,8 @@ class AnomalyWatch {
   int64_t latest_ns_ = kNoTime;
 };
 
-/// Round durations that stand out: at least 8 events and a twentieth of their name's have the same multiple of 100 µs, ten
-/// times as many as any value within a tenth of it.
+/// Round durations that stand out: at least 8 events and a twentieth of their name's have the same multiple of 100 µs,
+/// ten times as many as any value within a tenth of it.
 std::vector<Placeholder> find_placeholders(const ClassicCounts& counts, const StringTable& strings);
 
 /// Numbers become N, so that the blocks of a model share a name.

@@ -93,7 +93,8 @@ void BufferPairing::wait(ScopeId id, const Span& wait) {
   }
   open->wait = wait;
   open->has_wait = true;
-  if (scope.has_early && !open->has_gpu && is_timed(wait) && is_timed(scope.early) && scope.early.end_ns > wait.begin_ns() && open->holds(scope.early)) {
+  if (scope.has_early && !open->has_gpu && is_timed(wait) && is_timed(scope.early) &&
+      scope.early.end_ns > wait.begin_ns() && open->holds(scope.early)) {
     open->gpu = scope.early, open->gpu_line = scope.early_line;
     open->has_gpu = true;
     scope.has_early = false;
@@ -154,11 +155,13 @@ void BufferPairing::close_bare() {
 }
 
 void BufferPairing::emit(ScopeId id, Open& open) {
-  PairedBuffer buffer{id, open.has_wait ? open.wait : open.op, -1, open.has_wait, open.has_gpu, open.ops, open.ops == 1 ? open.matmul : kMissing};
+  PairedBuffer buffer{id,       open.has_wait ? open.wait : open.op,   -1, open.has_wait, open.has_gpu,
+                      open.ops, open.ops == 1 ? open.matmul : kMissing};
   if (open.has_wait && open.ops > 0) {
     if (!is_timed(open.op) || !is_timed(open.wait))
       buffer.wall.us = open.op.us + kSlackUs >= open.wait.us ? open.op.us : open.op.us + open.wait.us;
-    else if (open.op.end_ns + kSlackUs * 1000 < open.wait.begin_ns() || open.wait.end_ns + kSlackUs * 1000 < open.op.begin_ns())
+    else if (open.op.end_ns + kSlackUs * 1000 < open.wait.begin_ns() ||
+             open.wait.end_ns + kSlackUs * 1000 < open.op.begin_ns())
       sink_.host(id, open.op);
     else
       buffer.wall = hull(open.op, open.wait);
@@ -176,7 +179,8 @@ void BufferPairing::emit(ScopeId id, Open& open) {
     ++counts_.late;
     buffer.has_gpu = true;
     buffer.gpu_us = open.misfit.us;
-    buffer.wall = is_timed(buffer.wall) ? hull(buffer.wall, {open.misfit.us, buffer.wall.end_ns}) : Span{std::max(buffer.wall.us, open.misfit.us), kNoTime};
+    buffer.wall = is_timed(buffer.wall) ? hull(buffer.wall, {open.misfit.us, buffer.wall.end_ns})
+                                        : Span{std::max(buffer.wall.us, open.misfit.us), kNoTime};
   }
   if (id != kNoScope) {
     scopes_[id].last_lacks_op = open.ops == 0 && is_timed(buffer.wall);
@@ -185,8 +189,9 @@ void BufferPairing::emit(ScopeId id, Open& open) {
   sink_.buffer(buffer);
 }
 
-/// A GPU time longer than the wait is believed if it is the only one that came and not the one that came last in this scope:
-/// the buffer began to run before it was waited for. A value that comes twice in a row is an old one, reported again.
+/// A GPU time longer than the wait is believed if it is the only one that came and not the one that came last in this
+/// scope: the buffer began to run before it was waited for. A value that comes twice in a row is an old one, reported
+/// again.
 bool BufferPairing::is_late(ScopeId id, const Open& open) {
   if (open.misfits != 1 || !open.misfit_is_new) return false;
   if (const auto said = lone_.find(lone_key(id, open.misfit.us)); said != lone_.end())

@@ -1,4 +1,5 @@
-// Command buffers put together from the op, cb_wait and cb_gpu events of a trace; docs/trace-accounting.md has the rules.
+// Command buffers put together from the op, cb_wait and cb_gpu events of a trace; docs/trace-accounting.md has the
+// rules.
 #pragma once
 #include <cstdint>
 #include <unordered_map>
@@ -20,8 +21,8 @@ struct Span {
 /// What is known of one command buffer when no more of its events can come.
 struct PairedBuffer {
   ScopeId scope = kNoScope;
-  Span wall;             // from the begin of the op (of the wait, of the GPU's work) to the end of the wait
-  int64_t gpu_us = -1;   // -1: no GPU time fits it
+  Span wall;            // from the begin of the op (of the wait, of the GPU's work) to the end of the wait
+  int64_t gpu_us = -1;  // -1: no GPU time fits it
   bool has_wait = false, has_gpu = false;
   uint32_t ops = 0;
   StringId matmul = kMissing;  // of its only op
@@ -37,10 +38,10 @@ class BufferSink {
 };
 
 struct PairingCounts {
-  uint64_t whole = 0;                         // buffers with a GPU time and what holds it
-  uint64_t without_gpu = 0, ops_alone = 0;    // waits, or ops without a wait, that no GPU time came for
-  uint64_t late = 0;                          // the GPU time is longer than the wait: it began before
-  uint64_t minute = 0, minute_wall_us = 0;    // GPU times of 0 or 1 µs within 20 µs and more
+  uint64_t whole = 0;                       // buffers with a GPU time and what holds it
+  uint64_t without_gpu = 0, ops_alone = 0;  // waits, or ops without a wait, that no GPU time came for
+  uint64_t late = 0;                        // the GPU time is longer than the wait: it began before
+  uint64_t minute = 0, minute_wall_us = 0;  // GPU times of 0 or 1 µs within 20 µs and more
   uint64_t minute_line = 0;
 };
 

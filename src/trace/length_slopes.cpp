@@ -30,7 +30,8 @@ std::vector<LengthSlope> LengthSums::slopes(const StringTable& strings) const {
     const MatmulFields fields = key & kPath ? fields_of_path(text) : unpack_fields(text);
     for (const char name : {'n', 'k'}) {
       MatmulFields product = fields;
-      const auto field = std::find_if(product.begin(), product.end(), [&](const auto& f) { return f.first == std::string_view(&name, 1); });
+      const auto field = std::find_if(product.begin(), product.end(),
+                                      [&](const auto& f) { return f.first == std::string_view(&name, 1); });
       uint64_t length = 0;
       if (field == product.end() || !read_length(field->second, length)) continue;
       field->second = "*";
@@ -46,15 +47,22 @@ std::vector<LengthSlope> LengthSums::slopes(const StringTable& strings) const {
     if (lengths < kFewestLengths) continue;
     uint64_t calls = 0, gpu_calls = 0;
     for (const Member& member : members) calls += member.shape->op.count, gpu_calls += member.shape->gpu.count;
-    LengthSlope slope{shape_line(product.first), std::string(field_or(product.first, "backend", "?")), product.second, lengths,
-                      members.front().length, members.back().length, gpu_calls * 2 >= calls, {}};
+    LengthSlope slope{shape_line(product.first),
+                      std::string(field_or(product.first, "backend", "?")),
+                      product.second,
+                      lengths,
+                      members.front().length,
+                      members.back().length,
+                      gpu_calls * 2 >= calls,
+                      {}};
     for (const Member& member : members) {
       const Sums& sums = slope.of_gpu ? member.shape->gpu : member.shape->op;
       slope.us.add_group(double(member.length), sums.count, sums.mean, sums.squares);
     }
     slopes.push_back(std::move(slope));
   }
-  std::stable_sort(slopes.begin(), slopes.end(), [](const LengthSlope& a, const LengthSlope& b) { return a.us.count() > b.us.count(); });
+  std::stable_sort(slopes.begin(), slopes.end(),
+                   [](const LengthSlope& a, const LengthSlope& b) { return a.us.count() > b.us.count(); });
   return slopes;
 }
 

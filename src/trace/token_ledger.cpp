@@ -7,14 +7,15 @@
 namespace assay {
 namespace {
 
-constexpr size_t kMostBookings = 1 << 16;  // 2 MB; a decoded token of 24 blocks has about 700
+constexpr size_t kMostBookings = 1 << 16;                        // 2 MB; a decoded token of 24 blocks has about 700
 constexpr int64_t kMostNs = INT64_C(2'000'000'000'000'000'000);  // sums stay there: stamps may say anything
 constexpr size_t kMostBuckets = 64, kMostCutOffs = 100;
 
 bool ends_earlier(const Booking& a, const Booking& b) { return a.end_ns < b.end_ns; }
 
 void sort_by_end(std::vector<Booking>& bookings) {
-  if (!std::is_sorted(bookings.begin(), bookings.end(), ends_earlier)) std::stable_sort(bookings.begin(), bookings.end(), ends_earlier);
+  if (!std::is_sorted(bookings.begin(), bookings.end(), ends_earlier))
+    std::stable_sort(bookings.begin(), bookings.end(), ends_earlier);
 }
 
 int64_t& part_of(TimeParts& parts, Booking::Kind kind) {
@@ -98,28 +99,30 @@ TimeParts TokenLedger::add_up(size_t first, size_t count) const {
   return parts;
 }
 
-/// Covers [begin, end) and says how much of it nothing covered before. Returns the window that it lies in now. Ends come in
-/// ascending order, so only the last windows can be met.
+/// Covers [begin, end) and says how much of it nothing covered before. Returns the window that it lies in now. Ends
+/// come in ascending order, so only the last windows can be met.
 TokenLedger::Window& TokenLedger::cover_more(int64_t begin_ns, int64_t end_ns, int64_t& covered_ns) {
   covered_ns = end_ns - begin_ns;
   Window merged{begin_ns, end_ns};
   while (!covered_.empty() && covered_.back().end_ns >= begin_ns) {
     const Window& last = covered_.back();
     covered_ns -= std::min(last.end_ns, end_ns) - std::max(last.begin_ns, begin_ns);
-    merged = {std::min(merged.begin_ns, last.begin_ns), std::max(merged.end_ns, last.end_ns), merged.gpu_ns + last.gpu_ns, merged.held_ns + last.held_ns};
+    merged = {std::min(merged.begin_ns, last.begin_ns), std::max(merged.end_ns, last.end_ns),
+              merged.gpu_ns + last.gpu_ns, merged.held_ns + last.held_ns};
     covered_.pop_back();
   }
   return covered_.emplace_back(merged);
 }
 
-/// A GPU runs one buffer after the other: buffers that overlap kept it busy for the sum of their GPU times, though never
-/// for longer than they last together.
+/// A GPU runs one buffer after the other: buffers that overlap kept it busy for the sum of their GPU times, though
+/// never for longer than they last together.
 TimeParts TokenLedger::cover(size_t count, const Window& window) {
   TimeParts parts;
   covered_.clear();
   for (size_t i = 0; i < count; ++i) {
     const Booking& booking = bookings_[i];
-    const int64_t begin_ns = std::max(booking.end_ns - booking.wall_ns, window.begin_ns), end_ns = std::min(booking.end_ns, window.end_ns);
+    const int64_t begin_ns = std::max(booking.end_ns - booking.wall_ns, window.begin_ns),
+                  end_ns = std::min(booking.end_ns, window.end_ns);
     if (booking.end_ns <= window.begin_ns || begin_ns > end_ns) continue;
     int64_t covered_ns = 0;
     Window& in = cover_more(begin_ns, end_ns, covered_ns);
@@ -177,11 +180,13 @@ void TokenLedger::end_token(Phase phase, const Place& end, std::optional<int64_t
   const bool clock = end.end_ns != kNoTime && has_clock(count, wall_ns);
   if (clock) {
     sort_by_end(bookings_);
-    const auto after = std::upper_bound(bookings_.begin(), bookings_.end(), Booking{end.end_ns, 0, 0, {}}, ends_earlier);
+    const auto after =
+        std::upper_bound(bookings_.begin(), bookings_.end(), Booking{end.end_ns, 0, 0, {}}, ends_earlier);
     count = static_cast<size_t>(after - bookings_.begin());
   }
   const bool goes_on = last_phase_ == phase || (last_phase_ == Phase::prompt && phase == Phase::decode);
-  int64_t begin_ns = goes_on || phase_began_ns_ == kNoTime ? previous_end_ns_ : std::max(phase_began_ns_, previous_end_ns_);
+  int64_t begin_ns =
+      goes_on || phase_began_ns_ == kNoTime ? previous_end_ns_ : std::max(phase_began_ns_, previous_end_ns_);
   if (wall_ns && end.end_ns != kNoTime) begin_ns = end.end_ns - *wall_ns;
   TimeParts parts;
   const TimeParts folded = take_folded();
@@ -202,7 +207,8 @@ void TokenLedger::end_token(Phase phase, const Place& end, std::optional<int64_t
     before.wall_ns = sum_of_parts(before);
     stretch() += before;
   }
-  const bool stamps_advance = end.end_ns != kNoTime && begin_ns != kNoTime && end.end_ns > begin_ns && end.end_ns - begin_ns <= kLongestNs;
+  const bool stamps_advance =
+      end.end_ns != kNoTime && begin_ns != kNoTime && end.end_ns > begin_ns && end.end_ns - begin_ns <= kLongestNs;
   parts.wall_ns = wall_ns ? *wall_ns : stamps_advance ? end.end_ns - begin_ns : sum_of_parts(parts);
   add_token(phase, parts, wall_ns || stamps_advance);
   bookings_.erase(bookings_.begin(), bookings_.begin() + static_cast<ptrdiff_t>(count));

@@ -67,8 +67,8 @@ class TokenLedger {
   };
   Place here(int64_t end_ns) const { return {end_ns, bookings_.size()}; }
 
-  /// A token of `phase` ended. `wall_ns`: what a total says; without it the token lasted since the one before, or since its
-  /// first booking if it begins a sequence.
+  /// A token of `phase` ended. `wall_ns`: what a total says; without it the token lasted since the one before, or since
+  /// its first booking if it begins a sequence.
   void end_token(Phase phase, const Place& end, std::optional<int64_t> wall_ns);
 
   /// The run ended, in the middle of a token or not; another may follow.
@@ -83,7 +83,7 @@ class TokenLedger {
 
   TimeParts load, outside;  // before a run's first token; between tokens and after the last
   PhaseAccount prompt, decode;
-  std::vector<CutOff> cut_offs;     // the first 100
+  std::vector<CutOff> cut_offs;  // the first 100
   uint64_t cut_off_count = 0;
   uint64_t tokens_without_clock = 0;  // stamps are missing, coarse or do not advance: durations were added up
 
@@ -104,7 +104,7 @@ class TokenLedger {
 
   std::vector<Booking> bookings_;  // since the last token's end; folded when there are many
   std::vector<Window> covered_;    // scratch of cover()
-  TimeParts folded_;  // without a wall
+  TimeParts folded_;               // without a wall
   int64_t folded_to_ns_ = kNoTime;
   int64_t previous_end_ns_ = kNoTime, last_stamp_ns_ = kNoTime, phase_began_ns_ = kNoTime;
   size_t phase_began_at_ = 0;  // in bookings_
