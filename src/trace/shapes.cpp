@@ -59,9 +59,9 @@ void complete(Shape& shape, const SpecFields& fields, const std::vector<Completi
     return;
   }
   const SpecFields completed = complete_fields(fields, rules, shape.rules);
-  shape.flops = flops_of(completed);
   const std::vector<std::string> missing = missing_fields(completed);
   if (!missing.empty()) {
+    shape.flops = flops_of(fields);
     shape.unknown = "lacks";
     for (const std::string& name : missing) shape.unknown += (name == missing.front() ? " " : ", ") + name;
     return;
@@ -71,6 +71,7 @@ void complete(Shape& shape, const SpecFields& fields, const std::vector<Completi
     shape.spec->completion = shape.rules;
     shape.flops = shape.spec->flops();
   } catch (const Error& e) {
+    shape.flops = flops_of(fields);
     shape.unknown = reason_of(e);
   }
 }
