@@ -77,7 +77,6 @@ void complete(Shape& shape, const SpecFields& fields, const std::vector<Completi
   }
   try {
     shape.spec = make_spec(completed, "trace");
-    shape.spec->completion = shape.rules;
     shape.flops = shape.spec->flops();
   } catch (const Error& e) {
     shape.flops = flops_of(fields);
