@@ -185,6 +185,16 @@ TEST(completion, a_field_that_no_grammar_reads_is_named_and_not_dropped) {
   EXPECT_FALSE(bar.only().unknown.empty());
 }
 
+TEST(completion, no_text_of_a_trace_becomes_another_spec) {
+  const std::string good = "op=matmul batch=1 m=1 n=64 k=32 tA=0 tB=1 backend=x ";
+  for (const char* field :
+       {"loader=", "loader=dense|k=5", "loader=dense:", "a:b=1", "loader=\\u0009dense", "loader=dense\\u0020"}) {
+    const Analyzed a(call(good + field, "10", "4"), with_dtype_of("f16"));
+    EXPECT_EQ(a.only().unknown, "has a field that is empty or holds what separates fields in a spec line") << field;
+    EXPECT_THROW(trace_workload(a.report, {.trace = "t"}), Error);
+  }
+}
+
 TEST(completion, an_unknown_dtype_is_refused) { EXPECT_THROW(shape_rules("q9", {}), Error); }
 
 TEST(rates, are_least_bytes_and_flops_over_mean_time) {

@@ -2,7 +2,6 @@
 // repeats.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <set>
@@ -21,29 +20,25 @@ void add_bias_rules(std::vector<CompletionRule>& rules) {
 
 /// One rule a head size: scores are scaled by 1/sqrt(k), and k is part of the line.
 void add_attention_rules(const std::vector<SpecFields>& lines, std::vector<CompletionRule>& rules) {
-  std::set<std::string> head_sizes;
+  std::set<std::pair<std::string, std::string>> scores;  // op and k
   for (const SpecFields& line : lines) {
-    const std::string *op = find_field(line, "op"), *k = find_field(line, "k"), *loader = find_field(line, "loader");
-    if (op && k && loader && *loader == "dense" && op->starts_with("matmul_alpha_beta")) head_sizes.insert(*k);
+    const std::string *tb = find_field(line, "tB"), *op = find_field(line, "op"), *k = find_field(line, "k");
+    if (!tb || *tb != "1" || !op || !k || !op->starts_with("matmul_alpha_beta")) continue;
+    const std::string* loader = find_field(line, "loader");
+    if (loader && *loader == "dense") scores.emplace(*op, *k);
   }
-  for (const std::string op : {"matmul_alpha_beta", "matmul_alpha_beta_cache"}) {
-    for (const std::string& k : head_sizes) {
-      uint64_t size = 0;
-      const auto [end, error] = std::from_chars(k.data(), k.data() + k.size(), size);
-      if (error != std::errc() || end != k.data() + k.size() || size == 0) continue;
-      const bool is_seen = std::any_of(lines.begin(), lines.end(), [&](const SpecFields& line) {
-        const std::string *name = find_field(line, "op"), *of = find_field(line, "k"), *tb = find_field(line, "tB");
-        return name && of && tb && *name == op && *of == k && *tb == "1";
-      });
-      if (!is_seen) continue;
-      rules.push_back({{{"op", op}, {"loader", "dense"}, {"tB", "1"}, {"k", k}},
-                       {{"alpha", fmt::format("{}", 1 / std::sqrt(double(size)))}, {"beta", "0"}},
-                       "attention scores over the cache are scaled by 1/sqrt(k), k being the head size"});
-    }
+  for (const auto& [op, k] : scores) {
+    uint64_t size = 0;
+    const auto [end, error] = std::from_chars(k.data(), k.data() + k.size(), size);
+    if (error != std::errc() || end != k.data() + k.size() || size == 0) continue;
+    rules.push_back({{{"op", op}, {"loader", "dense"}, {"tB", "1"}, {"k", k}},
+                     {{"alpha", fmt::format("{}", 1 / std::sqrt(double(size)))}, {"beta", "0"}},
+                     "attention scores over the cache are scaled by 1/sqrt(k), k being the head size"});
+  }
+  for (const char* op : {"matmul_alpha_beta", "matmul_alpha_beta_cache"})
     rules.push_back({{{"op", op}, {"loader", "dense"}, {"tB", "0"}},
                      {{"alpha", "1"}, {"beta", "0"}},
                      "attention values over the cache are a plain weighted sum"});
-  }
 }
 
 void add_dtype_rules(const std::string& dtype, std::vector<CompletionRule>& rules) {

@@ -50,27 +50,36 @@ int64_t flops_of(SpecFields fields) {
   }
 }
 
+/// Whether parse_spec_fields(print_spec_fields(fields)) gives these fields again.
+bool survives_printing(const SpecFields& fields) {
+  const auto is_whole = [](const std::string& text, const char* separators) {
+    return !text.empty() && text.find_first_of(separators) == std::string::npos && text.front() != ' ' &&
+           text.back() != ' ' && std::none_of(text.begin(), text.end(), [](char c) {
+             return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+           });
+  };
+  return std::all_of(fields.begin(), fields.end(),
+                     [&](const auto& field) { return is_whole(field.first, "|:=") && is_whole(field.second, "|:"); });
+}
+
 void complete(Shape& shape, const SpecFields& fields, const std::vector<CompletionRule>& rules) {
-  try {
-    if (parse_spec_fields(shape.text, "trace") != fields)
-      fail("trace: a field holds what separates fields in a spec line");
-  } catch (const Error& e) {
-    shape.unknown = reason_of(e);
+  if (!survives_printing(fields)) {
+    shape.unknown = "has a field that is empty or holds what separates fields in a spec line";
     return;
   }
   const SpecFields completed = complete_fields(fields, rules, shape.rules);
-  shape.flops = flops_of(completed);
   const std::vector<std::string> missing = missing_fields(completed);
   if (!missing.empty()) {
+    shape.flops = flops_of(fields);
     shape.unknown = "lacks";
     for (const std::string& name : missing) shape.unknown += (name == missing.front() ? " " : ", ") + name;
     return;
   }
   try {
     shape.spec = make_spec(completed, "trace");
-    shape.spec->completion = shape.rules;
     shape.flops = shape.spec->flops();
   } catch (const Error& e) {
+    shape.flops = flops_of(fields);
     shape.unknown = reason_of(e);
   }
 }
