@@ -27,6 +27,17 @@ TEST_F(analyze, bad_lines_are_named_where_they_occur_and_leave_the_exit_code_at_
   EXPECT_EQ(count_of(ended.err, "\n"), 1u) << ended.err;
 }
 
+TEST_F(analyze, accounts_come_after_the_classic_report_and_not_with_classic) {
+  const std::string trace = write("t.jsonl", gpu_line("Generation Loop/a/cb_wait", "40") + gpu_line("Generation Loop/a/cb_gpu", "30") +
+                                                 internal_line("generation_loop", "iteration_total", "50") + "bad\n");
+  const std::string classic = home_.run({"analyze", "--classic", trace}).out, whole = home_.run({"analyze", trace}).out;
+  EXPECT_EQ(whole.substr(0, classic.size()), classic);
+  EXPECT_FALSE(has(classic, "Time per token"));
+  const std::string more = whole.substr(classic.size());
+  EXPECT_TRUE(has(more, "\nTime per token:\n  decode: tokens=1 | wall=0.050ms = gpu_busy 0.030 + host_cost 0.010 + cpu 0.000 + unattributed 0.010 (20.0%)")) << more;
+  EXPECT_TRUE(has(more, "\nAnomalies (lines from 0):\n  not JSON: 1 lines left out, first line 3: ")) << more;
+}
+
 TEST_F(analyze, a_file_of_another_kind_does_not_flood_stderr) {
   std::string text;
   for (int i = 0; i < 1000; ++i) text += "[]\n";

@@ -327,6 +327,18 @@ TEST(Progress, WithoutATerminalEachCaseHasItsLine) {
   EXPECT_FALSE(contains(text, "\r") || contains(text, "\x1b"));
 }
 
+TEST(Progress, BuildingHasNoBarAndWithoutATerminalOneLineAtEachEnd) {
+  const auto three = [](bool live) {
+    return written([live](std::FILE* stream) {
+      Progress progress(stream, live, 20);
+      for (size_t done = 1; done <= 3; ++done) progress.build("naive/loop", done, 3);
+      progress.finish();
+    });
+  };
+  EXPECT_EQ(three(false), "Building kernels: 1/3 naive/loop\nBuilding kernels: 3/3 naive/loop\n");
+  EXPECT_TRUE(contains(three(true), "Building kernels: 1/3") && !contains(three(true), "%")) << three(true);
+}
+
 TEST(Progress, LaterVisitsHaveALineEachAndShareTheBar) {
   const auto two_visits = [](bool live) {
     return written([live](std::FILE* stream) {

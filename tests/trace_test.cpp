@@ -226,6 +226,18 @@ TEST(trace_event, a_key_may_be_written_with_escapes_and_a_name_in_any_script) {
   EXPECT_EQ(trace.text(trace.all.events[0].op_name), "\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80\n");
 }
 
+TEST(trace_event, names_are_those_of_its_own_line_whatever_came_before) {
+  const Lines written = {"a", "ab", "a", "abc", "a", "ab", "", "a\\\"b", "a", "a\\u0062", "ab", "a", "a\\\"b", "a", std::string(5000, 'a'), "a", "ab", "a", "b", "a"};
+  const Lines names = {"a", "ab", "a", "abc", "a", "ab", "", "a\"b", "a", "ab", "ab", "a", "a\"b", "a", std::string(5000, 'a'), "a", "ab", "a", "b", "a"};
+  std::string text;
+  for (int round = 0; round < 3; ++round)
+    for (const std::string& name : written) text += gpu_line(name, "1");
+  text += R"({"event":{"type":"GpuOpCompleted","data":{"op_name":"a")";  // the buffer ends where a longer name is expected
+  const ReadTrace trace(text, {.threads = 1});
+  ASSERT_EQ(trace.all.events.size(), 3 * names.size());
+  for (size_t i = 0; i < trace.all.events.size(); ++i) EXPECT_EQ(trace.text(trace.all.events[i].op_name), names[i % names.size()]) << i;
+}
+
 TEST(trace_matmul, comes_from_the_inner_map_else_from_the_data_itself) {
   const auto fields = [](const std::string& data) {
     const ReadTrace trace(event_line("GpuOpCompleted", data));

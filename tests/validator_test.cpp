@@ -359,6 +359,25 @@ TEST(Validator, StatisticsGatherOverLaunchesAndJudgeAgainUnderAnotherTolerance) 
   EXPECT_FALSE(passes(validator.stats(), kToleranceC));
 }
 
+TEST(Validator, ARangeJudgesItsElementsAloneAcrossRows) {
+  std::mt19937_64 random(12);
+  for (const char* shape : {"m=6 | n=7", "m=1 | n=42", "m=42 | n=1"}) {
+    const Bench bench(fmt::format("{} | k=16 | {}", shape, types("f32", "f32", "f32")));
+    const LaunchInputs launch = bench.random_launch(random);
+    for (const int64_t broken : {0, 6, 7, 19, 20, 41}) {
+      std::vector<std::byte> d = bench.run(launch, in_order);
+      encode_value(Dtype::f32, bench.value(d, broken) + 1, bench.at(d, broken));
+      Validator inside(bench.reference(), false), outside(bench.reference(), false);
+      EXPECT_NE(inside.check(d, launch, {broken, broken + 1}), "") << shape << broken;
+      EXPECT_EQ(inside.stats().elements_checked, 1);
+      EXPECT_EQ(inside.stats().worst_index, broken);
+      EXPECT_EQ(outside.check(d, launch, {broken + 1, 42}), "") << shape << broken;
+      EXPECT_EQ(outside.check(d, launch, {0, broken}), "") << shape << broken;
+      EXPECT_EQ(outside.stats().elements_checked, 41);
+    }
+  }
+}
+
 /// A kernel that rounds activations to int8 with one scale for every 32 values.
 float int8_blocks(const std::vector<float>& a, const std::vector<float>& b) {
   float sum = 0;

@@ -1,12 +1,17 @@
 // assay analyze: what traces of runs say.
-#include <sys/stat.h>
+#include <algorithm>
+#include <optional>
 
-#include "base/clock.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/terminal.h"
 #include "cli/commands.h"
-#include "trace/classic.h"
-#include "trace/reader.h"
+#include "cli/trace_input.h"
+#include "report/accounting_report.h"
+#include "report/analysis_json.h"
+#include "report/analysis_text.h"
+#include "report/csv.h"
+#include "trace/trace_workload.h"
 
 namespace assay {
 namespace {
@@ -15,97 +20,141 @@ struct AnalyzeOptions {
   std::vector<std::string> traces;
   bool classic = false;
   ClassicOptions report;
+  ShapeOptions shapes;
+  std::string json, csv, specs_out, device, diff;
+  double hot_percent = TraceWorkloadOptions().least_percent, threshold_percent = 3;
+
+  bool text_is_shown() const { return json != "-" && csv != "-" && specs_out != "-"; }
+  bool classic_alone() const { return classic && json.empty() && csv.empty() && specs_out.empty() && diff.empty(); }
+  std::FILE* bad_lines_to() const { return text_is_shown() ? stdout : stderr; }
 };
 
-/// Bad lines where they occur: what is no JSON on stdout, as the classic report has it, the rest on stderr.
-class BadLinePrinter : public EventConsumer {
- public:
-  explicit BadLinePrinter(std::string trace) : trace_(std::move(trace)) {}
-
-  void consume(const Batch& batch, const StringTable&) override {
-    for (const BadLine& bad : batch.bad_lines) {
-      if (bad.kind == BadLine::Kind::not_json)
-        fmt::print("Error parsing line {}: {}\n", bad.line, bad.message);
-      else if (++wrong_shapes_ <= kNamed)
-        fmt::print(stderr, "assay: {}: line {} (from 0) is left out: {}\n", trace_, bad.line, bad.message);
-    }
-  }
-  void finish() const {
-    if (wrong_shapes_ > kNamed) fmt::print(stderr, "assay: {}: {} more lines of a wrong shape are left out\n", trace_, wrong_shapes_ - kNamed);
-  }
-
- private:
-  static constexpr uint64_t kNamed = 100;  // a file of another kind would name each of its lines
-  std::string trace_;
-  uint64_t wrong_shapes_ = 0;
+/// The trace that all others are held against.
+struct Before {
+  TraceInput input;
+  ShapeReport shapes;
+  int exit_code = 0;
 };
 
-/// "Reading TRACE: 1.2 of 3.4 GB" on a terminal, once reading has taken two seconds.
-class ReadingLine {
- public:
-  explicit ReadingLine(const std::string& trace) : trace_(trace), terminal_(describe_terminal(stderr)) {
-    struct stat status;
-    if (stat(trace.c_str(), &status) == 0 && S_ISREG(status.st_mode)) total_ = static_cast<uint64_t>(status.st_size);
-  }
-
-  void show(uint64_t bytes) {
-    if (!terminal_.live || now_ns() < next_ns_) return;
-    next_ns_ = now_ns() + 100'000'000;
-    const std::string of = total_ ? fmt::format(" of {:.2f}", double(total_) / 1e9) : "";
-    const std::string line = fmt::format("Reading {}: {:.2f}{} GB", trace_, double(bytes) / 1e9, of);
-    fmt::print(stderr, "\r\x1b[K{}", cut_middle(line, terminal_.width));
-    std::fflush(stderr);
-    shown_ = true;
-  }
-  void clear() const {
-    if (shown_) fmt::print(stderr, "\r\x1b[K");
-  }
-
- private:
-  const std::string& trace_;
-  Terminal terminal_;
-  uint64_t total_ = 0;
-  int64_t next_ns_ = now_ns() + 2'000'000'000;
-  bool shown_ = false;
+/// What all traces give together.
+struct Reports {
+  Json json = Json::array();
+  Table rows;
+  bool regressed = false;
 };
 
-/// 0, or 2 if the trace could not be read to its end: the report then covers what came before.
-int analyze(const std::string& trace, const ClassicOptions& options) {
-  std::unique_ptr<ByteSource> bytes = open_byte_source(trace);
-  fmt::print("{}", classic_header(trace));
-  StringTable strings;
-  ClassicCounts counts;
-  BadLinePrinter bad_lines(trace);
-  ReadingLine reading(trace);
-  ReadOptions read_options;
-  read_options.progress = [&reading](uint64_t file_bytes) { reading.show(file_bytes); };
-  EventConsumer* const consumers[] = {&bad_lines, &counts};
-  const ReadTotals totals = read_trace(std::move(bytes), strings, consumers, read_options);
-  reading.clear();
-  bad_lines.finish();
-  fmt::print("{}", classic_text(counts, strings, options));
-  std::fflush(stdout);
+void write_to(const std::string& to, const std::string& text) {
+  if (to == "-")
+    fmt::print("{}", text);
+  else if (!to.empty())
+    write_file(to, text);
+}
+
+/// 0, or 2 if the trace could not be read to its end.
+int whole(const ReadTotals& totals) {
   if (totals.cut_off.empty()) return 0;
   fmt::print(stderr, "assay: {}: the report covers the {} events before that\n", totals.cut_off, totals.events);
   return 2;
 }
 
-int run_analyze(const AnalyzeOptions& options) {
-  int worst = 0;
-  for (const std::string& trace : options.traces) worst = std::max(worst, analyze(trace, options.report));
-  return worst;
+void write_specs(const std::string& trace, const ShapeReport& shapes, const AnalyzeOptions& options) {
+  const TraceWorkload workload = trace_workload(shapes, {trace, "", options.device, options.hot_percent});
+  write_to(options.specs_out, workload.json);
+  fmt::print(stderr,
+             "assay: {}: {} lines and {} families that stand for {} more; left out: {} shapes with {:.1f} % of the "
+             "matmuls' time\n",
+             options.specs_out == "-" ? "stdout" : options.specs_out, workload.lines, workload.families,
+             workload.members, workload.left_out, workload.left_out_percent);
 }
 
-constexpr char kFooter[] = R"(TRACE holds one JSON object a line (docs/trace-format.md), plain or as .gz or .zst; - is standard input. With several, each
+int analyze(const std::string& trace, const AnalyzeOptions& options, const Before* before, Reports& reports) {
+  std::unique_ptr<ByteSource> bytes = open_byte_source(trace);
+  const bool text = options.text_is_shown();
+  if (text) fmt::print("{}", classic_header(trace));
+  TraceInput input;
+  read_trace_input(trace, std::move(bytes), input, options.bad_lines_to(), options.classic_alone());
+  if (text) fmt::print("{}", classic_text(input.counts, input.strings, options.report));
+  if (options.classic_alone()) {
+    std::fflush(stdout);
+    return whole(input.totals);
+  }
+  const ShapeReport shapes = report_shapes(input.counts, input.shapes, input.strings, options.shapes);
+  Accounts accounts = input.accounting.finish(input.strings);
+  accounts.anomalies.placeholders = find_placeholders(input.counts, input.strings);
+  std::optional<TraceDiff> diff;
+  if (before) {
+    diff = diff_traces({before->input.counts, before->input.strings, before->shapes},
+                       {input.counts, input.strings, shapes}, options.threshold_percent / 100);
+    diff->before = options.diff;
+    diff->after = trace;
+    reports.regressed |= diff->regressed();
+  }
+  if (text && !options.classic) {
+    const Terminal out = describe_terminal(stdout);
+    const AnalysisTextOptions shown{options.report.top, out.colour, out.width};
+    fmt::print("{}", accounting_text(accounts));
+    fmt::print("{}", shapes_text(shapes, shown));
+    if (diff) fmt::print("{}", diff_text(*diff, shown));
+  }
+  if (!options.json.empty()) {
+    Json report = {{"trace", trace}};
+    report["totals"] = to_json(input.totals);
+    report["classic"] = classic_json(input.counts, input.strings);
+    report["shapes"] = to_json(shapes);
+    report["accounting"] = to_json(accounts);
+    report["anomalies"] = to_json(accounts.anomalies);
+    if (diff) report["diff"] = to_json(*diff);
+    reports.json.push_back(std::move(report));
+  }
+  if (!options.csv.empty()) {
+    Table rows = analysis_table(trace, input.counts, input.strings, shapes);
+    reports.rows.columns = std::move(rows.columns);
+    std::move(rows.rows.begin(), rows.rows.end(), std::back_inserter(reports.rows.rows));
+  }
+  std::fflush(stdout);
+  const int exit_code = whole(input.totals);
+  if (!options.specs_out.empty()) write_specs(trace, shapes, options);
+  return exit_code;
+}
+
+int run_analyze(const AnalyzeOptions& options) {
+  const size_t on_stdout = size_t(options.json == "-") + size_t(options.csv == "-") + size_t(options.specs_out == "-");
+  if (on_stdout > 1) fail("only one of --json, --csv and --specs-out can go to standard output");
+  if (!options.specs_out.empty() && options.traces.size() > 1)
+    fail("--specs-out takes one trace, not {}: a workload is one model's", options.traces.size());
+  if (std::count(options.traces.begin(), options.traces.end(), "-") + (options.diff == "-") > 1)
+    fail("standard input can be read only once");
+  shape_rules(options.shapes.dtype, {});  // a wrong --dtype is told before a long read
+  std::optional<Before> before;
+  if (!options.diff.empty()) {
+    before.emplace();
+    read_trace_input(options.diff, open_byte_source(options.diff), before->input, stderr);
+    before->exit_code = whole(before->input.totals);
+    before->shapes = report_shapes(before->input.counts, before->input.shapes, before->input.strings, options.shapes);
+  }
+  int worst = before ? before->exit_code : 0;
+  Reports reports;
+  for (const std::string& trace : options.traces)
+    worst = std::max(worst, analyze(trace, options, before ? &*before : nullptr, reports));
+  if (!options.json.empty()) write_to(options.json, analysis_json(std::move(reports.json)));
+  if (!options.csv.empty()) write_to(options.csv, csv_table(reports.rows));
+  return std::max(worst, reports.regressed ? 1 : 0);
+}
+
+constexpr char kFooter[] =
+    R"(TRACE holds one JSON object a line (docs/trace-format.md), plain or as .gz or .zst; - is standard input. With several, each
 gets its own report. A line that is not JSON is named on stdout where it occurs, one of a wrong shape on stderr; both are left
-out, and the numbers of all other lines stay exact. Lines count from 0.
+out, and the numbers of all other lines stay exact. Lines count from 0. docs/analyze.md says how to read each section.
 
 Examples:
   assay analyze run.jsonl
+  assay analyze --dtype q8_0 --ceiling 400 run.jsonl         GB/s of each shape, and what could be won
+  assay analyze --dtype q8_0 --specs-out run.json run.jsonl  then: assay probe --specs run.json
+  assay analyze --diff before.jsonl after.jsonl              names and shapes that became slower, exit 1 if any
   assay analyze --kernel-filter swiglu run.jsonl.zst
   zcat run.jsonl.gz | assay analyze --classic -
 
-Exit codes: 0 the report is whole, bad lines or not; 2 a trace could not be opened, or not be read to its end.)";
+Exit codes: 0 the report is whole, bad lines or not; 1 --diff found a regression; 2 a trace could not be opened, or not be read to its end.)";
 
 }  // namespace
 
@@ -113,11 +162,44 @@ CommandRun add_analyze(CLI::App& command) {
   const auto o = std::make_shared<AnalyzeOptions>();
   command.footer(kFooter);
   command.add_option("TRACE", o->traces, "traces to report on; - is standard input")->required();
-  command.add_flag("--classic", o->classic, "the classic report and nothing else");
-  command.add_option("--top", o->report.top, "rows shown of each section")->capture_default_str()->check(CLI::Range(0, 1'000'000'000));
-  command.add_option("--kernel-top", o->report.kernel_top, "rows shown of \"Kernel aggregate (all parents)\"")->capture_default_str()->check(CLI::Range(0, 1'000'000'000));
-  command.add_flag("--include-kernel-totals", o->report.include_kernel_totals, "show *_total and *cb_wait in that section, too");
-  command.add_option("--kernel-filter", o->report.kernel_filter, "show kernels, backends and shapes whose names hold this text, in any case");
+  const auto classic = [&](CLI::Option* option) { option->group("The classic report"); };
+  classic(command.add_flag("--classic", o->classic, "the classic report and nothing else"));
+  classic(command.add_option("--top", o->report.top, "rows shown of each section")
+              ->capture_default_str()
+              ->check(CLI::Range(0, 1'000'000'000)));
+  classic(command.add_option("--kernel-top", o->report.kernel_top, "rows shown of \"Kernel aggregate (all parents)\"")
+              ->capture_default_str()
+              ->check(CLI::Range(0, 1'000'000'000)));
+  classic(command.add_flag("--include-kernel-totals", o->report.include_kernel_totals,
+                           "show *_total and *cb_wait in that section, too"));
+  classic(command.add_option("--kernel-filter", o->report.kernel_filter,
+                             "show kernels, backends and shapes whose names hold this text, in any case"));
+  const auto shapes = [&](CLI::Option* option) { option->group("Shapes"); };
+  shapes(command.add_option("--dtype", o->shapes.dtype,
+                            "type of the model's weights, where lines name none: f32, f16, bf16, q8_0"));
+  shapes(command
+             .add_option("--ceiling", o->shapes.ceiling_gbps,
+                         "GB/s that the traced device can read: gives % and what is to be won")
+             ->check(CLI::Range(1e-3, 1e6)));
+  shapes(command.add_option("--tokens", o->shapes.tokens, "tokens of the trace, where it does not show them itself")
+             ->check(CLI::Range(int64_t(1), int64_t(1) << 40)));
+  shapes(command.add_option("--specs-out", o->specs_out,
+                            "write the hot shapes as a workload for assay probe --specs ('-': instead of the text)"));
+  shapes(command
+             .add_option("--hot", o->hot_percent,
+                         "a shape is hot from this much of the matmuls' time, in percent (0: all are)")
+             ->capture_default_str()
+             ->check(CLI::Range(0.0, 100.0)));
+  shapes(command.add_option("--device-name", o->device, "what the trace ran on, for that file"));
+  const auto results = [&](CLI::Option* option) { option->group("Results"); };
+  results(command.add_option("--diff", o->diff,
+                             "hold each TRACE against this earlier one; exit 1 if anything became slower"));
+  results(
+      command.add_option("--threshold", o->threshold_percent, "with --diff: changes up to so many percent are none")
+          ->capture_default_str()
+          ->check(CLI::Range(0.0, 1000.0)));
+  results(command.add_option("--json", o->json, "write everything as JSON ('-': instead of the text)"));
+  results(command.add_option("--csv", o->csv, "write one row a name and one a shape as CSV ('-' likewise)"));
   return [o] { return run_analyze(*o); };
 }
 

@@ -12,6 +12,7 @@
 #include "base/terminal.h"
 #include "cli/commands.h"
 #include "cli/installation.h"
+#include "cli/trace_input.h"
 #include "probe/sweep.h"
 #include "report/csv.h"
 #include "report/json.h"
@@ -24,7 +25,7 @@ namespace {
 
 struct ProbeOptions {
   std::string device = "cpu", mode = "decode", store = default_store().string();
-  std::vector<std::string> workloads, spec_files, spec_lines, kernels, reports;
+  std::vector<std::string> workloads, spec_files, traces, spec_lines, kernels, reports;
   std::string json, csv, markdown;
   Selection selection;
   SweepOptions sweep;
@@ -36,8 +37,11 @@ struct ProbeOptions {
 std::vector<Workload> choose_workloads(const ProbeOptions& options) {
   std::vector<Workload> loaded;
   for (const std::string& file : options.spec_files) loaded.push_back(load_workload(file));
+  ShapeOptions shapes;  // one --dtype completes what a trace's lines lack, as it does with --spec
+  if (options.selection.dtypes.size() == 1) shapes.dtype = options.selection.dtypes[0];
+  for (const std::string& trace : options.traces) loaded.push_back(parse_workload(workload_of_trace(trace, shapes), trace));
   if (!options.spec_lines.empty() && options.workloads.empty()) return loaded;
-  if (options.spec_files.empty() || !options.workloads.empty())
+  if (loaded.empty() || !options.workloads.empty())
     for (Workload& w : load_workloads(project_folder("specs"))) loaded.push_back(std::move(w));
   if (options.workloads.empty()) return loaded;
   std::vector<Workload> chosen;
@@ -73,6 +77,7 @@ std::vector<Spec> all_specs(const ProbeOptions& options, const std::vector<Workl
     for (Spec& spec : specs_of_line(line, options.selection.dtypes)) specs.push_back(std::move(spec));
   for (const Workload& workload : workloads)
     for (const WorkloadEntry& entry : workload.entries) specs.push_back(entry.spec);
+  if (!options.traces.empty() && options.selection.dtypes.size() == 1) return specs;  // it said what the trace's types are
   const std::vector<Spec> own = specs;
   for (const std::string& dtype : options.selection.dtypes)
     for (Spec& spec : with_dtype(own, dtype)) specs.push_back(std::move(spec));
@@ -152,7 +157,7 @@ int run_probe(ProbeOptions options) {
     events.on_done = [&](size_t cases) { progress.advance(cases); };
     events.on_revisit = [&](int visit, const Spec& spec, size_t i, size_t n) { progress.again(visit, spec.short_name(), i, n); };
     events.on_build = [&](const Variant& v, size_t done, size_t total) {
-      if (done == 1 || done == total || terminal.live) progress.note(fmt::format("Building kernels: {}/{} {}", done, total, v.id()));
+      progress.build(v.id(), done, total);
     };
     events.note = [&](const std::string& line) { progress.note(line); };
   }
@@ -196,10 +201,12 @@ CommandRun add_probe(CLI::App& command) {
       "  assay probe --dry-run                                    the plan and how long it takes\n"
       "  assay probe --workload '*q8' --thorough                  one workload, more samples\n"
       "  assay probe --spec 'op=matmul | batch=1 | m=1 | n=1024..4096..1024 | k=4096 | tA=0 | tB=1' --dtype f16\n"
+      "  assay probe --from run.jsonl --dtype q8_0                what a traced run called\n"
       "  assay probe --kernels docs/examples/drop-in --variant 'my_gemv/*' --variant 'gemv_rowdot/*' --shape n=9728");
   const auto what = [&](CLI::Option* option) { option->group("What to measure"); };
   what(command.add_option("--workload", o->workloads, "workloads by name or glob (default: all in specs/)"));
   what(command.add_option("--specs", o->spec_files, "further workload files (JSON as in specs/README.md)")->check(CLI::ExistingFile));
+  what(command.add_option("--from", o->traces, "traces of runs: the hot shapes of each are a workload (as assay analyze --specs-out writes it)"));
   what(command.add_option("--spec", o->spec_lines, "one spec line; n, m, k and batch may be ranges: n=16..96 or n=16..96..8"));
   what(command.add_option("--variant", o->selection.variants,
                           "globs on family/name (default: every enabled one; a disabled one runs when named in full)"));

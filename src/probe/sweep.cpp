@@ -112,8 +112,8 @@ void Sweep::build(bool also_measured) {
     for (const Case& c : state.cases)
       if ((also_measured || !c.record) && c.planned.over_limit.empty()) want(*c.planned.variant);
   const int jobs = int(std::max(1u, std::thread::hardware_concurrency()));
-  const auto progress = [this](const BuildRequest& request, const BuiltModule&, size_t done, size_t total) {
-    if (events_.on_build) events_.on_build(*request.variant, done, total);
+  const auto progress = [this](const BuildRequest& request, const BuiltModule& module, size_t done, size_t total) {
+    if (events_.on_build && !module.from_cache) events_.on_build(*request.variant, done, total);
   };
   const std::vector<BuiltModule> modules = cache_.build_all(requests, jobs, progress, interrupted);
   for (size_t i = 0; i < requests.size(); ++i) modules_[requests[i].variant->id()] = modules[i];

@@ -14,7 +14,7 @@ namespace assay {
 
 /// What a run tells while it goes; every function may be empty.
 struct SweepEvents {
-  std::function<void(const Variant&, size_t done, size_t total)> on_build;
+  std::function<void(const Variant&, size_t done, size_t total)> on_build;  // one that had to be compiled
   std::function<void(const Variant&, const Spec&)> on_case;       // its worker starts
   std::function<void(size_t cases)> on_done;                      // so many more are finished
   std::function<void(int visit, const Spec&, size_t spec, size_t specs)> on_revisit;  // later visits, specs and specs counted from 1

@@ -84,7 +84,7 @@ std::string Validator::scan(std::span<const std::byte> d) {
   return fmt::format("{} of {} elements {}, first {}", count, reference_.elements(), untouched ? "never written" : "are NaN", where(first));
 }
 
-std::string Validator::check(std::span<const std::byte> d, const LaunchInputs& launch) {
+std::string Validator::check(std::span<const std::byte> d, const LaunchInputs& launch, ElementRange range) {
   const CopyReference* reference = reference_.find(launch.copy);
   ASSAY_CHECK(reference != nullptr);
   const SpecInputs& inputs = reference_.inputs();
@@ -96,7 +96,7 @@ std::string Validator::check(std::span<const std::byte> d, const LaunchInputs& l
   int64_t worst = -1;
   double worst_ratio = 0, worst_value = 0, worst_reference = 0, worst_bound = 0;
   double squared_deviations = 0;
-  int64_t element = 0, rows_before = 0;
+  int64_t checked = 0, row_begin = 0, rows_before = 0;
   const int64_t flipped = reference_.flip_column(launch.flip);
   for (const Tensor& b : inputs.b(launch.copy)) {
     const size_t segment = b.segment;
@@ -104,7 +104,9 @@ std::string Validator::check(std::span<const std::byte> d, const LaunchInputs& l
     for (int64_t batch = 0; batch < spec_.batch; ++batch)
       for (int64_t m = 0; m < spec_.m; ++m) {
         const double a_flipped = inputs.a_logical[size_t((batch * spec_.m + m) * spec_.k + flipped)];
-        for (int64_t column = 0; column < n; ++column, ++element) {
+        const int64_t last = std::min(n, range.end - row_begin);
+        for (int64_t column = std::max<int64_t>(0, range.first - row_begin); column < last; ++column) {
+          const int64_t element = row_begin + column;
           const double b_flipped =
               reference_.flipped_b(*reference, b, batch, column, rows_before + batch * n + column, launch.flip);
           const double product = reference->product[size_t(element)] - 2 * a_flipped * b_flipped;
@@ -132,11 +134,13 @@ std::string Validator::check(std::span<const std::byte> d, const LaunchInputs& l
             worst = element;
             worst_ratio = ratio, worst_value = got, worst_reference = expected, worst_bound = fixed + kToleranceC * free;
           }
+          ++checked;
         }
+        row_begin += n;
       }
     rows_before += spec_.batch * n;
   }
-  stats_.elements_checked += element;
+  stats_.elements_checked += checked;
   stats_.nmse = squared_reference_ > 0 ? squared_error_ / squared_reference_ : 0;
   if (worst >= 0 && worst_ratio > stats_.worst_ratio) {
     stats_.worst_ratio = worst_ratio;
@@ -144,9 +148,9 @@ std::string Validator::check(std::span<const std::byte> d, const LaunchInputs& l
     stats_.worst_value = worst_value;
     stats_.worst_reference = worst_reference;
   }
-  if (squared_deviations > kInt8MeanSquare * double(element) && element >= kInt8LeastElements)
+  if (squared_deviations > kInt8MeanSquare * double(checked) && checked >= kInt8LeastElements)
     return fmt::format("its int8 activations err {:.2f} times as much as rounding them explains (root mean square over {} elements)",
-                       std::sqrt(squared_deviations / double(element)), element);
+                       std::sqrt(squared_deviations / double(checked)), checked);
   if (worst_ratio <= kToleranceC) return "";
   return fmt::format("{} is {:.6g}, should be {:.6g}: off by {:.3g}, allowed {:.3g}", where(worst), worst_value, worst_reference,
                      std::fabs(worst_value - worst_reference), worst_bound);

@@ -1,6 +1,7 @@
 // Is this D right? The error model per element, the search for left-over poison, and the raw statistics of both.
 #pragma once
 #include <span>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -21,14 +22,19 @@ struct LaunchInputs {
   int64_t flip = 0;
 };
 
+/// Elements of D in its order, segments one after another.
+struct ElementRange {
+  int64_t first = 0, end = std::numeric_limits<int64_t>::max();
+};
+
 class Validator {
  public:
   Validator(const Reference& reference, bool int8_activations);
 
   /// Scans D (all segments, one after another) for NaN: an element that was never written, or is wrong. "" or a message.
   std::string scan(std::span<const std::byte> d);
-  /// Compares every element with the reference; only where the copy has one. "" or a message naming the worst element.
-  std::string check(std::span<const std::byte> d, const LaunchInputs& inputs);
+  /// Compares the range's elements with the reference; only where the copy has one. "" or a message naming the worst element.
+  std::string check(std::span<const std::byte> d, const LaunchInputs& inputs, ElementRange range = ElementRange());
   bool can_check(int64_t copy) const { return reference_.find(copy) != nullptr; }
   /// Elements of B that a check reads one by one (for the flipped column).
   int64_t check_cost() const { return reference_.elements(); }

@@ -38,6 +38,15 @@ Progress::Progress(std::FILE* stream, bool live, size_t total, int later_visits)
 
 Progress::~Progress() { finish(); }
 
+void Progress::build(const std::string& variant, size_t done, size_t total) {
+  if (finished_) return;
+  text_ = one_line(fmt::format("Building kernels: {}/{} {}", done, total, variant));
+  building_ = done < total;
+  if (live_) return draw(false);
+  if (!built_ || done == total) put(stream_, text_ + "\n");
+  built_ = true;
+}
+
 void Progress::start(const std::string& name, const std::string& family, const std::string& shape) {
   if (finished_) return;
   if (first_start_ns_ == 0) first_start_ns_ = now_ns();
@@ -104,6 +113,7 @@ std::string Progress::live_line(size_t width) const {
     left += fmt::format(" {} left", duration_text(elapsed_s / (double(measured_) * (1 + kVisitWork * visited_)) * work_left()));
   }
   const size_t room = width > 1 ? width - 1 : 1;  // the last column would wrap on some terminals
+  if (building_) return cut_end(text_, room);      // the bar is of the measuring
   if (display_width(text_ + bar + left) <= room) return text_ + bar + left;
   if (display_width(text_ + left) <= room) return text_ + left;
   return cut_end(text_, room);

@@ -15,6 +15,8 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
+  /// A kernel has been compiled, the `done`-th of `total`: the live line, or a line for the first and the last.
+  void build(const std::string& variant, size_t done, size_t total);
   /// A case begins: "Running: NAME [family] - M:1 N:9728 K:896 | 4/20".
   void start(const std::string& name, const std::string& family, const std::string& shape);
   /// `count` cases are done. Those that no start announced (found in the store) do not count for the time left.
@@ -36,6 +38,7 @@ class Progress {
   size_t total_, done_ = 0, started_ = 0;  // started_: since the last advance
   size_t measured_ = 0;
   int later_visits_ = 0;
+  bool building_ = false, built_ = false;  // in work; a line said so
   double visited_ = 0;  // whole later visits that are over, and the part of the one in work
   int64_t first_start_ns_ = 0, last_draw_ns_ = 0;
   std::string text_;

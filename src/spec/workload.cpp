@@ -10,21 +10,10 @@
 #include "base/file.h"
 #include "base/json_reader.h"
 #include "base/suggest.h"
+#include "spec/completion.h"
 
 namespace assay {
 namespace {
-/// Sets fields that a source's lines lack, where what they do say meets the condition.
-struct CompletionRule {
-  SpecFields when, set;
-  std::string why;
-};
-
-const std::string* find_field(const SpecFields& fields, const std::string& key) {
-  for (const auto& field : fields)
-    if (field.first == key) return &field.second;
-  return nullptr;
-}
-
 /// What the grammar refuses in a file's line is the file's fault: it carries the pointer.
 Spec spec_of(const SpecFields& fields, const JsonReader& text) {
   return make_spec(fields, fmt::format("{} at {}", text.file(), text.pointer()));
@@ -73,23 +62,6 @@ CompletionRule read_rule(const JsonReader& reader) {
   if (reader.has("when")) rule.when = read_rule_fields(reader.at("when"));
   if (rule.set.empty()) reader.at("set").error("a rule must set a field");
   return rule;
-}
-
-/// The line's fields followed by those that rules give it; what the line says itself is never changed.
-SpecFields complete(SpecFields fields, const std::vector<CompletionRule>& rules, std::vector<std::string>& applied) {
-  for (const CompletionRule& rule : rules) {
-    const bool applies = std::all_of(rule.when.begin(), rule.when.end(), [&](const auto& condition) {
-      const std::string* value = find_field(fields, condition.first);
-      return value && *value == condition.second;
-    });
-    if (!applies) continue;
-    for (const auto& [key, value] : rule.set) {
-      if (find_field(fields, key)) continue;
-      fields.emplace_back(key, value);
-      applied.push_back(fmt::format("{}={}: {}", key, value, rule.why));
-    }
-  }
-  return fields;
 }
 
 SourceLine read_source_line(const JsonReader& reader, const WorkloadSource& source) {
@@ -151,7 +123,7 @@ void read_source(const JsonReader& reader, Workload& workload, EntryMerger& merg
   for (const JsonReader& rule : reader.at("rules").items()) rules.push_back(read_rule(rule));
   for (const JsonReader& item : reader.at("lines").items()) {
     SourceLine line = read_source_line(item, source);
-    const SpecFields fields = complete(fields_of(item.at("text")), rules, line.rules);
+    const SpecFields fields = complete_fields(fields_of(item.at("text")), rules, line.rules);
     const auto missing = missing_fields(fields);
     if (missing.empty()) {
       Spec spec = spec_of(fields, item.at("text"));
@@ -215,9 +187,9 @@ void read_families(const JsonReader& reader, Workload& workload) {
 }
 }  // namespace
 
-Workload load_workload(const std::filesystem::path& file) {
-  const Json json = parse_json(read_file(file), file.string());
-  const JsonReader root(json, file.string());
+Workload parse_workload(const std::string& text, const std::string& file) {
+  const Json json = parse_json(text, file);
+  const JsonReader root(json, file);
   root.only_keys({"name", "description", "sources", "families"});
   Workload workload;
   workload.name = filled_string(root.at("name"));
@@ -227,6 +199,8 @@ Workload load_workload(const std::filesystem::path& file) {
   if (root.has("families")) read_families(root.at("families"), workload);
   return workload;
 }
+
+Workload load_workload(const std::filesystem::path& file) { return parse_workload(read_file(file), file.string()); }
 
 std::vector<Workload> load_workloads(const std::filesystem::path& folder) {
   std::error_code error;

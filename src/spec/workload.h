@@ -68,6 +68,9 @@ struct Workload {
 /// unknown keys, wrong types, and lines or rules that the grammar refuses.
 Workload load_workload(const std::filesystem::path& file);
 
+/// The same from the text of a file; errors name it `file`.
+Workload parse_workload(const std::string& text, const std::string& file);
+
 /// Every specs/*.json below `folder`, by file name.
 std::vector<Workload> load_workloads(const std::filesystem::path& folder);
 

@@ -64,6 +64,37 @@ Summary summarize(std::span<const double> samples) {
   return summary;
 }
 
+Summary summarize_counted(std::span<const CountedValue> ascending) {
+  std::vector<uint64_t> up_to;  // samples up to and with each value
+  Summary summary;
+  double sum = 0;
+  for (const auto& [value, count] : ascending) {
+    up_to.push_back(summary.count += count);
+    sum += value * double(count);
+  }
+  const size_t n = summary.count;
+  if (n == 0) return summary;
+  const auto at = [&](size_t index) {
+    return ascending[size_t(std::upper_bound(up_to.begin(), up_to.end(), index) - up_to.begin())].value;
+  };
+  const auto at_percent = [&](double p) {
+    const double rank = p / 100 * double(n - 1);
+    const size_t below = size_t(rank);
+    const double fraction = rank - double(below);
+    return fraction == 0 ? at(below) : std::lerp(at(below), at(below + 1), fraction);
+  };
+  const size_t rank = low_rank(n);
+  summary.median = at_percent(50);
+  summary.min = at(0);
+  summary.max = at(n - 1);
+  summary.p95 = at_percent(95);
+  summary.mean = sum / double(n);
+  summary.ci_low = at(rank - 1);
+  summary.ci_high = at(n - rank);
+  if (summary.median > 0) summary.spread = (at_percent(75) - at_percent(25)) / summary.median;
+  return summary;
+}
+
 double percentile(std::span<const double> samples, double p) { return percentile_of_sorted(sorted(samples), p); }
 
 bool converged(const Summary& summary, double relative_width, size_t least) {

@@ -1,6 +1,7 @@
 // Samples of one case → summary with a confidence interval of the median.
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <span>
 
 namespace assay {
@@ -15,6 +16,15 @@ struct Summary {
 
 /// Summary of the samples; count 0 gives all zeros. Percentile p: rank p/100·(n−1), linear between neighbours.
 Summary summarize(std::span<const double> samples);
+
+/// A value that was seen `count` times.
+struct CountedValue {
+  double value = 0;
+  uint64_t count = 0;
+};
+
+/// The same of counted values, which ascend.
+Summary summarize_counted(std::span<const CountedValue> ascending);
 
 /// The p-th percentile (0…100) by that rule; samples need not be sorted.
 double percentile(std::span<const double> samples, double p);

@@ -40,7 +40,7 @@ DurationSummary summarize(const DurationCounts& durations) {
     s.total_us += us * static_cast<Int128>(count);
   }
   s.total_ms = static_cast<double>(s.total_us) / 1000.0;
-  s.avg_ms = static_cast<double>(s.total_us) / static_cast<double>(s.count) / 1000.0;
+  s.avg_ms = s.total_ms / static_cast<double>(s.count);
   s.min_ms = static_cast<double>(values.front().first) / 1000.0;
   s.max_ms = static_cast<double>(values.back().first) / 1000.0;
   s.p95_ms = percentile_us(values, s.count, 95) / 1000.0;

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "report/accounting_report.h"
 #include "trace/classic.h"
 #include "trace/line_fields.h"
 #include "trace/reader.h"
@@ -34,13 +35,24 @@ void check_same(const TextField& a, const TextField& b) {
   ASSAY_CHECK(text || a.kind == b.kind || b.kind == TextField::Kind::falsy || b.kind == TextField::Kind::other);
 }
 
-void check_line(std::string_view line, assay::LineJudge& judge) {
+/// The names of the last usual line, as guesses for the next.
+struct LastNames {
+  std::string type, span_name, op_name, backend;
+  void keep(const LineFields& f) { type = f.type.text, span_name = f.span_name.text, op_name = f.op_name.text, backend = f.backend.text; }
+  assay::Guesses guesses() const { return {{type, 7}, {span_name, 7}, {op_name, 7}, {backend, 7}}; }
+};
+
+void check_line(std::string_view line, assay::LineJudge& judge, LastNames& last) {
   std::string padded(line);
   padded += '\n';
   padded.resize(padded.size() + 64);
   LineFields fast, full;
-  const char* end = assay::read_usual_line(padded.c_str(), padded.c_str() + line.size() + 1, fast);
+  const char* end = assay::read_usual_line(padded.c_str(), padded.c_str() + line.size() + 1, fast, last.guesses());
+  LineFields unguessed;
+  ASSAY_CHECK(assay::read_usual_line(padded.c_str(), padded.c_str() + line.size() + 1, unguessed) == end);
   if (!end) return;
+  ASSAY_CHECK(fast.op_name.guessed == (fast.op_name.text == last.op_name && !last.op_name.empty() ? 7u : assay::kMissing));
+  last.keep(unguessed);
   ASSAY_CHECK(end == padded.c_str() + line.size());
   ASSAY_CHECK(judge.judge({padded.c_str(), line.size()}, full) == assay::LineJudge::Verdict::fields);
   for (const auto field : {&LineFields::type, &LineFields::span_name, &LineFields::op_name, &LineFields::backend, &LineFields::reason,
@@ -58,10 +70,15 @@ void check_line(std::string_view line, assay::LineJudge& judge) {
 std::string report(std::string_view text, const assay::ReadOptions& options) {
   assay::StringTable strings;
   assay::ClassicCounts counts;
-  assay::EventConsumer* const consumers[] = {&counts};
+  assay::TimeAccounting accounting;
+  assay::EventConsumer* const consumers[] = {&counts, &accounting};
   const assay::ReadTotals t = assay::read_trace(std::make_unique<Bytes>(text), strings, consumers, options);
   ASSAY_CHECK(t.lines == t.blank + t.untyped + t.events + t.not_json + t.wrong_shape);
-  return assay::classic_text(counts, strings, {}) + fmt::format("{} {} {} {}", t.lines, t.blank, t.not_json, t.wrong_shape);
+  const assay::Accounts accounts = accounting.finish(strings);
+  for (const assay::TimeParts* p : {&accounts.load, &accounts.outside, &accounts.prompt.parts, &accounts.decode.parts})
+    ASSAY_CHECK(p->gpu_ns >= 0 && p->host_ns >= 0 && p->cpu_ns >= 0 && p->unsplit_ns >= 0);
+  const std::string account = assay::accounting_text(accounts) + to_json(accounts).dump() + to_json(accounts.anomalies).dump();
+  return account + assay::classic_text(counts, strings, {}) + fmt::format("{} {} {} {}", t.lines, t.blank, t.not_json, t.wrong_shape);
 }
 
 }  // namespace
@@ -69,9 +86,10 @@ std::string report(std::string_view text, const assay::ReadOptions& options) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   static assay::LineJudge judge;
+  LastNames last;
   for (size_t at = 0; at < text.size();) {
     const size_t end = std::min(text.find('\n', at), text.size());
-    check_line(text.substr(at, end - at), judge);
+    check_line(text.substr(at, end - at), judge, last);
     at = end + 1;
   }
   const std::string whole = report(text, {.threads = 1});

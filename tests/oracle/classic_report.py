@@ -110,7 +110,8 @@ def percentile_ms(ordered, p):
     rank = p / 100 * (len(ordered) - 1)
     low = math.floor(rank)
     high = min(low + 1, len(ordered) - 1)
-    return (ordered[low] + (ordered[high] - ordered[low]) * (rank - low)) / 1000
+    weight = rank - low
+    return (ordered[low] * (1 - weight) + ordered[high] * weight) / 1000
 
 
 def statistics(samples):
@@ -119,7 +120,7 @@ def statistics(samples):
     ordered = sorted(samples)
     total = sum(ordered)
     return (
-        f"count={len(ordered)} | total={total / 1000:.2f}ms | avg={total / len(ordered) / 1000:.3f}ms | "
+        f"count={len(ordered)} | total={total / 1000:.2f}ms | avg={total / 1000 / len(ordered):.3f}ms | "
         f"min={ordered[0] / 1000:.3f}ms | max={ordered[-1] / 1000:.3f}ms | "
         f"p95_ms={percentile_ms(ordered, 95):.3f}ms, p99_ms={percentile_ms(ordered, 99):.3f}ms"
     )

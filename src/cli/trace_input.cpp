@@ -1,0 +1,95 @@
+// Reading traces for analyze and probe.
+#include "cli/trace_input.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <vector>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/terminal.h"
+#include "trace/trace_workload.h"
+
+namespace assay {
+namespace {
+
+/// Bad lines where they occur: what is no JSON on stdout, as the classic report has it (or where it is told to), the
+/// rest on stderr.
+class BadLinePrinter : public EventConsumer {
+ public:
+  BadLinePrinter(std::string trace, std::FILE* not_json) : trace_(std::move(trace)), not_json_(not_json) {}
+
+  void consume(const Batch& batch, const StringTable&) override {
+    for (const BadLine& bad : batch.bad_lines) {
+      if (bad.kind == BadLine::Kind::not_json)
+        fmt::print(not_json_, "Error parsing line {}: {}\n", bad.line, bad.message);
+      else if (++wrong_shapes_ <= kNamed)
+        fmt::print(stderr, "assay: {}: line {} (from 0) is left out: {}\n", trace_, bad.line, bad.message);
+    }
+  }
+  void finish() const {
+    if (wrong_shapes_ > kNamed)
+      fmt::print(stderr, "assay: {}: {} more lines of a wrong shape are left out\n", trace_, wrong_shapes_ - kNamed);
+  }
+
+ private:
+  static constexpr uint64_t kNamed = 100;  // a file of another kind would name each of its lines
+  std::string trace_;
+  std::FILE* not_json_;
+  uint64_t wrong_shapes_ = 0;
+};
+
+/// "Reading TRACE: 1.2 of 3.4 GB" on a terminal, once reading has taken two seconds.
+class ReadingLine {
+ public:
+  explicit ReadingLine(const std::string& trace) : trace_(trace), terminal_(describe_terminal(stderr)) {
+    struct stat status;
+    if (stat(trace.c_str(), &status) == 0 && S_ISREG(status.st_mode)) total_ = static_cast<uint64_t>(status.st_size);
+  }
+
+  void show(uint64_t bytes) {
+    if (!terminal_.live || now_ns() < next_ns_) return;
+    next_ns_ = now_ns() + 100'000'000;
+    const std::string of = total_ ? fmt::format(" of {:.2f}", double(total_) / 1e9) : "";
+    const std::string line = fmt::format("Reading {}: {:.2f}{} GB", trace_, double(bytes) / 1e9, of);
+    fmt::print(stderr, "\r\x1b[K{}", cut_middle(line, terminal_.width));
+    std::fflush(stderr);
+    shown_ = true;
+  }
+  void clear() const {
+    if (shown_) fmt::print(stderr, "\r\x1b[K");
+  }
+
+ private:
+  const std::string& trace_;
+  Terminal terminal_;
+  uint64_t total_ = 0;
+  int64_t next_ns_ = now_ns() + 2'000'000'000;
+  bool shown_ = false;
+};
+
+}  // namespace
+
+void read_trace_input(const std::string& trace, std::unique_ptr<ByteSource> bytes, TraceInput& to, std::FILE* not_json,
+                      bool classic_alone) {
+  BadLinePrinter bad_lines(trace, not_json);
+  ReadingLine reading(trace);
+  ReadOptions options;
+  options.progress = [&reading](uint64_t file_bytes) { reading.show(file_bytes); };
+  std::vector<EventConsumer*> consumers = {&bad_lines, &to.counts};
+  if (!classic_alone) consumers.insert(consumers.end(), {&to.shapes, &to.accounting});
+  to.totals = read_trace(std::move(bytes), to.strings, consumers, options);
+  reading.clear();
+  bad_lines.finish();
+}
+
+std::string workload_of_trace(const std::string& trace, const ShapeOptions& options) {
+  TraceInput input;
+  read_trace_input(trace, open_byte_source(trace), input, stderr);
+  if (!input.totals.cut_off.empty()) fail("{}: a workload needs the whole trace", input.totals.cut_off);
+  const ShapeReport report = report_shapes(input.counts, input.shapes, input.strings, options);
+  return trace_workload(report, {trace, "", "", TraceWorkloadOptions().least_percent}).json;
+}
+
+}  // namespace assay

@@ -1,0 +1,31 @@
+// Reading a trace with what a person should see meanwhile: bad lines where they occur, progress on a terminal.
+#pragma once
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "trace/accounting.h"
+#include "trace/reader.h"
+#include "trace/shapes.h"
+
+namespace assay {
+
+/// All that is counted of one trace.
+struct TraceInput {
+  StringTable strings;
+  ClassicCounts counts;
+  ShapeCounts shapes;
+  TimeAccounting accounting;
+  ReadTotals totals;
+};
+
+/// Lines that are no JSON are named on `not_json`, those of a wrong shape on stderr; `classic_alone`: nothing
+/// beside `counts` is counted.
+void read_trace_input(const std::string& trace, std::unique_ptr<ByteSource> bytes, TraceInput& to, std::FILE* not_json,
+                      bool classic_alone = false);
+
+/// The shapes of a trace as the text of a workload file; bad lines on stderr. Error if it ends early or holds no shape.
+std::string workload_of_trace(const std::string& trace, const ShapeOptions& options);
+
+}  // namespace assay

@@ -1,0 +1,18 @@
+// Where a run's time went and what is odd in its trace, as text and as JSON.
+#pragma once
+#include <string>
+
+#include "base/json_reader.h"
+#include "trace/accounting.h"
+
+namespace assay {
+
+/// The sections "Time per token", "Time against position" and "Anomalies", each only if it has data; "" without any.
+std::string accounting_text(const Accounts& accounts);
+
+/// {"stretches": {"load", "prompt", "decode", "outside"}, "pairing", "by_length"}; µs.
+Json to_json(const Accounts& accounts);
+/// One key a kind of anomaly; lines count from 0.
+Json to_json(const Anomalies& anomalies);
+
+}  // namespace assay

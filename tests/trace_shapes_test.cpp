@@ -1,0 +1,430 @@
+// Shapes of a trace: pairing with command buffers, completion rules, bytes and rates, quarantine, workload files, JSON,
+// CSV.
+#include "assay_program.h"
+#include "report/analysis_json.h"
+#include "report/analysis_text.h"
+#include "report/csv.h"
+#include "spec/workload.h"
+#include "trace/trace_workload.h"
+#include "trace_lines.h"
+
+namespace assay {
+namespace {
+
+void expect_golden(const std::string& name, const std::string& text) {
+  const std::string file = std::string(ASSAY_SOURCE_DIR) + "/tests/golden/" + name;
+  if (std::getenv("ASSAY_UPDATE_GOLDEN")) write_file(file, text);
+  EXPECT_EQ(text, read_file(file)) << file << ": ASSAY_UPDATE_GOLDEN=1 writes it anew";
+}
+
+/// The first three of each list, numbers to six digits: the last ones depend on the machine's math library.
+Json brief(const Json& json) {
+  if (json.is_number_float()) return std::stod(fmt::format("{:.6g}", json.get<double>()));
+  if (!json.is_structured()) return json;
+  Json shown = json.is_array() ? Json::array() : Json::object();
+  for (const auto& [key, value] : json.items()) {
+    if (json.is_object())
+      shown[key] = brief(value);
+    else if (shown.size() < 3)
+      shown.push_back(brief(value));
+  }
+  return shown;
+}
+
+/// A map of matmul fields as the trace has it, from "op=matmul m=1 …".
+std::string fields_json(const std::string& words) {
+  std::string json;
+  std::istringstream in(words);
+  for (std::string word; in >> word;) {
+    const size_t equals = word.find('=');
+    json += (json.empty() ? "" : ",") + ('"' + word.substr(0, equals)) + "\":\"" + word.substr(equals + 1) + '"';
+  }
+  return "{" + json + "}";
+}
+
+/// A call in a scope of its own: the op, and its command buffer unless gpu is empty.
+std::string call(const std::string& fields, const std::string& op_us, const std::string& gpu_us,
+                 const std::string& scope = "s") {
+  std::string lines = gpu_line(scope + "/" + scope + "/k", op_us, R"(,"data":)" + fields_json(fields));
+  if (!gpu_us.empty()) lines += gpu_line(scope + "/cb_wait", op_us) + gpu_line(scope + "/cb_gpu", gpu_us);
+  return lines;
+}
+std::string token() { return gpu_line("g/generation_step_output/cb_gpu", "1"); }
+
+const std::string kGate = "op=matmul batch=1 m=1 k=896 n0=4864 n1=4864 backend=gemv";
+const std::string kPlain = "op=matmul batch=1 m=1 n=64 k=32 tA=0 tB=1 backend=mlx";
+
+struct Analyzed {
+  StringTable strings;
+  ClassicCounts counts;
+  ShapeCounts gpu;
+  ShapeReport report;
+
+  explicit Analyzed(const std::string& text, const ShapeOptions& options = {}) {
+    EventConsumer* const consumers[] = {&counts, &gpu};
+    read_trace(std::make_unique<MemorySource>(text), strings, consumers);
+    report = report_shapes(counts, gpu, strings, options);
+  }
+  const Shape& only() const {
+    EXPECT_EQ(report.shapes.size(), 1u);
+    return report.shapes.at(0);
+  }
+};
+
+ShapeOptions with_dtype_of(const std::string& dtype, double ceiling = 0) {
+  ShapeOptions options;
+  options.dtype = dtype;
+  options.ceiling_gbps = ceiling;
+  return options;
+}
+
+TEST(pairing, an_op_owns_the_next_buffer_of_its_own_doubled_scope) {
+  EXPECT_EQ(doubled_scope("a/b/a/b/kernel"), "a/b");
+  EXPECT_EQ(doubled_scope("a/b/kernel"), "");
+  EXPECT_TRUE(buffer_belongs("a/b/a/b/k", "a/b/cb_gpu"));
+  EXPECT_FALSE(buffer_belongs("a/b/a/b/k", "a/cb_gpu"));
+  EXPECT_TRUE(buffer_belongs("a/matmul/op=x", "a/cb_gpu"));
+  EXPECT_FALSE(buffer_belongs("ab/k", "a/cb_gpu"));
+  EXPECT_FALSE(buffer_belongs("a", "a/cb_gpu"));
+}
+
+TEST(pairing, a_buffer_reported_again_or_of_another_scope_counts_for_nobody) {
+  const std::string again = gpu_line("Unscoped/cb_gpu", "9528");
+  const Analyzed a(gpu_line("s/s/k", "10", R"(,"data":)" + fields_json(kPlain)) + again + gpu_line("s/cb_wait", "9") +
+                   again + gpu_line("s/cb_gpu", "4") + gpu_line("s/cb_gpu", "7"));
+  EXPECT_EQ(a.only().backends[0].gpu.count, 1u);
+  EXPECT_EQ(a.only().backends[0].time_us, 4);
+}
+
+TEST(pairing, another_op_before_the_buffer_leaves_the_first_without_one) {
+  const Analyzed a(gpu_line("s/s/k", "10", R"(,"data":)" + fields_json(kPlain)) + gpu_line("s/s/other", "3") +
+                   gpu_line("s/cb_gpu", "4"));
+  EXPECT_EQ(a.only().backends[0].gpu.count, 0u);
+  EXPECT_FALSE(a.only().backends[0].by_gpu);
+  EXPECT_EQ(a.only().backends[0].time_us, 10);
+}
+
+TEST(pairing, gpu_times_count_where_at_least_half_of_the_calls_have_one) {
+  const std::string with = call(kPlain, "10", "4"), without = call(kPlain, "10", "");
+  EXPECT_EQ(Analyzed(with + without).only().backends[0].time_us, 4);
+  EXPECT_EQ(Analyzed(with + without + without).only().backends[0].time_us, 10);
+}
+
+TEST(pairing, every_source_of_fields_pairs_alike) {
+  const std::string path = "s/s/matmul/op=matmul/m=1/n=64/k=32/batch=1/tA=0/tB=1/backend=mlx";
+  const Analyzed a(gpu_line(path, "10") + gpu_line("s/cb_gpu", "4") + call(kPlain, "20", "6") + gpu_line(path, "10") +
+                   gpu_line("s/cb_gpu", "4"));
+  EXPECT_EQ(a.only().calls, 3u);
+  EXPECT_EQ(a.only().first_line, 0u);
+  EXPECT_EQ(static_cast<int64_t>(a.only().backends[0].gpu.total_us), 14);
+}
+
+TEST(tokens, are_the_buffers_of_step_outputs_else_iterations_else_unknown) {
+  const std::string iteration = internal_line("generation_loop", "iteration_total", "5");
+  EXPECT_EQ(Analyzed(call(kPlain, "1", "1") + token() + token() + iteration).report.tokens, 2u);
+  EXPECT_EQ(Analyzed(call(kPlain, "1", "1") + iteration).report.tokens, 1u);
+  EXPECT_EQ(Analyzed(call(kPlain, "1", "1")).report.tokens, 0u);
+  ShapeOptions told;
+  told.tokens = 7;
+  EXPECT_EQ(Analyzed(call(kPlain, "1", "1") + token(), told).report.tokens, 7u);
+}
+
+TEST(completion, without_a_rule_a_shape_is_unknown_yet_its_flops_are_not) {
+  const Analyzed a(call(kPlain, "10", "4"));
+  EXPECT_FALSE(a.only().spec);
+  EXPECT_EQ(a.only().unknown, "lacks dtA, dtB, dtD");
+  EXPECT_EQ(a.only().flops, 2 * 64 * 32);
+  EXPECT_EQ(a.only().backends[0].gbps, 0);
+  EXPECT_DOUBLE_EQ(a.only().backends[0].gflops, 2.0 * 64 * 32 / 4 / 1e3);
+  EXPECT_TRUE(has(shapes_text(a.report),
+                  "unknown: 1 shape, called 1 time, lacks dtA, dtB, dtD (first in line 0: op=matmul | batch=1"));
+}
+
+TEST(completion, types_that_a_line_names_stand_whatever_dtype_says) {
+  const Analyzed a(call(kPlain + " dtA=f32 dtB=f32 dtD=f32", "10", "4"), with_dtype_of("q8_0"));
+  ASSERT_TRUE(a.only().spec);
+  EXPECT_EQ(a.only().spec->b, Dtype::f32);
+  EXPECT_TRUE(a.only().rules.empty());
+}
+
+TEST(completion, the_loader_tells_the_weights_type_and_no_other) {
+  const Analyzed a(call("op=matmul batch=1 m=1 n=64 k=32 tA=0 tB=0 loader=q8nk_split backend=mlx", "10", "4"));
+  EXPECT_EQ(a.only().unknown, "lacks dtA, dtD");
+  EXPECT_EQ(a.only().rules, std::vector<std::string>{"dtB=q8_0: the loader reads Q8_0"});
+  EXPECT_EQ(a.only().flops, 2 * 64 * 32);
+}
+
+TEST(completion, of_a_q8_model_leaves_what_cannot_be_q8_unknown) {
+  const std::string nn = "op=matmul batch=1 m=1 n=64 k=32 tA=0 tB=0 backend=mlx";
+  EXPECT_EQ(Analyzed(call(nn, "10", "4"), with_dtype_of("q8_0")).only().unknown, "lacks dtB");
+  EXPECT_TRUE(Analyzed(call(nn, "10", "4"), with_dtype_of("f16")).only().spec);
+  const Analyzed odd(call("op=matmul batch=1 m=1 n=64 k=33 tA=0 tB=1 backend=mlx", "10", "4"), with_dtype_of("q8_0"));
+  EXPECT_TRUE(has(odd.only().unknown, "multiple of 32")) << odd.only().unknown;
+}
+
+TEST(completion, attention_over_the_cache_gets_its_scale_by_rule_and_only_there) {
+  const std::string scores = "op=matmul_alpha_beta batch=14 m=1 n=10 k=64 tA=0 tB=1 backend=mlx";
+  const Analyzed a(call(scores + " loader=dense", "10", "4"), with_dtype_of("q8_0"));
+  ASSERT_TRUE(a.only().spec) << a.only().unknown;
+  EXPECT_EQ(a.only().spec->alpha, 0.125);
+  EXPECT_EQ(a.only().spec->b, Dtype::f16);
+  EXPECT_EQ(Analyzed(call(scores, "10", "4"), with_dtype_of("f16")).only().unknown, "lacks alpha, beta");
+  const Analyzed said(call(scores + " loader=dense alpha=1 beta=1", "10", "4"), with_dtype_of("f16"));
+  EXPECT_EQ(said.only().spec->beta, 1);
+}
+
+TEST(completion, a_field_that_no_grammar_reads_is_named_and_not_dropped) {
+  EXPECT_TRUE(has(Analyzed(call(kPlain + " splitk=4", "10", "4"), with_dtype_of("f16")).only().unknown,
+                  "field splitk=4 is unknown"));
+  EXPECT_EQ(
+      Analyzed(call("op=matmul m=1 n=64 k=32 tA=0 tB=1 backend=x", "10", "4"), with_dtype_of("f16")).only().unknown,
+      "lacks batch");
+  const Analyzed bar(call("op=matmul batch=1 m=1 n=64 k=32 tA=0 tB=1 loader=dense|k=5 backend=x", "10", "4"),
+                     with_dtype_of("f16"));
+  EXPECT_FALSE(bar.only().spec);
+  EXPECT_FALSE(bar.only().unknown.empty());
+}
+
+TEST(completion, no_text_of_a_trace_becomes_another_spec) {
+  const std::string good = "op=matmul batch=1 m=1 n=64 k=32 tA=0 tB=1 backend=x ";
+  for (const char* field :
+       {"loader=", "loader=dense|k=5", "loader=dense:", "a:b=1", "loader=\\u0009dense", "loader=dense\\u0020"}) {
+    const Analyzed a(call(good + field, "10", "4"), with_dtype_of("f16"));
+    EXPECT_EQ(a.only().unknown, "has a field that is empty or holds what separates fields in a spec line") << field;
+    EXPECT_THROW(trace_workload(a.report, {.trace = "t"}), Error);
+  }
+}
+
+TEST(completion, an_unknown_dtype_is_refused) { EXPECT_THROW(shape_rules("q9", {}), Error); }
+
+TEST(rates, are_least_bytes_and_flops_over_mean_time) {
+  const Analyzed a(call(kPlain, "20", "4") + call(kPlain, "30", "6") + token(), with_dtype_of("f16", 2));
+  const double bytes = 2 * (64 * 32 + 32 + 64);
+  const ShapeBackend& on = a.only().backends[0];
+  EXPECT_DOUBLE_EQ(on.gbps, bytes / 5 / 1e3);
+  EXPECT_DOUBLE_EQ(on.gflops, 2.0 * 64 * 32 / 5 / 1e3);
+  EXPECT_DOUBLE_EQ(on.percent, 100 * on.gbps / 2);
+  EXPECT_DOUBLE_EQ(on.to_win_ms, 2 * (5 - bytes / 2e3) / 1e3);
+  EXPECT_DOUBLE_EQ(a.report.to_win_ms, on.to_win_ms);
+}
+
+TEST(rates, of_fused_and_batched_products_count_every_segment_and_batch) {
+  const Analyzed fused(call(kGate, "20", "10"), with_dtype_of("q8_0"));
+  EXPECT_EQ(fused.only().spec->b_bytes(), 9728 * 896 / 32 * 34);
+  EXPECT_EQ(fused.only().flops, 2 * 9728 * 896);
+  EXPECT_EQ(fused.only().text, "op=matmul | batch=1 | m=1 | n=? | k=896 | tA=? | tB=? | n0=4864 | n1=4864");
+  const Analyzed qkv(call("op=matmul batch=1 m=1 k=896 nq=896 nk=128 nv=128 backend=x", "20", "10"),
+                     with_dtype_of("f16"));
+  EXPECT_EQ(qkv.only().spec->b_bytes(), 1152 * 896 * 2);
+  const Analyzed batched(call("op=matmul batch=14 m=1 n=10 k=64 tA=0 tB=1 backend=x", "20", "10"),
+                         with_dtype_of("f16"));
+  EXPECT_EQ(batched.only().spec->b_bytes(), 14 * 10 * 64 * 2);
+}
+
+TEST(rates, above_the_ceiling_win_nothing_and_are_pointed_at) {
+  const Analyzed a(call(kPlain, "20", "1"), with_dtype_of("f16", 0.1));
+  EXPECT_EQ(a.only().backends[0].to_win_ms, 0);
+  EXPECT_TRUE(has(shapes_text(a.report), "1 row above the ceiling"));
+}
+
+TEST(rates, of_no_time_or_less_are_unknown) {
+  for (const char* us : {"0", "-5"}) {
+    const Analyzed a(call(kPlain, us, us), with_dtype_of("f16", 10));
+    EXPECT_EQ(a.only().backends[0].gbps, 0) << us;
+    EXPECT_EQ(a.only().backends[0].to_win_ms, 0) << us;
+    EXPECT_FALSE(has(shapes_text(a.report), "inf"));
+  }
+}
+
+TEST(rates, a_shape_on_two_backends_has_two_rows_of_one_shape) {
+  const Analyzed a(call(kPlain, "20", "4") + call("op=matmul batch=1 m=1 n=64 k=32 tA=0 tB=1 backend=other", "20", "9"),
+                   with_dtype_of("f16"));
+  ASSERT_EQ(a.only().backends.size(), 2u);
+  EXPECT_EQ(a.only().backends[0].backend, "other");
+  EXPECT_EQ(a.only().total_us, 13);
+}
+
+// A model of one block: gate and up, the head, attention over nine positions, a shape that nothing completes.
+std::string small_model() {
+  std::string text;
+  for (int position = 1; position <= 9; ++position) {
+    text += call(kGate, "300", "157");
+    const std::string n = std::to_string(position);
+    text +=
+        call("op=matmul_alpha_beta batch=14 m=1 n=" + n + " k=64 tA=0 tB=1 loader=dense backend=mlx", "150", "12", "a");
+    text +=
+        call("op=matmul_alpha_beta batch=14 m=1 n=64 k=" + n + " tA=0 tB=0 loader=dense backend=mlx", "150", "11", "a");
+    text += call("op=matmul batch=1 m=1 n=151936 k=896 tA=0 tB=0 loader=q8nk_split backend=mlx", "2470", "2340",
+                 "g/generation_step_output");
+  }
+  return text + call("op=matmul batch=1 m=1 n=7 k=9 tA=0 tB=0 backend=cpu", "40", "");
+}
+
+TEST(golden, text_and_json) {
+  const Analyzed a(small_model(), with_dtype_of("q8_0", 100));
+  expect_golden("shapes.txt", shapes_text(a.report, {.top = 3}));
+  Json report = {{"trace", "small.jsonl"}};
+  report["classic"] = classic_json(a.counts, a.strings);
+  report["shapes"] = to_json(a.report);
+  expect_golden("analysis.json", brief(Json::parse(analysis_json(Json::array({report})))).dump(1) + "\n");
+}
+
+TEST(csv, has_a_row_for_each_name_and_each_shape_and_backend) {
+  const Analyzed a(small_model(), with_dtype_of("q8_0", 100));
+  const std::string csv = csv_table(analysis_table("small.jsonl", a.counts, a.strings, a.report));
+  EXPECT_EQ(count_of(csv, "\r\n"),
+            1 + a.counts.types().size() + a.counts.ops().size() + a.counts.internals().size() + a.report.shapes.size());
+  EXPECT_TRUE(
+      has(csv, "small.jsonl,shape,op=matmul | batch=1 | m=1 | n=? | k=896 | tA=? | tB=? | n0=4864 | n1=4864,gemv,"))
+      << csv;
+}
+
+class specs_out : public testing::Test {
+ protected:
+  static Workload load(const ShapeReport& report, TraceWorkloadOptions options = {}) {
+    options.trace = "dir/small.jsonl.zst";
+    return parse_workload(trace_workload(report, options).json, "made");
+  }
+};
+
+TEST_F(specs_out, gives_back_every_spec_with_its_calls_times_and_lines) {
+  const Analyzed a(small_model(), with_dtype_of("q8_0"));
+  const Workload workload = load(a.report);
+  EXPECT_EQ(workload.name, "small");
+  EXPECT_EQ(workload.sources[0].tokens, 9);
+  const WorkloadEntry& gate = workload.entries.at(1);
+  EXPECT_EQ(gate.spec.math_line(), a.report.shapes[1].spec->math_line());
+  EXPECT_EQ(gate.spec.line(), a.report.shapes[1].spec->line());
+  EXPECT_EQ(gate.calls_per_token, 1);
+  ASSERT_EQ(gate.sources.size(), 1u);
+  EXPECT_EQ(gate.sources[0].line_number, 1);
+  EXPECT_EQ(gate.sources[0].rules, a.report.shapes[1].rules);
+  EXPECT_EQ(gate.sources[0].observations[0].backend, "gemv");
+  EXPECT_DOUBLE_EQ(gate.sources[0].observations[0].avg_ms, 0.3);
+  EXPECT_EQ(gate.sources[0].observations[0].count, 9);
+}
+
+TEST_F(specs_out, lengths_called_alike_become_a_family_so_that_all_calls_are_priced) {
+  const Analyzed a(small_model(), with_dtype_of("q8_0"));
+  const Workload workload = load(a.report);
+  ASSERT_EQ(workload.families.size(), 2u);
+  for (const WorkloadFamily& family : workload.families) {
+    EXPECT_EQ(family.first, 1);
+    EXPECT_EQ(family.last, 9);
+    EXPECT_DOUBLE_EQ(family.calls_per_token_each, 1.0 / 9);
+  }
+  EXPECT_EQ(workload.entries.size(), 2u + 3 + 3);
+  double calls = 0;
+  for (const WorkloadEntry& entry : workload.entries) calls += entry.family.empty() ? entry.calls_per_token : 0;
+  EXPECT_DOUBLE_EQ(calls + 2 * 9 * workload.families[0].calls_per_token_each, 4);
+}
+
+TEST_F(specs_out, hot_0_takes_every_complete_shape) {
+  const Analyzed a(small_model(), with_dtype_of("q8_0"));
+  EXPECT_EQ(load(a.report, {.least_percent = 0}).entries.size(), 20u);
+  const TraceWorkload cold = trace_workload(a.report, {.trace = "t", .least_percent = 0});
+  EXPECT_EQ(cold.left_out, 1u);  // the one without a type
+}
+
+TEST_F(specs_out, counts_that_differ_end_a_family_and_the_calls_still_add_up) {
+  std::string text =
+      small_model() +
+      call("op=matmul_alpha_beta batch=14 m=1 n=10 k=64 tA=0 tB=1 loader=dense backend=mlx", "150", "12") +
+      call("op=matmul_alpha_beta batch=14 m=1 n=10 k=64 tA=0 tB=1 loader=dense backend=mlx", "150", "12");
+  const Workload workload = load(Analyzed(text, with_dtype_of("q8_0")).report, {.least_percent = 0});
+  EXPECT_EQ(workload.families[0].last, 9);
+}
+
+TEST_F(specs_out, lines_of_one_maths_share_their_family) {
+  std::string text;
+  for (int n = 1; n <= 8; ++n)
+    for (const std::string op : {"matmul", "matmul_cache"})
+      text +=
+          call("op=" + op + " batch=2 m=1 n=" + std::to_string(n) + " k=64 tA=0 tB=1 backend=x", "10", "5") + token();
+  const Workload workload = load(Analyzed(text, with_dtype_of("f16")).report);
+  ASSERT_EQ(workload.families.size(), 1u);
+  EXPECT_DOUBLE_EQ(workload.families[0].calls_per_token_each, 2.0 / 16);
+}
+
+TEST_F(specs_out, without_tokens_nothing_is_counted_and_the_file_still_loads) {
+  const Workload workload = load(Analyzed(call(kPlain, "10", "4"), with_dtype_of("f16")).report);
+  EXPECT_EQ(workload.sources[0].tokens, 0);
+  EXPECT_EQ(workload.entries.at(0).calls_per_token, 0);
+}
+
+TEST_F(specs_out, nothing_to_probe_is_an_error_that_says_what_to_do) {
+  const auto message = [](const std::string& text) {
+    try {
+      trace_workload(Analyzed(text).report, {.trace = "t.jsonl"});
+    } catch (const Error& e) {
+      return std::string(e.what());
+    }
+    return std::string();
+  };
+  EXPECT_TRUE(has(message(""), "t.jsonl: no event describes a matmul"));
+  EXPECT_TRUE(has(message(call(kPlain, "1", "1")), "--dtype")) << message(call(kPlain, "1", "1"));
+}
+
+class analyze_program : public testing::Test {
+ protected:
+  std::string write(const std::string& name, const std::string& bytes) const {
+    write_file(home_.folder / name, bytes);
+    return home_.folder / name;
+  }
+  Home home_;
+};
+
+TEST_F(analyze_program, the_file_it_writes_and_the_trace_itself_give_probe_the_same_plan) {
+  const std::string trace = write("small.jsonl", small_model()), specs = home_.folder / "w.json";
+  const Ended made = home_.run({"analyze", "--dtype", "q8_0", "--specs-out", specs, trace});
+  EXPECT_EQ(made.exit_code, 0) << made.err;
+  const Ended by_file = home_.run({"probe", "--specs", specs, "--dry-run"}),
+              by_trace = home_.run({"probe", "--from", trace, "--dtype", "q8_0", "--dry-run"});
+  EXPECT_EQ(by_file.exit_code, 0) << by_file.err;
+  EXPECT_EQ(by_file.out, by_trace.out);
+  EXPECT_TRUE(has(by_trace.out, "8 specs, ")) << by_trace.out;
+}
+
+TEST_F(analyze_program, json_on_stdout_is_json_whatever_lines_are_bad) {
+  const std::string trace = write("t.jsonl", "bad\n" + small_model());
+  const Ended ended = home_.run({"analyze", "--json", "-", trace, trace});
+  const Json json = Json::parse(ended.out);
+  EXPECT_EQ(json["traces"].size(), 2u);
+  EXPECT_EQ(json["traces"][0]["totals"]["not_json"], 1);
+  EXPECT_EQ(json["traces"][0]["shapes"]["shapes"].size(), 21u);
+  EXPECT_TRUE(has(ended.err, "Error parsing line 0: ")) << ended.err;
+}
+
+TEST_F(analyze_program, classic_alone_has_no_shapes_and_the_rest_follows_it) {
+  const std::string trace = write("t.jsonl", small_model());
+  const std::string classic = home_.run({"analyze", "--classic", trace}).out, all = home_.run({"analyze", trace}).out;
+  EXPECT_EQ(all.rfind(classic, 0), 0u);
+  EXPECT_FALSE(has(classic, "\nShapes: "));
+  EXPECT_TRUE(has(all.substr(classic.size()), "\nShapes: "));
+}
+
+TEST_F(analyze_program, options_that_contradict_each_other_are_refused) {
+  const std::string trace = write("t.jsonl", small_model());
+  const auto refused = [&](Arguments arguments, const std::string& part) {
+    arguments.insert(arguments.begin(), "analyze");
+    const Ended ended = home_.run(arguments);
+    EXPECT_EQ(ended.exit_code, 2);
+    EXPECT_EQ(ended.out, "");
+    EXPECT_TRUE(has(ended.err, part)) << ended.err;
+  };
+  refused({"--json", "-", "--csv", "-", trace}, "standard output");
+  refused({"--specs-out", home_.folder / "w.json", trace, trace}, "one trace");
+  refused({"--dtype", "q9", trace}, "--dtype q9");
+  refused({"--diff", "-", "-"}, "standard input");
+  refused({"--ceiling", "0", trace}, "--ceiling");
+}
+
+TEST_F(analyze_program, from_a_trace_that_ends_early_nothing_is_probed) {
+  const std::string trace = write("t.gz", std::string("\x1f\x8b\x08\0\0\0\0\0\0\x03", 10));
+  const Ended ended = home_.run({"probe", "--from", trace, "--dtype", "f16", "--dry-run"});
+  EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_TRUE(has(ended.err, "ends early")) << ended.err;
+}
+
+}  // namespace
+}  // namespace assay
