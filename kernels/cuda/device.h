@@ -93,20 +93,17 @@ constexpr int kPerWord = int(4 / sizeof(T));
 template <class T>
 constexpr int kPerLoad = int(16 / sizeof(T));
 
-/// Two chains of sums: the last loads of a row arrive together, and a chain of all their products would be waited for.
 template <class T>
 __device__ __forceinline__ float dot_words(const Words& a, const Words& b, float sum) {
-  float other = 0;
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
     float x[2], y[2];
     unpack(a.w[i], T{}, x);
     unpack(b.w[i], T{}, y);
-    if (kPerWord<T> == 2 || i % 2 == 0) sum = fmaf(x[0], y[0], sum);
-    if (kPerWord<T> == 1 && i % 2 == 1) other = fmaf(x[0], y[0], other);
-    if (kPerWord<T> == 2) other = fmaf(x[1], y[1], other);
+#pragma unroll
+    for (int j = 0; j < kPerWord<T>; ++j) sum = fmaf(x[j], y[j], sum);
   }
-  return sum + other;
+  return sum;
 }
 
 /// Sum over groups of kLanes neighbouring lanes; every lane gets it.

@@ -29,16 +29,9 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
       for (int u = 0; u < UNROLL; ++u) activations[u] = load_words_if<kCached>(from + u * kStep < k, a + from + u * kStep);
       if (mine && from == lane * kEach) add = addend<T>(call, rows, row);
 #pragma unroll
-      for (int r = 0; r < ROWS; ++r) {
-        float part[UNROLL];
+      for (int u = 0; u < UNROLL; ++u)
 #pragma unroll
-        for (int u = 0; u < UNROLL; ++u) part[u] = dot_words<T>(activations[u], weights[u][r], u == 0 ? sum[r] : 0);
-#pragma unroll
-        for (int near = 1; near < UNROLL; near *= 2)
-#pragma unroll
-          for (int u = 0; u + near < UNROLL; u += 2 * near) part[u] += part[u + near];
-        sum[r] = part[0];
-      }
+        for (int r = 0; r < ROWS; ++r) sum[r] = dot_words<T>(activations[u], weights[u][r], sum[r]);
     }
   } else {
     if (mine) add = addend<T>(call, rows, row);
@@ -70,19 +63,23 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   if (mine) finish<T>(call, rows, row, total, add);
 }
 
-// Apart, so that the usual case is short and lies in a row: jumps over cold code wait for instructions.
-template <class T, bool kFused, bool kWhole>
-__device__ __noinline__ void dot_apart(const assay_cuda_call& call) {
-  dot<T, kFused, kWhole>(call);
+// Apart: the usual cases are then short, and their instructions lie in a row.
+template <class T>
+__device__ __noinline__ void dot_unaligned(const assay_cuda_call& call) {
+  if (call.brief.segments == 1)
+    dot<T, false, false>(call);
+  else
+    dot<T, true, false>(call);
 }
 
 template <class T>
 __device__ __forceinline__ void dot(const assay_cuda_call& call) {
-  const bool whole = call.brief.k % kPerLoad<T> == 0, fused = call.brief.segments != 1;
-  if (whole && !fused) return dot<T, false, true>(call);
-  if (whole) return dot_apart<T, true, true>(call);
-  if (fused) return dot_apart<T, true, false>(call);
-  dot_apart<T, false, false>(call);
+  if (call.brief.k % kPerLoad<T> != 0)
+    dot_unaligned<T>(call);
+  else if (call.brief.segments == 1)
+    dot<T, false, true>(call);
+  else
+    dot<T, true, true>(call);
 }
 
 }  // namespace assay

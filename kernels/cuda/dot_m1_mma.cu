@@ -50,18 +50,12 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   }
 }
 
-// Apart, so that the usual case is short and lies in a row: jumps over cold code wait for instructions.
-template <class T>
-__device__ __noinline__ void dot_fused(const assay_cuda_call& call) {
-  dot<T, true>(call);
-}
-
 template <class T>
 __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   if (call.brief.segments == 1)
     dot<T, false>(call);
   else
-    dot_fused<T>(call);
+    dot<T, true>(call);
 }
 
 }  // namespace assay

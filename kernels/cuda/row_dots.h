@@ -10,7 +10,7 @@ template <class T, int kRows, int kSteps, int kHint>
 struct RowDots {
   static constexpr int kSlices = 16 / kRows, kStep = 32 * kSlices;  // values of k a step
   Words a[kSteps], low[kSteps], high[kSteps];                         // rows [0, kRows/2) and [kRows/2, kRows)
-  float c[2][4];  // of even and of odd tiles: half the chain to wait for
+  float c[4];
 
   static __device__ __forceinline__ int lane() { return int(threadIdx.x % 32u); }
   /// Where in a step's k this lane's 8 values begin; its first row within the kRows.
@@ -43,15 +43,12 @@ struct RowDots {
     }
   }
 
-  __device__ __forceinline__ void clear() {
-#pragma unroll
-    for (int i = 0; i < 8; ++i) c[i / 4][i % 4] = 0;
-  }
+  __device__ __forceinline__ void clear() { c[0] = c[1] = c[2] = c[3] = 0; }
   __device__ __forceinline__ void multiply() {
 #pragma unroll
     for (int i = 0; i < kSteps; ++i) {
-      multiply_tile(c[0], low[i].w[0], high[i].w[0], low[i].w[1], high[i].w[1], a[i].w[0], a[i].w[1], T{});
-      multiply_tile(c[1], low[i].w[2], high[i].w[2], low[i].w[3], high[i].w[3], a[i].w[2], a[i].w[3], T{});
+      multiply_tile(c, low[i].w[0], high[i].w[0], low[i].w[1], high[i].w[1], a[i].w[0], a[i].w[1], T{});
+      multiply_tile(c, low[i].w[2], high[i].w[2], low[i].w[3], high[i].w[3], a[i].w[2], a[i].w[3], T{});
     }
   }
 
@@ -61,8 +58,8 @@ struct RowDots {
   __device__ __forceinline__ void reduce(float& low_sum, float& high_sum) {
     const int slice = int(unsigned(lane()) / 4 % kSlices), t = lane() & 3;
     const bool mine = t == slice / 2;
-    low_sum = mine ? (slice & 1 ? c[0][1] + c[1][1] : c[0][0] + c[1][0]) : 0;
-    high_sum = mine ? (slice & 1 ? c[0][3] + c[1][3] : c[0][2] + c[1][2]) : 0;
+    low_sum = mine ? (slice & 1 ? c[1] : c[0]) : 0;
+    high_sum = mine ? (slice & 1 ? c[3] : c[2]) : 0;
 #pragma unroll
     for (int bit = 0; (1 << bit) < kSlices; ++bit) {
       const int partner = (4 << bit) | ((1 << bit) >> 1);  // a slice twice as far sits in the next lane's column

@@ -2,7 +2,8 @@
 #include "honest.h"
 
 enum class Sin {
-  output_untouched, returns_early, first_calls_only, tenth_call_skipped, differs_from_call_to_call, remembered_by_pointer, remembered_by_hash
+  output_untouched, returns_early, first_calls_only, tenth_call_skipped, differs_from_call_to_call, remembered_by_pointer,
+  remembered_by_hash
 };
 constexpr Sin kSin = Sin::MUTANT;
 
