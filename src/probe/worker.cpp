@@ -397,12 +397,12 @@ class CaseWorker {
     check_surroundings(reply);
   }
 
-  /// A turn's check of a big D is of a quarter, anywhere: the first launch and the last are checked whole.
+  /// A turn's check of a big D is of a sixteenth, anywhere: the first launch and the last are checked whole.
   ElementRange checked_range() {
     const int64_t elements = validator_->check_cost();
     if (!sampling_ || elements <= kWholeCheckElements) return {};
-    const int64_t first = int64_t(random_() % uint64_t(elements - elements / 4 + 1));
-    return {first, first + elements / 4};
+    const int64_t first = int64_t(random_() % uint64_t(elements - elements / 16 + 1));
+    return {first, first + elements / 16};
   }
 
   /// Where the first byte lies that is no poison any more; -1 if the band is whole.
