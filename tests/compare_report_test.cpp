@@ -49,6 +49,28 @@ TEST(Compare, ASlowerCaseIsARegressionAndAFasterOneIsNot) {
   EXPECT_FALSE(faster.regressed());
 }
 
+TEST(Compare, WhatTheMemoryExplainsIsUnsureAndWhatItDoesNotIsADifference) {
+  const auto beside_reader = [](double us, double reachable_us) {
+    CaseRecord result = record("a/x", us);
+    result.reachable_us = reachable_us;
+    return result;
+  };
+  const auto word = [](const CaseRecord& before, const CaseRecord& after) { return compare_records({before}, {after}).rows[0].word(); };
+  EXPECT_EQ(word(beside_reader(100, 90), beside_reader(130, 117)), "UNSURE");
+  EXPECT_EQ(word(beside_reader(130, 117), beside_reader(100, 90)), "UNSURE");
+  EXPECT_EQ(word(beside_reader(100, 90), beside_reader(130, 90)), "SLOWER");
+  EXPECT_EQ(word(beside_reader(130, 90), beside_reader(100, 91)), "FASTER");
+  EXPECT_EQ(word(beside_reader(100, 90), beside_reader(160, 108)), "SLOWER") << "slower by more than the memory";
+  EXPECT_EQ(word(beside_reader(100, 90), beside_reader(100, 180)), "SAME") << "bound by arithmetic";
+}
+
+TEST(Compare, WhatWasLetGoEarlyOnEitherSideIsNoRegression) {
+  CaseRecord abandoned = record("a/x", 150);
+  abandoned.tags = {"abandoned"};
+  EXPECT_EQ(compare_records({record("a/x", 100)}, {abandoned}).rows[0].word(), "UNSURE");
+  EXPECT_EQ(compare_records({abandoned}, {record("a/x", 100)}).rows[0].word(), "UNSURE");
+}
+
 TEST(Compare, WhatPassedAndDoesNowNotIsARegressionWithItsReason) {
   const CompareReport report =
       compare_records({record("a/x", 100)}, {failed(record("a/x", 50), Outcome::wrong, "max error at 17")});

@@ -32,6 +32,18 @@ std::map<CaseKey, const CaseRecord*> newest_of_each(const std::vector<CaseRecord
 
 std::string case_name(const CaseRecord& record) { return record.spec_line + " @ " + record.variant; }
 
+bool abandoned(const CaseRecord& record) { return std::count(record.tags.begin(), record.tags.end(), "abandoned") > 0; }
+
+/// A difference must also be one against the kernel that only read the same bytes in the same rounds: memory was seen to change its
+/// rate twofold between two sweeps. And what was let go after a few launches says too little.
+bool difference_stands(const CaseRecord& before, const CaseRecord& after, const std::vector<double>& old_us, std::vector<double> new_us,
+                       Verdict verdict, double threshold) {
+  if (abandoned(before) || abandoned(after)) return false;
+  if (!(before.reachable_us > 0 && after.reachable_us > 0)) return true;
+  for (double& us : new_us) us *= before.reachable_us / after.reachable_us;
+  return compare_times(old_us, new_us, threshold).verdict == verdict;
+}
+
 CompareRow compare_pair(const CaseRecord& before, const CaseRecord& after, double threshold) {
   CompareRow row;
   row.spec_line = after.spec_line;
@@ -49,6 +61,9 @@ CompareRow compare_pair(const CaseRecord& before, const CaseRecord& after, doubl
   row.before = summarize(old_us);
   row.after = summarize(new_us);
   if (row.both_pass() && !old_us.empty() && !new_us.empty()) row.comparison = compare_times(old_us, new_us, threshold);
+  Verdict& verdict = row.comparison.verdict;
+  if ((verdict == Verdict::slower || verdict == Verdict::faster) && !difference_stands(before, after, old_us, new_us, verdict, threshold))
+    verdict = Verdict::unsure;
   if (row.both_pass() && old_us.size() > 1 && old_us == new_us) row.comparison.verdict = Verdict::same;  // one measurement
   return row;
 }
