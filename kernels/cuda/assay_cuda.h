@@ -16,7 +16,7 @@ typedef unsigned long long uintptr_t;
 #include <stdint.h>
 #endif
 
-#define ASSAY_CUDA_ABI_VERSION 1u
+#define ASSAY_CUDA_ABI_VERSION 2u
 #define ASSAY_CUDA_SEGMENTS 3
 
 enum assay_cuda_dtype { ASSAY_CUDA_F32 = 0, ASSAY_CUDA_F16 = 1, ASSAY_CUDA_BF16 = 2, ASSAY_CUDA_Q8_0 = 3 };
@@ -39,21 +39,28 @@ typedef struct assay_cuda_segment {
   assay_cuda_tensor b, d, c, bias; /* bias.data is null without one; beta = 0: C holds NaN and is never read */
 } assay_cuda_segment;
 
-/* What products of one row need, again and side by side, per segment: each line of constants that a launch touches comes from memory,
- * and three of them in turn took half a microsecond on an H200. assay_cuda_set_brief() makes it. */
+/* What products of one row need, again and side by side: each line of constants that a launch touches comes from memory, and three of them
+ * in turn took half a microsecond on an H200. The first 48 bytes, where Hopper's line ends, are what every launch needs before its weights
+ * are asked for; the next 64 those of fused outputs, bias and scales. assay_cuda_set_brief() makes it. */
 typedef struct assay_cuda_brief {
   const void *a, *b; /* b: the prepared weights where they are given */
-  int32_t k, n;      /* n: of the first segment, as b and d */
-  uint32_t segments;
-  int32_t stride; /* from row to row of B in memory, in elements or blocks; k where prepared */
-  float alpha, beta;
-  uint32_t pieces; /* of 16 bytes in b, if that is all there is to read (one segment, no scales, less than 32 GB); else 0 */
-  uint32_t reserved;
   void* d;
-  const void *bias[ASSAY_CUDA_SEGMENTS], *scales[ASSAY_CUDA_SEGMENTS];
-  int32_t more_n[ASSAY_CUDA_SEGMENTS - 1]; /* of the other segments */
+  int32_t k, n;    /* n: of the first segment, as b and d */
+  int32_t stride;  /* from row to row of B in memory, in elements or blocks; k where prepared */
+  uint32_t pieces; /* of 16 bytes in b, if that is all there is to read (one segment, no scales, whole 16 bytes, less than 32 GB); else 0 */
+  uint16_t segments;
+  uint8_t adds_c, biased; /* whether beta is not 0; bit s: segment s has a bias */
+  float alpha;
+
+  float beta;
+  uint32_t zero;                                /* a 0 that the compiler does not know */
+  int32_t more_n[ASSAY_CUDA_SEGMENTS - 1];      /* of the other segments */
   const void* more_b[ASSAY_CUDA_SEGMENTS - 1];
   void* more_d[ASSAY_CUDA_SEGMENTS - 1];
+  struct {
+    const void *bias, *scales; /* null without */
+  } beside[ASSAY_CUDA_SEGMENTS];
+
   int64_t bytes[ASSAY_CUDA_SEGMENTS], scale_bytes[ASSAY_CUDA_SEGMENTS];
 } assay_cuda_brief;
 
@@ -78,18 +85,21 @@ static inline void assay_cuda_set_brief(assay_cuda_call* call) {
   assay_cuda_brief* to = &call->brief;
   to->a = call->a.data;
   to->b = call->prepared_given ? call->prepared : s->b.data;
+  to->d = s->d.data;
   to->k = s->b.dims[2];
   to->n = s->b.dims[1];
-  to->segments = call->segments;
   to->stride = call->prepared_given ? s->b.dims[2] : (int32_t)(s->b.strides[1] != 1 ? s->b.strides[1] : s->b.strides[2]);
+  to->pieces = call->segments == 1 && s->b.scale_bytes == 0 && s->b.bytes % 16 == 0 && s->b.bytes < ((int64_t)1 << 35) ? (uint32_t)(s->b.bytes / 16) : 0;
+  to->segments = (uint16_t)call->segments;
+  to->adds_c = call->beta != 0;
+  to->biased = 0;
   to->alpha = call->alpha;
   to->beta = call->beta;
-  to->pieces = call->segments == 1 && s->b.scale_bytes == 0 && s->b.bytes < ((int64_t)1 << 35) ? (uint32_t)(s->b.bytes / 16) : 0;
-  to->reserved = 0;
-  to->d = s->d.data;
+  to->zero = 0;
   for (int i = 0; i < ASSAY_CUDA_SEGMENTS; ++i) {
-    to->bias[i] = s[i].bias.data;
-    to->scales[i] = s[i].b.scales;
+    if (s[i].bias.data) to->biased = (uint8_t)(to->biased | 1 << i);
+    to->beside[i].bias = s[i].bias.data;
+    to->beside[i].scales = s[i].b.scales;
     to->bytes[i] = s[i].b.bytes;
     to->scale_bytes[i] = s[i].b.scale_bytes;
     if (i == 0) continue;
@@ -101,14 +111,17 @@ static inline void assay_cuda_set_brief(assay_cuda_call* call) {
 #endif
 
 /* A source's entries: run_LAYOUT_A_B_D for each combination that its manifest promises (layout: A, then B as they lie in memory; types
- * f16 bf16 f32 q8_0, and q8_0_split for the split storage), or one plain `run` that looks at the tensors' types itself. Where weights
- * are repacked, prepare_LAYOUT_A_B_D or `prepare` likewise: reads B, writes `prepared`. */
+ * f16 bf16 f32 q8_0, and q8_0_split for the split storage), or one plain `run` that looks at the tensors' types itself. Of a spec with
+ * several outputs fused_LAYOUT_A_B_D is run if there is one: a case less for the others to tell apart. Where weights are repacked,
+ * prepare_LAYOUT_A_B_D or `prepare` likewise: reads B, writes `prepared`. */
 #ifdef __CUDACC__
 #ifndef ASSAY_BOUNDS
 #define ASSAY_BOUNDS
 #endif
 #define ASSAY_ENTRY(layout, a, b, d) \
   extern "C" __global__ void ASSAY_BOUNDS run_##layout##_##a##_##b##_##d(const __grid_constant__ assay_cuda_call call)
+#define ASSAY_FUSED_ENTRY(layout, a, b, d) \
+  extern "C" __global__ void ASSAY_BOUNDS fused_##layout##_##a##_##b##_##d(const __grid_constant__ assay_cuda_call call)
 #define ASSAY_RUN extern "C" __global__ void ASSAY_BOUNDS run(const __grid_constant__ assay_cuda_call call)
 #define ASSAY_PREPARE extern "C" __global__ void prepare(const __grid_constant__ assay_cuda_call call)
 #endif

@@ -18,6 +18,11 @@ struct ColumnSums {
     return rank == 0 && threadIdx.x % kParts == 0 && column() < kColumns && first + column() < n;
   }
 
+  /// What is added to the column that this thread finishes; to be asked for while the weights are on their way.
+  static __device__ __forceinline__ float addend(const assay_cuda_call& call, int first, int n, int rank) {
+    return assay::addend<T>(call, rows_of<false>(call, 0, 1), first + column(), finishes(first, n, rank));
+  }
+
   /// After every warp wrote its row of `partial`. `add`: what the finishing thread read. Clusters: cluster_arrive() was called before.
   __device__ __forceinline__ void finish(const assay_cuda_call& call, int first, int n, int rank, float add) {
     __syncthreads();

@@ -1,61 +1,55 @@
-// dot_m1: one row of A times n×k weights by dot products without staging: LANES lanes a row of B, ROWS rows a lane group, and all
-// UNROLL 16-byte loads of a row in flight before any arithmetic. Rows that are not 16-byte aligned are read element by element.
-#define ASSAY_BOUNDS __launch_bounds__(THREADS)
+// dot_m1: one row of A times n×k weights, dot products without staging: LANES lanes a row of B, ROWS rows a lane group, and all UNROLL
+// 16-byte loads of a row in flight before any arithmetic. Rows that fit one such pass go straight through.
+#define ASSAY_BOUNDS __launch_bounds__(THREADS, (UNROLL * ROWS > 2))
 #include "device.h"
 
 namespace assay {
 
-template <class T, bool kFused, bool kWhole>
-__device__ __forceinline__ void dot(const assay_cuda_call& call) {
-  constexpr int kGroups = THREADS / LANES, kEach = kPerLoad<T>, kStep = LANES * kEach;
-  const int lane = int(threadIdx.x % unsigned(LANES)), in_block = int(threadIdx.x / unsigned(LANES)), k = call.brief.k;
-  const Rows rows = rows_of<kFused>(call, int(blockIdx.x) * kGroups + in_block, ROWS);
-  const T* a = static_cast<const T*>(call.brief.a);
-  const T* b[ROWS];
-#pragma unroll
-  for (int r = 0; r < ROWS; ++r) b[r] = row_at<T>(rows.b, uint32_t(min(rows.row + r, rows.n - 1)), rows.stride, 0);
-  const int row = rows.row + lane;  // lane r finishes row r
-  const bool mine = lane < ROWS && row < rows.n;
+constexpr int kGroups = THREADS / LANES, kWarps = (LANES + 31) / 32;
 
-  float sum[ROWS] = {}, add = 0;
-  if constexpr (kWhole) {
-    for (int from = lane * kEach; from - lane * kEach < k; from += kStep * UNROLL) {
-      Words weights[UNROLL][ROWS], activations[UNROLL];
+/// What a lane has in flight.
+template <class T>
+struct Pass {
+  static constexpr int kEach = kPerLoad<T>, kStep = LANES * kEach;  // values a load, of a row by all lanes
+  Words weights[UNROLL][ROWS], activations[UNROLL];
+
+  /// From column `from` on; this lane's first is `own`.
+  __device__ __forceinline__ void load(const T* a, const T* const* b, int from, int own, int k) {
 #pragma unroll
-      for (int u = 0; u < UNROLL; ++u)
+    for (int u = 0; u < UNROLL; ++u)
 #pragma unroll
-        for (int r = 0; r < ROWS; ++r) weights[u][r] = load_words_if<HINT>(from + u * kStep < k, b[r] + from + u * kStep);
+      for (int r = 0; r < ROWS; ++r) weights[u][r] = load_words_if<HINT>(from + own + u * kStep < k, b[r] + from + u * kStep);
 #pragma unroll
-      for (int u = 0; u < UNROLL; ++u) activations[u] = load_words_if<kCached>(from + u * kStep < k, a + from + u * kStep);
-      if (mine && from == lane * kEach) add = addend<T>(call, rows, row);
-#pragma unroll
-      for (int u = 0; u < UNROLL; ++u)
-#pragma unroll
-        for (int r = 0; r < ROWS; ++r) sum[r] = dot_words<T>(activations[u], weights[u][r], sum[r]);
-    }
-  } else {
-    if (mine) add = addend<T>(call, rows, row);
-#pragma unroll 1
-    for (int i = lane; i < k; i += LANES)
-#pragma unroll
-      for (int r = 0; r < ROWS; ++r) sum[r] = fmaf(to_float(a[i]), to_float(b[r][i]), sum[r]);
+    for (int u = 0; u < UNROLL; ++u) activations[u] = load_words_if<kCached>(from + own + u * kStep < k, a + from + u * kStep);
   }
+  __device__ __forceinline__ void multiply(float* sum) const {
+#pragma unroll
+    for (int u = 0; u < UNROLL; ++u)
+#pragma unroll
+      for (int r = 0; r < ROWS; ++r) sum[r] = dot_words<T>(activations[u], weights[u][r], sum[r]);
+  }
+};
 
+/// Values of a row in one pass.
+template <class T>
+constexpr int kPassed = UNROLL * Pass<T>::kStep;
+
+/// Sums of all lanes of a group; lane r finishes row r.
+template <class T>
+__device__ __forceinline__ void reduce(const assay_cuda_call& call, const Rows& rows, int row, bool mine, float* sum, float add, uint32_t shared) {
+  const int lane = int(threadIdx.x % unsigned(LANES));
 #pragma unroll
   for (int r = 0; r < ROWS; ++r) sum[r] = lanes_sum<(LANES < 32 ? LANES : 32)>(sum[r]);
   float total = sum[0];
   if constexpr (LANES > 32) {
-    constexpr int kWarps = (LANES + 31) / 32;
-    __shared__ float partial[kGroups][kWarps][ROWS];
-    auto& sums = partial[in_block];
     if (lane % 32 == 0)
 #pragma unroll
-      for (int r = 0; r < ROWS; ++r) sums[lane / 32][r] = sum[r];
+      for (int r = 0; r < ROWS; ++r) store_shared(shared + uint32_t(4 * (lane / 32 * ROWS + r)), sum[r]);
     __syncthreads();
     if (!mine) return;
     total = 0;
 #pragma unroll
-    for (int w = 0; w < kWarps; ++w) total += sums[w][lane];
+    for (int w = 0; w < kWarps; ++w) total += load_shared(shared + uint32_t(4 * (w * ROWS + lane)));
   } else {
 #pragma unroll
     for (int r = 1; r < ROWS; ++r) total = lane == r ? sum[r] : total;
@@ -63,32 +57,52 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   if (mine) finish<T>(call, rows, row, total, add);
 }
 
-// Apart: the usual cases are then short, and their instructions lie in a row.
-template <class T>
-__device__ __noinline__ void dot_unaligned(const assay_cuda_call& call) {
-  if (call.brief.segments == 1)
-    dot<T, false, false>(call);
-  else
-    dot<T, true, false>(call);
+template <class T, bool kFused>
+__device__ __noinline__ void dot_any(const assay_cuda_call& call);
+
+/// kStraight: the usual case alone, in one piece. Instructions that are jumped over cost 0.05 µs a jump (H100): the next ones are not there
+/// yet. So all else is a function apart, and whether it is needed is asked while the weights are on their way.
+template <class T, bool kFused, bool kStraight>
+__device__ __forceinline__ void dot(const assay_cuda_call& call) {
+  const int lane = int(threadIdx.x % unsigned(LANES)), in_block = int(threadIdx.x / unsigned(LANES)), k = call.brief.k;
+  const Rows rows = rows_of<kFused>(call, int(blockIdx.x) * kGroups + in_block, ROWS);
+  const int row = rows.row + lane, own = lane * kPerLoad<T>;
+  const bool mine = lane < ROWS && row < rows.n;
+  const T *a = static_cast<const T*>(call.brief.a) + own, *b[ROWS];
+#pragma unroll
+  for (int r = 0; r < ROWS; ++r) b[r] = row_at<T>(rows.b, uint32_t(min(rows.row + r, rows.n - 1)), rows.stride, uint32_t(own));
+  __shared__ float partial[kGroups][kWarps][ROWS];
+
+  float sum[ROWS] = {};
+  Pass<T> pass;
+  pass.load(a, b, 0, own, k);
+  const uint32_t shared = LANES > 32 ? shared_address(call, partial[in_block]) : 0;
+  if (kStraight && __builtin_expect(k > kPassed<T> || call.brief.adds_c, 0)) return dot_any<T, kFused>(call);
+  const float add = addend<T, kStraight>(call, rows, row, mine);
+  pass.multiply(sum);
+  if constexpr (!kStraight)
+    for (int from = kPassed<T>; from < k; from += kPassed<T>) {
+      pass.load(a, b, from, own, k);
+      pass.multiply(sum);
+    }
+  reduce<T>(call, rows, row, mine, sum, add, shared);
 }
 
-template <class T>
-__device__ __forceinline__ void dot(const assay_cuda_call& call) {
-  if (call.brief.k % kPerLoad<T> != 0)
-    dot_unaligned<T>(call);
-  else if (call.brief.segments == 1)
-    dot<T, false, true>(call);
-  else
-    dot<T, true, true>(call);
+template <class T, bool kFused>
+__device__ __noinline__ void dot_any(const assay_cuda_call& call) {
+  dot<T, kFused, false>(call);
 }
 
 }  // namespace assay
 
 #ifdef PREPARED
-ASSAY_ENTRY(nn, f16, f16, f16) { assay::dot<assay::Half>(call); }
-ASSAY_ENTRY(nn, bf16, bf16, bf16) { assay::dot<assay::Bfloat>(call); }
+ASSAY_ENTRY(nn, f16, f16, f16) { assay::dot<assay::Half, false, true>(call); }
+ASSAY_ENTRY(nn, bf16, bf16, bf16) { assay::dot<assay::Bfloat, false, true>(call); }
 #else
-ASSAY_ENTRY(nt, f16, f16, f16) { assay::dot<assay::Half>(call); }
-ASSAY_ENTRY(nt, bf16, bf16, bf16) { assay::dot<assay::Bfloat>(call); }
-ASSAY_ENTRY(nt, f32, f32, f32) { assay::dot<float>(call); }
+ASSAY_ENTRY(nt, f16, f16, f16) { assay::dot<assay::Half, false, true>(call); }
+ASSAY_ENTRY(nt, bf16, bf16, bf16) { assay::dot<assay::Bfloat, false, true>(call); }
+ASSAY_ENTRY(nt, f32, f32, f32) { assay::dot<float, false, true>(call); }
+ASSAY_FUSED_ENTRY(nt, f16, f16, f16) { assay::dot<assay::Half, true, true>(call); }
+ASSAY_FUSED_ENTRY(nt, bf16, bf16, bf16) { assay::dot<assay::Bfloat, true, true>(call); }
+ASSAY_FUSED_ENTRY(nt, f32, f32, f32) { assay::dot<float, true, true>(call); }
 #endif

@@ -5,60 +5,74 @@
 
 namespace assay {
 
+template <class T>
+using Dots = RowDots<T, ROWS, STEPS, HINT>;
+/// Values of a row that a warp, and all warps of a group, take in one pass.
+template <class T>
+constexpr int kOwn = STEPS * Dots<T>::kStep;
+template <class T>
+constexpr int kPassed = SPLIT * kOwn<T>;
+
 template <class T, bool kFused>
+__device__ __noinline__ void dot_any(const assay_cuda_call& call);
+
+/// kStraight: the usual case alone, in one piece: see dot_m1.cu.
+template <class T, bool kFused, bool kStraight>
 __device__ __forceinline__ void dot(const assay_cuda_call& call) {
-  using Dots = RowDots<T, ROWS, STEPS, HINT>;
+  using D = Dots<T>;
   const int warp = int(threadIdx.x / 32u), part = int(unsigned(warp) % SPLIT), in_block = int(unsigned(warp) / SPLIT), k = call.brief.k;
-  const int each = int((uint32_t(k) + Dots::kStep * SPLIT - 1) / (Dots::kStep * SPLIT) * Dots::kStep);
-  const int first_k = part * each, last_k = min(k, first_k + each);
   const T* a = static_cast<const T*>(call.brief.a);
   const Rows rows = rows_of<kFused>(call, int(blockIdx.x) * GROUPS + in_block, ROWS);
-
-  Dots dots;
-  typename Dots::Pointers at = Dots::pointers(rows, first_k);
-  dots.load_b(at, first_k, last_k);
-  dots.load_a(a, first_k, last_k);
   // With one warp a group its own lanes finish, else lanes of the group's first warp.
-  const int row = rows.row + (SPLIT == 1 ? Dots::lane_row() : Dots::lane()), other = row + ROWS / 2;
-  const bool mine = row < rows.n && (SPLIT == 1 ? Dots::holds() : part == 0 && Dots::lane() < ROWS);
+  const int row = rows.row + (SPLIT == 1 ? D::lane_row() : D::lane()), other = row + ROWS / 2;
+  const bool mine = row < rows.n && (SPLIT == 1 ? D::holds() : part == 0 && D::lane() < ROWS);
   const bool others = SPLIT == 1 && mine && other < rows.n;
-  const float add = mine ? addend<T>(call, rows, row) : 0, other_add = others ? addend<T>(call, rows, other) : 0;
+  __shared__ float partial[GROUPS][SPLIT][ROWS];
+
+  D dots;
+  typename D::Pointers at = D::pointers(rows, part * kOwn<T>);
+  dots.load_b(at, part * kOwn<T>, k);
+  dots.load_a(a, part * kOwn<T>, k);
+  const uint32_t shared = SPLIT > 1 ? shared_address(call, partial[in_block]) : 0;
+  if (kStraight && __builtin_expect(k > kPassed<T> || call.brief.adds_c, 0)) return dot_any<T, kFused>(call);
+  const float add = addend<T, kStraight>(call, rows, row, mine);
+  const float other_add = SPLIT == 1 ? addend<T, kStraight>(call, rows, other, others) : 0;
   dots.clear();
-  for (int from = first_k;;) {
-    dots.multiply();
-    from += STEPS * Dots::kStep;
-    if (from >= last_k) break;
-    at.low += STEPS * Dots::kStep, at.high += STEPS * Dots::kStep;
-    dots.load_b(at, from, last_k);
-    dots.load_a(a, from, last_k);
-  }
+  dots.multiply();
+  if constexpr (!kStraight)
+    for (int from = kPassed<T>; from < k; from += kPassed<T>) {
+      at.low += kPassed<T>, at.high += kPassed<T>;
+      dots.load_b(at, from + part * kOwn<T>, k);
+      dots.load_a(a, from + part * kOwn<T>, k);
+      dots.multiply();
+    }
   float low, high;
   dots.reduce(low, high);
   if constexpr (SPLIT == 1) {
     if (mine) finish<T>(call, rows, row, low, add);
     if (others) finish<T>(call, rows, other, high, other_add);
   } else {
-    __shared__ float partial[GROUPS][SPLIT][ROWS];
-    auto& sums = partial[in_block];
-    if (Dots::holds()) sums[part][Dots::lane_row()] = low, sums[part][Dots::lane_row() + ROWS / 2] = high;
+    if (D::holds()) {
+      const uint32_t to = shared + uint32_t(4 * (part * ROWS + D::lane_row()));
+      store_shared(to, low), store_shared(to + 2 * ROWS, high);
+    }
     __syncthreads();
     if (!mine) return;
     float sum = 0;
 #pragma unroll
-    for (int p = 0; p < SPLIT; ++p) sum += sums[p][Dots::lane()];
+    for (int p = 0; p < SPLIT; ++p) sum += load_shared(shared + uint32_t(4 * (p * ROWS + D::lane())));
     finish<T>(call, rows, row, sum, add);
   }
 }
 
-template <class T>
-__device__ __forceinline__ void dot(const assay_cuda_call& call) {
-  if (call.brief.segments == 1)
-    dot<T, false>(call);
-  else
-    dot<T, true>(call);
+template <class T, bool kFused>
+__device__ __noinline__ void dot_any(const assay_cuda_call& call) {
+  dot<T, kFused, false>(call);
 }
 
 }  // namespace assay
 
-ASSAY_ENTRY(nt, f16, f16, f16) { assay::dot<assay::Half>(call); }
-ASSAY_ENTRY(nt, bf16, bf16, bf16) { assay::dot<assay::Bfloat>(call); }
+ASSAY_ENTRY(nt, f16, f16, f16) { assay::dot<assay::Half, false, true>(call); }
+ASSAY_ENTRY(nt, bf16, bf16, bf16) { assay::dot<assay::Bfloat, false, true>(call); }
+ASSAY_FUSED_ENTRY(nt, f16, f16, f16) { assay::dot<assay::Half, true, true>(call); }
+ASSAY_FUSED_ENTRY(nt, bf16, bf16, bf16) { assay::dot<assay::Bfloat, true, true>(call); }

@@ -24,7 +24,7 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   typename Dots::Pointers at = Dots::pointers(rows, first_k);
   dots.load_b(at, first_k, last_k);
   dots.load_a(a, first_k, last_k);
-  const float add = mine ? addend<T>(call, rows, row) : 0;
+  const float add = addend<T>(call, rows, row, mine);
   for (int from = first_k;;) {
     dots.multiply();
     from += STEPS * Dots::kStep;
@@ -52,15 +52,9 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   finish<T>(call, rows, row, sum, add);
 }
 
-template <class T>
-__device__ __forceinline__ void dot(const assay_cuda_call& call) {
-  if (call.brief.segments == 1)
-    dot<T, false>(call);
-  else
-    dot<T, true>(call);
-}
-
 }  // namespace assay
 
-ASSAY_ENTRY(nt, f16, f16, f16) { assay::dot<assay::Half>(call); }
-ASSAY_ENTRY(nt, bf16, bf16, bf16) { assay::dot<assay::Bfloat>(call); }
+ASSAY_ENTRY(nt, f16, f16, f16) { assay::dot<assay::Half, false>(call); }
+ASSAY_ENTRY(nt, bf16, bf16, bf16) { assay::dot<assay::Bfloat, false>(call); }
+ASSAY_FUSED_ENTRY(nt, f16, f16, f16) { assay::dot<assay::Half, true>(call); }
+ASSAY_FUSED_ENTRY(nt, bf16, bf16, bf16) { assay::dot<assay::Bfloat, true>(call); }

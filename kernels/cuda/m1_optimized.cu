@@ -32,7 +32,7 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   for (int r = 0; r < TILE; ++r) {
     const float total = lanes_sum<32>(sum[r]);
     const int row = rows.row + r;
-    if (lane == r && row < rows.n) finish<T>(call, rows, row, total, addend<T>(call, rows, row));
+    if (lane == r && row < rows.n) finish<T>(call, rows, row, total, addend<T>(call, rows, row, true));
   }
 }
 

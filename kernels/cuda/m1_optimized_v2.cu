@@ -69,7 +69,7 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   for (int o = 0; o < kOwned; ++o) {
     const float total = lanes_sum<kShare>(sum[o]);
     const int row = first + column_of(o);
-    if (share == 0 && row < n) finish<T>(call, rows, row, total, addend<T>(call, rows, row));
+    if (share == 0 && row < n) finish<T>(call, rows, row, total, addend<T>(call, rows, row, true));
   }
 }
 

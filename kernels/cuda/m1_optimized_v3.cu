@@ -90,7 +90,7 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
 #pragma unroll
       for (int p = 0; p < kShare; ++p) total += partial[p][column];
     }
-    if (row < n) finish<T>(call, rows, row, total, addend<T>(call, rows, row));
+    if (row < n) finish<T>(call, rows, row, total, addend<T>(call, rows, row, true));
   }
 }
 

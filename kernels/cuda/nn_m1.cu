@@ -57,8 +57,7 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
       }
 #pragma unroll
       for (int u = 0; u < UNROLL; ++u) x[u] = from + u * kDown < last ? to_float(a[from + u * kDown]) : 0;
-      if (from == first + down && Sums::finishes(column, n, rank))
-        add = addend<T>(call, rows_of<false>(call, 0, 1), column + Sums::column());
+      if (from == first + down) add = Sums::addend(call, column, n, rank);
 #pragma unroll
       for (int u = 0; u < UNROLL; ++u)
 #pragma unroll
@@ -69,7 +68,7 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
         }
     }
   } else {
-    if (Sums::finishes(column, n, rank)) add = addend<T>(call, rows_of<false>(call, 0, 1), column + Sums::column());
+    add = Sums::addend(call, column, n, rank);
 #pragma unroll 1
     for (int from = first + down; from < last; from += kDown)
 #pragma unroll

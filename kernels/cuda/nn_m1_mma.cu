@@ -71,7 +71,7 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
     for (int s = 0; s < STEPS; ++s)
 #pragma unroll
       for (int half = 0; half < 2; ++half) x[s][half] = load_pair(a, from + s * 16 + half * 8 + 2 * t, last);
-    if (from == first && Sums::finishes(column, n, rank)) add = addend<T>(call, rows_of<false>(call, 0, 1), column + Sums::column());
+    if (from == first) add = Sums::addend(call, column, n, rank);
 #pragma unroll
     for (int s = 0; s < STEPS; ++s)
 #pragma unroll
@@ -79,7 +79,7 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
         multiply_tile(c[i], turned(w[s][0][2 * i]), turned(w[s][0][2 * i + 1]), turned(w[s][1][2 * i]), turned(w[s][1][2 * i + 1]), x[s][0],
                       x[s][1], T{});
   }
-  if (first >= last && Sums::finishes(column, n, rank)) add = addend<T>(call, rows_of<false>(call, 0, 1), column + Sums::column());
+  if (first >= last) add = Sums::addend(call, column, n, rank);
   // Tile row g is column g % 2 of word 2i of lane g / 2, row g + 8 of word 2i + 1; the tile's columns are all the same.
   if (t == 0) {
 #pragma unroll

@@ -75,15 +75,9 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   if (mine) store<Half>(s, 0, m_row, row, call.alpha * total + add);
 }
 
-template <bool kSplit>
-__device__ __forceinline__ void dot(const assay_cuda_call& call) {
-  if (call.brief.segments == 1)
-    dot<kSplit, false>(call);
-  else
-    dot<kSplit, true>(call);
-}
-
 }  // namespace assay
 
-ASSAY_ENTRY(nt, f16, q8_0, f16) { assay::dot<false>(call); }
-ASSAY_ENTRY(nt, f16, q8_0_split, f16) { assay::dot<true>(call); }
+ASSAY_ENTRY(nt, f16, q8_0, f16) { assay::dot<false, false>(call); }
+ASSAY_ENTRY(nt, f16, q8_0_split, f16) { assay::dot<true, false>(call); }
+ASSAY_FUSED_ENTRY(nt, f16, q8_0, f16) { assay::dot<false, true>(call); }
+ASSAY_FUSED_ENTRY(nt, f16, q8_0_split, f16) { assay::dot<true, true>(call); }

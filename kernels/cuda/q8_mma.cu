@@ -26,6 +26,10 @@ __device__ __forceinline__ void to_halves(const Eight& v, bool odd, int part, ui
 }
 
 template <bool kFused>
+__device__ __noinline__ void dot_any(const assay_cuda_call& call);
+
+/// kStraight: the usual case alone, in one piece: see dot_m1.cu.
+template <bool kFused, bool kStraight>
 __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   __shared__ float partial[GROUPS][SPLIT][ROWS];
   const int lane = int(threadIdx.x % 32u), warp = int(threadIdx.x / 32u), part = int(unsigned(warp) % SPLIT);
@@ -47,7 +51,8 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   const int row = rows.row + lane;
   const bool finishes = part == 0 && lane < ROWS && row < rows.n;
   float low_sum = 0, high_sum = 0, add = 0;
-  for (int from = 0; first + from < last; from += STEPS * kBlocks) {
+  int from = 0;
+  do {
     Eight l[STEPS], h[STEPS];
     Words x[STEPS];
     uint16_t low_scale[STEPS], high_scale[STEPS];
@@ -66,7 +71,8 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
       high_scale[i] = inside && scaling ? *reinterpret_cast<const uint16_t*>(high + at * 34) : uint16_t(0);
       x[i] = load_words_if<kCached>(inside, a + at * 32);
     }
-    if (from == 0 && finishes) add = addend<Half>(call, rows, row);
+    if (kStraight && __builtin_expect(each > STEPS * kBlocks || call.brief.adds_c, 0)) return dot_any<kFused>(call);
+    if (from == 0) add = addend<Half, kStraight>(call, rows, row, finishes);
 #pragma unroll
     for (int i = 0; i < STEPS; ++i) {
       float c[4] = {};
@@ -81,7 +87,8 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
       low_sum = fmaf(block & 1 ? c[1] : c[0], to_float(Half{low_scale[i]}), low_sum);
       high_sum = fmaf(block & 1 ? c[3] : c[2], to_float(Half{high_scale[i]}), high_sum);
     }
-  }
+    from += STEPS * kBlocks;
+  } while (!kStraight && first + from < last);
   if (!scaling) low_sum = high_sum = 0;
   low_sum = lanes_sum<4 * kBlocks>(low_sum), high_sum = lanes_sum<4 * kBlocks>(high_sum);
   if (lane % (4 * kBlocks) == 0) {
@@ -99,11 +106,12 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   finish<Half>(call, rows, row, sum, add);
 }
 
+template <bool kFused>
+__device__ __noinline__ void dot_any(const assay_cuda_call& call) {
+  dot<kFused, false>(call);
+}
+
 }  // namespace assay
 
-ASSAY_ENTRY(nt, f16, q8_0, f16) {
-  if (call.brief.segments == 1)
-    assay::dot<false>(call);
-  else
-    assay::dot<true>(call);
-}
+ASSAY_ENTRY(nt, f16, q8_0, f16) { assay::dot<false, true>(call); }
+ASSAY_FUSED_ENTRY(nt, f16, q8_0, f16) { assay::dot<true, true>(call); }

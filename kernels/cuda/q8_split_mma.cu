@@ -10,6 +10,10 @@ constexpr int kSlices = 16 / ROWS, kStep = 64 * kSlices;
 static_assert(ROWS >= 4, "eight columns are at most four slices of two blocks");
 
 template <bool kFused>
+__device__ __noinline__ void dot_any(const assay_cuda_call& call);
+
+/// kStraight: the usual case alone, in one piece: see dot_m1.cu.
+template <bool kFused, bool kStraight>
 __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   __shared__ float partial[GROUPS][SPLIT][ROWS];
   const int lane = int(threadIdx.x % 32u), warp = int(threadIdx.x / 32u), part = int(unsigned(warp) % SPLIT);
@@ -32,7 +36,8 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   const int row = rows.row + lane;
   const bool finishes = part == 0 && lane < ROWS && row < rows.n;
   float low_sum = 0, high_sum = 0, add = 0;
-  for (int from = 0; first_k + from < last_k; from += STEPS * kStep) {
+  int from = 0;
+  do {
     Words l[STEPS], h[STEPS];
     float scale[STEPS][4];
 #pragma unroll
@@ -49,7 +54,8 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
       scale[i][2] = scaling && block * 32 < last_k ? scale_at(scales, int64_t(high) * blocks + block) : 0;
       scale[i][3] = scaling && block * 32 + 32 < last_k ? scale_at(scales, int64_t(high) * blocks + block + 1) : 0;
     }
-    if (from == 0 && finishes) add = addend<Half>(call, rows, row);
+    if (kStraight && __builtin_expect(each > STEPS * kStep || call.brief.adds_c, 0)) return dot_any<kFused>(call);
+    if (from == 0) add = addend<Half, kStraight>(call, rows, row, finishes);
     // A comes from the first-level cache, a step ahead of its use: held for all steps it would cost half of the warps.
     const auto load_a = [&](int at, Words* x) {
       const bool inside = counts && column_k + at < last_k;
@@ -72,7 +78,8 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
       low_sum = fmaf(c[0], scale[i][0], fmaf(c[1], scale[i][1], low_sum));
       high_sum = fmaf(c[2], scale[i][2], fmaf(c[3], scale[i][3], high_sum));
     }
-  }
+    from += STEPS * kStep;
+  } while (!kStraight && first_k + from < last_k);
   if (!scaling) low_sum = high_sum = 0;
   low_sum = lanes_sum<4 * kSlices>(low_sum), high_sum = lanes_sum<4 * kSlices>(high_sum);
   if (lane % (4 * kSlices) == 0) partial[in_block][part][low_row] = low_sum, partial[in_block][part][low_row + ROWS / 2] = high_sum;
@@ -87,11 +94,12 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   finish<Half>(call, rows, row, sum, add);
 }
 
+template <bool kFused>
+__device__ __noinline__ void dot_any(const assay_cuda_call& call) {
+  dot<kFused, false>(call);
+}
+
 }  // namespace assay
 
-ASSAY_ENTRY(nt, f16, q8_0_split, f16) {
-  if (call.brief.segments == 1)
-    assay::dot<false>(call);
-  else
-    assay::dot<true>(call);
-}
+ASSAY_ENTRY(nt, f16, q8_0_split, f16) { assay::dot<false, true>(call); }
+ASSAY_FUSED_ENTRY(nt, f16, q8_0_split, f16) { assay::dot<true, true>(call); }

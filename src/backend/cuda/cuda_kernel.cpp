@@ -15,7 +15,17 @@ constexpr int64_t kSharedWithoutAsking = 48 << 10;
 std::string combination(const Launch& launch) {
   const Spec& spec = *launch.spec;
   const char layout[] = {spec.tA ? 't' : 'n', spec.b_is_nk() ? 't' : 'n', 0};
-  return fmt::format("{}_{}_{}{}_{}", layout, dtype_name(spec.a), dtype_name(spec.b), spec.split_q8() ? "_split" : "", dtype_name(spec.d));
+  return fmt::format("{}_{}_{}{}_{}", layout, dtype_name(spec.a), dtype_name(spec.b), spec.split_q8() ? "_split" : "",
+                     dtype_name(spec.d));
+}
+
+/// Names that an entry may have, the most special first.
+std::vector<std::string> entry_names(const Launch& launch, const std::string& what) {
+  std::vector<std::string> names;
+  if (what == "run" && launch.spec->segments.size() > 1) names.push_back("fused_" + combination(launch));
+  names.push_back(what + "_" + combination(launch));
+  names.push_back(what);
+  return names;
 }
 
 assay_cuda_tensor tensor_of(const Tensor& t) {
@@ -87,12 +97,11 @@ class CudaKernel final : public StreamKernel {
   }
 
   KernelResources resources(const Launch& launch) const override {
-    CUfunction entry = nullptr;
-    for (const std::string& name : {"run_" + combination(launch), std::string("run")})
-      if (!entry && driver().cuModuleGetFunction_(&entry, module_, name.c_str()) != CUDA_SUCCESS) entry = nullptr;
+    const CUfunction entry = look_up(entry_names(launch, "run"));
     if (!entry) return {};
     return {attribute(entry, CU_FUNC_ATTRIBUTE_NUM_REGS),
-            attribute(entry, CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES) + int32_t(variant_.geometry(launch_sizes(launch.tensors, info_)).shared_bytes),
+            attribute(entry, CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES) +
+                int32_t(variant_.geometry(launch_sizes(launch.tensors, info_)).shared_bytes),
             attribute(entry, CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES)};
   }
 
@@ -103,46 +112,59 @@ class CudaKernel final : public StreamKernel {
     return value;
   }
 
-  /// Evaluated once for each shape: all copies of the weights have one, and capturing hundreds of launches must be quick.
+  /// Evaluated once for each shape: all copies of the weights have one, and capturing hundreds of launches must be
+  /// quick.
   const Geometry& geometry(const Launch& launch) {
     const GeometrySizes sizes = launch_sizes(launch.tensors, info_);
-    const std::array<int64_t, 9> id{sizes.m, sizes.n, sizes.n0, sizes.n1, sizes.n2, sizes.k, sizes.batch, sizes.segments, sizes.bytes};
+    const std::array<int64_t, 9> id{sizes.m, sizes.n,     sizes.n0,       sizes.n1,   sizes.n2,
+                                    sizes.k, sizes.batch, sizes.segments, sizes.bytes};
     const auto [found, is_new] = geometries_.try_emplace(id);
     if (is_new) found->second = variant_.geometry(sizes);
     return found->second;
   }
 
   CUfunction find_entry(const Launch& launch, const std::string& what) {
-    const std::string name = what + "_" + combination(launch);
-    const auto [found, is_new] = entries_.try_emplace(name);
+    const std::vector<std::string> names = entry_names(launch, what);
+    const auto [found, is_new] = entries_.try_emplace(names.front());
     if (!is_new) return found->second;
-    CUfunction entry = nullptr;
-    if (driver().cuModuleGetFunction_(&entry, module_, name.c_str()) != CUDA_SUCCESS &&
-        driver().cuModuleGetFunction_(&entry, module_, what.c_str()) != CUDA_SUCCESS) {
+    const CUfunction entry = look_up(names);
+    if (!entry) {
       entries_.erase(found);
-      fail("its manifest promises these types and layout, its module has no entry {} and no entry {}", name, what);
+      fail("its manifest promises these types and layout, its module has no entry {}",
+           fmt::join(names, " and no entry "));
     }
     if (what == "run") allow(entry, geometry(launch));
     return found->second = entry;
+  }
+
+  /// The first of these that the module has; nullptr if it has none.
+  CUfunction look_up(const std::vector<std::string>& names) const {
+    CUfunction entry = nullptr;
+    for (const std::string& name : names)
+      if (driver().cuModuleGetFunction_(&entry, module_, name.c_str()) == CUDA_SUCCESS) return entry;
+    return nullptr;
   }
 
   /// What the manifest could not know is compared with the device here: static shared memory and registers.
   void allow(CUfunction entry, const Geometry& g) const {
     const int64_t shared = attribute(entry, CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES) + g.shared_bytes;
     if (shared > info_.limits.shared_bytes)
-      throw OverLimit(fmt::format("needs {} bytes of shared memory, {} has {}", shared, info_.id, info_.limits.shared_bytes));
+      throw OverLimit(
+          fmt::format("needs {} bytes of shared memory, {} has {}", shared, info_.id, info_.limits.shared_bytes));
     const int64_t threads = attribute(entry, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK);
     if (g.block_threads() > threads)
-      throw OverLimit(fmt::format("needs {} threads a block, {} can run {} with its {} registers a thread", g.block_threads(), info_.id, threads,
-                                  attribute(entry, CU_FUNC_ATTRIBUTE_NUM_REGS)));
+      throw OverLimit(fmt::format("needs {} threads a block, {} can run {} with its {} registers a thread",
+                                  g.block_threads(), info_.id, threads, attribute(entry, CU_FUNC_ATTRIBUTE_NUM_REGS)));
     if (shared > kSharedWithoutAsking)
-      check(driver().cuFuncSetAttribute_(entry, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, int(g.shared_bytes)), "asking for shared memory");
+      check(driver().cuFuncSetAttribute_(entry, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, int(g.shared_bytes)),
+            "asking for shared memory");
     if (g.cluster > kPortableClusterBlocks)
-      check(driver().cuFuncSetAttribute_(entry, CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED, 1), "asking for a large cluster");
+      check(driver().cuFuncSetAttribute_(entry, CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED, 1),
+            "asking for a large cluster");
   }
 
-  static void submit(const Launch& launch, CUfunction entry, const std::array<int64_t, 3>& grid, const std::array<int64_t, 3>& block,
-                     int64_t cluster, int64_t shared_bytes, CUstream stream) {
+  static void submit(const Launch& launch, CUfunction entry, const std::array<int64_t, 3>& grid,
+                     const std::array<int64_t, 3>& block, int64_t cluster, int64_t shared_bytes, CUstream stream) {
     assay_cuda_call call = call_of(launch);
     void* parameters[] = {&call};
     CUlaunchAttribute clusters{};
@@ -169,7 +191,8 @@ class CudaKernel final : public StreamKernel {
 
 }  // namespace
 
-std::unique_ptr<StreamKernel> load_cuda_kernel(const Variant& variant, const BuiltModule& module, const DeviceInfo& info, CUstream stream) {
+std::unique_ptr<StreamKernel> load_cuda_kernel(const Variant& variant, const BuiltModule& module,
+                                               const DeviceInfo& info, CUstream stream) {
   return std::make_unique<CudaKernel>(variant, module, info, stream);
 }
 
