@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-#include "probe/ranking.h"
+#include "probe/sweep_report.h"
 #include "report/table.h"
 
 namespace assay {
