@@ -2,6 +2,7 @@
 #include "backend/cuda/cuda_kernel.h"
 
 #include "../../../kernels/cuda/assay_cuda.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 
@@ -77,13 +78,13 @@ class CudaKernel final : public StreamKernel {
 
   void prepare(const Launch& launch) override {
     const Geometry g = geometry(launch);
-    submit(launch, find_entry(launch, "prepare"), g.prepare_grid, g.prepare_block, 1, 0, stream_);
+    submit(launch, find_entry(launch, "prepare"), g.prepare_grid, g.prepare_block, 1, 0, stream_, nullptr);
     check(driver().cuStreamSynchronize_(stream_), "prepare");
   }
 
-  void enqueue(const Launch& launch, CUstream stream) override {
+  void enqueue(const Launch& launch, CUstream stream, int64_t* encoded_ns) override {
     const Geometry g = geometry(launch);
-    submit(launch, find_entry(launch, "run"), g.grid, g.block, g.cluster, g.shared_bytes, stream);
+    submit(launch, find_entry(launch, "run"), g.grid, g.block, g.cluster, g.shared_bytes, stream, encoded_ns);
   }
 
   KernelResources resources(const Launch& launch) const override {
@@ -142,7 +143,7 @@ class CudaKernel final : public StreamKernel {
   }
 
   static void submit(const Launch& launch, CUfunction entry, const std::array<int64_t, 3>& grid, const std::array<int64_t, 3>& block,
-                     int64_t cluster, int64_t shared_bytes, CUstream stream) {
+                     int64_t cluster, int64_t shared_bytes, CUstream stream, int64_t* encoded_ns) {
     assay_cuda_call call = call_of(launch);
     void* parameters[] = {&call};
     CUlaunchAttribute clusters{};
@@ -156,6 +157,7 @@ class CudaKernel final : public StreamKernel {
     config.hStream = stream;
     config.attrs = &clusters;
     config.numAttrs = cluster > 1 ? 1 : 0;
+    if (encoded_ns) *encoded_ns = now_ns();
     check(driver().cuLaunchKernelEx_(&config, entry, parameters, nullptr), "launching");
   }
 
