@@ -1,5 +1,6 @@
 #!/bin/sh
-# Runs from an unpacked bundle on a machine with an NVIDIA GPU, without a network: devices, self-test, the whole sweep; tables to a folder.
+# Runs from an unpacked bundle on a machine with an NVIDIA GPU, without a network: devices, self-test, every kernel on awkward shapes, the
+# whole sweep; tables to a folder.
 # Usage: gpu_check.sh RESULTS [DEVICE]. Exit 1 if a check failed; the tables are written all the same.
 set -u
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -28,6 +29,7 @@ step() {
 } >"$results/machine.txt"
 step devices "$assay" devices --device "$device" --store "$store"
 step selftest "$assay" selftest --device "$device"
+step cross_backend env ASSAY_TEST_DEVICE="$device" "$root/build/cross_backend_test"
 step sweep "$assay" probe --device "$device" --store "$store" --markdown "$results/sweep.md" --csv "$results/sweep.csv"
 step again "$assay" probe --device "$device" --store "$results/again.sqlite" --quiet
 step compare "$assay" compare "$store" "$results/again.sqlite"

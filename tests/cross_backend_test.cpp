@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
+#include <list>
 #include <map>
 #include <memory>
 #include <set>
@@ -15,7 +17,8 @@
 #endif
 #include "base/error.h"
 #include "probe/plan.h"
-#include "probe/worker_process.h"
+#include "probe/worker_group.h"
+#include "spec/workload.h"
 
 namespace assay {
 namespace {
@@ -90,6 +93,16 @@ std::vector<Spec> awkward_specs() {
   return specs;
 }
 
+/// The folder with kernels/ and specs/: above the program in a bundle that was carried to another machine, else the
+/// checkout.
+const fs::path& project_root() {
+  static const fs::path root = [] {
+    const fs::path above = fs::read_symlink("/proc/self/exe").parent_path().parent_path();
+    return fs::exists(above / "kernels" / "cpu" / "manifest.json") ? above : fs::path(ASSAY_SOURCE_DIR);
+  }();
+  return root;
+}
+
 /// A device that is here and its kernels' manifest.
 struct Present {
   const Backend* backend = nullptr;
@@ -109,17 +122,20 @@ const std::vector<std::unique_ptr<Backend>>& backends() {
   return all;
 }
 
+/// ASSAY_TEST_DEVICE=cuda:0 walks that one alone: a machine with a GPU need not have what compiles for its CPU.
 std::vector<Present> present_devices() {
+  const char* only = std::getenv("ASSAY_TEST_DEVICE");
   std::vector<Present> result;
-  for (const auto& folder : fs::directory_iterator(fs::path(ASSAY_SOURCE_DIR) / "kernels")) {
+  for (const auto& folder : fs::directory_iterator(project_root() / "kernels")) {
     if (!fs::exists(folder.path() / "manifest.json")) continue;
     const Manifest manifest = load_manifest(folder.path());
-    const size_t before = result.size();
-    for (const auto& backend : backends())
-      if (backend->name() == manifest.backend)
-        for (const DeviceInfo& device : backend->devices()) result.push_back({backend.get(), device, manifest});
-    if (result.size() == before)
-      fmt::print("skipped {}: no device of backend {} here\n", folder.path().filename().string(), manifest.backend);
+    for (const auto& backend : backends()) {
+      if (backend->name() != manifest.backend) continue;
+      const std::vector<DeviceInfo> devices = backend->devices();
+      for (const DeviceInfo& device : devices)
+        if (!only || device.id == only) result.push_back({backend.get(), device, manifest});
+      if (devices.empty()) fmt::print("skipped {}: {}\n", backend->name(), backend->missing());
+    }
   }
   return result;
 }
@@ -131,12 +147,43 @@ std::vector<const Variant*> kernels_of(const Manifest& manifest) {
   return kernels;
 }
 
-/// Beside the program, where it looks itself: what one test compiled, the next one finds.
-std::vector<BuiltModule> build_all(const Present& here, const std::vector<BuildRequest>& requests) {
-  BuildCache cache(here.backend->compiler(), {fs::path(ASSAY_PROGRAM).parent_path() / "kernels"},
-                   here.manifest.file.parent_path());
-  return cache.build_all(requests, int(std::max(1u, std::thread::hardware_concurrency())));
-}
+/// Kernels built beside the program, where it looks itself: what one test compiled, the next one finds.
+class Built {
+ public:
+  using Request = std::pair<const Variant*, std::string>;  // and the name of the instruction level
+
+  void build(const Present& here, const std::map<Request, const IsaLevel*>& wanted) {
+    const fs::path program = project_root() == fs::path(ASSAY_SOURCE_DIR) ? ASSAY_PROGRAM : "/proc/self/exe";
+    BuildCache cache(here.backend->compiler(), {fs::canonical(program).parent_path() / "kernels"},
+                     here.manifest.file.parent_path());
+    std::vector<BuildRequest> requests;
+    for (const auto& [request, isa] : wanted) requests.push_back({request.first, isa});
+    const auto modules = cache.build_all(requests, int(std::max(1u, std::thread::hardware_concurrency())));
+    for (size_t i = 0; i < requests.size(); ++i) {
+      EXPECT_EQ(modules[i].error, "") << requests[i].variant->id() << " for " << requests[i].isa->name;
+      if (modules[i].error.empty()) modules_[{requests[i].variant, requests[i].isa->name}] = modules[i];
+    }
+  }
+  /// Null if it did not compile.
+  const BuiltModule* find(const Variant* variant, const IsaLevel& isa) const {
+    const auto found = modules_.find({variant, isa.name});
+    return found == modules_.end() ? nullptr : &found->second;
+  }
+
+ private:
+  std::map<Request, BuiltModule> modules_;
+};
+
+struct Candidate {
+  const Variant* variant = nullptr;
+  const BuiltModule* module = nullptr;
+};
+
+/// What became of a candidate: "" if its answers are right and nothing around them changed, else outcome and reason.
+struct Proof {
+  Outcome outcome = Outcome::pass;
+  std::string message;
+};
 
 /// The inputs and the reference of one spec after another, all from the same arenas.
 class Prover {
@@ -145,125 +192,155 @@ class Prover {
     for (const Spec& spec : specs) arenas_.reserve(spec, footprint(spec));
   }
 
-  void open(const Spec& spec) {
-    reference_.reset();
-    inputs_ = std::make_unique<SpecInputs>(spec, arenas_, footprint(spec));
-    reference_ = std::make_unique<Reference>(*inputs_, /*int8_activations=*/true);
-  }
-
-  /// "" if the variant's answers on the open spec are right and nothing around them changed; else outcome and reason.
-  std::string prove(const Variant& variant, const BuiltModule& module) {
-    WorkerCase work;
-    work.backend = here_.backend;
-    work.device = &here_.device;
-    work.variant = &variant;
-    work.module = &module;
-    work.reference = reference_.get();
-    work.inputs = inputs_.get();
-    work.arenas = &arenas_;
-    work.footprint = footprint(inputs_->spec());
-    work.memory_limit = (int64_t(1) << 30) + 8 * inputs_->spec().b_bytes();
-    WorkerProcess worker({&work});
-    int64_t checked = 0;
-    for (const Step step : {Step::setup, Step::sample, Step::settle}) {
-      Command command;
-      command.step = step;
-      command.launches = command.least_launches = 3;
-      const Reply reply = worker.ask(command, kWatchdogS).reply;
-      if (reply.outcome == Outcome::unsupported) return "";  // a vendor's library says so when it is asked
-      if (reply.outcome != Outcome::pass) return fmt::format("{}: {}", outcome_name(reply.outcome), reply.detail);
-      checked = reply.errors.launches_checked;
+  /// Of each candidate, in order. They share a worker process where the device wants that: it is dear to open.
+  std::vector<Proof> prove(const Spec& spec, const std::vector<Candidate>& candidates) {
+    const SpecInputs inputs(spec, arenas_, footprint(spec));
+    const Reference reference(inputs, /*int8_activations=*/true);
+    std::list<WorkerCase> cases;
+    std::vector<std::pair<std::shared_ptr<WorkerGroup>, size_t>> places;
+    for (const Candidate& candidate : candidates) {
+      WorkerCase& work = cases.emplace_back();
+      work.backend = here_.backend;
+      work.device = &here_.device;
+      work.variant = candidate.variant;
+      work.module = candidate.module;
+      work.reference = &reference;
+      work.inputs = &inputs;
+      work.arenas = &arenas_;
+      work.footprint = footprint(spec);
+      work.memory_limit = (int64_t(1) << 30) + 8 * spec.b_bytes();
+      const bool shares = here_.device.one_worker && !places.empty();
+      const auto group = shares ? places.back().first : std::make_shared<WorkerGroup>(kWatchdogS);
+      places.emplace_back(group, group->add(work));
     }
-    return checked >= 2 ? "" : fmt::format("only {} launches were compared with the reference", checked);
+    std::vector<Proof> proofs;
+    for (auto& [group, index] : places) {
+      proofs.push_back(prove_one(*group, index));
+      group.reset();  // the last of a group ends its process
+    }
+    return proofs;
   }
 
  private:
   static int64_t footprint(const Spec& spec) { return 3 * (spec.b_bytes() + 2048); }
 
+  static Proof prove_one(WorkerGroup& group, size_t index) {
+    int64_t checked = 0;
+    for (const Step step : {Step::setup, Step::sample, Step::settle}) {
+      Command command;
+      command.step = step;
+      command.launches = command.least_launches = 3;
+      const Reply reply = group.ask(index, command, kWatchdogS).reply;
+      if (reply.outcome != Outcome::pass)
+        return {reply.outcome, fmt::format("{}: {}", outcome_name(reply.outcome), reply.detail)};
+      checked = reply.errors.launches_checked;
+    }
+    if (checked >= 2) return {};
+    return {Outcome::wrong, fmt::format("only {} launches were compared with the reference", checked)};
+  }
+
   const Present& here_;
   Arenas arenas_;
-  std::unique_ptr<SpecInputs> inputs_;
-  std::unique_ptr<Reference> reference_;
 };
+
+/// Absence is data: a vendor's library that says so when it is asked, and a launch that a smaller device cannot hold.
+bool is_absence(Outcome outcome) { return outcome == Outcome::unsupported || outcome == Outcome::device_limit; }
 
 TEST(CrossBackend, EveryEnabledVariantIsRightOnEveryAwkwardShapeThatItSupports) {
   const std::vector<Spec> specs = awkward_specs();
   for (const Present& here : present_devices()) {
     const std::vector<const Variant*> kernels = kernels_of(here.manifest);
-    std::vector<BuildRequest> requests;
-    for (const Variant* variant : kernels)
-      if (const IsaLevel* isa = choose_isa(*variant, here.device)) requests.push_back({variant, isa});
-    const std::vector<BuiltModule> modules = build_all(here, requests);
-    std::map<const Variant*, const BuiltModule*> module_of;
-    for (size_t i = 0; i < requests.size(); ++i) {
-      EXPECT_EQ(modules[i].error, "") << requests[i].variant->id();
-      if (modules[i].error.empty()) module_of[requests[i].variant] = &modules[i];
+    std::map<std::string, int64_t> skips, proofs_of;
+    std::vector<PlannedSpec> plans;
+    std::map<Built::Request, const IsaLevel*> wanted;
+    int64_t skipped = 0, proved = 0;
+    const auto skip = [&](const std::string& family, const std::string& reason, int64_t count) {
+      skips[family + ": " + reason] += count;
+      skipped += count;
+    };
+    for (const Spec& spec : specs) {
+      const Plan plan = make_plan({spec}, kernels, here.device, {});
+      for (const SkipGroup& group : plan.skips)
+        skip(group.variant.substr(0, group.variant.find('/')), group.reason, group.count);
+      plans.push_back(plan.specs.at(0));
+      for (const PlannedCase& c : plans.back().cases)
+        if (c.over_limit.empty()) wanted[{c.variant, c.isa->name}] = c.isa;
     }
+    Built built;
+    built.build(here, wanted);
 
     Prover prover(here, specs);
-    std::map<std::string, int64_t> skips, cases_of;
-    int64_t cases = 0, skipped = 0;
-    for (const Spec& spec : specs) {
-      prover.open(spec);
-      for (const Variant* variant : kernels) {
-        std::string reason = unsupported_reason(*variant, spec);
-        if (reason.empty() && !choose_isa(*variant, here.device)) reason = "its instructions are not here";
-        if (!reason.empty()) {
-          ++skips[variant->family + ": " + reason];
-          ++skipped;
+    for (const PlannedSpec& planned : plans) {
+      std::vector<Candidate> candidates;
+      for (const PlannedCase& c : planned.cases) {
+        if (!c.over_limit.empty())
+          skip(c.variant->family, "device_limit: " + c.over_limit, 1);
+        else if (const BuiltModule* module = built.find(c.variant, *c.isa))
+          candidates.push_back({c.variant, module});
+      }
+      const std::vector<Proof> proofs = prover.prove(planned.spec, candidates);
+      for (size_t i = 0; i < candidates.size(); ++i) {
+        const Variant& variant = *candidates[i].variant;
+        if (is_absence(proofs[i].outcome)) {
+          skip(variant.family, proofs[i].message, 1);
           continue;
         }
-        if (!module_of.count(variant)) continue;
-        ++cases;
-        ++cases_of[variant->id()];
-        EXPECT_EQ(prover.prove(*variant, *module_of[variant]), "") << variant->id() << " on " << spec.line();
+        ++proved;
+        ++proofs_of[variant.id()];
+        EXPECT_EQ(proofs[i].message, "") << variant.id() << " on " << planned.spec.line();
       }
     }
-    fmt::print("{}: {} cases over {} specs and {} variants; {} pairs skipped:\n", here.device.id, cases, specs.size(),
+    fmt::print("{}: {} cases over {} specs and {} variants; {} pairs skipped:\n", here.device.id, proved, specs.size(),
                kernels.size(), skipped);
     for (const auto& [reason, count] : skips) fmt::print("  {:5} {}\n", count, reason);
-    EXPECT_EQ(cases + skipped, int64_t(specs.size() * kernels.size())) << "pairs that are neither a case nor a skip";
-    for (const auto& [variant, module] : module_of)
-      EXPECT_GT(cases_of[variant->id()], 0)
-          << variant->id() << " supports none of the shapes: add one for it to awkward_specs()";
+    EXPECT_EQ(proved + skipped, int64_t(specs.size() * kernels.size())) << "pairs that are neither a case nor a skip";
+    for (const auto& [request, isa] : wanted) {
+      if (!request.first->vendor.empty()) continue;  // how many algorithms a vendor's heuristic has, only it knows
+      EXPECT_GT(proofs_of[request.first->id()], 0)
+          << request.first->id() << " supports none of the shapes: add one for it to awkward_specs()";
+    }
   }
 }
 
 TEST(CrossBackend, EveryFamilyIsRightAtEveryInstructionLevelOfThisMachine) {
   const std::vector<Spec> specs = awkward_specs();
   for (const Present& here : present_devices()) {
-    std::vector<BuildRequest> requests;
+    if (here.device.isa.size() < 2) continue;  // the test above was at its one level
+    std::map<Built::Request, const IsaLevel*> wanted;
     std::set<std::string> families;
     for (const Variant* variant : kernels_of(here.manifest)) {
       if (!families.insert(variant->family).second) continue;
       for (const IsaLevel& level : here.device.isa)
         if (variant->isa.empty() || std::count(variant->isa.begin(), variant->isa.end(), level.name))
-          requests.push_back({variant, &level});
+          wanted[{variant, level.name}] = &level;
     }
-    const std::vector<BuiltModule> modules = build_all(here, requests);
-    for (size_t i = 0; i < requests.size(); ++i)
-      EXPECT_EQ(modules[i].error, "") << requests[i].variant->id() << " for " << requests[i].isa->name;
+    Built built;
+    built.build(here, wanted);
 
     // From each family's specs, some spread over the whole list.
     std::map<std::string, std::set<size_t>> chosen;
-    for (const BuildRequest& request : requests) {
+    for (const auto& [request, isa] : wanted) {
       std::vector<size_t> supported;
       for (size_t s = 0; s < specs.size(); ++s)
-        if (unsupported_reason(*request.variant, specs[s]).empty()) supported.push_back(s);
-      ASSERT_FALSE(supported.empty()) << request.variant->id();
+        if (unsupported_reason(*request.first, specs[s]).empty()) supported.push_back(s);
+      ASSERT_FALSE(supported.empty()) << request.first->id();
       for (size_t i = 0; i < kShapesPerIsaLevel; ++i)
-        chosen[request.variant->family].insert(supported[i * (supported.size() - 1) / (kShapesPerIsaLevel - 1)]);
+        chosen[request.first->family].insert(supported[i * (supported.size() - 1) / (kShapesPerIsaLevel - 1)]);
     }
     Prover prover(here, specs);
     for (size_t s = 0; s < specs.size(); ++s) {
-      bool open = false;
-      for (size_t i = 0; i < requests.size(); ++i) {
-        if (!modules[i].error.empty() || !chosen[requests[i].variant->family].count(s)) continue;
-        if (!open) prover.open(specs[s]);
-        open = true;
-        EXPECT_EQ(prover.prove(*requests[i].variant, modules[i]), "")
-            << requests[i].variant->id() << " for " << requests[i].isa->name << " on " << specs[s].line();
+      std::vector<Candidate> candidates;
+      std::vector<std::string> names;
+      for (const auto& [request, isa] : wanted) {
+        const BuiltModule* module = built.find(request.first, *isa);
+        if (!module || !chosen[request.first->family].count(s)) continue;
+        candidates.push_back({request.first, module});
+        names.push_back(request.first->id() + " for " + isa->name);
       }
+      if (candidates.empty()) continue;
+      const std::vector<Proof> proofs = prover.prove(specs[s], candidates);
+      for (size_t i = 0; i < proofs.size(); ++i)
+        EXPECT_EQ(is_absence(proofs[i].outcome) ? "" : proofs[i].message, "") << names[i] << " on " << specs[s].line();
     }
   }
 }
@@ -278,7 +355,7 @@ std::vector<Spec> specs_of(const Workload& workload) {
 }
 
 TEST(CrossBackend, EverySpecOfBothWorkloadsHasThreeEnabledVariantsOnAnyProcessor) {
-  const std::vector<Workload> workloads = load_workloads(fs::path(ASSAY_SOURCE_DIR) / "specs");
+  const std::vector<Workload> workloads = load_workloads(project_root() / "specs");
   ASSERT_GE(workloads.size(), 2u);
   for (const Present& here : present_devices()) {
     std::vector<const Variant*> variants;

@@ -62,6 +62,10 @@ TEST_F(CudaCompileTest, EveryMutantCompiles) {
   expect_compiles(compiler_, mutants);
 }
 
+TEST_F(CudaCompileTest, TheDropInExampleCompiles) {
+  expect_compiles(compiler_, fs::path(ASSAY_SOURCE_DIR) / "docs" / "examples" / "drop-in-cuda");
+}
+
 TEST_F(CudaCompileTest, AMistakeIsToldWithFileAndLine) {
   const fs::path folder = fs::temp_directory_path() / fmt::format("assay-cuda-test-{}", getpid());
   fs::create_directories(folder);

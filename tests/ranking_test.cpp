@@ -1,5 +1,5 @@
 // Laws of ranking: who is best, who ties, what is priced, and what is never crowned.
-#include "probe/ranking.h"
+#include "probe/pricing.h"
 
 #include <gtest/gtest.h>
 

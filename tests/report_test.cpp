@@ -169,6 +169,56 @@ TEST(TextReport, TagsStandInTheSeedsOrder) {
             (std::vector<std::string>{"baseline", "best-gpu", "best-cpu", "host-gap"}));
 }
 
+/// One spec with a case of every outcome, and one more that a library does not have.
+SweepReport report_of_every_outcome() {
+  std::vector<CaseRecord> records = {record("own/right", 141, 273), failing("lib/other", Outcome::unsupported, "no algorithm 7")};
+  for (const Outcome outcome : {Outcome::wrong, Outcome::impossible, Outcome::noisy, Outcome::unsupported, Outcome::build_failed,
+                                Outcome::device_limit, Outcome::launch_failed, Outcome::crashed, Outcome::timed_out})
+    records.push_back(failing("x/" + std::string(outcome_name(outcome)), outcome, "its reason"));
+  SweepReport report;
+  report.specs.push_back(rank_spec(parse_spec(kUp), std::move(records), {}, {}));
+  report.skips = {{"lib/other", "matmul_bias_add", "adds no bias", 3}};
+  return report;
+}
+
+TEST(AllReports, OnlyRealFailuresAreCountedAsFailuresAndTheRestByItsName) {
+  const SweepReport report = report_of_every_outcome();
+  const std::string text = text_report(report), head = lines_of(text)[0];
+  EXPECT_EQ(head.find("Benchmark completed. Processed 11 total results with 6 failures. | "), 0u) << head;
+  EXPECT_TRUE(contains(head, " | 1 noisy, 2 unsupported, 1 device_limit, 3 skipped")) << head;
+  EXPECT_TRUE(contains(markdown_report(report),
+                       "11 cases, 1 passed, 6 failed, 1 noisy, 2 unsupported, 1 device_limit, 3 skipped.\n"));
+  EXPECT_TRUE(contains(lines_of(text_report(sample_report()))[0], "with 4 failures. | 5 measured"));
+}
+
+TEST(AllReports, WhatALibraryDoesNotHaveIsListedApartFromFailures) {
+  const SweepReport report = report_of_every_outcome();
+  const std::string text = text_report(report);
+  const size_t failures = text.find("\nVariant failures:\n"), apart = text.find("\nUnsupported when asked:\n");
+  ASSERT_LT(failures, apart);
+  ASSERT_NE(apart, std::string::npos) << text;
+  const std::string failed = text.substr(failures, apart - failures), unsupported = text.substr(apart);
+  EXPECT_TRUE(contains(failed, " - lib/other: matmul_bias_add skipped 3 (unsupported: adds no bias)\n")) << failed;
+  EXPECT_TRUE(contains(failed, " - x/device_limit: matmul device_limit 1 (its reason; at ")) << failed;
+  EXPECT_FALSE(contains(failed, "x/unsupported")) << failed;
+  EXPECT_TRUE(contains(unsupported, " - lib/other: matmul unsupported 1 (no algorithm 7; at matmul M:1 N:9728 K:896 NT)\n"));
+  EXPECT_TRUE(contains(unsupported, " - x/unsupported: matmul unsupported 1 ")) << unsupported;
+  EXPECT_TRUE(contains(markdown_report(report), "## Unsupported when asked\n\n- `lib/other`: matmul unsupported 1 "));
+}
+
+TEST(AllReports, WhatAKernelTakesOfTheDeviceStandsBesideItsCase) {
+  CaseRecord spilling = record("own/spills", 141, 273), lean = record("own/lean", 150, 280);
+  spilling.registers = 255, spilling.shared_bytes = 33280, spilling.local_bytes = 16;
+  lean.registers = 40;
+  SweepReport report;
+  report.specs.push_back(rank_spec(parse_spec(kUp), {spilling, lean, record("own/untold", 160, 290)}, {}, {}));
+  const std::string text = text_report(report);
+  EXPECT_TRUE(contains(text, " | pass | 255 registers, 33280 bytes of shared memory, 16 bytes spilled")) << text;
+  EXPECT_TRUE(contains(text, " | 40 registers, 0 bytes of shared memory\n")) << text;
+  EXPECT_FALSE(contains(text, " | 0 registers")) << text;
+  EXPECT_TRUE(contains(csv_report(report), ",255,33280,16\r\n")) << csv_report(report);
+}
+
 TEST(TextReport, IsPlainTextUnlessColourIsAllowed) {
   EXPECT_FALSE(contains(text_report(sample_report()), "\x1b"));
   EXPECT_TRUE(contains(text_report(sample_report(), {.colour = true}), "\x1b[32m[best-dev]\x1b[0m"));

@@ -1,6 +1,8 @@
 // assay devices: what is here, and what it was measured to reach.
 #include <fmt/ranges.h>
 
+#include <set>
+
 #include "base/terminal.h"
 #include "cli/commands.h"
 #include "cli/installation.h"
@@ -35,13 +37,24 @@ Table ceiling_table(const Ceilings& c) {
   return table;
 }
 
+/// Libraries that are kernels of a manifest and that the device does not have.
+std::set<std::string> missing_vendors(const std::vector<Manifest>& manifests, const DeviceInfo& device) {
+  std::set<std::string> names;
+  for (const Variant* variant : all_variants(manifests))
+    if (!variant->vendor.empty()) names.insert(variant->vendor);
+  for (const auto& [name, version] : device.vendors) names.erase(name);
+  return names;
+}
+
 int run_devices(const DevicesOptions& options) {
   const Terminal terminal = describe_terminal(stdout);
   Store store(options.store);
   bool any = false;
   for (const auto& backend : make_backends()) {
     const std::vector<DeviceInfo> devices = backend->devices();
-    if (devices.empty()) fmt::print("{}  none: {}\n\n", backend->name(), backend->missing());
+    const Compiler& compiler = backend->compiler();
+    const std::string compiler_text = compiler.version.empty() ? "none: " + compiler.install : compiler.version;
+    if (devices.empty()) fmt::print("{}  none: {}\n  compiler: {}\n\n", backend->name(), backend->missing(), compiler_text);
     for (const DeviceInfo& device : devices) {
       if (!options.device.empty() && options.device != device.id && options.device != backend->name()) continue;
       any = true;
@@ -49,9 +62,10 @@ int run_devices(const DevicesOptions& options) {
       for (const auto& [name, value] : device.properties)
         if (name != "features") fmt::print("  {}: {}\n", name, value);
       for (const auto& [name, version] : device.vendors) fmt::print("  {}: {}\n", name, version);
-      if (options.list) continue;
-      fmt::print("  compiler: {}\n", backend->compiler().version.empty() ? "none: " + backend->compiler().install : backend->compiler().version);
       const std::vector<Manifest> manifests = load_manifests(*backend, {});
+      for (const std::string& name : missing_vendors(manifests, device)) fmt::print("  {}: none: its library is not here\n", name);
+      if (options.list) continue;
+      fmt::print("  compiler: {}\n", compiler_text);
       BuildCache cache = open_build_cache(*backend);
       SweepOptions sweep_options;
       sweep_options.environment = describe_environment(*backend, device);

@@ -32,8 +32,8 @@ fs::path project_folder(const std::string& name) {
   std::error_code ignored;
   for (const fs::path& base : {program_folder().parent_path(), fs::path(ASSAY_SOURCE_DIR)})
     if (fs::is_directory(base / name, ignored)) return base / name;
-  fail("the folder {} is neither beside {} nor in {}; run assay from the checkout that built it", name, program_folder().string(),
-       ASSAY_SOURCE_DIR);
+  fail("the folder {} is neither beside {} nor in {}; run assay from the checkout that built it", name,
+       program_folder().string(), ASSAY_SOURCE_DIR);
 }
 
 std::vector<std::unique_ptr<Backend>> make_backends() {
@@ -49,7 +49,8 @@ std::vector<std::pair<std::string, std::string>> backends_not_built() {
 #ifdef ASSAY_HAS_CUDA
   return {};
 #else
-  return {{"cuda", "this assay was built without it; install a CUDA toolkit (cuda.h, nvrtc.h, cublasLt.h) and build again"}};
+  return {{"cuda",
+           "this assay was built without it; install a CUDA toolkit (cuda.h, nvrtc.h, cublasLt.h) and build again"}};
 #endif
 }
 
@@ -61,7 +62,8 @@ OpenedDevice find_described(const std::vector<std::unique_ptr<Backend>>& backend
     known.push_back(backend->name());
     if (backend->name() == info.backend) return {backend.get(), std::move(info), true};
   }
-  fail("{}: describes a device of backend {}, this assay has {}{}", file, info.backend, fmt::join(known, ", "), did_you_mean(info.backend, known));
+  fail("{}: describes a device of backend {}, this assay has {}{}", file, info.backend, fmt::join(known, ", "),
+       did_you_mean(info.backend, known));
 }
 }  // namespace
 
@@ -71,7 +73,10 @@ OpenedDevice find_device(const std::vector<std::unique_ptr<Backend>>& backends, 
   std::string missing;
   for (const auto& backend : backends) {
     if (name == backend->name() || name.starts_with(backend->name() + ":")) missing = backend->missing();
-    for (DeviceInfo info : backend->devices()) {
+    const std::vector<DeviceInfo> devices = backend->devices();
+    if (name == backend->name() && devices.size() > 1)
+      fail("--device {}: there are {}, {}:0 to {}; name one", name, devices.size(), name, devices.back().id);
+    for (DeviceInfo info : devices) {
       known.push_back(info.id);
       if (name != info.id && name != info.backend) continue;
       if (threads < 0 || threads > info.threads) fail("--threads {}: {} has 1 to {}", threads, info.id, info.threads);
@@ -95,10 +100,12 @@ std::vector<Manifest> load_manifests(const Backend& backend, const std::vector<s
   std::map<std::string, std::string> ids;
   for (const Manifest& manifest : manifests) {
     if (manifest.backend != backend.name())
-      fail("{}: its kernels are for backend {}, this device is of {}", manifest.file.string(), manifest.backend, backend.name());
+      fail("{}: its kernels are for backend {}, this device is of {}", manifest.file.string(), manifest.backend,
+           backend.name());
     for (const Variant& variant : manifest.variants)
       if (const auto [first, is_new] = ids.emplace(variant.id(), manifest.file.string()); !is_new)
-        fail("{}: the variant {} is already in {}; choose another family name", manifest.file.string(), variant.id(), first->second);
+        fail("{}: the variant {} is already in {}; choose another family name", manifest.file.string(), variant.id(),
+             first->second);
   }
   return manifests;
 }
@@ -122,8 +129,8 @@ BuildCache open_build_cache(const Backend& backend) {
 std::string describe_environment(const Backend& backend, const DeviceInfo& device) {
   utsname system;
   uname(&system);
-  return fmt::format("assay: {} ({})\ncompiler: {}\nsystem: {} {} {}\n{}", ASSAY_VERSION, ASSAY_COMMIT, backend.compiler().version, system.sysname,
-                     system.release, system.machine, device.identity());
+  return fmt::format("assay: {} ({})\ncompiler: {}\nsystem: {} {} {}\n{}", ASSAY_VERSION, ASSAY_COMMIT,
+                     backend.compiler().version, system.sysname, system.release, system.machine, device.identity());
 }
 
 fs::path default_store() { return state_folder() / "results.sqlite"; }

@@ -18,6 +18,7 @@
 #include "report/json.h"
 #include "report/markdown.h"
 #include "report/progress.h"
+#include "report/rows.h"
 #include "report/text.h"
 
 namespace assay {
@@ -121,9 +122,7 @@ bool any_failure(const SweepReport& report, const std::vector<const Variant*>& v
     if (variant->enabled()) enabled.insert(variant->id());
   for (const RankedSpec& spec : report.specs)
     for (const RankedCase& c : spec.cases)
-      if (enabled.count(c.record.variant) && c.record.outcome != Outcome::pass && c.record.outcome != Outcome::noisy && c.record.outcome != Outcome::unsupported &&
-          c.record.outcome != Outcome::device_limit)
-        return true;
+      if (enabled.count(c.record.variant) && is_failure(c.record.outcome)) return true;
   return std::any_of(report.specs.begin(), report.specs.end(), [](const RankedSpec& s) { return !s.quarantine.empty(); });
 }
 

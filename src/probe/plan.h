@@ -4,8 +4,7 @@
 #include <vector>
 
 #include "backend/device.h"
-#include "probe/ranking.h"
-#include "spec/workload.h"
+#include "spec/spec.h"
 
 namespace assay {
 
@@ -26,6 +25,12 @@ struct PlannedCase {
 struct PlannedSpec {
   Spec spec;
   std::vector<PlannedCase> cases;
+};
+
+/// (spec, variant) pairs that the plan left out, counted by reason.
+struct SkipGroup {
+  std::string variant, op_name, reason;
+  int64_t count = 0;
 };
 
 struct Plan {

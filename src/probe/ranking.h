@@ -1,9 +1,9 @@
-// From records to a ranking: proved cases only, ties as sets, floors beside them; and what a workload could still win.
+// From the records of one spec to a ranking: proved cases only, ties as sets, floors beside them.
 #pragma once
 #include <string>
 #include <vector>
 
-#include "spec/workload.h"
+#include "spec/spec.h"
 #include "stats/summary.h"
 #include "store/record.h"
 
@@ -38,43 +38,6 @@ struct RankedSpec {
   std::string quarantine;         // "suspect the reference or the harness: all N variants fail", or ""
 };
 
-/// (spec, variant) pairs that the plan left out, counted by reason.
-struct SkipGroup {
-  std::string variant, op_name, reason;
-  int64_t count = 0;
-};
-
-struct WorkloadRow {
-  std::string spec_line;       // or "attention_scores n=1..95" for a family
-  double calls_per_token = 0;
-  std::string best_variant;    // "" where nothing passed
-  double best_us = 0, floor_us = 0;
-  double to_win_ms = 0;        // calls × (best − floor)
-  double total_ms = 0;         // calls × best
-  int64_t measured = 0, interpolated = 0;  // lengths of a family
-  std::vector<std::string> sources;        // "seed-002:41 matmul_cache mps 0.324 ms on Apple laptop GPU"
-};
-
-struct WorkloadTable {
-  std::string name;
-  std::vector<WorkloadRow> rows;
-  double total_ms = 0, to_win_ms = 0, calls_per_token = 0;
-  std::vector<std::string> missing;      // specs without a proved variant: they are in no sum
-  std::vector<std::string> quarantined;  // lines that no rule completes
-};
-
-/// What one probe run has to say. Everything a report shows comes from here.
-struct SweepReport {
-  std::string device, device_text, method, store_file;
-  std::vector<RankedSpec> specs;
-  std::vector<SkipGroup> skips;
-  std::vector<WorkloadTable> workloads;
-  double read_gbps = 0, copy_gbps = 0, dispatch_us = 0;   // ceilings
-  int64_t cases_measured = 0, cases_from_store = 0, cases_planned = 0;
-  double elapsed_s = 0;
-  bool interrupted = false;
-};
-
 /// The times that rank a case, in µs: the medians of its turns among the contenders where it had at least five (and they are asked
 /// for), else its launches without the disturbed ones if ten others are left. Host times are always those of the launches.
 struct RankingSamples {
@@ -86,10 +49,6 @@ RankingSamples ranking_samples(const CaseRecord& record, bool head_to_head = tru
 /// Ranks the records of one spec. An abandoned case is never best nor in a tie set while a contender passed.
 RankedSpec rank_spec(const Spec& spec, std::vector<CaseRecord> records, const std::vector<std::string>& baseline_variants,
                      const RankingOptions& options);
-
-/// Prices a workload: each entry once, families over their whole range with linear interpolation between measured lengths
-/// (beyond the measured ones: along the least-squares line through all), which the row counts; their floors are bytes over read_gbps.
-WorkloadTable price_workload(const Workload& workload, const std::vector<RankedSpec>& specs, double read_gbps);
 
 /// The regret of `winner` (a variant id) in another sweep's ranking of the same spec: median over best − 1; 0 inside the best's
 /// tie set; -1 where it is not ranked there.

@@ -6,8 +6,8 @@
 #include <optional>
 
 #include "probe/case_key.h"
-#include "probe/plan.h"
 #include "probe/rounds.h"
+#include "probe/sweep_report.h"
 #include "store/store.h"
 
 namespace assay {

@@ -1,4 +1,4 @@
-// The worker's side of a case: one kernel on the real inputs, every launch poisoned before and checked after.
+// What a worker process is given and serves: the cases of one spec on one opened device.
 #pragma once
 #include <memory>
 #include <vector>

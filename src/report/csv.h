@@ -2,7 +2,7 @@
 #pragma once
 #include <string>
 
-#include "probe/ranking.h"
+#include "probe/sweep_report.h"
 #include "report/table.h"
 
 namespace assay {

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "probe/ranking.h"
+#include "probe/sweep_report.h"
 
 namespace assay {
 

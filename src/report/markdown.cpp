@@ -46,6 +46,16 @@ std::vector<std::string> as_code(const std::vector<std::string>& texts) {
   return lines;
 }
 
+std::vector<std::string> as_items(const std::vector<VariantFailures>& failures) {
+  std::vector<std::string> items;
+  for (const VariantFailures& failure : failures) {
+    std::vector<std::string> parts;
+    for (const std::string& part : failure.parts) parts.push_back(escaped(part));
+    items.push_back(fmt::format("{}: {}", code(failure.variant), fmt::join(parts, ", ")));
+  }
+  return items;
+}
+
 std::string limits_text(const RankedSpec& spec) {
   std::string text;
   if (spec.floor_us > 0) text += fmt::format("Floor {:.2f} us. ", spec.floor_us);
@@ -87,8 +97,10 @@ std::string markdown_report(const SweepReport& report) {
   std::string out = fmt::format("# assay probe: {}\n\n", escaped(report.device));
   if (!report.device_text.empty()) out += escaped(report.device_text) + ". ";
   if (!report.method.empty()) out += fmt::format("Method: {}. ", escaped(report.method));
-  out += fmt::format("{}{} cases, {} passed, {} failed, {} skipped.\n", report.interrupted ? "Interrupted. " : "",
-                     counts.cases, counts.passed, counts.failed, counts.skipped);
+  out += fmt::format("{}{} cases, {} passed, {} failed", report.interrupted ? "Interrupted. " : "", counts.cases,
+                     counts.passed, counts.failed);
+  for (const std::string& other : other_counts(counts)) out += ", " + other;
+  out += ".\n";
   if (report.read_gbps > 0)
     out += fmt::format("Ceilings: read {:.1f} GB/s, copy {:.1f} GB/s, dispatch {:.2f} us.\n", report.read_gbps,
                        report.copy_gbps, report.dispatch_us);
@@ -104,13 +116,8 @@ std::string markdown_report(const SweepReport& report) {
     if (const std::string limits = limits_text(spec); !limits.empty()) out += limits + "\n\n";
     out += markdown_table(shown_columns(case_table(report, spec), {"spec"}));
   }
-  std::vector<std::string> failures;
-  for (const VariantFailures& failure : variant_failures(report)) {
-    std::vector<std::string> parts;
-    for (const std::string& part : failure.parts) parts.push_back(escaped(part));
-    failures.push_back(fmt::format("{}: {}", code(failure.variant), fmt::join(parts, ", ")));
-  }
-  add_list(out, "## Variant failures", failures);
+  add_list(out, "## Variant failures", as_items(variant_failures(report)));
+  add_list(out, "## Unsupported when asked", as_items(unsupported_cases(report)));
   return out;
 }
 

@@ -45,6 +45,9 @@ Cell tags_of(const CaseContext& c) {
 
 Cell checked(const CaseContext& c, double value) { return c.record.errors.launches_checked > 0 ? Cell(value) : Cell(); }
 
+/// What a launch takes of the device, where that is known.
+Cell taken(const CaseContext& c, int64_t amount) { return c.record.registers > 0 ? Cell(double(amount)) : Cell(); }
+
 const std::vector<CaseColumn>& case_columns() {
   static const std::vector<CaseColumn> columns = {
       {{"spec_line", "spec line", Format::text, 0, 0}, [](const CaseContext& c) { return Cell(c.spec.spec_line); }},
@@ -107,6 +110,12 @@ const std::vector<CaseColumn>& case_columns() {
       {{"environment", "environment", Format::text, 0, 0},
        [](const CaseContext& c) { return Cell(c.record.environment); }},
       {{"key", "key", Format::text, 0, 0}, [](const CaseContext& c) { return Cell(c.record.key); }},
+      {{"registers", "registers", Format::whole, 0, 0},
+       [](const CaseContext& c) { return taken(c, c.record.registers); }},
+      {{"shared_bytes", "shared bytes", Format::whole, 0, 0},
+       [](const CaseContext& c) { return taken(c, c.record.shared_bytes); }},
+      {{"local_bytes", "local bytes", Format::whole, 0, 0},
+       [](const CaseContext& c) { return taken(c, c.record.local_bytes); }},
   };
   return columns;
 }
@@ -133,6 +142,46 @@ std::string skip_reason(const std::string& reason) {
     if (kind == other) return text;
   return "unsupported: " + text;
 }
+
+/// Parts by variant, variants in the order in which they came.
+class PartsOfVariants {
+ public:
+  void add(const std::string& variant, std::string part) {
+    const auto found =
+        std::find_if(all_.begin(), all_.end(), [&](const VariantFailures& v) { return v.variant == variant; });
+    (found != all_.end() ? *found : all_.emplace_back(VariantFailures{variant, {}})).parts.push_back(std::move(part));
+  }
+  /// Cases that `wanted` picks, alike ones counted together.
+  template <typename Wanted>
+  void add_cases(const SweepReport& report, const Wanted& wanted) {
+    struct Group {
+      std::string variant, op_name, outcome, detail, first_spec;
+      int64_t count = 0;
+    };
+    std::vector<Group> groups;
+    std::map<std::string, size_t> group_of;
+    for (const RankedSpec& spec : report.specs) {
+      for (const RankedCase& ranked : spec.cases) {
+        const CaseRecord& record = ranked.record;
+        if (!wanted(record.outcome)) continue;
+        const std::string op_name = spec_field(spec.spec_line, "op"), outcome(outcome_name(record.outcome));
+        const auto [place, added] =
+            group_of.emplace(record.variant + "\n" + op_name + "\n" + outcome + "\n" + record.detail, groups.size());
+        if (added) groups.push_back({record.variant, op_name, outcome, record.detail, short_spec(spec.spec_line), 0});
+        ++groups[place->second].count;
+      }
+    }
+    for (const Group& group : groups) {
+      const std::string why = one_line(group.detail.empty() ? "no reason given" : group.detail);
+      add(group.variant, fmt::format("{} {} {} ({}; {}{})", group.op_name, group.outcome, group.count, why,
+                                     group.count > 1 ? "first at " : "at ", group.first_spec));
+    }
+  }
+  std::vector<VariantFailures> take() { return std::move(all_); }
+
+ private:
+  std::vector<VariantFailures> all_;
+};
 
 }  // namespace
 
@@ -214,50 +263,35 @@ Table workload_rows(const WorkloadTable& workload) {
 }
 
 std::vector<VariantFailures> variant_failures(const SweepReport& report) {
-  std::vector<VariantFailures> failures;
-  const auto parts_of = [&](const std::string& variant) -> std::vector<std::string>& {
-    const auto found = std::find_if(failures.begin(), failures.end(),
-                                    [&](const VariantFailures& known_one) { return known_one.variant == variant; });
-    return found != failures.end() ? found->parts : failures.emplace_back(VariantFailures{variant, {}}).parts;
-  };
+  PartsOfVariants parts;
   for (const SkipGroup& skip : report.skips)
-    parts_of(skip.variant)
-        .push_back(fmt::format("{} skipped {} ({})", skip.op_name, skip.count, skip_reason(skip.reason)));
-  struct Group {
-    std::string variant, op_name, outcome, detail, first_spec;
-    int64_t count = 0;
-  };
-  std::vector<Group> groups;
-  std::map<std::string, size_t> group_of;
-  for (const RankedSpec& spec : report.specs) {
-    for (const RankedCase& ranked : spec.cases) {
-      const CaseRecord& record = ranked.record;
-      if (record.outcome == Outcome::pass) continue;
-      const std::string op_name = spec_field(spec.spec_line, "op"), outcome(outcome_name(record.outcome));
-      const auto [place, added] =
-          group_of.emplace(record.variant + "\n" + op_name + "\n" + outcome + "\n" + record.detail, groups.size());
-      if (added) groups.push_back({record.variant, op_name, outcome, record.detail, short_spec(spec.spec_line), 0});
-      ++groups[place->second].count;
-    }
-  }
-  for (const Group& group : groups) {
-    const std::string why = one_line(group.detail.empty() ? "no reason given" : group.detail);
-    parts_of(group.variant)
-        .push_back(fmt::format("{} {} {} ({}; {}{})", group.op_name, group.outcome, group.count, why,
-                               group.count > 1 ? "first at " : "at ", group.first_spec));
-  }
-  return failures;
+    parts.add(skip.variant, fmt::format("{} skipped {} ({})", skip.op_name, skip.count, skip_reason(skip.reason)));
+  parts.add_cases(report, [](Outcome outcome) { return outcome != Outcome::pass && outcome != Outcome::unsupported; });
+  return parts.take();
+}
+
+std::vector<VariantFailures> unsupported_cases(const SweepReport& report) {
+  PartsOfVariants parts;
+  parts.add_cases(report, [](Outcome outcome) { return outcome == Outcome::unsupported; });
+  return parts.take();
+}
+
+bool is_failure(Outcome outcome) {
+  constexpr Outcome kOthers[] = {Outcome::pass, Outcome::noisy, Outcome::unsupported, Outcome::device_limit};
+  return std::find(std::begin(kOthers), std::end(kOthers), outcome) == std::end(kOthers);
 }
 
 CaseCounts count_cases(const SweepReport& report) {
   CaseCounts counts;
   for (const RankedSpec& spec : report.specs) {
     for (const RankedCase& ranked : spec.cases) {
+      const Outcome outcome = ranked.record.outcome;
       ++counts.cases;
-      if (ranked.record.outcome != Outcome::pass) {
-        ++counts.failed;
-        continue;
-      }
+      counts.failed += is_failure(outcome);
+      counts.noisy += outcome == Outcome::noisy;
+      counts.unsupported += outcome == Outcome::unsupported;
+      counts.over_limit += outcome == Outcome::device_limit;
+      if (outcome != Outcome::pass) continue;
       const size_t samples = ranked.device.count;
       counts.fewest_samples = counts.passed == 0 ? samples : std::min(counts.fewest_samples, samples);
       counts.most_samples = std::max(counts.most_samples, samples);
@@ -266,6 +300,18 @@ CaseCounts count_cases(const SweepReport& report) {
   }
   for (const SkipGroup& skip : report.skips) counts.skipped += skip.count;
   return counts;
+}
+
+std::vector<std::string> other_counts(const CaseCounts& counts) {
+  std::vector<std::string> texts;
+  const auto add = [&](int64_t count, Outcome outcome) {
+    if (count > 0) texts.push_back(fmt::format("{} {}", count, outcome_name(outcome)));
+  };
+  add(counts.noisy, Outcome::noisy);
+  add(counts.unsupported, Outcome::unsupported);
+  add(counts.over_limit, Outcome::device_limit);
+  if (counts.skipped > 0) texts.push_back(fmt::format("{} skipped", counts.skipped));
+  return texts;
 }
 
 }  // namespace assay

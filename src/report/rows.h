@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-#include "probe/ranking.h"
+#include "probe/sweep_report.h"
 #include "report/table.h"
 
 namespace assay {
@@ -32,18 +32,27 @@ Table case_table(const SweepReport& report, const RankedSpec& spec);
 /// What a workload costs per token with its best proved variants, and what could still be won.
 Table workload_rows(const WorkloadTable& workload);
 
-/// Skips and failed cases of one variant, each "matmul skipped 8 (unsupported: why)" or "matmul crashed 1 (why at M:1
-/// …)".
+/// Skips and cases of one variant that did not pass, each "matmul skipped 8 (unsupported: why)" or "matmul crashed 1
+/// (why at M:1 …)".
 struct VariantFailures {
   std::string variant;
   std::vector<std::string> parts;
 };
 std::vector<VariantFailures> variant_failures(const SweepReport& report);
+/// Likewise of cases that turned out unsupported when a library was asked: no failures.
+std::vector<VariantFailures> unsupported_cases(const SweepReport& report);
+
+/// What exit code 1 stands for. Noise, and what the device or a library does not have, are outcomes but no failures.
+bool is_failure(Outcome outcome);
 
 struct CaseCounts {
-  int64_t cases = 0, passed = 0, failed = 0, skipped = 0;
-  size_t fewest_samples = 0, most_samples = 0;  // of a passing case
+  int64_t cases = 0, passed = 0, failed = 0;
+  int64_t noisy = 0, unsupported = 0, over_limit = 0;  // cases that neither passed nor failed
+  int64_t skipped = 0;                                 // pairs of the plan, no cases
+  size_t fewest_samples = 0, most_samples = 0;         // of a passing case
 };
 CaseCounts count_cases(const SweepReport& report);
+/// "1 noisy", "2 unsupported", "1 device_limit", "11 skipped": those that there are.
+std::vector<std::string> other_counts(const CaseCounts& counts);
 
 }  // namespace assay

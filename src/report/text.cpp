@@ -61,8 +61,7 @@ std::string resources_text(const CaseRecord& record) {
   return fmt::format("{} registers, {} bytes of shared memory{}", record.registers, record.shared_bytes, spilled);
 }
 
-std::string case_line(const RankedSpec& spec, const RankedCase& ranked, const SweepReport& report, const ReportOptions& options) {
-  const bool colour = options.colour;
+std::string case_line(const RankedSpec& spec, const RankedCase& ranked, const SweepReport& report, bool colour) {
   const CaseRecord& record = ranked.record;
   std::string tags;
   for (const std::string& tag : rank_tags(ranked, time_names(record.device)))
@@ -82,7 +81,7 @@ std::string case_line(const RankedSpec& spec, const RankedCase& ranked, const Sw
   if (is_tie(ranked, spec)) fields.emplace_back("tie");
   for (const std::string& tag : record.tags) fields.push_back(one_line(tag));
   if (ranked.all_samples) fields.emplace_back("disturbed samples used");
-  if (const std::string resources = resources_text(record); options.verbose && !resources.empty()) fields.push_back(resources);
+  if (const std::string resources = resources_text(record); !resources.empty()) fields.push_back(resources);
   return fmt::format("   - {}{}: {}\n", record.variant, tags, fmt::join(fields, " | "));
 }
 
@@ -103,19 +102,18 @@ std::string limits_line(const RankedSpec& spec) {
   return fmt::format("   = {}\n", fmt::join(fields, " | "));
 }
 
-void add_spec(std::string& out, const RankedSpec& spec, const SweepReport& report, const ReportOptions& options) {
-  const bool colour = options.colour;
+void add_spec(std::string& out, const RankedSpec& spec, const SweepReport& report, bool colour) {
   out += paint("Spec " + one_line(spec.spec_line) + ":", Colour::bold, colour) + "\n";
-  for (const RankedCase& ranked : spec.cases) out += case_line(spec, ranked, report, options);
+  for (const RankedCase& ranked : spec.cases) out += case_line(spec, ranked, report, colour);
   out += limits_line(spec);
   if (!spec.quarantine.empty())
     out += "   ! " + paint("quarantined", Colour::red, colour) + ": " + one_line(spec.quarantine) + "\n";
 }
 
-void add_failures(std::string& out, const SweepReport& report, bool colour) {
-  const std::vector<VariantFailures> failures = variant_failures(report);
+void add_failures(std::string& out, const std::string& title, const std::vector<VariantFailures>& failures,
+                  bool colour) {
   if (failures.empty()) return;
-  out += "\n" + paint("Variant failures:", Colour::bold, colour) + "\n";
+  out += "\n" + paint(title, Colour::bold, colour) + "\n";
   for (const VariantFailures& failure : failures)
     out += fmt::format(" - {}: {}\n", failure.variant, fmt::join(failure.parts, ", "));
 }
@@ -154,14 +152,17 @@ std::string heading(const SweepReport& report, const CaseCounts& counts) {
 
 std::string text_report(const SweepReport& report, const ReportOptions& options) {
   const CaseCounts counts = count_cases(report);
-  std::string out =
-      fmt::format("Benchmark {}. Processed {} total results with {} failures.",
-                  report.interrupted ? "interrupted" : "completed", counts.cases, counts.failed + counts.skipped);
-  out += fmt::format(" | {} measured, {} from the store, {} planned | {:.1f}s\n", report.cases_measured,
+  std::string out = fmt::format("Benchmark {}. Processed {} total results with {} failures.",
+                                report.interrupted ? "interrupted" : "completed", counts.cases, counts.failed);
+  out += fmt::format(" | {} measured, {} from the store, {} planned | {:.1f}s", report.cases_measured,
                      report.cases_from_store, report.cases_planned, report.elapsed_s);
+  const std::vector<std::string> others = other_counts(counts);
+  if (!others.empty()) out += fmt::format(" | {}", fmt::join(others, ", "));
+  out += "\n";
   out += paint(heading(report, counts), Colour::bold, options.colour) + "\n";
-  for (const RankedSpec& spec : report.specs) add_spec(out, spec, report, options);
-  add_failures(out, report, options.colour);
+  for (const RankedSpec& spec : report.specs) add_spec(out, spec, report, options.colour);
+  add_failures(out, "Variant failures:", variant_failures(report), options.colour);
+  add_failures(out, "Unsupported when asked:", unsupported_cases(report), options.colour);
   std::vector<std::string> quarantined;
   for (const RankedSpec& spec : report.specs)
     if (!spec.quarantine.empty()) quarantined.push_back(spec.spec_line + ": " + spec.quarantine);

@@ -88,7 +88,7 @@ class CublasKernel final : public StreamKernel {
   int64_t prepared_bytes(const Launch&) override { return 0; }
   void prepare(const Launch&) override {}
 
-  void enqueue(const Launch& launch, CUstream stream) override {
+  void enqueue(const Launch& launch, CUstream stream, int64_t*) override {
     check_blas(set_stream_(handle_, stream), "cublasSetStream");
     check_blas(set_workspace_(handle_, aligned(launch.workspace), size_t(kWorkspaceBytes)), "cublasSetWorkspace");
     const float alpha = float(launch.spec->alpha), beta = float(launch.spec->beta);
@@ -154,7 +154,7 @@ class CublasLtKernel final : public StreamKernel {
   int64_t prepared_bytes(const Launch&) override { return 0; }
   void prepare(const Launch&) override {}
 
-  void enqueue(const Launch& launch, CUstream stream) override {
+  void enqueue(const Launch& launch, CUstream stream, int64_t*) override {
     const float alpha = float(launch.spec->alpha), beta = float(launch.spec->beta);
     const std::vector<Product> products = products_of(launch);
     for (size_t i = 0; i < products.size(); ++i) {

@@ -135,13 +135,15 @@ LaunchTimes CudaDevice::time_one(const Launch& launch) {
   LaunchTimes times;
   check(driver().cuEventRecord_(begin_, stream_), "timing");
   const int64_t began = now_ns();
-  kernel.enqueue(launch, stream_);
+  int64_t encoded = began;
+  kernel.enqueue(launch, stream_, &encoded);
   const int64_t submitted = now_ns();
   check(driver().cuEventRecord_(end_, stream_), "timing");
   const int64_t waiting = now_ns();
   wait("running");
-  times.submit_us = us_between(began, submitted);
   times.wait_us = us_between(waiting, now_ns());
+  times.encode_us = us_between(began, encoded);
+  times.submit_us = us_between(encoded, submitted);
   times.device_us = elapsed_us();
   return times;
 }
@@ -151,7 +153,7 @@ CUgraphExec CudaDevice::capture(std::span<const Launch> sequence) {
   CUgraphExec executable = nullptr;
   check(driver().cuStreamBeginCapture_(stream_, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL), "capturing");
   try {
-    for (const Launch& launch : sequence) static_cast<StreamKernel&>(*launch.kernel).enqueue(launch, stream_);
+    for (const Launch& launch : sequence) static_cast<StreamKernel&>(*launch.kernel).enqueue(launch, stream_, nullptr);
   } catch (...) {
     driver().cuStreamEndCapture_(stream_, &graph);  // else no later call would work
     throw;

@@ -37,6 +37,16 @@ std::string driver_version() {
   return cuda;
 }
 
+/// As nvidia-smi -L writes it: two GPUs of one model are two devices, whatever number each has today.
+std::string uuid_text(CUdevice device) {
+  CUuuid uuid{};
+  check(driver().cuDeviceGetUuid_(&uuid, device), "asking for the UUID");
+  std::string text = "GPU";
+  for (int i = 0; i < 16; ++i)
+    text += fmt::format("{}{:02x}", i == 0 || i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", static_cast<unsigned char>(uuid.bytes[i]));
+  return text;
+}
+
 std::vector<std::pair<std::string, std::string>> vendor_versions() {
   std::vector<std::pair<std::string, std::string>> vendors;
   void* lt = open_shared_library({"libcublasLt.so.13", "libcublasLt.so.12"});
@@ -78,6 +88,7 @@ DeviceInfo describe(int index, const std::string& version, const std::vector<std
   info.name = fmt::format("{}, {} multiprocessors, {} GB, {}", name, info.limits.processors, memory >> 30, arch);
   info.properties = {
       {"model", name},
+      {"UUID", uuid_text(device)},
       {"compute capability", fmt::format("{}.{}", major, minor)},
       {"multiprocessors", std::to_string(info.limits.processors)},
       {"memory", fmt::format("{} MB", memory >> 20)},

@@ -1,0 +1,179 @@
+// A case bound to memory of its device.
+#include "probe/binding.h"
+
+#include <algorithm>
+
+#include "base/clock.h"
+#include "base/error.h"
+
+namespace assay {
+namespace {
+
+constexpr int64_t kBulkBytes = int64_t(32)
+                               << 20;  // half a millisecond: long beside a dispatch, short beside what disturbs
+
+bool is_used(const InputArena& arena, const SpecInputs& inputs) {
+  const std::span<const std::byte> bytes = arena.bytes();
+  const auto lies_in = [&](const std::byte* at) { return at >= bytes.data() && at < bytes.data() + bytes.size(); };
+  const std::vector<Tensor>& b = inputs.b(0);
+  return std::any_of(b.begin(), b.end(), [&](const Tensor& t) { return lies_in(t.data) || lies_in(t.scales); });
+}
+
+int64_t weight_bytes(const Launch& launch) {
+  int64_t bytes = 0;
+  for (const Tensor& t : launch.tensors)
+    if (t.operand == Operand::b) bytes += t.bytes + t.scale_bytes;
+  return bytes;
+}
+
+}  // namespace
+
+OpenedArenas::OpenedArenas(const WorkerCase& work) : device_(work.backend->open(*work.device, work.memory_limit)) {
+  for (InputArena* arena : work.arenas->all())
+    if (!work.device->one_worker || is_used(*arena, *work.inputs))
+      imported_.push_back({arena->bytes(), device_->import(arena->bytes())});
+}
+
+Address OpenedArenas::address(const std::byte* host) const {
+  for (const auto& [from, to] : imported_)
+    if (const auto offset = host - from.data(); offset >= 0 && offset < int64_t(from.size())) return to + offset;
+  return nullptr;
+}
+
+Binding::Binding(const WorkerCase& work, OpenedArenas& opened, LoadedKernel& kernel, int64_t slots)
+    : work_(work),
+      spec_(work.inputs->spec()),
+      opened_(opened),
+      device_(opened.device()),
+      kernel_(kernel),
+      surroundings_(device_) {
+  std::vector<Tensor> tensors = spec_tensors(spec_), d;
+  int64_t hot_bytes = 0;
+  size_t bias = 0, c = 0;
+  for (Tensor& t : tensors) {
+    if (t.operand == Operand::b) continue;
+    if (t.operand == Operand::d) {
+      d.push_back(t);
+    } else {
+      t.data = surroundings_.allocate(t.bytes);
+      if (t.operand == Operand::a) a_ = t;
+      if (t.operand == Operand::bias) surroundings_.put(t, work.inputs->bias[bias++]);
+      if (t.operand == Operand::c) surroundings_.put(t, work.inputs->c[c++]);
+    }
+    if (t.operand != Operand::c || spec_.beta != 0) hot_bytes += t.bytes;
+  }
+  ring_.emplace(device_, d, slots);
+  if (work.bulk)
+    bind_bulk(tensors);
+  else
+    bind_copies(tensors, hot_bytes);
+  for (Launch& launch : launches_) ring_->bind(launch, 0);
+  bind_workspace();
+  if (work.mode == Mode::cold) scratch_ = surroundings_.allocate(scratch_bytes());
+}
+
+int64_t Binding::scratch_bytes() const { return std::max(work_.footprint, int64_t(1) << 20); }
+
+void Binding::bind_copies(const std::vector<Tensor>& tensors, int64_t hot_bytes) {
+  for (int64_t copy = 0; copy < work_.inputs->copies(); ++copy) {
+    Launch launch;
+    launch.kernel = &kernel_;
+    launch.spec = &spec_;
+    launch.tensors = tensors;
+    launch.flops = spec_.flops();
+    for (Tensor& t : launch.tensors) {
+      if (t.operand != Operand::b) continue;
+      t = work_.inputs->b(copy)[t.segment];
+      t.data = opened_.address(t.data);
+      if (t.scales) t.scales = opened_.address(t.scales);
+    }
+    launch.bytes = hot_bytes + weight_bytes(launch);
+    launches_.push_back(std::move(launch));
+    source_copy_.push_back(copy);
+  }
+}
+
+/// Long reads: the first B tensor becomes a piece of what the copies cover, as f32; the pieces rotate like copies do.
+void Binding::bind_bulk(const std::vector<Tensor>& tensors) {
+  constexpr int64_t kColumns = 1024, kRowBytes = 4 * kColumns;
+  const std::span<std::byte> covered = work_.inputs->covered();
+  const int64_t piece = std::clamp(int64_t(covered.size()) / kRowBytes * kRowBytes, kRowBytes, kBulkBytes);
+  for (int64_t offset = 0; offset == 0 || offset + piece <= int64_t(covered.size()); offset += piece) {
+    Launch launch;
+    launch.kernel = &kernel_;
+    launch.spec = &spec_;
+    launch.bytes = piece;
+    for (Tensor t : tensors) {
+      if (t.operand == Operand::b && t.segment > 0) continue;
+      if (t.operand == Operand::b) {
+        t.dtype = Dtype::f32;
+        t.storage = Storage::strided;
+        t.dims[0] = 1, t.dims[1] = piece / kRowBytes, t.dims[2] = kColumns;
+        t.strides[0] = piece / 4, t.strides[1] = kColumns, t.strides[2] = 1;
+        t.bytes = piece;
+        t.scale_bytes = 0;
+        t.data = opened_.address(covered.data() + offset);
+        t.scales = nullptr;
+      }
+      launch.tensors.push_back(t);
+    }
+    launches_.push_back(std::move(launch));
+    source_copy_.push_back(0);
+  }
+}
+
+void Binding::bind_workspace() {
+  const int64_t bytes = kernel_.workspace_bytes(launches_[0]);
+  if (bytes < 0 || bytes > work_.memory_limit) fail("it asks for {} bytes of workspace", bytes);
+  const Address workspace = bytes > 0 ? surroundings_.allocate(bytes) : nullptr;
+  for (Launch& launch : launches_) {
+    launch.workspace = workspace;
+    launch.workspace_bytes = bytes;
+  }
+}
+
+Binding::Preparation Binding::prepare() {
+  Preparation result;
+  if (!work_.variant->prepares) return result;
+  const int64_t bytes = kernel_.prepared_bytes(launches_[0]);
+  if (bytes <= 0) fail("its manifest says it prepares, but it needs {} bytes for that", bytes);
+  const int64_t wanted =
+      std::clamp(work_.mode == Mode::hot ? 1 : (work_.footprint + bytes - 1) / bytes, int64_t(1), rotation());
+  std::vector<size_t> order;
+  for (size_t i = 0; i < launches_.size(); ++i)
+    if (work_.reference && work_.reference->find(int64_t(i))) order.push_back(i);
+  for (size_t i = 0; i < launches_.size() && order.size() < size_t(wanted); ++i)
+    if (!work_.reference || !work_.reference->find(int64_t(i))) order.push_back(i);
+  order.resize(size_t(wanted));
+  std::sort(order.begin(), order.end());
+  std::vector<Launch> prepared;
+  std::vector<int64_t> sources;
+  // One block, guard bands between its copies: hundreds of small ones would fault every 4 KB page apart.
+  const int64_t step = (bytes + 63) / 64 * 64 + kGuardBytes, all = kGuardBytes + step * wanted;
+  const Address block = device_.allocate(all);
+  device_.fill(block, kPoison, all);
+  for (const size_t i : order) {
+    Launch launch = launches_[i];
+    launch.prepared = block + kGuardBytes + step * int64_t(prepared.size());
+    launch.prepared_bytes = bytes;
+    launch.bytes += bytes - weight_bytes(launch);
+    const int64_t began = now_ns();
+    kernel_.prepare(launch);
+    if (prepared.empty()) result.us = double(now_ns() - began) * 1e-3;
+    prepared.push_back(std::move(launch));
+    sources.push_back(int64_t(i));
+  }
+  for (int64_t i = 0; i <= wanted; ++i)
+    if (surroundings_.first_broken(block + step * i) >= 0) result.message = "its prepare wrote outside of its buffer";
+  device_.protect(block, all);
+  launches_ = std::move(prepared);
+  source_copy_ = std::move(sources);
+  return result;
+}
+
+int64_t Binding::cold_bytes() const {
+  const Launch& first = launches_[0];
+  return first.prepared_bytes > 0 ? first.prepared_bytes : weight_bytes(first);
+}
+
+}  // namespace assay

@@ -1,0 +1,80 @@
+// A case bound to memory of its device: one launch for each copy of B that it rotates over, prepared weights included.
+#pragma once
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "probe/output_ring.h"
+#include "probe/surroundings.h"
+#include "probe/worker.h"
+
+namespace assay {
+
+/// The device as one process has it open, with the arenas that its cases read.
+class OpenedArenas {
+ public:
+  explicit OpenedArenas(const WorkerCase& work);
+
+  Device& device() { return *device_; }
+  /// Where the device has what lies at `host` in an arena.
+  Address address(const std::byte* host) const;
+
+ private:
+  struct Imported {
+    std::span<std::byte> host;
+    Address device;
+  };
+
+  std::unique_ptr<Device> device_;
+  std::vector<Imported> imported_;
+};
+
+class Binding {
+ public:
+  /// A, C, D (in a ring of `slots` buffers), bias and workspace are the same memory in all launches; all are bound to
+  /// slot 0.
+  Binding(const WorkerCase& work, OpenedArenas& opened, LoadedKernel& kernel, int64_t slots);
+
+  struct Preparation {
+    double us = 0;        // of one copy
+    std::string message;  // "" or what it did wrong
+  };
+  /// Where the variant prepares: repacks as many copies as fill the footprint with repacked bytes, those with a
+  /// reference first.
+  Preparation prepare();
+
+  int64_t rotation() const { return int64_t(launches_.size()); }
+  /// The launch at a place in the rotation, and which copy of B it reads. Any number is a place.
+  const Launch& launch(int64_t position) const { return launches_[index(position)]; }
+  int64_t source_copy(int64_t position) const { return source_copy_[index(position)]; }
+  /// What a launch reads of weights.
+  int64_t cold_bytes() const;
+
+  const Tensor& a() const { return a_; }
+  OutputRing& ring() { return *ring_; }
+  Surroundings& surroundings() { return surroundings_; }
+  /// In mode cold: as much as the footprint, to be overwritten before each launch. Else null.
+  Address scratch() const { return scratch_; }
+  int64_t scratch_bytes() const;
+
+ private:
+  size_t index(int64_t position) const { return size_t((position % rotation() + rotation()) % rotation()); }
+  void bind_copies(const std::vector<Tensor>& tensors, int64_t hot_bytes);
+  void bind_bulk(const std::vector<Tensor>& tensors);
+  void bind_workspace();
+
+  const WorkerCase& work_;
+  const Spec& spec_;
+  OpenedArenas& opened_;
+  Device& device_;
+  LoadedKernel& kernel_;
+  Surroundings surroundings_;
+  Tensor a_;
+  std::optional<OutputRing> ring_;
+  std::vector<Launch> launches_;
+  std::vector<int64_t> source_copy_;
+  Address scratch_ = nullptr;
+};
+
+}  // namespace assay

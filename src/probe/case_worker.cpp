@@ -1,0 +1,232 @@
+// One case in its worker.
+#include "probe/case_worker.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "base/clock.h"
+#include "base/error.h"
+
+namespace assay {
+namespace {
+
+constexpr int kRedoDisturbed = 3;
+constexpr int kWarmUpLaunches = 3;
+constexpr double kWarmUpBelowUs = 300;  // a longer launch does not feel how it begins
+constexpr double kTurnPatience = 30;    // a turn's time may be exceeded so far for the sake of its least launches
+constexpr int64_t kWholeCheckElements = 65'536;
+constexpr int64_t kCheapCheckElements = 1'000;  // above, only the last launch of a turn is compared element by element
+constexpr int64_t kRingSlots = 16;              // so many of a sequence's last launches are looked at
+constexpr double kSequenceUs = 4000;  // a sequence takes about this long, or has as many launches as the device wants
+
+}  // namespace
+
+CaseWorker::CaseWorker(const WorkerCase& work, OpenedArenas& opened)
+    : work_(work), opened_(opened), device_(opened.device()), random_(std::random_device{}()) {
+  if (work.reference) validator_.emplace(*work.reference, !work.variant->activation_error.empty());
+}
+
+void CaseWorker::setup(Reply& reply) {
+  kernel_ = device_.load(*work_.variant, *work_.module);
+  bound_.emplace(work_, opened_, *kernel_, most_launches() > 1 ? kRingSlots : 1);
+  reply.workspace_bytes = bound_->launch(0).workspace_bytes;
+  const Binding::Preparation prepared = bound_->prepare();
+  reply.prepare_us = prepared.us;
+  if (!prepared.message.empty()) set(reply, Outcome::wrong, prepared.message);
+  const Launch& first_launch = bound_->launch(0);
+  reply.prepared_bytes = first_launch.prepared_bytes;
+  reply.cold_bytes = bound_->cold_bytes();
+  reply.launch_bytes = first_launch.bytes;
+  reply.resources = kernel_->resources(first_launch);
+  const LaunchInputs inputs = random_inputs(validator_ ? first_checked_place() : 0);
+  std::vector<std::byte> first;
+  double device_us = 0;
+  for (int i = 0; i < kWarmUpLaunches && reply.outcome == Outcome::pass; ++i) {
+    device_us = launch(inputs, 1, reply, /*check=*/i == 0).device_us;
+    if (!validator_) continue;
+    const std::span<const std::byte> d = bound_->ring().slot(0);
+    if (i == 0) first.assign(d.begin(), d.end());
+    if (std::equal(d.begin(), d.end(), first.begin(), first.end())) continue;  // and so as right as the first
+    reply.nondeterministic = 1;
+    if (const std::string message =
+            validator_->check(d, {bound_->source_copy(inputs.copy), inputs.factor, inputs.flip});
+        !message.empty())
+      set(reply, Outcome::wrong, message);
+  }
+  choose_length(device_us);
+}
+
+/// A disturbed launch is left out at most three times running, then kept and marked. Every launch meets the next copy:
+/// one that was just read would be found in a cache.
+void CaseWorker::sample(const Command& command, Reply& reply, LaunchTimes* times) {
+  const int64_t began = now_ns();
+  sampling_ = true;
+  int64_t position = command.first_copy;
+  int warm_up = length_ > 1 ? 0 : command.warm_up;
+  for (int left_out = 0; reply.samples < kMostSamples && reply.outcome == Outcome::pass; ++position) {
+    const int64_t length = length_from(position);
+    position += length - 1;  // where the sample's last launch stands
+    const double spent_us = double(now_ns() - began) * 1e-3;
+    const bool enough = reply.samples + 1 >= command.launches || spent_us > kTurnPatience * command.time_us ||
+                        (reply.samples + 1 >= command.least_launches && spent_us > command.time_us);
+    const bool last = enough && (!validator_ || validator_->can_check(bound_->source_copy(position)));
+    const LaunchTimes taken = launch(random_inputs(position % bound_->rotation()), length, reply, last);
+    if (warm_up-- > 0 && taken.device_us < kWarmUpBelowUs) continue;
+    if (taken.disturbed && left_out++ < kRedoDisturbed) continue;
+    left_out = 0;
+    times[reply.samples++] = taken;
+    if (last) break;
+  }
+  reply.next_copy = position + 1;
+}
+
+void CaseWorker::settle(Reply& reply) {
+  if (!validator_ || bound_->ring().empty()) return;
+  if (validator_->can_check(last_.copy))
+    if (const std::string message = validator_->check(bound_->ring().slot(last_slot_), last_); !message.empty())
+      set(reply, Outcome::wrong, message);
+  if (!bound_->ring().unchanged())
+    set(reply, Outcome::wrong, "D changed after the kernel had returned: something still writes to it");
+  check_surroundings(reply);
+}
+
+void CaseWorker::fill_in(Reply& reply) const {
+  if (validator_) reply.errors = validator_->stats();
+}
+
+void CaseWorker::set(Reply& reply, Outcome outcome, const std::string& detail) {
+  if (reply.outcome != Outcome::pass) return;
+  reply.outcome = outcome;
+  const size_t length = std::min(detail.size(), sizeof reply.detail - 1);
+  std::memcpy(reply.detail, detail.data(), length);
+  reply.detail[length] = 0;
+}
+
+/// Of one sample: the device's wish, or what makes a submission in batched mode. Cold buffers can be had for single
+/// launches alone.
+int64_t CaseWorker::most_launches() const {
+  const int64_t wanted = work_.device->launches_per_sample;
+  if (work_.mode == Mode::batched && !work_.bulk) return std::max(wanted, work_.batch_launches);
+  return work_.mode == Mode::cold ? 1 : wanted;
+}
+
+void CaseWorker::choose_length(double device_us) {
+  const int64_t most = most_launches(), least = work_.mode == Mode::batched && !work_.bulk ? work_.batch_launches : 1;
+  length_ = most == least ? most : std::clamp(int64_t(kSequenceUs / std::max(device_us, 0.1)), least, most);
+}
+
+/// A sequence goes on to the next launch whose copy has a reference.
+int64_t CaseWorker::length_from(int64_t position) const {
+  int64_t length = length_;
+  if (length > 1 && validator_)
+    while (!validator_->can_check(bound_->source_copy(position + length - 1))) ++length;
+  return length;
+}
+
+int64_t CaseWorker::first_checked_place() const {
+  for (int64_t i = 0; i < bound_->rotation(); ++i)
+    if (validator_->can_check(bound_->source_copy(i))) return i;
+  fail("no copy of the weights has a reference");
+}
+
+/// Position in the rotation, A's factor ±2^j, and one column with its sign flipped: nothing remembered is right.
+LaunchInputs CaseWorker::random_inputs(int64_t position) {
+  const uint64_t bits = random_();
+  const int exponent = int(bits % 7) - 3;
+  const double factor = std::ldexp(bits & 0x100 ? -1.0 : 1.0, exponent);
+  const int64_t flips = work_.reference ? work_.reference->flip_count() : 1;
+  return {position, factor, int64_t((bits >> 16) % uint64_t(flips))};
+}
+
+/// One sample: `length` launches, of which the last one's copy is inputs.copy. Where they are a sequence, host times
+/// are those of a single dispatch just before it, but in batched mode those of the submission.
+LaunchTimes CaseWorker::launch(const LaunchInputs& inputs, int64_t length, Reply& reply, bool check) {
+  const int64_t began = now_ns();
+  if (validator_) {
+    work_.inputs->scaled_a(inputs.factor, work_.reference->flip_column(inputs.flip), host_a_);
+    device_.write(bound_->a().data, host_a_.data(), bound_->a().bytes);
+  }
+  const Launch& bound = bound_->launch(inputs.copy);
+  // Before the poison: what it writes must not stand in for the sequence's own launch.
+  const int64_t alone_began = now_ns();
+  const bool needs_alone = length > 1 && work_.mode != Mode::batched;
+  const LaunchTimes alone = needs_alone ? device_.time({&bound, 1})[0] : LaunchTimes();
+  const int64_t alone_ended = now_ns();
+  if (validator_) bound_->ring().poison(std::min(length, bound_->ring().slots()));
+  if (bound.workspace_bytes > 0) device_.fill(bound.workspace, kPoison, bound.workspace_bytes);
+  if (bound_->scratch()) device_.fill(bound_->scratch(), 0, bound_->scratch_bytes());
+
+  const int64_t submitted = now_ns();
+  LaunchTimes times = length > 1 ? submit_many(inputs.copy, length) : device_.time({&bound, 1})[0];
+  const int64_t returned = now_ns();
+  if (needs_alone) times.encode_us = alone.encode_us, times.submit_us = alone.submit_us, times.wait_us = alone.wait_us;
+  if (validator_) verify(inputs, length, reply, check);
+  const double timed_us = double(alone_ended - alone_began + returned - submitted) * 1e-3;
+  reply.timed_us += timed_us;
+  reply.untimed_check_us += double(now_ns() - began) * 1e-3 - timed_us;
+  times.device_us *= work_.variant->timer_scale;  // not 1 only in the self-test
+  return times;
+}
+
+/// A sequence, each launch with its own copy of B; their mean. Host times are those of its submission.
+LaunchTimes CaseWorker::submit_many(int64_t last, int64_t length) {
+  std::vector<Launch> sequence;
+  for (int64_t i = 0; i < length; ++i) {
+    sequence.push_back(bound_->launch(last - (length - 1 - i)));
+    bound_->ring().bind(sequence.back(), i % bound_->ring().slots());
+  }
+  LaunchTimes mean;
+  const double share = 1.0 / double(sequence.size());
+  for (const LaunchTimes& t : device_.time(sequence)) {
+    mean.device_us += t.device_us * share;
+    mean.encode_us += t.encode_us * share;
+    mean.submit_us += t.submit_us * share;
+    mean.wait_us += t.wait_us * share;
+    mean.disturbed |= t.disturbed;
+  }
+  mean.launches = int32_t(length);
+  return mean;
+}
+
+/// Every buffer is scanned. Where that is cheap all of them are compared with the reference, else the last launch's if
+/// it must be.
+void CaseWorker::verify(const LaunchInputs& inputs, int64_t length, Reply& reply, bool must_check) {
+  OutputRing& ring = bound_->ring();
+  const int64_t used = std::min(length, ring.slots());
+  ring.read(used);
+  std::string message;
+  for (int64_t back = 0; back < used && message.empty(); ++back) {
+    const std::span<const std::byte> d = ring.slot((length - 1 - back) % ring.slots());
+    const LaunchInputs of_slot{bound_->source_copy(inputs.copy - back), inputs.factor, inputs.flip};
+    message = validator_->scan(d);
+    if (message.empty() && validator_->can_check(of_slot.copy) &&
+        ((must_check && back == 0) || validator_->check_cost() <= kCheapCheckElements))
+      message = validator_->check(d, of_slot, checked_range());
+    if (back > 0) continue;
+    last_ = of_slot;
+    last_slot_ = (length - 1) % ring.slots();
+  }
+  if (message.empty()) message = ring.broken_guard();
+  if (const std::string left = device_.left_behind(); !left.empty()) {
+    reply.tainted = 1;
+    if (message.empty()) message = left;
+  }
+  if (!message.empty()) set(reply, Outcome::wrong, message);
+  check_surroundings(reply);
+}
+
+/// A turn's check of a big D is of a sixteenth, anywhere: the first launch and the last are checked whole.
+ElementRange CaseWorker::checked_range() {
+  const int64_t elements = validator_->check_cost();
+  if (!sampling_ || elements <= kWholeCheckElements) return {};
+  const int64_t first = int64_t(random_() % uint64_t(elements - elements / 16 + 1));
+  return {first, first + elements / 16};
+}
+
+void CaseWorker::check_surroundings(Reply& reply) {
+  if (const std::string message = bound_->surroundings().changed(bound_->a(), host_a_); !message.empty())
+    set(reply, Outcome::wrong, message);
+}
+
+}  // namespace assay

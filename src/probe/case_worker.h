@@ -1,0 +1,56 @@
+// One case in its worker: sequences of launches timed, each poisoned before and checked after.
+#pragma once
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "probe/binding.h"
+
+namespace assay {
+
+class CaseWorker {
+ public:
+  /// Both outlive it; `opened` is shared by the cases of one worker.
+  CaseWorker(const WorkerCase& work, OpenedArenas& opened);
+
+  /// Loads, binds, prepares, warms up. What a kernel does wrong is the reply's outcome; Error where it reports one
+  /// itself.
+  void setup(Reply& reply);
+  /// A turn: up to kMostSamples samples into `times`.
+  void sample(const Command& command, Reply& reply, LaunchTimes* times);
+  /// 50 ms and more after the last launch: nothing may have changed since.
+  void settle(Reply& reply);
+  void fill_in(Reply& reply) const;
+
+  /// The first outcome that is no pass stays.
+  static void set(Reply& reply, Outcome outcome, const std::string& detail);
+
+ private:
+  int64_t most_launches() const;
+  void choose_length(double device_us);
+  int64_t length_from(int64_t position) const;
+  int64_t first_checked_place() const;
+  LaunchInputs random_inputs(int64_t position);
+  LaunchTimes launch(const LaunchInputs& inputs, int64_t length, Reply& reply, bool check);
+  LaunchTimes submit_many(int64_t last, int64_t length);
+  void verify(const LaunchInputs& inputs, int64_t length, Reply& reply, bool must_check);
+  ElementRange checked_range();
+  void check_surroundings(Reply& reply);
+
+  const WorkerCase& work_;
+  OpenedArenas& opened_;
+  Device& device_;
+  std::unique_ptr<LoadedKernel> kernel_;
+  std::optional<Binding> bound_;
+  std::optional<Validator> validator_;
+  std::mt19937_64 random_;
+  int64_t length_ = 1;  // launches of a sample
+  LaunchInputs last_;   // of the last launch, its copy as the reference counts them
+  int64_t last_slot_ = 0;
+  bool sampling_ = false;
+  std::vector<std::byte> host_a_;
+};
+
+}  // namespace assay

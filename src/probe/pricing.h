@@ -1,0 +1,35 @@
+// What a workload costs per token with its best proved variants, and what could still be won.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "probe/ranking.h"
+#include "spec/workload.h"
+
+namespace assay {
+
+struct WorkloadRow {
+  std::string spec_line;  // or "attention_scores n=1..95" for a family
+  double calls_per_token = 0;
+  std::string best_variant;  // "" where nothing passed
+  double best_us = 0, floor_us = 0;
+  double to_win_ms = 0;                    // calls × (best − floor)
+  double total_ms = 0;                     // calls × best
+  int64_t measured = 0, interpolated = 0;  // lengths of a family
+  std::vector<std::string> sources;        // "seed-002:41 matmul_cache mps 0.324 ms on Apple laptop GPU"
+};
+
+struct WorkloadTable {
+  std::string name;
+  std::vector<WorkloadRow> rows;
+  double total_ms = 0, to_win_ms = 0, calls_per_token = 0;
+  std::vector<std::string> missing;      // specs without a proved variant: they are in no sum
+  std::vector<std::string> quarantined;  // lines that no rule completes
+};
+
+/// Prices a workload: each entry once, families over their whole range with linear interpolation between measured
+/// lengths (beyond the measured ones: along the least-squares line through all), which the row counts; their floors are
+/// bytes over read_gbps.
+WorkloadTable price_workload(const Workload& workload, const std::vector<RankedSpec>& specs, double read_gbps);
+
+}  // namespace assay

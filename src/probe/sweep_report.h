@@ -1,0 +1,22 @@
+// What one probe run has to say, as every report format shows it.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "probe/plan.h"
+#include "probe/pricing.h"
+
+namespace assay {
+
+struct SweepReport {
+  std::string device, device_text, method, store_file;
+  std::vector<RankedSpec> specs;
+  std::vector<SkipGroup> skips;
+  std::vector<WorkloadTable> workloads;
+  double read_gbps = 0, copy_gbps = 0, dispatch_us = 0;  // ceilings
+  int64_t cases_measured = 0, cases_from_store = 0, cases_planned = 0;
+  double elapsed_s = 0;
+  bool interrupted = false;
+};
+
+}  // namespace assay

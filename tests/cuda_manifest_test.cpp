@@ -1,0 +1,149 @@
+// The CUDA kernels as data, without a GPU or a toolkit: the seeds' families under their names, and plans for a
+// described device.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+#include "backend/described_device.h"
+#include "kernel/manifest.h"
+#include "probe/plan.h"
+#include "spec/workload.h"
+
+namespace assay {
+namespace {
+namespace fs = std::filesystem;
+
+const fs::path kRoot = ASSAY_SOURCE_DIR;
+
+class CudaManifest : public ::testing::Test {
+ protected:
+  std::vector<const Variant*> variants() const {
+    std::vector<const Variant*> all;
+    for (const Variant& variant : manifest_.variants) all.push_back(&variant);
+    return all;
+  }
+  const Variant* find(const std::string& id) const {
+    for (const Variant& variant : manifest_.variants)
+      if (variant.id() == id) return &variant;
+    return nullptr;
+  }
+  Plan plan(const std::string& spec, const DeviceInfo& device, const Selection& selection = {}) const {
+    return make_plan({parse_spec(spec)}, variants(), device, selection);
+  }
+
+  const Manifest manifest_ = load_manifest(kRoot / "kernels" / "cuda");
+  const DeviceInfo h200_ = load_device(kRoot / "tests" / "data" / "h200.json");
+  const std::string kNt = "op=matmul | batch=1 | m=1 | n=9728 | k=896 | tA=0 | tB=1 | dtA=f16 | dtB=f16 | dtD=f16";
+};
+
+TEST_F(CudaManifest, TheSeedsVariantsAreThereUnderTheSeedsNames) {
+  std::vector<std::string> ids = {"mlx/baseline",
+                                  "mlx/baseline_nn",
+                                  "mlx/nn_fast",
+                                  "mlx/nn_wide",
+                                  "mlx/nn_transposed",
+                                  "gemv/baseline",
+                                  "gemm_tiled/baseline",
+                                  "m1_optimized/simd_basic",
+                                  "m1_optimized/simd_tiled1",
+                                  "m1_optimized/simd_tiled2",
+                                  "m1_optimized/simd_tiled4",
+                                  "cublas/default",
+                                  "cublaslt/algo0"};
+  for (const char* layout : {"nt", "nn", "tn", "tt"})
+    for (const char* tile : {"m1_fast", "bk64"}) ids.push_back(fmt::format("mlx/{}_{}", tile, layout));
+  for (const int n : {1, 2, 4, 8, 16}) ids.push_back(fmt::format("gemv/smalln{}", n));
+  for (const int bn : {64, 128}) {
+    ids.push_back(fmt::format("m1_optimized_v2/nt_bn{}_col", bn));
+    for (const int bk : {64, 128}) {
+      for (const int tg : {bk, 128}) ids.push_back(fmt::format("m1_optimized_v2/nt_bn{}_col_bk{}_tg{}", bn, bk, tg));
+      ids.push_back(fmt::format("m1_optimized_v2/nt_bn{}_col_vec4_bk{}_tg128", bn, bk));
+      ids.push_back(fmt::format("m1_optimized_v3/nt_bn{}_col_vec4_bk{}_tg128", bn, bk));
+    }
+  }
+  for (const std::string& id : ids) {
+    const Variant* variant = find(id);
+    ASSERT_TRUE(variant) << id;
+    EXPECT_TRUE(variant->enabled()) << id << ": " << variant->disabled_reason;
+  }
+}
+
+TEST_F(CudaManifest, WhatTheSeedsAskedForNextIsThere) {
+  std::set<std::string> families;
+  std::string v3;
+  for (const Variant& variant : manifest_.variants) {
+    if (!variant.enabled()) continue;
+    families.insert(variant.family);
+    if (variant.family == "m1_optimized_v3") v3 += variant.name + " ";
+  }
+  for (const char* family : {"dot_m1", "largek", "batched_nt", "batched_nn", "q8_mma", "q8_split_mma", "ceiling"})
+    EXPECT_TRUE(families.count(family)) << family;
+  for (const char* idea : {"_bn256_", "_half8_", "_unroll16_"})
+    EXPECT_NE(v3.find(idea), std::string::npos) << idea << " in " << v3;
+}
+
+TEST_F(CudaManifest, StagedBIsDisabledWithItsReasonAndRunsWhenNamed) {
+  for (const int bn : {64, 128})
+    for (const int bk : {64, 128})
+      for (const int tg : {bk, 128}) {
+        const std::string id = fmt::format("m1_optimized_v2/nt_bn{}_col_bt_bk{}_tg{}", bn, bk, tg);
+        const Variant* variant = find(id);
+        ASSERT_TRUE(variant) << id;
+        EXPECT_FALSE(variant->enabled()) << id;
+        Selection named;
+        named.variants = {id};
+        EXPECT_EQ(plan(kNt, h200_, named).cases(), 1) << id;
+        named.variants = {"m1_optimized_v2/*"};
+        const Plan by_glob = plan(kNt, h200_, named);
+        EXPECT_TRUE(std::any_of(by_glob.skips.begin(), by_glob.skips.end(), [&](const SkipGroup& skip) {
+          return skip.variant == id && skip.reason == "disabled: " + variant->disabled_reason;
+        })) << id;
+      }
+}
+
+TEST_F(CudaManifest, MoreSharedMemoryThanADescribedDeviceHasIsADeviceLimitWithBothNumbers) {
+  DeviceInfo small = h200_;
+  small.id = "cuda:7";
+  small.limits.shared_bytes = 32768;
+  Selection named;
+  named.variants = {"m1_optimized_v2/nt_bn128_col_bt_bk128_tg128"};
+  const Plan limited = plan(kNt, small, named);
+  ASSERT_EQ(limited.cases(), 1);
+  // Seed 000: "Threadgroup memory size (33280) exceeds the maximum … (32768)". A row has one half more here.
+  EXPECT_EQ(limited.specs[0].cases[0].over_limit, "needs 33536 bytes of shared memory, cuda:7 has 32768");
+  EXPECT_EQ(plan(kNt, h200_, named).specs[0].cases[0].over_limit, "");
+}
+
+TEST_F(CudaManifest, ClustersNeedComputeCapability9) {
+  DeviceInfo older = h200_;
+  older.limits.arch = 80;
+  older.isa = {{"sm_80", {"--gpu-architecture=sm_80"}}};
+  const auto clusters = [&](const DeviceInfo& device) {
+    Selection named;
+    named.variants = {"largek/*"};
+    return plan("op=matmul | batch=1 | m=1 | n=896 | k=4864 | tA=0 | tB=1 | dtA=f16 | dtB=f16 | dtD=f16", device, named)
+        .cases();
+  };
+  EXPECT_GT(clusters(h200_), 0);
+  EXPECT_EQ(clusters(older), 0);
+}
+
+TEST_F(CudaManifest, EverySpecOfBothWorkloadsHasFiveOwnVariantsThatADescribedDeviceCanRun) {
+  const std::vector<Workload> workloads = load_workloads(kRoot / "specs");
+  ASSERT_GE(workloads.size(), 2u);
+  for (const Workload& workload : workloads) {
+    std::vector<Spec> specs;
+    for (const WorkloadEntry& entry : workload.entries) specs.push_back(entry.spec);
+    for (const PlannedSpec& planned : make_plan(specs, variants(), h200_, {}).specs) {
+      const auto own = std::count_if(planned.cases.begin(), planned.cases.end(), [](const PlannedCase& c) {
+        return c.variant->vendor.empty() && c.over_limit.empty();
+      });
+      EXPECT_GE(own, 5) << workload.name << ": " << planned.spec.line();
+    }
+  }
+}
+
+}  // namespace
+}  // namespace assay

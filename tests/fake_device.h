@@ -1,0 +1,109 @@
+// A device for tests of what stands above backends: its memory is the host's, its kernels are functions, its faults are
+// to order.
+#pragma once
+#include <signal.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <map>
+#include <memory>
+#include <new>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "backend/device.h"
+
+namespace assay {
+
+/// One launch of a sequence: which of how many it is stands beside it.
+using FakeKernel = std::function<void(const Launch& launch, size_t index, size_t count)>;
+
+/// What happened in whatever process: forked ones write into the same memory.
+struct FakeHistory {
+  int opened = 0, loaded[8] = {};
+  pid_t opener = 0;
+  bool opened_twice = false;  // by a second process while the first still lived
+  bool taint = false;         // a kernel sets it: memory of others has changed, until the device is opened anew
+};
+
+class FakeLoaded final : public LoadedKernel {
+ public:
+  explicit FakeLoaded(FakeKernel kernel) : run_(std::move(kernel)) {}
+  int64_t workspace_bytes(const Launch&) override { return 0; }
+  int64_t prepared_bytes(const Launch&) override { return 0; }
+  void prepare(const Launch&) override {}
+  void run(const Launch& launch, size_t index, size_t count) const { run_(launch, index, count); }
+
+ private:
+  FakeKernel run_;
+};
+
+class FakeDevice final : public Device {
+ public:
+  FakeDevice(const std::map<std::string, FakeKernel>& kernels, FakeHistory& history)
+      : kernels_(kernels), history_(history) {}
+  ~FakeDevice() override {
+    for (void* block : blocks_) std::free(block);
+  }
+
+  /// A variant's parameter "index" says where its loads are counted.
+  std::unique_ptr<LoadedKernel> load(const Variant& variant, const BuiltModule&) override {
+    ++history_.loaded[variant.parameter_or("index", 0)];
+    return std::make_unique<FakeLoaded>(kernels_.at(variant.name));
+  }
+  Address import(std::span<std::byte> host) override { return host.data(); }
+  void protect(Address, int64_t) override {}
+  Address allocate(int64_t bytes) override {
+    blocks_.push_back(std::aligned_alloc(64, size_t(bytes + 63) / 64 * 64));
+    return static_cast<Address>(blocks_.back());
+  }
+  void write(Address to, const void* from, int64_t bytes) override { std::memcpy(to, from, size_t(bytes)); }
+  void read(void* to, Address from, int64_t bytes) override { std::memcpy(to, from, size_t(bytes)); }
+  void fill(Address to, unsigned char byte, int64_t bytes) override { std::memset(to, byte, size_t(bytes)); }
+  std::vector<LaunchTimes> time(std::span<const Launch> sequence) override {
+    std::vector<LaunchTimes> times(sequence.size());
+    for (size_t i = 0; i < sequence.size(); ++i) {
+      static_cast<const FakeLoaded*>(sequence[i].kernel)->run(sequence[i], i, sequence.size());
+      times[i].device_us = 100;
+    }
+    return times;
+  }
+  std::string left_behind() override { return history_.taint ? "changed what others read" : ""; }
+
+ private:
+  const std::map<std::string, FakeKernel>& kernels_;
+  FakeHistory& history_;
+  std::vector<void*> blocks_;
+};
+
+class FakeBackend final : public Backend {
+ public:
+  FakeBackend()
+      : history_(new (mmap(nullptr, sizeof(FakeHistory), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0))
+                     FakeHistory) {}
+  ~FakeBackend() override { munmap(history_, sizeof(FakeHistory)); }
+
+  std::map<std::string, FakeKernel> kernels;  // by the variant's name
+  FakeHistory& history() const { return *history_; }
+
+  std::string name() const override { return "fake"; }
+  std::vector<DeviceInfo> devices() const override { return {}; }
+  const Compiler& compiler() const override { std::abort(); }
+  std::unique_ptr<Device> open(const DeviceInfo&, int64_t) const override {
+    history_->opened_twice |= history_->opener != 0 && history_->opener != getpid() && kill(history_->opener, 0) == 0;
+    history_->opener = getpid();
+    ++history_->opened;
+    history_->taint = false;
+    return std::make_unique<FakeDevice>(kernels, *history_);
+  }
+  std::string trap_message(int) const override { return ""; }
+
+ private:
+  FakeHistory* history_;
+};
+
+}  // namespace assay

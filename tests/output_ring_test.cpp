@@ -1,0 +1,129 @@
+// Laws of the output ring: every buffer of a sample is looked at by itself, and nothing around or after it goes unseen.
+#include "probe/output_ring.h"
+
+#include <gtest/gtest.h>
+
+#include "fake_device.h"
+#include "probe/validator.h"
+
+namespace assay {
+namespace {
+
+constexpr int64_t kSlots = 16;
+
+class OutputRingTest : public ::testing::Test {
+ protected:
+  /// D of 5 and of 3 halves a slot: 10 and 6 bytes, so that rounding up to 64 leaves room to write into.
+  static Tensor segment(uint32_t index, int64_t bytes) {
+    Tensor t;
+    t.operand = Operand::d;
+    t.segment = index;
+    t.bytes = bytes;
+    return t;
+  }
+  Address address(OutputRing& ring, int64_t slot, uint32_t index = 0) {
+    Launch launch;
+    launch.tensors = {segment(0, 0), segment(1, 0)};
+    ring.bind(launch, slot);
+    return launch.tensors[index].data;
+  }
+  void put(OutputRing& ring, int64_t slot, uint32_t index, int64_t offset, int64_t bytes, int value) {
+    device_.fill(address(ring, slot, index) + offset, static_cast<unsigned char>(value), bytes);
+  }
+  static std::vector<std::byte> bytes(std::initializer_list<std::pair<int64_t, int>> runs) {
+    std::vector<std::byte> all;
+    for (const auto& [count, value] : runs) all.insert(all.end(), size_t(count), std::byte(value));
+    return all;
+  }
+  static std::vector<std::byte> copy(std::span<const std::byte> from) { return {from.begin(), from.end()}; }
+
+  std::map<std::string, FakeKernel> kernels_;
+  FakeHistory history_;
+  FakeDevice device_{kernels_, history_};
+};
+
+TEST_F(OutputRingTest, EachSlotHoldsWhatItsOwnLaunchWroteAndSegmentsStandOneAfterAnother) {
+  OutputRing ring(device_, {segment(0, 10), segment(1, 6)}, kSlots);
+  for (int64_t slot = 0; slot < kSlots; ++slot) {
+    put(ring, slot, 0, 0, 10, int(slot));
+    put(ring, slot, 1, 0, 6, int(100 + slot));
+  }
+  ring.read(kSlots);
+  for (int64_t slot = 0; slot < kSlots; ++slot)
+    EXPECT_EQ(copy(ring.slot(slot)), bytes({{10, int(slot)}, {6, int(100 + slot)}})) << slot;
+  EXPECT_EQ(ring.broken_guard(), "");
+  EXPECT_TRUE(ring.unchanged());
+}
+
+TEST_F(OutputRingTest, LeftOverPoisonIsFoundInWhicheverOfThe16ItIs) {
+  const Spec spec = parse_spec("op=matmul | batch=1 | m=1 | n=5 | k=32 | tA=0 | tB=1 | dtA=f16 | dtB=f16 | dtD=f16");
+  Arenas arenas;
+  arenas.reserve(spec, 0);
+  const SpecInputs inputs(spec, arenas, 0);
+  const Reference reference(inputs, false);
+  Validator validator(reference, false);
+  OutputRing ring(device_, {segment(0, 10)}, kSlots);
+  for (int64_t lazy = 0; lazy < kSlots; ++lazy) {
+    ring.poison(kSlots);
+    for (int64_t slot = 0; slot < kSlots; ++slot)
+      put(ring, slot, 0, 0, slot == lazy ? 8 : 10, 0);  // the last half is left out
+    ring.read(kSlots);
+    for (int64_t slot = 0; slot < kSlots; ++slot) {
+      const std::string message = validator.scan(ring.slot(slot));
+      EXPECT_EQ(message.substr(0, 35), slot == lazy ? "1 of 5 elements never written, firs" : "") << slot << ": " << message;
+    }
+  }
+}
+
+TEST_F(OutputRingTest, AWriteBesideASlotIsFoundWhicheverSlotAndSegmentItIsAndSaysHowFar) {
+  for (const uint32_t index : {0u, 1u})
+    for (int64_t slot = 0; slot < kSlots; ++slot) {
+      OutputRing ring(device_, {segment(0, 10), segment(1, 6)}, kSlots);
+      const int64_t size = index == 0 ? 10 : 6;
+      put(ring, slot, index, size + 1, 1, 7);  // into what rounding up left free
+      ring.read(kSlots);
+      EXPECT_EQ(ring.broken_guard(), "wrote 2 bytes behind the end of a buffer") << slot;
+      ring.poison(kSlots);
+      ring.read(kSlots);
+      EXPECT_EQ(ring.broken_guard(), "") << "poisoned anew";
+      put(ring, slot, index, -1, 1, 7);
+      ring.read(kSlots);
+      EXPECT_NE(ring.broken_guard(), "") << slot;
+    }
+  OutputRing ring(device_, {segment(0, 10)}, 2);
+  put(ring, 0, 0, -3, 1, 7);
+  ring.read(2);
+  EXPECT_EQ(ring.broken_guard(), "wrote 3 bytes before the start of a buffer");
+}
+
+TEST_F(OutputRingTest, AShorterSampleLooksAtItsOwnSlotsAlone) {
+  OutputRing ring(device_, {segment(0, 10)}, kSlots);
+  for (int64_t slot = 0; slot < kSlots; ++slot) put(ring, slot, 0, 0, 10, 1);
+  ring.poison(3);
+  ring.read(kSlots);
+  for (int64_t slot = 0; slot < kSlots; ++slot)
+    EXPECT_EQ(copy(ring.slot(slot)), bytes({{10, slot < 3 ? kPoison : 1}})) << slot;
+  put(ring, 3, 0, 12, 1, 7);
+  ring.read(3);
+  EXPECT_EQ(ring.broken_guard(), "") << "what an earlier sample left is no fault of this one's";
+  ring.read(4);
+  EXPECT_NE(ring.broken_guard(), "");
+}
+
+TEST_F(OutputRingTest, AWriteAfterTheReadIsAChangeInDAndInAGuardBand) {
+  OutputRing ring(device_, {segment(0, 10), segment(1, 6)}, kSlots);
+  EXPECT_TRUE(ring.empty());
+  ring.read(kSlots);
+  EXPECT_FALSE(ring.empty());
+  for (const int64_t offset : {0, 9, 11, -1}) {
+    EXPECT_TRUE(ring.unchanged());
+    put(ring, 15, 0, offset, 1, 7);
+    EXPECT_FALSE(ring.unchanged()) << offset;
+  }
+  EXPECT_TRUE(ring.unchanged());
+  put(ring, 0, 1, 5, 1, 7);
+  EXPECT_FALSE(ring.unchanged());
+}
+
+}  // namespace
+}  // namespace assay

@@ -1,0 +1,219 @@
+// Laws of a group of cases that share one worker process: a fault costs its case alone, and every buffer of a sample is
+// looked at.
+#include "probe/worker_group.h"
+
+#include <gtest/gtest.h>
+
+#include <list>
+
+#include "fake_device.h"
+
+namespace assay {
+namespace {
+
+constexpr double kWatchdogS = 60;  // only a hang takes so long, however busy the machine is
+constexpr int kSequence = 40;      // what 100 us a launch make of a sample
+
+float element(const Tensor& t, int64_t index) {
+  float value;
+  std::memcpy(&value, t.data + index * 4, 4);
+  return value;
+}
+
+/// D = A · Bᵀ of f32, m = 1, from element `first` on: what lies before it stays poisoned.
+void multiply(const Launch& launch, int64_t first = 0) {
+  const Tensor *a = nullptr, *b = nullptr, *d = nullptr;
+  for (const Tensor& t : launch.tensors) {
+    if (t.operand == Operand::a) a = &t;
+    if (t.operand == Operand::b) b = &t;
+    if (t.operand == Operand::d) d = &t;
+  }
+  for (int64_t n = first; n < d->dims[2]; ++n) {
+    float sum = 0;
+    for (int64_t k = 0; k < a->dims[2]; ++k) sum += element(*a, k) * element(*b, n * b->strides[1] + k);
+    std::memcpy(d->data + n * 4, &sum, 4);
+  }
+}
+
+class WorkerGroupTest : public ::testing::Test {
+ protected:
+  WorkerGroupTest() {
+    device_.id = "fake:0";
+    device_.one_worker = true;
+    device_.launches_per_sample = kSequence;
+    arenas_.reserve(spec_, kFootprint);
+    inputs_ = std::make_unique<SpecInputs>(spec_, arenas_, kFootprint);
+    reference_ = std::make_unique<Reference>(*inputs_, false);
+  }
+
+  /// A case whose kernel is `kernel`; a group's cases are numbered from 0.
+  size_t add(const std::string& name, FakeKernel kernel) {
+    backend_.kernels[name] = std::move(kernel);
+    Variant& variant = variants_.emplace_back();
+    variant.family = "test";
+    variant.name = name;
+    variant.parameters = {{"index", int64_t(variants_.size()) - 1}};
+    WorkerCase& work = cases_.emplace_back();
+    work.backend = &backend_;
+    work.device = &device_;
+    work.variant = &variant;
+    work.module = &module_;
+    work.reference = reference_.get();
+    work.inputs = inputs_.get();
+    work.arenas = &arenas_;
+    work.footprint = kFootprint;
+    work.memory_limit = int64_t(1) << 30;
+    return group_.add(work);
+  }
+  size_t add_right(const std::string& name) {
+    return add(name, [](const Launch& launch, size_t, size_t) { multiply(launch); });
+  }
+  Reply ask(size_t index, Step step, double limit_s = kWatchdogS) {
+    Command command;
+    command.step = step;
+    command.launches = command.least_launches = 2;
+    return group_.ask(index, command, limit_s).reply;
+  }
+  Outcome sample(size_t index) { return ask(index, Step::sample).outcome; }
+  int loads(size_t index) const { return backend_.history().loaded[index]; }
+  int opened() const { return backend_.history().opened; }
+  FakeHistory& history() { return backend_.history(); }
+
+  static constexpr int64_t kFootprint = 32 * 1024;
+  const Spec spec_ = parse_spec("op=matmul | batch=1 | m=1 | n=24 | k=32 | tA=0 | tB=1 | dtA=f32 | dtB=f32 | dtD=f32");
+  FakeBackend backend_;
+  DeviceInfo device_;
+  BuiltModule module_;
+  Arenas arenas_;
+  std::unique_ptr<SpecInputs> inputs_;
+  std::unique_ptr<Reference> reference_;
+  std::list<Variant> variants_;
+  std::list<WorkerCase> cases_;
+  WorkerGroup group_{kWatchdogS};
+};
+
+TEST_F(WorkerGroupTest, CasesShareOneOpenedDeviceAndAreSetUpOnceEach) {
+  const size_t one = add_right("one"), two = add_right("two");
+  EXPECT_EQ(ask(one, Step::setup).outcome, Outcome::pass);
+  for (int round = 0; round < 3; ++round)
+    for (const size_t index : {one, two}) EXPECT_EQ(sample(index), Outcome::pass) << ask(index, Step::sample).detail;
+  EXPECT_EQ(ask(two, Step::settle).outcome, Outcome::pass);
+  EXPECT_EQ(opened(), 1);
+  EXPECT_EQ(loads(one), 1);
+  EXPECT_EQ(loads(two), 1) << "asked for a sample, it was set up before";
+}
+
+TEST_F(WorkerGroupTest, ACaseThatCrashesIsReplacedAndTheOthersAreSetUpAgain) {
+  const size_t before = add_right("before"), after = add_right("after");
+  const size_t crashes = add("crashes", [](const Launch& launch, size_t, size_t count) {
+    if (count > 1) raise(SIGKILL);  // warm-up launches are single
+    multiply(launch);
+  });
+  for (const size_t index : {before, crashes, after}) EXPECT_EQ(ask(index, Step::setup).outcome, Outcome::pass);
+  const Reply reply = ask(crashes, Step::sample);
+  EXPECT_EQ(reply.outcome, Outcome::crashed);
+  EXPECT_NE(std::string(reply.detail).find("KILL"), std::string::npos) << reply.detail;
+  for (const size_t index : {before, after}) EXPECT_EQ(sample(index), Outcome::pass);
+  EXPECT_EQ(opened(), 2);
+  EXPECT_EQ(loads(before), 2);
+  EXPECT_EQ(loads(after), 2);
+  EXPECT_EQ(loads(crashes), 1) << "nobody asked for it again";
+  EXPECT_FALSE(history().opened_twice) << "a device is open in one process only";
+}
+
+TEST_F(WorkerGroupTest, ACrashInSetupCostsThatCaseAlone) {
+  const size_t right = add_right("right"),
+               crashes = add("crashes", [](const Launch&, size_t, size_t) { std::abort(); });
+  EXPECT_EQ(ask(right, Step::setup).outcome, Outcome::pass);
+  EXPECT_EQ(ask(crashes, Step::setup).outcome, Outcome::crashed);
+  EXPECT_EQ(sample(right), Outcome::pass);
+  EXPECT_EQ(sample(crashes), Outcome::crashed) << "asked again it is tried again";
+  EXPECT_EQ(sample(right), Outcome::pass);
+  EXPECT_EQ(opened(), 3);
+}
+
+TEST_F(WorkerGroupTest, ACaseThatHangsIsKilledAtItsLimitAndTheOthersGoOn) {
+  const size_t right = add_right("right"), hangs = add("hangs", [](const Launch&launch, size_t, size_t count) {
+                                             while (count > 1) pause();
+                                             multiply(launch);
+                                           });
+  EXPECT_EQ(ask(hangs, Step::setup).outcome, Outcome::pass);
+  const Reply reply = ask(hangs, Step::sample, 0.3);
+  EXPECT_EQ(reply.outcome, Outcome::timed_out);
+  EXPECT_EQ(std::string(reply.detail), "no answer within 0.3 s: killed");
+  EXPECT_EQ(sample(right), Outcome::pass);
+  EXPECT_FALSE(history().opened_twice);
+}
+
+TEST_F(WorkerGroupTest, ACaseThatChangedWhatOthersReadIsWrongAndTheOthersBeginAnew) {
+  const size_t right = add_right("right"), taints = add("taints", [this](const Launch&launch, size_t, size_t count) {
+                                             if (count > 1) history().taint = true;
+                                             multiply(launch);
+                                           });
+  for (const size_t index : {right, taints}) EXPECT_EQ(ask(index, Step::setup).outcome, Outcome::pass);
+  const Reply reply = ask(taints, Step::sample);
+  EXPECT_EQ(reply.outcome, Outcome::wrong);
+  EXPECT_EQ(std::string(reply.detail), "changed what others read");
+  EXPECT_EQ(sample(right), Outcome::pass);
+  EXPECT_EQ(opened(), 2);
+  EXPECT_EQ(loads(right), 2);
+}
+
+TEST_F(WorkerGroupTest, ACaseThatCannotBeSetUpAnswersSoWheneverItIsAskedAndDisturbsNobody) {
+  const size_t right = add_right("right"),
+               fails = add("fails", [](const Launch&, size_t, size_t) { throw Unsupported("not for this shape"); });
+  EXPECT_EQ(sample(right), Outcome::pass);
+  for (const Step step : {Step::setup, Step::sample, Step::settle}) {
+    const Reply reply = ask(fails, step);
+    EXPECT_EQ(reply.outcome, Outcome::unsupported);
+    EXPECT_EQ(std::string(reply.detail), "not for this shape");
+  }
+  EXPECT_EQ(sample(right), Outcome::pass);
+  EXPECT_EQ(opened(), 1);
+  EXPECT_EQ(loads(right), 1);
+}
+
+TEST_F(WorkerGroupTest, PoisonThatIsLeftIsFoundWhicheverOfTheBuffersOfASampleItIsIn) {
+  constexpr size_t kBuffers = 16;
+  std::list<WorkerGroup> groups;
+  for (size_t lazy = 0; lazy < kBuffers; ++lazy) {
+    const std::string name = fmt::format("lazy{}", lazy);
+    add(name, [lazy](const Launch& launch, size_t index, size_t count) {
+      multiply(launch, count > 1 && index % kBuffers == lazy ? 1 : 0);
+    });
+    variants_.back().parameters.clear();
+    WorkerGroup& group = groups.emplace_back(kWatchdogS);
+    const size_t place = group.add(cases_.back());
+    Command command;
+    command.step = Step::sample;
+    command.launches = command.least_launches = 1;
+    const Reply reply = group.ask(place, command, kWatchdogS).reply;
+    EXPECT_EQ(reply.outcome, Outcome::wrong) << name;
+    EXPECT_EQ(std::string(reply.detail).find("1 of 24 elements never written"), 0u) << name << ": " << reply.detail;
+  }
+}
+
+TEST_F(WorkerGroupTest, AWriteAfterTheLastLaunchIsFoundWhenAllHaveSettled) {
+  Address late = nullptr;  // of the child's: it is forked when first asked
+  const size_t right = add_right("right"), writes = add("writes", [&late](const Launch&launch, size_t, size_t) {
+                                             multiply(launch);
+                                             for (const Tensor& t : launch.tensors)
+                                               if (t.operand == Operand::d) late = t.data;
+                                           });
+  const size_t meddles = add("meddles", [&late](const Launch& launch, size_t, size_t) {
+    multiply(launch);
+    std::memset(late, 1, 1);
+  });
+  EXPECT_EQ(sample(right), Outcome::pass);
+  EXPECT_EQ(sample(writes), Outcome::pass);
+  EXPECT_EQ(ask(writes, Step::settle).outcome, Outcome::pass);
+  EXPECT_EQ(ask(meddles, Step::setup).outcome, Outcome::pass);
+  group_.resume();
+  const Reply reply = ask(writes, Step::settle);
+  EXPECT_EQ(reply.outcome, Outcome::wrong);
+  EXPECT_EQ(std::string(reply.detail), "D changed after the kernel had returned: something still writes to it");
+  EXPECT_EQ(ask(right, Step::settle).outcome, Outcome::pass);
+}
+
+}  // namespace
+}  // namespace assay
