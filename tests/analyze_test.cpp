@@ -35,7 +35,7 @@ TEST_F(analyze, accounts_come_after_the_classic_report_and_not_with_classic) {
   EXPECT_FALSE(has(classic, "Time per token"));
   const std::string more = whole.substr(classic.size());
   EXPECT_TRUE(has(more, "\nTime per token:\n  decode: tokens=1 | wall=0.050ms = gpu_busy 0.030 + host_cost 0.010 + cpu 0.000 + unattributed 0.010 (20.0%)")) << more;
-  EXPECT_TRUE(has(more, "\nAnomalies (lines from 0):\n  not JSON: 1 lines left out, first line 3: ")) << more;
+  EXPECT_TRUE(has(more, "\nAnomalies (lines from 0):\n  not JSON: 1 line left out, first line 3: ")) << more;
 }
 
 TEST_F(analyze, a_file_of_another_kind_does_not_flood_stderr) {
@@ -92,6 +92,68 @@ TEST_F(analyze, compressed_data_that_ends_early_gives_the_report_so_far_and_exit
   EXPECT_EQ(ended.exit_code, 2);
   EXPECT_TRUE(has(ended.out, kNothing)) << ended.out;
   EXPECT_TRUE(has(ended.err, "t.gz: the gzip data ends early: the report covers the 0 events before that\n")) << ended.err;
+}
+
+TEST_F(analyze, a_missing_trace_among_several_costs_its_own_report_alone) {
+  const std::string one = write("one.jsonl", gpu_line("a", "1")), missing = home_.folder / "missing.jsonl", json = home_.folder / "x.json";
+  const Ended ended = home_.run({"analyze", "--classic", "--json", json, missing, one});
+  EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_EQ(ended.out, home_.run({"analyze", "--classic", one}).out);
+  EXPECT_TRUE(has(ended.err, missing)) << ended.err;
+  EXPECT_EQ(parse_json(read_file(json), json)["traces"].size(), 1u);
+}
+
+TEST_F(analyze, results_go_into_the_pipe_or_the_linked_file_that_is_named_and_do_not_replace_it) {
+  const std::string trace = write("t.jsonl", gpu_line("a", "1"));
+  const fs::path pipe = home_.folder / "pipe", link = home_.folder / "link", target = home_.folder / "target";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  const int end = open(pipe.c_str(), O_RDWR | O_NONBLOCK);
+  fs::create_symlink(target, link);
+  EXPECT_EQ(home_.run({"analyze", "--csv", pipe, "--json", link, trace}).exit_code, 0);
+  char bytes[6] = {};
+  EXPECT_EQ(read(end, bytes, 5), 5);
+  EXPECT_STREQ(bytes, "trace");
+  close(end);
+  EXPECT_TRUE(fs::is_fifo(pipe));
+  EXPECT_TRUE(fs::is_symlink(link));
+  EXPECT_EQ(read_file(target).substr(0, 1), "{");
+}
+
+TEST_F(analyze, a_trace_that_shrinks_while_it_is_read_gives_the_report_so_far_and_exit_2) {
+  std::string text;
+  for (int i = 0; i < 400'000; ++i) text += gpu_line("a", "1");
+  for (int delay_ms = 1; delay_ms <= 256; delay_ms *= 2) {  // it may shrink before it is opened, or after it was read
+    const fs::path trace = write("shrinks.jsonl", text);
+    const auto running = home_.start({"analyze", "--classic", trace});
+    usleep(useconds_t(delay_ms * 1000));
+    fs::resize_file(trace, 1000);
+    const Ended ended = running->wait();
+    if (ended.exit_code == 0) continue;
+    EXPECT_EQ(ended.exit_code, 2);
+    EXPECT_TRUE(has(ended.err, "it shrank while it was read, from ")) << ended.err;
+    return;
+  }
+  GTEST_SKIP() << "the file never shrank while it was read";
+}
+
+TEST_F(analyze, tokens_that_the_account_finds_are_those_of_the_shapes_too) {
+  const std::string fields = R"(,"data":{"op":"matmul","backend":"b","batch":"1","m":"1","n":"64","k":"32","tA":"0","tB":"1"})";
+  std::string text;
+  for (int i = 0; i < 3; ++i)
+    text += gpu_line("generation/logits/generation/logits/k", "9", fields) + gpu_line("generation/logits/cb_wait", "8") + gpu_line("generation/logits/cb_gpu", "5");
+  const std::string out = home_.run({"analyze", write("t.jsonl", text)}).out;
+  EXPECT_TRUE(has(out, "decode: tokens=3 ")) << out;
+  EXPECT_TRUE(has(out, "3 tokens (ends of tokens in the account of time)")) << out;
+}
+
+TEST_F(analyze, an_option_that_is_not_a_number_is_refused) {
+  const std::string trace = write("t.jsonl", "");
+  for (const char* option : {"--ceiling", "--hot", "--threshold", "--top", "--tokens"}) {
+    const Ended ended = home_.run({"analyze", option, "nan", trace});
+    EXPECT_EQ(ended.exit_code, 2) << option;
+    EXPECT_TRUE(has(ended.err, option)) << ended.err;
+  }
+  EXPECT_EQ(home_.run({"audit", "--max-rel", "nan", trace}).exit_code, 2);
 }
 
 TEST_F(analyze, options_reach_the_report) {

@@ -277,6 +277,33 @@ TEST(trace_bad_line, what_is_not_json_is_named_and_the_lines_around_it_stay_exac
   }
 }
 
+TEST(trace_bad_line, each_kind_of_fault_has_a_name_of_its_own) {
+  const std::string begin = "{\"event\":{\"type\":\"a\"},\"x\":";
+  const std::pair<std::string, const char*> faults[] = {
+      {begin + "NaN}", "NaN"},
+      {begin + "-Infinity}", "Infinity"},
+      {begin + "\"NaN\\ud83d\\ude00\\ud800\"}", "a lone surrogate"},
+      {begin + "\"\t\"}", "a control character in a text"},
+      {begin + "\"\\q\"}", "an escape that JSON does not have"},
+      {begin + "\"ab", "it ends within a text"},
+      {begin + "[1", "it ends before its brackets close"},
+      {begin + "1}}", "a bracket that nothing opened"},
+      {begin + "1,,}", "something missing or out of place between values"},
+      {begin + "18446744073709551616}", "a malformed number, or one beyond 64 bits"},
+      {begin + "\"\xff\"}", "invalid UTF-8"},
+      {"\xef\xbb\xbf{}", "a byte order mark"},
+      {std::string("{\0}\0", 4), "UTF-16 or UTF-32, not UTF-8"},
+      {begin + std::string("\"\0\"}", 4), "a NUL byte"},
+      {begin + std::string(100'000, '['), "more than 1,024 containers within each other"},
+      {"this is no JSON", "a word that JSON does not have"},
+  };
+  for (const auto& [line, fault] : faults) {
+    const ReadTrace trace(line + "\n");
+    ASSERT_EQ(trace.bad(), Lines{"json 0"}) << line.substr(0, 100);
+    EXPECT_EQ(trace.all.bad_lines[0].message, fault) << line.substr(0, 100);
+  }
+}
+
 TEST(trace_bad_line, json_of_a_wrong_shape_is_named) {
   for (const char* line :
        {"[]", "5", "null", "\"text\"", "{\"event\":null}", "{\"event\":[]}", "{\"event\":\"x\"}", "{\"event\":{\"type\":5}}", "{\"event\":{\"type\":[1]}}",

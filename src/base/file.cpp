@@ -24,8 +24,24 @@ std::string read_file(const fs::path& path) {
   return std::move(bytes).str();
 }
 
+namespace {
+/// A pipe, a device and a link are what they are: a file put in their place would destroy them.
+bool is_to_be_written_in_place(const fs::path& path) {
+  std::error_code ignored;
+  if (fs::is_symlink(path, ignored)) return true;
+  return fs::exists(path, ignored) && !fs::is_regular_file(path, ignored) && !fs::is_directory(path, ignored);
+}
+}  // namespace
+
 void write_file(const fs::path& path, std::string_view bytes) {
   std::error_code error;
+  if (is_to_be_written_in_place(path)) {
+    std::ofstream out(path, std::ios::binary);
+    out.write(bytes.data(), std::streamsize(bytes.size()));
+    out.flush();
+    if (!out) fail("{}: cannot be written ({})", path.string(), std::strerror(errno));
+    return;
+  }
   if (path.has_parent_path()) fs::create_directories(path.parent_path(), error);
   const fs::path partial = path.string() + fmt::format(".{}.partial", getpid());
   {

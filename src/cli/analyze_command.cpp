@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/terminal.h"
 #include "cli/commands.h"
+#include "cli/number_option.h"
 #include "cli/trace_input.h"
 #include "report/accounting_report.h"
 #include "report/analysis_json.h"
@@ -78,9 +79,8 @@ int analyze(const std::string& trace, const AnalyzeOptions& options, const Befor
     std::fflush(stdout);
     return whole(input.totals);
   }
-  const ShapeReport shapes = report_shapes(input.counts, input.shapes, input.strings, options.shapes);
-  Accounts accounts = input.accounting.finish(input.strings);
-  accounts.anomalies.placeholders = find_placeholders(input.counts, input.strings);
+  const ShapeReport shapes = input.shape_report(options.shapes);
+  const Accounts& accounts = input.accounts;
   std::optional<TraceDiff> diff;
   if (before) {
     diff = diff_traces({before->input.counts, before->input.strings, before->shapes},
@@ -130,12 +130,17 @@ int run_analyze(const AnalyzeOptions& options) {
     before.emplace();
     read_trace_input(options.diff, open_byte_source(options.diff), before->input, stderr);
     before->exit_code = whole(before->input.totals);
-    before->shapes = report_shapes(before->input.counts, before->input.shapes, before->input.strings, options.shapes);
+    before->shapes = before->input.shape_report(options.shapes);
   }
   int worst = before ? before->exit_code : 0;
   Reports reports;
-  for (const std::string& trace : options.traces)
-    worst = std::max(worst, analyze(trace, options, before ? &*before : nullptr, reports));
+  for (const std::string& trace : options.traces) try {
+      worst = std::max(worst, analyze(trace, options, before ? &*before : nullptr, reports));
+    } catch (const Error& e) {  // one of several costs its own report alone
+      if (options.traces.size() == 1) throw;
+      fmt::print(stderr, "assay: {}\n", e.what());
+      worst = 2;
+    }
   if (!options.json.empty()) write_to(options.json, analysis_json(std::move(reports.json)));
   if (!options.csv.empty()) write_to(options.csv, csv_table(reports.rows));
   return std::max(worst, reports.regressed ? 1 : 0);
@@ -154,52 +159,69 @@ Examples:
   assay analyze --kernel-filter swiglu run.jsonl.zst
   zcat run.jsonl.gz | assay analyze --classic -
 
-Exit codes: 0 the report is whole, bad lines or not; 1 --diff found a regression; 2 a trace could not be opened, or not be read to its end.)";
+Exit codes: 0 the report is whole, bad lines or not; 1 --diff found a regression; 2 a trace could not be opened, or not be
+read to its end (the others are reported all the same), or an option is wrong; 130 Ctrl-C.)";
 
 }  // namespace
 
 CommandRun add_analyze(CLI::App& command) {
   const auto o = std::make_shared<AnalyzeOptions>();
   command.footer(kFooter);
-  command.add_option("TRACE", o->traces, "traces to report on; - is standard input")->required();
+  command.add_option("TRACE", o->traces, "traces to report on; - is standard input")->required()->type_name("");
   const auto classic = [&](CLI::Option* option) { option->group("The classic report"); };
   classic(command.add_flag("--classic", o->classic, "the classic report and nothing else"));
   classic(command.add_option("--top", o->report.top, "rows shown of each section")
               ->capture_default_str()
-              ->check(CLI::Range(0, 1'000'000'000)));
+              ->check(CLI::Range(0, 1'000'000'000).description(""))
+              ->type_name("N"));
   classic(command.add_option("--kernel-top", o->report.kernel_top, "rows shown of \"Kernel aggregate (all parents)\"")
               ->capture_default_str()
-              ->check(CLI::Range(0, 1'000'000'000)));
+              ->check(CLI::Range(0, 1'000'000'000).description(""))
+              ->type_name("N"));
   classic(command.add_flag("--include-kernel-totals", o->report.include_kernel_totals,
                            "show *_total and *cb_wait in that section, too"));
-  classic(command.add_option("--kernel-filter", o->report.kernel_filter,
-                             "show kernels, backends and shapes whose names hold this text, in any case"));
+  classic(command
+              .add_option("--kernel-filter", o->report.kernel_filter,
+                          "show kernels, backends and shapes whose names hold this text, in any case")
+              ->type_name("TEXT"));
   const auto shapes = [&](CLI::Option* option) { option->group("Shapes"); };
-  shapes(command.add_option("--dtype", o->shapes.dtype,
-                            "type of the model's weights, where lines name none: f32, f16, bf16, q8_0"));
+  shapes(command
+             .add_option("--dtype", o->shapes.dtype,
+                         "type of the model's weights, where lines name none: f32, f16, bf16, q8_0")
+             ->type_name("TYPE"));
   shapes(command
              .add_option("--ceiling", o->shapes.ceiling_gbps,
                          "GB/s that the traced device can read: gives % and what is to be won")
-             ->check(CLI::Range(1e-3, 1e6)));
+             ->check(number_from(1e-3, 1e6))
+             ->type_name("GB/s"));
   shapes(command.add_option("--tokens", o->shapes.tokens, "tokens of the trace, where it does not show them itself")
-             ->check(CLI::Range(int64_t(1), int64_t(1) << 40)));
-  shapes(command.add_option("--specs-out", o->specs_out,
-                            "write the hot shapes as a workload for assay probe --specs ('-': instead of the text)"));
+             ->check(CLI::Range(int64_t(1), int64_t(1) << 40).description(""))
+             ->type_name("N"));
+  shapes(command
+             .add_option("--specs-out", o->specs_out,
+                         "write the hot shapes as a workload for assay probe --specs ('-': instead of the text)")
+             ->type_name("FILE"));
   shapes(command
              .add_option("--hot", o->hot_percent,
                          "a shape is hot from this much of the matmuls' time, in percent (0: all are)")
              ->capture_default_str()
-             ->check(CLI::Range(0.0, 100.0)));
-  shapes(command.add_option("--device-name", o->device, "what the trace ran on, for that file"));
+             ->check(number_from(0, 100))
+             ->type_name("PERCENT"));
+  shapes(command.add_option("--device-name", o->device, "what the trace ran on, for that file")->type_name("NAME"));
   const auto results = [&](CLI::Option* option) { option->group("Results"); };
-  results(command.add_option("--diff", o->diff,
-                             "hold each TRACE against this earlier one; exit 1 if anything became slower"));
+  results(
+      command
+          .add_option("--diff", o->diff, "hold each TRACE against this earlier one; exit 1 if anything became slower")
+          ->type_name("OTHER"));
   results(
       command.add_option("--threshold", o->threshold_percent, "with --diff: changes up to so many percent are none")
           ->capture_default_str()
-          ->check(CLI::Range(0.0, 1000.0)));
-  results(command.add_option("--json", o->json, "write everything as JSON ('-': instead of the text)"));
-  results(command.add_option("--csv", o->csv, "write one row a name and one a shape as CSV ('-' likewise)"));
+          ->check(number_from(0, 1000))
+          ->type_name("PERCENT"));
+  results(
+      command.add_option("--json", o->json, "write everything as JSON ('-': instead of the text)")->type_name("FILE"));
+  results(command.add_option("--csv", o->csv, "write one row a name and one a shape as CSV ('-' likewise)")
+              ->type_name("FILE"));
   return [o] { return run_analyze(*o); };
 }
 

@@ -8,6 +8,7 @@
 #include "base/suggest.h"
 #include "base/terminal.h"
 #include "cli/commands.h"
+#include "cli/number_option.h"
 #include "report/audit_report.h"
 #include "report/csv.h"
 
@@ -33,11 +34,14 @@ void write_to(const std::string& to, const std::string& text) {
 }
 
 int run_audit(const AuditCommandOptions& options) {
+  if (options.json == "-" && options.csv == "-") fail("only one of --json and --csv can go to standard output");
   if (!parse_dtype(options.audit.dtype))
-    fail("--dtype {}: not among {}{}", options.audit.dtype, fmt::join(dtype_names(), ", "), did_you_mean(options.audit.dtype, dtype_names()));
+    fail("--dtype {}: not among {}{}", options.audit.dtype, fmt::join(dtype_names(), ", "),
+         did_you_mean(options.audit.dtype, dtype_names()));
   const Audit audit = audit_log(parse_probe_log(read_log(options.log), options.log), options.audit);
   const Terminal out = describe_terminal(stdout);
-  if (options.json != "-" && options.csv != "-") fmt::print("{}", audit_text(audit, {options.verbose, out.colour, out.width}));
+  if (options.json != "-" && options.csv != "-")
+    fmt::print("{}", audit_text(audit, {options.verbose, out.colour, out.width}));
   if (!options.json.empty()) write_to(options.json, audit_json(audit));
   if (!options.csv.empty()) write_to(options.csv, csv_table(audit_table(audit)));
   return audit.misleads() ? 1 : 0;
@@ -50,20 +54,27 @@ CommandRun add_audit(CLI::App& command) {
   command.footer(
       "Reads what a probe run printed, assay's or another harness's, and judges it by its own numbers:\n"
       "  wrong rows          maxRel above --max-rel, or the log itself says wrong\n"
-      "  crowns              [best-gpu] [best-cpu] (ours: [best-dev] [best-host]) that sit on wrong or impossible rows\n"
+      "  crowns              [best-gpu] [best-cpu] (ours: [best-dev] [best-host]) that sit on wrong or impossible "
+      "rows\n"
       "  impossible times    faster than the best bandwidth that a right row of the same log shows, rounding granted\n"
       "  unsolved specs      every row is wrong: suspect the reference or the harness, not the kernels\n"
       "  corrected ranking   what is first once wrong rows are out; host time per submission beside it\n"
       "docs/audit.md explains each line. Example: assay audit probe.log --csv rows.csv\n\n"
       "Exit codes: 0 no crown sits on a wrong or impossible row; 1 one does; 2 there is no such log.");
-  command.add_option("log", o->log, "the log ('-': standard input)")->required();
-  command.add_option("--max-rel", o->audit.max_rel, "a row is wrong above this maxRel = max |difference| / max(1, |a|, |b|)")
+  command.add_option("LOG", o->log, "the log ('-': standard input)")->required()->type_name("");
+  command
+      .add_option("--max-rel", o->audit.max_rel,
+                  "a row is wrong above this maxRel = max |difference| / max(1, |a|, |b|)")
       ->capture_default_str()
-      ->check(CLI::Range(0.0, 1e6));
-  command.add_option("--dtype", o->audit.dtype, "what the values of specs are that do not say (for their bytes): f16, f32, bf16, q8_0")
-      ->capture_default_str();
-  command.add_option("--json", o->json, "write everything as JSON ('-': instead of the text)");
-  command.add_option("--csv", o->csv, "write one row a row of the log as CSV ('-' likewise)");
+      ->check(number_from(0, 1e6))
+      ->type_name("NUMBER");
+  command
+      .add_option("--dtype", o->audit.dtype,
+                  "what the values of specs are that do not say (for their bytes): f16, f32, bf16, q8_0")
+      ->capture_default_str()
+      ->type_name("TYPE");
+  command.add_option("--json", o->json, "write everything as JSON ('-': instead of the text)")->type_name("FILE");
+  command.add_option("--csv", o->csv, "write one row a row of the log as CSV ('-' likewise)")->type_name("FILE");
   command.add_flag("--verbose", o->verbose, "show every row, as it ranks, and every line that no rule reads");
   return [o] { return run_audit(*o); };
 }

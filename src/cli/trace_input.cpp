@@ -49,6 +49,7 @@ class ReadingLine {
   }
 
   void show(uint64_t bytes) {
+    seen_ = bytes;
     if (!terminal_.live || now_ns() < next_ns_) return;
     next_ns_ = now_ns() + 100'000'000;
     const std::string of = total_ ? fmt::format(" of {:.2f}", double(total_) / 1e9) : "";
@@ -60,11 +61,17 @@ class ReadingLine {
   void clear() const {
     if (shown_) fmt::print(stderr, "\r\x1b[K");
   }
+  /// Of a file that was longer when reading began; "" if it is whole.
+  std::string what_is_missing() const {
+    struct stat now;
+    if (seen_ >= total_ || stat(trace_.c_str(), &now) != 0 || static_cast<uint64_t>(now.st_size) >= total_) return "";
+    return fmt::format("{}: it shrank while it was read, from {} to {} bytes", trace_, total_, seen_);
+  }
 
  private:
   const std::string& trace_;
   Terminal terminal_;
-  uint64_t total_ = 0;
+  uint64_t total_ = 0, seen_ = 0;
   int64_t next_ns_ = now_ns() + 2'000'000'000;
   bool shown_ = false;
 };
@@ -78,18 +85,31 @@ void read_trace_input(const std::string& trace, std::unique_ptr<ByteSource> byte
   ReadOptions options;
   options.progress = [&reading](uint64_t file_bytes) { reading.show(file_bytes); };
   std::vector<EventConsumer*> consumers = {&bad_lines, &to.counts};
-  if (!classic_alone) consumers.insert(consumers.end(), {&to.shapes, &to.accounting});
+  TimeAccounting accounting;
+  if (!classic_alone) consumers.insert(consumers.end(), {&to.shapes, &accounting});
   to.totals = read_trace(std::move(bytes), to.strings, consumers, options);
   reading.clear();
+  if (to.totals.cut_off.empty()) to.totals.cut_off = reading.what_is_missing();
+  if (classic_alone) return bad_lines.finish();
+  to.accounts = accounting.finish(to.strings);
+  to.accounts.anomalies.placeholders = find_placeholders(to.counts, to.strings);
   bad_lines.finish();
+}
+
+ShapeReport TraceInput::shape_report(ShapeOptions options) const {
+  const uint64_t tokens = accounts.prompt.tokens + accounts.decode.tokens;
+  if (options.tokens == 0 && tokens > shapes.tokens()) {
+    options.tokens = tokens;
+    options.tokens_from = "ends of tokens in the account of time";
+  }
+  return report_shapes(counts, shapes, strings, options);
 }
 
 std::string workload_of_trace(const std::string& trace, const ShapeOptions& options) {
   TraceInput input;
   read_trace_input(trace, open_byte_source(trace), input, stderr);
   if (!input.totals.cut_off.empty()) fail("{}: a workload needs the whole trace", input.totals.cut_off);
-  const ShapeReport report = report_shapes(input.counts, input.shapes, input.strings, options);
-  return trace_workload(report, {trace, "", "", TraceWorkloadOptions().least_percent}).json;
+  return trace_workload(input.shape_report(options), {trace, "", "", TraceWorkloadOptions().least_percent}).json;
 }
 
 }  // namespace assay

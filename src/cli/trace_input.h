@@ -16,8 +16,11 @@ struct TraceInput {
   StringTable strings;
   ClassicCounts counts;
   ShapeCounts shapes;
-  TimeAccounting accounting;
+  Accounts accounts;
   ReadTotals totals;
+
+  /// Tokens as `options` says, else as many as the command buffers of step outputs or the account of time tell.
+  ShapeReport shape_report(ShapeOptions options) const;
 };
 
 /// Lines that are no JSON are named on `not_json`, those of a wrong shape on stderr; `classic_alone`: nothing

@@ -101,16 +101,19 @@ void add_rows(std::string& out, const std::vector<Row>& rows, Line line) {
 }
 
 void add_odd(std::string& out, const OddLines& odd, const std::string& what) {
-  if (odd.times) out += fmt::format("  {}: {} times, first in line {}\n", what, odd.times, odd.first_line);
+  if (odd.times) {
+    const std::string times = odd.times == 1 ? "once" : fmt::format("{} times, first", odd.times);
+    out += fmt::format("  {}: {} in line {}\n", what, times, odd.first_line);
+  }
 }
 
 void add_anomalies(std::string& out, const Anomalies& a) {
   if (!a.any()) return;
   out += "\nAnomalies (lines from 0):\n";
   add_rows(out, a.bad_lines, [](const BadKind& b) {
-    return fmt::format("{}: {} lines left out, first line {}: {}",
-                       b.kind == BadLine::Kind::not_json ? "not JSON" : "wrong shape", b.lines, b.first_line,
-                       b.message);
+    return fmt::format("{}: {} line{} left out, first line {}: {}",
+                       b.kind == BadLine::Kind::not_json ? "not JSON" : "wrong shape", b.lines, b.lines == 1 ? "" : "s",
+                       b.first_line, b.message);
   });
   add_rows(out, a.repeated, [](const UnpairedGpuTime& r) {
     return fmt::format(

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <optional>
 
+#include "trace/json_fault.h"
 #include "trace/line_fields.h"
 
 namespace assay {
@@ -148,7 +149,7 @@ LineJudge::Verdict LineJudge::judge(std::string_view line, LineFields& f) {
   };
   dom::element root;
   if (const auto error = parser_->lines.parse(line.data(), line.size(), false).get(root)) {
-    message_ = simdjson::error_message(error);
+    message_ = json_fault(line, error);
     return Verdict::not_json;
   }
   if (!root.is_object()) return wrong(std::string("the line is ") + type_word(root.type()) + ", not an object");

@@ -152,7 +152,7 @@ ShapeReport report_shapes(const ClassicCounts& counts, const ShapeCounts& gpu, c
   ShapeReport report;
   report.options = options;
   report.tokens = options.tokens ? options.tokens : gpu.tokens();
-  report.tokens_from = options.tokens ? "--tokens" : std::string(gpu.tokens_from());
+  report.tokens_from = options.tokens ? options.tokens_from : std::string(gpu.tokens_from());
   report.rules = shape_rules(options.dtype, groups.fields);
   report.shapes = std::move(groups.shapes);
   for (size_t i = 0; i < report.shapes.size(); ++i) {

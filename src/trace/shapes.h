@@ -16,6 +16,7 @@ struct ShapeOptions {
   std::string dtype;        // of the model's weights; "": what lines and loaders say and nothing more
   double ceiling_gbps = 0;  // what the trace's device can read; 0: unknown
   uint64_t tokens = 0;      // 0: as many as the trace shows
+  std::string tokens_from = "--tokens";
 };
 
 /// One shape on one backend.
