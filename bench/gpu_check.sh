@@ -1,11 +1,12 @@
 #!/bin/sh
-# Runs from an unpacked bundle on a machine with an NVIDIA GPU, without a network: devices, self-test, every kernel on awkward shapes, the
-# whole sweep; tables to a folder.
-# Usage: gpu_check.sh RESULTS [DEVICE]. Exit 1 if a check failed; the tables are written all the same.
+# Runs from an unpacked bundle on a machine with an NVIDIA GPU, without a network: devices, self-test, the whole sweep twice,
+# every kernel on awkward shapes; tables to a folder.
+# Usage: gpu_check.sh RESULTS [DEVICE [STEPS]]. Exit 1 if a check failed; the tables are written all the same.
 set -u
 root=$(cd "$(dirname "$0")/.." && pwd)
-results=${1:?usage: gpu_check.sh RESULTS [DEVICE]}
+results=${1:?usage: gpu_check.sh RESULTS [DEVICE [STEPS]]}
 device=${2:-cuda:0}
+steps=${3:-devices selftest sweep again compare cross_backend}
 mkdir -p "$results"
 assay=$root/build/assay
 store=$results/results.sqlite
@@ -14,6 +15,7 @@ failed=0
 step() {
   name=$1
   shift
+  case " $steps " in *" $name "*) ;; *) return 0 ;; esac
   echo "== $*"
   began=$(date +%s)
   code=0
@@ -29,9 +31,9 @@ step() {
 } >"$results/machine.txt"
 step devices "$assay" devices --device "$device" --store "$store"
 step selftest "$assay" selftest --device "$device"
-step cross_backend env ASSAY_TEST_DEVICE="$device" "$root/build/cross_backend_test"
 step sweep "$assay" probe --device "$device" --store "$store" --markdown "$results/sweep.md" --csv "$results/sweep.csv"
 step again "$assay" probe --device "$device" --store "$results/again.sqlite" --quiet
 step compare "$assay" compare "$store" "$results/again.sqlite"
+step cross_backend env ASSAY_TEST_DEVICE="$device" "$root/build/cross_backend_test"
 cat "$results/machine.txt"
 exit $failed

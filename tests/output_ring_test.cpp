@@ -70,7 +70,8 @@ TEST_F(OutputRingTest, LeftOverPoisonIsFoundInWhicheverOfThe16ItIs) {
     ring.read(kSlots);
     for (int64_t slot = 0; slot < kSlots; ++slot) {
       const std::string message = validator.scan(ring.slot(slot));
-      EXPECT_EQ(message.substr(0, 35), slot == lazy ? "1 of 5 elements never written, firs" : "") << slot << ": " << message;
+      EXPECT_EQ(message.substr(0, 35), slot == lazy ? "1 of 5 elements never written, firs" : "")
+          << slot << ": " << message;
     }
   }
 }

@@ -1,10 +1,10 @@
 // Laws of ranking: who is best, who ties, what is priced, and what is never crowned.
-#include "probe/pricing.h"
-
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <limits>
+
+#include "probe/pricing.h"
 
 namespace assay {
 namespace {

@@ -171,9 +171,11 @@ TEST(TextReport, TagsStandInTheSeedsOrder) {
 
 /// One spec with a case of every outcome, and one more that a library does not have.
 SweepReport report_of_every_outcome() {
-  std::vector<CaseRecord> records = {record("own/right", 141, 273), failing("lib/other", Outcome::unsupported, "no algorithm 7")};
-  for (const Outcome outcome : {Outcome::wrong, Outcome::impossible, Outcome::noisy, Outcome::unsupported, Outcome::build_failed,
-                                Outcome::device_limit, Outcome::launch_failed, Outcome::crashed, Outcome::timed_out})
+  std::vector<CaseRecord> records = {record("own/right", 141, 273),
+                                     failing("lib/other", Outcome::unsupported, "no algorithm 7")};
+  for (const Outcome outcome :
+       {Outcome::wrong, Outcome::impossible, Outcome::noisy, Outcome::unsupported, Outcome::build_failed,
+        Outcome::device_limit, Outcome::launch_failed, Outcome::crashed, Outcome::timed_out})
     records.push_back(failing("x/" + std::string(outcome_name(outcome)), outcome, "its reason"));
   SweepReport report;
   report.specs.push_back(rank_spec(parse_spec(kUp), std::move(records), {}, {}));
@@ -201,7 +203,8 @@ TEST(AllReports, WhatALibraryDoesNotHaveIsListedApartFromFailures) {
   EXPECT_TRUE(contains(failed, " - lib/other: matmul_bias_add skipped 3 (unsupported: adds no bias)\n")) << failed;
   EXPECT_TRUE(contains(failed, " - x/device_limit: matmul device_limit 1 (its reason; at ")) << failed;
   EXPECT_FALSE(contains(failed, "x/unsupported")) << failed;
-  EXPECT_TRUE(contains(unsupported, " - lib/other: matmul unsupported 1 (no algorithm 7; at matmul M:1 N:9728 K:896 NT)\n"));
+  EXPECT_TRUE(
+      contains(unsupported, " - lib/other: matmul unsupported 1 (no algorithm 7; at matmul M:1 N:9728 K:896 NT)\n"));
   EXPECT_TRUE(contains(unsupported, " - x/unsupported: matmul unsupported 1 ")) << unsupported;
   EXPECT_TRUE(contains(markdown_report(report), "## Unsupported when asked\n\n- `lib/other`: matmul unsupported 1 "));
 }

@@ -54,7 +54,8 @@ int run_devices(const DevicesOptions& options) {
     const std::vector<DeviceInfo> devices = backend->devices();
     const Compiler& compiler = backend->compiler();
     const std::string compiler_text = compiler.version.empty() ? "none: " + compiler.install : compiler.version;
-    if (devices.empty()) fmt::print("{}  none: {}\n  compiler: {}\n\n", backend->name(), backend->missing(), compiler_text);
+    if (devices.empty())
+      fmt::print("{}  none: {}\n  compiler: {}\n\n", backend->name(), backend->missing(), compiler_text);
     for (const DeviceInfo& device : devices) {
       if (!options.device.empty() && options.device != device.id && options.device != backend->name()) continue;
       any = true;
@@ -63,7 +64,8 @@ int run_devices(const DevicesOptions& options) {
         if (name != "features") fmt::print("  {}: {}\n", name, value);
       for (const auto& [name, version] : device.vendors) fmt::print("  {}: {}\n", name, version);
       const std::vector<Manifest> manifests = load_manifests(*backend, {});
-      for (const std::string& name : missing_vendors(manifests, device)) fmt::print("  {}: none: its library is not here\n", name);
+      for (const std::string& name : missing_vendors(manifests, device))
+        fmt::print("  {}: none: its library is not here\n", name);
       if (options.list) continue;
       fmt::print("  compiler: {}\n", compiler_text);
       BuildCache cache = open_build_cache(*backend);

@@ -43,7 +43,8 @@ std::string uuid_text(CUdevice device) {
   check(driver().cuDeviceGetUuid_(&uuid, device), "asking for the UUID");
   std::string text = "GPU";
   for (int i = 0; i < 16; ++i)
-    text += fmt::format("{}{:02x}", i == 0 || i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", static_cast<unsigned char>(uuid.bytes[i]));
+    text += fmt::format("{}{:02x}", i == 0 || i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "",
+                        static_cast<unsigned char>(uuid.bytes[i]));
   return text;
 }
 

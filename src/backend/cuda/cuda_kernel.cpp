@@ -156,8 +156,9 @@ class CudaKernel final : public StreamKernel {
       check(driver().cuFuncSetAttribute_(entry, CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED, 1), "asking for a large cluster");
   }
 
-  static void submit(const Launch& launch, CUfunction entry, const std::array<int64_t, 3>& grid, const std::array<int64_t, 3>& block,
-                     int64_t cluster, int64_t shared_bytes, CUstream stream, int64_t* encoded_ns) {
+  static void submit(const Launch& launch, CUfunction entry, const std::array<int64_t, 3>& grid,
+                     const std::array<int64_t, 3>& block, int64_t cluster, int64_t shared_bytes, CUstream stream,
+                     int64_t* encoded_ns) {
     assay_cuda_call call = call_of(launch);
     void* parameters[] = {&call};
     CUlaunchAttribute clusters{};

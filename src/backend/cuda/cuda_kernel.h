@@ -11,7 +11,8 @@ namespace assay {
 /// What a CudaDevice can put into a stream, also while that is captured into a graph.
 class StreamKernel : public LoadedKernel {
  public:
-  /// `encoded_ns` gets the moment when only the driver is left to call. A vendor's library does both at once and leaves it.
+  /// `encoded_ns` gets the moment when only the driver is left to call. A vendor's library does both at once and leaves
+  /// it.
   virtual void enqueue(const Launch& launch, CUstream stream, int64_t* encoded_ns) = 0;
 };
 
