@@ -84,6 +84,9 @@ TEST(Compare, WhatFailedBeforeCannotRegress) {
   const CaseRecord broken = failed(record("a/x", 50), Outcome::crashed);
   EXPECT_EQ(compare_records({broken}, {record("a/x", 100)}).rows[0].word(), "FIXED");
   EXPECT_EQ(compare_records({broken}, {broken}).rows[0].word(), "FAILING");
+  CaseRecord absent = broken;
+  absent.outcome = Outcome::unsupported;
+  EXPECT_EQ(compare_records({absent}, {absent}).rows[0].word(), "ABSENT") << "what a library does not have is no failure";
   EXPECT_FALSE(compare_records({broken}, {record("a/x", 100)}).regressed());
   EXPECT_FALSE(compare_records({broken}, {broken}).regressed());
 }

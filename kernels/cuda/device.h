@@ -173,15 +173,16 @@ __device__ __forceinline__ Rows rows_of(const assay_cuda_call& call, int group, 
   // Selected without a branch: see dot_m1.cu.
   const int first = (brief.n + rows - 1) / rows, second = first + (brief.more_n[0] + rows - 1) / rows;
   const bool later = group >= first, last = brief.segments > 2 && group >= second;
-  const auto select = [&](auto a, auto b, auto c) { return last ? c : later ? b : a; };
-  return {select(brief.b, brief.more_b[0], brief.more_b[1]),
-          select(beside[0].scales, beside[1].scales, beside[2].scales),
-          select(brief.d, brief.more_d[0], brief.more_d[1]),
-          select(beside[0].bias, beside[1].bias, beside[2].bias),
+#define ASSAY_OF_SEGMENT(a, b, c) (last ? c : later ? b : a)
+  return {ASSAY_OF_SEGMENT(brief.b, brief.more_b[0], brief.more_b[1]),
+          ASSAY_OF_SEGMENT(beside[0].scales, beside[1].scales, beside[2].scales),
+          ASSAY_OF_SEGMENT(brief.d, brief.more_d[0], brief.more_d[1]),
+          ASSAY_OF_SEGMENT(beside[0].bias, beside[1].bias, beside[2].bias),
           stride,
-          select(brief.n, brief.more_n[0], brief.more_n[1]),
-          (group - select(0, first, second)) * rows,
-          select(0, 1, 2)};
+          ASSAY_OF_SEGMENT(brief.n, brief.more_n[0], brief.more_n[1]),
+          (group - ASSAY_OF_SEGMENT(0, first, second)) * rows,
+          ASSAY_OF_SEGMENT(0, 1, 2)};
+#undef ASSAY_OF_SEGMENT
 }
 
 /// The address of `column` in row `row` of memory that has `stride` elements a row: one multiplication of 32 by 32 bits.

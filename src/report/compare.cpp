@@ -86,7 +86,7 @@ std::string regression_line(const CompareRow& row) {
 }
 
 std::string counts_line(const CompareReport& report) {
-  std::vector<std::string> words = {"SAME", "FASTER", "SLOWER", "UNSURE", "BROKEN", "FIXED", "FAILING"};
+  std::vector<std::string> words = {"SAME", "FASTER", "SLOWER", "UNSURE", "BROKEN", "FIXED", "FAILING", "ABSENT"};
   std::vector<std::string> fields;
   for (const std::string& word : words) {
     const auto count = std::count_if(report.rows.begin(), report.rows.end(),
@@ -114,7 +114,8 @@ bool CompareRow::regressed() const {
 std::string CompareRow::word() const {
   if (both_pass()) return std::string(verdict_name(comparison.verdict));
   if (before_outcome == Outcome::pass) return "BROKEN";
-  return after_outcome == Outcome::pass ? "FIXED" : "FAILING";
+  if (after_outcome == Outcome::pass) return "FIXED";
+  return is_failure(after_outcome) ? "FAILING" : "ABSENT";
 }
 
 bool CompareReport::regressed() const {

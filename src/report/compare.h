@@ -22,7 +22,7 @@ struct CompareRow {
   bool both_pass() const { return before_outcome == Outcome::pass && after_outcome == Outcome::pass; }
   /// SLOWER, or passed before and does not now.
   bool regressed() const;
-  /// SAME, FASTER, SLOWER, UNSURE; BROKEN, FIXED or FAILING where a side did not pass.
+  /// SAME, FASTER, SLOWER, UNSURE; where a side did not pass BROKEN, FIXED, FAILING, or ABSENT (is_failure() does not count it).
   std::string word() const;
 };
 

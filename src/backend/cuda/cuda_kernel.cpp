@@ -58,7 +58,8 @@ assay_cuda_call call_of(const Launch& launch) {
   call.workspace_bytes = launch.workspace_bytes;
   call.prepared_bytes = launch.prepared_bytes;
   for (const Tensor& t : launch.tensors) {
-    ASSAY_CHECK(t.segment < ASSAY_CUDA_SEGMENTS);
+    if (t.segment >= ASSAY_CUDA_SEGMENTS)
+      throw Unsupported(fmt::format("{} fused outputs; a CUDA kernel gets {} at most", launch.spec->segments.size(), ASSAY_CUDA_SEGMENTS));
     assay_cuda_segment& segment = call.segment[t.segment];
     call.segments = std::max(call.segments, t.segment + 1);
     if (t.operand == Operand::a) call.a = tensor_of(t);
