@@ -32,6 +32,8 @@ const std::vector<std::pair<int64_t, int64_t>> kShapes = {  // n, k
     {1, 1},  {2, 1},    {1, 2},    {1, 33},    {2, 31},   {3, 7},    {5, 64},
     {17, 1}, {31, 129}, {77, 141}, {130, 257}, {7, 4097}, {1000, 3}, {515, 899}};
 const std::vector<std::pair<int64_t, int64_t>> kOddShapes = {{1, 1}, {77, 141}};
+/// k of whole 16-byte loads, which some kernels ask for: one pass and several, tails of both.
+const std::vector<std::pair<int64_t, int64_t>> kAlignedShapes = {{1, 8}, {77, 144}, {130, 264}, {7, 4104}, {515, 896}};
 const std::vector<std::pair<int64_t, int64_t>> kBlockShapes = {{1, 32},   {2, 32},    {1, 64},   {3, 96},   {5, 224},
                                                                {77, 160}, {130, 288}, {7, 4128}, {515, 896}};
 
@@ -69,6 +71,15 @@ std::vector<Spec> awkward_specs() {
     add(14, 1, "n=64 | k=1", false, false, types, " | alpha=1 | beta=0");
     add(14, 1, "n=95 | k=64", false, true, types, " | alpha=0.125 | beta=0");
     add(14, 1, "n=64 | k=95", false, false, types, " | alpha=0.125 | beta=1");
+    for (const bool tB : {true, false}) {
+      for (size_t i = type == "f16" ? 0 : 1; i < kAlignedShapes.size(); i += type == "f16" ? 1 : 2)
+        add(1, 1, shape_of(kAlignedShapes[i]), false, tB, types, "");
+      for (const std::string& more : {std::string(" | bias=1"), kAlphaBeta, kEpilogue})
+        add(1, 1, "n=77 | k=144", false, tB, types, more);
+    }
+    fused("n0=31 | n1=33", 144, types, "");
+    fused("nq=65 | nk=3 | nv=1", 4104, types, " | bias=1");
+    fused("n0=5 | n1=6 | n2=7", 72, types, kAlphaBeta);
     fused("n0=31 | n1=33", 141, types, "");
     fused("nq=65 | nk=3 | nv=1", 129, types, " | bias=1");
     fused("n0=5 | n1=6 | n2=7 | n3=1", 64, types, kAlphaBeta);
