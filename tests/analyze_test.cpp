@@ -156,6 +156,20 @@ TEST_F(analyze, an_option_that_is_not_a_number_is_refused) {
   EXPECT_EQ(home_.run({"audit", "--max-rel", "nan", trace}).exit_code, 2);
 }
 
+TEST_F(analyze, a_device_of_this_machine_is_a_ceiling) {
+  const std::string fields = R"(,"data":{"op":"matmul","backend":"b","batch":"1","m":"1","n":"64","k":"32","tA":"0","tB":"1"})";
+  const std::string trace = write("t.jsonl", gpu_line("matmul/k", "9", fields));
+  const Ended first = home_.run({"analyze", "--dtype", "f16", "--ceiling", "cpu:0", trace}), again = home_.run({"analyze", "--dtype", "f16", "--ceiling", "cpu", trace});
+  ASSERT_EQ(first.exit_code, 0) << first.err;
+  EXPECT_TRUE(has(first.err, "measuring the ceilings of cpu:0")) << first.err;
+  EXPECT_TRUE(has(first.err, "cpu:0 was measured to read")) << first.err;
+  EXPECT_FALSE(has(again.err, "measuring the ceilings")) << "it is in the store";
+  EXPECT_TRUE(has(again.out, "% ceiling")) << again.out;
+  const Ended unknown = home_.run({"analyze", "--ceiling", "cpx:0", trace});
+  EXPECT_EQ(unknown.exit_code, 2);
+  EXPECT_TRUE(has(unknown.err, "--ceiling cpx:0: neither GB/s nor a device")) << unknown.err;
+}
+
 TEST_F(analyze, options_reach_the_report) {
   const std::string trace = write("t.jsonl", gpu_line("a", "2") + gpu_line("b", "1") + internal_line("p", "x_total", "1") + internal_line("p", "k", "1"));
   EXPECT_FALSE(has(home_.run({"analyze", "--top", "1", trace}).out, "\n  b: count=1"));

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/terminal.h"
 #include "cli/commands.h"
+#include "cli/installation.h"
 #include "cli/number_option.h"
 #include "cli/trace_input.h"
 #include "report/accounting_report.h"
@@ -22,7 +23,7 @@ struct AnalyzeOptions {
   bool classic = false;
   ClassicOptions report;
   ShapeOptions shapes;
-  std::string json, csv, specs_out, device, diff;
+  std::string json, csv, specs_out, device, diff, ceiling;
   double hot_percent = TraceWorkloadOptions().least_percent, threshold_percent = 3;
 
   bool text_is_shown() const { return json != "-" && csv != "-" && specs_out != "-"; }
@@ -117,14 +118,37 @@ int analyze(const std::string& trace, const AnalyzeOptions& options, const Befor
   return exit_code;
 }
 
-int run_analyze(const AnalyzeOptions& options) {
+/// GB/s as given, or what the device of that name was measured to read from memory.
+double ceiling_gbps(const std::string& ceiling) {
+  if (ceiling.empty()) return 0;
+  if (double gbps = 0; CLI::detail::lexical_cast(ceiling, gbps)) {
+    if (!(gbps >= 1e-3 && gbps <= 1e6)) fail("--ceiling {}: GB/s are from 0.001 to 1000000", ceiling);
+    return gbps;
+  }
+  const auto backends = make_backends();
+  const OpenedDevice here = [&] {
+    try {
+      return find_device(backends, ceiling, 0);
+    } catch (const Error& e) {
+      fail("--ceiling {}: neither GB/s nor a device ({})", ceiling, e.what());
+    }
+  }();
+  if (here.described) fail("--ceiling {}: a described device was never measured; give its GB/s", ceiling);
+  Store store(default_store());
+  const double gbps = device_ceilings(*here.backend, here.info, store).memory_gbps();
+  fmt::print(stderr, "assay: {} was measured to read {:.1f} GB/s\n", here.info.id, gbps);
+  return gbps;
+}
+
+int run_analyze(AnalyzeOptions options) {
   const size_t on_stdout = size_t(options.json == "-") + size_t(options.csv == "-") + size_t(options.specs_out == "-");
   if (on_stdout > 1) fail("only one of --json, --csv and --specs-out can go to standard output");
   if (!options.specs_out.empty() && options.traces.size() > 1)
     fail("--specs-out takes one trace, not {}: a workload is one model's", options.traces.size());
   if (std::count(options.traces.begin(), options.traces.end(), "-") + (options.diff == "-") > 1)
     fail("standard input can be read only once");
-  shape_rules(options.shapes.dtype, {});  // a wrong --dtype is told before a long read
+  shape_rules(options.shapes.dtype, {});  // a wrong --dtype or --ceiling is told before a long read
+  options.shapes.ceiling_gbps = ceiling_gbps(options.ceiling);
   std::optional<Before> before;
   if (!options.diff.empty()) {
     before.emplace();
@@ -154,6 +178,7 @@ out, and the numbers of all other lines stay exact. Lines count from 0. docs/ana
 Examples:
   assay analyze run.jsonl
   assay analyze --dtype q8_0 --ceiling 400 run.jsonl         GB/s of each shape, and what could be won
+  assay analyze --dtype q8_0 --ceiling cuda:0 run.jsonl      the same, for a run on this GPU
   assay analyze --dtype q8_0 --specs-out run.json run.jsonl  then: assay probe --specs run.json
   assay analyze --diff before.jsonl after.jsonl              names and shapes that became slower, exit 1 if any
   assay analyze --kernel-filter swiglu run.jsonl.zst
@@ -190,10 +215,10 @@ CommandRun add_analyze(CLI::App& command) {
                          "type of the model's weights, where lines name none: f32, f16, bf16, q8_0")
              ->type_name("TYPE"));
   shapes(command
-             .add_option("--ceiling", o->shapes.ceiling_gbps,
-                         "GB/s that the traced device can read: gives % and what is to be won")
-             ->check(number_from(1e-3, 1e6))
-             ->type_name("GB/s"));
+             .add_option("--ceiling", o->ceiling,
+                         "GB/s that the traced device can read, or its name (cpu:0) where it is this machine's: gives % "
+                         "and what is to be won")
+             ->type_name("GB/s|DEVICE"));
   shapes(command.add_option("--tokens", o->shapes.tokens, "tokens of the trace, where it does not show them itself")
              ->check(CLI::Range(int64_t(1), int64_t(1) << 40).description(""))
              ->type_name("N"));

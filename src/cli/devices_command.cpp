@@ -6,7 +6,6 @@
 #include "base/terminal.h"
 #include "cli/commands.h"
 #include "cli/installation.h"
-#include "probe/sweep.h"
 #include "report/table.h"
 
 namespace assay {
@@ -68,13 +67,8 @@ int run_devices(const DevicesOptions& options) {
         fmt::print("  {}: none: its library is not here\n", name);
       if (options.list) continue;
       fmt::print("  compiler: {}\n", compiler_text);
-      BuildCache cache = open_build_cache(*backend);
-      SweepOptions sweep_options;
-      sweep_options.environment = describe_environment(*backend, device);
-      SweepEvents events;
-      events.note = [](const std::string& line) { fmt::print(stderr, "{}\n", line); };
-      Sweep sweep(*backend, device, all_variants(manifests), Plan{}, cache, store, sweep_options, events);
-      fmt::print("\n{}\n", render_table(ceiling_table(sweep.ceilings(options.measure)), terminal.width, terminal.colour));
+      const Ceilings ceilings = device_ceilings(*backend, device, store, options.measure);
+      fmt::print("\n{}\n", render_table(ceiling_table(ceilings), terminal.width, terminal.colour));
     }
   }
   for (const auto& [name, why] : backends_not_built()) fmt::print("{}  none: {}\n", name, why);

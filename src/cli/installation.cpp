@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "base/suggest.h"
 #include "cli/commit.h"
+#include "probe/sweep.h"
 
 namespace assay {
 namespace fs = std::filesystem;
@@ -134,5 +135,16 @@ std::string describe_environment(const Backend& backend, const DeviceInfo& devic
 }
 
 fs::path default_store() { return state_folder() / "results.sqlite"; }
+
+Ceilings device_ceilings(const Backend& backend, const DeviceInfo& device, Store& store, bool again) {
+  const std::vector<Manifest> manifests = load_manifests(backend, {});
+  BuildCache cache = open_build_cache(backend);
+  SweepOptions options;
+  options.environment = describe_environment(backend, device);
+  SweepEvents events;
+  events.note = [](const std::string& line) { fmt::print(stderr, "{}\n", line); };
+  Sweep sweep(backend, device, all_variants(manifests), Plan{}, cache, store, options, events);
+  return sweep.ceilings(again);
+}
 
 }  // namespace assay

@@ -8,6 +8,7 @@
 #include "backend/device.h"
 #include "kernel/build_cache.h"
 #include "kernel/manifest.h"
+#include "probe/ceilings.h"
 
 namespace assay {
 
@@ -38,5 +39,8 @@ BuildCache open_build_cache(const Backend& backend);
 std::string describe_environment(const Backend& backend, const DeviceInfo& device);
 
 std::filesystem::path default_store();
+
+/// What the store knows that this device reaches; measured now, in seconds, where it knows nothing or `again`. Notes go to stderr.
+Ceilings device_ceilings(const Backend& backend, const DeviceInfo& device, Store& store, bool again = false);
 
 }  // namespace assay
