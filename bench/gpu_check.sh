@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs from an unpacked bundle on a machine with an NVIDIA GPU, without a network: devices, self-test, the whole sweep twice,
-# every kernel on awkward shapes; tables to a folder.
+# every kernel on awkward shapes; tables to a folder. Two more steps, when named: memcheck (6 minutes) and racecheck, of the same walk.
 # Usage: gpu_check.sh RESULTS [DEVICE [STEPS]]. Exit 1 if a check failed; the tables are written all the same.
 set -u
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -35,5 +35,11 @@ step sweep "$assay" probe --device "$device" --store "$store" --markdown "$resul
 step again "$assay" probe --device "$device" --store "$results/again.sqlite" --quiet
 step compare "$assay" compare "$store" "$results/again.sqlite"
 step cross_backend env ASSAY_TEST_DEVICE="$device" "$root/build/cross_backend_test"
+# compute-sanitizer: failed look-ups of entries that need not be there are no memory errors.
+walk="--target-processes all --error-exitcode 1 $root/build/cross_backend_test --gtest_filter=*EveryEnabledVariant*"
+# shellcheck disable=SC2086
+step memcheck env ASSAY_TEST_DEVICE="$device" compute-sanitizer --tool memcheck --report-api-errors no $walk
+# shellcheck disable=SC2086
+step racecheck env ASSAY_TEST_DEVICE="$device" ASSAY_TEST_EVERY="${ASSAY_TEST_EVERY:-12}" compute-sanitizer --tool racecheck $walk
 cat "$results/machine.txt"
 exit $failed

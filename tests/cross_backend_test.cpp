@@ -257,8 +257,18 @@ class Prover {
 /// Absence is data: a vendor's library that says so when it is asked, and a launch that a smaller device cannot hold.
 bool is_absence(Outcome outcome) { return outcome == Outcome::unsupported || outcome == Outcome::device_limit; }
 
+/// ASSAY_TEST_EVERY=N: every N-th shape alone, where a checker of races makes each a hundred times as long.
+std::vector<Spec> walked_specs() {
+  const char* every = std::getenv("ASSAY_TEST_EVERY");
+  const size_t step = every ? size_t(std::max(1, std::atoi(every))) : 1;
+  std::vector<Spec> specs;
+  const std::vector<Spec> all = awkward_specs();
+  for (size_t i = 0; i < all.size(); i += step) specs.push_back(all[i]);
+  return specs;
+}
+
 TEST(CrossBackend, EveryEnabledVariantIsRightOnEveryAwkwardShapeThatItSupports) {
-  const std::vector<Spec> specs = awkward_specs();
+  const std::vector<Spec> specs = walked_specs();
   for (const Present& here : present_devices()) {
     const std::vector<const Variant*> kernels = kernels_of(here.manifest);
     std::map<std::string, int64_t> skips, proofs_of;
@@ -316,6 +326,7 @@ TEST(CrossBackend, EveryEnabledVariantIsRightOnEveryAwkwardShapeThatItSupports) 
     EXPECT_EQ(proved + skipped, int64_t(specs.size() * kernels.size())) << "pairs that are neither a case nor a skip";
     for (const auto& [request, isa] : wanted) {
       if (!request.first->vendor.empty()) continue;  // how many algorithms a vendor's heuristic has, only it knows
+      if (specs.size() < awkward_specs().size()) continue;
       EXPECT_GT(proofs_of[request.first->id()], 0)
           << request.first->id() << " supports none of the shapes: add one for it to awkward_specs()";
     }
