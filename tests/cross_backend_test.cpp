@@ -319,14 +319,14 @@ TEST(CrossBackend, EveryEnabledVariantIsRightOnEveryAwkwardShapeThatItSupports) 
     fmt::print("{}: {} cases over {} specs and {} variants; {} pairs skipped:\n", here.device.id, proved, specs.size(),
                kernels.size(), skipped);
     for (const auto& [reason, count] : skips) fmt::print("  {:5} {}\n", count, reason);
-    // Not ours to repair, and a probe would say so; many would be our mistake. Seen: cuBLASLt 13.1 rounds to F16 before it adds a bias to
-    // alpha·A·B + beta·C with A transposed.
+    // Not ours to repair, and a probe would say so; many would be our mistake. Seen: cuBLASLt 13.1, alpha·A·B + beta·C + bias in F16 with A
+    // transposed, off by about a unit of F16.
     for (const std::string& error : vendor_errors) fmt::print("  a vendor's answer is out of bounds: {}\n", error);
-    EXPECT_LE(int64_t(vendor_errors.size()) * 50, of_vendors);
     EXPECT_EQ(proved + skipped, int64_t(specs.size() * kernels.size())) << "pairs that are neither a case nor a skip";
+    if (specs.size() < awkward_specs().size()) continue;  // thinned out: no law of the whole list holds
+    EXPECT_LE(int64_t(vendor_errors.size()) * 50, of_vendors);
     for (const auto& [request, isa] : wanted) {
       if (!request.first->vendor.empty()) continue;  // how many algorithms a vendor's heuristic has, only it knows
-      if (specs.size() < awkward_specs().size()) continue;
       EXPECT_GT(proofs_of[request.first->id()], 0)
           << request.first->id() << " supports none of the shapes: add one for it to awkward_specs()";
     }
