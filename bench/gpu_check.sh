@@ -1,6 +1,7 @@
 #!/bin/sh
 # Runs from an unpacked bundle on a machine with an NVIDIA GPU, without a network: devices, self-test, the whole sweep twice,
-# every kernel on awkward shapes; tables to a folder. Two more steps, when named: memcheck (6 minutes) and racecheck, of the same walk.
+# every kernel on awkward shapes; tables to a folder. Two more steps, when named: memcheck of the same walk
+# (6 minutes), and racecheck of each of our variants on a few of its shapes.
 # Usage: gpu_check.sh RESULTS [DEVICE [STEPS]]. Exit 1 if a check failed; the tables are written all the same.
 set -u
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -40,6 +41,6 @@ walk="--target-processes all --error-exitcode 1 $root/build/cross_backend_test -
 # shellcheck disable=SC2086
 step memcheck env ASSAY_TEST_DEVICE="$device" compute-sanitizer --tool memcheck --report-api-errors no $walk
 # shellcheck disable=SC2086
-step racecheck env ASSAY_TEST_DEVICE="$device" ASSAY_TEST_EVERY="${ASSAY_TEST_EVERY:-12}" compute-sanitizer --tool racecheck $walk
+step racecheck env ASSAY_TEST_DEVICE="$device" ASSAY_TEST_SHAPES="${ASSAY_TEST_SHAPES:-2}" compute-sanitizer --tool racecheck $walk
 cat "$results/machine.txt"
 exit $failed
