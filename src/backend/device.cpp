@@ -14,6 +14,12 @@ std::string DeviceInfo::identity() const {
   return text;
 }
 
+std::string DeviceInfo::physical() const {
+  for (const auto& [key, value] : properties)
+    if (key == "UUID") return value;
+  return id;
+}
+
 namespace {
 
 Tensor dense(Operand operand, Dtype dtype, int64_t batch, int64_t rows, int64_t columns, bool transposed = false) {

@@ -39,6 +39,7 @@ struct DeviceInfo {
   int threads = 1;
   int64_t memory_bytes = 0;   // what tensors may take together
   std::string identity() const;  // "name: value" lines of properties
+  std::string physical() const;  // its UUID, where it has one: the number in its id may be another in another process
 };
 
 /// Memory of a device; on a GPU not to be touched by the host.

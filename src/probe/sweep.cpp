@@ -226,7 +226,7 @@ void Sweep::run() {
   store_.put(EnvironmentRecord{environment_id_, options_.environment});
   build(/*also_measured=*/false);
   if (interrupted()) return;
-  MeasuringLock lock(device_.id);
+  MeasuringLock lock(device_.physical());
   const auto waiting = [this] { note(fmt::format("another process measures on {}: waiting for its turn to end", device_.id)); };
   if (!lock.acquire(waiting)) return;
   ceilings();
