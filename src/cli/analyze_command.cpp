@@ -1,5 +1,6 @@
 // assay analyze: what traces of runs say.
 #include <algorithm>
+#include <future>
 #include <optional>
 
 #include "base/error.h"
@@ -75,12 +76,14 @@ int analyze(const std::string& trace, const AnalyzeOptions& options, const Befor
   if (text) fmt::print("{}", classic_header(trace));
   TraceInput input;
   read_trace_input(trace, std::move(bytes), input, options.bad_lines_to(), options.classic_alone());
-  if (text) fmt::print("{}", classic_text(input.counts, input.strings, options.report));
+  std::future<std::string> classic;
+  if (text) classic = std::async(std::launch::async, [&] { return classic_text(input.counts, input.strings, options.report); });
+  const ShapeReport shapes = options.classic_alone() ? ShapeReport() : input.shape_report(options.shapes);
+  if (text) fmt::print("{}", classic.get());
   if (options.classic_alone()) {
     std::fflush(stdout);
     return whole(input.totals);
   }
-  const ShapeReport shapes = input.shape_report(options.shapes);
   const Accounts& accounts = input.accounts;
   std::optional<TraceDiff> diff;
   if (before) {

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <future>
 #include <vector>
 
 #include "base/clock.h"
@@ -91,8 +92,9 @@ void read_trace_input(const std::string& trace, std::unique_ptr<ByteSource> byte
   reading.clear();
   if (to.totals.cut_off.empty()) to.totals.cut_off = reading.what_is_missing();
   if (classic_alone) return bad_lines.finish();
+  auto placeholders = std::async(std::launch::async, [&to] { return find_placeholders(to.counts, to.strings); });
   to.accounts = accounting.finish(to.strings);
-  to.accounts.anomalies.placeholders = find_placeholders(to.counts, to.strings);
+  to.accounts.anomalies.placeholders = placeholders.get();
   bad_lines.finish();
 }
 

@@ -150,12 +150,13 @@ void refuse_missing_fields(const SpecFields& fields, const std::string& where) {
 }
 
 std::string read_op(const FieldReader& line) {
-  std::vector<std::string> names;
-  for (const OpGrammar& op : kOps) names.emplace_back(op.name);
   const std::string& name = line.text("op");
-  if (std::find(names.begin(), names.end(), name) == names.end())
-    line.refuse("op", fmt::format("it must be {}{}", what_it_says("op"), did_you_mean(name, names)));
-  return name;
+  std::vector<std::string> names;
+  for (const OpGrammar& op : kOps) {
+    if (op.name == name) return name;
+    names.emplace_back(op.name);
+  }
+  line.refuse("op", fmt::format("it must be {}{}", what_it_says("op"), did_you_mean(name, names)));
 }
 
 std::vector<Segment> read_segments(const SpecFields& fields, const FieldReader& line) {
@@ -237,19 +238,18 @@ const std::vector<std::string>& spec_field_names() {
 }
 
 std::vector<std::string> missing_fields(const SpecFields& fields) {
-  std::vector<std::string> needed;
-  for (size_t i = 0; i < kFieldsOfEveryOp; ++i) needed.emplace_back(kFields[i].name);
-  if (const std::string* name = find_field(fields, "op"))
-    for (const OpGrammar& op : kOps) {
-      if (op.name != *name) continue;
-      if (op.needs_alpha_beta) needed.insert(needed.end(), {"alpha", "beta"});
-      if (op.needs_bias) needed.emplace_back("bias");
-    }
   std::vector<std::string> missing;
-  for (const std::string& key : needed) {
+  const auto need = [&](std::string_view key) {
     const std::string* value = find_field(fields, key);
     const bool may_be_open = key == "n" || key == "tA" || key == "tB";
-    if (!value || (*value == "?" && may_be_open && !is_fused(fields))) missing.push_back(key);
+    if (!value || (*value == "?" && may_be_open && !is_fused(fields))) missing.emplace_back(key);
+  };
+  for (size_t i = 0; i < kFieldsOfEveryOp; ++i) need(kFields[i].name);
+  const std::string* const name = find_field(fields, "op");
+  for (const OpGrammar& op : kOps) {
+    if (!name || op.name != *name) continue;
+    if (op.needs_alpha_beta) need("alpha"), need("beta");
+    if (op.needs_bias) need("bias");
   }
   return missing;
 }

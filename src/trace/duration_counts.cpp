@@ -2,7 +2,6 @@
 #include "trace/duration_counts.h"
 
 #include <algorithm>
-#include <limits>
 
 namespace assay {
 
@@ -41,8 +40,15 @@ void DurationCounts::add(Int128 us, uint64_t times) {
   large_.count_of(us) += times;
 }
 
+void DurationCounts::settle() {
+  for (uint32_t i = 0; i < waiting_count_; ++i) small_.fetch(waiting_[i]);
+  for (uint32_t i = 0; i < waiting_count_; ++i) add(waiting_[i], 1);
+  waiting_count_ = 0;
+}
+
 template <typename Visit>
 void DurationCounts::each(Visit visit) const {
+  for (uint32_t i = 0; i < waiting_count_; ++i) visit(Int128(waiting_[i]), uint64_t(1));
   for (const auto& place : small_.places)
     if (place.count != 0) visit(Int128(place.value), uint64_t(place.count));
   for (const auto& place : large_.places)
@@ -50,18 +56,30 @@ void DurationCounts::each(Visit visit) const {
 }
 
 void DurationCounts::add(const DurationCounts& other) {
+  if (empty()) {
+    *this = other;
+    return;
+  }
   other.each([this](Int128 us, uint64_t count) { add(us, count); });
 }
 
 std::vector<std::pair<Int128, uint64_t>> DurationCounts::sorted() const {
+  std::vector<uint64_t> small;  // value above count: quick to sort
+  small.reserve(small_.used + waiting_count_);
+  for (const auto& place : small_.places)
+    if (place.count != 0) small.push_back(uint64_t(place.value) << 32 | place.count);
+  for (uint32_t i = 0; i < waiting_count_; ++i) small.push_back(uint64_t(waiting_[i]) << 32 | 1);
+  std::sort(small.begin(), small.end());
   std::vector<std::pair<Int128, uint64_t>> all;
-  all.reserve(small_.used + large_.used);
-  each([&all](Int128 us, uint64_t count) { all.emplace_back(us, count); });
-  std::sort(all.begin(), all.end());
+  all.reserve(small.size() + large_.used);
+  for (const uint64_t place : small) all.emplace_back(place >> 32, place & UINT32_MAX);
+  for (const auto& place : large_.places)
+    if (place.count != 0) all.emplace_back(place.value, place.count);
+  if (large_.used > 0) std::sort(all.begin(), all.end());
   size_t kept = 0;
   for (size_t i = 0; i < all.size(); ++i) {
     if (kept > 0 && all[kept - 1].first == all[i].first)
-      all[kept - 1].second += all[i].second;  // in both tables
+      all[kept - 1].second += all[i].second;  // in both tables, or waiting
     else
       all[kept++] = all[i];
   }

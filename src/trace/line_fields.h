@@ -14,16 +14,6 @@ struct TextField {
   enum class Kind : uint8_t { absent, null, text, falsy, other };  // falsy: false, 0, an empty list or object
   Kind kind = Kind::absent;
   std::string_view text;
-  StringId guessed = kMissing;  // its number, if the text was what the reader expected
-};
-
-/// What the next line's names will probably be. A right guess saves looking for the end of the name and for its number.
-struct Guesses {
-  struct Name {
-    std::string_view text;  // of a usual line before: plain ASCII without quotes; "": no guess
-    StringId id = kMissing;
-  };
-  Name type, span_name, op_name, backend;
 };
 
 struct DurationField {
@@ -38,13 +28,14 @@ struct LineFields {
   DurationField duration{DurationField::Kind::absent, false, 0};
   int64_t timestamp_ns = kNoTime;
   uint64_t span_id = 0, parent_span_id = 0;
-  std::string_view inner_map;  // the text of event.data.data where that is an object; only read_usual_line() tells it
+  std::string_view inner_map;  // the text of event.data.data where that is an object; this and the next, only read_usual_line() tells
+  const char* duration_at = nullptr;  // where the digits of a duration without a sign begin
   std::string_view packed;     // the packed matmul fields; only LineJudge tells them
 };
 
-/// Reads a line of the usual form: ASCII, no escapes, no key twice, integers. The text that ends at `end` ends in '\n', and
-/// 64 more bytes are readable. Returns the line's '\n', or nullptr if it has another form: then a LineJudge decides.
-const char* read_usual_line(const char* line, const char* end, LineFields& fields, const Guesses& guesses = {});
+/// Reads a line of the usual form: ASCII, no escapes, no key twice, integers. It ends in '\n', and 64 more bytes are
+/// readable. Returns the line's '\n', or nullptr if it has another form: then a LineJudge decides.
+const char* read_usual_line(const char* line, LineFields& fields);
 
 /// Nanoseconds since 1970 of an RFC 3339 time ("2025-10-06T12:00:00.123Z"); kNoTime if it is none.
 int64_t rfc3339_ns(std::string_view text);

@@ -8,9 +8,6 @@
 namespace assay {
 namespace {
 
-constexpr size_t kMapBytes = 1 << 20;  // of remembered matmul objects; then they are forgotten
-constexpr StringId kNotRemembered = UINT32_MAX;
-
 EventType event_type(std::string_view name) {
   switch (name.size()) {
     case 14: return name == "GpuOpCompleted" ? EventType::gpu_op_completed : EventType::other;
@@ -63,27 +60,64 @@ void ParsedChunk::clear() {
 
 void LineParser::parse(std::string_view text, ParsedChunk& chunk) {
   const char *line = text.data(), *const end = line + text.size();
+  LineCut cut;
   while (line < end) {
-    LineFields fields;
-    const char* line_end = read_usual_line(line, end, fields, guesses_);
-    bool done = false;
-    if (line_end) {
-      chunk.events.emplace_back().line = chunk.totals.lines;
-      done = make_event(fields, chunk.events.back());
-      if (done)
-        guess_after(fields, chunk.events.back());
-      else
-        chunk.events.pop_back();
-    } else {
-      line_end = static_cast<const char*>(std::memchr(line, '\n', static_cast<size_t>(end - line)));
+    KnownLine* known = nullptr;
+    if (const char* const begin = cut.cut_head(line)) {
+      if (cut.cut_rest_after(begin, end, lines_.expected())) {
+        known = &lines_.at_expected();
+      } else {
+        cut.cut_rest(begin, end);
+        known = &lines_.at(cut.text);
+      }
     }
-    if (!done) judge_line({line, static_cast<size_t>(line_end - line)}, chunk);
+    const char* line_end = cut.line_end;
+    if (!known || !repeat_line(cut, *known, chunk)) {
+      line_end = read_line(line, cut, known, chunk);
+      if (!line_end) {
+        line_end = static_cast<const char*>(std::memchr(line, '\n', static_cast<size_t>(end - line)));
+        judge_line({line, static_cast<size_t>(line_end - line)}, chunk);
+      }
+    }
     ++chunk.totals.lines;
     line = line_end + 1;
   }
   chunk.totals.events = chunk.events.size();
   chunk.totals.bytes = text.size();
   for (; handed_on_ < strings_.size(); ++handed_on_) chunk.new_strings.push_back(strings_.text(static_cast<StringId>(handed_on_)));
+}
+
+bool LineParser::repeat_line(const LineCut& cut, const KnownLine& known, ParsedChunk& chunk) {
+  if (known.form != cut.form()) return false;
+  StringId matmul = known.event.matmul;
+  if (!cut.map.empty()) {
+    matmul = maps_.at(cut.map).packed;
+    if (matmul == kNotRead) return false;
+  }
+  Event& event = chunk.events.emplace_back(known.event);
+  event.line = chunk.totals.lines;
+  event.timestamp_ns = cut.timestamp_ns;
+  event.span_id = cut.span_id;
+  event.parent_span_id = cut.parent_span_id;
+  event.matmul = matmul;
+  if (!cut.duration.empty()) event.duration_bits = cut.duration_us;
+  return true;
+}
+
+const char* LineParser::read_line(const char* line, const LineCut& cut, KnownLine* known, ParsedChunk& chunk) {
+  LineFields f;
+  const char* const line_end = read_usual_line(line, f);
+  if (!line_end) return nullptr;
+  Event event;
+  event.line = chunk.totals.lines;
+  if (!make_event(f, event)) return nullptr;
+  chunk.events.push_back(event);
+  // Only if the numbers that were cut out are those that were read: a number of that name may stand elsewhere, too.
+  if (known && f.timestamp_ns == cut.timestamp_ns && f.span_id == cut.span_id && f.parent_span_id == cut.parent_span_id &&
+      (cut.duration.empty() || f.duration_at == cut.duration.data()) &&
+      (cut.map.empty() || (f.inner_map.data() == cut.map.data() && event.type == EventType::gpu_op_completed)))
+    *known = {event, cut.form()};
+  return line_end;
 }
 
 void LineParser::judge_line(std::string_view line, ParsedChunk& chunk) {
@@ -112,41 +146,17 @@ void LineParser::judge_line(std::string_view line, ParsedChunk& chunk) {
 }
 
 bool LineParser::matmul_of(std::string_view inner_map, StringId& packed) {
-  if (map_bytes_ > kMapBytes) {
-    maps_ = StringTable();
-    matmul_of_map_.clear();
-    map_bytes_ = 0;
-  }
-  const StringId map = maps_.intern(inner_map);
-  if (map >= matmul_of_map_.size()) {
-    map_bytes_ += inner_map.size() + 64;
-    matmul_of_map_.resize(map + 1, kNotRemembered);
-  }
-  if (matmul_of_map_[map] == kNotRemembered) {
+  KnownMap& map = maps_.at(inner_map);
+  if (map.packed == kNotRead) {
     if (!judge_.pack_matmul(inner_map, packed_)) return false;
-    matmul_of_map_[map] = packed_.empty() ? kMissing : strings_.intern(packed_);
+    map.packed = packed_.empty() ? kMissing : strings_.intern(packed_);
   }
-  packed = matmul_of_map_[map];
+  packed = map.packed;
   return true;
 }
 
 StringId LineParser::named(const TextField& field) {
-  if (field.guessed != kMissing) return field.guessed;
   return field.kind == TextField::Kind::text ? strings_.intern(field.text) : kMissing;
-}
-
-void LineParser::guess_after(const LineFields& fields, const Event& event) {
-  const auto expect = [this](Guesses::Name& guess, StringId id) {
-    if (guess.id != id) guess = {id == kMissing ? std::string_view() : strings_.text(id), id};
-  };
-  expect(guesses_.type, event.type_name);
-  expect(guesses_.span_name, event.span_name);
-  if (fields.op_name.kind != TextField::Kind::text) return;
-  expect(guesses_.backend, event.backend);
-  if (op_after_.size() < strings_.size()) op_after_.resize(strings_.size() * 2, kMissing);
-  op_after_[last_op_] = event.op_name;
-  last_op_ = event.op_name;
-  expect(guesses_.op_name, op_after_[last_op_]);
 }
 
 bool LineParser::make_event(const LineFields& f, Event& event) {

@@ -4,8 +4,10 @@
 #include <vector>
 
 #include "trace/event.h"
+#include "trace/line_cut.h"
 #include "trace/line_fields.h"
 #include "trace/reader.h"
+#include "trace/text_memo.h"
 
 namespace assay {
 
@@ -25,24 +27,32 @@ class LineParser {
   void parse(std::string_view text, ParsedChunk& chunk);
 
  private:
+  /// What a line means whose text, between its numbers, was read before.
+  struct KnownLine {
+    Event event;
+    int form = 0;  // of its cut; 0: not known
+  };
+  static constexpr StringId kNotRead = UINT32_MAX;
+  struct KnownMap {
+    StringId packed = kNotRead;
+  };
+
+  /// False: nothing like it is known.
+  bool repeat_line(const LineCut& cut, const KnownLine& known, ParsedChunk& chunk);
+  /// The line's '\n', or nullptr if it is not usual or its fields have a wrong shape. It is known from then on, if it can be.
+  const char* read_line(const char* line, const LineCut& cut, KnownLine* known, ParsedChunk& chunk);
   void judge_line(std::string_view line, ParsedChunk& chunk);
   bool matmul_of(std::string_view inner_map, StringId& packed);
   /// False: the fields have a wrong shape; `message_` says why.
   bool make_event(const LineFields& fields, Event& event);
   StringId named(const TextField& field);
-  /// Learns from a usual line what the next one's names may be.
-  void guess_after(const LineFields& fields, const Event& event);
 
   StringTable strings_;
   size_t handed_on_ = 0;
   LineJudge judge_;
   std::string message_, packed_;
-  Guesses guesses_;
-  std::vector<StringId> op_after_;  // by op_name: the one that came after it last time; kMissing: none yet
-  StringId last_op_ = kMissing;
-  StringTable maps_;                     // texts of matmul objects seen lately
-  std::vector<StringId> matmul_of_map_;  // by map
-  size_t map_bytes_ = 0;
+  TextMemo<KnownLine> lines_{1 << 20};
+  TextMemo<KnownMap> maps_{1 << 20};
 };
 
 }  // namespace assay

@@ -10,8 +10,6 @@ namespace {
 /// What is needed to read one line's members.
 struct Line {
   LineFields& f;
-  const Guesses& guesses;
-  const char* text_end;
   uint32_t seen = 0;   // bits of the keys so far
   bool twice = false;  // a key that is read stands twice in one object
 };
@@ -29,21 +27,11 @@ inline const char* read_text(const char* value, TextField& field) {
   if (*value == '"') {
     const char* end = string_end(value + 1);
     if (!end) return nullptr;
-    field = {TextField::Kind::text, {value + 1, static_cast<size_t>(end - value - 1)}, kMissing};
+    field = {TextField::Kind::text, {value + 1, static_cast<size_t>(end - value - 1)}};
     return end + 1;
   }
   field.kind = TextField::Kind::null;
   return *value == 'n' ? skip_literal(value, "null") : nullptr;
-}
-
-inline const char* read_text(const char* value, TextField& field, const Guesses::Name& guess, const char* text_end) {
-  const size_t length = guess.text.size();
-  if (length > 0 && length + 2 <= static_cast<size_t>(text_end - value) && value[0] == '"' && value[length + 1] == '"' &&
-      std::memcmp(value + 1, guess.text.data(), length) == 0) {
-    field = {TextField::Kind::text, {value + 1, length}, guess.id};
-    return value + length + 2;
-  }
-  return read_text(value, field);
 }
 
 const char* read_timestamp(const char* value, LineFields& f) {
@@ -77,7 +65,8 @@ const char* read_span(const char* value, uint64_t& span) {
   return skip_value(value, 1);
 }
 
-const char* read_duration(const char* value, DurationField& duration) {
+const char* read_duration(const char* value, LineFields& f) {
+  DurationField& duration = f.duration;
   duration.kind = DurationField::Kind::number;
   if (*value == 't' || *value == 'f') {
     duration.bits = *value == 't';
@@ -92,6 +81,7 @@ const char* read_duration(const char* value, DurationField& duration) {
   const char* end = read_digits(value + negative, us);
   if (!end || !ends_integer(*end)) return nullptr;
   if (negative && us > uint64_t(1) << 63) return nullptr;
+  if (!negative) f.duration_at = value;
   duration.is_unsigned = us > uint64_t(std::numeric_limits<int64_t>::max()) && !negative;
   duration.bits = negative ? 0 - us : us;
   return end;
@@ -109,14 +99,14 @@ const char* read_map(const char* value, LineFields& f) {
 const char* read_data_member(const char* key, Line& line) {
   switch (*key) {
     case 'o':
-      if (const char* v = value_of(key, "op_name\"", line, kOpName)) return read_text(v, line.f.op_name, line.guesses.op_name, line.text_end);
+      if (const char* v = value_of(key, "op_name\"", line, kOpName)) return read_text(v, line.f.op_name);
       if (key[1] == 'p' && key[2] == '"') return nullptr;
       break;
     case 'b':
-      if (const char* v = value_of(key, "backend\"", line, kBackend)) return read_text(v, line.f.backend, line.guesses.backend, line.text_end);
+      if (const char* v = value_of(key, "backend\"", line, kBackend)) return read_text(v, line.f.backend);
       break;
     case 'd':
-      if (const char* v = value_of(key, "duration_us\"", line, kDuration)) return read_duration(v, line.f.duration);
+      if (const char* v = value_of(key, "duration_us\"", line, kDuration)) return read_duration(v, line.f);
       if (const char* v = value_of(key, "data\"", line, kMap)) return read_map(v, line.f);
       break;
     case 'i':
@@ -136,7 +126,7 @@ const char* read_data_member(const char* key, Line& line) {
 }
 
 const char* read_event_member(const char* key, Line& line) {
-  if (const char* v = value_of(key, "type\"", line, kType)) return read_text(v, line.f.type, line.guesses.type, line.text_end);
+  if (const char* v = value_of(key, "type\"", line, kType)) return read_text(v, line.f.type);
   if (const char* v = value_of(key, "data\"", line, kData)) {
     if (*v != '{') return nullptr;
     return each_member(v, [&](const char* inner) { return read_data_member(inner, line); });
@@ -151,7 +141,7 @@ const char* read_line_member(const char* key, Line& line) {
       break;
     case 's':
       if (const char* v = value_of(key, "span_id\"", line, kSpan)) return read_span(v, line.f.span_id);
-      if (const char* v = value_of(key, "span_name\"", line, kSpanName)) return *v == '"' ? read_text(v, line.f.span_name, line.guesses.span_name, line.text_end) : skip_value(v, 1);
+      if (const char* v = value_of(key, "span_name\"", line, kSpanName)) return *v == '"' ? read_text(v, line.f.span_name) : skip_value(v, 1);
       break;
     case 'p':
       if (const char* v = value_of(key, "parent_span_id\"", line, kParentSpan)) return read_span(v, line.f.parent_span_id);
@@ -168,9 +158,9 @@ const char* read_line_member(const char* key, Line& line) {
 
 }  // namespace
 
-const char* read_usual_line(const char* begin, const char* text_end, LineFields& f, const Guesses& guesses) {
+const char* read_usual_line(const char* begin, LineFields& f) {
   if (*begin != '{') return nullptr;
-  Line line{f, guesses, text_end};
+  Line line{f};
   const char* end = each_member(begin, [&line](const char* key) { return read_line_member(key, line); });
   if (!end || line.twice || f.type.kind != TextField::Kind::text || f.type.text.empty()) return nullptr;
   end = skip_blanks(end);
