@@ -1,8 +1,10 @@
-// The parsing threads, and the one place where their chunks are put in file order and handed on.
+// The threads: who reads, who parses, and the one that hands chunks on in file order.
 #include "trace/reader.h"
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
+#include <deque>
 #include <exception>
 #include <map>
 #include <memory>
@@ -13,61 +15,85 @@
 #include "trace/chunk_source.h"
 #include "trace/line_parser.h"
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 namespace assay {
 namespace {
 
-constexpr unsigned kMostThreads = 4;  // beyond it the reading lock and the consumers are busier than the parsers
+constexpr unsigned kMostThreads = 4;   // beyond it reading and the consumers are busier than the parsers
+constexpr size_t kChunksAhead = 4;     // read but not parsed
+constexpr int kTries = 2000;           // tens of µs
 constexpr StringId kNotMapped = UINT32_MAX;
 
-/// A chunk between its parser and its consumers.
-struct Parsed {
+void pause_briefly() {
+#if defined(__SSE2__)
+  _mm_pause();
+#endif
+}
+
+/// A chunk on its way from the file to the consumers.
+struct Chunk {
+  ChunkText text;
+  ChunkSource::Chunk place;
   ParsedChunk content;
-  ChunkSource::Chunk chunk;
   size_t parser = 0;
 };
 
-/// Puts parsed chunks in file order. Whoever brings the one that is due hands it on, and all that follow it.
-class InOrder {
+/// Each thread parses; the last one reads, too, and the first, which is the caller's, hands on. Two things stay with one thread because what
+/// they touch again and again would else go from one core's cache to the other's: what was decompressed last, and the consumers' tables.
+class Pipeline {
  public:
-  InOrder(StringTable& strings, std::span<EventConsumer* const> consumers, const ReadOptions& options, size_t parsers)
-      : strings_(strings), consumers_(consumers), options_(options), ids_(parsers), views_(parsers) {
-    for (size_t i = 0; i < parsers * 2; ++i) free_.push_back(std::make_unique<Parsed>());
+  Pipeline(ChunkSource& source, StringTable& strings, std::span<EventConsumer* const> consumers, const ReadOptions& options, size_t threads)
+      : source_(source), strings_(strings), consumers_(consumers), options_(options), parsers_(threads), ids_(threads), views_(threads) {
+    for (size_t i = 0; i < threads + kChunksAhead; ++i) free_.push_back(std::make_unique<Chunk>());
   }
 
-  /// Waits for an empty one; nullptr when reading is to stop.
-  std::unique_ptr<Parsed> take_empty() {
+  /// One thread's work, from 0; returns when the trace has ended.
+  void work(size_t thread) try {
     std::unique_lock lock(mutex_);
-    freed_.wait(lock, [this] { return stopped_ || !free_.empty(); });
-    if (stopped_) return nullptr;
-    auto parsed = std::move(free_.back());
-    free_.pop_back();
-    return parsed;
-  }
-
-  void bring(std::unique_ptr<Parsed> parsed) {
-    std::unique_lock lock(mutex_);
-    ready_[parsed->chunk.index] = std::move(parsed);
-    if (handing_on_) return;
-    handing_on_ = true;
-    for (auto due = ready_.find(due_); due != ready_.end() && !stopped_; due = ready_.find(due_)) {
-      std::unique_ptr<Parsed> next = std::move(due->second);
-      ready_.erase(due);
-      ++due_;
-      lock.unlock();
-      hand_on(*next);
-      next->content.clear();
-      lock.lock();
-      free_.push_back(std::move(next));
-      freed_.notify_one();
+    while (!stopped_) {
+      if (thread == 0 && ready_.contains(due_)) {
+        std::unique_ptr<Chunk> chunk = std::move(ready_.extract(due_).mapped());
+        lock.unlock();
+        hand_on(*chunk);
+        chunk->content.clear();
+        lock.lock();
+        ++due_;
+        free_.push_back(std::move(chunk));
+      } else if (thread == parsers_.size() - 1 && !ended_ && !free_.empty() && unparsed_.size() < kChunksAhead) {
+        std::unique_ptr<Chunk> chunk = std::move(free_.back());
+        free_.pop_back();
+        lock.unlock();
+        const bool is_chunk = source_.next(chunk->text, chunk->place);
+        lock.lock();
+        ended_ = !is_chunk;
+        read_ += is_chunk;
+        (is_chunk ? unparsed_ : free_).push_back(std::move(chunk));
+      } else if (!unparsed_.empty()) {
+        std::unique_ptr<Chunk> chunk = std::move(unparsed_.front());
+        unparsed_.pop_front();
+        lock.unlock();
+        chunk->parser = thread;
+        parsers_[thread].parse(chunk->text.text(), chunk->content);
+        lock.lock();
+        ready_[chunk->place.index] = std::move(chunk);
+      } else if (ended_ && (thread > 0 || due_ == read_)) {
+        return;
+      } else {
+        wait(lock);
+        continue;
+      }
+      ++changes_;
+      changed_.notify_all();
     }
-    handing_on_ = false;
-  }
-
-  void give_up(std::exception_ptr why) {
+  } catch (...) {
     const std::lock_guard lock(mutex_);
-    if (!failure_) failure_ = why;
+    if (!failure_) failure_ = std::current_exception();
     stopped_ = true;
-    freed_.notify_all();
+    ++changes_;
+    changed_.notify_all();
   }
 
   /// After all threads have ended.
@@ -77,18 +103,27 @@ class InOrder {
   }
 
  private:
+  /// Until something has changed. A chunk takes tens of µs, as going to sleep and being woken would.
+  void wait(std::unique_lock<std::mutex>& lock) {
+    const uint64_t seen = changes_;
+    lock.unlock();
+    for (int i = 0; i < kTries && changes_ == seen; ++i) pause_briefly();
+    lock.lock();
+    changed_.wait(lock, [&] { return changes_ != seen; });
+  }
+
   StringId global(size_t parser, StringId local) {
     StringId& id = ids_[parser][local];
     if (id == kNotMapped) id = strings_.intern(views_[parser][local]);
     return id;
   }
 
-  void hand_on(Parsed& parsed) {
-    ParsedChunk& content = parsed.content;
-    const size_t p = parsed.parser;
+  void hand_on(Chunk& chunk) {
+    ParsedChunk& content = chunk.content;
+    const size_t p = chunk.parser;
     views_[p].insert(views_[p].end(), content.new_strings.begin(), content.new_strings.end());
     ids_[p].resize(views_[p].size(), kNotMapped);
-    pass_over(parsed.chunk.overlong_lines);
+    pass_over(chunk.place.overlong_lines);
     for (Event& event : content.events) {
       event.line += totals_.lines;
       for (StringId Event::*field : {&Event::type_name, &Event::span_name, &Event::op_name, &Event::backend, &Event::reason,
@@ -98,7 +133,7 @@ class InOrder {
     for (BadLine& bad : content.bad_lines) bad.line += totals_.lines;
     for (EventConsumer* consumer : consumers_) consumer->consume({content.events, content.bad_lines}, strings_);
     add(content.totals);
-    if (options_.progress) options_.progress(parsed.chunk.file_bytes);
+    if (options_.progress) options_.progress(chunk.place.file_bytes);
   }
 
   void pass_over(uint64_t overlong_lines) {
@@ -120,33 +155,24 @@ class InOrder {
     totals_.wrong_shape += chunk.wrong_shape;
   }
 
+  ChunkSource& source_;
   StringTable& strings_;
   std::span<EventConsumer* const> consumers_;
   const ReadOptions& options_;
+  std::vector<LineParser> parsers_;                   // by thread; their strings are read until the end
   std::vector<std::vector<StringId>> ids_;            // by parser: its id → the table's
   std::vector<std::vector<std::string_view>> views_;  // by parser: its strings
   ReadTotals totals_;
 
   std::mutex mutex_;
-  std::condition_variable freed_;
-  std::vector<std::unique_ptr<Parsed>> free_;
-  std::map<uint64_t, std::unique_ptr<Parsed>> ready_;
-  uint64_t due_ = 0;
-  bool handing_on_ = false, stopped_ = false;
+  std::condition_variable changed_;
+  std::atomic<uint64_t> changes_ = 0;  // of what follows
+  std::deque<std::unique_ptr<Chunk>> free_, unparsed_;
+  std::map<uint64_t, std::unique_ptr<Chunk>> ready_;
+  uint64_t due_ = 0, read_ = 0;
+  bool ended_ = false, stopped_ = false;
   std::exception_ptr failure_;
 };
-
-void parse_chunks(size_t number, LineParser& parser, ChunkSource& source, InOrder& in_order) try {
-  ChunkText text;
-  while (std::unique_ptr<Parsed> parsed = in_order.take_empty()) {
-    if (!source.next(text, parsed->chunk)) break;
-    parsed->parser = number;
-    parser.parse(text.text(), parsed->content);
-    in_order.bring(std::move(parsed));
-  }
-} catch (...) {
-  in_order.give_up(std::current_exception());
-}
 
 }  // namespace
 
@@ -155,15 +181,13 @@ ReadTotals read_trace(std::unique_ptr<ByteSource> bytes, StringTable& strings, s
   ChunkSource source(std::move(bytes), options.chunk_bytes, options.longest_line);
   const unsigned cpus = std::max(1u, std::thread::hardware_concurrency());
   const size_t threads = options.threads ? options.threads : std::min(cpus, kMostThreads);
-  std::vector<LineParser> parsers(threads);  // their strings are read until the end
-  InOrder in_order(strings, consumers, options, threads);
+  Pipeline pipeline(source, strings, consumers, options, threads);
   {
     std::vector<std::jthread> others;
-    for (size_t i = 1; i < threads; ++i)
-      others.emplace_back([&, i] { parse_chunks(i, parsers[i], source, in_order); });
-    parse_chunks(0, parsers[0], source, in_order);
+    for (size_t i = 1; i < threads; ++i) others.emplace_back([&pipeline, i] { pipeline.work(i); });
+    pipeline.work(0);
   }
-  ReadTotals totals = in_order.finish();
+  ReadTotals totals = pipeline.finish();
   totals.cut_off = source.cut_off();
   return totals;
 }
