@@ -78,13 +78,14 @@ int analyze(const std::string& trace, const AnalyzeOptions& options, const Befor
   read_trace_input(trace, std::move(bytes), input, options.bad_lines_to(), options.classic_alone());
   std::future<std::string> classic;
   if (text) classic = std::async(std::launch::async, [&] { return classic_text(input.counts, input.strings, options.report); });
-  const ShapeReport shapes = options.classic_alone() ? ShapeReport() : input.shape_report(options.shapes);
-  if (text) fmt::print("{}", classic.get());
   if (options.classic_alone()) {
+    fmt::print("{}", classic.get());
     std::fflush(stdout);
     return whole(input.totals);
   }
-  const Accounts& accounts = input.accounts;
+  const Accounts accounts = input.finish_accounts();  // meanwhile
+  const ShapeReport shapes = input.shape_report(accounts, options.shapes);
+  if (text) fmt::print("{}", classic.get());
   std::optional<TraceDiff> diff;
   if (before) {
     diff = diff_traces({before->input.counts, before->input.strings, before->shapes},
@@ -157,7 +158,7 @@ int run_analyze(AnalyzeOptions options) {
     before.emplace();
     read_trace_input(options.diff, open_byte_source(options.diff), before->input, stderr);
     before->exit_code = whole(before->input.totals);
-    before->shapes = before->input.shape_report(options.shapes);
+    before->shapes = before->input.shape_report(before->input.finish_accounts(), options.shapes);
   }
   int worst = before ? before->exit_code : 0;
   Reports reports;

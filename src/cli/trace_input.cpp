@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
-#include <future>
 #include <vector>
 
 #include "base/clock.h"
@@ -86,19 +85,20 @@ void read_trace_input(const std::string& trace, std::unique_ptr<ByteSource> byte
   ReadOptions options;
   options.progress = [&reading](uint64_t file_bytes) { reading.show(file_bytes); };
   std::vector<EventConsumer*> consumers = {&bad_lines, &to.counts};
-  TimeAccounting accounting;
-  if (!classic_alone) consumers.insert(consumers.end(), {&to.shapes, &accounting});
+  if (!classic_alone) consumers.insert(consumers.end(), {&to.shapes, &to.accounting});
   to.totals = read_trace(std::move(bytes), to.strings, consumers, options);
   reading.clear();
   if (to.totals.cut_off.empty()) to.totals.cut_off = reading.what_is_missing();
-  if (classic_alone) return bad_lines.finish();
-  auto placeholders = std::async(std::launch::async, [&to] { return find_placeholders(to.counts, to.strings); });
-  to.accounts = accounting.finish(to.strings);
-  to.accounts.anomalies.placeholders = placeholders.get();
   bad_lines.finish();
 }
 
-ShapeReport TraceInput::shape_report(ShapeOptions options) const {
+Accounts TraceInput::finish_accounts() {
+  Accounts accounts = accounting.finish(strings);
+  accounts.anomalies.placeholders = find_placeholders(counts, strings);
+  return accounts;
+}
+
+ShapeReport TraceInput::shape_report(const Accounts& accounts, ShapeOptions options) const {
   const uint64_t tokens = accounts.prompt.tokens + accounts.decode.tokens;
   if (options.tokens == 0 && tokens > shapes.tokens()) {
     options.tokens = tokens;
@@ -111,7 +111,7 @@ std::string workload_of_trace(const std::string& trace, const ShapeOptions& opti
   TraceInput input;
   read_trace_input(trace, open_byte_source(trace), input, stderr);
   if (!input.totals.cut_off.empty()) fail("{}: a workload needs the whole trace", input.totals.cut_off);
-  return trace_workload(input.shape_report(options), {trace, "", "", TraceWorkloadOptions().least_percent}).json;
+  return trace_workload(input.shape_report(input.finish_accounts(), options), {trace, "", "", TraceWorkloadOptions().least_percent}).json;
 }
 
 }  // namespace assay

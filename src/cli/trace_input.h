@@ -16,11 +16,13 @@ struct TraceInput {
   StringTable strings;
   ClassicCounts counts;
   ShapeCounts shapes;
-  Accounts accounts;
+  TimeAccounting accounting;
   ReadTotals totals;
 
+  /// What `accounting` comes to; call it once.
+  Accounts finish_accounts();
   /// Tokens as `options` says, else as many as the command buffers of step outputs or the account of time tell.
-  ShapeReport shape_report(ShapeOptions options) const;
+  ShapeReport shape_report(const Accounts& accounts, ShapeOptions options) const;
 };
 
 /// Lines that are no JSON are named on `not_json`, those of a wrong shape on stderr; `classic_alone`: nothing

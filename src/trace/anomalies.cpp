@@ -21,7 +21,7 @@ void find_round_values(const std::string& name, const DurationCounts& durations,
   if (all < 8) return;
   for (size_t i = 0; i < values.size(); ++i) {
     const auto [us, times] = values[i];
-    if (us < 100 || us % 100 != 0 || times < 8 || times * 20 < all) continue;
+    if (times < 8 || times * 20 < all || us < 100 || us % 100 != 0) continue;
     uint64_t most = 0;
     for (size_t j = i; j > 0 && values[j - 1].first * 10 >= us * 9; --j) most = std::max(most, values[j - 1].second);
     for (size_t j = i + 1; j < values.size() && values[j].first * 10 <= us * 11; ++j)

@@ -1,5 +1,6 @@
 // What was found out about a text, for the next time that it comes.
 #pragma once
+#include <cstdint>
 #include <string_view>
 #include <vector>
 
@@ -7,7 +8,8 @@
 
 namespace assay {
 
-/// Forgets everything when its texts have grown beyond `most_bytes`: those that come often are soon known again.
+/// Also guesses which text comes next: what came after the same texts before. Forgets everything when the texts have grown
+/// beyond `most_bytes`: those that come often are soon known again.
 template <typename Value>
 class TextMemo {
  public:
@@ -21,28 +23,34 @@ class TextMemo {
       bytes_ += text.size() + sizeof(Known);
       known_.resize(id + 1);
     }
-    known_[latest_].next = id;
-    latest_ = id;
+    return came(id);
+  }
+
+  std::string_view expected() const { return texts_.text(expected_id()); }
+  /// at(expected()), without looking for it.
+  Value& at_expected() { return came(expected_id()); }
+
+ private:
+  static constexpr size_t kHistory = 8192;  // texts; a decoded token has about a thousand lines
+  struct Known {
+    Value value;
+    uint32_t came_at = 0;  // in the history
+  };
+
+  StringId expected_id() const { return history_[follow_ % kHistory]; }
+  Value& came(StringId id) {
+    // As long as the guesses are right the past is followed on; a wrong one leads to where this text came last.
+    follow_ = (expected_id() == id ? follow_ : known_[id].came_at) + 1;
+    known_[id].came_at = now_;
+    history_[now_++ % kHistory] = id;
     return known_[id].value;
   }
 
-  /// The text that came after this one when this one came before; "<unknown>" if that is not known.
-  std::string_view expected() const { return texts_.text(known_[latest_].next); }
-  /// at(expected()), without looking for it.
-  Value& at_expected() {
-    latest_ = known_[latest_].next;
-    return known_[latest_].value;
-  }
-
- private:
-  struct Known {
-    Value value;
-    StringId next = kMissing;
-  };
   size_t most_bytes_, bytes_ = 0;
   StringTable texts_;
-  std::vector<Known> known_ = std::vector<Known>(1);  // by string
-  StringId latest_ = kMissing;
+  std::vector<Known> known_ = std::vector<Known>(1);                           // by string
+  std::vector<StringId> history_ = std::vector<StringId>(kHistory, kMissing);  // a ring
+  uint32_t now_ = 0, follow_ = 0;
 };
 
 }  // namespace assay
