@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <future>
 #include <vector>
 
 #include "base/clock.h"
@@ -93,8 +94,9 @@ void read_trace_input(const std::string& trace, std::unique_ptr<ByteSource> byte
 }
 
 Accounts TraceInput::finish_accounts() {
+  auto placeholders = std::async(std::launch::async, [this] { return find_placeholders(counts, strings); });
   Accounts accounts = accounting.finish(strings);
-  accounts.anomalies.placeholders = find_placeholders(counts, strings);
+  accounts.anomalies.placeholders = placeholders.get();
   return accounts;
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <map>
+#include <utility>
 
 #include "trace/matmul_fields.h"
 
@@ -24,20 +25,23 @@ std::vector<LengthSlope> LengthSums::slopes(const StringTable& strings) const {
     uint64_t length;
     const Shape* shape;
   };
-  std::map<std::pair<MatmulFields, char>, std::vector<Member>> products;
+  std::unordered_map<std::string, std::vector<Member>> members_of;  // by packed fields after the length's name
   for (const auto& [key, shape] : shapes_) {
     const std::string_view text = strings.text(key & ~kPath);
-    const MatmulFields fields = key & kPath ? fields_of_path(text) : unpack_fields(text);
+    MatmulFields fields = key & kPath ? fields_of_path(text) : unpack_fields(text);
     for (const char name : {'n', 'k'}) {
-      MatmulFields product = fields;
-      const auto field = std::find_if(product.begin(), product.end(),
-                                      [&](const auto& f) { return f.first == std::string_view(&name, 1); });
+      const auto field =
+          std::find_if(fields.begin(), fields.end(), [&](const auto& f) { return f.first == std::string_view(&name, 1); });
       uint64_t length = 0;
-      if (field == product.end() || !read_length(field->second, length)) continue;
-      field->second = "*";
-      products[{product, name}].push_back({length, &shape});
+      if (field == fields.end() || !read_length(field->second, length)) continue;
+      const std::string said = std::exchange(field->second, "*");
+      members_of[name + pack_fields(fields)].push_back({length, &shape});
+      field->second = said;
     }
   }
+  std::map<std::pair<MatmulFields, char>, std::vector<Member>> products;
+  for (auto& [product, members] : members_of)
+    if (members.size() >= kFewestLengths) products[{unpack_fields(std::string_view(product).substr(1)), product[0]}] = std::move(members);
   std::vector<LengthSlope> slopes;
   for (auto& [product, members] : products) {
     std::sort(members.begin(), members.end(), [](const Member& a, const Member& b) { return a.length < b.length; });

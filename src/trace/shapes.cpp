@@ -103,29 +103,47 @@ void rate(const Shape& shape, ShapeBackend& on, const ShapeReport& report) {
   on.to_win_ms = won_us / 1e3 / double(std::max<uint64_t>(report.tokens, 1));
 }
 
+/// Calls body(0) to body(count - 1): there are thousands of shapes where a context grew.
+template <typename Body>
+void on_two_threads(size_t count, const Body& body) {
+  const auto every_second = [&](size_t first) {
+    for (size_t i = first; i < count; i += 2) body(i);
+  };
+  auto others = std::async(std::launch::async, every_second, 1);
+  every_second(0);
+  others.get();
+}
+
+/// What a counted matmul says of its shape.
+struct Said {
+  SpecFields fields;
+  std::string text, line, backend;
+
+  Said() = default;
+  explicit Said(const MatmulFields& of)
+      : fields(spec_fields(of)), text(print_spec_fields(fields)), line(shape_line(of)), backend(field_or(of, "backend", "<unknown>")) {}
+};
+
 /// Groups the counted matmuls by shape, then by backend, in order of first appearance.
 class ShapeGroups {
  public:
   std::vector<Shape> shapes;
   std::vector<SpecFields> fields;  // of each shape
 
-  void add(const MatmulFields& of, const DurationCounts& op, const DurationCounts& gpu, uint64_t first_line) {
-    const SpecFields line = spec_fields(of);
-    const std::string text = print_spec_fields(line);
-    const auto [at, is_new] = places_.try_emplace(text, shapes.size());
+  void add(Said said, const DurationCounts& op, const DurationCounts& gpu, uint64_t first_line) {
+    const auto [at, is_new] = places_.try_emplace(said.text, shapes.size());
     if (is_new) {
       shapes.emplace_back();
-      shapes.back().line = shape_line(of);
-      shapes.back().text = text;
+      shapes.back().line = std::move(said.line);
+      shapes.back().text = std::move(said.text);
       shapes.back().first_line = first_line;
-      fields.push_back(line);
+      fields.push_back(std::move(said.fields));
     }
-    const std::string backend(field_or(of, "backend", "<unknown>"));
     std::vector<ShapeBackend>& backends = shapes[at->second].backends;
     auto on =
-        std::find_if(backends.begin(), backends.end(), [&](const ShapeBackend& b) { return b.backend == backend; });
+        std::find_if(backends.begin(), backends.end(), [&](const ShapeBackend& b) { return b.backend == said.backend; });
     if (on == backends.end()) {
-      backends.emplace_back().backend = backend;
+      backends.emplace_back().backend = std::move(said.backend);
       on = backends.end() - 1;
     }
     on->op_counts.add(op);
@@ -141,14 +159,18 @@ class ShapeGroups {
 ShapeReport report_shapes(const ClassicCounts& counts, const ShapeCounts& gpu, const StringTable& strings,
                           const ShapeOptions& options) {
   ASSAY_CHECK(counts.matmuls().size() == gpu.matmuls().size());
+  std::vector<Said> said(counts.matmuls().size());
+  on_two_threads(said.size(), [&](size_t i) {
+    const ClassicCounts::Matmul& matmul = counts.matmuls()[i];
+    const std::string_view source = strings.text(matmul.source);
+    said[i] = Said(matmul.from_path ? fields_of_path(source) : unpack_fields(source));
+  });
   ShapeGroups groups;
-  for (size_t i = 0; i < counts.matmuls().size(); ++i) {
+  for (size_t i = 0; i < said.size(); ++i) {
     const ClassicCounts::Matmul& matmul = counts.matmuls()[i];
     const ShapeCounts::Matmul& paired = gpu.matmuls()[i];
     ASSAY_CHECK(matmul.source == paired.source && matmul.from_path == paired.from_path);
-    const std::string_view source = strings.text(matmul.source);
-    groups.add(matmul.from_path ? fields_of_path(source) : unpack_fields(source), matmul.durations, paired.gpu,
-               paired.first_line);
+    groups.add(std::move(said[i]), matmul.durations, paired.gpu, paired.first_line);
   }
   ShapeReport report;
   report.options = options;
@@ -156,15 +178,10 @@ ShapeReport report_shapes(const ClassicCounts& counts, const ShapeCounts& gpu, c
   report.tokens_from = options.tokens ? options.tokens_from : std::string(gpu.tokens_from());
   report.rules = shape_rules(options.dtype, groups.fields);
   report.shapes = std::move(groups.shapes);
-  const auto complete_every_second = [&](size_t first) {
-    for (size_t i = first; i < report.shapes.size(); i += 2) {
-      complete(report.shapes[i], groups.fields[i], report.rules);
-      for (ShapeBackend& on : report.shapes[i].backends) rate(report.shapes[i], on, report);
-    }
-  };
-  auto others = std::async(std::launch::async, complete_every_second, 1);  // thousands where a context grew
-  complete_every_second(0);
-  others.get();
+  on_two_threads(report.shapes.size(), [&](size_t i) {
+    complete(report.shapes[i], groups.fields[i], report.rules);
+    for (ShapeBackend& on : report.shapes[i].backends) rate(report.shapes[i], on, report);
+  });
   for (Shape& shape : report.shapes) {
     for (const ShapeBackend& on : shape.backends) {
       shape.calls += on.op.count;
