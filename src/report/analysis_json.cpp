@@ -142,14 +142,13 @@ Json to_json(const ReadTotals& totals) {
 
 Json classic_json(const ClassicCounts& counts, const StringTable& strings) {
   Json json = {{"events", counts.events()}};
-  std::vector<const ClassicCounts::Type*> types;
-  for (const ClassicCounts::Type& type : counts.types()) types.push_back(&type);
-  std::stable_sort(types.begin(), types.end(), [](const auto* a, const auto* b) { return a->events > b->events; });
+  std::vector<ClassicCounts::Type> types = counts.types();
+  std::stable_sort(types.begin(), types.end(), [](const auto& a, const auto& b) { return a.events > b.events; });
   json["event_types"] = Json::array();
-  for (const ClassicCounts::Type* type : types)
-    json["event_types"].push_back({{"type", strings.text(type->name)},
-                                   {"events", type->events},
-                                   {"durations", to_json(summarize(type->durations))}});
+  for (const ClassicCounts::Type& type : types)
+    json["event_types"].push_back({{"type", strings.text(type.name)},
+                                   {"events", type.events},
+                                   {"durations", to_json(summarize(type.durations))}});
   json["backend_selections"] = Json::array();
   for (const ClassicCounts::Selection& selection : counts.selections())
     json["backend_selections"].push_back({{"op", strings.text(selection.op)},

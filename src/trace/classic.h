@@ -55,7 +55,7 @@ class ClassicCounts : public EventConsumer {
   void consume(const Batch& batch, const StringTable& strings) override;
 
   uint64_t events() const { return events_; }
-  const std::vector<Type>& types() const { return types_; }
+  std::vector<Type> types() const;
   const std::vector<Op>& ops() const { return ops_; }
   const std::vector<Internal>& internals() const { return internals_; }
   const std::vector<Matmul>& matmuls() const { return matmuls_; }
@@ -72,7 +72,9 @@ class ClassicCounts : public EventConsumer {
   void count_selection(const Event& event);
 
   uint64_t events_ = 0;
-  std::vector<Type> types_;
+  std::vector<Type> types_;  // those of GpuOpCompleted lack durations: they are those of ops_ without op_texts_
+  DurationCounts op_texts_;  // that were no numbers
+  StringId ops_type_ = kMissing;
   std::vector<Op> ops_;
   std::vector<Internal> internals_;
   std::vector<Matmul> matmuls_;

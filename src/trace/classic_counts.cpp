@@ -31,6 +31,16 @@ OpClass op_class(std::string_view op_name) {
   return op_name.find("cb_wait") != std::string_view::npos || op_name.ends_with("wait") ? OpClass::wait : OpClass::kernel;
 }
 
+std::vector<ClassicCounts::Type> ClassicCounts::types() const {
+  std::vector<Type> types = types_;
+  if (ops_.empty()) return types;
+  const auto is_ops = [this](const Type& type) { return type.name == ops_type_; };
+  DurationCounts& durations = std::find_if(types.begin(), types.end(), is_ops)->durations;
+  for (const Op& op : ops_) durations.add(op.durations);
+  durations.remove(op_texts_);
+  return types;
+}
+
 void ClassicCounts::consume(const Batch& batch, const StringTable& strings) {
   for (const Event& event : batch.events) consume(event, strings);
 }
@@ -39,13 +49,14 @@ void ClassicCounts::consume(const Event& event, const StringTable& strings) {
   ++events_;
   Type& type = place_of(type_places_, event.type_name, types_, [&] { return Type{event.type_name, 0, {}}; });
   ++type.events;
+  const bool is_op = event.type == EventType::gpu_op_completed;
   if (event.duration_kind == DurationKind::number) {
-    type.durations.add(event.duration_us());
+    if (!is_op) type.durations.add(event.duration_us());
     count_sync(event, strings);
   }
   if (event.type == EventType::kernel_backend_selected) count_selection(event);
   if (!event.has_duration()) return;
-  if (event.type == EventType::gpu_op_completed) count_op(event, strings);
+  if (is_op) count_op(event, strings);
   if (event.type == EventType::internal_kernel_completed) {
     const uint64_t pair = uint64_t(event.parent_op_name) << 32 | event.internal_kernel_name;
     const auto [at, is_new] = internal_places_.try_emplace(pair, static_cast<uint32_t>(internals_.size()));
@@ -57,9 +68,11 @@ void ClassicCounts::consume(const Event& event, const StringTable& strings) {
 void ClassicCounts::count_op(const Event& event, const StringTable& strings) {
   Op& op = place_of(op_places_, event.op_name, ops_, [&] {
     const std::string_view name = strings.text(event.op_name);
+    ops_type_ = event.type_name;
     return Op{event.op_name, op_class(name), !fields_of_path(name).empty(), {}};
   });
   op.durations.add(event.duration_us());
+  if (event.duration_kind == DurationKind::text) op_texts_.add(event.duration_us());
   if (op.op_class != OpClass::kernel) return;
   if (event.matmul != kMissing)
     place_of(matmul_places_, event.matmul, matmuls_, [&] { return Matmul{event.matmul, false, {}}; }).durations.add(event.duration_us());

@@ -98,11 +98,10 @@ class Report {
 
   void event_types() {
     out_ += fmt::format("Total events: {}\n\nEvent type summary:\n", counts_.events());
-    std::vector<const ClassicCounts::Type*> types;
-    for (const ClassicCounts::Type& type : counts_.types()) types.push_back(&type);
-    std::stable_sort(types.begin(), types.end(), [](const auto* a, const auto* b) { return a->events > b->events; });
-    for (const ClassicCounts::Type* type : types)
-      out_ += summary_line(fmt::format("{} (count={})", name(type->name), type->events), summarize(type->durations));
+    std::vector<ClassicCounts::Type> types = counts_.types();
+    std::stable_sort(types.begin(), types.end(), [](const auto& a, const auto& b) { return a.events > b.events; });
+    for (const ClassicCounts::Type& type : types)
+      out_ += summary_line(fmt::format("{} (count={})", name(type.name), type.events), summarize(type.durations));
   }
 
   template <typename Title>

@@ -63,6 +63,17 @@ void DurationCounts::add(const DurationCounts& other) {
   other.each([this](Int128 us, uint64_t count) { add(us, count); });
 }
 
+void DurationCounts::remove(const DurationCounts& other) {
+  if (other.empty()) return;
+  const auto all = sorted(), less = other.sorted();
+  *this = {};
+  auto next = less.begin();
+  for (auto [us, count] : all) {
+    if (next != less.end() && next->first == us) count -= (next++)->second;
+    add(us, count);
+  }
+}
+
 std::vector<std::pair<Int128, uint64_t>> DurationCounts::sorted() const {
   std::vector<uint64_t> small;  // value above count: quick to sort
   small.reserve(small_.used + waiting_count_);

@@ -18,6 +18,8 @@ class DurationCounts {
   }
   void add(Int128 us, uint64_t times);
   void add(const DurationCounts& other);
+  /// `other` must be a part of these.
+  void remove(const DurationCounts& other);
 
   bool empty() const { return waiting_count_ == 0 && small_.used == 0 && large_.used == 0; }
   /// Value and count, ascending, each value once.
