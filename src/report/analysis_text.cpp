@@ -54,7 +54,7 @@ ShapeRow row_of(const Shape& shape, const ShapeBackend& on) {
 
 /// Where the digits after " n=" (" N:" in short form) begin and end; both 0: there are none.
 std::pair<size_t, size_t> find_size(const std::string& text, char name) {
-  for (const std::string& key : {fmt::format(" {}=", name), fmt::format(" {}:", char(name - 'a' + 'A'))}) {
+  for (const std::string& key : {std::string{' ', name, '='}, std::string{' ', char(name - 'a' + 'A'), ':'}}) {
     const size_t at = text.find(key);
     if (at == std::string::npos) continue;
     const size_t begin = at + key.size(), end = std::min(text.find_first_not_of("0123456789", begin), text.size());
@@ -77,8 +77,8 @@ std::vector<ShapeRow> fold(std::vector<ShapeRow> rows, char name) {
     if (end == 0 || rows[i].folded > 0) continue;
     const int64_t size = std::stoll(text.substr(begin, end - begin));
     text.erase(begin, end - begin);
-    Group& group = groups[fmt::format("{} {} {} {} {}", rows[i].backend, rows[i].by_gpu, rows[i].bytes > 0,
-                                      rows[i].flops > 0, text)];
+    const int known = rows[i].by_gpu | (rows[i].bytes > 0) << 1 | (rows[i].flops > 0) << 2;
+    Group& group = groups[rows[i].backend + char('0' + known) + text];
     group.least = group.rows.empty() ? size : std::min(group.least, size);
     group.most = std::max(group.most, size);
     group.rows.push_back(i);

@@ -52,17 +52,18 @@ SpecFields parse_spec_fields(std::string_view line, const std::string& where) {
   if (std::any_of(rest.begin(), rest.end(), is_control))
     fail("{}: a spec is one line without control characters", where);
   SpecFields fields;
+  fields.reserve(16);
   for (bool more = true; more;) {
     const size_t bar = rest.find('|');
     const std::string_view part = trimmed(rest.substr(0, bar));
     more = bar != std::string_view::npos;
     if (more) rest.remove_prefix(bar + 1);
 
-    const std::string after = fields.empty() ? "at the start" : fmt::format("after {}=", fields.back().first);
-    if (part.empty()) fail("{}: an empty field {}; write \"op=matmul | batch=1 | …\"", where, after);
+    const auto after = [&] { return fields.empty() ? "at the start" : fmt::format("after {}=", fields.back().first); };
+    if (part.empty()) fail("{}: an empty field {}; write \"op=matmul | batch=1 | …\"", where, after());
     const size_t equals = part.find('=');
     if (equals == std::string_view::npos)
-      fail("{}: \"{}\" {} is no field; write name=value, and \"|\" between fields", where, part, after);
+      fail("{}: \"{}\" {} is no field; write name=value, and \"|\" between fields", where, part, after());
     const std::string key(trimmed(part.substr(0, equals))), value(trimmed(part.substr(equals + 1)));
     if (key.empty()) fail("{}: \"{}\" has no name before its \"=\"", where, part);
     // A ':' ends a line in the engine's reports, so that a value with one would not survive printing.
@@ -79,7 +80,7 @@ std::string print_spec_fields(const SpecFields& fields) {
   std::string line;
   for (const auto& [key, value] : fields) {
     if (!line.empty()) line += " | ";
-    line += key + "=" + value;
+    line.append(key).append("=").append(value);
   }
   return line;
 }

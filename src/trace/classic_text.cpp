@@ -20,15 +20,8 @@ std::string lower(std::string_view text) {
 /// A titled line of a section, and its durations: only those of lines that are printed are put together.
 struct Row {
   std::string title;
-  std::vector<const DurationCounts*> parts;
+  DurationParts durations;
   Int128 total_us = 0;
-
-  DurationSummary summary() const {
-    if (parts.size() == 1) return summarize(*parts[0]);
-    DurationCounts all;
-    for (const DurationCounts* part : parts) all.add(*part);
-    return summarize(all);
-  }
 };
 
 /// A key of two names, which one title may be made of in two ways.
@@ -41,7 +34,7 @@ class Rows {
   void add(const std::string& key, const std::string& title, const DurationCounts& durations) {
     const auto [at, is_new] = places_.try_emplace(key, rows_.size());
     if (is_new) rows_.push_back({title, {}, 0});
-    rows_[at->second].parts.push_back(&durations);
+    rows_[at->second].durations.add(durations);
     rows_[at->second].total_us += durations.total_us();
   }
   bool empty() const { return rows_.empty(); }
@@ -86,7 +79,7 @@ class Report {
 
   void print(Rows& rows, size_t top, const std::string& before_title = "") {
     const std::vector<Row>& sorted = rows.sorted();
-    for (size_t i = 0; i < std::min(top, sorted.size()); ++i) out_ += summary_line(before_title + sorted[i].title, sorted[i].summary());
+    for (size_t i = 0; i < std::min(top, sorted.size()); ++i) out_ += summary_line(before_title + sorted[i].title, sorted[i].durations.summary());
   }
 
   void print_kernels(Rows& rows, const char* title, size_t top) {
@@ -202,7 +195,7 @@ class Report {
     std::stable_sort(rows.begin(), rows.end(), [](const Shape& a, const Shape& b) { return a.total_us > b.total_us; });
     for (size_t i = 0; i < std::min(options_.top, rows.size()); ++i) {
       out_ += fmt::format("  {}:\n", *rows[i].line);
-      for (const Row& row : *rows[i].backends) out_ += summary_line("backend=" + row.title, row.summary(), 4);
+      for (const Row& row : *rows[i].backends) out_ += summary_line("backend=" + row.title, row.durations.summary(), 4);
     }
   }
 

@@ -48,6 +48,14 @@ DurationSummary summarize(const DurationCounts& durations) {
   return s;
 }
 
+DurationCounts DurationParts::together() const {
+  DurationCounts all;
+  for (const DurationCounts* part : parts_) all.add(*part);
+  return all;
+}
+
+DurationSummary DurationParts::summary() const { return parts_.size() == 1 ? summarize(*parts_[0]) : summarize(together()); }
+
 std::string summary_line(std::string_view title, const DurationSummary& s, size_t indent) {
   const std::string pad(indent, ' ');
   if (s.count == 0) return fmt::format("{}{}: no samples\n", pad, title);

@@ -16,6 +16,17 @@ struct DurationSummary {
 /// Percentiles are linear between the two nearest ranks.
 DurationSummary summarize(const DurationCounts& durations);
 
+/// Durations that were counted in several places. It refers to them.
+class DurationParts {
+ public:
+  void add(const DurationCounts& part) { parts_.push_back(&part); }
+  DurationCounts together() const;
+  DurationSummary summary() const;
+
+ private:
+  std::vector<const DurationCounts*> parts_;
+};
+
 /// "TITLE: count=2 | total=0.30ms | avg=…" or "TITLE: no samples", after `indent` blanks, with a line end.
 std::string summary_line(std::string_view title, const DurationSummary& summary, size_t indent = 2);
 

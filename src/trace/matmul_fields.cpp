@@ -49,6 +49,7 @@ std::string pack_fields(const MatmulFields& sorted) {
 
 MatmulFields unpack_fields(std::string_view packed) {
   MatmulFields fields;
+  fields.reserve(16);
   while (!packed.empty()) {
     std::string key = unpack_text(packed);
     fields.emplace_back(std::move(key), unpack_text(packed));

@@ -18,6 +18,7 @@ SpecFields spec_fields(const MatmulFields& fields) {
   const bool fused =
       std::any_of(fields.begin(), fields.end(), [](const auto& f) { return f.first == "n0" || f.first == "nq"; });
   SpecFields line;
+  line.reserve(16);
   for (const std::string_view name : kFirst) {
     const std::string_view value = field_or(fields, name, "");
     const bool may_be_open = fused && (name == "n" || name == "tA" || name == "tB");
@@ -86,8 +87,8 @@ void complete(Shape& shape, const SpecFields& fields, const std::vector<Completi
 }
 
 void rate(const Shape& shape, ShapeBackend& on, const ShapeReport& report) {
-  on.op = summarize(on.op_counts);
-  on.gpu = summarize(on.gpu_counts);
+  on.op = on.op_counts.summary();
+  on.gpu = on.gpu_counts.summary();
   on.by_gpu = on.gpu.count > 0 && on.gpu.count * 2 >= on.op.count;
   const DurationSummary& time = on.by_gpu ? on.gpu : on.op;
   on.time_us = time.avg_ms * 1e3;

@@ -22,7 +22,7 @@ struct ShapeOptions {
 /// One shape on one backend.
 struct ShapeBackend {
   std::string backend;
-  DurationCounts op_counts, gpu_counts;
+  DurationParts op_counts, gpu_counts;  // of the counts that the report was made of
   DurationSummary op, gpu;  // the op events; the GPU's own time of the calls whose command buffer is known
   bool by_gpu = false;      // time_us is the GPU's: where at least half of the calls have one
   double time_us = 0;       // mean of a call; 0 or less: nothing that a rate could be made of
@@ -56,7 +56,7 @@ struct ShapeReport {
 /// The rules that complete lines of these shapes; docs/analyze.md has them. Error on an unknown `dtype`.
 std::vector<CompletionRule> shape_rules(const std::string& dtype, const std::vector<SpecFields>& lines);
 
-/// Both counts must have seen the same events.
+/// Both counts must have seen the same events, and outlive the report.
 ShapeReport report_shapes(const ClassicCounts& counts, const ShapeCounts& gpu, const StringTable& strings,
                           const ShapeOptions& options = {});
 

@@ -65,11 +65,11 @@ void add_shapes(const DiffSide& before, const DiffSide& after, Pairs& pairs) {
   for (const auto& [key, was] : old_shapes) {
     const auto at = new_shapes.find(key);
     const bool by_gpu = was->by_gpu && (at == new_shapes.end() || at->second->by_gpu);
-    pairs[key].before.add(by_gpu ? was->gpu_counts : was->op_counts);
-    if (at != new_shapes.end()) pairs[key].after.add(by_gpu ? at->second->gpu_counts : at->second->op_counts);
+    pairs[key].before.add((by_gpu ? was->gpu_counts : was->op_counts).together());
+    if (at != new_shapes.end()) pairs[key].after.add((by_gpu ? at->second->gpu_counts : at->second->op_counts).together());
   }
   for (const auto& [key, is] : new_shapes)
-    if (!old_shapes.count(key)) pairs[key].after.add(is->by_gpu ? is->gpu_counts : is->op_counts);
+    if (!old_shapes.count(key)) pairs[key].after.add((is->by_gpu ? is->gpu_counts : is->op_counts).together());
 }
 
 std::vector<CountedValue> counted(const DurationCounts& durations) {
