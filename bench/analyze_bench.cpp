@@ -47,13 +47,24 @@ Run run(const std::vector<std::string>& command, bool one_cpu) {
   return {double(assay::now_ns() - start) / 1e6, double(usage.ru_maxrss) / 1024, WIFEXITED(status) ? WEXITSTATUS(status) : -1};
 }
 
-bool show(const std::string& title, const std::vector<std::string>& command, bool one_cpu, int runs, double megabytes) {
-  std::vector<Run> all;
-  for (int i = 0; i < runs; ++i) all.push_back(run(command, one_cpu));
-  std::sort(all.begin(), all.end(), [](const Run& a, const Run& b) { return a.ms < b.ms; });
-  const Run &best = all.front(), &median = all[all.size() / 2];
-  fmt::print("{:<24} min {:8.1f} ms  median {:8.1f} ms  {:7.0f} MB/s  peak {:6.1f} MB\n", title, best.ms, median.ms, megabytes / median.ms * 1e3, median.peak_mb);
-  return best.exit_code == 0;
+struct Case {
+  std::string title;
+  std::vector<std::string> command;
+  bool one_cpu = false;
+  std::vector<Run> runs = {};
+};
+
+double median(std::vector<double> values) {
+  std::nth_element(values.begin(), values.begin() + ptrdiff_t(values.size() / 2), values.end());
+  return values[values.size() / 2];
+}
+
+bool show(const Case& c, double megabytes) {
+  std::vector<double> ms, peak_mb;
+  for (const Run& r : c.runs) ms.push_back(r.ms), peak_mb.push_back(r.peak_mb);
+  fmt::print("{:<24} min {:8.1f} ms  median {:8.1f} ms  {:7.0f} MB/s  peak {:6.1f} MB\n", c.title, *std::min_element(ms.begin(), ms.end()), median(ms),
+             megabytes / median(ms) * 1e3, median(peak_mb));
+  return std::all_of(c.runs.begin(), c.runs.end(), [](const Run& r) { return r.exit_code == 0; });
 }
 
 }  // namespace
@@ -66,9 +77,17 @@ int main(int argc, char** argv) {
   const std::string program = argv[1], trace = argv[2];
   const int runs = argc > 3 ? std::max(1, std::atoi(argv[3])) : 21;
   const double megabytes = double(std::filesystem::file_size(trace)) / 1e6;
-  bool fine = run({program, "analyze", trace}, false).exit_code == 0;  // the trace is in the page cache afterwards
-  fine = show("analyze, all CPUs", {program, "analyze", trace}, false, runs, megabytes) && fine;
-  fine = show("analyze, one CPU", {program, "analyze", trace}, true, runs, megabytes) && fine;
-  if (trace.ends_with(".zst")) fine = show("zstd -dc", {"zstd", "-dc", trace}, false, runs, megabytes) && fine;
+  std::vector<Case> cases = {{"analyze, all CPUs", {program, "analyze", trace}}, {"analyze, one CPU", {program, "analyze", trace}, true}};
+  if (trace.ends_with(".zst")) cases.insert(cases.begin() + 1, {"zstd -dc", {"zstd", "-dc", trace}});
+  for (Case& c : cases) run(c.command, c.one_cpu);  // the trace is in the page cache afterwards
+  for (int i = 0; i < runs; ++i)  // in turn: what disturbs one disturbs all
+    for (Case& c : cases) c.runs.push_back(run(c.command, c.one_cpu));
+  bool fine = true;
+  for (const Case& c : cases) fine = show(c, megabytes) && fine;
+  if (cases.size() > 2) {
+    std::vector<double> ratios;
+    for (int i = 0; i < runs; ++i) ratios.push_back(cases[0].runs[size_t(i)].ms / cases[1].runs[size_t(i)].ms);
+    fmt::print("{:<24} median {:.3f}\n", "analyze / zstd -dc", median(ratios));
+  }
   return fine ? 0 : 1;
 }

@@ -339,7 +339,7 @@ TEST(trace_line, the_fast_reader_takes_what_engines_write_and_leaves_the_rest_to
   const auto usual = [](std::string line) {
     line.resize(line.size() + 64);
     LineFields fields;
-    return read_usual_line(line.c_str(), line.c_str() + line.size() - 64, fields) != nullptr;
+    return read_usual_line(line.c_str(), fields) != nullptr;
   };
   EXPECT_TRUE(usual(gpu_line("a/b", "12", R"(,"data":{"op":"matmul","n":"1"})")));
   EXPECT_TRUE(usual("{ \"event\" : { \"data\" : { \"x\" : [ ] , \"y\" : -1.25 } , \"type\" : \"x\" } }\t\r\n"));
@@ -347,6 +347,67 @@ TEST(trace_line, the_fast_reader_takes_what_engines_write_and_leaves_the_rest_to
   EXPECT_FALSE(usual("{\"event\":{\"type\":\"a\\u0062\"}}\n"));
   EXPECT_FALSE(usual("{\"event\":{\"type\":\"a\",\"type\":\"b\"}}\n"));
   EXPECT_FALSE(usual("{\"event\":{\"type\":\"a\",\"data\":{\"op\":\"x\"}}}\n"));
+}
+
+std::string fields_of(const ReadTrace& trace, const Event& e) {
+  std::string out = fmt::format("{} {} {} {} {} {} {}", e.timestamp_ns, e.span_id, e.parent_span_id, e.duration_bits, int(e.type), int(e.duration_kind),
+                                e.duration_unsigned);
+  for (const StringId id : {e.type_name, e.span_name, e.op_name, e.backend, e.reason, e.parent_op_name, e.internal_kernel_name, e.kernel_name, e.matmul})
+    out += "|" + trace.text(id);
+  return out;
+}
+
+/// What a file of these lines says, an event or a bad line each.
+std::vector<std::string> said_by_line(const std::string& text) {
+  const ReadTrace trace(text, {.threads = 1});
+  std::vector<std::string> said(trace.totals.lines, "nothing");
+  for (const Event& e : trace.all.events) said[e.line] = fields_of(trace, e);
+  for (const BadLine& bad : trace.all.bad_lines) said[bad.line] = bad.message;
+  return said;
+}
+
+TEST(trace_line, means_the_same_after_any_other_lines) {
+  const std::string head = R"({"timestamp":5,"span_id":6,"parent_span_id":7)", op = R"(,"event":{"type":"GpuOpCompleted","data":{"op_name":"a")";
+  std::vector<std::string> lines = kNotJson;
+  for (const char* begin : {R"({"timestamp":5,"span_id":6,"parent_span_id":7)", R"({"timestamp":8,"span_id":6,"parent_span_id":7)", R"({"timestamp":8,"span_id":9)",
+                            R"({"timestamp":8)", R"({"timestamp":"2025-10-06T12:00:00Z","span_id":6)", R"({"timestamp":"soon","span_id":6)",
+                            R"({"timestamp":5,"span_id":6,"parent_span_id":null)", R"({"timestamp":5,"span_id":6,"parent_span_id":7e1)",
+                            R"({"timestamp":5,"span_id":0e3,"parent_span_id":7)", R"({"timestamp":5,"span_id":7e3,"parent_span_id":7)", R"({"timestamp":5.5,"span_id":6)",
+                            R"({"timestamp":-5,"span_id":6)", R"({"timestamp":05,"span_id":6)", R"({"timestamp":18446744073709551615,"span_id":18446744073709551615)",
+                            R"({"timestamp":5,"span_id":18446744073709551616)", R"({"span_id":6,"timestamp":5)", R"({"timestamp":5,"parent_span_id":7,"span_id":6)"})
+    lines.push_back(begin + op + R"(,"duration_us":3}}})");
+  for (const char* end : {R"(,"duration_us":4}}})", R"(,"duration_us":04}}})", R"(,"duration_us":-4}}})", R"(,"duration_us":4.5}}})", R"(,"duration_us":4e2}}})", R"(,"duration_us":}}})",
+                          R"(,"duration_us":9223372036854775807}}})", R"(,"duration_us":9223372036854775808}}})", R"(,"duration_us":18446744073709551616}}})",
+                          R"(,"duration_us":"4"}}})", R"(,"duration_us":null}}})", R"(,"duration_us":true}}})", R"(,"duration_us":4} }})", R"(,"duration_us":4}}}x)", R"(,"duration_us":4}}} )",
+                          R"(,"duration_us":4}})", R"(,"duration_us":4}}}})", R"(,"duration_us":4,"duration_us":5}}})", R"(,"duration_us":4,"x":{"duration_us":4}}}})",
+                          R"(,"duration_us":4,"x":{"duration_us":5}}}})", R"(,"x":{"duration_us":4}}}})", R"(,"x":[{"duration_us":4}}})", R"(}}})", R"(},"duration_us":4}})",
+                          R"(,"duration_us":4,"data":{"op":"m","n":"1"}}}})", R"(,"duration_us":5,"data":{"op":"m","n":"1"}}}})", R"(,"duration_us":4,"data":{"op":"m","n":"2"}}}})",
+                          R"(,"duration_us":4,"data":{"op":"m","n":}}}})", R"(,"duration_us":4,"data":{"op":{"a":"b"}}}}})", R"(,"duration_us":4,"data":{"op":"m","n":["1"]}}}})",
+                          R"(,"duration_us":4,"data":{}}}})", R"(,"duration_us":4,"data":[]}}})", R"(,"duration_us":4,"data":{"duration_us":4}}}})", R"(,"duration_us":4,"data":{"duration_us":5}}}})",
+                          R"(,"data":{"op":"m"},"duration_us":4}}})", R"(,"data":{"op":"m","duration_us":4}}}})", R"(,"span_id":8,"duration_us":4}}})", R"(,"op":"m","duration_us":4}}})"}) {
+    lines.push_back(head + op + end);
+    lines.push_back(head + R"(,"event":{"type":"Other","data":{"op_name":"a")" + end);
+  }
+  lines.push_back(head + R"(,"event":{"type":"Other"},"span_id":9,"duration_us":4}}})");
+  lines.push_back(head + R"(,"event":{"type":"Other"},"span_id":9})");
+  lines.push_back(head + op + R"(,"duration_us":4}},"span_name":{"duration_us":4}})");
+  lines.push_back(head + op + R"(,"duration_us":4,"x":")" + std::string(5000, 'x') + R"("}}})");
+  std::erase_if(lines, [](const std::string& line) { return line.size() > 10'000; });
+
+  std::vector<std::string> alone;
+  for (const std::string& line : lines) alone.push_back(said_by_line(line + "\n").at(0));
+  // a b a c: what came after a is expected to come again.
+  std::string text;
+  std::vector<size_t> order;
+  for (size_t a = 0; a < lines.size(); ++a)
+    for (size_t b = 0; b < lines.size(); ++b)
+      for (const size_t c : {b, (a + 2 * b) % lines.size(), (a + b) % lines.size()}) order.insert(order.end(), {a, b, a, c});
+  for (const size_t i : order) text += lines[i] + "\n";
+  const std::vector<std::string> together = said_by_line(text);
+  ASSERT_EQ(together.size(), order.size());
+  size_t wrong = 0;
+  for (size_t i = 0; i < order.size() && wrong < 5; ++i)
+    if (together[i] != alone[order[i]]) ADD_FAILURE() << "line " << ++wrong << ": " << lines[order[i]] << "\n  " << together[i] << "\n  alone " << alone[order[i]];
 }
 
 TEST(string_table, numbers_strings_in_order_of_first_appearance_at_addresses_that_stay) {
