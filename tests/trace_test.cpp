@@ -373,7 +373,7 @@ TEST(trace_line, means_the_same_after_any_other_lines) {
                             R"({"timestamp":8)", R"({"timestamp":"2025-10-06T12:00:00Z","span_id":6)", R"({"timestamp":"soon","span_id":6)",
                             R"({"timestamp":5,"span_id":6,"parent_span_id":null)", R"({"timestamp":5,"span_id":6,"parent_span_id":7e1)",
                             R"({"timestamp":5,"span_id":0e3,"parent_span_id":7)", R"({"timestamp":5,"span_id":7e3,"parent_span_id":7)", R"({"timestamp":5.5,"span_id":6)",
-                            R"({"timestamp":-5,"span_id":6)", R"({"timestamp":05,"span_id":6)", R"({"timestamp":18446744073709551615,"span_id":18446744073709551615)",
+                            R"({"timestamp":5,"span_id":0.5)", R"({"timestamp":5,"span_id":7.5)", R"({"timestamp":-5,"span_id":6)", R"({"timestamp":05,"span_id":6)", R"({"timestamp":18446744073709551615,"span_id":18446744073709551615)",
                             R"({"timestamp":5,"span_id":18446744073709551616)", R"({"span_id":6,"timestamp":5)", R"({"timestamp":5,"parent_span_id":7,"span_id":6)"})
     lines.push_back(begin + op + R"(,"duration_us":3}}})");
   for (const char* end : {R"(,"duration_us":4}}})", R"(,"duration_us":04}}})", R"(,"duration_us":-4}}})", R"(,"duration_us":4.5}}})", R"(,"duration_us":4e2}}})", R"(,"duration_us":}}})",
@@ -384,7 +384,10 @@ TEST(trace_line, means_the_same_after_any_other_lines) {
                           R"(,"duration_us":4,"data":{"op":"m","n":"1"}}}})", R"(,"duration_us":5,"data":{"op":"m","n":"1"}}}})", R"(,"duration_us":4,"data":{"op":"m","n":"2"}}}})",
                           R"(,"duration_us":4,"data":{"op":"m","n":}}}})", R"(,"duration_us":4,"data":{"op":{"a":"b"}}}}})", R"(,"duration_us":4,"data":{"op":"m","n":["1"]}}}})",
                           R"(,"duration_us":4,"data":{}}}})", R"(,"duration_us":4,"data":[]}}})", R"(,"duration_us":4,"data":{"duration_us":4}}}})", R"(,"duration_us":4,"data":{"duration_us":5}}}})",
-                          R"(,"data":{"op":"m"},"duration_us":4}}})", R"(,"data":{"op":"m","duration_us":4}}}})", R"(,"span_id":8,"duration_us":4}}})", R"(,"op":"m","duration_us":4}}})"}) {
+                          R"(,"data":{"op":"m"},"duration_us":4}}})", R"(,"data":{"op":"m","duration_us":4}}}})", R"(,"span_id":8,"duration_us":4}}})", R"(,"op":"m","duration_us":4}}})",
+                          R"(,"duration_us":4},"x":{"duration_us":4}}})", R"(,"duration_us":4},"x":{"duration_us":5}}})", R"(,"duration_us":4}},"x":{"y":{"duration_us":4}}})",
+                          R"(,"duration_us":4}},"x":{"y":{"duration_us":5}}})", R"(},"x":{"duration_us":4}}})", R"(},"x":{"duration_us":5}}})",
+                          R"(,"duration_us":4}},"x":{"y":{"duration_us":5,"data":{"op":"m","n":"1"}}}})"}) {
     lines.push_back(head + op + end);
     lines.push_back(head + R"(,"event":{"type":"Other","data":{"op_name":"a")" + end);
   }
