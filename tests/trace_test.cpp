@@ -349,6 +349,14 @@ TEST(trace_line, the_fast_reader_takes_what_engines_write_and_leaves_the_rest_to
   EXPECT_FALSE(usual("{\"event\":{\"type\":\"a\",\"data\":{\"op\":\"x\"}}}\n"));
 }
 
+TEST(trace_line, that_is_shorter_than_the_numbers_of_the_line_before_ends_the_text) {  // for the address sanitizer
+  const std::string first = R"({"timestamp":")" + std::string(300, '1');
+  const std::string text = first + R"(","span_id":2,"event":{"type":"a"}})" + "\n" + first.substr(0, 100) + "\n";
+  const ReadTrace trace(text, {.threads = 1, .chunk_bytes = text.size()});
+  EXPECT_EQ(trace.totals.events, 1u);
+  EXPECT_EQ(trace.totals.not_json, 1u);
+}
+
 std::string fields_of(const ReadTrace& trace, const Event& e) {
   std::string out = fmt::format("{} {} {} {} {} {} {}", e.timestamp_ns, e.span_id, e.parent_span_id, e.duration_bits, int(e.type), int(e.duration_kind),
                                 e.duration_unsigned);

@@ -1,4 +1,4 @@
-// One lock around reading: copying bytes costs a tenth of parsing them, so that the parsers hardly wait.
+// A line that a chunk cut is carried over to the next; one longer than allowed is passed over.
 #include "trace/chunk_source.h"
 
 #include <algorithm>
@@ -48,7 +48,6 @@ bool ChunkSource::pass_over_line(ChunkText& to) {
 }
 
 bool ChunkSource::next(ChunkText& to, Chunk& chunk) {
-  const std::lock_guard lock(mutex_);
   chunk = {};
   if (to.capacity_ > 2 * (chunk_bytes_ + 1)) to = ChunkText();  // it held one long line
   to.size_ = 0;

@@ -1,8 +1,7 @@
-// Cuts a byte stream into chunks of whole lines; safe to call from several threads.
+// Cuts a byte stream into chunks of whole lines.
 #pragma once
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -46,7 +45,6 @@ class ChunkSource {
   size_t read(char* to, size_t size);
   bool pass_over_line(ChunkText& to);
 
-  std::mutex mutex_;
   std::unique_ptr<ByteSource> bytes_;
   size_t chunk_bytes_;
   uint64_t longest_line_, next_index_ = 0;

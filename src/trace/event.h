@@ -59,7 +59,7 @@ struct Batch {
   std::span<const BadLine> bad_lines;
 };
 
-/// Gets every batch of a trace, one after the other in file order; never two at once, though not always on one thread.
+/// Gets every batch of a trace, one after the other in file order; on the thread that reads the trace.
 class EventConsumer {
  public:
   virtual ~EventConsumer() = default;

@@ -64,8 +64,8 @@ const char* LineCut::read_head(const char* line) {
   return p;
 }
 
-const char* LineCut::cut_head(const char* line) {
-  if (slots_ > 0 && begins_with(line, head_) && line[head_.size()] == ',') return line + head_.size();
+const char* LineCut::cut_head(const char* line, const char* end) {
+  if (slots_ > 0 && size_t(end - line) > head_.size() && begins_with(line, head_) && line[head_.size()] == ',') return line + head_.size();
   const char* const p = read_head(line);
   if (p) head_ = {line, size_t(p - line)};
   return p;

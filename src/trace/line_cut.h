@@ -22,8 +22,9 @@ class LineCut {
   int form() const { return slots_ | !duration.empty() << 2 | !map.empty() << 3; }
 
   /// Cuts off the first numbers, which the line before often has, too: it must still be there. Where TEXT begins; nullptr: another form.
-  const char* cut_head(const char* line);
-  /// Cuts the rest of the line, of which nothing is known. `end`: of all lines.
+  /// `end`: of all lines.
+  const char* cut_head(const char* line, const char* end);
+  /// Cuts the rest of the line, of which nothing is known.
   void cut_rest(const char* text_begin, const char* end);
   /// The same with TEXT expected to be `expected`; false if the line has another.
   bool cut_rest_after(const char* text_begin, const char* end, std::string_view expected);

@@ -65,7 +65,7 @@ void LineParser::parse(std::string_view text, ParsedChunk& chunk) {
   LineCut cut;
   while (line < end) {
     KnownLine* known = nullptr;
-    if (const char* const begin = cut.cut_head(line)) {
+    if (const char* const begin = cut.cut_head(line, end)) {
       if (cut.cut_rest_after(begin, end, lines_.expected())) {
         known = &lines_.at_expected();
       } else {

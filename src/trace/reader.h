@@ -17,7 +17,7 @@ struct ReadTotals {
 };
 
 struct ReadOptions {
-  unsigned threads = 0;             // that parse; 0: as many as there are CPUs, four at most
+  unsigned threads = 0;             // that parse, the caller's too; 0: as many as there are CPUs, four at most
   size_t chunk_bytes = 256 * 1024;  // read and parsed at once
   uint64_t longest_line = uint64_t(1) << 30;  // bytes; a longer one is a bad line
   std::function<void(uint64_t file_bytes_read)> progress = nullptr;  // after every batch; compressed bytes where they are

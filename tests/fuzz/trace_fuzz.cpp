@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "report/accounting_report.h"
 #include "trace/classic.h"
-#include "trace/line_fields.h"
+#include "trace/line_parser.h"
 #include "trace/reader.h"
 
 namespace {
@@ -35,24 +35,13 @@ void check_same(const TextField& a, const TextField& b) {
   ASSAY_CHECK(text || a.kind == b.kind || b.kind == TextField::Kind::falsy || b.kind == TextField::Kind::other);
 }
 
-/// The names of the last usual line, as guesses for the next.
-struct LastNames {
-  std::string type, span_name, op_name, backend;
-  void keep(const LineFields& f) { type = f.type.text, span_name = f.span_name.text, op_name = f.op_name.text, backend = f.backend.text; }
-  assay::Guesses guesses() const { return {{type, 7}, {span_name, 7}, {op_name, 7}, {backend, 7}}; }
-};
-
-void check_line(std::string_view line, assay::LineJudge& judge, LastNames& last) {
+void check_line(std::string_view line, assay::LineJudge& judge) {
   std::string padded(line);
   padded += '\n';
   padded.resize(padded.size() + 64);
   LineFields fast, full;
-  const char* end = assay::read_usual_line(padded.c_str(), padded.c_str() + line.size() + 1, fast, last.guesses());
-  LineFields unguessed;
-  ASSAY_CHECK(assay::read_usual_line(padded.c_str(), padded.c_str() + line.size() + 1, unguessed) == end);
+  const char* end = assay::read_usual_line(padded.c_str(), fast);
   if (!end) return;
-  ASSAY_CHECK(fast.op_name.guessed == (fast.op_name.text == last.op_name && !last.op_name.empty() ? 7u : assay::kMissing));
-  last.keep(unguessed);
   ASSAY_CHECK(end == padded.c_str() + line.size());
   ASSAY_CHECK(judge.judge({padded.c_str(), line.size()}, full) == assay::LineJudge::Verdict::fields);
   for (const auto field : {&LineFields::type, &LineFields::span_name, &LineFields::op_name, &LineFields::backend, &LineFields::reason,
@@ -65,6 +54,41 @@ void check_line(std::string_view line, assay::LineJudge& judge, LastNames& last)
   const std::string expected(full.packed);
   std::string packed;
   ASSAY_CHECK(judge.pack_matmul(fast.inner_map, packed) && packed == expected);
+}
+
+/// Events and bad lines with their texts: what they say must not depend on the lines before.
+std::vector<std::string> said(std::string_view text, assay::LineParser& parser, std::vector<std::string_view>& strings) {
+  std::string padded(text);
+  padded += '\n';
+  const size_t size = padded.size();
+  padded.resize(size + 64);
+  assay::ParsedChunk chunk;
+  parser.parse({padded.data(), size}, chunk);
+  strings.insert(strings.end(), chunk.new_strings.begin(), chunk.new_strings.end());
+  std::vector<std::string> lines(chunk.totals.lines);
+  for (const assay::Event& e : chunk.events) {
+    std::string& line = lines[e.line] = fmt::format("{} {} {} {} {} {} {}", e.timestamp_ns, e.span_id, e.parent_span_id, e.duration_bits, int(e.type),
+                                                    int(e.duration_kind), e.duration_unsigned);
+    for (const assay::StringId id : {e.type_name, e.span_name, e.op_name, e.backend, e.reason, e.parent_op_name, e.internal_kernel_name, e.kernel_name, e.matmul})
+      line.append("|").append(strings[id]);
+  }
+  for (const assay::BadLine& bad : chunk.bad_lines) lines[bad.line] = bad.message;
+  return lines;
+}
+
+void check_memory(std::string_view text) {
+  assay::LineParser with_memory;
+  std::vector<std::string_view> strings;
+  const std::vector<std::string> first = said(text, with_memory, strings), again = said(text, with_memory, strings);
+  ASSAY_CHECK(first == again);
+  size_t number = 0;
+  for (size_t at = 0; at <= text.size() && number < 16; ++number) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    assay::LineParser fresh;
+    std::vector<std::string_view> its_strings;
+    ASSAY_CHECK(said(text.substr(at, end - at), fresh, its_strings).at(0) == first.at(number));
+    at = end + 1;
+  }
 }
 
 std::string report(std::string_view text, const assay::ReadOptions& options) {
@@ -86,12 +110,12 @@ std::string report(std::string_view text, const assay::ReadOptions& options) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   static assay::LineJudge judge;
-  LastNames last;
   for (size_t at = 0; at < text.size();) {
     const size_t end = std::min(text.find('\n', at), text.size());
-    check_line(text.substr(at, end - at), judge, last);
+    check_line(text.substr(at, end - at), judge);
     at = end + 1;
   }
+  check_memory(text);
   const std::string whole = report(text, {.threads = 1});
   ASSAY_CHECK(report(text, {.threads = 1, .chunk_bytes = 40}) == whole);
   static int runs = 0;
