@@ -206,7 +206,8 @@ TEST(Plan, AVariantThatTheProcessorCannotRunIsSkippedWithBothSidesNamed) {
   Kernels kernels;
   kernels.all[0].isa = {"widest", "tiles"};
   kernels.all[1].isa = {"wide"};
-  const Plan plan = make_plan({kF16}, kernels.pointers, imagined_device(), {});
+  const DeviceInfo device = imagined_device();  // the plan points into it
+  const Plan plan = make_plan({kF16}, kernels.pointers, device, {});
   EXPECT_EQ(skipped(plan, "rowdot/r1", "unsupported: needs one of widest tiles; this processor has wider"), 1);
   ASSERT_EQ(plan.specs[0].cases.size(), 1u);
   EXPECT_EQ(plan.specs[0].cases[0].isa->name, "wide");

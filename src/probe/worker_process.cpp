@@ -132,7 +132,7 @@ Answer WorkerProcess::ask(const Command& command, double limit_s) {
   const size_t samples = (size_t(got) - sizeof(Reply)) / sizeof(LaunchTimes);
   if (size_t(answer.reply.samples) != samples) return ended(true, limit_s);
   answer.times.resize(samples);
-  std::memcpy(static_cast<void*>(answer.times.data()), packet + sizeof(Reply), samples * sizeof(LaunchTimes));
+  if (samples > 0) std::memcpy(static_cast<void*>(answer.times.data()), packet + sizeof(Reply), samples * sizeof(LaunchTimes));
   kill(pid_, SIGSTOP);
   return answer;
 }
