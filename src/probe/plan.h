@@ -18,7 +18,7 @@ struct Selection {
 
 struct PlannedCase {
   const Variant* variant = nullptr;
-  const IsaLevel* isa = nullptr;
+  const IsaLevel* isa = nullptr;  // the device's, which must outlive the plan
   std::string over_limit;  // not "": more than the device has; a device_limit outcome, never built
 };
 
