@@ -97,6 +97,13 @@ TEST_F(OutputRingTest, AWriteBesideASlotIsFoundWhicheverSlotAndSegmentItIsAndSay
   EXPECT_EQ(ring.broken_guard(), "wrote 3 bytes before the start of a buffer");
 }
 
+TEST_F(OutputRingTest, HasASlotForEachLaunchUnlessDIsBig) {
+  EXPECT_EQ(OutputRing(device_, {segment(0, 10), segment(1, 6)}, 216).slots(), 216);
+  const int64_t big = kRingBytes / 40;
+  EXPECT_EQ(OutputRing(device_, {segment(0, big / 2), segment(1, big / 2)}, 216).slots(), 39) << "guard bands take room too";
+  EXPECT_EQ(OutputRing(device_, {segment(0, big)}, 1).slots(), 1);
+}
+
 TEST_F(OutputRingTest, AShorterSampleLooksAtItsOwnSlotsAlone) {
   OutputRing ring(device_, {segment(0, 10)}, kSlots);
   for (int64_t slot = 0; slot < kSlots; ++slot) put(ring, slot, 0, 0, 10, 1);

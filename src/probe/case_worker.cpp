@@ -17,7 +17,8 @@ constexpr double kWarmUpBelowUs = 300;  // a longer launch does not feel how it 
 constexpr double kTurnPatience = 30;    // a turn's time may be exceeded so far for the sake of its least launches
 constexpr int64_t kWholeCheckElements = 65'536;
 constexpr int64_t kCheapCheckElements = 1'000;  // above, only the last launch of a turn is compared element by element
-constexpr int64_t kRingSlots = 16;              // so many of a sequence's last launches are looked at
+constexpr int64_t kMostCompared = 16;           // where that is cheap, so many of a sequence's last launches are compared
+constexpr int64_t kRoomToExtend = 16;           // of the ring: a sequence goes on to a launch whose copy has a reference
 constexpr double kSequenceUs = 4000;  // a sequence takes about this long, or has as many launches as the device wants
 
 }  // namespace
@@ -29,7 +30,7 @@ CaseWorker::CaseWorker(const WorkerCase& work, OpenedArenas& opened)
 
 void CaseWorker::setup(Reply& reply) {
   kernel_ = device_.load(*work_.variant, *work_.module);
-  bound_.emplace(work_, opened_, *kernel_, most_launches() > 1 ? kRingSlots : 1);
+  bound_.emplace(work_, opened_, *kernel_, most_launches() > 1 ? most_launches() + kRoomToExtend : 1);
   reply.workspace_bytes = bound_->launch(0).workspace_bytes;
   const Binding::Preparation prepared = bound_->prepare();
   reply.prepare_us = prepared.us;
@@ -112,8 +113,20 @@ int64_t CaseWorker::most_launches() const {
 }
 
 void CaseWorker::choose_length(double device_us) {
-  const int64_t most = most_launches(), least = work_.mode == Mode::batched && !work_.bulk ? work_.batch_launches : 1;
+  const int64_t least = work_.mode == Mode::batched && !work_.bulk ? work_.batch_launches : 1;
+  const int64_t most = std::max(least, std::min(most_launches(), bound_->ring().slots() - longest_extension()));
   length_ = most == least ? most : std::clamp(int64_t(kSequenceUs / std::max(device_us, 0.1)), least, most);
+}
+
+/// How many launches length_from adds at most.
+int64_t CaseWorker::longest_extension() const {
+  int64_t longest = 0, since = 0;
+  if (validator_)
+    for (int64_t i = 0; i < 2 * bound_->rotation(); ++i) {
+      since = validator_->can_check(bound_->source_copy(i)) ? 0 : since + 1;
+      longest = std::max(longest, since);
+    }
+  return longest;
 }
 
 /// A sequence goes on to the next launch whose copy has a reference.
@@ -188,19 +201,20 @@ LaunchTimes CaseWorker::submit_many(int64_t last, int64_t length) {
   return mean;
 }
 
-/// Every buffer is scanned. Where that is cheap all of them are compared with the reference, else the last launch's if
-/// it must be.
+/// Every launch's buffer is scanned. Where that is cheap the last ones are compared with the reference, else the very
+/// last if it must be.
 void CaseWorker::verify(const LaunchInputs& inputs, int64_t length, Reply& reply, bool must_check) {
   OutputRing& ring = bound_->ring();
   const int64_t used = std::min(length, ring.slots());
+  const bool is_cheap = validator_->check_cost() <= kCheapCheckElements;
   ring.read(used);
   std::string message;
   for (int64_t back = 0; back < used && message.empty(); ++back) {
     const std::span<const std::byte> d = ring.slot((length - 1 - back) % ring.slots());
     const LaunchInputs of_slot{bound_->source_copy(inputs.copy - back), inputs.factor, inputs.flip};
     message = validator_->scan(d);
-    if (message.empty() && validator_->can_check(of_slot.copy) &&
-        ((must_check && back == 0) || validator_->check_cost() <= kCheapCheckElements))
+    const bool compare = back == 0 ? must_check || is_cheap : back < kMostCompared && is_cheap;
+    if (message.empty() && compare && validator_->can_check(of_slot.copy))
       message = validator_->check(d, of_slot, checked_range());
     if (back > 0) continue;
     last_ = of_slot;

@@ -30,6 +30,7 @@ class CaseWorker {
  private:
   int64_t most_launches() const;
   void choose_length(double device_us);
+  int64_t longest_extension() const;
   int64_t length_from(int64_t position) const;
   int64_t first_checked_place() const;
   LaunchInputs random_inputs(int64_t position);

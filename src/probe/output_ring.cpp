@@ -11,12 +11,14 @@ int64_t OutputRing::Part::start(int64_t slot) const { return kGuardBytes + slot 
 
 int64_t OutputRing::span_bytes(const Part& part, int64_t used) { return kGuardBytes + used * part.step; }
 
-OutputRing::OutputRing(Device& device, const std::vector<Tensor>& d, int64_t slots) : device_(device), slots_(slots) {
+OutputRing::OutputRing(Device& device, const std::vector<Tensor>& d, int64_t slots) : device_(device) {
+  int64_t slot_bytes = 0;
   for (const Tensor& t : d) {
-    Part part{t.segment, t.bytes, (t.bytes + 63) / 64 * 64 + kGuardBytes, nullptr, {}};
-    part.memory = device_.allocate(span_bytes(part, slots_));
-    parts_.push_back(std::move(part));
+    parts_.push_back({t.segment, t.bytes, (t.bytes + 63) / 64 * 64 + kGuardBytes, nullptr, {}});
+    slot_bytes += parts_.back().step;
   }
+  slots_ = std::min(slots, std::max(kRingBytes / slot_bytes, kLeastSlots));
+  for (Part& part : parts_) part.memory = device_.allocate(span_bytes(part, slots_));
   poison(slots_);
 }
 

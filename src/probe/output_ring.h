@@ -8,9 +8,12 @@
 
 namespace assay {
 
+inline constexpr int64_t kRingBytes = int64_t(64) << 20, kLeastSlots = 16;
+
 class OutputRing {
  public:
-  /// Buffers for `slots` launches of these D tensors (one a segment).
+  /// Buffers for `slots` launches of these D tensors (one a segment); fewer where D is so big that they would take more
+  /// than kRingBytes, but at least kLeastSlots.
   OutputRing(Device& device, const std::vector<Tensor>& d, int64_t slots);
 
   int64_t slots() const { return slots_; }
