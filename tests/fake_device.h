@@ -72,7 +72,7 @@ class FakeDevice final : public Device {
     }
     return times;
   }
-  std::string left_behind() override { return history_.taint ? "changed what others read" : ""; }
+  std::string protected_changed() override { return history_.taint ? "changed what others read" : ""; }
 
  private:
   const std::map<std::string, FakeKernel>& kernels_;

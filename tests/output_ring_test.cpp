@@ -99,9 +99,12 @@ TEST_F(OutputRingTest, AWriteBesideASlotIsFoundWhicheverSlotAndSegmentItIsAndSay
 
 TEST_F(OutputRingTest, HasASlotForEachLaunchUnlessDIsBig) {
   EXPECT_EQ(OutputRing(device_, {segment(0, 10), segment(1, 6)}, 216).slots(), 216);
-  const int64_t big = kRingBytes / 40;
-  EXPECT_EQ(OutputRing(device_, {segment(0, big / 2), segment(1, big / 2)}, 216).slots(), 39) << "guard bands take room too";
-  EXPECT_EQ(OutputRing(device_, {segment(0, big)}, 1).slots(), 1);
+  const int64_t room = kRingBytes / 64;
+  EXPECT_EQ(OutputRing(device_, {segment(0, room - kGuardBytes)}, 216).slots(), 64);
+  EXPECT_EQ(OutputRing(device_, {segment(0, room)}, 216).slots(), 63) << "a slot takes its guard band, too";
+  EXPECT_EQ(OutputRing(device_, {segment(0, room / 2), segment(1, room / 2)}, 216).slots(), 63);
+  EXPECT_EQ(OutputRing(device_, {segment(0, kRingBytes / 8)}, 216).slots(), kLeastSlots);
+  EXPECT_EQ(OutputRing(device_, {segment(0, room)}, 1).slots(), 1);
 }
 
 TEST_F(OutputRingTest, AShorterSampleLooksAtItsOwnSlotsAlone) {
@@ -127,6 +130,7 @@ TEST_F(OutputRingTest, AWriteAfterTheReadIsAChangeInDAndInAGuardBand) {
     EXPECT_TRUE(ring.unchanged());
     put(ring, 15, 0, offset, 1, 7);
     EXPECT_FALSE(ring.unchanged()) << offset;
+    ring.read(kSlots);
   }
   EXPECT_TRUE(ring.unchanged());
   put(ring, 0, 1, 5, 1, 7);

@@ -129,7 +129,10 @@ class Device {
   /// reports failure.
   virtual std::vector<LaunchTimes> time(std::span<const Launch> sequence) = 0;
   /// What the launches since the last call left changed that they had to restore (rounding mode …); "" if nothing.
-  virtual std::string left_behind() = 0;
+  virtual std::string left_behind() { return ""; }
+  /// "" or that launches wrote into imports or protected memory where nothing traps such a write. It reads all of them, and
+  /// stays so: the process has to be replaced.
+  virtual std::string protected_changed() { return ""; }
 };
 
 /// An API that builds and runs kernels.

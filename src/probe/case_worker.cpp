@@ -84,12 +84,24 @@ void CaseWorker::sample(const Command& command, Reply& reply, LaunchTimes* times
 
 void CaseWorker::settle(Reply& reply) {
   if (!validator_ || bound_->ring().empty()) return;
+  const int64_t began = now_ns();
   if (validator_->can_check(last_.copy))
     if (const std::string message = validator_->check(bound_->ring().slot(last_slot_), last_); !message.empty())
       set(reply, Outcome::wrong, message);
   if (!bound_->ring().unchanged())
     set(reply, Outcome::wrong, "D changed after the kernel had returned: something still writes to it");
   check_surroundings(reply);
+  reply.untimed_check_us += double(now_ns() - began) * 1e-3;
+}
+
+void CaseWorker::finish(Reply& reply) {
+  const int64_t began = now_ns();
+  if (const std::string message = device_.protected_changed(); !message.empty()) {
+    reply.tainted = 1;
+    reply.outcome = Outcome::pass;  // whatever else was wrong may come of it
+    set(reply, Outcome::wrong, message);
+  }
+  reply.untimed_check_us += double(now_ns() - began) * 1e-3;
 }
 
 void CaseWorker::fill_in(Reply& reply) const {
@@ -213,7 +225,7 @@ void CaseWorker::verify(const LaunchInputs& inputs, int64_t length, Reply& reply
     const std::span<const std::byte> d = ring.slot((length - 1 - back) % ring.slots());
     const LaunchInputs of_slot{bound_->source_copy(inputs.copy - back), inputs.factor, inputs.flip};
     message = validator_->scan(d);
-    const bool compare = back == 0 ? must_check || is_cheap : back < kMostCompared && is_cheap;
+    const bool compare = (must_check && back == 0) || (is_cheap && back < kMostCompared);
     if (message.empty() && compare && validator_->can_check(of_slot.copy))
       message = validator_->check(d, of_slot, checked_range());
     if (back > 0) continue;
@@ -221,10 +233,7 @@ void CaseWorker::verify(const LaunchInputs& inputs, int64_t length, Reply& reply
     last_slot_ = (length - 1) % ring.slots();
   }
   if (message.empty()) message = ring.broken_guard();
-  if (const std::string left = device_.left_behind(); !left.empty()) {
-    reply.tainted = 1;
-    if (message.empty()) message = left;
-  }
+  if (const std::string left = device_.left_behind(); message.empty()) message = left;
   if (!message.empty()) set(reply, Outcome::wrong, message);
   check_surroundings(reply);
 }

@@ -22,6 +22,8 @@ class CaseWorker {
   void sample(const Command& command, Reply& reply, LaunchTimes* times);
   /// 50 ms and more after the last launch: nothing may have changed since.
   void settle(Reply& reply);
+  /// At the end of a step that launched: whether memory that other cases read is as it was.
+  void finish(Reply& reply);
   void fill_in(Reply& reply) const;
 
   /// The first outcome that is no pass stays.

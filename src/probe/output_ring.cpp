@@ -66,11 +66,12 @@ std::string OutputRing::broken_guard() const {
 }
 
 bool OutputRing::unchanged() {
-  std::vector<std::vector<std::byte>> before;
-  for (const Part& part : parts_) before.push_back(part.host);
-  read(used_);
-  for (size_t i = 0; i < parts_.size(); ++i)
-    if (parts_[i].host != before[i]) return false;
+  std::vector<std::byte> now;
+  for (const Part& part : parts_) {
+    now.resize(part.host.size());
+    device_.read(now.data(), part.memory, int64_t(now.size()));
+    if (now != part.host) return false;
+  }
   return true;
 }
 

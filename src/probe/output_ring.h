@@ -8,7 +8,7 @@
 
 namespace assay {
 
-inline constexpr int64_t kRingBytes = int64_t(64) << 20, kLeastSlots = 16;
+inline constexpr int64_t kRingBytes = int64_t(32) << 20, kLeastSlots = 16;
 
 class OutputRing {
  public:
@@ -27,7 +27,7 @@ class OutputRing {
   std::span<const std::byte> slot(int64_t slot);
   /// "" or how a guard band around the slots that were read is broken.
   std::string broken_guard() const;
-  /// Reads again what read() read: whether nothing has changed since.
+  /// Whether what read() read still stands there.
   bool unchanged();
   bool empty() const { return used_ == 0; }
 

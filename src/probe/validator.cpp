@@ -22,8 +22,14 @@ double least_subnormal(Dtype dtype) { return dtype == Dtype::f16 ? 0x1p-24 : dty
 template <class Bits>
 int64_t count_nan(std::span<const std::byte> d, int64_t count, Bits infinity) {
   const auto* values = reinterpret_cast<const Bits*>(d.data());
+  constexpr int64_t kBlock = 4096;  // its count fits Bits, so that the compiler compares and counts in lanes of their width
   int64_t nans = 0;
-  for (int64_t i = 0; i < count; ++i) nans += Bits(values[i] << 1) > Bits(infinity << 1);
+  for (int64_t begin = 0; begin < count; begin += kBlock) {
+    Bits in_block = 0;
+    for (int64_t i = begin; i < std::min(begin + kBlock, count); ++i)
+      in_block = Bits(in_block + (Bits(values[i] << 1) > Bits(infinity << 1)));
+    nans += in_block;
+  }
   return nans;
 }
 

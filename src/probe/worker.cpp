@@ -46,8 +46,10 @@ void serve_worker(const std::vector<const WorkerCase*>& cases, int socket) {
         if (!opened) opened = std::make_unique<OpenedArenas>(work);
         worker = std::make_unique<CaseWorker>(work, *opened);
         worker->setup(reply);
+        worker->finish(reply);
       } else if (command.step == Step::sample) {
         worker->sample(command, reply, times);
+        worker->finish(reply);
       } else {
         worker->settle(reply);
       }

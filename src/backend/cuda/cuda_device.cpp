@@ -97,7 +97,7 @@ uint64_t CudaDevice::checksum(Address data, int64_t bytes) {
   return value;
 }
 
-std::string CudaDevice::left_behind() {
+std::string CudaDevice::protected_changed() {
   for (const Protected& region : protected_)
     if (checksum(region.memory, region.bytes) != region.sum) return "wrote into weights, as they lie or prepared (their checksum has changed)";
   return "";

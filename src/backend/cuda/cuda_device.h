@@ -18,8 +18,8 @@ class CudaDevice final : public Device {
   void fill(Address to, unsigned char byte, int64_t bytes) override;
   std::vector<LaunchTimes> time(std::span<const Launch> sequence) override;
   void protect(Address memory, int64_t bytes) override;
-  /// Whether imported or protected memory no longer has its checksum. It stays changed: the process has to be replaced.
-  std::string left_behind() override;
+  /// By checksums.
+  std::string protected_changed() override;
 
  private:
   struct Protected {
