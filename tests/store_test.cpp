@@ -1,134 +1,22 @@
-// Laws of store/: what is put is found again, whatever happens to the process, the disk or the file.
+// Laws of store/: what is put is found again, as it was.
 #include "store/store.h"
-
-#include <fcntl.h>
-#include <gtest/gtest.h>
-#include <sqlite3.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
-#include <csignal>
-#include <cstdlib>
-#include <functional>
 #include <limits>
-#include <random>
-#include <set>
 
 #include "base/clock.h"
-#include "base/error.h"
 #include "base/file.h"
+#include "store_fixture.h"
 
 namespace assay {
 namespace {
-namespace fs = std::filesystem;
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr int kSlowdown = 20;
 #else
 constexpr int kSlowdown = 1;
 #endif
-
-class StoreTest : public testing::Test {
- protected:
-  StoreTest() {
-    std::string name = (fs::temp_directory_path() / "assay-store-XXXXXX").string();
-    folder_ = mkdtemp(name.data());
-    chmod(folder_.c_str(), 0755);
-    file_ = folder_ / "results.db";
-  }
-  ~StoreTest() override { fs::remove_all(folder_); }
-
-  std::set<std::string> names() const {
-    std::set<std::string> result;
-    for (const auto& entry : fs::directory_iterator(folder_)) result.insert(entry.path().filename().string());
-    return result;
-  }
-
-  fs::path folder_, file_;
-};
-
-CaseRecord small_record(const std::string& key, double device_us = 10) {
-  CaseRecord record;
-  record.key = key;
-  record.key_text = "key text of " + key;
-  record.variant = "naive/plain";
-  record.device_us = {device_us, device_us + 1, device_us + 2};
-  return record;
-}
-
-CaseRecord large_record(const std::string& key) {
-  CaseRecord record = small_record(key);
-  record.key_text = std::string(600, 't');
-  record.spec_line = record.math_line = std::string(150, 's');
-  record.device_us.assign(200, 12.5);
-  record.host_us.assign(200, 13.5);
-  record.head_to_head_us.assign(50, 12.25);
-  record.disturbed.assign(200, 0);
-  return record;
-}
-
-/// What `action` throws, or "" where it throws nothing.
-std::string error_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
-}
-
-/// Runs SQL on the file as another program would; the first column of the last row.
-std::string sql(const fs::path& file, const std::string& statements) {
-  sqlite3* database = nullptr;
-  EXPECT_EQ(sqlite3_open(file.c_str(), &database), SQLITE_OK);
-  std::string result;
-  char* error = nullptr;
-  sqlite3_exec(
-      database, statements.c_str(),
-      [](void* out, int, char** values, char**) {
-        *static_cast<std::string*>(out) = values[0] ? values[0] : "NULL";
-        return 0;
-      },
-      &result, &error);
-  EXPECT_EQ(error, nullptr) << error;
-  sqlite3_free(error);
-  sqlite3_close(database);
-  return result;
-}
-
-/// Runs `body` in a child and returns its id; the child leaves without destructors, as a worker does.
-pid_t in_child(const std::function<void()>& body) {
-  const pid_t child = fork();
-  if (child != 0) return child;
-  try {
-    body();
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "child: %s\n", error.what());
-    _exit(1);
-  }
-  _exit(0);
-}
-
-bool ended_well(pid_t child) {
-  int status = 0;
-  return waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
-
-/// While it lives, root has no more rights than a stranger: permissions can be tested.
-class AsNobody {
- public:
-  AsNobody() : root_(geteuid() == 0) { ASSAY_CHECK(!root_ || seteuid(65534) == 0); }
-  ~AsNobody() { ASSAY_CHECK(!root_ || seteuid(0) == 0); }
-  AsNobody(const AsNobody&) = delete;
-  AsNobody& operator=(const AsNobody&) = delete;
-
- private:
-  bool root_;
-};
 
 void expect_same(double a, double b) { EXPECT_TRUE(a == b || (std::isnan(a) && std::isnan(b))) << a << " and " << b; }
 
@@ -148,6 +36,7 @@ void expect_same(const CaseRecord& a, const CaseRecord& b) {
   EXPECT_EQ(a.outcome, b.outcome);
   EXPECT_EQ(a.detail, b.detail);
   EXPECT_EQ(a.tags, b.tags);
+  EXPECT_EQ(a.completion, b.completion);
   expect_same(a.device_us, b.device_us);
   expect_same(a.host_us, b.host_us);
   expect_same(a.head_to_head_us, b.head_to_head_us);
@@ -158,6 +47,11 @@ void expect_same(const CaseRecord& a, const CaseRecord& b) {
   expect_same(a.prepare_us, b.prepare_us);
   EXPECT_EQ(a.prepared_bytes, b.prepared_bytes);
   EXPECT_EQ(a.workspace_bytes, b.workspace_bytes);
+  EXPECT_EQ(a.registers, b.registers);
+  EXPECT_EQ(a.shared_bytes, b.shared_bytes);
+  EXPECT_EQ(a.local_bytes, b.local_bytes);
+  expect_same(a.case_us, b.case_us);
+  expect_same(a.check_us, b.check_us);
   EXPECT_EQ(a.bytes, b.bytes);
   EXPECT_EQ(a.flops, b.flops);
   expect_same(a.floor_us, b.floor_us);
@@ -207,6 +101,9 @@ TEST_F(StoreTest, EveryFieldOfARecordComesBack) {
   record.disturbed = {0, 1, 255, 0, 1, 0, 0, 0};
   record.encode_us = 0.1, record.submit_us = inf, record.wait_us = nan, record.prepare_us = -inf;
   record.prepared_bytes = std::numeric_limits<int64_t>::max(), record.workspace_bytes = 7;
+  record.completion = {"dtB=f16: the source says so"};
+  record.registers = 255, record.shared_bytes = 232'448, record.local_bytes = 16;
+  record.case_us = 1e6, record.check_us = 2.5e4;
   record.bytes = int64_t(1) << 47, record.flops = std::numeric_limits<int64_t>::min();
   record.floor_us = 5.125, record.reachable_us = 6.125, record.ceiling_gbps = 37.5;
   record.errors = {11, 12, 13, nan, inf, 1e-30, 0.25, 4, 14, -1.5, 2.5, 15};
@@ -319,236 +216,12 @@ TEST_F(StoreTest, ALinkToAStoreOpensThatStore) {
   EXPECT_TRUE(Store(link).find("a"));
 }
 
-TEST_F(StoreTest, DamagedFilesAreMovedAsideWithTheirLogsAndANewStoreIsMade) {
-  { Store(file_).put(large_record("a")); }
-  const std::string good = read_file(file_);
-  std::mt19937 random(1);
-  std::string noise(10'000, '\0');
-  for (char& c : noise) c = char(random());
-  std::string no_schema_version = good;
-  std::fill_n(no_schema_version.begin() + 60, 4, '\0');
-  std::string broken_tree = good;
-  std::fill_n(broken_tree.begin() + 100, 400, '\xff');
-  const std::vector<std::pair<std::string, std::string>> damages = {
-      {"random bytes", noise},
-      {"a text", "hello"},
-      {"cut in the header", good.substr(0, 50)},
-      {"cut in the first page", good.substr(0, 1000)},
-      {"cut in the middle", good.substr(0, good.size() / 8192 * 4096)},
-      {"no schema version", no_schema_version},
-      {"broken first page", broken_tree},
-  };
-  int n = 0;
-  for (const auto& [what, bytes] : damages) {
-    SCOPED_TRACE(what);
-    const std::string aside = file_.string() + ".corrupt-" + std::to_string(++n);
-    write_file(file_, bytes);
-    write_file(file_.string() + "-journal", "an old journal");
-    testing::internal::CaptureStderr();
-    {
-      Store store(file_);
-      EXPECT_FALSE(store.find("a"));
-      store.put(small_record("b"));
-    }
-    const std::string message = testing::internal::GetCapturedStderr();
-    EXPECT_NE(message.find(aside), std::string::npos) << message;
-    EXPECT_EQ(std::count(message.begin(), message.end(), '\n'), 1);
-    EXPECT_EQ(read_file(aside), bytes);
-    EXPECT_FALSE(fs::exists(file_.string() + "-journal"));
-    EXPECT_TRUE(Store(file_).find("b"));
-  }
-}
-
-TEST_F(StoreTest, TheLogOfADamagedFileIsKeptBesideIt) {
-  write_file(file_, "hello");
-  write_file(file_.string() + "-wal", "log");
-  write_file(file_.string() + "-shm", "index");
-  testing::internal::CaptureStderr();
-  { Store store(file_); }
-  testing::internal::GetCapturedStderr();
-  EXPECT_EQ(read_file(file_.string() + ".corrupt-1-wal"), "log");
-  EXPECT_EQ(read_file(file_.string() + ".corrupt-1-shm"), "index");
-  EXPECT_EQ(names().count("results.db-wal"), 0u);
-}
-
-TEST_F(StoreTest, AStoreThatHasLostATableIsMovedAside) {
-  { Store store(file_); }
-  sql(file_, "DROP TABLE ceilings");
-  testing::internal::CaptureStderr();
-  Store(file_).put(CeilingRecord{"d", "{}", 1});
-  testing::internal::GetCapturedStderr();
-  EXPECT_EQ(names().count("results.db.corrupt-1"), 1u);
-}
-
-TEST_F(StoreTest, TwoThatMeetTheSameDamageMoveItOnce) {
-  for (int round = 0; round < 10; ++round) {
-    const fs::path file = folder_ / ("r" + std::to_string(round));
-    write_file(file, "hello");
-    const auto writer = [&](const std::string& key) {
-      return in_child([&file, key] {
-        if (!std::freopen("/dev/null", "w", stderr)) _exit(2);
-        Store(file).put(small_record(key));
-      });
-    };
-    const pid_t first = writer("first"), second = writer("second");
-    EXPECT_TRUE(ended_well(first));
-    EXPECT_TRUE(ended_well(second));
-    EXPECT_FALSE(fs::exists(file.string() + ".corrupt-2"));
-    const Store store(file);
-    EXPECT_TRUE(store.find("first"));
-    EXPECT_TRUE(store.find("second"));
-  }
-}
-
-TEST_F(StoreTest, WhoeverWaitsToMoveADamagedFileLooksAgainFirst) {
-  write_file(file_, "hello");
-  const int folder = open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  ASSERT_EQ(flock(folder, LOCK_EX), 0);
-  const pid_t child = in_child([&] {
-    close(folder);
-    Store(file_).put(small_record("child"));
-  });
-  usleep(200'000);
-  EXPECT_EQ(names(), std::set<std::string>{"results.db"});
-  fs::remove(file_);
-  Store(file_).put(small_record("parent"));
-  ASSERT_EQ(flock(folder, LOCK_UN), 0);
-  EXPECT_TRUE(ended_well(child));
-  close(folder);
-  EXPECT_EQ(names().count("results.db.corrupt-1"), 0u);
-  EXPECT_EQ(Store(file_).newest_of_each_key().size(), 2u);
-}
-
-TEST_F(StoreTest, DamageFoundLaterIsAnErrorThatSaysWhatToDoAndMovesNothing) {
-  {
-    Store store(file_);
-    for (int i = 0; i < 100; ++i) store.put(large_record("key-" + std::to_string(i)));
-  }
-  std::string bytes = read_file(file_);
-  std::fill(bytes.begin() + 10 * 4096, bytes.end() - 20 * 4096, '\xff');  // the newest edge stays whole
-  write_file(file_, bytes);
-  const Store store(file_);
-  const std::string error = error_of([&] { store.newest_of_each_key(); });
-  EXPECT_NE(error.find("is damaged"), std::string::npos) << error;
-  EXPECT_NE(error.find("--store FILE"), std::string::npos) << error;
-  EXPECT_EQ(names().count("results.db.corrupt-1"), 0u);
-}
-
-TEST_F(StoreTest, ADatabaseOfAnotherProgramIsAnErrorAndStaysAsItIs) {
-  sql(file_, "CREATE TABLE songs(name TEXT); INSERT INTO songs VALUES('x'); PRAGMA user_version = 1");
-  const std::string before = read_file(file_);
-  for (const Store::Access access : {Store::Access::read_write, Store::Access::read_only}) {
-    const std::string error = error_of([&] { Store store(file_, access); });
-    EXPECT_NE(error.find("another program"), std::string::npos) << error;
-    EXPECT_EQ(read_file(file_), before);
-    EXPECT_EQ(names(), std::set<std::string>{"results.db"});
-  }
-}
-
-TEST_F(StoreTest, AnotherProgramsUnfinishedLogIsNotPlayedBack) {
-  const fs::path original = folder_ / "original.db";
-  sqlite3* database = nullptr;
-  ASSERT_EQ(sqlite3_open(original.c_str(), &database), SQLITE_OK);
-  sqlite3_exec(database, "PRAGMA journal_mode = WAL; CREATE TABLE songs(name TEXT)", nullptr, nullptr, nullptr);
-  fs::copy_file(original, file_);
-  fs::copy_file(original.string() + "-wal", file_.string() + "-wal");
-  sqlite3_close(database);
-  fs::remove(original);
-  const std::string main_before = read_file(file_), log_before = read_file(file_.string() + "-wal");
-  ASSERT_FALSE(log_before.empty());
-  EXPECT_NE(error_of([&] { Store store(file_); }).find("another program"), std::string::npos);
-  EXPECT_EQ(read_file(file_), main_before);
-  EXPECT_EQ(read_file(file_.string() + "-wal"), log_before);
-}
-
-TEST_F(StoreTest, ANewerSchemaIsAnErrorThatNamesItAndStaysAsItIs) {
-  { Store(file_).put(small_record("a")); }
-  sql(file_, "PRAGMA user_version = 99");
-  const std::string before = read_file(file_);
-  for (const Store::Access access : {Store::Access::read_write, Store::Access::read_only}) {
-    const std::string error = error_of([&] { Store store(file_, access); });
-    EXPECT_NE(error.find("written by a newer assay (schema 99)"), std::string::npos) << error;
-    EXPECT_NE(error.find("--store FILE"), std::string::npos) << error;
-    EXPECT_EQ(read_file(file_), before);
-  }
-  EXPECT_EQ(names(), std::set<std::string>{"results.db"});
-}
-
-TEST_F(StoreTest, AnOlderSchemaIsBroughtUpToDateWithItsRows) {
-  { Store(file_).put(small_record("a")); }
-  sql(file_, "ALTER TABLE cases DROP COLUMN completion; PRAGMA user_version = 1");
-  const std::string error = error_of([&] { Store store(file_, Store::Access::read_only); });
-  EXPECT_NE(error.find("written by an older assay (schema 1)"), std::string::npos) << error;
-  CaseRecord newer = small_record("b");
-  newer.completion = {"dtA=f16: the run's title says so"};
-  { Store(file_).put(newer); }
-  Store store(file_, Store::Access::read_only);
-  EXPECT_EQ(store.find("a")->device_us, small_record("a").device_us);
-  EXPECT_TRUE(store.find("a")->completion.empty());
-  EXPECT_EQ(store.find("b")->completion, newer.completion);
-}
-
 TEST_F(StoreTest, InMemoryNothingIsLeftBehind) {
   Store store(":memory:");
   store.put(small_record("a"));
   EXPECT_TRUE(store.find("a"));
   EXPECT_TRUE(names().empty());
   EXPECT_FALSE(fs::exists(":memory:"));
-}
-
-TEST_F(StoreTest, PlacesThatCannotBeWrittenAreErrors) {
-  { Store(file_).put(small_record("a")); }
-  chmod(file_.c_str(), 0444);
-  write_file(folder_ / "plain", "x");
-  chmod(folder_.c_str(), 0555);
-  {
-    const AsNobody nobody;
-    for (const fs::path& file :
-         {file_, folder_ / "new.db", folder_ / "deep" / "new.db", folder_ / "plain" / "new.db"}) {
-      const std::string error = error_of([&] { Store store(file); });
-      EXPECT_NE(error.find("--store FILE"), std::string::npos) << file << ": " << error;
-    }
-  }
-  chmod(folder_.c_str(), 0755);
-  EXPECT_NE(error_of([&] { Store store(folder_); }).find("not a file"), std::string::npos);
-}
-
-TEST_F(StoreTest, DamageThatCannotBeMovedIsAnError) {
-  write_file(file_, "hello");
-  chmod(file_.c_str(), 0666);
-  chmod(folder_.c_str(), 0555);
-  {
-    const AsNobody nobody;
-    EXPECT_NE(error_of([&] { Store store(file_); }).find("cannot be moved aside"), std::string::npos);
-  }
-  chmod(folder_.c_str(), 0755);
-  EXPECT_EQ(read_file(file_), "hello");
-}
-
-TEST_F(StoreTest, AFullDiskIsAnErrorAndWhatWasPutStays) {
-  std::string error;
-  int stored = 0;
-  {
-    Store store(file_, Store::Access::read_write, 40);
-    for (; stored < 1000 && error.empty(); ++stored)
-      error = error_of([&] { store.put(large_record("key-" + std::to_string(stored))); });
-    --stored;
-    EXPECT_NE(error.find("the disk is full"), std::string::npos) << error;
-    EXPECT_GT(stored, 5);
-    EXPECT_LT(stored, 40);
-    EXPECT_NE(error_of([&] { store.put(large_record("again")); }), "");
-    for (int i = 0; i < stored; ++i) EXPECT_TRUE(store.find("key-" + std::to_string(i)));
-    EXPECT_FALSE(store.find("key-" + std::to_string(stored)));
-  }
-  Store store(file_);  // space was freed
-  store.put(large_record("after"));
-  EXPECT_EQ(store.newest_of_each_key().size(), size_t(stored) + 1);
-}
-
-TEST_F(StoreTest, ADiskTooSmallForAnEmptyStoreIsAnError) {
-  EXPECT_NE(error_of([&] { Store store(file_, Store::Access::read_write, 2); }).find("the disk is full"),
-            std::string::npos);
-  Store(file_).put(small_record("a"));
 }
 
 TEST_F(StoreTest, ReadingCreatesAndMovesNothing) {
@@ -579,131 +252,6 @@ TEST_F(StoreTest, AReaderSeesWhatAWriterPutsMeanwhile) {
   const Store reader(file_, Store::Access::read_only);
   writer.put(small_record("a"));
   EXPECT_TRUE(reader.find("a"));
-}
-
-TEST_F(StoreTest, AStoreInAFolderThatCannotBeWrittenIsReadWithoutTraces) {
-  const fs::path odd = folder_ / "100%?#.db";
-  { Store(odd).put(small_record("a")); }
-  chmod(odd.c_str(), 0444);
-  chmod(folder_.c_str(), 0555);
-  {
-    const AsNobody nobody;
-    EXPECT_TRUE(Store(odd, Store::Access::read_only).find("a"));
-  }
-  chmod(folder_.c_str(), 0755);
-  {
-    const AsNobody nobody;  // the file alone is protected
-    EXPECT_TRUE(Store(odd, Store::Access::read_only).find("a"));
-  }
-  EXPECT_EQ(names(), std::set<std::string>{"100%?#.db"});
-}
-
-TEST_F(StoreTest, TwoProcessesThatWriteAtOnceLoseNothing) {
-  constexpr int kEach = 100;
-  std::vector<pid_t> children;
-  for (const std::string name : {"x", "y"})
-    children.push_back(in_child([&] {
-      Store store(file_);  // both also make the file at once
-      for (int i = 0; i < kEach; ++i) store.put(large_record(name + std::to_string(i)));
-    }));
-  for (const pid_t child : children) EXPECT_TRUE(ended_well(child));
-  const Store store(file_);
-  EXPECT_EQ(store.newest_of_each_key().size(), size_t(2 * kEach));
-}
-
-TEST_F(StoreTest, ManyThatMakeTheSameStoreAtOnceAllSucceed) {
-  for (int round = 0; round < 20; ++round) {
-    const fs::path file = folder_ / ("r" + std::to_string(round));
-    std::vector<pid_t> children;
-    for (int i = 0; i < 6; ++i)
-      children.push_back(in_child([&] { Store(file).put(small_record("k" + std::to_string(i))); }));
-    for (const pid_t child : children) EXPECT_TRUE(ended_well(child));
-    EXPECT_EQ(Store(file).newest_of_each_key().size(), 6u);
-  }
-}
-
-TEST_F(StoreTest, APutWaitsForAnotherWriter) {
-  Store store(file_);
-  sqlite3* other = nullptr;
-  int pipe_ends[2];
-  ASSERT_EQ(pipe(pipe_ends), 0);
-  const pid_t child = in_child([&] {
-    sqlite3_open(file_.c_str(), &other);
-    if (sqlite3_exec(other, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr) != SQLITE_OK) _exit(1);
-    if (write(pipe_ends[1], "x", 1) != 1) _exit(1);
-    usleep(300'000);
-    sqlite3_exec(other, "COMMIT", nullptr, nullptr, nullptr);
-  });
-  char byte;
-  ASSERT_EQ(read(pipe_ends[0], &byte, 1), 1);
-  const int64_t start = now_ns();
-  EXPECT_EQ(error_of([&] { store.put(small_record("a")); }), "");
-  EXPECT_GT(now_ns() - start, 100'000'000);
-  EXPECT_TRUE(ended_well(child));
-  close(pipe_ends[0]), close(pipe_ends[1]);
-}
-
-TEST_F(StoreTest, NoAcknowledgedPutIsLostToKillNine) {
-  int expected = 0;
-  for (int round = 0; round < 8; ++round) {
-    int pipe_ends[2];
-    ASSERT_EQ(pipe(pipe_ends), 0);
-    const pid_t child = in_child([&] {
-      close(pipe_ends[0]);
-      Store store(file_);
-      for (int i = expected;; ++i) {
-        store.put(large_record("key-" + std::to_string(i)));
-        if (write(pipe_ends[1], &i, sizeof i) != sizeof i) _exit(1);
-      }
-    });
-    close(pipe_ends[1]);
-    int last = -1;
-    const int until = expected + 15 + 40 * round;
-    while (last < until && read(pipe_ends[0], &last, sizeof last) == sizeof last) {
-    }
-    kill(child, SIGKILL);
-    waitpid(child, nullptr, 0);
-    while (read(pipe_ends[0], &last, sizeof last) == sizeof last) {
-    }
-    close(pipe_ends[0]);
-    ASSERT_GE(last, until);
-    const Store store(file_);
-    for (int i = 0; i <= last; ++i) ASSERT_TRUE(store.find("key-" + std::to_string(i))) << i << " of " << last;
-    expected = last + 1;
-  }
-  EXPECT_EQ(sql(file_, "PRAGMA integrity_check"), "ok");
-  EXPECT_EQ(names().count("results.db.corrupt-1"), 0u);
-}
-
-TEST_F(StoreTest, AForkedChildThatDropsTheStoreDoesItNoHarm) {
-  auto store = std::make_unique<Store>(file_);
-  store->put(small_record("a"));
-  EXPECT_TRUE(ended_well(in_child([&] { store.reset(); })));
-  EXPECT_TRUE(fs::exists(file_.string() + "-wal"));
-  store->put(small_record("b"));
-  EXPECT_EQ(Store(file_).newest_of_each_key().size(), 2u);
-}
-
-TEST_F(StoreTest, APutThroughAnInheritedStoreIsABug) {
-  Store store(file_);
-  const pid_t child = in_child([&] {
-    std::fclose(stderr);
-    store.put(small_record("a"));
-  });
-  int status = 0;
-  ASSERT_EQ(waitpid(child, &status, 0), child);
-  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
-  EXPECT_FALSE(store.find("a"));
-}
-
-TEST_F(StoreTest, SecondStoresOfOneProcessDoNotDropItsLocks) {
-  Store store(file_);
-  { const Store other(file_); }
-  { const Store other(file_, Store::Access::read_only); }
-  EXPECT_TRUE(ended_well(in_child([&] { Store(file_).put(small_record("child")); })));
-  EXPECT_TRUE(fs::exists(file_.string() + "-wal"));  // had the lock been lost, the child would have removed the log
-  store.put(small_record("parent"));
-  EXPECT_EQ(Store(file_).newest_of_each_key().size(), 2u);
 }
 
 }  // namespace

@@ -1,0 +1,258 @@
+// Laws of store/ over files that are damaged, foreign, old or cannot be written: nothing is lost, and the message says what to do.
+#include "store/store.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+
+#include <algorithm>
+#include <random>
+
+#include "base/file.h"
+#include "store_fixture.h"
+
+namespace assay {
+namespace {
+
+TEST_F(StoreTest, DamagedFilesAreMovedAsideWithTheirLogsAndANewStoreIsMade) {
+  { Store(file_).put(large_record("a")); }
+  const std::string good = read_file(file_);
+  std::mt19937 random(1);
+  std::string noise(10'000, '\0');
+  for (char& c : noise) c = char(random());
+  std::string no_schema_version = good;
+  std::fill_n(no_schema_version.begin() + 60, 4, '\0');
+  std::string broken_tree = good;
+  std::fill_n(broken_tree.begin() + 100, 400, '\xff');
+  const std::vector<std::pair<std::string, std::string>> damages = {
+      {"random bytes", noise},
+      {"a text", "hello"},
+      {"cut in the header", good.substr(0, 50)},
+      {"cut in the first page", good.substr(0, 1000)},
+      {"cut in the middle", good.substr(0, good.size() / 8192 * 4096)},
+      {"no schema version", no_schema_version},
+      {"broken first page", broken_tree},
+  };
+  int n = 0;
+  for (const auto& [what, bytes] : damages) {
+    SCOPED_TRACE(what);
+    const std::string aside = file_.string() + ".corrupt-" + std::to_string(++n);
+    write_file(file_, bytes);
+    write_file(file_.string() + "-journal", "an old journal");
+    testing::internal::CaptureStderr();
+    {
+      Store store(file_);
+      EXPECT_FALSE(store.find("a"));
+      store.put(small_record("b"));
+    }
+    const std::string message = testing::internal::GetCapturedStderr();
+    EXPECT_NE(message.find(aside), std::string::npos) << message;
+    EXPECT_EQ(std::count(message.begin(), message.end(), '\n'), 1);
+    EXPECT_EQ(read_file(aside), bytes);
+    EXPECT_FALSE(fs::exists(file_.string() + "-journal"));
+    EXPECT_TRUE(Store(file_).find("b"));
+  }
+}
+
+TEST_F(StoreTest, TheLogOfADamagedFileIsKeptBesideIt) {
+  write_file(file_, "hello");
+  write_file(file_.string() + "-wal", "log");
+  write_file(file_.string() + "-shm", "index");
+  testing::internal::CaptureStderr();
+  { Store store(file_); }
+  testing::internal::GetCapturedStderr();
+  EXPECT_EQ(read_file(file_.string() + ".corrupt-1-wal"), "log");
+  EXPECT_EQ(read_file(file_.string() + ".corrupt-1-shm"), "index");
+  EXPECT_EQ(names().count("results.db-wal"), 0u);
+}
+
+TEST_F(StoreTest, AStoreThatHasLostATableIsMovedAside) {
+  { Store store(file_); }
+  sql(file_, "DROP TABLE ceilings");
+  testing::internal::CaptureStderr();
+  Store(file_).put(CeilingRecord{"d", "{}", 1});
+  testing::internal::GetCapturedStderr();
+  EXPECT_EQ(names().count("results.db.corrupt-1"), 1u);
+}
+
+TEST_F(StoreTest, TwoThatMeetTheSameDamageMoveItOnce) {
+  for (int round = 0; round < 10; ++round) {
+    const fs::path file = folder_ / ("r" + std::to_string(round));
+    write_file(file, "hello");
+    const auto writer = [&](const std::string& key) {
+      return in_child([&file, key] {
+        if (!std::freopen("/dev/null", "w", stderr)) _exit(2);
+        Store(file).put(small_record(key));
+      });
+    };
+    const pid_t first = writer("first"), second = writer("second");
+    EXPECT_TRUE(ended_well(first));
+    EXPECT_TRUE(ended_well(second));
+    EXPECT_FALSE(fs::exists(file.string() + ".corrupt-2"));
+    const Store store(file);
+    EXPECT_TRUE(store.find("first"));
+    EXPECT_TRUE(store.find("second"));
+  }
+}
+
+TEST_F(StoreTest, WhoeverWaitsToMoveADamagedFileLooksAgainFirst) {
+  write_file(file_, "hello");
+  const int folder = open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  ASSERT_EQ(flock(folder, LOCK_EX), 0);
+  const pid_t child = in_child([&] {
+    close(folder);
+    Store(file_).put(small_record("child"));
+  });
+  usleep(200'000);
+  EXPECT_EQ(names(), std::set<std::string>{"results.db"});
+  fs::remove(file_);
+  Store(file_).put(small_record("parent"));
+  ASSERT_EQ(flock(folder, LOCK_UN), 0);
+  EXPECT_TRUE(ended_well(child));
+  close(folder);
+  EXPECT_EQ(names().count("results.db.corrupt-1"), 0u);
+  EXPECT_EQ(Store(file_).newest_of_each_key().size(), 2u);
+}
+
+TEST_F(StoreTest, DamageFoundLaterIsAnErrorThatSaysWhatToDoAndMovesNothing) {
+  {
+    Store store(file_);
+    for (int i = 0; i < 100; ++i) store.put(large_record("key-" + std::to_string(i)));
+  }
+  std::string bytes = read_file(file_);
+  std::fill(bytes.begin() + 10 * 4096, bytes.end() - 20 * 4096, '\xff');  // the newest edge stays whole
+  write_file(file_, bytes);
+  const Store store(file_);
+  const std::string error = error_of([&] { store.newest_of_each_key(); });
+  EXPECT_NE(error.find("is damaged"), std::string::npos) << error;
+  EXPECT_NE(error.find("--store FILE"), std::string::npos) << error;
+  EXPECT_EQ(names().count("results.db.corrupt-1"), 0u);
+}
+
+TEST_F(StoreTest, ADatabaseOfAnotherProgramIsAnErrorAndStaysAsItIs) {
+  sql(file_, "CREATE TABLE songs(name TEXT); INSERT INTO songs VALUES('x'); PRAGMA user_version = 1");
+  const std::string before = read_file(file_);
+  for (const Store::Access access : {Store::Access::read_write, Store::Access::read_only}) {
+    const std::string error = error_of([&] { Store store(file_, access); });
+    EXPECT_NE(error.find("another program"), std::string::npos) << error;
+    EXPECT_EQ(read_file(file_), before);
+    EXPECT_EQ(names(), std::set<std::string>{"results.db"});
+  }
+}
+
+TEST_F(StoreTest, AnotherProgramsUnfinishedLogIsNotPlayedBack) {
+  const fs::path original = folder_ / "original.db";
+  sqlite3* database = nullptr;
+  ASSERT_EQ(sqlite3_open(original.c_str(), &database), SQLITE_OK);
+  sqlite3_exec(database, "PRAGMA journal_mode = WAL; CREATE TABLE songs(name TEXT)", nullptr, nullptr, nullptr);
+  fs::copy_file(original, file_);
+  fs::copy_file(original.string() + "-wal", file_.string() + "-wal");
+  sqlite3_close(database);
+  fs::remove(original);
+  const std::string main_before = read_file(file_), log_before = read_file(file_.string() + "-wal");
+  ASSERT_FALSE(log_before.empty());
+  EXPECT_NE(error_of([&] { Store store(file_); }).find("another program"), std::string::npos);
+  EXPECT_EQ(read_file(file_), main_before);
+  EXPECT_EQ(read_file(file_.string() + "-wal"), log_before);
+}
+
+TEST_F(StoreTest, ANewerSchemaIsAnErrorThatNamesItAndStaysAsItIs) {
+  { Store(file_).put(small_record("a")); }
+  sql(file_, "PRAGMA user_version = 99");
+  const std::string before = read_file(file_);
+  for (const Store::Access access : {Store::Access::read_write, Store::Access::read_only}) {
+    const std::string error = error_of([&] { Store store(file_, access); });
+    EXPECT_NE(error.find("written by a newer assay (schema 99)"), std::string::npos) << error;
+    EXPECT_NE(error.find("--store FILE"), std::string::npos) << error;
+    EXPECT_EQ(read_file(file_), before);
+  }
+  EXPECT_EQ(names(), std::set<std::string>{"results.db"});
+}
+
+TEST_F(StoreTest, AnOlderSchemaIsBroughtUpToDateWithItsRows) {
+  { Store(file_).put(small_record("a")); }
+  sql(file_, "ALTER TABLE cases DROP COLUMN completion; PRAGMA user_version = 1");
+  const std::string error = error_of([&] { Store store(file_, Store::Access::read_only); });
+  EXPECT_NE(error.find("written by an older assay (schema 1)"), std::string::npos) << error;
+  CaseRecord newer = small_record("b");
+  newer.completion = {"dtA=f16: the run's title says so"};
+  { Store(file_).put(newer); }
+  Store store(file_, Store::Access::read_only);
+  EXPECT_EQ(store.find("a")->device_us, small_record("a").device_us);
+  EXPECT_TRUE(store.find("a")->completion.empty());
+  EXPECT_EQ(store.find("b")->completion, newer.completion);
+}
+
+TEST_F(StoreTest, PlacesThatCannotBeWrittenAreErrors) {
+  { Store(file_).put(small_record("a")); }
+  chmod(file_.c_str(), 0444);
+  write_file(folder_ / "plain", "x");
+  chmod(folder_.c_str(), 0555);
+  {
+    const AsNobody nobody;
+    for (const fs::path& file :
+         {file_, folder_ / "new.db", folder_ / "deep" / "new.db", folder_ / "plain" / "new.db"}) {
+      const std::string error = error_of([&] { Store store(file); });
+      EXPECT_NE(error.find("--store FILE"), std::string::npos) << file << ": " << error;
+    }
+  }
+  chmod(folder_.c_str(), 0755);
+  EXPECT_NE(error_of([&] { Store store(folder_); }).find("not a file"), std::string::npos);
+}
+
+TEST_F(StoreTest, DamageThatCannotBeMovedIsAnError) {
+  write_file(file_, "hello");
+  chmod(file_.c_str(), 0666);
+  chmod(folder_.c_str(), 0555);
+  {
+    const AsNobody nobody;
+    EXPECT_NE(error_of([&] { Store store(file_); }).find("cannot be moved aside"), std::string::npos);
+  }
+  chmod(folder_.c_str(), 0755);
+  EXPECT_EQ(read_file(file_), "hello");
+}
+
+TEST_F(StoreTest, AFullDiskIsAnErrorAndWhatWasPutStays) {
+  std::string error;
+  int stored = 0;
+  {
+    Store store(file_, Store::Access::read_write, 40);
+    for (; stored < 1000 && error.empty(); ++stored)
+      error = error_of([&] { store.put(large_record("key-" + std::to_string(stored))); });
+    --stored;
+    EXPECT_NE(error.find("the disk is full"), std::string::npos) << error;
+    EXPECT_GT(stored, 5);
+    EXPECT_LT(stored, 40);
+    EXPECT_NE(error_of([&] { store.put(large_record("again")); }), "");
+    for (int i = 0; i < stored; ++i) EXPECT_TRUE(store.find("key-" + std::to_string(i)));
+    EXPECT_FALSE(store.find("key-" + std::to_string(stored)));
+  }
+  Store store(file_);  // space was freed
+  store.put(large_record("after"));
+  EXPECT_EQ(store.newest_of_each_key().size(), size_t(stored) + 1);
+}
+
+TEST_F(StoreTest, ADiskTooSmallForAnEmptyStoreIsAnError) {
+  EXPECT_NE(error_of([&] { Store store(file_, Store::Access::read_write, 2); }).find("the disk is full"),
+            std::string::npos);
+  Store(file_).put(small_record("a"));
+}
+
+TEST_F(StoreTest, AStoreInAFolderThatCannotBeWrittenIsReadWithoutTraces) {
+  const fs::path odd = folder_ / "100%?#.db";
+  { Store(odd).put(small_record("a")); }
+  chmod(odd.c_str(), 0444);
+  chmod(folder_.c_str(), 0555);
+  {
+    const AsNobody nobody;
+    EXPECT_TRUE(Store(odd, Store::Access::read_only).find("a"));
+  }
+  chmod(folder_.c_str(), 0755);
+  {
+    const AsNobody nobody;  // the file alone is protected
+    EXPECT_TRUE(Store(odd, Store::Access::read_only).find("a"));
+  }
+  EXPECT_EQ(names(), std::set<std::string>{"100%?#.db"});
+}
+
+}  // namespace
+}  // namespace assay
