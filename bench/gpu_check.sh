@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs from an unpacked bundle on a machine with an NVIDIA GPU, without a network: devices, self-test, the whole sweep twice,
+# Runs from an unpacked bundle on a machine with an NVIDIA GPU, without a network: devices, the laws of a GPU, self-test, the whole sweep twice,
 # every kernel on awkward shapes; tables to a folder. Two more steps, when named: memcheck of the same walk
 # (6 minutes), and racecheck of each of our variants on a few of its shapes.
 # Usage: gpu_check.sh RESULTS [DEVICE [STEPS]]. Exit 1 if a check failed; the tables are written all the same.
@@ -7,7 +7,7 @@ set -u
 root=$(cd "$(dirname "$0")/.." && pwd)
 results=${1:?usage: gpu_check.sh RESULTS [DEVICE [STEPS]]}
 device=${2:-cuda:0}
-steps=${3:-devices selftest sweep again compare cross_backend}
+steps=${3:-devices laws selftest sweep again compare cross_backend}
 mkdir -p "$results"
 assay=$root/build/assay
 store=$results/results.sqlite
@@ -31,6 +31,7 @@ step() {
   nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.max.sm --format=csv 2>/dev/null
 } >"$results/machine.txt"
 step devices "$assay" devices --device "$device" --store "$store"
+step laws env ASSAY_TEST_DEVICE="$device" "$root/build/cuda_device_test"
 step selftest "$assay" selftest --device "$device"
 step sweep "$assay" probe --device "$device" --store "$store" --markdown "$results/sweep.md" --csv "$results/sweep.csv"
 step again "$assay" probe --device "$device" --store "$results/again.sqlite" --quiet

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes build-portable/bundle.tar.gz: assay and its cross-backend test for any x86-64-v3 machine with an NVIDIA GPU and a CUDA toolkit, their
+# Makes build-portable/bundle.tar.gz: assay and its tests of devices for any x86-64-v3 machine with an NVIDIA GPU and a CUDA toolkit, their
 # libraries beside them, and one script that checks and measures there without a network. Where this machine has a GPU it runs that script.
 set -eu
 cd "$(dirname "$0")/.."
@@ -9,10 +9,10 @@ rm -rf "$bundle"
 mkdir -p "$bundle/build/lib" "$bundle/kernels" "$bundle/tests/mutants" "$bundle/bench"
 
 [ -x build-portable/assay-nvrtc ] || { echo "gpu-check: built without CUDA headers; install a CUDA toolkit and run cmake --preset portable again" >&2; exit 1; }
-cp build-portable/assay build-portable/assay-nvrtc build-portable/tests/cross_backend_test "$bundle/build/"
-strip "$bundle"/build/assay "$bundle"/build/assay-nvrtc "$bundle"/build/cross_backend_test
+cp build-portable/assay build-portable/assay-nvrtc build-portable/tests/cross_backend_test build-portable/tests/cuda_device_test "$bundle/build/"
+strip "$bundle"/build/assay "$bundle"/build/assay-nvrtc "$bundle"/build/*_test
 # The system's own C library and loader stay the other machine's.
-ldd "$bundle"/build/assay "$bundle"/build/assay-nvrtc "$bundle"/build/cross_backend_test | awk '$3 ~ /^\// { print $3 }' | sort -u | grep -v -E '/(libc|libm|libdl|libpthread|librt|ld-linux[^/]*)\.so' | while read -r library; do
+ldd "$bundle"/build/assay "$bundle"/build/assay-nvrtc "$bundle"/build/*_test | awk '$3 ~ /^\// { print $3 }' | sort -u | grep -v -E '/(libc|libm|libdl|libpthread|librt|ld-linux[^/]*)\.so' | while read -r library; do
   cp -L "$library" "$bundle/build/lib/"
 done
 cp -r kernels/cuda kernels/cpu "$bundle/kernels/"

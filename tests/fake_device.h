@@ -5,6 +5,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
@@ -16,6 +18,7 @@
 #include <vector>
 
 #include "backend/device.h"
+#include "base/half.h"
 
 namespace assay {
 
@@ -34,8 +37,9 @@ class FakeLoaded final : public LoadedKernel {
  public:
   explicit FakeLoaded(FakeKernel kernel) : run_(std::move(kernel)) {}
   int64_t workspace_bytes(const Launch&) override { return 0; }
-  int64_t prepared_bytes(const Launch&) override { return 0; }
-  void prepare(const Launch&) override {}
+  /// What is prepared is one byte.
+  int64_t prepared_bytes(const Launch&) override { return 1; }
+  void prepare(const Launch& launch) override { *launch.prepared = std::byte{1}; }
   void run(const Launch& launch, size_t index, size_t count) const { run_(launch, index, count); }
 
  private:
@@ -44,8 +48,9 @@ class FakeLoaded final : public LoadedKernel {
 
 class FakeDevice final : public Device {
  public:
-  FakeDevice(const std::map<std::string, FakeKernel>& kernels, FakeHistory& history)
-      : kernels_(kernels), history_(history) {}
+  /// surveys: whether it looks at outputs itself.
+  FakeDevice(const std::map<std::string, FakeKernel>& kernels, FakeHistory& history, bool surveys)
+      : kernels_(kernels), history_(history), surveys_(surveys) {}
   ~FakeDevice() override {
     for (void* block : blocks_) std::free(block);
   }
@@ -56,7 +61,7 @@ class FakeDevice final : public Device {
     return std::make_unique<FakeLoaded>(kernels_.at(variant.name));
   }
   Address import(std::span<std::byte> host) override { return host.data(); }
-  void protect(Address, int64_t) override {}
+  void protect(Address block, int64_t bytes) override { protected_[block].assign(block, block + bytes); }
   Address allocate(int64_t bytes) override {
     blocks_.push_back(std::aligned_alloc(64, size_t(bytes + 63) / 64 * 64));
     return static_cast<Address>(blocks_.back());
@@ -72,11 +77,41 @@ class FakeDevice final : public Device {
     }
     return times;
   }
-  std::string protected_changed() override { return history_.taint ? "changed what others read" : ""; }
+  bool can_survey() const override { return surveys_; }
+  void look(Look& look) override {
+    Device::look(look);
+    for (const GuardedBuffers& buffers : look.buffers) look.seen.push_back(survey(buffers));
+  }
+  std::string protected_changed(std::span<const Address> blocks) override {
+    for (const Address block : blocks)
+      if (!std::equal(protected_[block].begin(), protected_[block].end(), block)) return "changed prepared weights";
+    return history_.taint ? "changed what others read" : "";
+  }
 
  private:
+  /// Byte by byte; D is f32 or f16.
+  static Survey survey(const GuardedBuffers& buffers) {
+    Survey seen{true, 0};
+    for (int64_t i = 0; i < buffers.count * buffers.step + buffers.guard; ++i) {
+      seen.sum = seen.sum * 31 + uint64_t(buffers.memory[i]);
+      const int64_t at = i % buffers.step - buffers.guard;
+      const bool is_inside = at >= 0 && at < buffers.bytes && i / buffers.step < buffers.count;
+      if (!is_inside) seen.whole &= buffers.memory[i] == std::byte{0xff};
+      if (is_inside && at % dtype_bytes(buffers.dtype, 1) == 0) seen.whole &= !std::isnan(value(buffers.dtype, buffers.memory + i));
+    }
+    return seen;
+  }
+  static float value(Dtype dtype, const std::byte* at) {
+    float single;
+    uint16_t half;
+    if (dtype == Dtype::f32) return std::memcpy(&single, at, 4), single;
+    return std::memcpy(&half, at, 2), half_to_float(half);
+  }
+
   const std::map<std::string, FakeKernel>& kernels_;
   FakeHistory& history_;
+  bool surveys_;
+  std::map<Address, std::vector<std::byte>> protected_;
   std::vector<void*> blocks_;
 };
 
@@ -88,6 +123,7 @@ class FakeBackend final : public Backend {
   ~FakeBackend() override { munmap(history_, sizeof(FakeHistory)); }
 
   std::map<std::string, FakeKernel> kernels;  // by the variant's name
+  bool surveys = false;
   FakeHistory& history() const { return *history_; }
 
   std::string name() const override { return "fake"; }
@@ -98,7 +134,7 @@ class FakeBackend final : public Backend {
     history_->opener = getpid();
     ++history_->opened;
     history_->taint = false;
-    return std::make_unique<FakeDevice>(kernels, *history_);
+    return std::make_unique<FakeDevice>(kernels, *history_, surveys);
   }
   std::string trap_message(int) const override { return ""; }
 

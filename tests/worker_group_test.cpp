@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <list>
+#include <tuple>
 
 #include "fake_device.h"
 
@@ -35,9 +36,11 @@ void multiply(const Launch& launch, int64_t first = 0) {
   }
 }
 
-class WorkerGroupTest : public ::testing::Test {
+/// Whether the device looks at outputs itself; and D's elements: so many that most launches are not compared, or few.
+class WorkerGroupTest : public ::testing::TestWithParam<std::tuple<bool, int>> {
  protected:
   WorkerGroupTest() {
+    backend_.surveys = std::get<0>(GetParam());
     device_.id = "fake:0";
     device_.one_worker = true;
     device_.launches_per_sample = kSequence;
@@ -79,8 +82,10 @@ class WorkerGroupTest : public ::testing::Test {
   int opened() const { return backend_.history().opened; }
   FakeHistory& history() { return backend_.history(); }
 
-  static constexpr int64_t kFootprint = 32 * 1024;
-  const Spec spec_ = parse_spec("op=matmul | batch=1 | m=1 | n=24 | k=32 | tA=0 | tB=1 | dtA=f32 | dtB=f32 | dtD=f32");
+  static constexpr int64_t kFootprint = 640 * 1024;
+  const int elements_ = std::get<1>(GetParam());
+  const Spec spec_ = parse_spec(
+      fmt::format("op=matmul | batch=1 | m=1 | n={} | k=32 | tA=0 | tB=1 | dtA=f32 | dtB=f32 | dtD=f32", elements_));
   FakeBackend backend_;
   DeviceInfo device_;
   BuiltModule module_;
@@ -92,7 +97,7 @@ class WorkerGroupTest : public ::testing::Test {
   WorkerGroup group_{kWatchdogS};
 };
 
-TEST_F(WorkerGroupTest, CasesShareOneOpenedDeviceAndAreSetUpOnceEach) {
+TEST_P(WorkerGroupTest, CasesShareOneOpenedDeviceAndAreSetUpOnceEach) {
   const size_t one = add_right("one"), two = add_right("two");
   EXPECT_EQ(ask(one, Step::setup).outcome, Outcome::pass);
   for (int round = 0; round < 3; ++round)
@@ -103,7 +108,7 @@ TEST_F(WorkerGroupTest, CasesShareOneOpenedDeviceAndAreSetUpOnceEach) {
   EXPECT_EQ(loads(two), 1) << "asked for a sample, it was set up before";
 }
 
-TEST_F(WorkerGroupTest, ACaseThatCrashesIsReplacedAndTheOthersAreSetUpAgain) {
+TEST_P(WorkerGroupTest, ACaseThatCrashesIsReplacedAndTheOthersAreSetUpAgain) {
   const size_t before = add_right("before"), after = add_right("after");
   const size_t crashes = add("crashes", [](const Launch& launch, size_t, size_t count) {
     if (count > 1) raise(SIGKILL);  // warm-up launches are single
@@ -121,7 +126,7 @@ TEST_F(WorkerGroupTest, ACaseThatCrashesIsReplacedAndTheOthersAreSetUpAgain) {
   EXPECT_FALSE(history().opened_twice) << "a device is open in one process only";
 }
 
-TEST_F(WorkerGroupTest, ACrashInSetupCostsThatCaseAlone) {
+TEST_P(WorkerGroupTest, ACrashInSetupCostsThatCaseAlone) {
   const size_t right = add_right("right"),
                crashes = add("crashes", [](const Launch&, size_t, size_t) { std::abort(); });
   EXPECT_EQ(ask(right, Step::setup).outcome, Outcome::pass);
@@ -132,7 +137,7 @@ TEST_F(WorkerGroupTest, ACrashInSetupCostsThatCaseAlone) {
   EXPECT_EQ(opened(), 3);
 }
 
-TEST_F(WorkerGroupTest, ACaseThatHangsIsKilledAtItsLimitAndTheOthersGoOn) {
+TEST_P(WorkerGroupTest, ACaseThatHangsIsKilledAtItsLimitAndTheOthersGoOn) {
   const size_t right = add_right("right"), hangs = add("hangs", [](const Launch&launch, size_t, size_t count) {
                                              while (count > 1) pause();
                                              multiply(launch);
@@ -145,7 +150,7 @@ TEST_F(WorkerGroupTest, ACaseThatHangsIsKilledAtItsLimitAndTheOthersGoOn) {
   EXPECT_FALSE(history().opened_twice);
 }
 
-TEST_F(WorkerGroupTest, ACaseThatChangedWhatOthersReadIsWrongAndTheOthersBeginAnew) {
+TEST_P(WorkerGroupTest, ACaseThatChangedWhatOthersReadIsWrongAndTheOthersBeginAnew) {
   const size_t right = add_right("right"), taints = add("taints", [this](const Launch&launch, size_t, size_t count) {
                                              if (count > 1) history().taint = true;
                                              multiply(launch);
@@ -159,7 +164,47 @@ TEST_F(WorkerGroupTest, ACaseThatChangedWhatOthersReadIsWrongAndTheOthersBeginAn
   EXPECT_EQ(loads(right), 2);
 }
 
-TEST_F(WorkerGroupTest, ACaseThatCannotBeSetUpAnswersSoWheneverItIsAskedAndDisturbsNobody) {
+TEST_P(WorkerGroupTest, AWriteIntoPreparedWeightsIsFoundAtTheEndOfTheStepIfTheyAreTheCasesOwn) {
+  const size_t right = add_right("right"), writes = add("writes", [](const Launch& launch, size_t, size_t count) {
+                                             if (count > 1) *launch.prepared = std::byte{2};
+                                             multiply(launch);
+                                           });
+  variants_.back().prepares = true;
+  EXPECT_EQ(ask(writes, Step::setup).outcome, Outcome::pass);
+  EXPECT_EQ(sample(right), Outcome::pass);
+  const Reply reply = ask(writes, Step::sample);
+  EXPECT_EQ(reply.outcome, Outcome::wrong);
+  EXPECT_EQ(std::string(reply.detail), "changed prepared weights");
+  EXPECT_EQ(sample(right), Outcome::pass);
+  EXPECT_EQ(opened(), 2);
+}
+
+TEST_P(WorkerGroupTest, AWriteIntoAnothersPreparedWeightsIsNeverTheOthersFaultAndIsFoundWhenItHappensAgain) {
+  Address prepared = nullptr;  // of the child's
+  const size_t right = add("right", [&prepared](const Launch& launch, size_t, size_t) {
+    multiply(launch);
+    prepared = launch.prepared;
+  });
+  variants_.back().prepares = true;
+  const size_t bystander = add_right("bystander"), meddles = add("meddles", [&prepared](const Launch& launch, size_t, size_t count) {
+                                                     multiply(launch);
+                                                     if (count > 1 && prepared) *prepared = std::byte{2};
+                                                   });
+  for (const size_t index : {right, bystander, meddles}) EXPECT_EQ(ask(index, Step::setup).outcome, Outcome::pass);
+  EXPECT_EQ(sample(meddles), Outcome::pass) << "nobody looks at what it changed yet";
+  EXPECT_EQ(sample(bystander), Outcome::pass);
+  EXPECT_EQ(sample(right), Outcome::pass) << "set up again, and sampled then";
+  EXPECT_EQ(opened(), 2);
+  EXPECT_EQ(loads(right), 2);
+  EXPECT_EQ(sample(bystander), Outcome::pass);
+  const Reply reply = ask(meddles, Step::sample);
+  EXPECT_EQ(reply.outcome, Outcome::wrong);
+  EXPECT_EQ(std::string(reply.detail), "changed prepared weights");
+  for (const size_t index : {right, bystander}) EXPECT_EQ(sample(index), Outcome::pass);
+  EXPECT_EQ(opened(), 3);
+}
+
+TEST_P(WorkerGroupTest, ACaseThatCannotBeSetUpAnswersSoWheneverItIsAskedAndDisturbsNobody) {
   const size_t right = add_right("right"),
                fails = add("fails", [](const Launch&, size_t, size_t) { throw Unsupported("not for this shape"); });
   EXPECT_EQ(sample(right), Outcome::pass);
@@ -173,7 +218,7 @@ TEST_F(WorkerGroupTest, ACaseThatCannotBeSetUpAnswersSoWheneverItIsAskedAndDistu
   EXPECT_EQ(loads(right), 1);
 }
 
-TEST_F(WorkerGroupTest, OneElementThatOneLaunchOfASampleLeavesOutIsFoundWhicheverLaunchItIs) {
+TEST_P(WorkerGroupTest, OneElementThatOneLaunchOfASampleLeavesOutIsFoundWhicheverLaunchItIs) {
   std::list<WorkerGroup> groups;
   for (size_t lazy = 0; lazy < kSequence; ++lazy) {
     const std::string name = fmt::format("lazy{}", lazy);
@@ -188,11 +233,11 @@ TEST_F(WorkerGroupTest, OneElementThatOneLaunchOfASampleLeavesOutIsFoundWhicheve
     command.launches = command.least_launches = 1;
     const Reply reply = group.ask(place, command, kWatchdogS).reply;
     EXPECT_EQ(reply.outcome, Outcome::wrong) << name;
-    EXPECT_EQ(std::string(reply.detail).find("1 of 24 elements never written"), 0u) << name << ": " << reply.detail;
+    EXPECT_EQ(std::string(reply.detail).find(fmt::format("1 of {} elements never written", elements_)), 0u) << name << ": " << reply.detail;
   }
 }
 
-TEST_F(WorkerGroupTest, AWriteAfterTheLastLaunchIsFoundWhenAllHaveSettled) {
+TEST_P(WorkerGroupTest, AWriteAfterTheLastLaunchIsFoundWhenAllHaveSettled) {
   Address late = nullptr;  // of the child's: it is forked when first asked
   const size_t right = add_right("right"), writes = add("writes", [&late](const Launch&launch, size_t, size_t) {
                                              multiply(launch);
@@ -213,6 +258,10 @@ TEST_F(WorkerGroupTest, AWriteAfterTheLastLaunchIsFoundWhenAllHaveSettled) {
   EXPECT_EQ(std::string(reply.detail), "D changed after the kernel had returned: something still writes to it");
   EXPECT_EQ(ask(right, Step::settle).outcome, Outcome::pass);
 }
+
+INSTANTIATE_TEST_SUITE_P(, WorkerGroupTest, ::testing::Combine(::testing::Bool(), ::testing::Values(24, 1200)), [](const auto& which) {
+  return fmt::format("{}{}", std::get<0>(which.param) ? "ByTheDevice" : "ByTheHost", std::get<1>(which.param));
+});
 
 }  // namespace
 }  // namespace assay

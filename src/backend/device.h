@@ -101,6 +101,35 @@ struct LaunchTimes {
   double host_us() const { return encode_us + submit_us + wait_us; }
 };
 
+/// A stretch of device memory that is to come to the host.
+struct ReadBack {
+  void* to;
+  Address from;
+  int64_t bytes;
+};
+
+/// `count` equal buffers in a row from `memory` on, with poison (0xff) all around: guard, buffer, poison up to the next `step`; and a
+/// guard behind the last. guard, bytes and step are multiples of 4, or bytes of an element of 2.
+struct GuardedBuffers {
+  Address memory = nullptr;
+  int64_t guard = 0, bytes = 0, step = 0, count = 0;
+  Dtype dtype = Dtype::f32;
+};
+
+/// What a device itself saw in guarded buffers.
+struct Survey {
+  bool whole;    // no element is NaN, and all around them is poison
+  uint64_t sum;  // of all bytes; another one if any of them changes
+  bool operator==(const Survey&) const = default;
+};
+
+/// What is to be looked at together: a GPU waits once for all of it.
+struct Look {
+  std::vector<ReadBack> ranges;
+  std::vector<GuardedBuffers> buffers;
+  std::vector<Survey> seen;  // of each of buffers, where the device can do that
+};
+
 class LoadedKernel {
  public:
   virtual ~LoadedKernel() = default;
@@ -118,8 +147,8 @@ class Device {
   virtual std::unique_ptr<LoadedKernel> load(const Variant& variant, const BuiltModule& module) = 0;
   /// Makes host inputs visible to kernels, read-only; the host memory stays as it is. A kernel's write to them is caught.
   virtual Address import(std::span<std::byte> host) = 0;
-  /// From now on a kernel's write to this range, which allocate() gave, is caught like one to an import.
-  virtual void protect(Address memory, int64_t bytes) = 0;
+  /// From now on a kernel's write to this block, which allocate() gave, is caught like one to an import.
+  virtual void protect(Address block, int64_t bytes) = 0;
   /// 64-byte aligned memory that lives as long as the device.
   virtual Address allocate(int64_t bytes) = 0;
   virtual void write(Address to, const void* from, int64_t bytes) = 0;
@@ -130,9 +159,18 @@ class Device {
   virtual std::vector<LaunchTimes> time(std::span<const Launch> sequence) = 0;
   /// What the launches since the last call left changed that they had to restore (rounding mode …); "" if nothing.
   virtual std::string left_behind() { return ""; }
-  /// "" or that launches wrote into imports or protected memory where nothing traps such a write. It reads all of them, and
-  /// stays so: the process has to be replaced.
-  virtual std::string protected_changed() { return ""; }
+  /// Whether it looks at buffers where they are; else that is left to the host.
+  virtual bool can_survey() const { return false; }
+  /// Reads all ranges, and surveys all buffers if it can.
+  virtual void look(Look& look) {
+    for (const ReadBack& range : look.ranges) read(range.to, range.from, range.bytes);
+  }
+  /// Where nothing traps a write to imports or protected blocks: starts to look for one that happened, in the imports and in these blocks,
+  /// and returns at once. For the end of a step: the next time() waits for it.
+  virtual void start_protected_check(std::span<const Address>) {}
+  /// "" or that launches wrote into them, as far as was started; else it looks now. Once it has found something it stays so: the
+  /// process has to be replaced.
+  virtual std::string protected_changed(std::span<const Address>) { return ""; }
 };
 
 /// An API that builds and runs kernels.

@@ -12,13 +12,6 @@ namespace {
 constexpr int64_t kBulkBytes = int64_t(32)
                                << 20;  // half a millisecond: long beside a dispatch, short beside what disturbs
 
-bool is_used(const InputArena& arena, const SpecInputs& inputs) {
-  const std::span<const std::byte> bytes = arena.bytes();
-  const auto lies_in = [&](const std::byte* at) { return at >= bytes.data() && at < bytes.data() + bytes.size(); };
-  const std::vector<Tensor>& b = inputs.b(0);
-  return std::any_of(b.begin(), b.end(), [&](const Tensor& t) { return lies_in(t.data) || lies_in(t.scales); });
-}
-
 int64_t weight_bytes(const Launch& launch) {
   int64_t bytes = 0;
   for (const Tensor& t : launch.tensors)
@@ -29,15 +22,23 @@ int64_t weight_bytes(const Launch& launch) {
 }  // namespace
 
 OpenedArenas::OpenedArenas(const WorkerCase& work) : device_(work.backend->open(*work.device, work.memory_limit)) {
-  for (InputArena* arena : work.arenas->all())
-    if (!work.device->one_worker || is_used(*arena, *work.inputs))
-      imported_.push_back({arena->bytes(), device_->import(arena->bytes())});
+  std::vector<std::span<std::byte>> ranges = work.inputs->used();
+  if (!work.device->one_worker) {  // memory of the host's costs nothing, and a write anywhere in it is caught
+    ranges.clear();
+    for (InputArena* arena : work.arenas->all()) ranges.push_back(arena->bytes());
+  }
+  for (const std::span<std::byte> range : ranges) imported_.push_back({range, device_->import(range)});
 }
 
 Address OpenedArenas::address(const std::byte* host) const {
   for (const auto& [from, to] : imported_)
     if (const auto offset = host - from.data(); offset >= 0 && offset < int64_t(from.size())) return to + offset;
   return nullptr;
+}
+
+void OpenedArenas::protect(Address block, int64_t bytes) {
+  device_->protect(block, bytes);
+  prepared_blocks_.push_back(block);
 }
 
 Binding::Binding(const WorkerCase& work, OpenedArenas& opened, LoadedKernel& kernel, int64_t slots)
@@ -96,6 +97,7 @@ void Binding::bind_copies(const std::vector<Tensor>& tensors, int64_t hot_bytes)
 /// Long reads: the first B tensor becomes a piece of what the copies cover, as f32; the pieces rotate like copies do.
 void Binding::bind_bulk(const std::vector<Tensor>& tensors) {
   constexpr int64_t kColumns = 1024, kRowBytes = 4 * kColumns;
+  static_assert(kRowBytes <= kSpareBytes);
   const std::span<std::byte> covered = work_.inputs->covered();
   const int64_t piece = std::clamp(int64_t(covered.size()) / kRowBytes * kRowBytes, kRowBytes, kBulkBytes);
   for (int64_t offset = 0; offset == 0 || offset + piece <= int64_t(covered.size()); offset += piece) {
@@ -163,9 +165,11 @@ Binding::Preparation Binding::prepare() {
     prepared.push_back(std::move(launch));
     sources.push_back(int64_t(i));
   }
-  for (int64_t i = 0; i <= wanted; ++i)
-    if (surroundings_.first_broken(block + step * i) >= 0) result.message = "its prepare wrote outside of its buffer";
-  device_.protect(block, all);
+  const int64_t began = now_ns();
+  if (!surroundings_.bands_are_whole(block, step, wanted + 1)) result.message = "its prepare wrote outside of its buffer";
+  result.check_us = double(now_ns() - began) * 1e-3;
+  opened_.protect(block, all);
+  prepared_block_ = block;
   launches_ = std::move(prepared);
   source_copy_ = std::move(sources);
   return result;

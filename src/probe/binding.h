@@ -19,6 +19,9 @@ class OpenedArenas {
   Device& device() { return *device_; }
   /// Where the device has what lies at `host` in an arena.
   Address address(const std::byte* host) const;
+  /// Prepared weights, read-only from now on where the device can; each block one case's.
+  void protect(Address block, int64_t bytes);
+  std::span<const Address> prepared_blocks() const { return prepared_blocks_; }
 
  private:
   struct Imported {
@@ -28,6 +31,7 @@ class OpenedArenas {
 
   std::unique_ptr<Device> device_;
   std::vector<Imported> imported_;
+  std::vector<Address> prepared_blocks_;
 };
 
 class Binding {
@@ -38,11 +42,14 @@ class Binding {
 
   struct Preparation {
     double us = 0;        // of one copy
+    double check_us = 0;  // that none of them wrote outside
     std::string message;  // "" or what it did wrong
   };
   /// Where the variant prepares: repacks as many copies as fill the footprint with repacked bytes, those with a
   /// reference first.
   Preparation prepare();
+  /// The block that prepare() filled, if it did.
+  std::span<const Address> prepared_blocks() const { return {&prepared_block_, prepared_block_ ? 1u : 0u}; }
 
   int64_t rotation() const { return int64_t(launches_.size()); }
   /// The launch at a place in the rotation, and which copy of B it reads. Any number is a place.
@@ -74,7 +81,7 @@ class Binding {
   std::optional<OutputRing> ring_;
   std::vector<Launch> launches_;
   std::vector<int64_t> source_copy_;
-  Address scratch_ = nullptr;
+  Address scratch_ = nullptr, prepared_block_ = nullptr;
 };
 
 }  // namespace assay

@@ -28,23 +28,31 @@ CaseWorker::CaseWorker(const WorkerCase& work, OpenedArenas& opened)
   if (work.reference) validator_.emplace(*work.reference, !work.variant->activation_error.empty());
 }
 
-void CaseWorker::setup(Reply& reply) {
+void CaseWorker::setup(const Command& command, Reply& reply) {
+  watch_all_ = command.watch_all;
   kernel_ = device_.load(*work_.variant, *work_.module);
   bound_.emplace(work_, opened_, *kernel_, most_launches() > 1 ? most_launches() + kRoomToExtend : 1);
   reply.workspace_bytes = bound_->launch(0).workspace_bytes;
   const Binding::Preparation prepared = bound_->prepare();
   reply.prepare_us = prepared.us;
+  reply.untimed_check_us += prepared.check_us;
   if (!prepared.message.empty()) set(reply, Outcome::wrong, prepared.message);
   const Launch& first_launch = bound_->launch(0);
   reply.prepared_bytes = first_launch.prepared_bytes;
   reply.cold_bytes = bound_->cold_bytes();
   reply.launch_bytes = first_launch.bytes;
   reply.resources = kernel_->resources(first_launch);
+  warm_up(reply);
+  finish(reply);
+}
+
+void CaseWorker::warm_up(Reply& reply) {
   const LaunchInputs inputs = random_inputs(validator_ ? first_checked_place() : 0);
   std::vector<std::byte> first;
   double device_us = 0;
   for (int i = 0; i < kWarmUpLaunches && reply.outcome == Outcome::pass; ++i) {
-    device_us = launch(inputs, 1, reply, /*check=*/i == 0).device_us;
+    const Role role = i == 0 ? Role::compared : i + 1 == kWarmUpLaunches ? Role::last : Role::plain;
+    device_us = launch(inputs, 1, reply, role).device_us;
     if (!validator_) continue;
     const std::span<const std::byte> d = bound_->ring().slot(0);
     if (i == 0) first.assign(d.begin(), d.end());
@@ -58,9 +66,30 @@ void CaseWorker::setup(Reply& reply) {
   choose_length(device_us);
 }
 
+void CaseWorker::sample(const Command& command, Reply& reply, LaunchTimes* times) {
+  watch_all_ = command.watch_all;
+  if (!watch_all_ && !prepared_is_whole(reply)) return;
+  take_samples(command, reply, times);
+  finish(reply);
+}
+
+/// Whether nobody wrote into this case's prepared weights since its last step. It cannot be told who did: the group then begins anew, and
+/// watches all of them.
+bool CaseWorker::prepared_is_whole(Reply& reply) {
+  const int64_t began = now_ns();
+  if (!bound_->prepared_blocks().empty() && !device_.protected_changed(bound_->prepared_blocks()).empty()) reply.tainted = 1;
+  reply.untimed_check_us += double(now_ns() - began) * 1e-3;
+  return !reply.tainted;
+}
+
+/// What a launch of this case could have changed: the weights that all read, and its own prepared ones.
+std::span<const Address> CaseWorker::watched() const {
+  return watch_all_ ? opened_.prepared_blocks() : bound_->prepared_blocks();
+}
+
 /// A disturbed launch is left out at most three times running, then kept and marked. Every launch meets the next copy:
 /// one that was just read would be found in a cache.
-void CaseWorker::sample(const Command& command, Reply& reply, LaunchTimes* times) {
+void CaseWorker::take_samples(const Command& command, Reply& reply, LaunchTimes* times) {
   const int64_t began = now_ns();
   sampling_ = true;
   int64_t position = command.first_copy;
@@ -72,7 +101,7 @@ void CaseWorker::sample(const Command& command, Reply& reply, LaunchTimes* times
     const bool enough = reply.samples + 1 >= command.launches || spent_us > kTurnPatience * command.time_us ||
                         (reply.samples + 1 >= command.least_launches && spent_us > command.time_us);
     const bool last = enough && (!validator_ || validator_->can_check(bound_->source_copy(position)));
-    const LaunchTimes taken = launch(random_inputs(position % bound_->rotation()), length, reply, last);
+    const LaunchTimes taken = launch(random_inputs(position % bound_->rotation()), length, reply, last ? Role::last : Role::plain);
     if (warm_up-- > 0 && taken.device_us < kWarmUpBelowUs) continue;
     if (taken.disturbed && left_out++ < kRedoDisturbed) continue;
     left_out = 0;
@@ -85,18 +114,28 @@ void CaseWorker::sample(const Command& command, Reply& reply, LaunchTimes* times
 void CaseWorker::settle(Reply& reply) {
   if (!validator_ || bound_->ring().empty()) return;
   const int64_t began = now_ns();
-  if (validator_->can_check(last_.copy))
-    if (const std::string message = validator_->check(bound_->ring().slot(last_slot_), last_); !message.empty())
-      set(reply, Outcome::wrong, message);
-  if (!bound_->ring().unchanged())
+  OutputRing& ring = bound_->ring();
+  if (!ring.unchanged())
     set(reply, Outcome::wrong, "D changed after the kernel had returned: something still writes to it");
-  check_surroundings(reply);
+  if (validator_->can_check(last_.copy)) {
+    Look look;
+    ring.add_to(look, last_slot_ + 1, last_slot_);
+    device_.look(look);
+    if (const std::string message = validator_->check(ring.slot(last_slot_), last_); !message.empty())
+      set(reply, Outcome::wrong, message);
+  }
+  Look around;
+  bound_->surroundings().add_to(around, bound_->a());
+  device_.look(around);
+  if (const std::string message = bound_->surroundings().changed(bound_->a(), host_a_); !message.empty())
+    set(reply, Outcome::wrong, message);
   reply.untimed_check_us += double(now_ns() - began) * 1e-3;
 }
 
+/// At the end of a step that launched.
 void CaseWorker::finish(Reply& reply) {
   const int64_t began = now_ns();
-  if (const std::string message = device_.protected_changed(); !message.empty()) {
+  if (const std::string message = device_.protected_changed(watched()); !message.empty()) {
     reply.tainted = 1;
     reply.outcome = Outcome::pass;  // whatever else was wrong may come of it
     set(reply, Outcome::wrong, message);
@@ -166,7 +205,7 @@ LaunchInputs CaseWorker::random_inputs(int64_t position) {
 
 /// One sample: `length` launches, of which the last one's copy is inputs.copy. Where they are a sequence, host times
 /// are those of a single dispatch just before it, but in batched mode those of the submission.
-LaunchTimes CaseWorker::launch(const LaunchInputs& inputs, int64_t length, Reply& reply, bool check) {
+LaunchTimes CaseWorker::launch(const LaunchInputs& inputs, int64_t length, Reply& reply, Role role) {
   const int64_t began = now_ns();
   if (validator_) {
     work_.inputs->scaled_a(inputs.factor, work_.reference->flip_column(inputs.flip), host_a_);
@@ -186,7 +225,7 @@ LaunchTimes CaseWorker::launch(const LaunchInputs& inputs, int64_t length, Reply
   LaunchTimes times = length > 1 ? submit_many(inputs.copy, length) : device_.time({&bound, 1})[0];
   const int64_t returned = now_ns();
   if (needs_alone) times.encode_us = alone.encode_us, times.submit_us = alone.submit_us, times.wait_us = alone.wait_us;
-  if (validator_) verify(inputs, length, reply, check);
+  if (validator_) verify(inputs, length, reply, role);
   const double timed_us = double(alone_ended - alone_began + returned - submitted) * 1e-3;
   reply.untimed_check_us += double(now_ns() - began) * 1e-3 - timed_us;
   times.device_us *= work_.variant->timer_scale;  // not 1 only in the self-test
@@ -213,29 +252,48 @@ LaunchTimes CaseWorker::submit_many(int64_t last, int64_t length) {
   return mean;
 }
 
-/// Every launch's buffer is scanned. Where that is cheap the last ones are compared with the reference, else the very
-/// last if it must be.
-void CaseWorker::verify(const LaunchInputs& inputs, int64_t length, Reply& reply, bool must_check) {
+/// Every launch's buffer is scanned, by the device where it can: then only those that are compared come to the host. Where that is cheap
+/// the last ones are compared with the reference, else at most the very last.
+void CaseWorker::verify(const LaunchInputs& inputs, int64_t length, Reply& reply, Role role) {
   OutputRing& ring = bound_->ring();
   const int64_t used = std::min(length, ring.slots());
   const bool is_cheap = validator_->check_cost() <= kCheapCheckElements;
-  ring.read(used);
+  const int64_t compared = is_cheap ? kMostCompared : sampling_ && role == Role::plain ? 0 : 1;
+  int64_t looked_at = device_.can_survey() && length == used ? std::min(compared, used) : used;
+  Look look;
+  ring.add_to(look, used, used - looked_at);
+  bound_->surroundings().add_to(look, bound_->a());
+  device_.look(look);
+  const std::optional<bool> survey = ring.surveyed(look);
+  const bool is_whole = survey.value_or(false);
+  if (!is_whole && looked_at < used) {
+    Look again;
+    ring.add_to(again, used, 0);
+    device_.look(again);
+    looked_at = used;
+  }
+  if (role == Role::last) device_.start_protected_check(watched());
+
   std::string message;
-  for (int64_t back = 0; back < used && message.empty(); ++back) {
+  for (int64_t back = 0; back < looked_at && message.empty(); ++back) {
     const std::span<const std::byte> d = ring.slot((length - 1 - back) % ring.slots());
     const LaunchInputs of_slot{bound_->source_copy(inputs.copy - back), inputs.factor, inputs.flip};
-    message = validator_->scan(d);
-    const bool compare = (must_check && back == 0) || (is_cheap && back < kMostCompared);
+    if (!is_whole) message = validator_->scan(d);
+    const bool compare = (role != Role::plain && back == 0) || (is_cheap && back < kMostCompared);
     if (message.empty() && compare && validator_->can_check(of_slot.copy))
       message = validator_->check(d, of_slot, checked_range());
-    if (back > 0) continue;
-    last_ = of_slot;
-    last_slot_ = (length - 1) % ring.slots();
   }
-  if (message.empty()) message = ring.broken_guard();
+  last_ = {bound_->source_copy(inputs.copy), inputs.factor, inputs.flip};
+  last_slot_ = (length - 1) % ring.slots();
+  if (is_whole)
+    validator_->count_scanned(used);
+  else if (message.empty())
+    message = ring.broken_guard();
+  if (message.empty() && survey && !is_whole)
+    message = "the device saw NaN in D or a broken guard band, which are gone: something still writes to it";
   if (const std::string left = device_.left_behind(); message.empty()) message = left;
+  if (message.empty()) message = bound_->surroundings().changed(bound_->a(), host_a_);
   if (!message.empty()) set(reply, Outcome::wrong, message);
-  check_surroundings(reply);
 }
 
 /// A turn's check of a big D is of a sixteenth, anywhere: the first launch and the last are checked whole.
@@ -244,11 +302,6 @@ ElementRange CaseWorker::checked_range() {
   if (!sampling_ || elements <= kWholeCheckElements) return {};
   const int64_t first = int64_t(random_() % uint64_t(elements - elements / 16 + 1));
   return {first, first + elements / 16};
-}
-
-void CaseWorker::check_surroundings(Reply& reply) {
-  if (const std::string message = bound_->surroundings().changed(bound_->a(), host_a_); !message.empty())
-    set(reply, Outcome::wrong, message);
 }
 
 }  // namespace assay

@@ -17,30 +17,35 @@ class CaseWorker {
 
   /// Loads, binds, prepares, warms up. What a kernel does wrong is the reply's outcome; Error where it reports one
   /// itself.
-  void setup(Reply& reply);
+  void setup(const Command& command, Reply& reply);
   /// A turn: up to kMostSamples samples into `times`.
   void sample(const Command& command, Reply& reply, LaunchTimes* times);
   /// 50 ms and more after the last launch: nothing may have changed since.
   void settle(Reply& reply);
-  /// At the end of a step that launched: whether memory that other cases read is as it was.
-  void finish(Reply& reply);
   void fill_in(Reply& reply) const;
 
   /// The first outcome that is no pass stays.
   static void set(Reply& reply, Outcome outcome, const std::string& detail);
 
  private:
+  /// Of a sample: `compared` in any case, not only where that is cheap; the `last` of a step is, too.
+  enum class Role { plain, compared, last };
+
+  void warm_up(Reply& reply);
+  void take_samples(const Command& command, Reply& reply, LaunchTimes* times);
+  bool prepared_is_whole(Reply& reply);
+  void finish(Reply& reply);
   int64_t most_launches() const;
   void choose_length(double device_us);
   int64_t longest_extension() const;
   int64_t length_from(int64_t position) const;
   int64_t first_checked_place() const;
   LaunchInputs random_inputs(int64_t position);
-  LaunchTimes launch(const LaunchInputs& inputs, int64_t length, Reply& reply, bool check);
+  LaunchTimes launch(const LaunchInputs& inputs, int64_t length, Reply& reply, Role role);
   LaunchTimes submit_many(int64_t last, int64_t length);
-  void verify(const LaunchInputs& inputs, int64_t length, Reply& reply, bool must_check);
+  void verify(const LaunchInputs& inputs, int64_t length, Reply& reply, Role role);
+  std::span<const Address> watched() const;
   ElementRange checked_range();
-  void check_surroundings(Reply& reply);
 
   const WorkerCase& work_;
   OpenedArenas& opened_;
@@ -53,6 +58,7 @@ class CaseWorker {
   LaunchInputs last_;   // of the last launch, its copy as the reference counts them
   int64_t last_slot_ = 0;
   bool sampling_ = false;
+  bool watch_all_ = false;  // as the command of this step says
   std::vector<std::byte> host_a_;
 };
 

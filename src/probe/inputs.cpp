@@ -116,7 +116,7 @@ void Arenas::reserve(const Spec& spec, int64_t footprint) {
   const std::map<Format, int64_t> sizes = copy_sizes(b_tensors(spec));
   const int64_t count = copies_over(footprint, sizes);
   for (const auto& [format, bytes] : sizes) {
-    const int64_t wanted = count * bytes + 4096;
+    const int64_t wanted = count * bytes + kSpareBytes;
     auto& arena = arenas_[format];
     if (arena && int64_t(arena->bytes().size()) >= wanted) continue;
     arena.reset();
@@ -155,6 +155,10 @@ SpecInputs::SpecInputs(const Spec& spec, Arenas& arenas, int64_t footprint) : sp
   }
   const Format first = pieces(shape[0])[0].first;
   covered_ = arenas.get(first).bytes().first(size_t(next[first]));
+  for (const auto& [format, end] : next) {
+    const std::span<std::byte> arena = arenas.get(format).bytes();
+    used_.push_back(arena.first(std::min(size_t(end + kSpareBytes), arena.size())));
+  }
 
   a = random_tensor(spec_.a, spec_.batch * spec_.m * spec_.k, 1);
   for (int64_t i = 0; i < int64_t(a.values.size()); ++i) a_logical.push_back(a.values[size_t(a_storage_index(i))]);

@@ -11,6 +11,7 @@ namespace assay {
 
 inline constexpr int64_t kGuardBytes = 64;
 inline constexpr unsigned char kPoison = 0xff;  // NaN in every float type
+inline constexpr int64_t kSpareBytes = 4096;    // of an arena behind the copies: the least that a bulk read reads
 
 /// The arenas of a sweep, made large enough before the first spec.
 class Arenas {
@@ -44,6 +45,8 @@ class SpecInputs {
   const std::vector<Tensor>& b(int64_t copy) const { return copies_[size_t(copy)]; }
   /// The whole range that the copies cover in their first arena: what a bulk read reads.
   std::span<std::byte> covered() const { return covered_; }
+  /// Of each arena that the copies lie in, its beginning up to their end and kSpareBytes more.
+  const std::vector<std::span<std::byte>>& used() const { return used_; }
 
   HostTensor a;                   // [batch, m, k] logical order in values; storage order in bytes
   std::vector<HostTensor> bias;   // one a segment; empty without
@@ -65,6 +68,7 @@ class SpecInputs {
   std::vector<std::vector<Tensor>> copies_;
   std::vector<Guard> guards_;
   std::span<std::byte> covered_;
+  std::vector<std::span<std::byte>> used_;
 };
 
 /// One value of a dense type from its bytes, and to them (round to nearest even).

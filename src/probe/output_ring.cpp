@@ -14,7 +14,7 @@ int64_t OutputRing::span_bytes(const Part& part, int64_t used) { return kGuardBy
 OutputRing::OutputRing(Device& device, const std::vector<Tensor>& d, int64_t slots) : device_(device) {
   int64_t slot_bytes = 0;
   for (const Tensor& t : d) {
-    parts_.push_back({t.segment, t.bytes, (t.bytes + 63) / 64 * 64 + kGuardBytes, nullptr, {}});
+    parts_.push_back({t.segment, t.dtype, t.bytes, (t.bytes + 63) / 64 * 64 + kGuardBytes, nullptr, {}, {}});
     slot_bytes += parts_.back().step;
   }
   slots_ = std::min(slots, std::max(kRingBytes / slot_bytes, kLeastSlots));
@@ -32,12 +32,25 @@ void OutputRing::poison(int64_t used) {
   for (const Part& part : parts_) device_.fill(part.memory, kPoison, span_bytes(part, used));
 }
 
-void OutputRing::read(int64_t used) {
+GuardedBuffers OutputRing::used_buffers(const Part& part) const {
+  return {part.memory, kGuardBytes, part.bytes, part.step, used_, part.dtype};
+}
+
+void OutputRing::add_to(Look& look, int64_t used, int64_t first) {
   used_ = used;
   for (Part& part : parts_) {
+    if (device_.can_survey()) look.buffers.push_back(used_buffers(part));
+    if (first == used) continue;
     part.host.resize(size_t(span_bytes(part, used)));
-    device_.read(part.host.data(), part.memory, int64_t(part.host.size()));
+    const int64_t from = first * part.step;
+    look.ranges.push_back({part.host.data() + from, part.memory + from, int64_t(part.host.size()) - from});
   }
+}
+
+std::optional<bool> OutputRing::surveyed(const Look& look) {
+  if (look.seen.empty()) return std::nullopt;
+  for (size_t i = 0; i < parts_.size(); ++i) parts_[i].seen = look.seen[i];
+  return std::all_of(parts_.begin(), parts_.end(), [](const Part& part) { return part.seen.whole; });
 }
 
 std::span<const std::byte> OutputRing::slot(int64_t slot) {
@@ -66,6 +79,12 @@ std::string OutputRing::broken_guard() const {
 }
 
 bool OutputRing::unchanged() {
+  if (device_.can_survey()) {
+    Look look;
+    for (const Part& part : parts_) look.buffers.push_back(used_buffers(part));
+    device_.look(look);
+    return std::equal(parts_.begin(), parts_.end(), look.seen.begin(), [](const Part& part, const Survey& now) { return part.seen == now; });
+  }
   std::vector<std::byte> now;
   for (const Part& part : parts_) {
     now.resize(part.host.size());

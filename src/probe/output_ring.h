@@ -1,5 +1,6 @@
 // The buffers that the launches of one sample write D into, in turn, with guard bands; and what they hold afterwards.
 #pragma once
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -21,25 +22,31 @@ class OutputRing {
   void bind(Launch& launch, int64_t slot) const;
   /// Poisons the first `used` slots, before a sample.
   void poison(int64_t used);
-  /// Reads them back, after it; what the functions below look at.
-  void read(int64_t used);
-  /// Slot's D, all segments one after another.
+  /// After a sample: adds what looks at its `used` slots to a look, and brings those from `first` on with the bands around them to the host.
+  void add_to(Look& look, int64_t used, int64_t first);
+  /// When that look was taken: whether the device itself found no NaN in the slots and their guard bands whole; nullopt where it leaves
+  /// that to the host.
+  std::optional<bool> surveyed(const Look& look);
+  /// The D of a slot that was read, all segments one after another.
   std::span<const std::byte> slot(int64_t slot);
-  /// "" or how a guard band around the slots that were read is broken.
+  /// "" or how a guard band is broken. All were read.
   std::string broken_guard() const;
-  /// Whether what read() read still stands there.
+  /// Whether the slots hold what they held when they were looked at.
   bool unchanged();
   bool empty() const { return used_ == 0; }
 
  private:
   struct Part {  // of one segment: guard, slot 0, guard, slot 1, … guard
     uint32_t segment;
+    Dtype dtype;
     int64_t bytes, step;
     Address memory;
     std::vector<std::byte> host;
+    Survey seen;
     int64_t start(int64_t slot) const;
   };
   static int64_t span_bytes(const Part& part, int64_t used);
+  GuardedBuffers used_buffers(const Part& part) const;
 
   Device& device_;
   int64_t slots_, used_ = 0;

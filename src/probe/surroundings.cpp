@@ -19,33 +19,50 @@ void Surroundings::put(const Tensor& tensor, const HostTensor& host) {
     if (g.data == tensor.data) g.name = tensor.operand == Operand::bias ? "bias" : "C", g.content = &host.bytes;
 }
 
-std::string Surroundings::changed(const Tensor& a, const std::vector<std::byte>& host_a) {
+/// Of what may hold anything, the bands alone.
+int64_t Surroundings::inside_bytes(const Guarded& g, const Tensor& a) { return g.data == a.data || g.content ? g.bytes : 0; }
+
+void Surroundings::add_to(Look& look, const Tensor& a) {
+  int64_t bytes = 0;
+  for (const Guarded& g : guarded_) bytes += 2 * kGuardBytes + inside_bytes(g, a);
+  read_.resize(size_t(bytes));
+  std::byte* next = read_.data();
+  const auto add = [&](Address from, int64_t count) {
+    look.ranges.push_back({next, from, count});
+    next += count;
+  };
   for (const Guarded& g : guarded_) {
-    const std::vector<std::byte>* content = g.data == a.data ? &host_a : g.content;
-    // An input comes with its bands in one read: each takes a GPU 10 us. Of what may hold anything, the bands alone.
-    const int64_t inside = content ? g.bytes : 0;
-    read_.resize(size_t(inside + 2 * kGuardBytes));
-    if (content) {
-      device_.read(read_.data(), g.data - kGuardBytes, int64_t(read_.size()));
+    if (const int64_t inside = inside_bytes(g, a); inside > 0) {
+      add(g.data - kGuardBytes, inside + 2 * kGuardBytes);
     } else {
-      device_.read(read_.data(), g.data - kGuardBytes, kGuardBytes);
-      device_.read(read_.data() + kGuardBytes, g.data + g.bytes, kGuardBytes);
+      add(g.data - kGuardBytes, kGuardBytes);
+      add(g.data + g.bytes, kGuardBytes);
     }
-    const std::span<const std::byte> all(read_), front = all.first(kGuardBytes), back = all.last(kGuardBytes);
-    if (const int64_t at = broken_at(front); at >= 0)
-      return fmt::format("wrote {} bytes before the start of a buffer", kGuardBytes - at);
-    if (const int64_t at = broken_at(back); at >= 0)
-      return fmt::format("wrote {} bytes behind the end of a buffer", at + 1);
-    if (content && !std::equal(content->begin(), content->end(), read_.begin() + kGuardBytes))
+  }
+}
+
+std::string Surroundings::changed(const Tensor& a, const std::vector<std::byte>& host_a) const {
+  std::span<const std::byte> rest(read_);
+  for (const Guarded& g : guarded_) {
+    const auto inside = size_t(inside_bytes(g, a));
+    const std::span<const std::byte> before = rest.first(kGuardBytes), content = rest.subspan(kGuardBytes, inside),
+                                     behind = rest.subspan(kGuardBytes + inside, kGuardBytes);
+    rest = rest.subspan(2 * kGuardBytes + inside);
+    if (const int64_t at = broken_at(before); at >= 0) return fmt::format("wrote {} bytes before the start of a buffer", kGuardBytes - at);
+    if (const int64_t at = broken_at(behind); at >= 0) return fmt::format("wrote {} bytes behind the end of a buffer", at + 1);
+    const std::vector<std::byte>* expected = g.data == a.data ? &host_a : g.content;
+    if (inside > 0 && !std::equal(content.begin(), content.end(), expected->begin()))
       return fmt::format("wrote into its input {}", g.data == a.data ? "A" : g.name);
   }
   return "";
 }
 
-int64_t Surroundings::first_broken(Address band) const {
-  std::byte bytes[kGuardBytes];
-  device_.read(bytes, band, kGuardBytes);
-  return broken_at(bytes);
+bool Surroundings::bands_are_whole(Address first, int64_t step, int64_t count) {
+  std::vector<std::byte> bands(size_t(count * kGuardBytes));
+  Look look;
+  for (int64_t i = 0; i < count; ++i) look.ranges.push_back({&bands[size_t(i * kGuardBytes)], first + i * step, kGuardBytes});
+  device_.look(look);
+  return broken_at(bands) < 0;
 }
 
 int64_t Surroundings::broken_at(std::span<const std::byte> band) {

@@ -17,10 +17,12 @@ class Surroundings {
   Address allocate(int64_t bytes);
   /// Writes an input that stays what it is, where tensor.data says.
   void put(const Tensor& tensor, const HostTensor& host);
+  /// Adds what brings them to the host, for changed().
+  void add_to(Look& look, const Tensor& a);
   /// "" or which of them was changed. A, which is written anew before each launch, must hold host_a.
-  std::string changed(const Tensor& a, const std::vector<std::byte>& host_a);
-  /// Where the first byte of a guard band lies that is no poison any more; -1 if the band is whole.
-  int64_t first_broken(Address band) const;
+  std::string changed(const Tensor& a, const std::vector<std::byte>& host_a) const;
+  /// Whether so many guard bands, `step` apart from the first on, are whole.
+  bool bands_are_whole(Address first, int64_t step, int64_t count);
 
  private:
   static int64_t broken_at(std::span<const std::byte> band);
@@ -31,6 +33,7 @@ class Surroundings {
     const char* name;                       // of an input: "C", "bias"
     const std::vector<std::byte>* content;  // what it must hold; null: anything
   };
+  static int64_t inside_bytes(const Guarded& g, const Tensor& a);
 
   Device& device_;
   std::vector<Guarded> guarded_;

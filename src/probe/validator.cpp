@@ -110,12 +110,14 @@ std::string Validator::check(std::span<const std::byte> d, const LaunchInputs& l
     for (int64_t batch = 0; batch < spec_.batch; ++batch)
       for (int64_t m = 0; m < spec_.m; ++m) {
         const double a_flipped = inputs.a_logical[size_t((batch * spec_.m + m) * spec_.k + flipped)];
-        const int64_t last = std::min(n, range.end - row_begin);
-        for (int64_t column = std::max<int64_t>(0, range.first - row_begin); column < last; ++column) {
+        const int64_t first = std::max<int64_t>(0, range.first - row_begin), last = std::min(n, range.end - row_begin);
+        // All of them at once: each may be a cache miss of its own, and these overlap.
+        b_flipped_.resize(size_t(n));
+        for (int64_t column = first; column < last; ++column)
+          b_flipped_[size_t(column)] = reference_.flipped_b(*reference, b, batch, column, rows_before + batch * n + column, launch.flip);
+        for (int64_t column = first; column < last; ++column) {
           const int64_t element = row_begin + column;
-          const double b_flipped =
-              reference_.flipped_b(*reference, b, batch, column, rows_before + batch * n + column, launch.flip);
-          const double product = reference->product[size_t(element)] - 2 * a_flipped * b_flipped;
+          const double product = reference->product[size_t(element)] - 2 * a_flipped * b_flipped_[size_t(column)];
           const double magnitude = std::fabs(scale) * reference->magnitude[size_t(element)];
           const size_t local = size_t((batch * spec_.m + m) * n + column);
           const double from_c = spec_.beta != 0 ? spec_.beta * inputs.c[segment].values[local] : 0;

@@ -33,6 +33,8 @@ class Validator {
 
   /// Scans D (all segments, one after another) for NaN: an element that was never written, or is wrong. "" or a message.
   std::string scan(std::span<const std::byte> d);
+  /// So many more outputs in which a device itself found no NaN.
+  void count_scanned(int64_t launches) { stats_.launches_scanned += launches; }
   /// Compares the range's elements with the reference; only where the copy has one. "" or a message naming the worst element.
   std::string check(std::span<const std::byte> d, const LaunchInputs& inputs, ElementRange range = ElementRange());
   bool can_check(int64_t copy) const { return reference_.find(copy) != nullptr; }
@@ -49,6 +51,7 @@ class Validator {
   bool int8_activations_;
   ErrorStats stats_;
   std::vector<float> values_;
+  std::vector<double> b_flipped_;
   double squared_error_ = 0, squared_reference_ = 0;
 };
 

@@ -45,11 +45,9 @@ void serve_worker(const std::vector<const WorkerCase*>& cases, int socket) {
         const WorkerCase& work = *cases[size_t(command.index)];
         if (!opened) opened = std::make_unique<OpenedArenas>(work);
         worker = std::make_unique<CaseWorker>(work, *opened);
-        worker->setup(reply);
-        worker->finish(reply);
+        worker->setup(command, reply);
       } else if (command.step == Step::sample) {
         worker->sample(command, reply, times);
-        worker->finish(reply);
       } else {
         worker->settle(reply);
       }

@@ -20,21 +20,29 @@ Answer WorkerGroup::set_up(size_t index) {
   }
   Command command;
   command.step = Step::setup;
-  command.index = int32_t(index);
-  Answer answer = process_->ask(command, setup_limit_s_);
+  Answer answer = ask_process(index, command, setup_limit_s_);
   is_set_up_[index] = answer.reply.outcome == Outcome::pass;
+  return answer;
+}
+
+Answer WorkerGroup::ask_process(size_t index, Command command, double limit_s) {
+  command.index = int32_t(index);
+  command.watch_all = watch_all_;
+  Answer answer = process_->ask(command, limit_s);
   if (answer.reply.tainted) process_.reset();  // others' memory may have been written to: they begin anew
   return answer;
 }
 
 Answer WorkerGroup::ask(size_t index, Command command, double limit_s) {
   if (command.step == Step::setup) return set_up(index);
-  if (!process_ || !process_->alive() || !is_set_up_[index])
-    if (Answer answer = set_up(index); answer.reply.outcome != Outcome::pass) return answer;
-  command.index = int32_t(index);
-  Answer answer = process_->ask(command, limit_s);
-  if (answer.reply.tainted) process_.reset();
-  return answer;
+  for (;;) {
+    if (!process_ || !process_->alive() || !is_set_up_[index])
+      if (Answer answer = set_up(index); answer.reply.outcome != Outcome::pass) return answer;
+    Answer answer = ask_process(index, command, limit_s);
+    const bool by_another = answer.reply.tainted && answer.reply.outcome == Outcome::pass;
+    if (!by_another || watch_all_) return answer;
+    watch_all_ = true;  // whichever it was is found at the end of its own step when it does so again
+  }
 }
 
 void WorkerGroup::resume() {

@@ -20,11 +20,13 @@ class WorkerGroup {
 
  private:
   Answer set_up(size_t index);
+  Answer ask_process(size_t index, Command command, double limit_s);
 
   double setup_limit_s_;
   std::vector<const WorkerCase*> cases_;
   std::vector<bool> is_set_up_;
   std::unique_ptr<WorkerProcess> process_;
+  bool watch_all_ = false;  // after some case was seen to write into another's prepared weights
 };
 
 }  // namespace assay

@@ -23,6 +23,7 @@ struct Command {
   int32_t warm_up = 0;         // short launches at the start of a turn that are no samples
   int32_t least_launches = 0;  // taken even when the time is over
   int64_t first_copy = 0;      // rotation goes on from here, so that no copy is met again before the footprint was read
+  int32_t watch_all = 0;       // after the step, look at the prepared weights of all cases, not only at this one's
   double time_us = 0;          // the turn ends soon after this: with the next launch whose copy has a reference
 };
 
@@ -32,7 +33,7 @@ struct Reply {
   int32_t samples = 0;              // how many LaunchTimes follow
   int64_t next_copy = 0;            // where the rotation stands now
   int32_t nondeterministic = 0;
-  int32_t tainted = 0;              // memory that other cases of this worker use has changed
+  int32_t tainted = 0;              // memory that must not change has changed; with a pass: not by this case, which did nothing
   KernelResources resources;
   int64_t prepared_bytes = 0, workspace_bytes = 0, launch_bytes = 0, cold_bytes = 0;
   double prepare_us = 0;

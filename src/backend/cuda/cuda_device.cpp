@@ -1,8 +1,12 @@
 // One GPU in one worker process: memory, and sequences of launches timed as graphs between two clock probes.
 #include "backend/cuda/cuda_device.h"
 
+#include <algorithm>
+#include <cstring>
+
 #include "backend/cuda/cublas_kernel.h"
 #include "backend/cuda/device_code.h"
+#include "backend/cuda/own_kernel.h"
 #include "base/clock.h"
 
 namespace assay {
@@ -11,21 +15,17 @@ namespace {
 // Busy before the graph, so that the host is done with submitting it before its first node may run.
 constexpr uint64_t kProbeBeforeNs = 60'000, kProbeAfterNs = 20'000;
 constexpr double kClockTolerance = 0.04;
-constexpr int64_t kClockBytes = 16;
-constexpr unsigned kChecksumThreads = 256, kChecksumBlocksPerProcessor = 8;
+constexpr int64_t kClockBytes = 16, kSurveyOffset = 2 * kClockBytes;
+constexpr int64_t kMostSurveys = 16;  // at once: as many segments as a spec may have
+constexpr int64_t kStagingBytes = int64_t(1) << 20;
+constexpr size_t kMostGathered = 4096;
+constexpr unsigned kGatherBlocks = 8;  // of one range
+constexpr unsigned kChecksumBlocksPerProcessor = 8;
+constexpr int64_t kSurveyBlockBytes = 4096, kMostSurveyBlocks = 64;  // of one buffer: what a block looks at, at least; and how many there are
 
 CUdeviceptr pointer(Address address) { return reinterpret_cast<CUdeviceptr>(address); }
 
 double us_between(int64_t from, int64_t to) { return double(to - from) * 1e-3; }
-
-void launch_simple(CUfunction function, unsigned blocks, unsigned threads, CUstream stream, void** parameters) {
-  CUlaunchConfig config{};
-  config.gridDimX = blocks;
-  config.blockDimX = threads;
-  config.gridDimY = config.gridDimZ = config.blockDimY = config.blockDimZ = 1;
-  config.hStream = stream;
-  check(driver().cuLaunchKernelEx_(&config, function, parameters, nullptr), "launching a probe");
-}
 
 }  // namespace
 
@@ -43,8 +43,14 @@ CudaDevice::CudaDevice(const DeviceInfo& info) : info_(info) {
   CUmodule module = nullptr;
   check(driver().cuModuleLoadData_(&module, kDeviceCode), "loading the probes");
   check(driver().cuModuleGetFunction_(&clock_probe_, module, "clock_probe"), "loading the probes");
-  check(driver().cuModuleGetFunction_(&checksum_, module, "checksum"), "loading the probes");
-  scratch_ = allocate(64);
+  check(driver().cuModuleGetFunction_(&survey_, module, "survey"), "loading the probes");
+  CUfunction checksum = nullptr;
+  check(driver().cuModuleGetFunction_(&checksum, module, "checksum"), "loading the probes");
+  protected_.open(checksum, unsigned(std::max<int64_t>(info_.limits.processors, 1)) * kChecksumBlocksPerProcessor, stream_);
+  check(driver().cuModuleGetFunction_(&gather_, module, "gather"), "loading the probes");
+  scratch_ = allocate(kSurveyOffset + kMostSurveys * int64_t(sizeof(Surveyed)));
+  gathering_ = static_cast<Gathered*>(allocate_on_host(int64_t(kMostGathered * sizeof(Gathered))));
+  staging_ = static_cast<std::byte*>(allocate_on_host(kStagingBytes));
 }
 
 std::unique_ptr<LoadedKernel> CudaDevice::load(const Variant& variant, const BuiltModule& module) {
@@ -68,8 +74,59 @@ void CudaDevice::write(Address to, const void* from, int64_t bytes) {
 }
 
 void CudaDevice::read(void* to, Address from, int64_t bytes) {
-  check(driver().cuMemcpyDtoHAsync_(to, pointer(from), size_t(bytes), stream_), "reading");
+  const ReadBack range{to, from, bytes};
+  read_all({&range, 1});
+}
+
+/// Many at a time, by one kernel that brings them to staging_: each copy of the driver's takes 5 to 10 us.
+void CudaDevice::read_all(std::span<const ReadBack> ranges) {
+  while (!ranges.empty()) {
+    size_t count = 0;
+    int64_t used = 0;
+    for (; count < ranges.size() && count < kMostGathered && used + ranges[count].bytes <= kStagingBytes; ++count) {
+      const ReadBack& range = ranges[count];
+      const bool in_words = pointer(range.from) % 16 == 0;
+      gathering_[count] = {pointer(range.from), staging_ + used, in_words ? uint64_t(range.bytes) / 16 : 0, uint64_t(range.bytes)};
+      used += (range.bytes + 63) / 64 * 64;
+    }
+    if (count == 0) {  // too big
+      check(driver().cuMemcpyDtoHAsync_(ranges[0].to, pointer(ranges[0].from), size_t(ranges[0].bytes), stream_), "reading");
+      ranges = ranges.subspan(1);
+      continue;
+    }
+    void* parameters[] = {&gathering_};
+    launch_own_kernel(gather_, kGatherBlocks, unsigned(count), stream_, parameters);
+    wait("reading");
+    for (size_t i = 0; i < count; ++i) std::memcpy(ranges[i].to, gathering_[i].to, size_t(ranges[i].bytes));
+    ranges = ranges.subspan(count);
+  }
   wait("reading");
+}
+
+void CudaDevice::look(Look& look) {
+  ASSAY_CHECK(int64_t(look.buffers.size()) <= kMostSurveys);
+  std::vector<Surveyed> seen(look.buffers.size());
+  std::vector<ReadBack> ranges = look.ranges;
+  if (!seen.empty()) {
+    const int64_t bytes = int64_t(seen.size() * sizeof(Surveyed));
+    const Address out = scratch_ + kSurveyOffset;
+    fill(out, 0, bytes);
+    for (size_t i = 0; i < seen.size(); ++i) survey(look.buffers[i], out + i * sizeof(Surveyed));
+    ranges.push_back({seen.data(), out, bytes});
+  }
+  read_all(ranges);
+  look.seen.clear();
+  for (const Surveyed& s : seen) look.seen.push_back({s.broken == 0, s.sum});
+}
+
+void CudaDevice::survey(const GuardedBuffers& buffers, Address out) {
+  ASSAY_CHECK(buffers.count < 65'535);
+  CUdeviceptr memory = pointer(buffers.memory), to = pointer(out);
+  uint32_t guard = uint32_t(buffers.guard), bytes = uint32_t(buffers.bytes), step = uint32_t(buffers.step);
+  uint32_t infinity = buffers.dtype == Dtype::f16 ? 0x7c00'0000u : 0x7f80'0000u, upper = buffers.dtype == Dtype::f32 ? 0xffff'ffffu : 0xffff'0000u;
+  void* parameters[] = {&memory, &guard, &bytes, &step, &infinity, &upper, &to};
+  const auto blocks = unsigned(std::clamp<int64_t>(buffers.step / kSurveyBlockBytes, 1, kMostSurveyBlocks));
+  launch_own_kernel(survey_, blocks, unsigned(buffers.count + 1), stream_, parameters);
 }
 
 void CudaDevice::fill(Address to, unsigned char byte, int64_t bytes) {
@@ -79,34 +136,22 @@ void CudaDevice::fill(Address to, unsigned char byte, int64_t bytes) {
 Address CudaDevice::import(std::span<std::byte> host) {
   const Address memory = allocate(int64_t(host.size()));
   write(memory, host.data(), int64_t(host.size()));
-  protect(memory, int64_t(host.size()));
+  protected_.add(pointer(memory), int64_t(host.size()), /*shared=*/true);
   return memory;
 }
 
-void CudaDevice::protect(Address memory, int64_t bytes) { protected_.push_back({memory, bytes, checksum(memory, bytes)}); }
+void CudaDevice::protect(Address block, int64_t bytes) { protected_.add(pointer(block), bytes, /*shared=*/false); }
 
-uint64_t CudaDevice::checksum(Address data, int64_t bytes) {
-  const Address sum = scratch_ + 2 * kClockBytes;
-  uint64_t words = uint64_t(bytes) / 16, value = 0;
-  fill(sum, 0, sizeof value);
-  CUdeviceptr from = pointer(data), to = pointer(sum);
-  void* parameters[] = {&from, &words, &to};
-  launch_simple(checksum_, unsigned(std::max<int64_t>(info_.limits.processors, 1)) * kChecksumBlocksPerProcessor, kChecksumThreads, stream_,
-                parameters);
-  read(&value, sum, sizeof value);
-  return value;
-}
-
-std::string CudaDevice::protected_changed() {
-  for (const Protected& region : protected_)
-    if (checksum(region.memory, region.bytes) != region.sum) return "wrote into weights, as they lie or prepared (their checksum has changed)";
-  return "";
+std::string CudaDevice::protected_changed(std::span<const Address> blocks) {
+  if (!protected_.is_started()) protected_.start(blocks);
+  protected_.finish();
+  return protected_.changed() ? "wrote into weights, as they lie or prepared (their checksum has changed)" : "";
 }
 
 void CudaDevice::probe_clock(int slot, uint64_t ns) {
   CUdeviceptr out = pointer(scratch_ + slot * kClockBytes);
   void* parameters[] = {&out, &ns};
-  launch_simple(clock_probe_, 1, 1, stream_, parameters);
+  launch_own_kernel(clock_probe_, 1, 1, stream_, parameters, /*threads=*/1);
 }
 
 /// Whether the processors ran slower before or after the launches than this worker has seen them run.
@@ -124,6 +169,7 @@ double CudaDevice::elapsed_us() const {
 }
 
 std::vector<LaunchTimes> CudaDevice::time(std::span<const Launch> sequence) {
+  protected_.finish();
   wait("preparing");
   if (sequence.size() == 1) return {time_one(sequence[0])};
   return std::vector<LaunchTimes>(sequence.size(), time_graph(sequence));

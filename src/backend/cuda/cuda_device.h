@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "backend/cuda/cuda_kernel.h"
+#include "backend/cuda/protected_memory.h"
 
 namespace assay {
 
@@ -17,37 +18,47 @@ class CudaDevice final : public Device {
   void read(void* to, Address from, int64_t bytes) override;
   void fill(Address to, unsigned char byte, int64_t bytes) override;
   std::vector<LaunchTimes> time(std::span<const Launch> sequence) override;
-  void protect(Address memory, int64_t bytes) override;
-  /// By checksums.
-  std::string protected_changed() override;
+  bool can_survey() const override { return true; }
+  void look(Look& look) override;
+  void protect(Address block, int64_t bytes) override;
+  void start_protected_check(std::span<const Address> blocks) override { protected_.start(blocks); }
+  /// By a checksum.
+  std::string protected_changed(std::span<const Address> blocks) override;
 
  private:
-  struct Protected {
-    Address memory;
-    int64_t bytes;
-    uint64_t sum;
-  };
   struct Clock {  // what the probe wrote: cycles in so many ns
     uint64_t cycles, ns;
     double mhz() const { return ns > 0 ? double(cycles) * 1e3 / double(ns) : 0; }
   };
 
+  struct Surveyed {  // what a survey wrote
+    uint64_t sum, broken;
+  };
+  struct Gathered {  // what gather is to copy
+    CUdeviceptr from;
+    std::byte* to;
+    uint64_t words, bytes;
+  };
+
   LaunchTimes time_one(const Launch& launch);
   LaunchTimes time_graph(std::span<const Launch> sequence);
   CUgraphExec capture(std::span<const Launch> sequence);
+  void read_all(std::span<const ReadBack> ranges);
+  void survey(const GuardedBuffers& buffers, Address out);
   void probe_clock(int slot, uint64_t ns);
   bool clock_dropped();
-  uint64_t checksum(Address data, int64_t bytes);
   double elapsed_us() const;
   void wait(const char* step) const;
 
   const DeviceInfo info_;
   CUstream stream_ = nullptr;
   CUevent begin_ = nullptr, end_ = nullptr;
-  CUfunction clock_probe_ = nullptr, checksum_ = nullptr;
-  Address scratch_ = nullptr;  // two Clocks, then the checksum's word
+  CUfunction clock_probe_ = nullptr, survey_ = nullptr, gather_ = nullptr;
+  Address scratch_ = nullptr;     // two Clocks, then what surveys write
+  Gathered* gathering_ = nullptr;  // of the host, like staging_
+  std::byte* staging_ = nullptr;
   double best_mhz_ = 0;
-  std::vector<Protected> protected_;
+  ProtectedMemory protected_;
 };
 
 }  // namespace assay

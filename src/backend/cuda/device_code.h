@@ -1,10 +1,14 @@
-// Device code of the harness itself, as PTX that the driver compiles: a clock probe and a checksum.
+// Device code of the harness itself, as PTX that the driver compiles: a clock probe, a checksum, a survey of outputs, a gathering read.
 #pragma once
 
 namespace assay {
 
 /// clock_probe(out, ns), one thread: waits for a tick of the timer, then ns more; out = {cycles, ns} of the wait.
 /// checksum(data, words, sum), words of 16 bytes: adds each word's hash to *sum, so that any change of one word changes it.
+/// survey(memory, guard, bytes, step, infinity, upper, out), a row of blocks for each buffer and one more: GuardedBuffers that lie as
+/// device.h says; `infinity` and `upper` are that value's bits and the mask of one element, at the upper end of a word. Adds each word's hash to
+/// out[0], and to out[1] how many threads met a NaN inside of a buffer or no poison outside.
+/// gather(table), a row of blocks for each entry {from, to, words, bytes}: copies so many bytes, the first of them in words of 16.
 inline constexpr char kDeviceCode[] = R"(
 .version 7.0
 .target sm_75
@@ -76,7 +80,6 @@ add_up:
   "  mov.b64 %other, {%part0, %part1};\n"            \
   "  add.u64 %hash, %hash, %other;\n"
     ASSAY_FOLD("16") ASSAY_FOLD("8") ASSAY_FOLD("4") ASSAY_FOLD("2") ASSAY_FOLD("1")
-#undef ASSAY_FOLD
         R"(
   and.b32 %lane, %thread, 31;
   setp.ne.u32 %is_first, %lane, 0;
@@ -84,6 +87,139 @@ add_up:
   red.global.add.u64 [%sum], %hash;
   ret;
 }
+
+.visible .entry survey(.param .u64 memory, .param .u32 guard, .param .u32 bytes, .param .u32 step, .param .u32 infinity, .param .u32 upper,
+                       .param .u64 out)
+{
+  .reg .u64 %row, %out, %at, %hash, %other, %place;
+  .reg .u32 %guard, %end, %step, %infinity, %upper, %offset, %stride, %thread, %block, %threads, %buffer, %last, %word, %poison, %part0,
+            %part1, %lane, %element, %broken, %left;
+  .reg .pred %is_last, %done, %is_nan, %is_half, %outside, %inside, %is_first, %is_broken;
+  ld.param.u64 %row, [memory];
+  ld.param.u32 %guard, [guard];
+  ld.param.u32 %end, [bytes];
+  ld.param.u32 %step, [step];
+  ld.param.u32 %infinity, [infinity];
+  ld.param.u32 %upper, [upper];
+  ld.param.u64 %out, [out];
+  cvta.to.global.u64 %row, %row;
+  cvta.to.global.u64 %out, %out;
+  add.u32 %end, %end, %guard;
+  shl.b32 %infinity, %infinity, 1;
+  setp.ne.u32 %is_half, %upper, 0xffffffff;
+  mov.u32 %thread, %tid.x;
+  mov.u32 %threads, %ntid.x;
+  mov.u32 %block, %ctaid.x;
+  mov.u32 %buffer, %ctaid.y;
+  mov.u32 %last, %nctaid.y;
+  sub.u32 %last, %last, 1;
+  mul.wide.u32 %place, %buffer, %step;
+  add.u64 %row, %row, %place;
+  // Behind the last buffer lies one guard more.
+  setp.eq.u32 %is_last, %buffer, %last;
+  selp.u32 %step, %guard, %step, %is_last;
+  mad.lo.u32 %offset, %block, %threads, %thread;
+  shl.b32 %offset, %offset, 2;
+  mov.u32 %stride, %nctaid.x;
+  mul.lo.u32 %stride, %stride, %threads;
+  shl.b32 %stride, %stride, 2;
+  mov.u64 %hash, 0;
+  mov.u32 %broken, 0;
+next:
+  setp.ge.u32 %done, %offset, %step;
+  @%done bra add_up;
+  cvt.u64.u32 %at, %offset;
+  add.u64 %at, %at, %row;
+  ld.global.u32 %word, [%at];
+  // The place in the whole row of buffers, so that two words that change places change the sum.
+  cvt.u64.u32 %other, %offset;
+  add.u64 %other, %other, %place;
+  mad.lo.u64 %other, %other, 0x9e3779b97f4a7c15, 0xd1b54a32d192ed03;
+  cvt.u64.u32 %at, %word;
+  xor.b64 %other, %other, %at;
+  mad.lo.u64 %hash, %other, 0xbf58476d1ce4e5b9, %hash;
+  // Which bits lie outside of the buffer: all before it and behind it; the upper half where it ends in the middle of a word.
+  sub.u32 %left, %end, %offset;
+  setp.lt.u32 %outside, %offset, %guard;
+  setp.le.or.s32 %outside, %left, 0, %outside;
+  setp.ge.s32 %inside, %left, 4;
+  selp.u32 %poison, 0, 0xffff0000, %inside;
+  selp.u32 %poison, 0xffffffff, %poison, %outside;
+  not.b32 %element, %word;
+  and.b32 %element, %element, %poison;
+  setp.ne.u32 %is_broken, %element, 0;
+  not.b32 %poison, %poison;
+  and.b32 %word, %word, %poison;
+  and.b32 %element, %word, %upper;
+  shl.b32 %element, %element, 1;
+  setp.gt.or.u32 %is_broken, %element, %infinity, %is_broken;
+  shl.b32 %element, %word, 17;
+  setp.gt.and.u32 %is_nan, %element, %infinity, %is_half;
+  or.pred %is_broken, %is_broken, %is_nan;
+  @%is_broken mov.u32 %broken, 1;
+  add.u32 %offset, %offset, %stride;
+  bra next;
+add_up:
+)"
+    ASSAY_FOLD("16") ASSAY_FOLD("8") ASSAY_FOLD("4") ASSAY_FOLD("2") ASSAY_FOLD("1")
+        R"(
+  setp.ne.u32 %is_broken, %broken, 0;
+  cvt.u64.u32 %other, %broken;
+  @%is_broken red.global.add.u64 [%out+8], %other;
+  and.b32 %lane, %thread, 31;
+  setp.ne.u32 %is_first, %lane, 0;
+  @%is_first ret;
+  red.global.add.u64 [%out], %hash;
+  ret;
+}
+
+.visible .entry gather(.param .u64 table)
+{
+  .reg .u64 %entry, %from, %to, %words, %bytes, %first, %i, %stride, %at, %low, %high;
+  .reg .u32 %thread, %block, %threads, %blocks, %row, %byte;
+  .reg .pred %done;
+  ld.param.u64 %entry, [table];
+  cvta.to.global.u64 %entry, %entry;
+  mov.u32 %row, %ctaid.y;
+  mul.wide.u32 %at, %row, 32;
+  add.u64 %entry, %entry, %at;
+  ld.global.v2.u64 {%from, %to}, [%entry];
+  ld.global.v2.u64 {%words, %bytes}, [%entry+16];
+  cvta.to.global.u64 %from, %from;
+  cvta.to.global.u64 %to, %to;
+  mov.u32 %thread, %tid.x;
+  mov.u32 %block, %ctaid.x;
+  mov.u32 %threads, %ntid.x;
+  mov.u32 %blocks, %nctaid.x;
+  mul.wide.u32 %first, %block, %threads;
+  cvt.u64.u32 %at, %thread;
+  add.u64 %first, %first, %at;
+  mul.wide.u32 %stride, %blocks, %threads;
+  mov.u64 %i, %first;
+next_word:
+  setp.ge.u64 %done, %i, %words;
+  @%done bra rest;
+  shl.b64 %at, %i, 4;
+  add.u64 %low, %from, %at;
+  add.u64 %at, %to, %at;
+  ld.global.v2.u64 {%low, %high}, [%low];
+  st.global.v2.u64 [%at], {%low, %high};
+  add.u64 %i, %i, %stride;
+  bra next_word;
+rest:
+  shl.b64 %i, %words, 4;
+  add.u64 %i, %i, %first;
+next_byte:
+  setp.ge.u64 %done, %i, %bytes;
+  @%done ret;
+  add.u64 %at, %from, %i;
+  ld.global.u8 %byte, [%at];
+  add.u64 %at, %to, %i;
+  st.global.u8 [%at], %byte;
+  add.u64 %i, %i, %stride;
+  bra next_byte;
+}
 )";
+#undef ASSAY_FOLD
 
 }  // namespace assay
