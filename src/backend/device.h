@@ -109,7 +109,7 @@ struct ReadBack {
 };
 
 /// `count` equal buffers in a row from `memory` on, with poison (0xff) all around: guard, buffer, poison up to the next `step`; and a
-/// guard behind the last. guard, bytes and step are multiples of 4, or bytes of an element of 2.
+/// guard behind the last. guard and step are multiples of 4; bytes of whole elements.
 struct GuardedBuffers {
   Address memory = nullptr;
   int64_t guard = 0, bytes = 0, step = 0, count = 0;

@@ -46,7 +46,8 @@ CudaDevice::CudaDevice(const DeviceInfo& info) : info_(info) {
   check(driver().cuModuleGetFunction_(&survey_, module, "survey"), "loading the probes");
   CUfunction checksum = nullptr;
   check(driver().cuModuleGetFunction_(&checksum, module, "checksum"), "loading the probes");
-  protected_.open(checksum, unsigned(std::max<int64_t>(info_.limits.processors, 1)) * kChecksumBlocksPerProcessor, stream_);
+  protected_.open(checksum, unsigned(std::max<int64_t>(info_.limits.processors, 1)) * kChecksumBlocksPerProcessor, stream_,
+                  info_.limits.l2_bytes);
   check(driver().cuModuleGetFunction_(&gather_, module, "gather"), "loading the probes");
   scratch_ = allocate(kSurveyOffset + kMostSurveys * int64_t(sizeof(Surveyed)));
   gathering_ = static_cast<Gathered*>(allocate_on_host(int64_t(kMostGathered * sizeof(Gathered))));

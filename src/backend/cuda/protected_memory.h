@@ -12,8 +12,9 @@ namespace assay {
 class ProtectedMemory {
  public:
   /// `checksum` of device_code.h, which runs in so many blocks in `stream`: launches in a second stream of a process were seen to make each
-  /// node of every graph 0.18 us longer (H100, driver 580).
-  void open(CUfunction checksum, unsigned blocks, CUstream stream);
+  /// node of every graph 0.18 us longer (H100, driver 580). Each sum ends with twice `l2_bytes` of memory that no kernel reads: what was read last
+  /// would stay in that cache, and the weights would not be cold for a turn that begins there.
+  void open(CUfunction checksum, unsigned blocks, CUstream stream, int64_t l2_bytes);
   /// From now on this block must hold what it holds; nothing writes to it any more. Whole words of 16 bytes. One that is `shared` is
   /// looked at whenever any is.
   void add(CUdeviceptr block, int64_t bytes, bool shared);
@@ -34,6 +35,7 @@ class ProtectedMemory {
   };
   /// They add up in one word.
   void start(const std::vector<Block>& blocks);
+  uint64_t sum_of(const Block& block);
 
   CUfunction checksum_ = nullptr;
   unsigned grid_ = 1;
@@ -41,6 +43,7 @@ class ProtectedMemory {
   CUdeviceptr word_ = 0;     // where the device sums
   uint64_t* sum_ = nullptr;  // where it puts the sum, in memory of the host
   std::vector<Block> blocks_;
+  Block last_{};  // of every sum; nobody's weights
   uint64_t expected_ = 0;
   bool started_ = false, changed_ = false;
 };
