@@ -25,11 +25,33 @@ namespace assay {
 /// One launch of a sequence: which of how many it is stands beside it.
 using FakeKernel = std::function<void(const Launch& launch, size_t index, size_t count)>;
 
+inline float element(const Tensor& t, int64_t index) {
+  float value;
+  std::memcpy(&value, t.data + index * 4, 4);
+  return value;
+}
+
+/// D = A · Bᵀ of f32, m = 1, from element `first` on: what lies before it stays poisoned.
+inline void multiply(const Launch& launch, int64_t first = 0) {
+  const Tensor *a = nullptr, *b = nullptr, *d = nullptr;
+  for (const Tensor& t : launch.tensors) {
+    if (t.operand == Operand::a) a = &t;
+    if (t.operand == Operand::b) b = &t;
+    if (t.operand == Operand::d) d = &t;
+  }
+  for (int64_t n = first; n < d->dims[2]; ++n) {
+    float sum = 0;
+    for (int64_t k = 0; k < a->dims[2]; ++k) sum += element(*a, k) * element(*b, n * b->strides[1] + k);
+    std::memcpy(d->data + n * 4, &sum, 4);
+  }
+}
+
 /// What happened in whatever process: forked ones write into the same memory.
 struct FakeHistory {
   int opened = 0, loaded[8] = {};
   pid_t opener = 0;
   bool opened_twice = false;  // by a second process while the first still lived
+  double launch_us = 100;     // what the next launch is said to take
   bool taint = false;         // a kernel sets it: memory of others has changed, until the device is opened anew
 };
 
@@ -73,7 +95,7 @@ class FakeDevice final : public Device {
     std::vector<LaunchTimes> times(sequence.size());
     for (size_t i = 0; i < sequence.size(); ++i) {
       static_cast<const FakeLoaded*>(sequence[i].kernel)->run(sequence[i], i, sequence.size());
-      times[i].device_us = 100;
+      times[i].device_us = history_.launch_us;
     }
     return times;
   }

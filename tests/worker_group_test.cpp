@@ -15,27 +15,6 @@ namespace {
 constexpr double kWatchdogS = 60;  // only a hang takes so long, however busy the machine is
 constexpr int kSequence = 40;      // what 100 us a launch make of a sample
 
-float element(const Tensor& t, int64_t index) {
-  float value;
-  std::memcpy(&value, t.data + index * 4, 4);
-  return value;
-}
-
-/// D = A · Bᵀ of f32, m = 1, from element `first` on: what lies before it stays poisoned.
-void multiply(const Launch& launch, int64_t first = 0) {
-  const Tensor *a = nullptr, *b = nullptr, *d = nullptr;
-  for (const Tensor& t : launch.tensors) {
-    if (t.operand == Operand::a) a = &t;
-    if (t.operand == Operand::b) b = &t;
-    if (t.operand == Operand::d) d = &t;
-  }
-  for (int64_t n = first; n < d->dims[2]; ++n) {
-    float sum = 0;
-    for (int64_t k = 0; k < a->dims[2]; ++k) sum += element(*a, k) * element(*b, n * b->strides[1] + k);
-    std::memcpy(d->data + n * 4, &sum, 4);
-  }
-}
-
 /// Whether the device looks at outputs itself; and D's elements: so many that most launches are not compared, or few.
 class WorkerGroupTest : public ::testing::TestWithParam<std::tuple<bool, int>> {
  protected:

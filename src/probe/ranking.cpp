@@ -18,9 +18,6 @@ bool has_tag(const CaseRecord& record, const std::string& tag) {
   return std::find(record.tags.begin(), record.tags.end(), tag) != record.tags.end();
 }
 
-// Launches of one turn share the machine's state of that moment: a turn is one observation, and few of them say little.
-constexpr size_t kEnoughTurns = 5;
-
 std::vector<double> finite_only(std::span<const double> samples) {
   std::vector<double> kept;
   for (const double sample : samples)

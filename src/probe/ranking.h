@@ -38,7 +38,10 @@ struct RankedSpec {
   std::string quarantine;         // "suspect the reference or the harness: all N variants fail", or ""
 };
 
-/// The times that rank a case, in µs: the medians of its turns among the contenders where it had at least five (and they are asked
+/// Launches of one turn share the machine's state of that moment: a turn is one observation, and fewer than these say little.
+inline constexpr size_t kEnoughTurns = 5;
+
+/// The times that rank a case, in µs: the medians of its turns among the contenders where it had enough (and they are asked
 /// for), else its launches without the disturbed ones if ten others are left. Host times are always those of the launches.
 struct RankingSamples {
   std::vector<double> device_us, host_us;

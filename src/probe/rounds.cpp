@@ -21,7 +21,6 @@ namespace assay {
 namespace {
 
 constexpr size_t kEnoughSamples = 10;
-constexpr size_t kEnoughTurns = 5;
 
 /// A case while it is being measured.
 struct Contender {
@@ -63,7 +62,8 @@ class SpecRun {
     play_round(/*head_to_head=*/false);
     let_losers_go();
     for (int round = 0; round < context_.effort.rounds && !interrupted(); ++round) {
-      if (round >= context_.effort.least_rounds && (now_ns() > deadline || all_converged())) break;
+      const int least = any_noisy() ? context_.effort.noisy_rounds : context_.effort.least_rounds;
+      if (round >= least && (now_ns() > deadline || all_converged())) break;
       play_round(/*head_to_head=*/true);
       let_losers_go();
     }
@@ -233,6 +233,12 @@ class SpecRun {
     }
   }
 
+  bool any_noisy() const {
+    return std::any_of(contenders_.begin(), contenders_.end(), [this](const Contender& c) {
+      return c.running() && c.contends && is_noisy(standing(c)) && accusation(c).empty();
+    });
+  }
+
   bool all_converged() const {
     return std::all_of(contenders_.begin(), contenders_.end(), [this](const Contender& c) {
       return !c.running() || !c.contends || (c.turn_us.size() >= kEnoughSamples && converged(standing(c), context_.effort.converged_width));
@@ -331,7 +337,9 @@ Effort Effort::thorough() {
 
 Effort Effort::of(const DeviceInfo& device, bool is_thorough) {
   Effort effort = is_thorough ? thorough() : Effort();
-  if (device.launches_per_sample > 1) effort.visits = 1;
+  if (device.launches_per_sample <= 1) return effort;
+  effort.visits = 1;
+  effort.noisy_rounds = 2 * effort.least_rounds;  // no later visit makes up for a turn that stalled
   return effort;
 }
 

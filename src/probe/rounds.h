@@ -18,6 +18,7 @@ struct Effort {
   int screen_least_launches = 5;
   int rounds = 40;               // among contenders, at most
   int least_rounds = 6;          // … and at least, whatever they take
+  int noisy_rounds = 6;          // … or so many, while a contender would be noisy (probe/visits.h)
   int visits = 4;                // to each spec; the later ones, when all have been visited, to contenders alone
   double spec_budget_s = 0.15;  // rounds of one visit end after this
   double converged_width = 0.02; // … or when every contender's interval, over its turns, is this narrow

@@ -63,10 +63,12 @@ void merge_case(CaseRecord& to, const CaseRecord& from, double to_factor, double
 
 }  // namespace
 
+bool is_noisy(const Summary& turns) { return turns.count >= kEnoughTurns && turns.ci_high - turns.ci_low > kNoisyWidth * turns.median; }
+
 void judge_noise(CaseRecord& record) {
   if (record.outcome != Outcome::pass && record.outcome != Outcome::noisy) return;
   const Summary s = summarize(ranking_samples(record, /*head_to_head=*/true).device_us);
-  const bool noisy = s.count >= 5 && s.ci_high - s.ci_low > kNoisyWidth * s.median;
+  const bool noisy = is_noisy(s);
   if (noisy)
     record.detail = fmt::format("the median lies between {:.4g} and {:.4g} us after {} launches; run again on a quieter machine", s.ci_low,
                                 s.ci_high, record.device_us.size());

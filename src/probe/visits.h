@@ -2,6 +2,7 @@
 #pragma once
 #include <vector>
 
+#include "stats/summary.h"
 #include "store/record.h"
 
 namespace assay {
@@ -11,7 +12,10 @@ namespace assay {
 /// rate twofold between visits, which says nothing about kernels. Ceilings become geometric means.
 void merge_visit(std::vector<CaseRecord*>& first, const std::vector<CaseRecord>& later);
 
-/// A contender that passed is noisy while its median's interval is wider than half the median, and passes again when it is not.
+/// Whether a contender's turns say too little to rank it: their median's interval is wider than half the median.
+bool is_noisy(const Summary& turns);
+
+/// A contender that passed is noisy while they do, and passes again when they do not.
 void judge_noise(CaseRecord& record);
 
 }  // namespace assay
