@@ -191,6 +191,18 @@ TEST(sweep_resume, fresh_and_thorough_measure_again) {
   EXPECT_EQ(measured({}), 0) << "a thorough result is more than enough";
 }
 
+TEST(sweep_resume, what_was_too_noisy_to_rank_is_measured_again_as_its_message_asks) {
+  const Home home;
+  home.with_ceilings();
+  write_drop_ins(home.kernels(), {{"test_plain"}, {"test_other"}});
+  EXPECT_EQ(home.run(home.probe(spec_line("64"))).exit_code, 0);
+  Database(home.store(), Database::Open::existing).execute("UPDATE cases SET outcome = 'noisy' WHERE variant = 'test_other/plain'");
+  EXPECT_EQ(home.run(home.probe(spec_line("64"))).exit_code, 0);
+  EXPECT_EQ(reported_number(home, "cases_measured"), 1);
+  EXPECT_EQ(reported_number(home, "cases_from_store"), 1);
+  EXPECT_TRUE(is_sound(find_case(home.reported(), "test_other/plain")));
+}
+
 TEST(sweep_identity, editing_one_kernel_measures_that_one_alone_again) {
   const Home home;
   home.with_ceilings();

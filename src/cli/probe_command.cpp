@@ -195,7 +195,7 @@ CommandRun add_probe(CLI::App& command) {
   const auto o = std::make_shared<ProbeOptions>();
   command.footer(
       "Every result is checked against a double-precision reference after every launch, on buffers poisoned before it; only proved\n"
-      "results are ranked. Results are kept in the store: a second run measures what is missing, an edited kernel alone.\n\n"
+      "results are ranked. Results are kept in the store: a second run measures what is missing or was noisy, an edited kernel alone.\n\n"
       "Examples:\n"
       "  assay probe --dry-run                                    the plan and how long it takes\n"
       "  assay probe --workload '*q8' --thorough                  one workload, more samples\n"

@@ -48,6 +48,7 @@ Sweep::Sweep(const Backend& backend, DeviceInfo device, std::vector<const Varian
 
 bool Sweep::enough(const CaseRecord& record) const {
   if (record.outcome == Outcome::build_failed) return false;  // cheap to try again: the compiler may be there now
+  if (record.outcome == Outcome::noisy) return false;         // the machine may be quieter now
   return !options_.thorough || std::find(record.tags.begin(), record.tags.end(), kThoroughTag) != record.tags.end();
 }
 
