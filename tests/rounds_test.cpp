@@ -38,7 +38,7 @@ class RoundsTest : public ::testing::Test {
     variant.name = name;
     CaseToRun result;
     result.variant = &variant;
-    result.key = result.key_text = name;
+    result.key = {name, name};
     return result;
   }
 

@@ -3,6 +3,7 @@
 
 #include <fmt/ranges.h>
 
+#include <ctime>
 #include <filesystem>
 #include <map>
 
@@ -71,6 +72,21 @@ CaseKey case_key(const Spec& spec, const Variant& variant, const BuildKey& build
   key.text += "-- build --\n" + build.text + "-- device --\n" + device.identity();
   key.hash = hash_hex(key.text);
   return key;
+}
+
+CaseRecord empty_record(const CaseKey& key, const Spec& spec, const Variant& variant, const DeviceInfo& device, Mode mode) {
+  CaseRecord record;
+  record.key = key.hash;
+  record.key_text = key.text;
+  record.spec_line = spec.line();
+  record.math_line = spec.math_line();
+  record.completion = spec.completion;
+  record.variant = variant.id();
+  record.device = device.id;
+  record.mode = std::string(mode_name(mode));
+  record.flops = spec.flops();
+  record.measured_at = std::time(nullptr);
+  return record;
 }
 
 }  // namespace assay

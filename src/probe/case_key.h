@@ -3,6 +3,7 @@
 #include <string>
 
 #include "probe/worker.h"
+#include "store/record.h"
 
 namespace assay {
 
@@ -16,6 +17,9 @@ struct CaseKey {
 /// given_footprint: what the user asked cold weights to rotate over, or 0 where the ceilings chose it.
 CaseKey case_key(const Spec& spec, const Variant& variant, const BuildKey& build, const DeviceInfo& device, Mode mode,
                  int64_t given_footprint);
+
+/// A record of that case before anything was done: who it is, and nothing measured.
+CaseRecord empty_record(const CaseKey& key, const Spec& spec, const Variant& variant, const DeviceInfo& device, Mode mode);
 
 /// "libopenblasp-r0.3.21.so (35123456 bytes)" for each -l flag: the vendor library and version behind a variant.
 std::string library_versions(const Variant& variant);

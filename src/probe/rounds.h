@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "probe/case_key.h"
 #include "probe/ceilings.h"
 #include "probe/worker_group.h"
 
@@ -36,7 +37,7 @@ struct Effort {
 struct CaseToRun {
   const Variant* variant = nullptr;
   BuiltModule module;
-  std::string key, key_text;
+  CaseKey key;
 };
 
 struct RoundsContext {

@@ -143,7 +143,7 @@ RoundsContext Sweep::rounds_context(const SpecState& state) {
   context.backend = &backend_;
   context.device = &device_;
   context.ceilings = &*ceilings_;
-  context.reader = {ceiling_kernels_.read, built(*ceiling_kernels_.read), "", ""};
+  context.reader = {ceiling_kernels_.read, built(*ceiling_kernels_.read), {}};
   if (!context.reader.module.error.empty()) fail("{}: {}", ceiling_kernels_.read->id(), context.reader.module.error);
   context.arenas = &arenas_;
   context.mode = options_.mode;
@@ -167,7 +167,7 @@ void Sweep::revisit(SpecState& state) {
   std::vector<CaseRecord*> records;
   for (Case& c : state.cases) {
     if (!contends(c)) continue;
-    cases.push_back({c.planned.variant, built(*c.planned.variant), c.key.hash, c.key.text});
+    cases.push_back({c.planned.variant, built(*c.planned.variant), c.key});
     records.push_back(&*c.record);
   }
   if (cases.size() < 2) return;
@@ -184,16 +184,7 @@ void Sweep::measure(SpecState& state) {
   std::vector<Case*> targets;
   for (Case& c : state.cases) {
     if (c.record) continue;
-    CaseRecord record;
-    record.key = c.key.hash;
-    record.key_text = c.key.text;
-    record.spec_line = state.spec.line();
-    record.math_line = state.spec.math_line();
-    record.completion = state.spec.completion;
-    record.variant = c.planned.variant->id();
-    record.device = device_.id;
-    record.mode = std::string(mode_name(options_.mode));
-    record.measured_at = std::time(nullptr);
+    CaseRecord record = empty_record(c.key, state.spec, *c.planned.variant, device_, options_.mode);
     if (!c.planned.over_limit.empty()) {
       record.outcome = Outcome::device_limit;
       record.detail = c.planned.over_limit;
@@ -207,7 +198,7 @@ void Sweep::measure(SpecState& state) {
       keep(c, std::move(record));
       continue;
     }
-    cases.push_back({c.planned.variant, module, c.key.hash, c.key.text});
+    cases.push_back({c.planned.variant, module, c.key});
     targets.push_back(&c);
   }
   if (cases.empty()) return;
