@@ -64,6 +64,40 @@ TEST(Compare, WhatTheMemoryExplainsIsUnsureAndWhatItDoesNotIsADifference) {
   EXPECT_EQ(word(beside_reader(100, 90), beside_reader(100, 180)), "SAME") << "bound by arithmetic";
 }
 
+/// A case of the build `key`.
+CaseRecord built(const std::string& variant, const std::string& key, double us, int n = 9728) {
+  CaseRecord result = record(variant, us, n);
+  result.key = key;
+  return result;
+}
+
+TEST(Compare, ADifferenceMustExceedThatOfEveryCaseOfItsSpecWhoseCodeIsTheSame) {
+  const auto word = [](const std::string& after_key, double after_us, const CaseRecord& control) {
+    return compare_records({built("a/x", "1", 100), built("a/control", "2", 100)}, {built("a/x", after_key, after_us), control}).rows[0].word();
+  };
+  const CaseRecord faster = built("a/control", "2", 85), slower = built("a/control", "2", 115);
+  EXPECT_EQ(word("1", 85, faster), "UNSURE");
+  EXPECT_EQ(word("1", 70, faster), "FASTER");
+  EXPECT_EQ(word("new", 85, faster), "UNSURE") << "whether its code is new or not";
+  EXPECT_EQ(word("new", 70, faster), "FASTER");
+  EXPECT_EQ(word("new", 117, slower), "UNSURE");
+  EXPECT_EQ(word("new", 130, slower), "SLOWER");
+  EXPECT_EQ(word("new", 85, slower), "FASTER") << "against what the machine did";
+  EXPECT_EQ(word("new", 85, built("a/control", "new", 85)), "FASTER") << "its code is another: no control";
+  EXPECT_EQ(word("new", 130, built("a/control", "2", 100)), "SLOWER") << "the very samples of before: no control";
+  EXPECT_EQ(word("new", 85, built("a/control", "2", 85, 896)), "FASTER") << "another spec";
+  CaseRecord abandoned = faster;
+  abandoned.tags = {"abandoned"};
+  EXPECT_EQ(word("new", 85, abandoned), "FASTER") << "let go after a few launches, it says too little";
+}
+
+TEST(Compare, TheTextSaysWhatCasesDidWhoseCodeIsTheSame) {
+  const std::vector<CaseRecord> before{built("a/x", "1", 100), built("a/y", "2", 100), built("a/z", "3", 100)};
+  const std::string text = compare_text(compare_records(before, {built("a/x", "1", 85), built("a/y", "2", 90), built("a/z", "new", 50)}));
+  EXPECT_NE(text.find("B/A of the 2 cases that are the same build in both: 0.875 in the median, "), std::string::npos) << text;
+  EXPECT_EQ(compare_text(compare_records(before, before)).find("B/A of the"), std::string::npos) << "measured once";
+}
+
 TEST(Compare, WhatWasLetGoEarlyOnEitherSideIsNoRegression) {
   CaseRecord abandoned = record("a/x", 150);
   abandoned.tags = {"abandoned"};

@@ -35,7 +35,9 @@ int run_compare(const CompareOptions& options) {
 CommandRun add_compare(CLI::App& command) {
   const auto o = std::make_shared<CompareOptions>();
   command.footer("SAME: the ratio's whole 95 % interval lies within the threshold; FASTER, SLOWER: it lies beyond, and a rank test agrees\n"
-                 "(p < 0.01), also beside the kernel that only reads the same bytes; UNSURE: neither, or let go early. Exit 1 if a case is SLOWER or passed before and does not now.");
+                 "(p < 0.01), also beside the kernel that only reads the same bytes, and by more than every other case of the spec whose build is the\n"
+                 "same on both sides: what moves those is the machine. UNSURE: neither, or let go early. Exit 1 if a case is SLOWER or passed before\n"
+                 "and does not now.");
   command.add_option("before", o->before, "a store or a JSON report")->required();
   command.add_option("after", o->after, "the one to judge")->required();
   command.add_option("--threshold", o->threshold_percent, "what difference matters, in percent")->capture_default_str()->check(CLI::Range(0.0, 1000.0));

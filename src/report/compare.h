@@ -18,6 +18,7 @@ struct CompareRow {
   Summary before, after;
   Comparison comparison;  // of two passing cases
   bool environment_changed = false;
+  bool control = false;   // measured twice with one build, key and all: a difference is the machine's state, or the harness
 
   bool both_pass() const { return before_outcome == Outcome::pass && after_outcome == Outcome::pass; }
   /// SLOWER, or passed before and does not now.
@@ -30,10 +31,12 @@ struct CompareReport {
   std::vector<CompareRow> rows;                      // in the order of `before`
   std::vector<std::string> only_before, only_after;  // "spec line @ variant"
   double threshold = 0;
+  std::vector<double> control_ratios() const;        // B/A of each control
   bool regressed() const;  // the caller exits 1
 };
 
-/// Matches the newest record of each case; cases that one side lacks are listed, not errors.
+/// Matches the newest record of each case; cases that one side lacks are listed, not errors. A case is SLOWER or FASTER only if it is so
+/// by more than every control of its spec.
 CompareReport compare_records(const std::vector<CaseRecord>& before, const std::vector<CaseRecord>& after,
                               double threshold = 0.03);
 
