@@ -216,6 +216,22 @@ TEST_P(WorkerGroupTest, OneElementThatOneLaunchOfASampleLeavesOutIsFoundWhicheve
   }
 }
 
+TEST_P(WorkerGroupTest, AShortKernelsSequencesAreLongHoweverSlowItIsAlone) {
+  device_.launches_per_sample = 500;
+  const size_t index = add("slow alone", [this](const Launch& launch, size_t, size_t count) {
+    multiply(launch);
+    history().launch_us = count > 1 ? 5 : 100;
+  });
+  Command command;
+  command.step = Step::sample;
+  command.launches = command.least_launches = 3;
+  command.time_us = 1e6;
+  const Answer answer = group_.ask(index, command, kWatchdogS);
+  EXPECT_EQ(answer.reply.outcome, Outcome::pass) << answer.reply.detail;
+  EXPECT_EQ(answer.times.size(), 3u);
+  for (const LaunchTimes& sample : answer.times) EXPECT_GE(sample.launches, 200);
+}
+
 TEST_P(WorkerGroupTest, AWriteAfterTheLastLaunchIsFoundWhenAllHaveSettled) {
   Address late = nullptr;  // of the child's: it is forked when first asked
   const size_t right = add_right("right"), writes = add("writes", [&late](const Launch&launch, size_t, size_t) {

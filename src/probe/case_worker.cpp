@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -20,6 +21,7 @@ constexpr int64_t kCheapCheckElements = 1'000;  // above, only the last launch o
 constexpr int64_t kMostCompared = 16;           // where that is cheap, so many of a sequence's last launches are compared
 constexpr int64_t kRoomToExtend = 16;           // of the ring: a sequence goes on to a launch whose copy has a reference
 constexpr double kSequenceUs = 4000;  // a sequence takes about this long, or has as many launches as the device wants
+constexpr int64_t kShortSequence = 200;  // with fewer launches its begin and end would be felt, where launches are short enough for more
 
 }  // namespace
 
@@ -49,10 +51,10 @@ void CaseWorker::setup(const Command& command, Reply& reply) {
 void CaseWorker::warm_up(Reply& reply) {
   const LaunchInputs inputs = random_inputs(validator_ ? first_checked_place() : 0);
   std::vector<std::byte> first;
-  double device_us = 0;
+  double device_us = INFINITY;  // the first launches are slow, some of them by far
   for (int i = 0; i < kWarmUpLaunches && reply.outcome == Outcome::pass; ++i) {
     const Role role = i == 0 ? Role::compared : i + 1 == kWarmUpLaunches ? Role::last : Role::plain;
-    device_us = launch(inputs, 1, reply, role).device_us;
+    device_us = std::min(device_us, launch(inputs, 1, reply, role).device_us);
     if (!validator_) continue;
     const std::span<const std::byte> d = bound_->ring().slot(0);
     if (i == 0) first.assign(d.begin(), d.end());
@@ -102,6 +104,7 @@ void CaseWorker::take_samples(const Command& command, Reply& reply, LaunchTimes*
                         (reply.samples + 1 >= command.least_launches && spent_us > command.time_us);
     const bool last = enough && (!validator_ || validator_->can_check(bound_->source_copy(position)));
     const LaunchTimes taken = launch(random_inputs(position % bound_->rotation()), length, reply, last ? Role::last : Role::plain);
+    if (!last && was_too_short(taken.device_us)) continue;
     if (warm_up-- > 0 && taken.device_us < kWarmUpBelowUs) continue;
     if (taken.disturbed && left_out++ < kRedoDisturbed) continue;
     left_out = 0;
@@ -164,6 +167,13 @@ void CaseWorker::choose_length(double device_us) {
   const int64_t least = work_.mode == Mode::batched && !work_.bulk ? work_.batch_launches : 1;
   const int64_t most = std::max(least, std::min(most_launches(), bound_->ring().slots() - longest_extension()));
   length_ = most == least ? most : std::clamp(int64_t(kSequenceUs / std::max(device_us, 0.1)), least, most);
+}
+
+/// A launch alone takes longer than one of many: where that made sequences too short they become longer, and this one was no sample.
+bool CaseWorker::was_too_short(double device_us) {
+  const int64_t before = length_;
+  if (before > 1 && before < kShortSequence) choose_length(device_us);
+  return std::exchange(length_, std::max(before, length_)) > before;
 }
 
 /// How many launches length_from adds at most.

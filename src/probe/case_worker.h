@@ -37,6 +37,7 @@ class CaseWorker {
   void finish(Reply& reply);
   int64_t most_launches() const;
   void choose_length(double device_us);
+  bool was_too_short(double device_us);
   int64_t longest_extension() const;
   int64_t length_from(int64_t position) const;
   int64_t first_checked_place() const;
