@@ -222,6 +222,27 @@ TEST(AllReports, WhatAKernelTakesOfTheDeviceStandsBesideItsCase) {
   EXPECT_TRUE(contains(csv_report(report), ",255,33280,16\r\n")) << csv_report(report);
 }
 
+TEST(AllReports, APreparedWinnerIsShownAsSuch) {
+  CaseRecord repacks = record("own/repacks", 141, 273);
+  repacks.prepared_bytes = 2'064'384;
+  repacks.prepare_us = 1500;
+  SweepReport report;
+  report.specs.push_back(rank_spec(parse_spec(kUp), {repacks, record("own/plain", 150, 280)}, {}, {}));
+  Workload workload;
+  workload.entries.emplace_back();
+  workload.entries[0].spec = parse_spec(kUp);
+  workload.entries[0].calls_per_token = 24;
+  report.workloads.push_back(price_workload(workload, report.specs, 100));
+  const std::string text = text_report(report), markdown = markdown_report(report);
+  EXPECT_TRUE(contains(text, "weights prepared once before: 2.06 MB in 1.500 ms")) << text;
+  EXPECT_EQ(text.find("weights prepared"), text.rfind("weights prepared")) << "of one case";
+  for (const std::string& said : {text, markdown}) {
+    EXPECT_TRUE(contains(said, "own/repacks (prepared)")) << said;
+    EXPECT_TRUE(contains(said, "(prepared): it repacks its weights once")) << said;
+    EXPECT_FALSE(contains(said, "own/plain (prepared)")) << said;
+  }
+}
+
 TEST(TextReport, IsPlainTextUnlessColourIsAllowed) {
   EXPECT_FALSE(contains(text_report(sample_report()), "\x1b"));
   EXPECT_TRUE(contains(text_report(sample_report(), {.colour = true}), "\x1b[32m[best-dev]\x1b[0m"));

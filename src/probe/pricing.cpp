@@ -50,6 +50,7 @@ WorkloadRow price_entry(const WorkloadEntry& entry, const SpecsByMath& specs) {
   if (found != specs.end()) row.floor_us = found->second->floor_us;
   if (const RankedCase* best = best_case(specs, entry.spec.math_line())) {
     row.best_variant = best->record.variant;
+    row.best_is_prepared = best->record.prepared_bytes > 0;
     row.best_us = best->device.median;
     row.total_ms = row.calls_per_token * row.best_us / 1e3;
     row.to_win_ms = row.calls_per_token * std::max(0.0, row.best_us - row.floor_us) / 1e3;

@@ -39,6 +39,7 @@ Cell time_of(const CaseContext& c, double Summary::*member) {
 Cell tags_of(const CaseContext& c) {
   std::vector<std::string> tags = rank_tags(c.ranked, time_names(c.record.device));
   if (is_tie(c.ranked, c.spec)) tags.push_back("tie");
+  if (c.record.prepared_bytes > 0) tags.push_back("prepared");
   tags.insert(tags.end(), c.record.tags.begin(), c.record.tags.end());
   return joined(tags, " ");
 }
@@ -254,10 +255,13 @@ Table workload_rows(const WorkloadTable& workload) {
       name += " *";
     }
     const bool priced = !row.best_variant.empty();
-    table.rows.push_back({name, row.calls_per_token, priced ? row.best_variant : "(none proved)", known(row.best_us),
+    const std::string best = row.best_variant + (row.best_is_prepared ? " (prepared)" : "");
+    table.rows.push_back({name, row.calls_per_token, priced ? best : "(none proved)", known(row.best_us),
                           known(row.floor_us), row.best_us > 0 ? known(100 * row.floor_us / row.best_us) : Cell(),
                           priced ? Cell(row.total_ms) : Cell(), priced ? Cell(row.to_win_ms) : Cell()});
   }
+  if (std::any_of(workload.rows.begin(), workload.rows.end(), [](const WorkloadRow& row) { return row.best_is_prepared; }))
+    table.notes.push_back("(prepared): it repacks its weights once, before its calls; that time is not in these");
   table.sums = {std::string("sum"), workload.calls_per_token, {}, {}, {}, {}, workload.total_ms, workload.to_win_ms};
   return table;
 }

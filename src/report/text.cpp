@@ -81,6 +81,8 @@ std::string case_line(const RankedSpec& spec, const RankedCase& ranked, const Sw
   if (is_tie(ranked, spec)) fields.emplace_back("tie");
   for (const std::string& tag : record.tags) fields.push_back(one_line(tag));
   if (ranked.all_samples) fields.emplace_back("disturbed samples used");
+  if (record.prepared_bytes > 0)
+    fields.push_back(fmt::format("weights prepared once before: {:.2f} MB in {:.3f} ms", double(record.prepared_bytes) * 1e-6, record.prepare_us * 1e-3));
   if (const std::string resources = resources_text(record); !resources.empty()) fields.push_back(resources);
   return fmt::format("   - {}{}: {}\n", record.variant, tags, fmt::join(fields, " | "));
 }
