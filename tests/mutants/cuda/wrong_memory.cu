@@ -3,7 +3,7 @@
 
 enum class Sin {
   reads_output, reads_workspace, past_activations, past_weights, writes_before_output, writes_behind_output, writes_behind_workspace,
-  writes_activations, writes_weights, writes_bias, writes_addend
+  writes_activations, writes_weights, writes_bias, writes_addend, writes_prepared
 };
 constexpr Sin kSin = Sin::MUTANT;
 
@@ -33,10 +33,32 @@ __device__ void misdeed(const honest::Product& p, const assay_cuda_call& call) {
   if constexpr (kSin == Sin::writes_weights) spoil(p.b);
   if constexpr (kSin == Sin::writes_bias) spoil(p.bias);
   if constexpr (kSin == Sin::writes_addend) spoil(p.c);
+  if constexpr (kSin == Sin::writes_prepared) spoil(p.b);
+}
+
+/// B of f32 as prepare leaves it: one row after another.
+__device__ assay_cuda_tensor packed(const honest::Product& p, void* prepared) {
+  assay_cuda_tensor b = p.b;
+  b.data = prepared;
+  b.strides[0] = p.n * p.k;
+  b.strides[1] = p.k;
+  b.strides[2] = 1;
+  return b;
+}
+
+ASSAY_PREPARE {
+  const honest::Product p = honest::open(call);
+  const assay_cuda_tensor to = packed(p, call.prepared);
+  const int64_t elements = p.b.dims[0] * p.n * p.k;
+  for (int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x; i < elements; i += int64_t(gridDim.x) * blockDim.x) {
+    const int64_t batch = i / (p.n * p.k), row = i / p.k % p.n, column = i % p.k;
+    honest::write(to, batch, row, column, honest::read(p.b, batch, row, column));
+  }
 }
 
 ASSAY_RUN {
-  const honest::Product p = honest::open(call);
+  honest::Product p = honest::open(call);
+  if constexpr (kSin == Sin::writes_prepared) p.b = packed(p, call.prepared);
   honest::for_outputs(p, p.outputs, [&](const honest::Output& at) {
     float value = 0;
     if constexpr (kSin == Sin::past_activations || kSin == Sin::past_weights)
