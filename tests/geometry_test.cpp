@@ -130,7 +130,7 @@ TEST_F(GeometryTest, AValueThatIsNoSizeIsNamedWithItsPlaceWhenItIsEvaluated) {
   json["launch"]["grid"] = "n/(n-9)";
   EXPECT_NE(evaluate(json).find("no finite value"), std::string::npos) << evaluate(json);
   json["launch"]["grid"] = "n^30";
-  EXPECT_NE(evaluate(json).find("it must lie from 1 to 2147483648"), std::string::npos) << evaluate(json);
+  EXPECT_NE(evaluate(json).find("it must lie from 1 to 2147483647"), std::string::npos) << evaluate(json);
 }
 
 TEST_F(GeometryTest, OnlyBackendsThatAreToldHowToLaunchHaveTheseKeys) {
@@ -140,7 +140,7 @@ TEST_F(GeometryTest, OnlyBackendsThatAreToldHowToLaunchHaveTheseKeys) {
   expect_error(json, "/families/0/threads", "backend cuda has no such key");
   json = family();
   json["isa"] = {"avx2"};
-  expect_error(json, "/families/0/isa/0", "unknown \"avx2\"");
+  expect_error(json, "/families/0/isa", "names no levels");
 }
 
 TEST_F(GeometryTest, AnArchRangeIsReadAndChecked) {

@@ -368,6 +368,14 @@ TEST(unsupported_reason, names_the_value_and_what_is_supported) {
   EXPECT_EQ(reason([](Spec& s) { s.tA = true; }), "layout is tt, supports nt");
   EXPECT_EQ(reason([](Spec& s) { s.batch = 14; }), "batch is 14, supports 1");
   EXPECT_EQ(reason([](Spec& s) { s.segments = {{"n0", 64}, {"n1", 64}}; }), "2 fused outputs, supports one");
+  Variant fused = narrow_variant();
+  fused.supports.segments = true;
+  fused.supports.most_outputs = 3;
+  Spec four = decode_spec();
+  four.segments = {{"n0", 8}, {"n1", 8}, {"n2", 8}, {"n3", 8}};
+  EXPECT_EQ(unsupported_reason(fused, four), "4 fused outputs, supports 3");
+  four.segments.pop_back();
+  EXPECT_EQ(unsupported_reason(fused, four), "");
   EXPECT_EQ(reason([](Spec& s) { s.bias = true; }), "has a bias, supports none");
   EXPECT_EQ(reason([](Spec& s) { s.alpha = 0.125; }), "alpha is 0.125, supports 1");
   EXPECT_EQ(reason([](Spec& s) { s.beta = 1; }), "beta is 1, supports 0");

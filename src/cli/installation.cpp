@@ -63,6 +63,8 @@ OpenedDevice find_described(const std::vector<std::unique_ptr<Backend>>& backend
     known.push_back(backend->name());
     if (backend->name() == info.backend) return {backend.get(), std::move(info), true};
   }
+  for (const auto& [backend, why] : backends_not_built())
+    if (backend == info.backend) fail("{}: describes a device of backend {}: {}", file, backend, why);
   fail("{}: describes a device of backend {}, this assay has {}{}", file, info.backend, fmt::join(known, ", "),
        did_you_mean(info.backend, known));
 }
@@ -88,6 +90,8 @@ OpenedDevice find_device(const std::vector<std::unique_ptr<Backend>>& backends, 
       return {backend.get(), std::move(info)};
     }
   }
+  for (const auto& [backend, why] : backends_not_built())
+    if (name == backend || name.starts_with(backend + ":")) missing = why;
   if (!missing.empty()) fail("--device {}: {}", name, missing);
   std::string list;
   for (const std::string& id : known) list += (list.empty() ? "" : ", ") + id;

@@ -30,6 +30,7 @@ constexpr CommandEntry kCommands[] = {
 constexpr char kFooter[] = R"(Begin with:
   assay probe                                   both Qwen2.5-0.5B workloads, about two minutes the first time
   assay probe --shape n=9728 --variant 'gemv*'  one shape, some variants
+  assay probe --device cuda:0                   the same on an NVIDIA GPU, beside cuBLASLt
   assay probe --kernels my_folder               your own kernel beside the shipped ones
   assay help probe                              all options of a subcommand
 

@@ -216,11 +216,11 @@ CommandRun add_probe(CLI::App& command) {
   what(command.add_option("--kernels", o->kernels, "folders with drop-in kernels: manifest.json and sources (docs/drop-in-kernels.md)")
            ->check(CLI::ExistingDirectory));
   const auto how = [&](CLI::Option* option) { option->group("How to measure"); };
-  how(command.add_option("--device", o->device, "cpu, cpu:0 …: assay devices lists them")->capture_default_str());
+  how(command.add_option("--device", o->device, "cpu, cuda:0 …: assay devices lists them; or a description of one, FILE.json, for --dry-run and --build-only")->capture_default_str());
   how(command.add_option("--mode", o->mode, "decode: weights cold, the rest hot; cold; hot; batched: 20 dispatches a submission")
           ->capture_default_str());
   how(command.add_option("--threads", o->threads, "use fewer than all allowed CPUs"));
-  how(command.add_option("--footprint", o->footprint_mb, "MB that cold weights rotate over (default: chosen from the ceilings, at most 512)")
+  how(command.add_option("--footprint", o->footprint_mb, "MB that cold weights rotate over (default: chosen from the ceilings)")
           ->check(CLI::Range(1.0, 65536.0)));
   how(command.add_flag("--thorough", o->sweep.thorough, "many more rounds: ten times the time, narrower intervals"));
   how(command.add_flag("--fresh", o->sweep.fresh, "measure again what the store has"));

@@ -94,7 +94,7 @@ int run_selftest(const SelftestOptions& options) {
   const int64_t began = now_ns();
   const auto backends = make_backends();
   const OpenedDevice device = find_device(backends, options.device, 0);
-  if (device.described) fail("--device {}: a description, not a device", options.device);
+  if (device.described) fail("--device {}: a description, not a device: kernels must run here", options.device);
   const std::string backend = device.backend->name();
   const std::string folder = project_folder(backend == "cpu" ? "tests/mutants" : "tests/mutants/" + backend).string();
   const Expectations expectations = load_expectations(folder + "/expected.json");

@@ -8,7 +8,7 @@
 namespace assay {
 namespace {
 
-constexpr double kMostThreads = 2147483648.0, kMostBytes = 1099511627776.0;
+constexpr double kMostThreads = 2147483647.0, kMostBytes = 1099511627776.0;
 
 const std::vector<std::string> kSizeNames = {"m", "n", "n0", "n1", "n2", "k", "batch", "segments", "bytes", "sms"};
 

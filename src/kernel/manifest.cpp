@@ -90,12 +90,13 @@ struct BackendRules {
   bool launches = false;               // "launch" and "arch": the host chooses blocks and threads
   std::vector<std::string> isa;        // levels that a family may name; empty: none
   std::vector<std::string> vendors;    // libraries that are kernels themselves
+  int64_t most_outputs;                // fused ones; what a call has room for
 };
 
 const std::map<std::string, BackendRules>& backend_rules() {
   static const std::map<std::string, BackendRules> rules = {
-      {"cpu", {false, {"generic", "avx2", "avx512", "avx512_vnni", "avx512_bf16"}, {}}},
-      {"cuda", {true, {}, {"cublas", "cublaslt"}}},
+      {"cpu", {false, {"generic", "avx2", "avx512", "avx512_vnni", "avx512_bf16"}, {}, INT64_MAX}},
+      {"cuda", {true, {}, {"cublas", "cublaslt"}, 3}},
   };
   return rules;
 }
@@ -103,6 +104,7 @@ const std::map<std::string, BackendRules>& backend_rules() {
 std::vector<std::string> read_isa(const JsonReader& family, const BackendRules& rules) {
   std::vector<std::string> names;
   if (!family.has("isa")) return names;
+  if (rules.isa.empty()) family.at("isa").error("a family of this backend names no levels; \"arch\" says where it runs");
   for (const JsonReader& item : family.at("isa").items()) {
     if (std::find(rules.isa.begin(), rules.isa.end(), item.string()) == rules.isa.end())
       item.error(fmt::format("unknown \"{}\"{}; known: {}", item.string(), did_you_mean(item.string(), rules.isa), fmt::join(rules.isa, " ")));
@@ -155,6 +157,7 @@ Variant read_family(const JsonReader& family, const Manifest& manifest, bool mut
   variant.compile_flags = read_flags(family, "compile_flags");
   variant.link_flags = read_flags(family, "link_flags");
   variant.supports = read_supports(family.at("supports"));
+  variant.supports.most_outputs = rules.most_outputs;
   variant.prepares = family.boolean_or("prepare", variant.prepares);
   variant.activation_error = family.string_or("activation_error", variant.activation_error);
   variant.threading =

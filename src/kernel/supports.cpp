@@ -93,6 +93,8 @@ std::string wrong_features(const Supports& supports, const Spec& spec) {
   if (spec.batch > 1 && !supports.batch) return fmt::format("batch is {}, supports 1", spec.batch);
   if (!spec.segments.empty() && !supports.segments)
     return fmt::format("{} fused outputs, supports one", spec.segments.size());
+  if (int64_t(spec.segments.size()) > supports.most_outputs)
+    return fmt::format("{} fused outputs, supports {}", spec.segments.size(), supports.most_outputs);
   if (spec.bias && !supports.bias) return "has a bias, supports none";
   if (spec.alpha != 1 && !supports.alpha_beta) return fmt::format("alpha is {}, supports 1", spec.alpha);
   if (spec.beta != 0 && !supports.alpha_beta) return fmt::format("beta is {}, supports 0", spec.beta);
