@@ -33,7 +33,11 @@ step() {
 step devices "$assay" devices --device "$device" --store "$store"
 step laws env ASSAY_TEST_DEVICE="$device" "$root/build/cuda_device_test"
 step selftest "$assay" selftest --device "$device"
-step sweep "$assay" probe --device "$device" --store "$store" --markdown "$results/sweep.md" --csv "$results/sweep.csv"
+step sweep "$assay" probe --device "$device" --store "$store" --markdown "$results/tables.tmp" --csv "$results/sweep.csv"
+if [ -s "$results/tables.tmp" ]; then  # a table says where, when and of what it is
+  { sed 's/^/    /' "$results/machine.txt"; echo; cat "$results/tables.tmp"; } >"$results/sweep.md"
+  rm "$results/tables.tmp"
+fi
 step again "$assay" probe --device "$device" --store "$results/again.sqlite" --quiet
 step compare "$assay" compare "$store" "$results/again.sqlite"
 step cross_backend env ASSAY_TEST_DEVICE="$device" "$root/build/cross_backend_test"
