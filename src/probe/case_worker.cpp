@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <utility>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -20,8 +19,8 @@ constexpr int64_t kWholeCheckElements = 65'536;
 constexpr int64_t kCheapCheckElements = 1'000;  // above, only the last launch of a turn is compared element by element
 constexpr int64_t kMostCompared = 16;           // where that is cheap, so many of a sequence's last launches are compared
 constexpr int64_t kRoomToExtend = 16;           // of the ring: a sequence goes on to a launch whose copy has a reference
-constexpr double kSequenceUs = 4000;  // a sequence takes about this long, or has as many launches as the device wants
-constexpr int64_t kShortSequence = 200;  // with fewer launches its begin and end would be felt, where launches are short enough for more
+constexpr double kSequenceUs = 4000;     // a sequence takes about this long, or has as many launches as the device wants
+constexpr int64_t kShortSequence = 200;  // with fewer short launches its begin and end would be felt
 
 }  // namespace
 
@@ -172,8 +171,9 @@ void CaseWorker::choose_length(double device_us) {
 /// A launch alone takes longer than one of many: where that made sequences too short they become longer, and this one was no sample.
 bool CaseWorker::was_too_short(double device_us) {
   const int64_t before = length_;
-  if (before > 1 && before < kShortSequence) choose_length(device_us);
-  return std::exchange(length_, std::max(before, length_)) > before;
+  if (before == 1 || before >= kShortSequence || kSequenceUs / device_us < kShortSequence) return false;
+  choose_length(device_us);
+  return length_ > before;
 }
 
 /// How many launches length_from adds at most.
