@@ -24,7 +24,8 @@ std::vector<CaseRecord> read_records(const std::string& file) {
 }
 
 int run_compare(const CompareOptions& options) {
-  const CompareReport report = compare_records(read_records(options.before), read_records(options.after), options.threshold_percent / 100);
+  const std::vector<CaseRecord> before = read_records(options.before), after = read_records(options.after);
+  const CompareReport report = compare_records(before, after, options.threshold_percent / 100);
   const Terminal terminal = describe_terminal(stdout);
   fmt::print("{}", compare_text(report, {false, terminal.colour, terminal.width}));
   return report.regressed() ? 1 : 0;
