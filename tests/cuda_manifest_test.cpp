@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <set>
 
+#include "../kernels/cuda/assay_cuda.h"
 #include "backend/described_device.h"
 #include "kernel/manifest.h"
 #include "probe/plan.h"
@@ -37,6 +38,13 @@ class CudaManifest : public ::testing::Test {
   const DeviceInfo h200_ = load_device(kRoot / "tests" / "data" / "h200.json");
   const std::string kNt = "op=matmul | batch=1 | m=1 | n=9728 | k=896 | tA=0 | tB=1 | dtA=f16 | dtB=f16 | dtD=f16";
 };
+
+TEST_F(CudaManifest, FusedOutputsArePlannedUpToWhatACallHasRoomFor) {
+  std::string fused = "op=matmul | batch=1 | m=1 | n=? | k=896 | tA=0 | tB=1 | dtA=f16 | dtB=f16 | dtD=f16";
+  for (int i = 0; i < ASSAY_CUDA_SEGMENTS; ++i) fused += " | n" + std::to_string(i) + "=64";
+  EXPECT_GT(plan(fused, h200_).cases(), 5);
+  EXPECT_EQ(plan(fused + " | n" + std::to_string(ASSAY_CUDA_SEGMENTS) + "=64", h200_).cases(), 0);
+}
 
 TEST_F(CudaManifest, TheSeedsVariantsAreThereUnderTheSeedsNames) {
   std::vector<std::string> ids = {"mlx/baseline",
