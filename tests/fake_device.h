@@ -52,8 +52,13 @@ struct FakeHistory {
   pid_t opener = 0;
   bool opened_twice = false;  // by a second process while the first still lived
   double launch_us = 100;     // what the next launch is said to take
+  double latency_us = 0;      // … and that of the host in a dispatch
   bool taint = false;         // a kernel sets it: memory of others has changed, until the device is opened anew
+  bool evicted = false;       // a megabyte was overwritten since the last launch
+  int warm = 0;               // launches before which that was not so
 };
+
+constexpr double kFakeSubmitUs = 7;  // of a dispatch
 
 class FakeLoaded final : public LoadedKernel {
  public:
@@ -90,13 +95,24 @@ class FakeDevice final : public Device {
   }
   void write(Address to, const void* from, int64_t bytes) override { std::memcpy(to, from, size_t(bytes)); }
   void read(void* to, Address from, int64_t bytes) override { std::memcpy(to, from, size_t(bytes)); }
-  void fill(Address to, unsigned char byte, int64_t bytes) override { std::memset(to, byte, size_t(bytes)); }
+  void fill(Address to, unsigned char byte, int64_t bytes) override {
+    std::memset(to, byte, size_t(bytes));
+    history_.evicted |= bytes >= int64_t(1) << 20;
+  }
   std::vector<LaunchTimes> time(std::span<const Launch> sequence) override {
     std::vector<LaunchTimes> times(sequence.size());
     for (size_t i = 0; i < sequence.size(); ++i) {
+      history_.warm += !history_.evicted;
+      history_.evicted = false;
       static_cast<const FakeLoaded*>(sequence[i].kernel)->run(sequence[i], i, sequence.size());
       times[i].device_us = history_.launch_us;
     }
+    return times;
+  }
+  LaunchTimes dispatch(const Launch& launch) override {
+    LaunchTimes times = time({&launch, 1})[0];
+    times.device_us += history_.latency_us;
+    times.submit_us = kFakeSubmitUs;
     return times;
   }
   bool can_survey() const override { return surveys_; }

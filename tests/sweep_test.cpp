@@ -168,6 +168,8 @@ TEST(sweep_resume, nothing_left_to_measure_measures_nothing_and_is_quicker) {
   EXPECT_EQ(reported_number(home, "cases_measured"), 0);
   EXPECT_EQ(reported_number(home, "cases_from_store"), 4);
   EXPECT_LT(home.report()["elapsed_s"].get<double>(), first_s);
+  const Ended planned = home.run(home.probe(spec_line("16..80..16"), {"--variant", "test_*", "--dry-run"}));
+  EXPECT_NE(planned.out.find("5 specs, 5 cases; 4 in the store, 1 to measure: about 1s\n"), std::string::npos) << planned.out << "of one spec";
   const auto second = home.reported();
   ASSERT_EQ(second.size(), first.size());
   for (size_t i = 0; i < first.size(); ++i) EXPECT_EQ(second[i].device_us, first[i].device_us);

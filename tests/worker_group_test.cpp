@@ -57,6 +57,17 @@ class WorkerGroupTest : public ::testing::TestWithParam<std::tuple<bool, int>> {
     return group_.ask(index, command, limit_s).reply;
   }
   Outcome sample(size_t index) { return ask(index, Step::sample).outcome; }
+  /// Or more: the last one is of weights that have a reference.
+  static std::vector<LaunchTimes> three_samples(WorkerGroup& group, size_t index) {
+    Command command;
+    command.step = Step::sample;
+    command.launches = command.least_launches = 3;
+    command.time_us = 1e6;
+    const Answer answer = group.ask(index, command, kWatchdogS);
+    EXPECT_EQ(answer.reply.outcome, Outcome::pass) << answer.reply.detail;
+    EXPECT_GE(answer.times.size(), 3u);
+    return {answer.times.begin(), answer.times.end()};
+  }
   int loads(size_t index) const { return backend_.history().loaded[index]; }
   int opened() const { return backend_.history().opened; }
   FakeHistory& history() { return backend_.history(); }
@@ -222,14 +233,21 @@ TEST_P(WorkerGroupTest, AShortKernelsSequencesAreLongHoweverSlowItIsAlone) {
     multiply(launch);
     history().launch_us = count > 1 ? 5 : 100;
   });
-  Command command;
-  command.step = Step::sample;
-  command.launches = command.least_launches = 3;
-  command.time_us = 1e6;
-  const Answer answer = group_.ask(index, command, kWatchdogS);
-  EXPECT_EQ(answer.reply.outcome, Outcome::pass) << answer.reply.detail;
-  EXPECT_EQ(answer.times.size(), 3u);
-  for (const LaunchTimes& sample : answer.times) EXPECT_GE(sample.launches, 200);
+  for (const LaunchTimes& sample : three_samples(group_, index)) EXPECT_GE(sample.launches, 200);
+}
+
+TEST_P(WorkerGroupTest, ColdSamplesAreSingleLaunchesThatWaitForNoHostAndFindNothingCached) {
+  history().latency_us = 50;
+  add_right("right");
+  cases_.back().mode = Mode::cold;
+  WorkerGroup group(kWatchdogS);
+  const size_t index = group.add(cases_.back());
+  for (const LaunchTimes& sample : three_samples(group, index)) {
+    EXPECT_EQ(sample.launches, 1);
+    EXPECT_EQ(sample.device_us, history().launch_us) << "the device had it before it began";
+    EXPECT_EQ(sample.submit_us, kFakeSubmitUs) << "host times are those of a launch alone";
+  }
+  EXPECT_EQ(history().warm, 0);
 }
 
 TEST_P(WorkerGroupTest, AWriteAfterTheLastLaunchIsFoundWhenAllHaveSettled) {

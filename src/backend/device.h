@@ -154,9 +154,11 @@ class Device {
   virtual void write(Address to, const void* from, int64_t bytes) = 0;
   virtual void read(void* to, Address from, int64_t bytes) = 0;
   virtual void fill(Address to, unsigned char byte, int64_t bytes) = 0;
-  /// Runs the launches one after another as one submission and times each; a GPU can only tell their mean. Error if a kernel
-  /// reports failure.
+  /// Runs the launches one after another as one submission and times each; a GPU can only tell their mean, and is kept busy until all
+  /// are submitted. Error if a kernel reports failure.
   virtual std::vector<LaunchTimes> time(std::span<const Launch> sequence) = 0;
+  /// One launch as a caller makes it that then waits for it. Where a device must wait for that caller, its device time has that in it.
+  virtual LaunchTimes dispatch(const Launch& launch) { return time({&launch, 1})[0]; }
   /// What the launches since the last call left changed that they had to restore (rounding mode …); "" if nothing.
   virtual std::string left_behind() { return ""; }
   /// Whether it looks at buffers where they are; else that is left to the host.

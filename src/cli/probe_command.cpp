@@ -85,7 +85,7 @@ std::vector<Spec> all_specs(const ProbeOptions& options, const std::vector<Workl
   return specs;
 }
 
-void print_plan(const Plan& plan, const Sweep& sweep, const Effort& effort) {
+void print_plan(const Plan& plan, const Sweep& sweep) {
   for (const PlannedSpec& spec : plan.specs) {
     fmt::print("Spec {}:\n", spec.spec.line());
     for (const PlannedCase& c : spec.cases)
@@ -96,7 +96,7 @@ void print_plan(const Plan& plan, const Sweep& sweep, const Effort& effort) {
   for (const SkipGroup& skip : plan.skips) fmt::print(" - {}: {} skipped {} ({})\n", skip.variant, skip.op_name, skip.count, skip.reason);
   const size_t missing = sweep.missing();
   fmt::print("\n{} specs, {} cases; {} in the store, {} to measure: about {}\n", plan.specs.size(), plan.cases(),
-             size_t(plan.cases()) - missing, missing, duration_text(missing == 0 ? 0 : expected_seconds(plan.specs.size(), missing, effort)));
+             size_t(plan.cases()) - missing, missing, duration_text(sweep.expected_seconds()));
 }
 
 void write_report(const std::string& to, const std::string& text) {
@@ -162,7 +162,7 @@ int run_probe(ProbeOptions options) {
   }
   Sweep sweep(*device.backend, device.info, variants, plan, cache, store, options.sweep, events);
   if (options.dry_run) {
-    print_plan(plan, sweep, options.sweep.effort);
+    print_plan(plan, sweep);
     return 0;
   }
   const CatchInterrupt catch_interrupt;

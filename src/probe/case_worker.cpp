@@ -210,8 +210,8 @@ LaunchInputs CaseWorker::random_inputs(int64_t position) {
   return {position, factor, int64_t((bits >> 16) % uint64_t(flips))};
 }
 
-/// One sample: `length` launches, of which the last one's copy is inputs.copy. Where they are a sequence, host times
-/// are those of a single dispatch just before it, but in batched mode those of the submission.
+/// One sample: `length` launches, of which the last one's copy is inputs.copy. Where the device is kept busy until it has all of them, host
+/// times are those of a single dispatch just before, but in batched mode those of the submission.
 LaunchTimes CaseWorker::launch(const LaunchInputs& inputs, int64_t length, Reply& reply, Role role) {
   const int64_t began = now_ns();
   if (validator_) {
@@ -219,17 +219,19 @@ LaunchTimes CaseWorker::launch(const LaunchInputs& inputs, int64_t length, Reply
     device_.write(bound_->a().data, host_a_.data(), bound_->a().bytes);
   }
   const Launch& bound = bound_->launch(inputs.copy);
+  const bool is_sequence = length > 1 || (sampling_ && work_.mode == Mode::cold && work_.device->launches_per_sample > 1);
+  const bool needs_alone = is_sequence && work_.mode != Mode::batched;
+  if (needs_alone) evict();
   // Before the poison: what it writes must not stand in for the sequence's own launch.
   const int64_t alone_began = now_ns();
-  const bool needs_alone = length > 1 && work_.mode != Mode::batched;
-  const LaunchTimes alone = needs_alone ? device_.time({&bound, 1})[0] : LaunchTimes();
+  const LaunchTimes alone = needs_alone ? device_.dispatch(bound) : LaunchTimes();
   const int64_t alone_ended = now_ns();
   if (validator_) bound_->ring().poison(std::min(length, bound_->ring().slots()));
   if (bound.workspace_bytes > 0) device_.fill(bound.workspace, kPoison, bound.workspace_bytes);
-  if (bound_->scratch()) device_.fill(bound_->scratch(), 0, bound_->scratch_bytes());
+  evict();
 
   const int64_t submitted = now_ns();
-  LaunchTimes times = length > 1 ? submit_many(inputs.copy, length) : device_.time({&bound, 1})[0];
+  LaunchTimes times = is_sequence ? submit_many(inputs.copy, length) : device_.dispatch(bound);
   const int64_t returned = now_ns();
   if (needs_alone) times.encode_us = alone.encode_us, times.submit_us = alone.submit_us, times.wait_us = alone.wait_us;
   if (validator_) verify(inputs, length, reply, role);
@@ -237,6 +239,11 @@ LaunchTimes CaseWorker::launch(const LaunchInputs& inputs, int64_t length, Reply
   reply.untimed_check_us += double(now_ns() - began) * 1e-3 - timed_us;
   times.device_us *= work_.variant->timer_scale;  // not 1 only in the self-test
   return times;
+}
+
+/// In mode cold: nothing that a launch reads is left in a cache.
+void CaseWorker::evict() {
+  if (bound_->scratch()) device_.fill(bound_->scratch(), 0, bound_->scratch_bytes());
 }
 
 /// A sequence, each launch with its own copy of B; their mean. Host times are those of its submission.

@@ -32,9 +32,6 @@ struct SweepOptions {
   std::string environment;       // readable text for the store
 };
 
-/// What measuring so much takes, roughly.
-double expected_seconds(size_t specs, size_t cases, const Effort& effort);
-
 class Sweep {
  public:
   Sweep(const Backend& backend, DeviceInfo device, std::vector<const Variant*> variants, Plan plan, BuildCache& cache, Store& store,
@@ -42,6 +39,8 @@ class Sweep {
 
   /// Cases that the store does not have yet.
   size_t missing() const;
+  /// What measuring them takes, roughly.
+  double expected_seconds() const;
   /// Builds and measures them. Stops early when interrupted; what is finished is in the store.
   void run();
   /// Builds the kernels of all planned cases, measured or not. What went wrong, a line each, with the compiler's messages.

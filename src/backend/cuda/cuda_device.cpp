@@ -25,6 +25,10 @@ constexpr int64_t kSurveyBlockBytes = 4096, kMostSurveyBlocks = 64;  // of one b
 
 CUdeviceptr pointer(Address address) { return reinterpret_cast<CUdeviceptr>(address); }
 
+void enqueue(const Launch& launch, CUstream stream, int64_t* encoded_ns) {
+  static_cast<StreamKernel&>(*launch.kernel).enqueue(launch, stream, encoded_ns);
+}
+
 double us_between(int64_t from, int64_t to) { return double(to - from) * 1e-3; }
 
 }  // namespace
@@ -169,21 +173,14 @@ double CudaDevice::elapsed_us() const {
   return double(ms) * 1e3;
 }
 
-std::vector<LaunchTimes> CudaDevice::time(std::span<const Launch> sequence) {
+LaunchTimes CudaDevice::dispatch(const Launch& launch) {
   protected_.finish();
   wait("preparing");
-  if (sequence.size() == 1) return {time_one(sequence[0])};
-  return std::vector<LaunchTimes>(sequence.size(), time_graph(sequence));
-}
-
-/// One dispatch as an engine without graphs would do it.
-LaunchTimes CudaDevice::time_one(const Launch& launch) {
-  auto& kernel = static_cast<StreamKernel&>(*launch.kernel);
   LaunchTimes times;
   check(driver().cuEventRecord_(begin_, stream_), "timing");
   const int64_t began = now_ns();
   int64_t encoded = began;
-  kernel.enqueue(launch, stream_, &encoded);
+  enqueue(launch, stream_, &encoded);
   const int64_t submitted = now_ns();
   check(driver().cuEventRecord_(end_, stream_), "timing");
   const int64_t waiting = now_ns();
@@ -200,7 +197,7 @@ CUgraphExec CudaDevice::capture(std::span<const Launch> sequence) {
   CUgraphExec executable = nullptr;
   check(driver().cuStreamBeginCapture_(stream_, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL), "capturing");
   try {
-    for (const Launch& launch : sequence) static_cast<StreamKernel&>(*launch.kernel).enqueue(launch, stream_, nullptr);
+    for (const Launch& launch : sequence) enqueue(launch, stream_, nullptr);
   } catch (...) {
     driver().cuStreamEndCapture_(stream_, &graph);  // else no later call would work
     throw;
@@ -212,32 +209,39 @@ CUgraphExec CudaDevice::capture(std::span<const Launch> sequence) {
   return executable;
 }
 
-/// All launches as one graph: no gap between them but what the device itself needs.
-LaunchTimes CudaDevice::time_graph(std::span<const Launch> sequence) {
+/// Many launches as one graph: no gap between them but what the device itself needs.
+std::vector<LaunchTimes> CudaDevice::time(std::span<const Launch> sequence) {
+  protected_.finish();
+  wait("preparing");
+  const bool is_one = sequence.size() == 1;
   const int64_t began = now_ns();
-  const CUgraphExec graph = capture(sequence);
-  const int64_t encoded = now_ns();
+  const CUgraphExec graph = is_one ? nullptr : capture(sequence);
+  const int64_t captured = now_ns();
   wait("making a graph");
 
   probe_clock(0, kProbeBeforeNs);
   check(driver().cuEventRecord_(begin_, stream_), "timing");
   const int64_t submitting = now_ns();
-  check(driver().cuGraphLaunch_(graph, stream_), "launching a graph");
+  int64_t encoded = submitting;
+  if (is_one)
+    enqueue(sequence[0], stream_, &encoded);
+  else
+    check(driver().cuGraphLaunch_(graph, stream_), "launching a graph");
   const int64_t submitted = now_ns();
   check(driver().cuEventRecord_(end_, stream_), "timing");
   probe_clock(1, kProbeAfterNs);
   wait("running");
-  check(driver().cuGraphExecDestroy_(graph), "ending a graph");
+  if (graph) check(driver().cuGraphExecDestroy_(graph), "ending a graph");
 
   const double count = double(sequence.size());
   LaunchTimes times;
   times.launches = int32_t(sequence.size());
   times.device_us = elapsed_us() / count;
-  times.encode_us = us_between(began, encoded) / count;
-  times.submit_us = us_between(submitting, submitted) / count;
-  times.wait_us = times.device_us;  // the probes around the graph are no part of what an engine would wait for
+  times.encode_us = (us_between(began, captured) + us_between(submitting, encoded)) / count;
+  times.submit_us = us_between(encoded, submitted) / count;
+  times.wait_us = times.device_us;  // the probes around them are no part of what an engine would wait for
   times.disturbed = clock_dropped();
-  return times;
+  return std::vector<LaunchTimes>(sequence.size(), times);
 }
 
 }  // namespace assay

@@ -18,6 +18,7 @@ class CudaDevice final : public Device {
   void read(void* to, Address from, int64_t bytes) override;
   void fill(Address to, unsigned char byte, int64_t bytes) override;
   std::vector<LaunchTimes> time(std::span<const Launch> sequence) override;
+  LaunchTimes dispatch(const Launch& launch) override;
   bool can_survey() const override { return true; }
   void look(Look& look) override;
   void protect(Address block, int64_t bytes) override;
@@ -40,8 +41,6 @@ class CudaDevice final : public Device {
     uint64_t words, bytes;
   };
 
-  LaunchTimes time_one(const Launch& launch);
-  LaunchTimes time_graph(std::span<const Launch> sequence);
   CUgraphExec capture(std::span<const Launch> sequence);
   void read_all(std::span<const ReadBack> ranges);
   void survey(const GuardedBuffers& buffers, Address out);
