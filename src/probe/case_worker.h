@@ -43,6 +43,7 @@ class CaseWorker {
   int64_t first_checked_place() const;
   LaunchInputs random_inputs(int64_t position);
   LaunchTimes launch(const LaunchInputs& inputs, int64_t length, Reply& reply, Role role);
+  LaunchTimes dispatch_alone(int64_t copy);
   void evict();
   LaunchTimes submit_many(int64_t last, int64_t length);
   void verify(const LaunchInputs& inputs, int64_t length, Reply& reply, Role role);
