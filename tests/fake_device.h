@@ -53,6 +53,7 @@ struct FakeHistory {
   bool opened_twice = false;  // by a second process while the first still lived
   double launch_us = 100;     // what the next launch is said to take
   double latency_us = 0;      // … and that of the host in a dispatch
+  bool disturbed = false;     // whether launches are said to be
   bool taint = false;         // a kernel sets it: memory of others has changed, until the device is opened anew
   bool evicted = false;       // a megabyte was overwritten since the last launch
   int warm = 0;               // launches before which that was not so
@@ -106,6 +107,7 @@ class FakeDevice final : public Device {
       history_.evicted = false;
       static_cast<const FakeLoaded*>(sequence[i].kernel)->run(sequence[i], i, sequence.size());
       times[i].device_us = history_.launch_us;
+      times[i].disturbed = history_.disturbed;
     }
     return times;
   }

@@ -250,6 +250,21 @@ TEST_P(WorkerGroupTest, ColdSamplesAreSingleLaunchesThatWaitForNoHostAndFindNoth
   EXPECT_EQ(history().warm, 0);
 }
 
+TEST_P(WorkerGroupTest, ATurnThatIsDisturbedThroughoutIsMarkedAndEndsLikeAnother) {
+  device_.launches_per_sample = 1;
+  history().disturbed = true;
+  add_right("right");
+  const SpecInputs four(spec_, arenas_, 4 * spec_.b_bytes());
+  ASSERT_EQ(four.copies(), 4) << "one of them has a reference, and of four launches three are left out";
+  const Reference reference(four, false);
+  cases_.back().inputs = &four;
+  cases_.back().reference = &reference;
+  WorkerGroup group(kWatchdogS);
+  const std::vector<LaunchTimes> samples = three_samples(group, group.add(cases_.back()));
+  EXPECT_LE(samples.size(), 6u);
+  for (const LaunchTimes& sample : samples) EXPECT_TRUE(sample.disturbed);
+}
+
 TEST_P(WorkerGroupTest, AWriteAfterTheLastLaunchIsFoundWhenAllHaveSettled) {
   Address late = nullptr;  // of the child's: it is forked when first asked
   const size_t right = add_right("right"), writes = add("writes", [&late](const Launch&launch, size_t, size_t) {
