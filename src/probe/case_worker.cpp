@@ -18,9 +18,6 @@ constexpr double kTurnPatience = 30;    // a turn's time may be exceeded so far 
 constexpr int64_t kWholeCheckElements = 65'536;
 constexpr int64_t kCheapCheckElements = 1'000;  // above, only the last launch of a turn is compared element by element
 constexpr int64_t kMostCompared = 16;           // where that is cheap, so many of a sequence's last launches are compared
-constexpr int64_t kRoomToExtend = 16;           // of the ring: a sequence goes on to a launch whose copy has a reference
-constexpr double kSequenceUs = 4000;     // a sequence takes about this long, or has as many launches as the device wants
-constexpr int64_t kShortSequence = 200;  // with fewer short launches its begin and end would be felt
 
 }  // namespace
 
@@ -32,7 +29,7 @@ CaseWorker::CaseWorker(const WorkerCase& work, OpenedArenas& opened)
 void CaseWorker::setup(const Command& command, Reply& reply) {
   watch_all_ = command.watch_all;
   kernel_ = device_.load(*work_.variant, *work_.module);
-  bound_.emplace(work_, opened_, *kernel_, most_launches() > 1 ? most_launches() + kRoomToExtend : 1);
+  bound_.emplace(work_, opened_, *kernel_, most_launches() > 1 ? most_launches() + SequenceLength::kRoomToExtend : 1);
   reply.workspace_bytes = bound_->launch(0).workspace_bytes;
   const Binding::Preparation prepared = bound_->prepare();
   reply.prepare_us = prepared.us;
@@ -43,12 +40,13 @@ void CaseWorker::setup(const Command& command, Reply& reply) {
   reply.cold_bytes = bound_->cold_bytes();
   reply.launch_bytes = first_launch.bytes;
   reply.resources = kernel_->resources(first_launch);
+  length_.emplace(least_launches(), most_launches(), bound_->ring().slots(), checkable());
   warm_up(reply);
   finish(reply);
 }
 
 void CaseWorker::warm_up(Reply& reply) {
-  const LaunchInputs inputs = random_inputs(validator_ ? first_checked_place() : 0);
+  const LaunchInputs inputs = random_inputs(length_->first_checkable());
   std::vector<std::byte> first;
   double device_us = INFINITY;  // the first launches are slow, some of them by far
   for (int i = 0; i < kWarmUpLaunches && reply.outcome == Outcome::pass; ++i) {
@@ -64,7 +62,7 @@ void CaseWorker::warm_up(Reply& reply) {
         !message.empty())
       set(reply, Outcome::wrong, message);
   }
-  choose_length(device_us);
+  length_->choose(device_us);
 }
 
 void CaseWorker::sample(const Command& command, Reply& reply, LaunchTimes* times) {
@@ -95,16 +93,16 @@ void CaseWorker::take_samples(const Command& command, Reply& reply, LaunchTimes*
   const int64_t began = now_ns();
   sampling_ = true;
   int64_t position = command.first_copy;
-  int warm_up = length_ > 1 ? 0 : command.warm_up;
+  int warm_up = length_->is_sequence() ? 0 : command.warm_up;
   for (int left_out = 0; reply.samples < kMostSamples && reply.outcome == Outcome::pass; ++position) {
-    const int64_t length = length_from(position);
+    const int64_t length = length_->from(position);
     position += length - 1;  // where the sample's last launch stands
     const double spent_us = double(now_ns() - began) * 1e-3;
     const bool enough = reply.samples + 1 >= command.launches || spent_us > kTurnPatience * command.time_us ||
                         (reply.samples + 1 >= command.least_launches && spent_us > command.time_us);
     const bool last = enough && (!validator_ || validator_->can_check(bound_->source_copy(position)));
     const LaunchTimes taken = launch(random_inputs(position % bound_->rotation()), length, reply, last ? Role::last : Role::plain);
-    if (!last && was_too_short(taken.device_us)) continue;
+    if (!last && length_->was_too_short(taken.device_us)) continue;
     if (warm_up-- > 0 && taken.device_us < kWarmUpBelowUs) continue;
     if (taken.disturbed && !last && left_out++ < kRedoDisturbed) continue;
     left_out = 0;
@@ -155,51 +153,19 @@ void CaseWorker::set(Reply& reply, Outcome outcome, const std::string& detail) {
   reply.detail[length] = 0;
 }
 
-/// Of one sample: the device's wish, or what makes a submission in batched mode. Cold buffers can be had for single
-/// launches alone.
+/// Of one sample: what makes a submission in batched mode.
+int64_t CaseWorker::least_launches() const { return work_.mode == Mode::batched && !work_.bulk ? work_.batch_launches : 1; }
+
+/// The device's wish, if it is more. Cold buffers can be had for single launches alone.
 int64_t CaseWorker::most_launches() const {
-  const int64_t wanted = work_.device->launches_per_sample;
-  if (work_.mode == Mode::batched && !work_.bulk) return std::max(wanted, work_.batch_launches);
-  return work_.mode == Mode::cold ? 1 : wanted;
+  return work_.mode == Mode::cold ? 1 : std::max<int64_t>(least_launches(), work_.device->launches_per_sample);
 }
 
-void CaseWorker::choose_length(double device_us) {
-  const int64_t least = work_.mode == Mode::batched && !work_.bulk ? work_.batch_launches : 1;
-  const int64_t most = std::max(least, std::min(most_launches(), bound_->ring().slots() - longest_extension()));
-  length_ = most == least ? most : std::clamp(int64_t(kSequenceUs / std::max(device_us, 0.1)), least, most);
-}
-
-/// A launch alone takes longer than one of many: where that made sequences too short they become longer, and this one was no sample.
-bool CaseWorker::was_too_short(double device_us) {
-  const int64_t before = length_;
-  if (before == 1 || before >= kShortSequence || kSequenceUs / device_us < kShortSequence) return false;
-  choose_length(device_us);
-  return length_ > before;
-}
-
-/// How many launches length_from adds at most.
-int64_t CaseWorker::longest_extension() const {
-  int64_t longest = 0, since = 0;
-  if (validator_)
-    for (int64_t i = 0; i < 2 * bound_->rotation(); ++i) {
-      since = validator_->can_check(bound_->source_copy(i)) ? 0 : since + 1;
-      longest = std::max(longest, since);
-    }
-  return longest;
-}
-
-/// A sequence goes on to the next launch whose copy has a reference.
-int64_t CaseWorker::length_from(int64_t position) const {
-  int64_t length = length_;
-  if (length > 1 && validator_)
-    while (!validator_->can_check(bound_->source_copy(position + length - 1))) ++length;
-  return length;
-}
-
-int64_t CaseWorker::first_checked_place() const {
-  for (int64_t i = 0; i < bound_->rotation(); ++i)
-    if (validator_->can_check(bound_->source_copy(i))) return i;
-  fail("no copy of the weights has a reference");
+/// Which places of the rotation have weights with a reference; none if nothing is compared.
+std::vector<bool> CaseWorker::checkable() const {
+  std::vector<bool> places;
+  for (int64_t i = 0; validator_ && i < bound_->rotation(); ++i) places.push_back(validator_->can_check(bound_->source_copy(i)));
+  return places;
 }
 
 /// Position in the rotation, A's factor ±2^j, and one column with its sign flipped: nothing remembered is right.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "probe/binding.h"
+#include "probe/sequence_length.h"
 
 namespace assay {
 
@@ -35,12 +36,9 @@ class CaseWorker {
   void take_samples(const Command& command, Reply& reply, LaunchTimes* times);
   bool prepared_is_whole(Reply& reply);
   void finish(Reply& reply);
+  int64_t least_launches() const;
   int64_t most_launches() const;
-  void choose_length(double device_us);
-  bool was_too_short(double device_us);
-  int64_t longest_extension() const;
-  int64_t length_from(int64_t position) const;
-  int64_t first_checked_place() const;
+  std::vector<bool> checkable() const;
   LaunchInputs random_inputs(int64_t position);
   LaunchTimes launch(const LaunchInputs& inputs, int64_t length, Reply& reply, Role role);
   LaunchTimes dispatch_alone(int64_t copy);
@@ -57,8 +55,8 @@ class CaseWorker {
   std::optional<Binding> bound_;
   std::optional<Validator> validator_;
   std::mt19937_64 random_;
-  int64_t length_ = 1;  // launches of a sample
-  LaunchInputs last_;   // of the last launch, its copy as the reference counts them
+  std::optional<SequenceLength> length_;
+  LaunchInputs last_;  // of the last launch, its copy as the reference counts them
   int64_t last_slot_ = 0;
   bool sampling_ = false;
   bool watch_all_ = false;  // as the command of this step says
