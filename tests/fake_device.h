@@ -57,9 +57,10 @@ struct FakeHistory {
   bool taint = false;         // a kernel sets it: memory of others has changed, until the device is opened anew
   bool evicted = false;       // a megabyte was overwritten since the last launch
   int warm = 0;               // launches before which that was not so
+  bool dispatched = false;    // the last call was a dispatch: the host has its code at hand
 };
 
-constexpr double kFakeSubmitUs = 7;  // of a dispatch
+constexpr double kFakeSubmitUs = 7, kFakeColdSubmitUs = 30;  // of a dispatch after another one, and after other work
 
 class FakeLoaded final : public LoadedKernel {
  public:
@@ -101,20 +102,14 @@ class FakeDevice final : public Device {
     history_.evicted |= bytes >= int64_t(1) << 20;
   }
   std::vector<LaunchTimes> time(std::span<const Launch> sequence) override {
-    std::vector<LaunchTimes> times(sequence.size());
-    for (size_t i = 0; i < sequence.size(); ++i) {
-      history_.warm += !history_.evicted;
-      history_.evicted = false;
-      static_cast<const FakeLoaded*>(sequence[i].kernel)->run(sequence[i], i, sequence.size());
-      times[i].device_us = history_.launch_us;
-      times[i].disturbed = history_.disturbed;
-    }
-    return times;
+    history_.dispatched = false;
+    return run(sequence);
   }
   LaunchTimes dispatch(const Launch& launch) override {
-    LaunchTimes times = time({&launch, 1})[0];
+    LaunchTimes times = run({&launch, 1})[0];
     times.device_us += history_.latency_us;
-    times.submit_us = kFakeSubmitUs;
+    times.submit_us = history_.dispatched ? kFakeSubmitUs : kFakeColdSubmitUs;
+    history_.dispatched = true;
     return times;
   }
   bool can_survey() const override { return surveys_; }
@@ -129,6 +124,17 @@ class FakeDevice final : public Device {
   }
 
  private:
+  std::vector<LaunchTimes> run(std::span<const Launch> sequence) {
+    std::vector<LaunchTimes> times(sequence.size());
+    for (size_t i = 0; i < sequence.size(); ++i) {
+      history_.warm += !history_.evicted;
+      history_.evicted = false;
+      static_cast<const FakeLoaded*>(sequence[i].kernel)->run(sequence[i], i, sequence.size());
+      times[i].device_us = history_.launch_us;
+      times[i].disturbed = history_.disturbed;
+    }
+    return times;
+  }
   /// Byte by byte; D is f32 or f16.
   static Survey survey(const GuardedBuffers& buffers) {
     Survey seen{true, 0};

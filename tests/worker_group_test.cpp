@@ -245,7 +245,7 @@ TEST_P(WorkerGroupTest, ColdSamplesAreSingleLaunchesThatWaitForNoHostAndFindNoth
   for (const LaunchTimes& sample : three_samples(group, index)) {
     EXPECT_EQ(sample.launches, 1);
     EXPECT_EQ(sample.device_us, history().launch_us) << "the device had it before it began";
-    EXPECT_EQ(sample.submit_us, kFakeSubmitUs) << "host times are those of a launch alone";
+    EXPECT_EQ(sample.submit_us, kFakeSubmitUs) << "host times are those of a launch alone, after another one";
   }
   EXPECT_EQ(history().warm, 0);
 }
