@@ -194,8 +194,9 @@ int run_probe(ProbeOptions options) {
 CommandRun add_probe(CLI::App& command) {
   const auto o = std::make_shared<ProbeOptions>();
   command.footer(
-      "Every result is checked against a double-precision reference after every launch, on buffers poisoned before it; only proved\n"
-      "results are ranked. Results are kept in the store: a second run measures what is missing or was noisy, an edited kernel alone.\n\n"
+      "Each launch runs on poisoned buffers and is checked afterwards, samples of them element by element against a double-precision\n"
+      "reference; only proved results are ranked. Results are kept in the store: a second run measures what is missing or was noisy, an\n"
+      "edited kernel alone.\n\n"
       "Examples:\n"
       "  assay probe --dry-run                                    the plan and how long it takes\n"
       "  assay probe --workload '*q8' --thorough                  one workload, more samples\n"
@@ -217,7 +218,7 @@ CommandRun add_probe(CLI::App& command) {
            ->check(CLI::ExistingDirectory));
   const auto how = [&](CLI::Option* option) { option->group("How to measure"); };
   how(command.add_option("--device", o->device, "cpu, cuda:0 …: assay devices lists them; or a description of one, FILE.json, for --dry-run and --build-only")->capture_default_str());
-  how(command.add_option("--mode", o->mode, "decode: weights cold, the rest hot; cold; hot; batched: 20 dispatches a submission")
+  how(command.add_option("--mode", o->mode, "decode: weights cold, the rest hot; cold: all cold, each launch alone; hot: all hot; batched: 20 dispatches a submission")
           ->capture_default_str());
   how(command.add_option("--threads", o->threads, "use fewer than all allowed CPUs"));
   how(command.add_option("--footprint", o->footprint_mb, "MB that cold weights rotate over (default: chosen from the ceilings)")
