@@ -11,6 +11,7 @@
 #include <set>
 #include <thread>
 
+#include "awkward_specs.h"
 #include "backend/cpu/cpu_backend.h"
 #ifdef ASSAY_HAS_CUDA
 #include "backend/cuda/cuda_backend.h"
@@ -26,83 +27,6 @@ namespace fs = std::filesystem;
 
 constexpr double kWatchdogS = 60;  // only a hang takes so long, however busy the machine is
 constexpr size_t kShapesPerIsaLevel = 6;
-
-/// Shapes with tails for every vector width, unroll and row block; sizes of one; more threads than rows.
-const std::vector<std::pair<int64_t, int64_t>> kShapes = {  // n, k
-    {1, 1},  {2, 1},    {1, 2},    {1, 33},    {2, 31},   {3, 7},    {5, 64},
-    {17, 1}, {31, 129}, {77, 141}, {130, 257}, {7, 4097}, {1000, 3}, {515, 899}};
-const std::vector<std::pair<int64_t, int64_t>> kOddShapes = {{1, 1}, {77, 141}};
-/// k of whole 16-byte loads, which some kernels ask for: one pass and several, tails of both.
-const std::vector<std::pair<int64_t, int64_t>> kAlignedShapes = {{1, 8}, {77, 144}, {130, 264}, {7, 4104}, {515, 896}};
-const std::vector<std::pair<int64_t, int64_t>> kBlockShapes = {{1, 32},   {2, 32},    {1, 64},   {3, 96},   {5, 224},
-                                                               {77, 160}, {130, 288}, {7, 4128}, {515, 896}};
-
-std::vector<Spec> awkward_specs() {
-  std::vector<Spec> specs;
-  const auto add = [&](int64_t batch, int64_t m, const std::string& shape, bool tA, bool tB, const std::string& types,
-                       const std::string& more) {
-    specs.push_back(parse_spec(fmt::format("op=matmul | batch={} | m={} | {} | tA={} | tB={} | {}{}", batch, m, shape,
-                                           int(tA), int(tB), types, more)));
-  };
-  const auto shape_of = [](const auto& nk) { return fmt::format("n={} | k={}", nk.first, nk.second); };
-  const auto fused = [&](const std::string& segments, int64_t k, const std::string& types, const std::string& more) {
-    specs.push_back(parse_spec(
-        fmt::format("op=matmul | batch=1 | m=1 | n=? | {} | k={} | tA=? | tB=? | {}{}", segments, k, types, more)));
-  };
-  const std::string kEpilogue = " | alpha=0.125 | beta=1.5 | bias=1", kAlphaBeta = " | alpha=-0.5 | beta=0.25";
-
-  // F16, as the workloads are, on every shape; the other types on enough of them to meet every tail of theirs.
-  for (const std::string type : {"f16", "f32", "bf16"}) {
-    const std::string types = fmt::format("dtA={} | dtB={} | dtD={}", type, type, type);
-    const size_t step = type == "f16" ? 1 : 2;
-    for (size_t i = step - 1; i < kShapes.size(); i += step)
-      for (const bool tB : {true, false}) add(1, 1, shape_of(kShapes[i]), false, tB, types, "");
-    for (size_t i = type == "f16" ? 0 : 1; i < kOddShapes.size(); ++i)
-      for (const bool tB : {true, false}) {
-        const std::string shape = shape_of(kOddShapes[i]);
-        add(1, 3, shape, false, tB, types, "");
-        add(1, 1, shape, false, tB, types, " | bias=1");
-        add(1, 1, shape, false, tB, types, kAlphaBeta);
-        add(1, 3, shape, true, tB, types, kEpilogue);
-        add(14, 1, shape, false, tB, types, "");
-        add(14, 3, shape, false, tB, types, kAlphaBeta);
-      }
-    add(14, 1, "n=1 | k=64", false, true, types, " | alpha=0.125 | beta=0");
-    add(14, 1, "n=64 | k=1", false, false, types, " | alpha=1 | beta=0");
-    add(14, 1, "n=95 | k=64", false, true, types, " | alpha=0.125 | beta=0");
-    add(14, 1, "n=64 | k=95", false, false, types, " | alpha=0.125 | beta=1");
-    for (const bool tB : {true, false}) {
-      for (size_t i = type == "f16" ? 0 : 1; i < kAlignedShapes.size(); i += type == "f16" ? 1 : 2)
-        add(1, 1, shape_of(kAlignedShapes[i]), false, tB, types, "");
-      for (const std::string& more : {std::string(" | bias=1"), kAlphaBeta, kEpilogue})
-        add(1, 1, "n=77 | k=144", false, tB, types, more);
-    }
-    fused("n0=31 | n1=33", 144, types, "");
-    fused("nq=65 | nk=3 | nv=1", 4104, types, " | bias=1");
-    fused("n0=5 | n1=6 | n2=7", 72, types, kAlphaBeta);
-    fused("n0=31 | n1=33", 141, types, "");
-    fused("nq=65 | nk=3 | nv=1", 129, types, " | bias=1");
-    fused("n0=5 | n1=6 | n2=7 | n3=1", 64, types, kAlphaBeta);
-  }
-  for (const char* types : {"dtA=f32 | dtB=f16 | dtD=f32", "dtA=f16 | dtB=f16 | dtD=f32",
-                            "dtA=bf16 | dtB=f16 | dtD=f16", "dtA=f16 | dtB=f32 | dtD=bf16"})
-    for (const bool tB : {true, false}) add(1, 1, "n=77 | k=141", false, tB, types, "");
-
-  for (const std::string types :
-       {"dtA=f16 | dtB=q8_0 | dtD=f16", "dtA=f32 | dtB=q8_0 | dtD=f32", "dtA=bf16 | dtB=q8_0 | dtD=bf16"})
-    for (const std::string loader : {"", " | loader=q8nk_split"}) {
-      for (size_t i = 0; i < kBlockShapes.size(); i += types.find("dtA=f16") == 0 ? 1 : 3)
-        add(1, 1, shape_of(kBlockShapes[i]), false, true, types, loader);
-      add(1, 3, "n=77 | k=160", false, true, types, loader);
-      add(1, 3, "n=77 | k=160", true, true, types, loader + kEpilogue);
-      add(1, 1, "n=77 | k=160", false, true, types, loader + kEpilogue);
-      add(1, 1, "n=2 | k=32", false, true, types, loader + kAlphaBeta);
-      add(14, 1, "n=5 | k=64", false, true, types, loader);
-      fused("n0=31 | n1=33", 96, types, loader);
-      fused("nq=65 | nk=3 | nv=1", 160, types, loader + " | bias=1");
-    }
-  return specs;
-}
 
 /// The folder with kernels/ and specs/: above the program in a bundle that was carried to another machine, else the
 /// checkout.

@@ -1,4 +1,4 @@
-// Manifests: which variants a text gives, what a spec is refused for, and that every mistake is named with its place.
+// Manifests: which variants a text gives, and that every mistake is named with its place.
 #include "kernel/manifest.h"
 
 #include <gtest/gtest.h>
@@ -320,111 +320,6 @@ TEST(shipped_manifest, is_valid) {
   const Manifest manifest = load_manifest(folder);
   EXPECT_LT(now_ns() - start, 200'000'000);  // 4 ms in a release build; sanitizers are slower
   EXPECT_FALSE(manifest.variants.empty());
-}
-
-// A spec that the family below supports; each test breaks one rule.
-Spec decode_spec() {
-  Spec spec;
-  spec.op = "matmul";
-  spec.n = 128;
-  spec.k = 64;
-  spec.tB = true;
-  return spec;
-}
-
-Variant narrow_variant() {
-  Variant variant;
-  Supports& s = variant.supports;
-  s.op = {"matmul"};
-  s.a = s.d = {Dtype::f16};
-  s.b = {Dtype::f16, Dtype::f32};
-  s.layout = {"nt"};
-  s.loader = {"none", "dense"};
-  s.m = {1, 1};
-  s.n = {16, 4096};
-  s.k = {0, 65536};
-  s.n_values = {128, 256, 8192};
-  s.k_multiple_of = {8, 32};
-  return variant;
-}
-
-TEST(unsupported_reason, is_empty_for_a_supported_spec_and_for_a_variant_without_limits) {
-  EXPECT_EQ(unsupported_reason(narrow_variant(), decode_spec()), "");
-  EXPECT_EQ(unsupported_reason(Variant(), decode_spec()), "");
-}
-
-TEST(unsupported_reason, names_the_value_and_what_is_supported) {
-  const auto reason = [](auto change) {
-    Spec spec = decode_spec();
-    change(spec);
-    return unsupported_reason(narrow_variant(), spec);
-  };
-  EXPECT_EQ(reason([](Spec& s) { s.op = "rope"; }), "op is rope, supports matmul");
-  EXPECT_EQ(reason([](Spec& s) { s.a = Dtype::bf16; }), "a is bf16, supports f16");
-  EXPECT_EQ(reason([](Spec& s) { s.b = Dtype::q8_0; }), "b is q8_0, supports f16 f32");
-  EXPECT_EQ(reason([](Spec& s) { s.d = Dtype::f32; }), "d is f32, supports f16");
-  EXPECT_EQ(reason([](Spec& s) { s.loader = "q8nk_split"; }), "loader is q8nk_split, supports none dense");
-  EXPECT_EQ(reason([](Spec& s) { s.tB = false; }), "layout is nn, supports nt");
-  EXPECT_EQ(reason([](Spec& s) { s.tA = true; }), "layout is tt, supports nt");
-  EXPECT_EQ(reason([](Spec& s) { s.batch = 14; }), "batch is 14, supports 1");
-  EXPECT_EQ(reason([](Spec& s) { s.segments = {{"n0", 64}, {"n1", 64}}; }), "2 fused outputs, supports one");
-  Variant fused = narrow_variant();
-  fused.supports.segments = true;
-  fused.supports.most_outputs = 3;
-  Spec four = decode_spec();
-  four.segments = {{"n0", 8}, {"n1", 8}, {"n2", 8}, {"n3", 8}};
-  EXPECT_EQ(unsupported_reason(fused, four), "4 fused outputs, supports 3");
-  four.segments.pop_back();
-  EXPECT_EQ(unsupported_reason(fused, four), "");
-  EXPECT_EQ(reason([](Spec& s) { s.bias = true; }), "has a bias, supports none");
-  EXPECT_EQ(reason([](Spec& s) { s.alpha = 0.125; }), "alpha is 0.125, supports 1");
-  EXPECT_EQ(reason([](Spec& s) { s.beta = 1; }), "beta is 1, supports 0");
-  EXPECT_EQ(reason([](Spec& s) { s.m = 2; }), "m is 2, supports 1");
-  EXPECT_EQ(reason([](Spec& s) { s.n = 8; }), "n is 8, supports 16 to 4096");
-  EXPECT_EQ(reason([](Spec& s) { s.k = 65568; }), "k is 65568, supports up to 65536");
-  EXPECT_EQ(reason([](Spec& s) { s.n = 100; }), "n is 100, supports 128 256 8192");
-  EXPECT_EQ(reason([](Spec& s) { s.k = 40; }), "k is 40, supports multiples of 32");
-  EXPECT_EQ(reason([](Spec& s) { s.k = 36; }), "k is 36, supports multiples of 8");
-}
-
-TEST(unsupported_reason, is_that_of_the_first_rule_broken_in_a_fixed_order) {
-  Spec spec = decode_spec();
-  spec.op = "rope";
-  spec.a = spec.d = Dtype::bf16;
-  spec.b = Dtype::q8_0;
-  spec.loader = "q8nk_split";
-  spec.tA = true;
-  spec.batch = 14;
-  spec.segments = {{"n0", 50}, {"n1", 50}};
-  spec.bias = true;
-  spec.alpha = 2;
-  spec.m = 2;
-  spec.n = 8;
-  spec.k = 70001;
-  std::vector<std::string> first_words;
-  const auto next = [&](auto repair) {
-    const std::string reason = unsupported_reason(narrow_variant(), spec);
-    first_words.push_back(reason.substr(0, reason.find(' ', 2)));
-    repair();
-  };
-  next([&] { spec.op = "matmul"; });
-  next([&] { spec.a = Dtype::f16; });
-  next([&] { spec.b = Dtype::f16; });
-  next([&] { spec.d = Dtype::f16; });
-  next([&] { spec.loader = ""; });
-  next([&] { spec.tA = false; });
-  next([&] { spec.batch = 1; });
-  next([&] { spec.segments.clear(); });
-  next([&] { spec.bias = false; });
-  next([&] { spec.alpha = 1; });
-  next([&] { spec.m = 1; });
-  next([&] { spec.n = 100; });
-  next([&] { spec.k = 100; });
-  next([&] { spec.n = 128; });
-  next([&] { spec.k = 64; });
-  EXPECT_EQ(first_words, (std::vector<std::string>{"op", "a is", "b is", "d is", "loader", "layout", "batch", "2 fused",
-                                                   "has", "alpha", "m is", "n is", "k is", "n is", "k is"}));
-  EXPECT_EQ(unsupported_reason(narrow_variant(), spec), "");
 }
 
 TEST(expression, compares_computes_and_joins) {

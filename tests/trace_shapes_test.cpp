@@ -1,12 +1,10 @@
-// Shapes of a trace: pairing with command buffers, completion rules, bytes and rates, quarantine, workload files, JSON,
-// CSV.
+// Shapes of a trace: pairing with command buffers, completion rules, bytes and rates, JSON, CSV.
 #include "assay_program.h"
 #include "report/analysis_json.h"
 #include "report/analysis_text.h"
 #include "report/csv.h"
-#include "spec/workload.h"
+#include "shape_traces.h"
 #include "trace/trace_workload.h"
-#include "trace_lines.h"
 
 namespace assay {
 namespace {
@@ -29,53 +27,6 @@ Json brief(const Json& json) {
       shown.push_back(brief(value));
   }
   return shown;
-}
-
-/// A map of matmul fields as the trace has it, from "op=matmul m=1 …".
-std::string fields_json(const std::string& words) {
-  std::string json;
-  std::istringstream in(words);
-  for (std::string word; in >> word;) {
-    const size_t equals = word.find('=');
-    json += (json.empty() ? "" : ",") + ('"' + word.substr(0, equals)) + "\":\"" + word.substr(equals + 1) + '"';
-  }
-  return "{" + json + "}";
-}
-
-/// A call in a scope of its own: the op, and its command buffer unless gpu is empty.
-std::string call(const std::string& fields, const std::string& op_us, const std::string& gpu_us,
-                 const std::string& scope = "s") {
-  std::string lines = gpu_line(scope + "/" + scope + "/k", op_us, R"(,"data":)" + fields_json(fields));
-  if (!gpu_us.empty()) lines += gpu_line(scope + "/cb_wait", op_us) + gpu_line(scope + "/cb_gpu", gpu_us);
-  return lines;
-}
-std::string token() { return gpu_line("g/generation_step_output/cb_gpu", "1"); }
-
-const std::string kGate = "op=matmul batch=1 m=1 k=896 n0=4864 n1=4864 backend=gemv";
-const std::string kPlain = "op=matmul batch=1 m=1 n=64 k=32 tA=0 tB=1 backend=mlx";
-
-struct Analyzed {
-  StringTable strings;
-  ClassicCounts counts;
-  ShapeCounts gpu;
-  ShapeReport report;
-
-  explicit Analyzed(const std::string& text, const ShapeOptions& options = {}) {
-    EventConsumer* const consumers[] = {&counts, &gpu};
-    read_trace(std::make_unique<MemorySource>(text), strings, consumers);
-    report = report_shapes(counts, gpu, strings, options);
-  }
-  const Shape& only() const {
-    EXPECT_EQ(report.shapes.size(), 1u);
-    return report.shapes.at(0);
-  }
-};
-
-ShapeOptions with_dtype_of(const std::string& dtype, double ceiling = 0) {
-  ShapeOptions options;
-  options.dtype = dtype;
-  options.ceiling_gbps = ceiling;
-  return options;
 }
 
 TEST(pairing, an_op_owns_the_next_buffer_of_its_own_doubled_scope) {
@@ -244,22 +195,6 @@ TEST(rates, a_shape_on_two_backends_has_two_rows_of_one_shape) {
   EXPECT_EQ(a.only().total_us, 13);
 }
 
-// A model of one block: gate and up, the head, attention over nine positions, a shape that nothing completes.
-std::string small_model() {
-  std::string text;
-  for (int position = 1; position <= 9; ++position) {
-    text += call(kGate, "300", "157");
-    const std::string n = std::to_string(position);
-    text +=
-        call("op=matmul_alpha_beta batch=14 m=1 n=" + n + " k=64 tA=0 tB=1 loader=dense backend=mlx", "150", "12", "a");
-    text +=
-        call("op=matmul_alpha_beta batch=14 m=1 n=64 k=" + n + " tA=0 tB=0 loader=dense backend=mlx", "150", "11", "a");
-    text += call("op=matmul batch=1 m=1 n=151936 k=896 tA=0 tB=0 loader=q8nk_split backend=mlx", "2470", "2340",
-                 "g/generation_step_output");
-  }
-  return text + call("op=matmul batch=1 m=1 n=7 k=9 tA=0 tB=0 backend=cpu", "40", "");
-}
-
 TEST(golden, text_and_json) {
   const Analyzed a(small_model(), with_dtype_of("q8_0", 100));
   expect_golden("shapes.txt", shapes_text(a.report, {.top = 3}));
@@ -277,153 +212,6 @@ TEST(csv, has_a_row_for_each_name_and_each_shape_and_backend) {
   EXPECT_TRUE(
       has(csv, "small.jsonl,shape,op=matmul | batch=1 | m=1 | n=? | k=896 | tA=? | tB=? | n0=4864 | n1=4864,gemv,"))
       << csv;
-}
-
-class specs_out : public testing::Test {
- protected:
-  static Workload load(const ShapeReport& report, TraceWorkloadOptions options = {}) {
-    options.trace = "dir/small.jsonl.zst";
-    return parse_workload(trace_workload(report, options).json, "made");
-  }
-};
-
-TEST_F(specs_out, gives_back_every_spec_with_its_calls_times_and_lines) {
-  const Analyzed a(small_model(), with_dtype_of("q8_0"));
-  const Workload workload = load(a.report);
-  EXPECT_EQ(workload.name, "small");
-  EXPECT_EQ(workload.sources[0].tokens, 9);
-  const WorkloadEntry& gate = workload.entries.at(1);
-  EXPECT_EQ(gate.spec.math_line(), a.report.shapes[1].spec->math_line());
-  EXPECT_EQ(gate.spec.line(), a.report.shapes[1].spec->line());
-  EXPECT_EQ(gate.calls_per_token, 1);
-  ASSERT_EQ(gate.sources.size(), 1u);
-  EXPECT_EQ(gate.sources[0].line_number, 1);
-  EXPECT_EQ(gate.sources[0].rules, a.report.shapes[1].rules);
-  EXPECT_EQ(gate.sources[0].observations[0].backend, "gemv");
-  EXPECT_DOUBLE_EQ(gate.sources[0].observations[0].avg_ms, 0.3);
-  EXPECT_EQ(gate.sources[0].observations[0].count, 9);
-}
-
-TEST_F(specs_out, lengths_called_alike_become_a_family_so_that_all_calls_are_priced) {
-  const Analyzed a(small_model(), with_dtype_of("q8_0"));
-  const Workload workload = load(a.report);
-  ASSERT_EQ(workload.families.size(), 2u);
-  for (const WorkloadFamily& family : workload.families) {
-    EXPECT_EQ(family.first, 1);
-    EXPECT_EQ(family.last, 9);
-    EXPECT_DOUBLE_EQ(family.calls_per_token_each, 1.0 / 9);
-  }
-  EXPECT_EQ(workload.entries.size(), 2u + 3 + 3);
-  double calls = 0;
-  for (const WorkloadEntry& entry : workload.entries) calls += entry.family.empty() ? entry.calls_per_token : 0;
-  EXPECT_DOUBLE_EQ(calls + 2 * 9 * workload.families[0].calls_per_token_each, 4);
-}
-
-TEST_F(specs_out, hot_0_takes_every_complete_shape) {
-  const Analyzed a(small_model(), with_dtype_of("q8_0"));
-  EXPECT_EQ(load(a.report, {.least_percent = 0}).entries.size(), 20u);
-  const TraceWorkload cold = trace_workload(a.report, {.trace = "t", .least_percent = 0});
-  EXPECT_EQ(cold.left_out, 1u);  // the one without a type
-}
-
-TEST_F(specs_out, counts_that_differ_end_a_family_and_the_calls_still_add_up) {
-  std::string text =
-      small_model() +
-      call("op=matmul_alpha_beta batch=14 m=1 n=10 k=64 tA=0 tB=1 loader=dense backend=mlx", "150", "12") +
-      call("op=matmul_alpha_beta batch=14 m=1 n=10 k=64 tA=0 tB=1 loader=dense backend=mlx", "150", "12");
-  const Workload workload = load(Analyzed(text, with_dtype_of("q8_0")).report, {.least_percent = 0});
-  EXPECT_EQ(workload.families[0].last, 9);
-}
-
-TEST_F(specs_out, lines_of_one_maths_share_their_family) {
-  std::string text;
-  for (int n = 1; n <= 8; ++n)
-    for (const std::string op : {"matmul", "matmul_cache"})
-      text +=
-          call("op=" + op + " batch=2 m=1 n=" + std::to_string(n) + " k=64 tA=0 tB=1 backend=x", "10", "5") + token();
-  const Workload workload = load(Analyzed(text, with_dtype_of("f16")).report);
-  ASSERT_EQ(workload.families.size(), 1u);
-  EXPECT_DOUBLE_EQ(workload.families[0].calls_per_token_each, 2.0 / 16);
-}
-
-TEST_F(specs_out, without_tokens_nothing_is_counted_and_the_file_still_loads) {
-  const Workload workload = load(Analyzed(call(kPlain, "10", "4"), with_dtype_of("f16")).report);
-  EXPECT_EQ(workload.sources[0].tokens, 0);
-  EXPECT_EQ(workload.entries.at(0).calls_per_token, 0);
-}
-
-TEST_F(specs_out, nothing_to_probe_is_an_error_that_says_what_to_do) {
-  const auto message = [](const std::string& text) {
-    try {
-      trace_workload(Analyzed(text).report, {.trace = "t.jsonl"});
-    } catch (const Error& e) {
-      return std::string(e.what());
-    }
-    return std::string();
-  };
-  EXPECT_TRUE(has(message(""), "t.jsonl: no event describes a matmul"));
-  EXPECT_TRUE(has(message(call(kPlain, "1", "1")), "--dtype")) << message(call(kPlain, "1", "1"));
-}
-
-class analyze_program : public testing::Test {
- protected:
-  std::string write(const std::string& name, const std::string& bytes) const {
-    write_file(home_.folder / name, bytes);
-    return home_.folder / name;
-  }
-  Home home_;
-};
-
-TEST_F(analyze_program, the_file_it_writes_and_the_trace_itself_give_probe_the_same_plan) {
-  const std::string trace = write("small.jsonl", small_model()), specs = home_.folder / "w.json";
-  const Ended made = home_.run({"analyze", "--dtype", "q8_0", "--specs-out", specs, trace});
-  EXPECT_EQ(made.exit_code, 0) << made.err;
-  const Ended by_file = home_.run({"probe", "--specs", specs, "--dry-run"}),
-              by_trace = home_.run({"probe", "--from", trace, "--dtype", "q8_0", "--dry-run"});
-  EXPECT_EQ(by_file.exit_code, 0) << by_file.err;
-  EXPECT_EQ(by_file.out, by_trace.out);
-  EXPECT_TRUE(has(by_trace.out, "8 specs, ")) << by_trace.out;
-}
-
-TEST_F(analyze_program, json_on_stdout_is_json_whatever_lines_are_bad) {
-  const std::string trace = write("t.jsonl", "bad\n" + small_model());
-  const Ended ended = home_.run({"analyze", "--json", "-", trace, trace});
-  const Json json = Json::parse(ended.out);
-  EXPECT_EQ(json["traces"].size(), 2u);
-  EXPECT_EQ(json["traces"][0]["totals"]["not_json"], 1);
-  EXPECT_EQ(json["traces"][0]["shapes"]["shapes"].size(), 21u);
-  EXPECT_TRUE(has(ended.err, "Error parsing line 0: ")) << ended.err;
-}
-
-TEST_F(analyze_program, classic_alone_has_no_shapes_and_the_rest_follows_it) {
-  const std::string trace = write("t.jsonl", small_model());
-  const std::string classic = home_.run({"analyze", "--classic", trace}).out, all = home_.run({"analyze", trace}).out;
-  EXPECT_EQ(all.rfind(classic, 0), 0u);
-  EXPECT_FALSE(has(classic, "\nShapes: "));
-  EXPECT_TRUE(has(all.substr(classic.size()), "\nShapes: "));
-}
-
-TEST_F(analyze_program, options_that_contradict_each_other_are_refused) {
-  const std::string trace = write("t.jsonl", small_model());
-  const auto refused = [&](Arguments arguments, const std::string& part) {
-    arguments.insert(arguments.begin(), "analyze");
-    const Ended ended = home_.run(arguments);
-    EXPECT_EQ(ended.exit_code, 2);
-    EXPECT_EQ(ended.out, "");
-    EXPECT_TRUE(has(ended.err, part)) << ended.err;
-  };
-  refused({"--json", "-", "--csv", "-", trace}, "standard output");
-  refused({"--specs-out", home_.folder / "w.json", trace, trace}, "one trace");
-  refused({"--dtype", "q9", trace}, "--dtype q9");
-  refused({"--diff", "-", "-"}, "standard input");
-  refused({"--ceiling", "0", trace}, "--ceiling");
-}
-
-TEST_F(analyze_program, from_a_trace_that_ends_early_nothing_is_probed) {
-  const std::string trace = write("t.gz", std::string("\x1f\x8b\x08\0\0\0\0\0\0\x03", 10));
-  const Ended ended = home_.run({"probe", "--from", trace, "--dtype", "f16", "--dry-run"});
-  EXPECT_EQ(ended.exit_code, 2);
-  EXPECT_TRUE(has(ended.err, "ends early")) << ended.err;
 }
 
 }  // namespace
