@@ -5,8 +5,8 @@
 #include <cerrno>
 #include <cstring>
 
-#include "assay_program.h"
 #include "base/error.h"
+#include "refusals.h"
 
 namespace assay {
 namespace {
@@ -18,19 +18,6 @@ void expect_golden(const std::string& name, const std::string& text) {
   const std::string file = std::string(ASSAY_SOURCE_DIR) + "/tests/golden/" + name;
   if (std::getenv("ASSAY_UPDATE_GOLDEN")) write_file(file, text);
   EXPECT_EQ(text, read_file(file)) << file << ": ASSAY_UPDATE_GOLDEN=1 writes it anew";
-}
-
-/// Exit 2, one line on stderr with every one of the parts, nothing on stdout.
-void expect_refused(const Home& home, const Arguments& arguments, const std::vector<std::string>& parts) {
-  const Ended ended = home.run(arguments);
-  std::string command;
-  for (const std::string& argument : arguments) command += argument + " ";
-  SCOPED_TRACE(command);
-  EXPECT_EQ(ended.exit_code, 2);
-  EXPECT_EQ(ended.out, "");
-  EXPECT_EQ(ended.err.rfind("assay: ", 0), 0u) << ended.err;
-  EXPECT_EQ(count_of(ended.err, "\n"), 1u) << ended.err;
-  for (const std::string& part : parts) EXPECT_TRUE(has(ended.err, part)) << part << "\nis not in\n" << ended.err;
 }
 
 std::string help_of(const Arguments& arguments) {
@@ -76,6 +63,8 @@ TEST(cli_words, an_unknown_word_is_one_line_with_near_names_and_exit_2) {
   expect_refused(home, {"probe", "--shape", "n=seven"}, {"\"seven\" is not a number"});
   expect_refused(home, {"probe", "--op", "matmull"}, {"--op matmull", "did you mean matmul"});
   expect_refused(home, {"probe", "--dtype", "f17"}, {"--dtype f17", "did you mean f16"});
+  expect_refused(home, {"probe", "--dtype", "q4_0", "--spec", "op=matmul | batch=1 | m=1 | n=64 | k=64 | tA=0 | tB=1"},
+                 {"--dtype q4_0", "q8_0"});
   expect_refused(home, {"probe", "--kernels", home.kernels(), "--variant", "test_plan/*"},
                  {"--variant test_plan/*", "did you mean test_plain/* or test_plain/plain?"});
   expect_refused(home, {"probe", "--kernels", home.folder / "absent"}, {"absent"});
@@ -231,15 +220,16 @@ TEST(cli_report, csv_and_markdown_hold_every_case_and_a_dash_replaces_the_text) 
   EXPECT_EQ(count_of(dash.out, "\r\n"), 5u) << dash.out;
 }
 
-TEST(cli_report, one_that_cannot_be_written_is_an_error_after_the_results_were_shown_and_kept) {
+TEST(cli_report, one_that_cannot_be_written_after_all_is_an_error_when_the_results_are_shown_and_kept) {
   const Home home;
   home.with_ceilings();
   write_drop_ins(home.kernels(), {{"test_plain"}});
-  const Ended ended = home.run(home.probe(spec_line("64"), {"--variant", "test_*", "--csv", "/proc/absent/r.csv"}));
+  const Ended ended = home.run(home.probe(spec_line("64"), {"--variant", "test_*", "--csv", "/dev/full"}));
   EXPECT_EQ(ended.exit_code, 2);
-  EXPECT_TRUE(has(ended.err, "assay: /proc/absent/r.csv: ")) << ended.err;
+  EXPECT_TRUE(has(ended.err, "assay: /dev/full: cannot be written (No space left on device)")) << ended.err;
   EXPECT_TRUE(has(ended.out, "   - test_plain/plain")) << ended.out;
   EXPECT_EQ(home.stored().size(), 1u);
+  EXPECT_EQ(home.reported().size(), 1u) << "the other report";
 }
 
 TEST(cli_compare, a_report_is_the_same_as_itself_and_as_its_store) {
@@ -311,8 +301,9 @@ TEST(cli_store, a_place_that_cannot_be_written_is_refused_also_for_root) {
 TEST(cli_store, a_corrupt_store_is_moved_aside_with_a_message_and_measuring_goes_on) {
   const Home home;
   write_drop_ins(home.kernels(), {{"test_plain"}});
-  fs::create_directories(home.store().parent_path());
-  const std::string garbage(5000, 'x');
+  home.with_ceilings();
+  std::string garbage = read_file(home.store());
+  std::fill_n(garbage.begin() + 100, 400, 'x');
   write_file(home.store(), garbage);
   const Ended ended = home.run(home.probe(spec_line("64")));
   EXPECT_EQ(ended.exit_code, 0) << ended.err;

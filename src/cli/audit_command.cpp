@@ -1,7 +1,7 @@
 // assay audit: the options, and the judgement in the form asked for.
-#include <cstdio>
-#include <iostream>
-#include <iterator>
+#include <unistd.h>
+
+#include <memory>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -9,6 +9,7 @@
 #include "base/terminal.h"
 #include "cli/commands.h"
 #include "cli/number_option.h"
+#include "cli/report_formats.h"
 #include "report/audit_report.h"
 #include "report/csv.h"
 
@@ -16,40 +17,32 @@ namespace assay {
 namespace {
 
 struct AuditCommandOptions {
-  std::string log, json, csv;
+  std::string log;
+  std::shared_ptr<ReportFormats> formats;
   AuditOptions audit;
   bool verbose = false;
 };
 
 std::string read_log(const std::string& file) {
-  if (file != "-") return read_file(file);
-  return {std::istreambuf_iterator<char>(std::cin), {}};
-}
-
-void write_to(const std::string& to, const std::string& text) {
-  if (to == "-")
-    fmt::print("{}", text);
-  else if (!to.empty())
-    write_file(to, text);
+  return file == "-" ? read_descriptor(STDIN_FILENO, "standard input") : read_file(file);
 }
 
 int run_audit(const AuditCommandOptions& options) {
-  if (options.json == "-" && options.csv == "-") fail("only one of --json and --csv can go to standard output");
   if (!parse_dtype(options.audit.dtype))
     fail("--dtype {}: not among {}{}", options.audit.dtype, fmt::join(dtype_names(), ", "),
          did_you_mean(options.audit.dtype, dtype_names()));
   const Audit audit = audit_log(parse_probe_log(read_log(options.log), options.log), options.audit);
-  const Terminal out = describe_terminal(stdout);
-  if (options.json != "-" && options.csv != "-")
-    fmt::print("{}", audit_text(audit, {options.verbose, out.colour, out.width}));
-  if (!options.json.empty()) write_to(options.json, audit_json(audit));
-  if (!options.csv.empty()) write_to(options.csv, csv_table(audit_table(audit)));
+  const auto text = [&](const Terminal& out) { return audit_text(audit, {options.verbose, out.colour, out.width}); };
+  options.formats->write({{"text", text},
+                          {"csv", [&](auto&) { return csv_table(audit_table(audit)); }},
+                          {"json", [&](auto&) { return audit_json(audit); }},
+                          {"markdown", [&](auto&) { return audit_markdown(audit); }}});
   return audit.misleads() ? 1 : 0;
 }
 
 }  // namespace
 
-CommandRun add_audit(CLI::App& command) {
+CommandRun add_audit(CLI::App& command, CommandFiles& files) {
   const auto o = std::make_shared<AuditCommandOptions>();
   command.footer(
       "Reads what a probe run printed, assay's or another harness's, and judges it by its own numbers:\n"
@@ -61,7 +54,8 @@ CommandRun add_audit(CLI::App& command) {
       "  corrected ranking   what is first once wrong rows are out; host time per submission beside it\n"
       "docs/audit.md explains each line. Example: assay audit probe.log --csv rows.csv\n\n"
       "Exit codes: 0 no crown sits on a wrong or impossible row; 1 one does; 2 there is no such log.");
-  command.add_option("LOG", o->log, "the log ('-': standard input)")->required()->type_name("");
+  files.add(CommandFiles::Part::input,
+            command.add_option("LOG", o->log, "the log ('-': standard input)")->required()->type_name(""));
   command
       .add_option("--max-rel", o->audit.max_rel,
                   "a row is wrong above this maxRel = max |difference| / max(1, |a|, |b|)")
@@ -73,8 +67,8 @@ CommandRun add_audit(CLI::App& command) {
                   "what the values of specs are that do not say (for their bytes): f16, f32, bf16, q8_0")
       ->capture_default_str()
       ->type_name("TYPE");
-  command.add_option("--json", o->json, "write everything as JSON ('-': instead of the text)")->type_name("FILE");
-  command.add_option("--csv", o->csv, "write one row a row of the log as CSV ('-' likewise)")->type_name("FILE");
+  o->formats =
+      std::make_shared<ReportFormats>(command, files, std::vector<std::string>{"text", "csv", "json", "markdown"});
   command.add_flag("--verbose", o->verbose, "show every row, as it ranks, and every line that no rule reads");
   return [o] { return run_audit(*o); };
 }

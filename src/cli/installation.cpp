@@ -14,6 +14,7 @@
 #include "backend/described_device.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/standard_streams.h"
 #include "base/suggest.h"
 #include "cli/commit.h"
 #include "probe/sweep.h"
@@ -146,7 +147,7 @@ Ceilings device_ceilings(const Backend& backend, const DeviceInfo& device, Store
   SweepOptions options;
   options.environment = describe_environment(backend, device);
   SweepEvents events;
-  events.note = [](const std::string& line) { fmt::print(stderr, "{}\n", line); };
+  events.note = [](const std::string& line) { remark("{}\n", line); };
   Sweep sweep(backend, device, all_variants(manifests), Plan{}, cache, store, options, events);
   return sweep.ceilings(again);
 }

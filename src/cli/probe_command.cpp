@@ -7,11 +7,13 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/file.h"
+#include "base/standard_streams.h"
 #include "base/suggest.h"
 #include "base/terminal.h"
 #include "cli/commands.h"
 #include "cli/installation.h"
+#include "cli/number_option.h"
+#include "cli/report_formats.h"
 #include "cli/trace_input.h"
 #include "probe/sweep.h"
 #include "report/csv.h"
@@ -26,8 +28,8 @@ namespace {
 
 struct ProbeOptions {
   std::string device = "cpu", mode = "decode", store = default_store().string();
-  std::vector<std::string> workloads, spec_files, traces, spec_lines, kernels, reports;
-  std::string json, csv, markdown;
+  std::vector<std::string> workloads, spec_files, traces, spec_lines, kernels;
+  std::shared_ptr<ReportFormats> formats;
   Selection selection;
   SweepOptions sweep;
   int threads = 0;
@@ -87,30 +89,24 @@ std::vector<Spec> all_specs(const ProbeOptions& options, const std::vector<Workl
 
 void print_plan(const Plan& plan, const Sweep& sweep) {
   for (const PlannedSpec& spec : plan.specs) {
-    fmt::print("Spec {}:\n", spec.spec.line());
+    show("Spec {}:\n", spec.spec.line());
     for (const PlannedCase& c : spec.cases)
-      fmt::print("   - {} ({}{})\n", c.variant->id(), c.isa->name, c.over_limit.empty() ? "" : "; device_limit: " + c.over_limit);
-    if (spec.cases.empty()) fmt::print("   no variant supports it\n");
+      show("   - {} ({}{})\n", c.variant->id(), c.isa->name,
+           c.over_limit.empty() ? "" : "; device_limit: " + c.over_limit);
+    if (spec.cases.empty()) show("   no variant supports it\n");
   }
-  fmt::print("\nSkipped:\n");
-  for (const SkipGroup& skip : plan.skips) fmt::print(" - {}: {} skipped {} ({})\n", skip.variant, skip.op_name, skip.count, skip.reason);
+  show("\nSkipped:\n");
+  for (const SkipGroup& skip : plan.skips)
+    show(" - {}: {} skipped {} ({})\n", skip.variant, skip.op_name, skip.count, skip.reason);
   const size_t missing = sweep.missing();
-  fmt::print("\n{} specs, {} cases; {} in the store, {} to measure: about {}\n", plan.specs.size(), plan.cases(),
-             size_t(plan.cases()) - missing, missing, duration_text(sweep.expected_seconds()));
-}
-
-void write_report(const std::string& to, const std::string& text) {
-  if (to == "-") {
-    fmt::print("{}", text);
-  } else {
-    write_file(to, text);
-  }
+  show("\n{} specs, {} cases; {} in the store, {} to measure: about {}\n", plan.specs.size(), plan.cases(),
+       size_t(plan.cases()) - missing, missing, duration_text(sweep.expected_seconds()));
 }
 
 int build_only(Sweep& sweep, Progress& progress) {
   const std::vector<std::string> errors = sweep.build_only();
   progress.finish();
-  for (const std::string& error : errors) fmt::print("{}\n", error);
+  for (const std::string& error : errors) show("{}\n", error);
   if (interrupted()) return 130;
   return errors.empty() ? 0 : 1;
 }
@@ -126,8 +122,23 @@ bool any_failure(const SweepReport& report, const std::vector<const Variant*>& v
   return std::any_of(report.specs.begin(), report.specs.end(), [](const RankedSpec& s) { return !s.quarantine.empty(); });
 }
 
+/// What a probe reads beside what its options name as files.
+std::vector<NamedFile> other_inputs(const ProbeOptions& options) {
+  std::vector<NamedFile> files;
+  if (options.device.ends_with(".json")) files.push_back({"--device", options.device});
+  const auto add = [&](const std::string& option, const std::filesystem::path& folder) {
+    for (NamedFile& file : files_below(option, folder)) files.push_back(std::move(file));
+  };
+  for (const std::string& folder : options.kernels) add("a file of --kernels", folder);
+  add("the shipped kernel", project_folder("kernels"));
+  for (const auto& entry : std::filesystem::directory_iterator(project_folder("specs")))
+    files.push_back({"the shipped workload", entry.path().string()});
+  return files;
+}
+
 int run_probe(ProbeOptions options) {
   const int64_t began = now_ns();
+  for (const std::string& dtype : options.selection.dtypes) check_dtype(dtype);
   options.sweep.mode = parse_mode(options.mode);
   options.sweep.footprint = int64_t(options.footprint_mb * 1024 * 1024);
   const auto backends = make_backends();
@@ -146,7 +157,10 @@ int run_probe(ProbeOptions options) {
   const bool keeps = !options.dry_run && !options.build_only;
   std::error_code ignored;
   const bool readable = std::filesystem::exists(options.store, ignored);
-  Store store(keeps || readable ? options.store : ":memory:", keeps || !readable ? Store::Access::read_write : Store::Access::read_only);
+  const auto store_of_run = keeps || readable ? std::make_unique<Store>(options.store, keeps ? Store::Access::read_write
+                                                                                             : Store::Access::read_only)
+                                              : std::make_unique<Store>();
+  Store& store = *store_of_run;
 
   const Terminal terminal = describe_terminal(stderr);
   Progress progress(stderr, terminal.live, size_t(plan.cases()), options.sweep.effort.visits - 1);
@@ -178,12 +192,11 @@ int run_probe(ProbeOptions options) {
 
   SweepReport report = sweep.report(workloads);
   report.elapsed_s = double(now_ns() - began) * 1e-9;
-  const Terminal out = describe_terminal(stdout);
-  const bool stdout_taken = options.json == "-" || options.csv == "-" || options.markdown == "-";
-  if (!stdout_taken) fmt::print("{}", text_report(report, {options.verbose, out.colour, out.width}));
-  if (!options.json.empty()) write_report(options.json, json_report(report));
-  if (!options.csv.empty()) write_report(options.csv, csv_report(report));
-  if (!options.markdown.empty()) write_report(options.markdown, markdown_report(report));
+  const auto text = [&](const Terminal& out) { return text_report(report, {options.verbose, out.colour, out.width}); };
+  options.formats->write({{"text", text},
+                          {"csv", [&](auto&) { return csv_report(report); }},
+                          {"json", [&](auto&) { return json_report(report); }},
+                          {"markdown", [&](auto&) { return markdown_report(report); }}});
   if (!trouble.empty()) throw Error(trouble);
   if (interrupted()) return 130;
   return any_failure(report, variants) ? 1 : 0;
@@ -191,8 +204,9 @@ int run_probe(ProbeOptions options) {
 
 }  // namespace
 
-CommandRun add_probe(CLI::App& command) {
+CommandRun add_probe(CLI::App& command, CommandFiles& files) {
   const auto o = std::make_shared<ProbeOptions>();
+  using Part = CommandFiles::Part;
   command.footer(
       "Each launch runs on poisoned buffers and is checked afterwards, samples of them element by element against a double-precision\n"
       "reference; only proved results are ranked. Results are kept in the store: a second run measures what is missing or was noisy, an\n"
@@ -205,9 +219,16 @@ CommandRun add_probe(CLI::App& command) {
       "  assay probe --kernels docs/examples/drop-in --variant 'my_gemv/*' --variant 'gemv_rowdot/*' --shape n=9728");
   const auto what = [&](CLI::Option* option) { option->group("What to measure"); };
   what(command.add_option("--workload", o->workloads, "workloads by name or glob (default: all in specs/)"));
-  what(command.add_option("--specs", o->spec_files, "further workload files (JSON as in specs/README.md)")->check(CLI::ExistingFile));
-  what(command.add_option("--from", o->traces, "traces of runs: the hot shapes of each are a workload (as assay analyze --specs-out writes it)"));
-  what(command.add_option("--spec", o->spec_lines, "one spec line; n, m, k and batch may be ranges: n=16..96 or n=16..96..8"));
+  what(files.add(Part::input,
+                 command.add_option("--specs", o->spec_files, "further workload files (JSON as in specs/README.md)")));
+  what(
+      files.add(Part::input,
+                command.add_option(
+                    "--from", o->traces,
+                    "traces of runs: the hot shapes of each are a workload (as assay analyze --specs-out writes it)")));
+  files.add(Part::input, [o] { return other_inputs(*o); });
+  what(command.add_option("--spec", o->spec_lines,
+                          "one spec line; n, m, k and batch may be ranges: n=16..96 or n=16..96..8"));
   what(command.add_option("--variant", o->selection.variants,
                           "globs on family/name (default: every enabled one; a disabled one runs when named in full)"));
   what(command.add_option("--op", o->selection.ops, "globs on the spec's op name"));
@@ -220,20 +241,29 @@ CommandRun add_probe(CLI::App& command) {
   how(command.add_option("--device", o->device, "cpu, cuda:0 …: assay devices lists them; or a description of one, FILE.json, for --dry-run and --build-only")->capture_default_str());
   how(command.add_option("--mode", o->mode, "decode: weights cold, the rest hot; cold: all cold, each launch alone; hot: all hot; batched: 20 dispatches a submission")
           ->capture_default_str());
-  how(command.add_option("--threads", o->threads, "use fewer than all allowed CPUs"));
-  how(command.add_option("--footprint", o->footprint_mb, "MB that cold weights rotate over (default: chosen from the ceilings)")
-          ->check(CLI::Range(1.0, 65536.0)));
+  how(command.add_option("--threads", o->threads, "use fewer than all allowed CPUs")->check(whole_from(1, 1'000'000)));
+  how(command
+          .add_option("--footprint", o->footprint_mb,
+                      "MB that cold weights rotate over (default: chosen from the ceilings)")
+          ->check(number_from(1, 65536)));
   how(command.add_flag("--thorough", o->sweep.thorough, "many more rounds: ten times the time, narrower intervals"));
   how(command.add_flag("--fresh", o->sweep.fresh, "measure again what the store has"));
-  how(command.add_option("--host-gap-device", o->sweep.ranking.host_gap_device_ms, "[host-gap]: device time within so many ms of the best …")
-          ->capture_default_str());
-  how(command.add_option("--host-gap-host", o->sweep.ranking.host_gap_host_ms, "… and host time lower than the best's by so many ms")
-          ->capture_default_str());
+  how(command
+          .add_option("--host-gap-device", o->sweep.ranking.host_gap_device_ms,
+                      "[host-gap]: device time within so many ms of the best …")
+          ->capture_default_str()
+          ->check(number_from(0, 1e6)));
+  how(command
+          .add_option("--host-gap-host", o->sweep.ranking.host_gap_host_ms,
+                      "… and host time lower than the best's by so many ms")
+          ->capture_default_str()
+          ->check(number_from(0, 1e6)));
   const auto result = [&](CLI::Option* option) { option->group("Results"); };
-  result(command.add_option("--store", o->store, "the file that keeps every result")->capture_default_str());
-  result(command.add_option("--json", o->json, "write everything, raw samples included, as JSON ('-': instead of the text)"));
-  result(command.add_option("--csv", o->csv, "write one row a case as CSV ('-' likewise)"));
-  result(command.add_option("--markdown", o->markdown, "write Markdown tables ('-' likewise)"));
+  result(files.add(Part::store, command.add_option("--store", o->store, "the file that keeps every result")
+                                    ->capture_default_str()
+                                    ->type_name("FILE")));
+  o->formats =
+      std::make_shared<ReportFormats>(command, files, std::vector<std::string>{"text", "csv", "json", "markdown"});
   result(command.add_flag("--dry-run", o->dry_run, "show the plan, its skips and the expected time; measure nothing"));
   result(command.add_flag("--build-only", o->build_only, "compile the plan's kernels and stop: a later probe only measures"));
   result(command.add_flag("--verbose", o->verbose, "show where each line of a workload comes from"));

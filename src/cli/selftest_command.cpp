@@ -13,9 +13,13 @@
 #include "base/terminal.h"
 #include "cli/commands.h"
 #include "cli/installation.h"
+#include "cli/report_formats.h"
 #include "probe/sweep.h"
+#include "report/csv.h"
+#include "report/markdown.h"
 #include "report/progress.h"
 #include "report/table.h"
+#include "report/table_json.h"
 #include "stats/comparison.h"
 
 namespace assay {
@@ -87,7 +91,7 @@ bool misses_only_ties(const Expectations& expectations, const std::string& spec,
 
 struct SelftestOptions {
   std::string device = "cpu";
-  bool verbose = false;
+  std::shared_ptr<ReportFormats> formats;
 };
 
 int run_selftest(const SelftestOptions& options) {
@@ -161,20 +165,33 @@ int run_selftest(const SelftestOptions& options) {
       }
     table.rows.push_back({e.why, e.spec, outcome, problem.empty() ? "ok" : "NOT OK: " + problem, one_line(detail)});
   }
-  const Terminal out = describe_terminal(stdout);
-  fmt::print("{}", render_table(table, out.width, out.colour));
-  fmt::print("\n{} of {} kernels got exactly what they deserve ({:.1f} s)\n", expectations.all.size() - failures, expectations.all.size(),
-             double(now_ns() - began) * 1e-9);
+  const std::string sum =
+      fmt::format("{} of {} kernels got exactly what they deserve ({:.1f} s)\n", expectations.all.size() - failures,
+                  expectations.all.size(), double(now_ns() - began) * 1e-9);
+  const Json json = {{"schema", "assay-selftest"},
+                     {"version", 1},
+                     {"device", device.info.id},
+                     {"failures", failures},
+                     {"kernels", to_json(table)}};
+  options.formats->write(
+      {{"text", [&](const Terminal& out) { return render_table(table, out.width, out.colour) + "\n" + sum; }},
+       {"csv", [&](auto&) { return csv_table(table); }},
+       {"json", [&](auto&) { return json_line(json); }},
+       {"markdown",
+        [&](auto&) { return "# assay selftest: " + device.info.id + "\n\n" + markdown_table(table) + "\n" + sum; }}});
   return failures == 0 ? 0 : 1;
 }
 
 }  // namespace
 
-CommandRun add_selftest(CLI::App& command) {
+CommandRun add_selftest(CLI::App& command, CommandFiles& files) {
   const auto o = std::make_shared<SelftestOptions>();
   command.footer("Shows on your machine that the checks find what they are there to find. Exit 1 if a wrong kernel got away or an honest\n"
                  "one was accused. Takes under 45 seconds.");
   command.add_option("--device", o->device, "the device to test on")->capture_default_str();
+  files.add(CommandFiles::Part::input, [] { return files_below("the mutant", project_folder("tests/mutants")); });
+  o->formats =
+      std::make_shared<ReportFormats>(command, files, std::vector<std::string>{"text", "csv", "json", "markdown"});
   return [o] { return run_selftest(*o); };
 }
 

@@ -28,8 +28,8 @@ std::vector<ShapeTerm> parse_shape(const std::string& text) {
     const auto number = [&](const std::string& digits) {
       int64_t value = 0;
       const auto [rest, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-      if (error != std::errc() || rest != digits.data() + digits.size())
-        fail("--shape {}: \"{}\" is not a number; write n=9728 or k=800..900", text, digits);
+      if (error != std::errc() || rest != digits.data() + digits.size() || value < 1)
+        fail("--shape {}: \"{}\" is not a number from 1; write n=9728 or k=800..900", text, digits);
       return value;
     };
     if (equals == std::string::npos) fail("--shape {}: write field=value or field=first..last, e.g. n=9728,k=896", text);
@@ -38,7 +38,9 @@ std::vector<ShapeTerm> parse_shape(const std::string& text) {
     if (std::find(kFields.begin(), kFields.end(), field) == kFields.end())
       fail("--shape {}: no field \"{}\"; there are {}", text, field, fmt::join(kFields, ", "));
     const int64_t least = number(term.substr(equals + 1, dots == std::string::npos ? dots : dots - equals - 1));
-    terms.push_back({field, least, dots == std::string::npos ? least : number(term.substr(dots + 2))});
+    const int64_t most = dots == std::string::npos ? least : number(term.substr(dots + 2));
+    if (most < least) fail("--shape {}: {} ends before it begins; write {}={}..{}", text, term, field, most, least);
+    terms.push_back({field, least, most});
     begin = end + 1;
   }
   return terms;
@@ -141,8 +143,12 @@ const IsaLevel* choose_isa(const Variant& variant, const DeviceInfo& device) {
   return best;
 }
 
-std::vector<Spec> with_dtype(const std::vector<Spec>& specs, const std::string& dtype) {
+void check_dtype(const std::string& dtype) {
   if (!parse_dtype(dtype)) fail("--dtype {}: unknown; choose {}{}", dtype, fmt::join(dtype_names(), ", "), did_you_mean(dtype, dtype_names()));
+}
+
+std::vector<Spec> with_dtype(const std::vector<Spec>& specs, const std::string& dtype) {
+  check_dtype(dtype);
   std::vector<Spec> result;
   std::set<std::string> seen;
   for (const Spec& spec : specs) {

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "base/terminal.h"
+#include "report/markdown.h"
 #include "report/rows.h"
 
 namespace assay {
@@ -230,6 +231,21 @@ std::string audit_text(const Audit& audit, const ReportOptions& options) {
   out += "\n" + render_table(ranking_table(audit), options.width, options.colour);
   if (options.verbose) out += rows_text(audit);
   return out;
+}
+
+std::string audit_markdown(const Audit& audit) {
+  std::string out = fmt::format("# assay audit: {}\n\n{} specs, {} rows.\n\n```\n{}{}```\n", markdown_code(audit.log.file), audit.specs.size(),
+                                audit.rows, counts_text(audit, false), remarks_text(audit));
+  std::vector<std::string> unsolved, fallen;
+  for (const AuditSpec& spec : audit.specs) {
+    if (spec.unsolved()) unsolved.push_back(markdown_code(unsolved_text(spec)));
+    for (const Crown& crown : spec.crowns)
+      if (crown.verdict != CrownVerdict::stands && !spec.unsolved()) fallen.push_back(markdown_code(crown_text(spec, crown)));
+  }
+  out += markdown_list("Specs that no variant solves (all their crowns fall):", unsolved);
+  out += markdown_list("Crowns that fall elsewhere:", fallen);
+  const Table ranking = ranking_table(audit);
+  return out + fmt::format("\n## {}\n\n{}", ranking.title, markdown_table(ranking));
 }
 
 }  // namespace assay
