@@ -151,8 +151,8 @@ TEST_F(cli_files, a_store_that_never_was_one_is_refused_and_stays) {
 
 TEST_F(cli_files, an_output_that_cannot_be_written_is_told_before_anything_is_measured) {
   write_drop_ins(home_.kernels(), {{"test_plain"}});
-  for (const std::string place :
-       {"/proc/absent/r", (at("trace") / "below").string(), at("folder").string(), std::string("")})
+  for (const std::string& place :
+       {std::string("/proc/absent/r"), (at("trace") / "below").string(), at("folder").string(), std::string("")})
     for (const std::string option : {"--json", "--csv", "--markdown"})
       expect_refused_and_nothing_changed(
           {"probe", "--kernels", home_.kernels(), "--variant", "test_*", "--spec", spec_line("64"), option, place},

@@ -35,9 +35,14 @@ void put(std::FILE* to, std::string_view text) {
   if (std::fwrite(text.data(), 1, text.size(), to) != text.size()) note_failure(to);
 }
 
-std::string lost_output() {
+void flush(std::FILE* stream) {
   errno = 0;
-  if (std::fflush(stdout) != 0 || std::ferror(stdout)) note_failure(stdout);
+  if (std::fflush(stream) != 0) note_failure(stream);
+}
+
+std::string lost_output() {
+  flush(stdout);
+  if (std::ferror(stdout)) note_failure(stdout);
   return first_output_error ? std::strerror(first_output_error) : "";
 }
 

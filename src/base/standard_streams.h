@@ -15,6 +15,9 @@ void prepare_standard_streams();
 /// Writes and never throws. What standard output did not take is told by lost_output(); of standard error it is lost.
 void put(std::FILE* to, std::string_view text);
 
+/// The same of what is still on its way.
+void flush(std::FILE* stream);
+
 /// Results: to standard output.
 template <typename... Args>
 void show(fmt::format_string<Args...> format, Args&&... args) {

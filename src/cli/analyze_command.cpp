@@ -109,7 +109,7 @@ int analyze(const std::string& trace, const AnalyzeOptions& options, const Befor
     classic = std::async(std::launch::async, [&] { return classic_text(input.counts, input.strings, options.report); });
   if (options.classic_alone()) {
     put(text, classic.get());
-    std::fflush(text);
+    flush(text);
     return whole(input.totals);
   }
   const Accounts accounts = input.finish_accounts();  // meanwhile
@@ -149,7 +149,7 @@ int analyze(const std::string& trace, const AnalyzeOptions& options, const Befor
     reports.rows.columns = std::move(rows.columns);
     std::move(rows.rows.begin(), rows.rows.end(), std::back_inserter(reports.rows.rows));
   }
-  if (text) std::fflush(text);
+  if (text) flush(text);
   const int exit_code = whole(input.totals);
   if (!options.specs_out.empty()) write_specs(trace, shapes, options);
   return exit_code;

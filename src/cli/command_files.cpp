@@ -67,9 +67,10 @@ void add_claims(std::vector<Claim>& claims, const NamedFile& named, Part part) {
 }  // namespace
 
 CLI::Option* CommandFiles::add(Part part, CLI::Option* option) {
-  add(part, [option] {
+  add(part, [option, part] {
     std::vector<NamedFile> files;
     for (const std::string& file : option->results()) files.push_back({option->get_name(), file});
+    if (files.empty() && part == Part::store) files.push_back({option->get_name(), option->get_default_str()});
     return files;
   });
   return option;

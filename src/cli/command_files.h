@@ -22,7 +22,7 @@ class CommandFiles {
     store,   // read and written by SQLite, its logs beside it included
     output,  // written at the end; '-' is standard output, in place of the text
   };
-  /// All values of the option are such files.
+  /// All values of the option are such files; a store's default is one, too.
   CLI::Option* add(Part part, CLI::Option* option);
   /// Files that options name in another way, or none names: asked for once the command line is parsed.
   void add(Part part, std::function<std::vector<NamedFile>()> files);

@@ -74,7 +74,7 @@ class DevicesReport {
   void text(fmt::format_string<Args...> format, Args&&... args) {
     const std::string piece = fmt::format(format, std::forward<Args>(args)...);
     if (shows_text_) put(stdout, piece);
-    if (shows_text_) std::fflush(stdout);
+    if (shows_text_) flush(stdout);
     all_text_ += piece;
   }
   void fact(const std::string& device, const std::string& kind, const std::string& name, const std::string& value) {

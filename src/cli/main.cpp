@@ -74,10 +74,12 @@ int run(int argc, char** argv) {
   help->add_option("command", topic, "the subcommand to explain");
   try {
     app.parse(argc, argv);
-  } catch (const CLI::CallForHelp& e) {
-    return app.exit(e);
+  } catch (const CLI::CallForHelp&) {
+    show("{}", app.help());
+    return 0;
   } catch (const CLI::CallForVersion& e) {
-    return app.exit(e);
+    show("{}\n", e.what());
+    return 0;
   } catch (const CLI::ExtrasError&) {
     const std::vector<std::string> extra =
         app.remaining(true);  // a flag's value comes with it: the flag is what to name
@@ -117,7 +119,7 @@ int main(int argc, char** argv) {
   try {
     exit_code = assay::run(argc, argv);
   } catch (const std::exception& e) {
-    std::fflush(stdout);
+    assay::flush(stdout);
     assay::remark("assay: {}\n", e.what());
   }
   const std::string lost = assay::lost_output();

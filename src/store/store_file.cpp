@@ -80,6 +80,17 @@ void make_store(const fs::path& file, int64_t max_pages) {
     fail("{}: the store cannot be put in place ({}); use another --store FILE", file.string(), error.message());
 }
 
+std::unique_ptr<Database> open_or_make(const fs::path& file, int64_t max_pages) {
+  if (!is_there(file)) make_store(file, max_pages);
+  try {
+    return std::make_unique<Database>(file, Database::Open::existing);
+  } catch (const Error&) {
+    if (is_there(file)) throw;
+  }
+  make_store(file, max_pages);  // it was damaged, and another process has just moved it aside
+  return std::make_unique<Database>(file, Database::Open::existing);
+}
+
 void upgrade_schema(Database& database) {
   database.execute("BEGIN IMMEDIATE");
   if (const int64_t schema = database.integer("PRAGMA user_version"); schema > 0 && schema < kStoreSchema) {
@@ -103,8 +114,7 @@ void check_schema(Database& database) {
 }  // namespace
 
 std::unique_ptr<Database> open_store_for_writing(const fs::path& file, int64_t max_pages) {
-  if (!is_there(file)) make_store(file, max_pages);
-  auto database = std::make_unique<Database>(file, Database::Open::existing);
+  std::unique_ptr<Database> database = open_or_make(file, max_pages);
   if (database->is_read_only())
     fail("{}: the store cannot be written; change its permissions or use another --store FILE", file.string());
   check_identity(*database);
