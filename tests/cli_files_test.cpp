@@ -160,6 +160,12 @@ TEST_F(cli_files, an_output_that_cannot_be_written_is_told_before_anything_is_me
   EXPECT_FALSE(fs::exists(home_.store()));
 }
 
+TEST_F(cli_files, an_option_in_the_place_of_a_name_is_no_file) {
+  expect_refused_and_nothing_changed({"probe", "--csv", "--dry-run"}, {"--csv: --dry-run looks like an option"});
+  expect_refused_and_nothing_changed({"analyze", "--json=", "--classic", at("trace")}, {"--json: --classic looks like"});
+  expect_refused_and_nothing_changed({"compare", "a\nb", at("trace")}, {"a b: cannot be read"});
+}
+
 TEST_F(cli_files, an_output_replaces_what_a_link_points_to_and_keeps_the_mode) {
   write_file(at("target"), "old");
   chmod(at("target").c_str(), 0640);

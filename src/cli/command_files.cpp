@@ -104,6 +104,8 @@ void CommandFiles::check() const {
   for (const Part part : {Part::input, Part::store, Part::output})
     for (const NamedFile& file : named(part)) {
       if (file.file.empty()) fail("{}: an empty name is no file", file.option);
+      if (file.file.starts_with("-") && file.file != "-")  // the option before it lacks its value
+        fail("{}: {} looks like an option; write ./{} if it is a file", file.option, file.file, file.file);
       if (part == Part::store && file.file == ":memory:")
         fail("{} :memory: keeps nothing; name a file (./:memory: is one)", file.option);
       if (part == Part::input) from_stdin += is_standard_input(file.file);

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/standard_streams.h"
 #include "base/suggest.h"
+#include "base/terminal.h"
 #include "cli/commands.h"
 
 namespace assay {
@@ -48,7 +49,7 @@ int unknown_argument(const CLI::App& app, const std::string& message) {
     known.push_back(sub->get_name());
   const size_t begin = message.find_last_of(' ');
   const std::string word = message.substr(begin == std::string::npos ? 0 : begin + 1);
-  remark("assay: {}{} (assay help{} lists what there is)\n", message,
+  remark("assay: {}{} (assay help{} lists what there is)\n", one_line(message),
          did_you_mean(word.substr(0, word.find('=')), known), at == &app ? "" : " " + at->get_name());
   return 2;
 }
@@ -120,7 +121,7 @@ int main(int argc, char** argv) {
     exit_code = assay::run(argc, argv);
   } catch (const std::exception& e) {
     assay::flush(stdout);
-    assay::remark("assay: {}\n", e.what());
+    assay::remark("assay: {}\n", assay::one_line(e.what()));  // a name in it may hold any bytes
   }
   const std::string lost = assay::lost_output();
   if (lost.empty()) return exit_code;
