@@ -72,15 +72,14 @@ class DevicesReport {
 
   template <typename... Args>
   void text(fmt::format_string<Args...> format, Args&&... args) {
-    const std::string piece = fmt::format(format, std::forward<Args>(args)...);
-    if (shows_text_) put(stdout, piece);
-    if (shows_text_) flush(stdout);
-    all_text_ += piece;
+    add(fmt::format(format, std::forward<Args>(args)...), {});
   }
   void fact(const std::string& device, const std::string& kind, const std::string& name, const std::string& value) {
     facts_.rows.push_back({device, kind, name, value, Cell(), Cell(), Cell()});
   }
   void ceilings(const std::string& device, const Table& table) {
+    const Terminal terminal = describe_terminal(stdout);
+    add("\n" + render_table(table) + "\n", "\n" + render_table(table, terminal.width, terminal.colour) + "\n");
     for (const std::vector<Cell>& row : table.rows)
       facts_.rows.push_back({device, "ceiling", row[0], Cell(), row[1], row[2], row[3]});
   }
@@ -88,6 +87,14 @@ class DevicesReport {
   const std::string& all_text() const { return all_text_; }
 
  private:
+  /// `shown` fits the terminal; "" where that is no other text.
+  void add(const std::string& piece, const std::string& shown) {
+    all_text_ += piece;
+    if (!shows_text_) return;
+    put(stdout, shown.empty() ? piece : shown);
+    flush(stdout);
+  }
+
   bool shows_text_;
   std::string all_text_;
   Table facts_ = fact_table();
@@ -113,10 +120,7 @@ void report_device(const Backend& backend, const DeviceInfo& device, const std::
   if (options.list) return;
   out.text("  compiler: {}\n", compiler);
   out.fact(device.id, "compiler", "version", compiler);
-  const Table table = ceiling_table(device_ceilings(backend, device, store, options.measure));
-  const Terminal terminal = describe_terminal(stdout);
-  out.text("\n{}\n", render_table(table, terminal.width, terminal.colour));
-  out.ceilings(device.id, table);
+  out.ceilings(device.id, ceiling_table(device_ceilings(backend, device, store, options.measure)));
 }
 
 int run_devices(const DevicesOptions& options) {
