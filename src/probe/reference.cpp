@@ -6,55 +6,15 @@
 #include <cstring>
 
 #include "base/error.h"
-
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define ASSAY_CLONES __attribute__((target_clones("default", "avx2,fma", "avx512f")))
-#else
-#define ASSAY_CLONES
-#endif
+#include "probe/weight_rows.h"
 
 namespace assay {
 namespace {
 
 constexpr int64_t kMostReferenceElements = 36'000'000;  // of B: about 50 ms
 constexpr int64_t kCopiesPerReference = 4;  // a turn ends at a copy with a reference, so they must not lie far apart
-constexpr int64_t kFewElements = 4096;  // of D: up to here any column may be flipped
 constexpr int64_t kFlips = 32;
 constexpr int kBlock = 32;
-
-/// Row n of B as floats (exact for every type).
-void decode_row(const Tensor& b, int64_t batch, int64_t n, std::vector<float>& row) {
-  const int64_t k = b.dims[2];
-  row.resize(size_t(k));
-  if (b.storage == Storage::strided) {
-    const int64_t first = batch * b.strides[0] + n * b.strides[1], step = b.strides[2];
-    if (b.dtype == Dtype::f32) {
-      const auto* values = reinterpret_cast<const float*>(b.data) + first;
-      for (int64_t i = 0; i < k; ++i) row[size_t(i)] = values[i * step];
-      return;
-    }
-    const float* table = value_table(b.dtype);
-    const auto* values = reinterpret_cast<const uint16_t*>(b.data) + first;
-    for (int64_t i = 0; i < k; ++i) row[size_t(i)] = table[values[i * step]];
-    return;
-  }
-  const float* halves = value_table(Dtype::f16);
-  for (int64_t block = 0; block < k / kBlock; ++block) {
-    const std::byte* scale = nullptr;
-    const std::byte* values = nullptr;
-    if (b.storage == Storage::q8_0_blocks) {
-      scale = b.data + 34 * (batch * b.strides[0] + n * b.strides[1] + block);
-      values = scale + 2;
-    } else {
-      const int64_t index = batch * b.dims[1] + n;
-      scale = b.scales + 2 * (index * (k / kBlock) + block);
-      values = b.data + index * k + block * kBlock;
-    }
-    uint16_t bits;
-    std::memcpy(&bits, scale, 2);
-    for (int i = 0; i < kBlock; ++i) row[size_t(block * kBlock + i)] = halves[bits] * float(int8_t(values[i]));
-  }
-}
 
 ASSAY_CLONES void dot(const double* a, const float* b, int64_t k, double* product, double* magnitude) {
   constexpr int kLanes = 16;
@@ -123,6 +83,12 @@ CopyReference compute(const SpecInputs& inputs, int64_t copy, const std::vector<
   return result;
 }
 
+std::vector<int64_t> flip_columns(int64_t k) {
+  std::vector<int64_t> columns;
+  for (int64_t i = 0; i < std::min(kFlips, k); ++i) columns.push_back(int64_t(random_bits(uint64_t(i)) % uint64_t(k)));
+  return columns;
+}
+
 /// The same element once more: element by element, extended precision, other order, no table.
 long double second_opinion(const SpecInputs& inputs, const Tensor& b, int64_t batch, int64_t m, int64_t n) {
   const Spec& spec = inputs.spec();
@@ -170,14 +136,13 @@ double b_element(const Tensor& b, int64_t batch, int64_t n, int64_t k) {
          double(int8_t(b.data[row * b.dims[2] + k]));
 }
 
-Reference::Reference(const SpecInputs& inputs, bool int8_activations) : inputs_(inputs) {
+Reference::Reference(const SpecInputs& inputs, bool int8_activations)
+    : inputs_(inputs), flips_(flip_columns(inputs.spec().k)), projections_(inputs, flips_, int8_activations) {
   const Spec& spec = inputs.spec();
   elements_ = spec.batch * spec.m * spec.n;
   const int64_t b_elements = spec.batch * spec.n * spec.k;
   const int64_t wanted = std::min((inputs.copies() + kCopiesPerReference - 1) / kCopiesPerReference,
                                   std::max(kMostReferenceElements / b_elements, int64_t(1)));
-  if (elements_ > kFewElements)
-    for (int64_t i = 0; i < kFlips; ++i) flips_.push_back(int64_t(random_bits(uint64_t(i)) % uint64_t(spec.k)));
   index_of_copy_.assign(size_t(inputs.copies()), -1);
   for (int64_t i = 0; i < wanted; ++i) {
     const int64_t copy = i * inputs.copies() / wanted;
@@ -187,8 +152,7 @@ Reference::Reference(const SpecInputs& inputs, bool int8_activations) : inputs_(
   }
 }
 
-double Reference::flipped_b(const CopyReference& reference, const Tensor& b, int64_t batch, int64_t n, int64_t row, int64_t flip) const {
-  if (flips_.empty()) return b_element(b, batch, n, flip);
+double Reference::flipped_b(const CopyReference& reference, int64_t row, int64_t flip) const {
   return double(reference.columns[size_t(flip * inputs_.spec().batch * inputs_.spec().n + row)]);
 }
 

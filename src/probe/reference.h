@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "probe/inputs.h"
+#include "probe/projections.h"
 
 namespace assay {
 
@@ -10,7 +11,7 @@ namespace assay {
 struct CopyReference {
   int64_t copy = 0;
   std::vector<double> product, magnitude;
-  std::vector<float> columns;         // B's values in the columns that may be flipped, [flip][row of B], where those are few
+  std::vector<float> columns;         // B's values in the columns that may be flipped, [flip][row of B]
   std::vector<double> int8_deviation;  // √(Σ over blocks of (amax(a)/127)²/12 · Σ b²): only where a variant quantizes activations
 };
 
@@ -26,18 +27,21 @@ class Reference {
   const CopyReference* find(int64_t copy) const;
   int64_t elements() const { return elements_; }
 
-  /// The columns of A whose sign a launch may flip: all where D is small, else a few whose part of B is kept at hand.
-  int64_t flip_count() const { return flips_.empty() ? inputs_.spec().k : int64_t(flips_.size()); }
-  int64_t flip_column(int64_t flip) const { return flips_.empty() ? flip : flips_[size_t(flip)]; }
+  /// The columns of A whose sign a launch may flip: a few, whose part of B is kept at hand.
+  int64_t flip_count() const { return int64_t(flips_.size()); }
+  int64_t flip_column(int64_t flip) const { return flips_[size_t(flip)]; }
   /// B's value in that column: `row` counts rows of B over batches and segments before this tensor and in it.
-  double flipped_b(const CopyReference& reference, const Tensor& b, int64_t batch, int64_t n, int64_t row, int64_t flip) const;
+  double flipped_b(const CopyReference& reference, int64_t row, int64_t flip) const;
+  /// What random projections of D must be, for every copy.
+  const Projections& projections() const { return projections_; }
 
  private:
   const SpecInputs& inputs_;
   int64_t elements_ = 0;
+  std::vector<int64_t> flips_;
+  Projections projections_;
   std::vector<CopyReference> copies_;
   std::vector<int32_t> index_of_copy_;
-  std::vector<int64_t> flips_;
 };
 
 /// One element of B in logical order: row n of the segment's tensor, column k.

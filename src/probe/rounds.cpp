@@ -49,6 +49,7 @@ class SpecRun {
     }
     if (interrupted()) return {};
     settle();
+    watch_winners();
     return standings_.judge();
   }
 
@@ -168,11 +169,27 @@ class SpecRun {
     for (Contender& c : standings_.cases)
       if (c.running()) c.worker->resume();
     poll(nullptr, 0, int(context_.effort.settle_ms));
-    for (Contender& c : standings_.cases) {
-      if (!c.running()) continue;
-      Command command;
-      command.step = Step::settle;
-      take(c, ask(c, command), false);
+    for (Contender& c : standings_.cases)
+      if (c.running()) look_again(c);
+  }
+
+  void look_again(Contender& c) {
+    Command command;
+    command.step = Step::settle;
+    take(c, ask(c, command), false);
+  }
+
+  /// What may be crowned is watched for longer, all of it at once; a variant that was once is not again in this sweep.
+  void watch_winners() {
+    std::vector<Contender*> watched;
+    for (Contender& c : standings_.cases)
+      if (c.competes() && context_.watched_winners && !context_.watched_winners->count(c.work->variant->id())) watched.push_back(&c);
+    if (watched.empty()) return;
+    for (Contender* c : watched) c->worker->resume();
+    poll(nullptr, 0, int(context_.effort.winner_settle_ms));
+    for (Contender* c : watched) {
+      look_again(*c);
+      if (c->running()) context_.watched_winners->insert(c->work->variant->id());
     }
   }
 

@@ -156,6 +156,7 @@ RoundsContext Sweep::rounds_context(const SpecState& state) {
   context.mode = options_.mode;
   context.footprint = options_.footprint > 0 ? options_.footprint : ceilings_->footprint;
   context.effort = options_.effort;
+  context.watched_winners = &watched_winners_;
   context.on_case = [this, &state](const Variant& variant) {
     if (events_.on_case) events_.on_case(variant, state.spec);
   };

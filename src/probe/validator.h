@@ -31,12 +31,14 @@ class Validator {
  public:
   Validator(const Reference& reference, bool int8_activations);
 
-  /// Scans D (all segments, one after another) for NaN: an element that was never written, or is wrong. "" or a message.
+  /// Scans D (all segments, one after another) for NaN and infinity: an element that was never written, or is wrong. "" or a message.
   std::string scan(std::span<const std::byte> d);
-  /// So many more outputs in which a device itself found no NaN.
+  /// So many more outputs that a device itself found finite.
   void count_scanned(int64_t launches) { stats_.launches_scanned += launches; }
   /// Compares the range's elements with the reference; only where the copy has one. "" or a message naming the worst element.
   std::string check(std::span<const std::byte> d, const LaunchInputs& inputs, ElementRange range = ElementRange());
+  /// Whether all of D is right as far as its random projections tell (Projections, OutputRing::projected): for any copy. "" or a message.
+  std::string check_projections(std::span<const double> sums, const LaunchInputs& inputs);
   bool can_check(int64_t copy) const { return reference_.find(copy) != nullptr; }
   /// Elements of B that a check reads one by one (for the flipped column).
   int64_t check_cost() const { return reference_.elements(); }
@@ -45,6 +47,7 @@ class Validator {
 
  private:
   std::string where(int64_t element) const;
+  std::string name(size_t segment, int64_t batch, int64_t row, const std::string& columns) const;
 
   const Reference& reference_;
   const Spec& spec_;
