@@ -37,7 +37,6 @@ void CaseWorker::setup(const Command& command, Reply& reply) {
   if (!prepared.message.empty()) set(reply, Outcome::wrong, prepared.message);
   const Launch& first_launch = bound_->launch(0);
   reply.prepared_bytes = first_launch.prepared_bytes;
-  reply.cold_bytes = bound_->cold_bytes();
   reply.launch_bytes = first_launch.bytes;
   reply.resources = kernel_->resources(first_launch);
   length_.emplace(least_launches(), most_launches(), bound_->ring().slots(), checkable());
