@@ -17,6 +17,7 @@ constexpr double kWarmUpBelowUs = 300;  // a longer launch does not feel how it 
 constexpr double kTurnPatience = 30;    // a turn's time may be exceeded so far for the sake of its least launches
 constexpr int64_t kWholeCheckElements = 65'536;
 constexpr int64_t kCheapCheckElements = 1'000;  // above, only the last launch of a turn is compared element by element
+constexpr uint64_t kComparableOf = 4;           // of so many launches that are no turn's last one gets an A that the reference knows
 constexpr int64_t kMostCompared = 16;           // where that is cheap, so many of a sequence's last launches are compared
 
 }  // namespace
@@ -45,7 +46,7 @@ void CaseWorker::setup(const Command& command, Reply& reply) {
 }
 
 void CaseWorker::warm_up(Reply& reply) {
-  const LaunchInputs inputs = random_inputs(length_->first_checkable());
+  const LaunchInputs inputs = random_inputs(length_->first_checkable(), /*comparable=*/true);
   std::vector<std::byte> first;
   double device_us = INFINITY;  // the first launches are slow, some of them by far
   for (int i = 0; i < kWarmUpLaunches && reply.outcome == Outcome::pass; ++i) {
@@ -57,7 +58,7 @@ void CaseWorker::warm_up(Reply& reply) {
     if (std::equal(d.begin(), d.end(), first.begin(), first.end())) continue;  // and so as right as the first
     reply.nondeterministic = 1;
     if (const std::string message =
-            validator_->check(d, {bound_->source_copy(inputs.copy), inputs.factor, inputs.flip});
+            validator_->check(d, {bound_->source_copy(inputs.copy), inputs.a});
         !message.empty())
       set(reply, Outcome::wrong, message);
   }
@@ -100,7 +101,8 @@ void CaseWorker::take_samples(const Command& command, Reply& reply, LaunchTimes*
     const bool enough = reply.samples + 1 >= command.launches || spent_us > kTurnPatience * command.time_us ||
                         (reply.samples + 1 >= command.least_launches && spent_us > command.time_us);
     const bool last = enough && (!validator_ || validator_->can_check(bound_->source_copy(position)));
-    const LaunchTimes taken = launch(random_inputs(position % bound_->rotation()), length, reply, last ? Role::last : Role::plain);
+    const LaunchInputs inputs = random_inputs(position % bound_->rotation(), last || random_() % kComparableOf == 0);
+    const LaunchTimes taken = launch(inputs, length, reply, last ? Role::last : Role::plain);
     if (!last && length_->was_too_short(taken.device_us)) continue;
     if (warm_up-- > 0 && taken.device_us < kWarmUpBelowUs) continue;
     if (taken.disturbed && !last && left_out++ < kRedoDisturbed) continue;
@@ -121,7 +123,7 @@ void CaseWorker::settle(Reply& reply) {
   ring.add_to(look, last_slot_ + 1, last_slot_);
   bound_->surroundings().add_to(look, bound_->a());
   device_.look(look);
-  if (validator_->can_check(last_.copy))
+  if (validator_->can_check(last_))
     if (const std::string message = validator_->check(ring.slot(last_slot_), last_); !message.empty())
       set(reply, Outcome::wrong, message);
   if (const std::string message = bound_->surroundings().changed(bound_->a(), host_a_); !message.empty())
@@ -167,13 +169,13 @@ std::vector<bool> CaseWorker::checkable() const {
   return places;
 }
 
-/// Position in the rotation, A's factor ±2^j, and one column with its sign flipped: nothing remembered is right.
-LaunchInputs CaseWorker::random_inputs(int64_t position) {
+/// Position in the rotation, and A: ±2^j times its base value, with signs by groups of columns where it is to be compared, else with a sign for
+/// each. About half of all columns then differ from those of any other launch: nothing remembered is right, or of use.
+LaunchInputs CaseWorker::random_inputs(int64_t position, bool comparable) {
   const uint64_t bits = random_();
-  const int exponent = int(bits % 7) - 3;
-  const double factor = std::ldexp(bits & 0x100 ? -1.0 : 1.0, exponent);
-  const int64_t flips = work_.reference ? work_.reference->flip_count() : 1;
-  return {position, factor, int64_t((bits >> 16) % uint64_t(flips))};
+  const double factor = std::ldexp(bits & 0x100 ? -1.0 : 1.0, int(bits % 7) - 3);
+  const bool is_free = !work_.reference || !comparable;
+  return {position, {factor, is_free ? random_() : work_.reference->signs_from(random_()), random_(), is_free}};
 }
 
 /// One sample: `length` launches, of which the last one's copy is inputs.copy. Where the device is kept busy until it has all of them, host
@@ -181,7 +183,7 @@ LaunchInputs CaseWorker::random_inputs(int64_t position) {
 LaunchTimes CaseWorker::launch(const LaunchInputs& inputs, int64_t length, Reply& reply, Role role) {
   const int64_t began = now_ns();
   if (validator_) {
-    work_.inputs->scaled_a(inputs.factor, work_.reference->flip_column(inputs.flip), host_a_);
+    work_.inputs->varied_a(inputs.a, host_a_);
     device_.write(bound_->a().data, host_a_.data(), bound_->a().bytes);
   }
   const Launch& bound = bound_->launch(inputs.copy);
@@ -264,13 +266,13 @@ void CaseWorker::verify(const LaunchInputs& inputs, int64_t length, Reply& reply
   std::string message;
   for (int64_t back = 0; back < looked_at && message.empty(); ++back) {
     const std::span<const std::byte> d = ring.slot((length - 1 - back) % ring.slots());
-    const LaunchInputs of_slot{bound_->source_copy(inputs.copy - back), inputs.factor, inputs.flip};
+    const LaunchInputs of_slot{bound_->source_copy(inputs.copy - back), inputs.a};
     if (!is_whole) message = validator_->scan(d);
     const bool compare = (role != Role::plain && back == 0) || (is_cheap && back < kMostCompared);
-    if (message.empty() && compare && validator_->can_check(of_slot.copy))
+    if (message.empty() && compare && validator_->can_check(of_slot))
       message = validator_->check(d, of_slot, checked_range());
   }
-  last_ = {bound_->source_copy(inputs.copy), inputs.factor, inputs.flip};
+  last_ = {bound_->source_copy(inputs.copy), inputs.a};
   last_slot_ = (length - 1) % ring.slots();
   if (is_whole)
     validator_->count_scanned(used);

@@ -39,7 +39,7 @@ class CaseWorker {
   int64_t least_launches() const;
   int64_t most_launches() const;
   std::vector<bool> checkable() const;
-  LaunchInputs random_inputs(int64_t position);
+  LaunchInputs random_inputs(int64_t position, bool comparable);
   LaunchTimes launch(const LaunchInputs& inputs, int64_t length, Reply& reply, Role role);
   LaunchTimes dispatch_alone(int64_t copy);
   void evict();
