@@ -33,7 +33,7 @@ class Bench {
   /// D as a kernel makes it that sums by `sum` and stores by `round`.
   std::vector<std::byte> run(const LaunchInputs& launch, const Sum& sum, const Round& round) const {
     std::vector<std::byte> bytes, d(size_t(spec_.d_bytes()));
-    inputs_.scaled_a(launch.factor, reference_.flip_column(launch.flip), bytes);
+    inputs_.varied_a(launch.a, bytes);
     std::vector<float> a(size_t(spec_.k)), b(size_t(spec_.k));
     const Tensor& weights = inputs_.b(launch.copy)[0];
     for (int64_t n = 0; n < spec_.n; ++n) {
@@ -58,8 +58,8 @@ class Bench {
   }
   double value(std::vector<std::byte>& d, int64_t element) const { return decode_value(spec_.d, at(d, element)); }
   LaunchInputs random_launch(std::mt19937_64& random) const {
-    return {0, std::ldexp(random() % 2 ? 1.0 : -1.0, int(random() % 7) - 3),
-            int64_t(random() % uint64_t(reference_.flip_count()))};
+    const double factor = std::ldexp(random() % 2 ? 1.0 : -1.0, int(random() % 7) - 3);
+    return {0, {factor, reference_.signs_from(random()), random(), false}};
   }
 
  private:
@@ -128,7 +128,7 @@ TEST(Validator, CorrectlyRoundedResultsPassWithNothingLeftForTheAccumulator) {
       const Bench bench(fmt::format("m=1 | n=50 | k={} | {}", k, rest));
       const LaunchInputs launch = bench.random_launch(random);
       std::vector<std::byte> a, d(size_t(bench.spec().d_bytes()));
-      bench.inputs().scaled_a(launch.factor, bench.reference().flip_column(launch.flip), a);
+      bench.inputs().varied_a(launch.a, a);
       for (int64_t n = 0; n < bench.spec().n; ++n) {
         long double sum = 0;
         for (int64_t i = 0; i < k; ++i)

@@ -175,9 +175,4 @@ Binding::Preparation Binding::prepare() {
   return result;
 }
 
-int64_t Binding::cold_bytes() const {
-  const Launch& first = launches_[0];
-  return first.prepared_bytes > 0 ? first.prepared_bytes : weight_bytes(first);
-}
-
 }  // namespace assay

@@ -18,6 +18,8 @@ constexpr double kTurnPatience = 30;    // a turn's time may be exceeded so far 
 constexpr int64_t kWholeCheckElements = 65'536;
 constexpr int64_t kCheapCheckElements = 1'000;  // above, only one launch of a turn is compared element by element
 constexpr int64_t kMostCompared = 4;            // where that is cheap, so many launches of a sequence are
+constexpr uint64_t kComparableOf = 4;           // of so many samples that are not to be compared one gets an A that the reference knows
+constexpr int64_t kFreeProjections = 1'000'000; // multiplications that projections of one sample may take where A is free
 
 }  // namespace
 
@@ -37,7 +39,6 @@ void CaseWorker::setup(const Command& command, Reply& reply) {
   if (!prepared.message.empty()) set(reply, Outcome::wrong, prepared.message);
   const Launch& first_launch = bound_->launch(0);
   reply.prepared_bytes = first_launch.prepared_bytes;
-  reply.cold_bytes = bound_->cold_bytes();
   reply.launch_bytes = first_launch.bytes;
   reply.resources = kernel_->resources(first_launch);
   length_.emplace(least_launches(), most_launches(), bound_->ring().slots(), checkable());
@@ -46,7 +47,7 @@ void CaseWorker::setup(const Command& command, Reply& reply) {
 }
 
 void CaseWorker::warm_up(Reply& reply) {
-  const LaunchInputs inputs = random_inputs(length_->first_checkable());
+  const LaunchInputs inputs = random_inputs(length_->first_checkable(), 1, /*comparable=*/true);
   std::vector<std::byte> first;
   double device_us = INFINITY;  // the first launches are slow, some of them by far
   for (int i = 0; i < kWarmUpLaunches && reply.outcome == Outcome::pass; ++i) {
@@ -58,7 +59,7 @@ void CaseWorker::warm_up(Reply& reply) {
     if (std::equal(d.begin(), d.end(), first.begin(), first.end())) continue;  // and so as right as the first
     reply.nondeterministic = 1;
     if (const std::string message =
-            validator_->check(d, {bound_->source_copy(inputs.copy), inputs.factor, inputs.flip});
+            validator_->check(d, {bound_->source_copy(inputs.copy), inputs.a});
         !message.empty())
       set(reply, Outcome::wrong, message);
   }
@@ -106,7 +107,8 @@ void CaseWorker::take_samples(const Command& command, Reply& reply, LaunchTimes*
     const bool can_check = !validator_ || validator_->can_check(bound_->source_copy(position));
     const bool last = enough && can_check, compare = !compared && can_check && (last || reply.samples >= drawn);
     compared |= compare;
-    const LaunchTimes taken = launch(random_inputs(position % bound_->rotation()), length, reply, {compare, last});
+    const LaunchInputs inputs = random_inputs(position % bound_->rotation(), length, compare || last || random_() % kComparableOf == 0);
+    const LaunchTimes taken = launch(inputs, length, reply, {compare, last});
     if (!last && length_->was_too_short(taken.device_us)) continue;
     if (warm_up-- > 0 && taken.device_us < kWarmUpBelowUs) continue;
     if (taken.disturbed && !last && left_out++ < kRedoDisturbed) continue;
@@ -127,7 +129,7 @@ void CaseWorker::settle(Reply& reply) {
   ring.add_slots(look, last_slot_, last_slot_ + 1);
   bound_->surroundings().add_to(look, bound_->a());
   device_.look(look);
-  if (validator_->can_check(last_.copy))
+  if (validator_->can_check(last_))
     if (const std::string message = validator_->check(ring.slot(last_slot_), last_); !message.empty())
       set(reply, Outcome::wrong, message);
   if (const std::string message = bound_->surroundings().changed(bound_->a(), host_a_); !message.empty())
@@ -173,13 +175,13 @@ std::vector<bool> CaseWorker::checkable() const {
   return places;
 }
 
-/// Position in the rotation, A's factor ±2^j, and one column with its sign flipped: nothing remembered is right.
-LaunchInputs CaseWorker::random_inputs(int64_t position) {
+/// Position in the rotation, and A: ±2^j times its base value, with signs by groups of columns where it is to be compared, else with a sign for
+/// each. About half of all columns then differ from those of any other launch: nothing remembered is right, or of use.
+LaunchInputs CaseWorker::random_inputs(int64_t position, int64_t length, bool comparable) {
   const uint64_t bits = random_();
-  const int exponent = int(bits % 7) - 3;
-  const double factor = std::ldexp(bits & 0x100 ? -1.0 : 1.0, exponent);
-  const int64_t flips = work_.reference ? work_.reference->flip_count() : 1;
-  return {position, factor, int64_t((bits >> 16) % uint64_t(flips))};
+  const double factor = std::ldexp(bits & 0x100 ? -1.0 : 1.0, int(bits % 7) - 3);
+  const bool is_free = !work_.reference || (!comparable && work_.reference->projections().free_cost() * length <= kFreeProjections);
+  return {position, {factor, is_free ? random_() : work_.reference->signs_from(random_()), random_(), is_free}};
 }
 
 /// One sample: `length` launches, which end with the place inputs.copy of the rotation. Where the device is kept busy until it has all of them, host
@@ -187,7 +189,7 @@ LaunchInputs CaseWorker::random_inputs(int64_t position) {
 LaunchTimes CaseWorker::launch(const LaunchInputs& inputs, int64_t length, Reply& reply, Role role) {
   const int64_t began = now_ns();
   if (validator_) {
-    work_.inputs->scaled_a(inputs.factor, work_.reference->flip_column(inputs.flip), host_a_);
+    work_.inputs->varied_a(inputs.a, host_a_);
     device_.write(bound_->a().data, host_a_.data(), bound_->a().bytes);
   }
   const Launch& bound = bound_->launch(inputs.copy);
@@ -247,14 +249,15 @@ LaunchTimes CaseWorker::submit_many() {
 }
 
 LaunchInputs CaseWorker::of_slot(const LaunchInputs& inputs, int64_t slot) const {
-  return {bound_->source_copy(order_.place_in_slot(slot)), inputs.factor, inputs.flip};
+  return {bound_->source_copy(order_.place_in_slot(slot)), inputs.a};
 }
 
 /// Which slots are compared element by element: any of those that have a reference.
-std::vector<int64_t> CaseWorker::draw_compared(Role role) {
+std::vector<int64_t> CaseWorker::draw_compared(const LaunchInputs& inputs, Role role) {
   std::vector<int64_t> slots;
   for (int64_t slot = 0; slot < order_.used_slots(); ++slot)
     if (validator_->can_check(bound_->source_copy(order_.place_in_slot(slot)))) slots.push_back(slot);
+  if (inputs.a.is_free) slots.clear();
   std::shuffle(slots.begin(), slots.end(), random_);
   const bool is_cheap = validator_->check_cost() <= kCheapCheckElements;
   slots.resize(std::min(slots.size(), size_t(is_cheap ? kMostCompared : role.compared ? 1 : 0)));
@@ -265,7 +268,7 @@ std::vector<int64_t> CaseWorker::draw_compared(Role role) {
 void CaseWorker::verify(const LaunchInputs& inputs, Reply& reply, Role role) {
   OutputRing& ring = bound_->ring();
   const int64_t used = order_.used_slots();
-  const std::vector<int64_t> compared = draw_compared(role);
+  const std::vector<int64_t> compared = draw_compared(inputs, role);
   Look look;
   ring.add_survey(look, used);
   if (look.buffers.empty())

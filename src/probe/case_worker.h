@@ -42,13 +42,13 @@ class CaseWorker {
   int64_t least_launches() const;
   int64_t most_launches() const;
   std::vector<bool> checkable() const;
-  LaunchInputs random_inputs(int64_t position);
+  LaunchInputs random_inputs(int64_t position, int64_t length, bool comparable);
   LaunchTimes launch(const LaunchInputs& inputs, int64_t length, Reply& reply, Role role);
   LaunchTimes dispatch_alone(int64_t copy);
   void evict();
   LaunchTimes submit_many();
   void verify(const LaunchInputs& inputs, Reply& reply, Role role);
-  std::vector<int64_t> draw_compared(Role role);
+  std::vector<int64_t> draw_compared(const LaunchInputs& inputs, Role role);
   LaunchInputs of_slot(const LaunchInputs& inputs, int64_t slot) const;
   std::span<const Address> watched() const;
   ElementRange checked_range();

@@ -12,6 +12,7 @@ namespace {
 
 constexpr int kRowsAtOnce = 4;  // of B: the sums are loaded and stored once for so many
 constexpr int64_t kBlock = 32;
+constexpr int64_t kMostByColumn = int64_t(1) << 24;  // of all copies: 64 MB
 
 /// sums += Σ r·row, squares += Σ (r·row)², element by element of kRowsAtOnce rows.
 ASSAY_CLONES void add_rows(const float* const rows[kRowsAtOnce], const float* r, int64_t k, double* sums, double* squares) {
@@ -96,9 +97,20 @@ class ProjectedWeights {
 
 namespace {
 
-double dot(const double* a, std::span<const double> b) {
+/// Σ a·b over the columns of each group.
+void add_by_group(const double* a, std::span<const double> b, double* groups) {
+  for (size_t k = 0; k < b.size(); ++k) groups[k % Variation::kGroups] += a[k] * b[k];
+}
+
+ASSAY_CLONES double dot(const double* a, const float* b, int64_t count) {
+  constexpr int kLanes = 8;
+  double sums[kLanes] = {};
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes)
+    for (int lane = 0; lane < kLanes; ++lane) sums[lane] += a[i + lane] * double(b[i + lane]);
+  for (; i < count; ++i) sums[0] += a[i] * double(b[i]);
   double sum = 0;
-  for (size_t k = 0; k < b.size(); ++k) sum += a[k] * b[k];
+  for (const double lane : sums) sum += lane;
   return sum;
 }
 
@@ -133,7 +145,7 @@ std::vector<float> random_weights(int64_t count, std::mt19937_64& random) {
 
 }  // namespace
 
-Projections::Projections(const SpecInputs& inputs, std::span<const int64_t> flips, bool int8_activations) : inputs_(inputs), flips_(flips.size()) {
+Projections::Projections(const SpecInputs& inputs, bool int8_activations) : inputs_(inputs) {
   const Spec& spec = inputs.spec();
   std::mt19937_64 random{std::random_device{}()};
   for (const Tensor& b : inputs.b(0)) {
@@ -149,16 +161,16 @@ Projections::Projections(const SpecInputs& inputs, std::span<const int64_t> flip
   }
   count_ = int64_t(places_.size());
   const size_t all = size_t(inputs.copies() * count_);
-  product_.resize(all);
+  by_group_.resize(all * Variation::kGroups);
   magnitude_.resize(all);
   if (int8_activations) int8_deviation_.resize(all);
-  flipped_.resize(size_t(inputs.copies() * stretches_) * flips_);
+  if (const int64_t wanted = inputs.copies() * stretches_ * spec.k; wanted <= kMostByColumn) by_column_.resize(size_t(wanted));
   ProjectedWeights projected;
-  for (int64_t copy = 0; copy < inputs.copies(); ++copy) project_copy(copy, flips, int8_activations, projected);
+  for (int64_t copy = 0; copy < inputs.copies(); ++copy) project_copy(copy, int8_activations, projected);
   project_terms();
 }
 
-void Projections::project_copy(int64_t copy, std::span<const int64_t> flips, bool int8_activations, ProjectedWeights& projected) {
+void Projections::project_copy(int64_t copy, bool int8_activations, ProjectedWeights& projected) {
   const Spec& spec = inputs_.spec();
   size_t projection = size_t(copy * count_);
   int64_t stretch = 0;
@@ -166,13 +178,12 @@ void Projections::project_copy(int64_t copy, std::span<const int64_t> flips, boo
     const int64_t stretches = stretches_of(b.dims[1]);
     for (int64_t batch = 0; batch < spec.batch; ++batch, stretch += stretches) {
       projected.project(b, batch, weights_[b.segment]);
-      for (size_t flip = 0; flip < flips_; ++flip)
-        for (int64_t s = 0; s < stretches; ++s)
-          flipped_[(size_t(copy) * flips_ + flip) * size_t(stretches_) + size_t(stretch + s)] = projected.sums(s)[size_t(flips[flip])];
+      for (int64_t s = 0; s < stretches && !by_column_.empty(); ++s)
+        std::copy(projected.sums(s).begin(), projected.sums(s).end(), by_column_.begin() + (copy * stretches_ + stretch + s) * spec.k);
       for (int64_t row = 0; row < spec.m; ++row)
         for (int64_t s = 0; s < stretches; ++s, ++projection) {
           const double* a = &inputs_.a_logical[size_t((batch * spec.m + row) * spec.k)];
-          product_[projection] = dot(a, projected.sums(s));
+          add_by_group(a, projected.sums(s), &by_group_[projection * Variation::kGroups]);
           magnitude_[projection] = float(magnitude(a, projected.squares(s)));
           if (int8_activations) int8_deviation_[projection] = float(int8_deviation(a, projected.squares(s)));
         }
@@ -199,12 +210,29 @@ void Projections::project_terms() {
   }
 }
 
-Projections::Expected Projections::expected(int64_t copy, int64_t flip, int64_t index) const {
+void Projections::products(int64_t copy, const Variation& variation, std::vector<double>& to) const {
+  const Spec& spec = inputs_.spec();
+  to.assign(size_t(count_), 0);
+  std::vector<double> a(variation.is_free ? size_t(spec.k) : 0);
+  int64_t row_of_a = -1;
+  for (int64_t i = 0; i < count_; ++i) {
+    const int64_t row = places_[size_t(i)].batch * spec.m + places_[size_t(i)].row;
+    if (variation.is_free) {
+      for (int64_t k = 0; k < spec.k && row != row_of_a; ++k) a[size_t(k)] = inputs_.a_logical[size_t(row * spec.k + k)] * variation.of_column(k);
+      row_of_a = row;
+      to[size_t(i)] = dot(a.data(), &by_column_[size_t((copy * stretches_ + stretch_of_[size_t(i)]) * spec.k)], spec.k);
+    } else {
+      const double* groups = &by_group_[size_t(copy * count_ + i) * Variation::kGroups];
+      for (int group = 0; group < Variation::kGroups; ++group) to[size_t(i)] += groups[group] * variation.of_column(group);
+    }
+    to[size_t(i)] *= variation.of_row(row);
+  }
+}
+
+Projections::Expected Projections::expected(int64_t copy, int64_t index) const {
   const size_t at = size_t(copy * count_ + index);
   Expected e;
-  e.product = product_[at];
   e.magnitude = double(magnitude_[at]);
-  e.flipped = flipped_[(size_t(copy) * flips_ + size_t(flip)) * size_t(stretches_) + size_t(stretch_of_[size_t(index)])];
   if (!int8_deviation_.empty()) e.int8_deviation = double(int8_deviation_[at]);
   if (!c_.sums.empty()) e.c = c_.sums[size_t(index)], e.c_norm = c_.norms[size_t(index)];
   if (!bias_.sums.empty()) e.bias = bias_.sums[size_t(index)], e.bias_norm = bias_.norms[size_t(index)];

@@ -2,6 +2,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -10,28 +11,32 @@
 namespace assay {
 
 /// A row of D is projected in stretches of kProjectionColumns columns (device.h): Σ r·D over the stretch must be A·(Bᵀr), with r drawn anew for
-/// each spec. Both are linear, so Bᵀr, once for a copy, answers for every A. A wrong element escapes with a chance of about none: it would have to
-/// be smaller than the rounding of all 256 together.
+/// each spec. Bᵀr, once for a copy, answers for every A; of signs by groups of columns (Variation) a sum a group does. A wrong element escapes
+/// only if it is smaller than the rounding of all 256 together.
 /// Order of all below: segments, batches, rows, stretches.
 class Projections {
  public:
-  /// flips: the columns of A whose sign a launch may change. Reads all copies: about a nanosecond an element of B.
-  Projections(const SpecInputs& inputs, std::span<const int64_t> flips, bool int8_activations);
+  /// Reads all copies: about a nanosecond an element of B.
+  Projections(const SpecInputs& inputs, bool int8_activations);
 
   /// r: of each column of a segment.
   std::span<const float> weights(size_t segment) const { return weights_[segment]; }
   /// How many there are of one D.
   int64_t count() const { return count_; }
 
-  /// One projection: what A·B, beta = 1 times C, and bias put into it; and the norms over its columns that its bound needs.
+  /// A·B, projected: count() of them into `to`. A has the variation's signs, its factor is left out.
+  void products(int64_t copy, const Variation& variation, std::vector<double>& to) const;
+  /// Multiplications that products() takes where the variation is free.
+  int64_t free_cost() const { return by_column_.empty() ? std::numeric_limits<int64_t>::max() / 1024 : count_ * inputs_.spec().k; }
+
+  /// What else goes into a projection: beta = 1 times C, and bias; and the norms over its columns that its bound needs.
   struct Expected {
-    double product = 0, c = 0, bias = 0;
-    double flipped = 0;         // B's flipped column, projected
+    double c = 0, bias = 0;
     double magnitude = 0;       // at least √Σ (r Σ|a||b|)²
     double c_norm = 0, bias_norm = 0;
     double int8_deviation = 0;  // √Σ (r · the standard deviation that int8 activations cause)²
   };
-  Expected expected(int64_t copy, int64_t flip, int64_t index) const;
+  Expected expected(int64_t copy, int64_t index) const;
   /// Where a projection lies in D.
   struct Place {
     size_t segment;
@@ -43,18 +48,17 @@ class Projections {
   struct Terms {  // of bias or C
     std::vector<double> sums, norms;
   };
-  void project_copy(int64_t copy, std::span<const int64_t> flips, bool int8_activations, class ProjectedWeights& projected);
+  void project_copy(int64_t copy, bool int8_activations, class ProjectedWeights& projected);
   void project_terms();
 
   const SpecInputs& inputs_;
   int64_t count_ = 0, stretches_ = 0;  // of one D; of all segments and batches, rows not counted
-  size_t flips_ = 0;
   std::vector<std::vector<float>> weights_;
   std::vector<Place> places_;
   std::vector<int64_t> stretch_of_;     // of a projection
-  std::vector<double> product_;         // [copy][projection]
-  std::vector<float> magnitude_, int8_deviation_;
-  std::vector<double> flipped_;         // [copy][flip][stretch]
+  std::vector<double> by_group_;        // Σ a·(Bᵀr) over each group of columns, [copy][projection][group]
+  std::vector<float> by_column_;        // Bᵀr, [copy][stretch][column of A]; empty where it would take too much memory
+  std::vector<float> magnitude_, int8_deviation_;  // [copy][projection]
   Terms c_, bias_;                      // [projection]
 };
 

@@ -13,11 +13,12 @@ namespace {
 
 constexpr int64_t kMostReferenceElements = 36'000'000;  // of B: about 50 ms
 constexpr int64_t kCopiesPerReference = 4;  // a turn ends at a copy with a reference, so they must not lie far apart
-constexpr int64_t kFlips = 32;
+constexpr int64_t kMostSums = int64_t(1) << 22;  // of all copies: 32 MB
 constexpr int kBlock = 32;
+constexpr int kLanes = Variation::kGroups;
 
-ASSAY_CLONES void dot(const double* a, const float* b, int64_t k, double* product, double* magnitude) {
-  constexpr int kLanes = 16;
+/// Σ a·b over the columns of each lane, k % kLanes, and Σ |a||b| over all.
+ASSAY_CLONES void dot(const double* a, const float* b, int64_t k, double* lane_sums, double* magnitude) {
   double sums[kLanes] = {}, magnitudes[kLanes] = {};
   int64_t i = 0;
   for (; i + kLanes <= k; i += kLanes)
@@ -26,14 +27,14 @@ ASSAY_CLONES void dot(const double* a, const float* b, int64_t k, double* produc
       sums[lane] += term;
       magnitudes[lane] += std::fabs(term);
     }
-  for (; i < k; ++i) {
+  for (int lane = 0; i < k; ++i, ++lane) {
     const double term = a[i] * double(b[i]);
-    sums[0] += term;
-    magnitudes[0] += std::fabs(term);
+    sums[lane] += term;
+    magnitudes[lane] += std::fabs(term);
   }
-  *product = *magnitude = 0;
+  *magnitude = 0;
   for (int lane = 0; lane < kLanes; ++lane) {
-    *product += sums[lane];
+    lane_sums[lane] = sums[lane];
     *magnitude += magnitudes[lane];
   }
 }
@@ -52,55 +53,47 @@ double int8_deviation(const double* a, const float* b, int64_t k) {
   return std::sqrt(variance);
 }
 
-CopyReference compute(const SpecInputs& inputs, int64_t copy, const std::vector<int64_t>& flips, bool int8_activations) {
+CopyReference compute(const SpecInputs& inputs, int64_t copy, int groups, bool int8_activations) {
   const Spec& spec = inputs.spec();
   CopyReference result;
   result.copy = copy;
-  const int64_t rows = spec.batch * spec.n;
-  result.columns.resize(size_t(rows) * flips.size());
-  int64_t rows_before = 0;
   std::vector<float> row;
   for (const Tensor& b : inputs.b(copy)) {
     const int64_t n = b.dims[1];
-    const size_t base = result.product.size(), count = size_t(spec.batch * spec.m * n);
-    result.product.resize(base + count);
+    const size_t base = result.magnitude.size(), count = size_t(spec.batch * spec.m * n);
+    result.sums.resize((base + count) * size_t(groups));
     result.magnitude.resize(base + count);
     if (int8_activations) result.int8_deviation.resize(base + count);
     for (int64_t batch = 0; batch < spec.batch; ++batch)
       for (int64_t column = 0; column < n; ++column) {
         decode_row(b, batch, column, row);
-        for (size_t flip = 0; flip < flips.size(); ++flip)
-          result.columns[flip * size_t(rows) + size_t(rows_before + batch * n + column)] = row[size_t(flips[flip])];
         for (int64_t m = 0; m < spec.m; ++m) {
           const double* a = &inputs.a_logical[size_t((batch * spec.m + m) * spec.k)];
           const size_t at = base + size_t((batch * spec.m + m) * n + column);
-          dot(a, row.data(), spec.k, &result.product[at], &result.magnitude[at]);
+          double lanes[kLanes];
+          dot(a, row.data(), spec.k, lanes, &result.magnitude[at]);
+          for (int lane = 0; lane < kLanes; ++lane) result.sums[at * size_t(groups) + size_t(lane % groups)] += lanes[lane];
           if (int8_activations) result.int8_deviation[at] = int8_deviation(a, row.data(), spec.k);
         }
       }
-    rows_before += spec.batch * n;
   }
   return result;
 }
 
-std::vector<int64_t> flip_columns(int64_t k) {
-  std::vector<int64_t> columns;
-  for (int64_t i = 0; i < std::min(kFlips, k); ++i) columns.push_back(int64_t(random_bits(uint64_t(i)) % uint64_t(k)));
-  return columns;
-}
-
 /// The same element once more: element by element, extended precision, other order, no table.
-long double second_opinion(const SpecInputs& inputs, const Tensor& b, int64_t batch, int64_t m, int64_t n) {
+long double second_opinion(const SpecInputs& inputs, const Tensor& b, int64_t batch, int64_t m, int64_t n, const Variation& variation) {
   const Spec& spec = inputs.spec();
   long double sum = 0;
-  for (int64_t k = spec.k - 1; k >= 0; --k)
-    sum += static_cast<long double>(inputs.a.values[size_t(inputs.a_storage_index((batch * spec.m + m) * spec.k + k))]) *
-           static_cast<long double>(b_element(b, batch, n, k));
+  for (int64_t k = spec.k - 1; k >= 0; --k) {
+    const auto a = static_cast<long double>(inputs.a.values[size_t(inputs.a_storage_index((batch * spec.m + m) * spec.k + k))]);
+    sum += a * static_cast<long double>(variation.of_column(k)) * static_cast<long double>(b_element(b, batch, n, k));
+  }
   return sum;
 }
 
-void compare_opinions(const SpecInputs& inputs, const CopyReference& reference) {
+void compare_opinions(const Reference& all, const CopyReference& reference) {
   constexpr int kSamples = 24;
+  const SpecInputs& inputs = all.inputs();
   const Spec& spec = inputs.spec();
   size_t base = 0;
   for (const Tensor& b : inputs.b(reference.copy)) {
@@ -110,11 +103,11 @@ void compare_opinions(const SpecInputs& inputs, const CopyReference& reference) 
       if (sample == 0) index = 0;
       if (sample == 1) index = count - 1;
       const int64_t column = index % n, m = index / n % spec.m, batch = index / n / spec.m;
-      const double other = double(second_opinion(inputs, b, batch, m, column));
+      const uint64_t signs = all.signs_from(random_bits(uint64_t(index)));
       const size_t at = base + size_t(index);
-      if (!(std::fabs(other - reference.product[at]) <= 1e-12 * reference.magnitude[at]))
-        fail("suspect the reference: its two implementations disagree at element {} of {} ({} and {})", index, spec.line(),
-             reference.product[at], other);
+      const double first = all.product(reference, int64_t(at), signs), other = double(second_opinion(inputs, b, batch, m, column, {1, signs, 0, false}));
+      if (!(std::fabs(other - first) <= 1e-12 * reference.magnitude[at]))
+        fail("suspect the reference: its two implementations disagree at element {} of {} ({} and {})", index, spec.line(), first, other);
     }
     base += size_t(count);
   }
@@ -137,23 +130,33 @@ double b_element(const Tensor& b, int64_t batch, int64_t n, int64_t k) {
 }
 
 Reference::Reference(const SpecInputs& inputs, bool int8_activations)
-    : inputs_(inputs), flips_(flip_columns(inputs.spec().k)), projections_(inputs, flips_, int8_activations) {
+    : inputs_(inputs), projections_(inputs, int8_activations) {
   const Spec& spec = inputs.spec();
   elements_ = spec.batch * spec.m * spec.n;
   const int64_t b_elements = spec.batch * spec.n * spec.k;
   const int64_t wanted = std::min((inputs.copies() + kCopiesPerReference - 1) / kCopiesPerReference,
                                   std::max(kMostReferenceElements / b_elements, int64_t(1)));
+  while (groups_ < std::min<int64_t>(kLanes, spec.k) && wanted * elements_ * groups_ * 2 <= kMostSums) groups_ *= 2;
   index_of_copy_.assign(size_t(inputs.copies()), -1);
   for (int64_t i = 0; i < wanted; ++i) {
     const int64_t copy = i * inputs.copies() / wanted;
     index_of_copy_[size_t(copy)] = int32_t(copies_.size());
-    copies_.push_back(compute(inputs, copy, flips_, int8_activations));
-    compare_opinions(inputs, copies_.back());
+    copies_.push_back(compute(inputs, copy, groups_, int8_activations));
+    compare_opinions(*this, copies_.back());
   }
 }
 
-double Reference::flipped_b(const CopyReference& reference, int64_t row, int64_t flip) const {
-  return double(reference.columns[size_t(flip * inputs_.spec().batch * inputs_.spec().n + row)]);
+uint64_t Reference::signs_from(uint64_t bits) const {
+  uint64_t signs = 0;
+  for (int group = 0; group < kLanes; ++group) signs |= (bits >> (group % groups_) & 1) << group;
+  return signs;
+}
+
+double Reference::product(const CopyReference& reference, int64_t element, uint64_t signs) const {
+  const double* sums = &reference.sums[size_t(element) * size_t(groups_)];
+  double product = 0;
+  for (int group = 0; group < groups_; ++group) product += signs >> group & 1 ? -sums[group] : sums[group];
+  return product;
 }
 
 const CopyReference* Reference::find(int64_t copy) const {

@@ -7,11 +7,11 @@
 
 namespace assay {
 
-/// Per element of D (segments one after another, each [batch][m][n]): Σ a·b and Σ |a||b| of the unscaled inputs.
+/// Per element of D (segments one after another, each [batch][m][n]), of the base value of A.
 struct CopyReference {
   int64_t copy = 0;
-  std::vector<double> product, magnitude;
-  std::vector<float> columns;         // B's values in the columns that may be flipped, [flip][row of B]
+  std::vector<double> sums;           // Σ a·b of each group of columns that may change its sign, [element][group]
+  std::vector<double> magnitude;      // Σ |a||b|
   std::vector<double> int8_deviation;  // √(Σ over blocks of (amax(a)/127)²/12 · Σ b²): only where a variant quantizes activations
 };
 
@@ -27,21 +27,20 @@ class Reference {
   const CopyReference* find(int64_t copy) const;
   int64_t elements() const { return elements_; }
 
-  /// The columns of A whose sign a launch may flip: a few, whose part of B is kept at hand.
-  int64_t flip_count() const { return int64_t(flips_.size()); }
-  int64_t flip_column(int64_t flip) const { return flips_[size_t(flip)]; }
-  /// B's value in that column: `row` counts rows of B over batches and segments before this tensor and in it.
-  double flipped_b(const CopyReference& reference, int64_t row, int64_t flip) const;
+  /// Signs of a Variation that is not free, from random bits: alike in columns that share a sum. Many outputs leave memory for few sums.
+  uint64_t signs_from(uint64_t bits) const;
+  /// Σ a·b of an element when A has these signs.
+  double product(const CopyReference& reference, int64_t element, uint64_t signs) const;
   /// What random projections of D must be, for every copy.
   const Projections& projections() const { return projections_; }
 
  private:
   const SpecInputs& inputs_;
   int64_t elements_ = 0;
-  std::vector<int64_t> flips_;
   Projections projections_;
   std::vector<CopyReference> copies_;
   std::vector<int32_t> index_of_copy_;
+  int groups_ = 1;  // a power of two, at most Variation::kGroups: column k is in group k % groups_
 };
 
 /// One element of B in logical order: row n of the segment's tensor, column k.

@@ -93,7 +93,6 @@ class SpecRun {
     c.record.shared_bytes = c.last.resources.shared_bytes;
     c.record.local_bytes = c.last.resources.local_bytes;
     c.record.bytes = c.last.launch_bytes;
-    c.cold_bytes = c.last.cold_bytes;
     if (c.last.nondeterministic) c.record.tags.push_back("nondeterministic");
   }
 

@@ -98,32 +98,27 @@ std::string Validator::scan(std::span<const std::byte> d) {
 
 std::string Validator::check(std::span<const std::byte> d, const LaunchInputs& launch, ElementRange range) {
   const CopyReference* reference = reference_.find(launch.copy);
-  ASSAY_CHECK(reference != nullptr);
+  ASSAY_CHECK(reference != nullptr && !launch.a.is_free);
   const SpecInputs& inputs = reference_.inputs();
   decode(spec_.d, d, values_);
-  const double u_out = unit_roundoff(spec_.d), scale = spec_.alpha * launch.factor;
+  const double u_out = unit_roundoff(spec_.d), scale = spec_.alpha * launch.a.factor;
   const double accumulate = std::sqrt(double(spec_.k) + kEpilogueRoundings) * kF32Roundoff, tiny = least_subnormal(spec_.d) / 2;
 
   ++stats_.launches_checked;
   int64_t worst = -1;
   double worst_ratio = 0, worst_value = 0, worst_reference = 0, worst_bound = 0;
   double squared_deviations = 0;
-  int64_t checked = 0, row_begin = 0, rows_before = 0;
-  const int64_t flipped = reference_.flip_column(launch.flip);
+  int64_t checked = 0, row_begin = 0;
   for (const Tensor& b : inputs.b(launch.copy)) {
     const size_t segment = b.segment;
     const int64_t n = b.dims[1];
     for (int64_t batch = 0; batch < spec_.batch; ++batch)
       for (int64_t m = 0; m < spec_.m; ++m) {
-        const double a_flipped = inputs.a_logical[size_t((batch * spec_.m + m) * spec_.k + flipped)];
+        const double of_row = launch.a.of_row(batch * spec_.m + m);
         const int64_t first = std::max<int64_t>(0, range.first - row_begin), last = std::min(n, range.end - row_begin);
-        // All of them at once: each may be a cache miss of its own, and these overlap.
-        b_flipped_.resize(size_t(n));
-        for (int64_t column = first; column < last; ++column)
-          b_flipped_[size_t(column)] = reference_.flipped_b(*reference, rows_before + batch * n + column, launch.flip);
         for (int64_t column = first; column < last; ++column) {
           const int64_t element = row_begin + column;
-          const double product = reference->product[size_t(element)] - 2 * a_flipped * b_flipped_[size_t(column)];
+          const double product = of_row * reference_.product(*reference, element, launch.a.signs);
           const double magnitude = std::fabs(scale) * reference->magnitude[size_t(element)];
           const size_t local = size_t((batch * spec_.m + m) * n + column);
           const double from_c = spec_.beta != 0 ? spec_.beta * inputs.c[segment].values[local] : 0;
@@ -152,7 +147,6 @@ std::string Validator::check(std::span<const std::byte> d, const LaunchInputs& l
         }
         row_begin += n;
       }
-    rows_before += spec_.batch * n;
   }
   stats_.elements_checked += checked;
   stats_.nmse = squared_reference_ > 0 ? squared_error_ / squared_reference_ : 0;
@@ -172,17 +166,15 @@ std::string Validator::check(std::span<const std::byte> d, const LaunchInputs& l
 
 std::string Validator::check_projections(std::span<const double> sums, const LaunchInputs& launch) {
   const Projections& projections = reference_.projections();
-  const SpecInputs& inputs = reference_.inputs();
   ASSAY_CHECK(int64_t(sums.size()) == 2 * projections.count());
-  const double scale = spec_.alpha * launch.factor, u_out = unit_roundoff(spec_.d);
+  const double scale = spec_.alpha * launch.a.factor, u_out = unit_roundoff(spec_.d);
   const double accumulate = kToleranceC * std::sqrt(double(spec_.k) + kEpilogueRoundings) * kF32Roundoff;
   const double tiny = least_subnormal(spec_.d) * std::sqrt(double(kProjectionColumns));
-  const int64_t flipped = reference_.flip_column(launch.flip);
+  projections.products(launch.copy, launch.a, products_);
   for (int64_t i = 0; i < projections.count(); ++i) {
     const Projections::Place& place = projections.place(i);
-    const Projections::Expected e = projections.expected(launch.copy, launch.flip, i);
-    const double a_flipped = inputs.a_logical[size_t((place.batch * spec_.m + place.row) * spec_.k + flipped)];
-    const double expected = scale * (e.product - 2 * a_flipped * e.flipped) + spec_.beta * e.c + e.bias;
+    const Projections::Expected e = projections.expected(launch.copy, i);
+    const double expected = scale * products_[size_t(i)] + spec_.beta * e.c + e.bias;
     const double got = sums[size_t(2 * i)], squares = sums[size_t(2 * i + 1)];
     const double free = accumulate * (std::fabs(scale) * e.magnitude + std::fabs(spec_.beta) * e.c_norm + e.bias_norm);
     const double activations = int8_activations_ ? std::fabs(scale) * e.int8_deviation : 0;

@@ -15,11 +15,10 @@ namespace assay {
 /// error, and over all elements its mean square must not exceed twice the variance.
 inline constexpr double kToleranceC = 2.0;
 
-/// What one launch was given: its copy, A's factor, and which of the reference's flips (Reference::flip_column).
+/// What one launch was given: a copy of B, and A.
 struct LaunchInputs {
   int64_t copy = 0;
-  double factor = 1;
-  int64_t flip = 0;
+  Variation a;
 };
 
 /// Elements of D in its order, segments one after another.
@@ -35,12 +34,13 @@ class Validator {
   std::string scan(std::span<const std::byte> d);
   /// So many more outputs that a device itself found finite.
   void count_scanned(int64_t launches) { stats_.launches_scanned += launches; }
-  /// Compares the range's elements with the reference; only where the copy has one. "" or a message naming the worst element.
+  /// Compares the range's elements with the reference; only where it can. "" or a message naming the worst element.
   std::string check(std::span<const std::byte> d, const LaunchInputs& inputs, ElementRange range = ElementRange());
   /// Whether all of D is right as far as its random projections tell (Projections, OutputRing::projected): for any copy. "" or a message.
   std::string check_projections(std::span<const double> sums, const LaunchInputs& inputs);
   bool can_check(int64_t copy) const { return reference_.find(copy) != nullptr; }
-  /// Elements of B that a check reads one by one (for the flipped column).
+  bool can_check(const LaunchInputs& launch) const { return can_check(launch.copy) && !launch.a.is_free; }
+  /// Elements that a check compares.
   int64_t check_cost() const { return reference_.elements(); }
 
   const ErrorStats& stats() const { return stats_; }
@@ -54,7 +54,7 @@ class Validator {
   bool int8_activations_;
   ErrorStats stats_;
   std::vector<float> values_;
-  std::vector<double> b_flipped_;
+  std::vector<double> products_;
   double squared_error_ = 0, squared_reference_ = 0;
 };
 
