@@ -28,6 +28,28 @@ size_t terminal_width(int descriptor) {
 
 bool continues_code_point(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }
 
+/// Bytes of the UTF-8 code point at the front of the text; 0 where none is: also of overlong forms and surrogates.
+size_t code_point_bytes(std::string_view text) {
+  const auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0; };
+  const int first = byte(0);
+  if (first < 0x80) return 1;
+  const size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+  if (first < 0xc2 || first > 0xf4) return 0;
+  const int least = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
+  const int most = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
+  if (byte(1) < least || byte(1) > most) return 0;
+  for (size_t i = 2; i < length; ++i)
+    if (i >= text.size() || !continues_code_point(text[i])) return 0;
+  return length;
+}
+
+/// "\xff": readable, and told from every other byte.
+std::string escaped_byte(char byte) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  const auto value = static_cast<unsigned char>(byte);
+  return {'\\', 'x', kDigits[value >> 4], kDigits[value & 15]};
+}
+
 /// Where each code point begins, and the end.
 std::vector<size_t> code_points(std::string_view text) {
   std::vector<size_t> starts;
@@ -64,10 +86,15 @@ size_t display_width(std::string_view text) {
 
 std::string one_line(std::string_view text) {
   std::string line;
-  for (const char c : text) {
-    const bool blank = static_cast<unsigned char>(c) <= ' ' || c == '\x7f';
-    if (!blank)
-      line += c;
+  for (size_t at = 0; at < text.size();) {
+    const std::string_view rest = text.substr(at);
+    const size_t length = code_point_bytes(rest);
+    const bool is_c1_control = length == 2 && rest[0] == '\xc2' && rest[1] < '\xa0';
+    at += std::max<size_t>(length, 1);
+    if (length == 0)
+      line += escaped_byte(rest[0]);
+    else if (length > 1 ? !is_c1_control : rest[0] > ' ' && rest[0] != '\x7f')
+      line += rest.substr(0, length);
     else if (!line.empty() && line.back() != ' ')
       line += ' ';
   }

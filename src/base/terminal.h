@@ -18,7 +18,8 @@ Terminal describe_terminal(std::FILE* stream);
 /// The columns that UTF-8 text takes: its code points; control characters and escape sequences take none.
 size_t display_width(std::string_view text);
 
-/// The text on one line, without control characters (a compiler's message may hold any) and doubled blanks.
+/// The text on one line, without control characters (a compiler's message may hold any) and doubled blanks; a byte that
+/// is no UTF-8 becomes "\\xff".
 std::string one_line(std::string_view text);
 
 /// At most `width` columns: cut at the end, or in the middle (both ends of a name tell names apart), with ".." for what
