@@ -104,7 +104,7 @@ TEST(Reference, EqualsTheNaiveProductInExtendedPrecisionOnEveryLayoutTypeAndSegm
   for (const Spec& spec : every_layout()) {
     SCOPED_TRACE(spec.line());
     const Given given(spec, 5'000);
-    const Reference reference(given.inputs, false);
+    const Reference reference(given.inputs);
     EXPECT_EQ(reference.elements(), spec.batch * spec.m * spec.n);
     for (const CopyReference& copy : reference.copies()) {
       ASSERT_EQ(copy.product.size(), size_t(reference.elements()));
@@ -129,7 +129,7 @@ TEST(Reference, EqualsTheNaiveProductInExtendedPrecisionOnEveryLayoutTypeAndSegm
 TEST(Reference, RoundingActivationsToInt8HasTheDeviationOfItsDefinition) {
   const Spec spec = spec_of("batch=1 | m=2 | n=5 | k=96 | tA=0 | tB=1 | dtA=f16 | dtB=q8_0 | dtD=f16");
   const Given given(spec);
-  const Reference reference(given.inputs, true);
+  const Reference reference(given.inputs, {Accuracy::int8_activation});
   for (const CopyReference& copy : reference.copies())
     for_each_element(spec, given.inputs.b(copy.copy),
                      [&](size_t element, const Tensor& b, int64_t batch, int64_t m, int64_t n) {
@@ -142,15 +142,16 @@ TEST(Reference, RoundingActivationsToInt8HasTheDeviationOfItsDefinition) {
                          }
                          variance += largest / 127 * (largest / 127) / 12 * squares;
                        }
-                       ASSERT_NEAR(copy.int8_deviation[element] * copy.int8_deviation[element], double(variance), 1e-12 * double(variance));
+                       const double deviation = copy.deviation[size_t(Accuracy::int8_activation)][element];
+                       ASSERT_NEAR(deviation * deviation, double(variance), 1e-12 * double(variance));
                      });
-  EXPECT_TRUE(Reference(given.inputs, false).copies()[0].int8_deviation.empty());
+  EXPECT_TRUE(Reference(given.inputs).copies()[0].deviation[size_t(Accuracy::int8_activation)].empty());
 }
 
 TEST(Reference, AtLeastEveryFourthCopyOfSmallWeightsHasOneSpreadOverAll) {
   const Spec spec = spec_of("batch=1 | m=1 | n=16 | k=32 | tA=0 | tB=1 | dtA=f16 | dtB=f16 | dtD=f16");
   const Given given(spec, 50'000);
-  const Reference reference(given.inputs, false);
+  const Reference reference(given.inputs);
   ASSERT_GT(given.inputs.copies(), 20);
   EXPECT_GE(4 * int64_t(reference.copies().size()), given.inputs.copies());
   int64_t without = 0, found = 0;
@@ -172,10 +173,10 @@ TEST(Reference, AtLeastEveryFourthCopyOfSmallWeightsHasOneSpreadOverAll) {
 TEST(Reference, ADisagreementOfTheTwoImplementationsSaysSuspectTheReference) {
   const Spec spec = spec_of("batch=1 | m=1 | n=6 | k=40 | tA=0 | tB=1 | dtA=f32 | dtB=f32 | dtD=f32");
   Given given(spec);
-  EXPECT_NO_THROW(Reference(given.inputs, false));
+  EXPECT_NO_THROW(Reference(given.inputs));
   given.inputs.a.values[39] *= 1 + 1e-9;  // only the second opinion reads these
   try {
-    const Reference reference(given.inputs, false);
+    const Reference reference(given.inputs);
     FAIL() << "two answers were taken for one";
   } catch (const Error& e) {
     EXPECT_NE(std::string(e.what()).find("suspect the reference"), std::string::npos) << e.what();
@@ -189,7 +190,7 @@ TEST(Reference, CorrectedForFactorAndFlippedColumnItEqualsAProductOfTheVeryBytes
   for (const Spec& spec : every_layout()) {
     SCOPED_TRACE(spec.line());
     const Given given(spec, 3'000);
-    const Reference reference(given.inputs, false);
+    const Reference reference(given.inputs);
     const int64_t size = dtype_bytes(spec.d, 1);
     std::vector<std::byte> a, d(size_t(reference.elements() * size));
     const int64_t flips = reference.flip_count();
@@ -204,7 +205,7 @@ TEST(Reference, CorrectedForFactorAndFlippedColumnItEqualsAProductOfTheVeryBytes
                              sum += activation(spec, a, batch, m, k) * weight(spec, b, batch, n, k);
                            encode_value(spec.d, double(sum), &d[element * size_t(size)]);
                          });
-        Validator validator(reference, false);
+        Validator validator(reference, Accuracy::exact);
         EXPECT_EQ(validator.check(d, launch), "") << flip << " " << factor;
         EXPECT_LT(validator.stats().worst_ratio, 1e-3);
         LaunchInputs other = launch;
@@ -212,12 +213,12 @@ TEST(Reference, CorrectedForFactorAndFlippedColumnItEqualsAProductOfTheVeryBytes
              other.flip + 1 < flips && reference.flip_column(other.flip) == reference.flip_column(flip);)
           ++other.flip;
         if (spec.k > 1 && spec.d == Dtype::f32) {
-          EXPECT_NE(Validator(reference, false).check(d, other), "")
+          EXPECT_NE(Validator(reference, Accuracy::exact).check(d, other), "")
               << "another column's flip was taken for this one's";
         }
         other = launch;
         other.factor = -factor;
-        EXPECT_NE(Validator(reference, false).check(d, other), "") << "another factor was taken for this one";
+        EXPECT_NE(Validator(reference, Accuracy::exact).check(d, other), "") << "another factor was taken for this one";
       }
   }
 }
@@ -225,7 +226,7 @@ TEST(Reference, CorrectedForFactorAndFlippedColumnItEqualsAProductOfTheVeryBytes
 TEST(Reference, EveryFlipIsAColumnOfA) {
   for (const Spec& spec : every_layout()) {
     const Given given(spec, 0);
-    const Reference reference(given.inputs, false);
+    const Reference reference(given.inputs);
     std::set<int64_t> columns;
     for (int64_t flip = 0; flip < reference.flip_count(); ++flip) columns.insert(reference.flip_column(flip));
     EXPECT_TRUE(*columns.begin() >= 0 && *columns.rbegin() < spec.k) << spec.line();

@@ -20,8 +20,8 @@ namespace {
 /// A spec's inputs, its reference, and the float products of one launch, ready to be summed in any order.
 class Bench {
  public:
-  explicit Bench(const std::string& rest, bool int8 = false)
-      : spec_(parse_spec("op=matmul | batch=1 | " + rest)), inputs_(spec_, reserved(), 0), reference_(inputs_, int8) {}
+  explicit Bench(const std::string& rest, Accuracy accuracy = Accuracy::exact)
+      : spec_(parse_spec("op=matmul | batch=1 | " + rest)), inputs_(spec_, reserved(), 0), reference_(inputs_, {accuracy}) {}
 
   const Spec& spec() const { return spec_; }
   const Reference& reference() const { return reference_; }
@@ -108,7 +108,7 @@ TEST(Validator, NoOrderOfFloatSummationIsEverAccused) {
           for (int i = 0; i < 3; ++i, ++launches) {
             const LaunchInputs launch = bench.random_launch(random);
             const std::vector<std::byte> d = bench.run(launch, sum);
-            Validator validator(bench.reference(), false);
+            Validator validator(bench.reference(), Accuracy::exact);
             ASSERT_EQ(validator.scan(d), "");
             ASSERT_EQ(validator.check(d, launch), "") << bench.spec().line();
             worst = std::max(worst, validator.stats().worst_ratio);
@@ -137,7 +137,7 @@ TEST(Validator, CorrectlyRoundedResultsPassWithNothingLeftForTheAccumulator) {
               static_cast<long double>(b_element(bench.inputs().b(0)[0], 0, n, i));
         encode_value(bench.spec().d, double(sum), bench.at(d, n));
       }
-      Validator validator(bench.reference(), false);
+      Validator validator(bench.reference(), Accuracy::exact);
       EXPECT_EQ(validator.check(d, launch), "") << rest;
       EXPECT_LT(validator.stats().worst_ratio, 1e-6) << rest;
       EXPECT_LT(validator.stats().nmse, 1e-4);
@@ -154,7 +154,7 @@ TEST(Validator, ADroppedLastElementOfKIsFoundInEveryOutputTypeUpTo5000) {
         a.back() = 0;
         return in_lanes<8>(a, b);
       };
-      EXPECT_NE(Validator(bench.reference(), false).check(bench.run(launch, without_last), launch), "")
+      EXPECT_NE(Validator(bench.reference(), Accuracy::exact).check(bench.run(launch, without_last), launch), "")
           << bench.spec().line();
     }
 }
@@ -168,7 +168,7 @@ TEST(Validator, AnAccumulatorOfSixteenBitsIsFound) {
     for (size_t i = 0; i < a.size(); ++i) sum = half_to_float(float_to_half(sum + a[i] * b[i]));
     return sum;
   };
-  EXPECT_NE(Validator(bench.reference(), false).check(bench.run(launch, in_half), launch), "");
+  EXPECT_NE(Validator(bench.reference(), Accuracy::exact).check(bench.run(launch, in_half), launch), "");
 }
 
 // One unit in the last place of the output is 2·u·|value|, of which one u is the output's own. The accumulator's share
@@ -186,9 +186,9 @@ TEST(Validator, TruncatingTheOutputIsFoundWhereItsUnitExceedsTheAccumulatorsShar
     const LaunchInputs launch = bench.random_launch(random);
     const Dtype d = bench.spec().d;
     const auto cut = [d](double value, std::byte* at) { truncate(d, value, at); };
-    EXPECT_NE(Validator(bench.reference(), false).check(bench.run(launch, in_lanes<8>, cut), launch), "")
+    EXPECT_NE(Validator(bench.reference(), Accuracy::exact).check(bench.run(launch, in_lanes<8>, cut), launch), "")
         << bench.spec().line();
-    EXPECT_EQ(Validator(bench.reference(), false).check(bench.run(launch, in_lanes<8>), launch), "")
+    EXPECT_EQ(Validator(bench.reference(), Accuracy::exact).check(bench.run(launch, in_lanes<8>), launch), "")
         << bench.spec().line();
   }
 }
@@ -198,10 +198,10 @@ TEST(Validator, AlphaBetaAndBiasAreEachMissedWhenLeftOut) {
   const std::string with = "m=3 | n=20 | k=64 | " + types("f16", "f16", "f16");
   const Bench whole(with + " | alpha=0.5 | beta=-0.25 | bias=1");
   const LaunchInputs launch = whole.random_launch(random);
-  EXPECT_EQ(Validator(whole.reference(), false).check(whole.run(launch, in_order), launch), "");
+  EXPECT_EQ(Validator(whole.reference(), Accuracy::exact).check(whole.run(launch, in_order), launch), "");
   for (const char* lesser : {" | beta=-0.25 | bias=1", " | alpha=0.5 | bias=1", " | alpha=0.5 | beta=-0.25"}) {
     const Bench bench(with + lesser);  // the same random values: what a kernel that ignores one term would give
-    EXPECT_NE(Validator(whole.reference(), false).check(bench.run(launch, in_order), launch), "") << lesser;
+    EXPECT_NE(Validator(whole.reference(), Accuracy::exact).check(bench.run(launch, in_order), launch), "") << lesser;
   }
 }
 
@@ -212,18 +212,18 @@ TEST(Validator, NaNAndPoisonAreFoundWhereverTheyAreAndToldApart) {
   for (int64_t element = 0; element < 21; ++element) {
     std::vector<std::byte> d = good;
     std::memset(bench.at(d, element), kPoison, 2);
-    Validator unwritten(bench.reference(), false);
+    Validator unwritten(bench.reference(), Accuracy::exact);
     const std::string where = fmt::format("D[{},{}]", element / 7, element % 7);
     EXPECT_EQ(unwritten.scan(d), fmt::format("1 of 21 elements never written, first {}", where));
     EXPECT_EQ(unwritten.stats().nan_count, 1);
     encode_value(bench.spec().d, std::numeric_limits<double>::quiet_NaN(), bench.at(d, element));
-    Validator nan(bench.reference(), false);
+    Validator nan(bench.reference(), Accuracy::exact);
     EXPECT_EQ(nan.scan(d), fmt::format("1 of 21 elements are NaN, first {}", where));
     EXPECT_NE(nan.check(d, launch), "");
     EXPECT_FALSE(passes(nan.stats(), 1e300));
   }
   std::vector<std::byte> untouched(good.size(), std::byte{kPoison});
-  EXPECT_EQ(Validator(bench.reference(), false).scan(untouched), "21 of 21 elements never written, first D[0,0]");
+  EXPECT_EQ(Validator(bench.reference(), Accuracy::exact).scan(untouched), "21 of 21 elements never written, first D[0,0]");
 }
 
 TEST(Validator, InfinityIsWrongInEveryOutputType) {
@@ -232,7 +232,7 @@ TEST(Validator, InfinityIsWrongInEveryOutputType) {
     const LaunchInputs launch{0, 1, 0};
     std::vector<std::byte> d = bench.run(launch, in_order);
     encode_value(bench.spec().d, std::numeric_limits<double>::infinity(), bench.at(d, 4));
-    Validator validator(bench.reference(), false);
+    Validator validator(bench.reference(), Accuracy::exact);
     EXPECT_EQ(validator.scan(d), "");
     EXPECT_EQ(validator.check(d, launch).rfind("D[0,4] is inf", 0), 0u);
     EXPECT_FALSE(passes(validator.stats(), 1e6));
@@ -247,7 +247,7 @@ TEST(Validator, TheMessageNamesTheWorstElementNotTheFirst) {
   const double right = bench.value(d, 22);
   encode_value(Dtype::f32, right + 40, bench.at(d, 22));
   encode_value(Dtype::f32, bench.value(d, 25) - 3, bench.at(d, 25));
-  Validator validator(bench.reference(), false);
+  Validator validator(bench.reference(), Accuracy::exact);
   const std::string message = validator.check(d, launch);
   EXPECT_EQ(message.rfind("D[2,4] is ", 0), 0u) << message;
   EXPECT_NE(message.find("off by 40"), std::string::npos) << message;
@@ -263,10 +263,10 @@ TEST(Validator, TheMessageNamesBatchAndSegment) {
     Arenas arenas;
     arenas.reserve(spec, 0);
     const SpecInputs inputs(spec, arenas, 0);
-    const Reference reference(inputs, false);
+    const Reference reference(inputs);
     std::vector<std::byte> d(size_t(spec.d_bytes()));
     std::memset(&d[size_t(element * dtype_bytes(spec.d, 1))], kPoison, size_t(dtype_bytes(spec.d, 1)));
-    return Validator(reference, false).scan(d);
+    return Validator(reference, Accuracy::exact).scan(d);
   };
   EXPECT_EQ(message_for("batch=3 | m=2 | n=5 | k=8 | tA=0 | tB=1 | dtA=f32 | dtB=f32 | dtD=f32", 2 * 10 + 5 + 3),
             "1 of 30 elements never written, first batch 2 D[1,3]");
@@ -280,7 +280,7 @@ TEST(Validator, TheMessageNamesBatchAndSegment) {
 TEST(Validator, StatisticsGatherOverLaunchesAndJudgeAgainUnderAnotherTolerance) {
   std::mt19937_64 random(8);
   const Bench bench("m=1 | n=64 | k=1024 | " + types("f32", "f32", "f32"));
-  Validator validator(bench.reference(), false);
+  Validator validator(bench.reference(), Accuracy::exact);
   for (int i = 0; i < 4; ++i) {
     const LaunchInputs launch = bench.random_launch(random);
     const std::vector<std::byte> d = bench.run(launch, in_order);
@@ -323,7 +323,7 @@ TEST(Validator, ARangeJudgesItsElementsAloneAcrossRows) {
     for (const int64_t broken : {0, 6, 7, 19, 20, 41}) {
       std::vector<std::byte> d = bench.run(launch, in_order);
       encode_value(Dtype::f32, bench.value(d, broken) + 1, bench.at(d, broken));
-      Validator inside(bench.reference(), false), outside(bench.reference(), false);
+      Validator inside(bench.reference(), Accuracy::exact), outside(bench.reference(), Accuracy::exact);
       EXPECT_NE(inside.check(d, launch, {broken, broken + 1}), "") << shape << broken;
       EXPECT_EQ(inside.stats().elements_checked, 1);
       EXPECT_EQ(inside.stats().worst_index, broken);
@@ -351,21 +351,79 @@ TEST(Validator, Int8ActivationsPassOnlyWhereTheVariantDeclaresThem) {
   std::mt19937_64 random(9);
   for (const char* d : {"f32", "f16"})
     for (const int64_t k : {32, 896, 4864}) {
-      const Bench bench(fmt::format("m=1 | n=200 | k={} | {}", k, types("f16", "q8_0", d)), /*int8=*/true);
+      const Bench bench(fmt::format("m=1 | n=200 | k={} | {}", k, types("f16", "q8_0", d)), Accuracy::int8_activation);
       for (int i = 0; i < 5; ++i) {
         const LaunchInputs launch = bench.random_launch(random);
         const std::vector<std::byte> quantized = bench.run(launch, int8_blocks);
-        EXPECT_EQ(Validator(bench.reference(), true).check(quantized, launch), "") << bench.spec().line();
-        EXPECT_NE(Validator(bench.reference(), false).check(quantized, launch), "") << bench.spec().line();
+        EXPECT_EQ(Validator(bench.reference(), Accuracy::int8_activation).check(quantized, launch), "") << bench.spec().line();
+        EXPECT_NE(Validator(bench.reference(), Accuracy::exact).check(quantized, launch), "") << bench.spec().line();
         // Its wider bound is of this error alone: a lost block of k still shows.
         const auto without_block = [](std::vector<float> a, const std::vector<float>& b) {
           std::fill(a.end() - 32, a.end(), 0.0f);
           return in_lanes<8>(a, b);
         };
-        EXPECT_NE(Validator(bench.reference(), true).check(bench.run(launch, without_block), launch), "")
+        EXPECT_NE(Validator(bench.reference(), Accuracy::int8_activation).check(bench.run(launch, without_block), launch), "")
             << bench.spec().line();
       }
     }
+}
+
+/// A kernel that rounds activations to a 16-bit type first.
+template <typename Round>
+Bench::Sum rounding_first(Round round) {
+  return [round](std::vector<float> a, const std::vector<float>& b) {
+    for (float& value : a) value = round(value);
+    return in_lanes<8>(a, b);
+  };
+}
+const Bench::Sum kHalfActivations = rounding_first([](float f) { return half_to_float(float_to_half(f)); });
+const Bench::Sum kBfloatActivations = rounding_first([](float f) { return bf16_to_float(float_to_bf16(f)); });
+
+TEST(Validator, ActivationsRoundedTo16BitsPassInTheirClassAndInNoMoreAccurateOne) {
+  std::mt19937_64 random(10);
+  for (const int64_t k : {32, 896, 4864}) {
+    const std::vector<Accuracy> classes = {Accuracy::f16_activation, Accuracy::bf16_activation};
+    const Bench half(fmt::format("m=1 | n=200 | k={} | {}", k, types("f32", "f32", "f32")), classes[0]);
+    const Bench bfloat(fmt::format("m=1 | n=200 | k={} | {}", k, types("f32", "f32", "f32")), classes[1]);
+    for (int i = 0; i < 5; ++i) {
+      const LaunchInputs launch = half.random_launch(random);
+      const auto check = [&](const Bench& bench, Accuracy accuracy, const Bench::Sum& sum) {
+        return Validator(bench.reference(), accuracy).check(bench.run(launch, sum), launch);
+      };
+      EXPECT_EQ(check(half, Accuracy::f16_activation, kHalfActivations), "") << k;
+      EXPECT_EQ(check(bfloat, Accuracy::bf16_activation, kBfloatActivations), "") << k;
+      EXPECT_EQ(check(bfloat, Accuracy::bf16_activation, kHalfActivations), "") << k;
+      EXPECT_NE(check(half, Accuracy::f16_activation, kBfloatActivations), "") << k;
+      if (k < 4864) EXPECT_NE(check(half, Accuracy::exact, kHalfActivations), "") << k;
+      EXPECT_NE(check(bfloat, Accuracy::exact, kBfloatActivations), "") << k;
+    }
+  }
+}
+
+TEST(Validator, AClassThatRoundsNothingMoreThanTheTypeAllowsNothingMore) {
+  std::mt19937_64 random(11);
+  const Bench bench("m=1 | n=200 | k=896 | " + types("f16", "f16", "f32"), Accuracy::f16_activation);
+  const LaunchInputs launch = bench.random_launch(random);
+  EXPECT_EQ(Validator(bench.reference(), Accuracy::f16_activation).check(bench.run(launch, in_lanes<8>), launch), "");
+  EXPECT_NE(Validator(bench.reference(), Accuracy::f16_activation).check(bench.run(launch, kBfloatActivations), launch), "");
+}
+
+TEST(Validator, WhatTheWorstElementUsedOfItsBoundIsAboveOneExactlyWhereItIsTooMuch) {
+  std::mt19937_64 random(12);
+  const Bench bench("m=1 | n=40 | k=96 | " + types("f32", "f32", "f32"));
+  const LaunchInputs launch = bench.random_launch(random);
+  std::vector<std::byte> d = bench.run(launch, in_lanes<8>);
+  Validator honest(bench.reference(), Accuracy::exact);
+  ASSERT_EQ(honest.check(d, launch), "");
+  EXPECT_GT(honest.stats().bound_used, 0);
+  EXPECT_LT(honest.stats().bound_used, 1);
+  const double right = bench.value(d, 7);
+  for (double step = 0x1p-24; step < 1; step *= 2) {
+    encode_value(Dtype::f32, right + step, bench.at(d, 7));
+    Validator validator(bench.reference(), Accuracy::exact);
+    const bool passes = validator.check(d, launch).empty();
+    EXPECT_EQ(validator.stats().bound_used <= 1, passes) << step << " " << validator.stats().bound_used;
+  }
 }
 
 }  // namespace

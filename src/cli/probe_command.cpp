@@ -32,6 +32,7 @@ struct ProbeOptions {
   SweepOptions sweep;
   int threads = 0;
   double footprint_mb = 0;
+  std::string accuracy = "int8_activation";
   bool dry_run = false, build_only = false, quiet = false, verbose = false;
 };
 
@@ -85,6 +86,14 @@ std::vector<Spec> all_specs(const ProbeOptions& options, const std::vector<Workl
   return specs;
 }
 
+Accuracy parse_accuracy_option(const std::string& name) {
+  try {
+    return parse_accuracy(name);
+  } catch (const Error& e) {
+    fail("--accuracy: {}", e.what());
+  }
+}
+
 void print_plan(const Plan& plan, const Sweep& sweep) {
   for (const PlannedSpec& spec : plan.specs) {
     fmt::print("Spec {}:\n", spec.spec.line());
@@ -116,10 +125,10 @@ int build_only(Sweep& sweep, Progress& progress) {
 }
 
 /// A disabled variant that was named may fail: it is known to.
-bool any_failure(const SweepReport& report, const std::vector<const Variant*>& variants) {
+bool any_failure(const SweepReport& report, const std::vector<const Variant*>& variants, const DeviceInfo& device) {
   std::set<std::string> enabled;
   for (const Variant* variant : variants)
-    if (variant->enabled()) enabled.insert(variant->id());
+    if (variant->disabled_reason(device.kind).empty()) enabled.insert(variant->id());
   for (const RankedSpec& spec : report.specs)
     for (const RankedCase& c : spec.cases)
       if (enabled.count(c.record.variant) && is_failure(c.record.outcome)) return true;
@@ -129,6 +138,7 @@ bool any_failure(const SweepReport& report, const std::vector<const Variant*>& v
 int run_probe(ProbeOptions options) {
   const int64_t began = now_ns();
   options.sweep.mode = parse_mode(options.mode);
+  options.selection.accuracy = parse_accuracy_option(options.accuracy);
   options.sweep.footprint = int64_t(options.footprint_mb * 1024 * 1024);
   const auto backends = make_backends();
   const OpenedDevice device = find_device(backends, options.device, options.threads);
@@ -186,7 +196,7 @@ int run_probe(ProbeOptions options) {
   if (!options.markdown.empty()) write_report(options.markdown, markdown_report(report));
   if (!trouble.empty()) throw Error(trouble);
   if (interrupted()) return 130;
-  return any_failure(report, variants) ? 1 : 0;
+  return any_failure(report, variants, device.info) ? 1 : 0;
 }
 
 }  // namespace
@@ -214,6 +224,9 @@ CommandRun add_probe(CLI::App& command) {
   what(command.add_option("--shape", o->selection.shapes, "n=9728 or k=800..900 or m=1,n=64: several terms must all hold")
            ->delimiter('\0'));
   what(command.add_option("--dtype", o->selection.dtypes, "also measure the specs with these weights: f32, f16, bf16, q8_0"));
+  what(command.add_option("--accuracy", o->accuracy,
+                          "the least accurate class of variants that is measured: exact, f16_activation, bf16_activation or int8_activation")
+           ->capture_default_str());
   what(command.add_option("--kernels", o->kernels, "folders with drop-in kernels: manifest.json and sources (docs/drop-in-kernels.md)")
            ->check(CLI::ExistingDirectory));
   const auto how = [&](CLI::Option* option) { option->group("How to measure"); };

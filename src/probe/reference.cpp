@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <set>
 
 #include "base/error.h"
 
@@ -78,21 +79,34 @@ ASSAY_CLONES void dot(const double* a, const float* b, int64_t k, double* produc
   }
 }
 
-/// Standard deviation of the error that rounding a to int8 in blocks of 32 with scale amax/127 makes in a dot product with b.
-double int8_deviation(const double* a, const float* b, int64_t k) {
-  double variance = 0;
-  for (int64_t first = 0; first < k; first += kBlock) {
-    double largest = 0, squares = 0;
-    for (int64_t i = first; i < std::min(k, first + kBlock); ++i) {
-      largest = std::max(largest, std::fabs(a[i]));
-      squares += double(b[i]) * double(b[i]);
+/// An accuracy class and the variances of what it rounds away, for all rows of A.
+struct Rounding {
+  Accuracy accuracy;
+  std::vector<double> variances;
+};
+
+std::vector<Rounding> roundings(const SpecInputs& inputs, const std::vector<Accuracy>& classes) {
+  std::vector<Rounding> all;
+  const size_t k = size_t(inputs.spec().k);
+  for (const Accuracy accuracy : std::set<Accuracy>(classes.begin(), classes.end())) {
+    if (accuracy == Accuracy::exact) continue;
+    Rounding& rounding = all.emplace_back(Rounding{accuracy, {}});
+    for (size_t row = 0; row < inputs.a_logical.size(); row += k) {
+      const std::vector<double> of_row = rounding_variances(accuracy, {&inputs.a_logical[row], k});
+      rounding.variances.insert(rounding.variances.end(), of_row.begin(), of_row.end());
     }
-    variance += largest / 127 * (largest / 127) / 12 * squares;
   }
+  return all;
+}
+
+/// Standard deviation of a dot product with b whose other factors err by independent errors of these variances.
+double deviation(const double* variances, const float* b, int64_t k) {
+  double variance = 0;
+  for (int64_t i = 0; i < k; ++i) variance += variances[i] * double(b[i]) * double(b[i]);
   return std::sqrt(variance);
 }
 
-CopyReference compute(const SpecInputs& inputs, int64_t copy, const std::vector<int64_t>& flips, bool int8_activations) {
+CopyReference compute(const SpecInputs& inputs, int64_t copy, const std::vector<int64_t>& flips, const std::vector<Rounding>& roundings) {
   const Spec& spec = inputs.spec();
   CopyReference result;
   result.copy = copy;
@@ -105,17 +119,19 @@ CopyReference compute(const SpecInputs& inputs, int64_t copy, const std::vector<
     const size_t base = result.product.size(), count = size_t(spec.batch * spec.m * n);
     result.product.resize(base + count);
     result.magnitude.resize(base + count);
-    if (int8_activations) result.int8_deviation.resize(base + count);
+    for (const Rounding& rounding : roundings) result.deviation[size_t(rounding.accuracy)].resize(base + count);
     for (int64_t batch = 0; batch < spec.batch; ++batch)
       for (int64_t column = 0; column < n; ++column) {
         decode_row(b, batch, column, row);
         for (size_t flip = 0; flip < flips.size(); ++flip)
           result.columns[flip * size_t(rows) + size_t(rows_before + batch * n + column)] = row[size_t(flips[flip])];
         for (int64_t m = 0; m < spec.m; ++m) {
-          const double* a = &inputs.a_logical[size_t((batch * spec.m + m) * spec.k)];
+          const size_t row_of_a = size_t((batch * spec.m + m) * spec.k);
+          const double* a = &inputs.a_logical[row_of_a];
           const size_t at = base + size_t((batch * spec.m + m) * n + column);
           dot(a, row.data(), spec.k, &result.product[at], &result.magnitude[at]);
-          if (int8_activations) result.int8_deviation[at] = int8_deviation(a, row.data(), spec.k);
+          for (const Rounding& rounding : roundings)
+            result.deviation[size_t(rounding.accuracy)][at] = deviation(&rounding.variances[row_of_a], row.data(), spec.k);
         }
       }
     rows_before += spec.batch * n;
@@ -170,7 +186,7 @@ double b_element(const Tensor& b, int64_t batch, int64_t n, int64_t k) {
          double(int8_t(b.data[row * b.dims[2] + k]));
 }
 
-Reference::Reference(const SpecInputs& inputs, bool int8_activations) : inputs_(inputs) {
+Reference::Reference(const SpecInputs& inputs, const std::vector<Accuracy>& classes) : inputs_(inputs) {
   const Spec& spec = inputs.spec();
   elements_ = spec.batch * spec.m * spec.n;
   const int64_t b_elements = spec.batch * spec.n * spec.k;
@@ -179,10 +195,11 @@ Reference::Reference(const SpecInputs& inputs, bool int8_activations) : inputs_(
   if (elements_ > kFewElements)
     for (int64_t i = 0; i < kFlips; ++i) flips_.push_back(int64_t(random_bits(uint64_t(i)) % uint64_t(spec.k)));
   index_of_copy_.assign(size_t(inputs.copies()), -1);
+  const std::vector<Rounding> rounded = roundings(inputs, classes);
   for (int64_t i = 0; i < wanted; ++i) {
     const int64_t copy = i * inputs.copies() / wanted;
     index_of_copy_[size_t(copy)] = int32_t(copies_.size());
-    copies_.push_back(compute(inputs, copy, flips_, int8_activations));
+    copies_.push_back(compute(inputs, copy, flips_, rounded));
     compare_opinions(inputs, copies_.back());
   }
 }

@@ -39,6 +39,7 @@ Cell time_of(const CaseContext& c, double Summary::*member) {
 Cell tags_of(const CaseContext& c) {
   std::vector<std::string> tags = rank_tags(c.ranked, time_names(c.record.device));
   if (is_tie(c.ranked, c.spec)) tags.push_back("tie");
+  if (c.ranked.best_of_class) tags.push_back("best-of-class");
   if (c.record.prepared_bytes > 0) tags.push_back("prepared");
   tags.insert(tags.end(), c.record.tags.begin(), c.record.tags.end());
   return joined(tags, " ");
@@ -117,6 +118,10 @@ const std::vector<CaseColumn>& case_columns() {
        [](const CaseContext& c) { return taken(c, c.record.shared_bytes); }},
       {{"local_bytes", "local bytes", Format::whole, 0, 0},
        [](const CaseContext& c) { return taken(c, c.record.local_bytes); }},
+      {{"accuracy", "class", Format::text, 2, 0},
+       [](const CaseContext& c) { return Cell(std::string(accuracy_name(c.record.accuracy))); }},
+      {{"bound_used", "err of bound", Format::fixed3, 1, 0},
+       [](const CaseContext& c) { return checked(c, c.record.errors.bound_used); }},
   };
   return columns;
 }
@@ -139,7 +144,7 @@ Table empty_case_table() {
 std::string skip_reason(const std::string& reason) {
   const std::string text = one_line(reason), kind = text.substr(0, text.find_first_of(": "));
   if (text.empty()) return "unsupported";
-  for (const char* other : {"unsupported", "disabled", "device_limit", "build_failed"})
+  for (const char* other : {"unsupported", "disabled", "accuracy", "device_limit", "build_failed"})
     if (kind == other) return text;
   return "unsupported: " + text;
 }
@@ -247,6 +252,9 @@ Table workload_rows(const WorkloadTable& workload) {
                    {"percent_of_floor", "% floor", Format::fixed1, 6, 0},
                    {"ms_per_token", "ms", Format::fixed3, 4, 0},
                    {"to_win_ms", "to win ms", Format::fixed3, 7, 0}};
+  const bool rounded = std::any_of(workload.rows.begin(), workload.rows.end(),
+                                   [](const WorkloadRow& row) { return row.accuracy != Accuracy::exact; });
+  table.columns.push_back({"accuracy", "class", Format::text, rounded ? 3 : 0, 0});
   for (const WorkloadRow& row : workload.rows) {
     std::string name = short_spec(row.spec_line);
     if (row.measured > 0 || row.interpolated > 0) {
@@ -258,11 +266,14 @@ Table workload_rows(const WorkloadTable& workload) {
     const std::string best = row.best_variant + (row.best_is_prepared ? " (prepared)" : "");
     table.rows.push_back({name, row.calls_per_token, priced ? best : "(none proved)", known(row.best_us),
                           known(row.floor_us), row.best_us > 0 ? known(100 * row.floor_us / row.best_us) : Cell(),
-                          priced ? Cell(row.total_ms) : Cell(), priced ? Cell(row.to_win_ms) : Cell()});
+                          priced ? Cell(row.total_ms) : Cell(), priced ? Cell(row.to_win_ms) : Cell(),
+                          priced ? Cell(std::string(accuracy_name(row.accuracy))) : Cell()});
   }
+  if (rounded && workload.exact_ms > 0)
+    table.notes.push_back(fmt::format("with exact variants alone: {:.3f} ms (assay probe --accuracy exact)", workload.exact_ms));
   if (std::any_of(workload.rows.begin(), workload.rows.end(), [](const WorkloadRow& row) { return row.best_is_prepared; }))
     table.notes.push_back("(prepared): it repacks its weights once, before its calls; that time is not in these");
-  table.sums = {std::string("sum"), workload.calls_per_token, {}, {}, {}, {}, workload.total_ms, workload.to_win_ms};
+  table.sums = {std::string("sum"), workload.calls_per_token, {}, {}, {}, {}, workload.total_ms, workload.to_win_ms, {}};
   return table;
 }
 

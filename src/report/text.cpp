@@ -84,6 +84,9 @@ std::string case_line(const RankedSpec& spec, const RankedCase& ranked, const Sw
   if (record.prepared_bytes > 0)
     fields.push_back(fmt::format("weights prepared once before: {:.2f} MB in {:.3f} ms", double(record.prepared_bytes) * 1e-6, record.prepare_us * 1e-3));
   if (const std::string resources = resources_text(record); !resources.empty()) fields.push_back(resources);
+  if (ranked.best_of_class) fields.emplace_back("best of class");
+  fields.push_back(fmt::format("class={}", accuracy_name(record.accuracy)));
+  if (record.errors.launches_checked > 0) fields.push_back(fmt::format("err={:.2g} of bound", record.errors.bound_used));
   return fmt::format("   - {}{}: {}\n", record.variant, tags, fmt::join(fields, " | "));
 }
 
@@ -98,6 +101,8 @@ std::string limits_line(const RankedSpec& spec) {
     if (spec.floor_us > 0) fields.push_back(fmt::format("{:.1f}% of floor", 100 * spec.floor_us / best.device.median));
     if (spec.reachable_us > 0)
       fields.push_back(fmt::format("{:.1f}% of reachable", 100 * spec.reachable_us / best.device.median));
+    if (const int exact = spec.best_exact(); best.record.accuracy != Accuracy::exact && exact >= 0)
+      fields.push_back(fmt::format("best exact={} ({})", us_text(spec.cases[size_t(exact)].device.median), spec.cases[size_t(exact)].record.variant));
   } else {
     fields.emplace_back("no proved variant");
   }
