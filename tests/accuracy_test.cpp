@@ -23,7 +23,8 @@ TEST(Accuracy, EveryNameIsReadBackAndAnUnknownOneNamesThoseThatThereAre) {
     FAIL();
   } catch (const Error& e) {
     EXPECT_EQ(std::string(e.what()),
-              "unknown accuracy class \"exakt\"; did you mean exact?; there are exact, f16_activation, bf16_activation, int8_activation");
+              "unknown accuracy class \"exakt\"; did you mean exact?; there are exact, f16_activation, "
+              "bf16_activation, int8_activation");
   }
 }
 

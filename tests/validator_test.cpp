@@ -7,71 +7,15 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <functional>
 #include <limits>
 #include <random>
 
 #include "base/half.h"
 #include "summation_orders.h"
+#include "validator_bench.h"
 
 namespace assay {
 namespace {
-
-/// A spec's inputs, its reference, and the float products of one launch, ready to be summed in any order.
-class Bench {
- public:
-  explicit Bench(const std::string& rest, Accuracy accuracy = Accuracy::exact)
-      : spec_(parse_spec("op=matmul | batch=1 | " + rest)), inputs_(spec_, reserved(), 0), reference_(inputs_, {accuracy}) {}
-
-  const Spec& spec() const { return spec_; }
-  const Reference& reference() const { return reference_; }
-  const SpecInputs& inputs() const { return inputs_; }
-
-  using Sum = std::function<float(const std::vector<float>& a, const std::vector<float>& b)>;
-  using Round = std::function<void(double value, std::byte* at)>;
-
-  /// D as a kernel makes it that sums by `sum` and stores by `round`.
-  std::vector<std::byte> run(const LaunchInputs& launch, const Sum& sum, const Round& round) const {
-    std::vector<std::byte> bytes, d(size_t(spec_.d_bytes()));
-    inputs_.scaled_a(launch.factor, reference_.flip_column(launch.flip), bytes);
-    std::vector<float> a(size_t(spec_.k)), b(size_t(spec_.k));
-    const Tensor& weights = inputs_.b(launch.copy)[0];
-    for (int64_t n = 0; n < spec_.n; ++n) {
-      for (int64_t k = 0; k < spec_.k; ++k) b[size_t(k)] = float(b_element(weights, 0, n, k));
-      for (int64_t m = 0; m < spec_.m; ++m) {
-        for (int64_t k = 0; k < spec_.k; ++k)
-          a[size_t(k)] = float(decode_value(
-              spec_.a, &bytes[size_t(inputs_.a_storage_index(m * spec_.k + k) * dtype_bytes(spec_.a, 1))]));
-        float value = float(spec_.alpha) * sum(a, b);
-        if (spec_.beta != 0) value += float(spec_.beta) * float(inputs_.c[0].values[size_t(m * spec_.n + n)]);
-        if (spec_.bias) value += float(inputs_.bias[0].values[size_t(n)]);
-        round(double(value), at(d, m * spec_.n + n));
-      }
-    }
-    return d;
-  }
-  std::vector<std::byte> run(const LaunchInputs& launch, const Sum& sum) const {
-    return run(launch, sum, [this](double value, std::byte* to) { encode_value(spec_.d, value, to); });
-  }
-  std::byte* at(std::vector<std::byte>& d, int64_t element) const {
-    return &d[size_t(element * dtype_bytes(spec_.d, 1))];
-  }
-  double value(std::vector<std::byte>& d, int64_t element) const { return decode_value(spec_.d, at(d, element)); }
-  LaunchInputs random_launch(std::mt19937_64& random) const {
-    return {0, std::ldexp(random() % 2 ? 1.0 : -1.0, int(random() % 7) - 3),
-            int64_t(random() % uint64_t(reference_.flip_count()))};
-  }
-
- private:
-  Arenas& reserved() {
-    arenas_.reserve(spec_, 0);
-    return arenas_;
-  }
-  Spec spec_;
-  Arenas arenas_;
-  SpecInputs inputs_;
-  Reference reference_;
-};
 
 /// Rounding toward zero instead of to nearest.
 void truncate(Dtype dtype, double value, std::byte* at) {
@@ -81,10 +25,6 @@ void truncate(Dtype dtype, double value, std::byte* at) {
   std::memcpy(&bits, at, 2);
   --bits;  // one step toward zero for either sign
   std::memcpy(at, &bits, 2);
-}
-
-std::string types(const char* a, const char* b, const char* d) {
-  return fmt::format("tA=0 | tB=1 | dtA={} | dtB={} | dtD={}", a, b, d);
 }
 
 std::vector<std::string> every_types() {
@@ -331,98 +271,6 @@ TEST(Validator, ARangeJudgesItsElementsAloneAcrossRows) {
       EXPECT_EQ(outside.check(d, launch, {0, broken}), "") << shape << broken;
       EXPECT_EQ(outside.stats().elements_checked, 41);
     }
-  }
-}
-
-/// A kernel that rounds activations to int8 with one scale for every 32 values.
-float int8_blocks(const std::vector<float>& a, const std::vector<float>& b) {
-  float sum = 0;
-  for (size_t first = 0; first < a.size(); first += 32) {
-    const size_t end = std::min(a.size(), first + 32);
-    float largest = 0;
-    for (size_t i = first; i < end; ++i) largest = std::max(largest, std::fabs(a[i]));
-    const float step = largest / 127;
-    for (size_t i = first; i < end; ++i) sum += std::nearbyint(a[i] / step) * step * b[i];
-  }
-  return sum;
-}
-
-TEST(Validator, Int8ActivationsPassOnlyWhereTheVariantDeclaresThem) {
-  std::mt19937_64 random(9);
-  for (const char* d : {"f32", "f16"})
-    for (const int64_t k : {32, 896, 4864}) {
-      const Bench bench(fmt::format("m=1 | n=200 | k={} | {}", k, types("f16", "q8_0", d)), Accuracy::int8_activation);
-      for (int i = 0; i < 5; ++i) {
-        const LaunchInputs launch = bench.random_launch(random);
-        const std::vector<std::byte> quantized = bench.run(launch, int8_blocks);
-        EXPECT_EQ(Validator(bench.reference(), Accuracy::int8_activation).check(quantized, launch), "") << bench.spec().line();
-        EXPECT_NE(Validator(bench.reference(), Accuracy::exact).check(quantized, launch), "") << bench.spec().line();
-        // Its wider bound is of this error alone: a lost block of k still shows.
-        const auto without_block = [](std::vector<float> a, const std::vector<float>& b) {
-          std::fill(a.end() - 32, a.end(), 0.0f);
-          return in_lanes<8>(a, b);
-        };
-        EXPECT_NE(Validator(bench.reference(), Accuracy::int8_activation).check(bench.run(launch, without_block), launch), "")
-            << bench.spec().line();
-      }
-    }
-}
-
-/// A kernel that rounds activations to a 16-bit type first.
-template <typename Round>
-Bench::Sum rounding_first(Round round) {
-  return [round](std::vector<float> a, const std::vector<float>& b) {
-    for (float& value : a) value = round(value);
-    return in_lanes<8>(a, b);
-  };
-}
-const Bench::Sum kHalfActivations = rounding_first([](float f) { return half_to_float(float_to_half(f)); });
-const Bench::Sum kBfloatActivations = rounding_first([](float f) { return bf16_to_float(float_to_bf16(f)); });
-
-TEST(Validator, ActivationsRoundedTo16BitsPassInTheirClassAndInNoMoreAccurateOne) {
-  std::mt19937_64 random(10);
-  for (const int64_t k : {32, 896, 4864}) {
-    const std::vector<Accuracy> classes = {Accuracy::f16_activation, Accuracy::bf16_activation};
-    const Bench half(fmt::format("m=1 | n=200 | k={} | {}", k, types("f32", "f32", "f32")), classes[0]);
-    const Bench bfloat(fmt::format("m=1 | n=200 | k={} | {}", k, types("f32", "f32", "f32")), classes[1]);
-    for (int i = 0; i < 5; ++i) {
-      const LaunchInputs launch = half.random_launch(random);
-      const auto check = [&](const Bench& bench, Accuracy accuracy, const Bench::Sum& sum) {
-        return Validator(bench.reference(), accuracy).check(bench.run(launch, sum), launch);
-      };
-      EXPECT_EQ(check(half, Accuracy::f16_activation, kHalfActivations), "") << k;
-      EXPECT_EQ(check(bfloat, Accuracy::bf16_activation, kBfloatActivations), "") << k;
-      EXPECT_EQ(check(bfloat, Accuracy::bf16_activation, kHalfActivations), "") << k;
-      EXPECT_NE(check(half, Accuracy::f16_activation, kBfloatActivations), "") << k;
-      if (k < 4864) EXPECT_NE(check(half, Accuracy::exact, kHalfActivations), "") << k;
-      EXPECT_NE(check(bfloat, Accuracy::exact, kBfloatActivations), "") << k;
-    }
-  }
-}
-
-TEST(Validator, AClassThatRoundsNothingMoreThanTheTypeAllowsNothingMore) {
-  std::mt19937_64 random(11);
-  const Bench bench("m=1 | n=200 | k=896 | " + types("f16", "f16", "f32"), Accuracy::f16_activation);
-  const LaunchInputs launch = bench.random_launch(random);
-  EXPECT_EQ(Validator(bench.reference(), Accuracy::f16_activation).check(bench.run(launch, in_lanes<8>), launch), "");
-  EXPECT_NE(Validator(bench.reference(), Accuracy::f16_activation).check(bench.run(launch, kBfloatActivations), launch), "");
-}
-
-TEST(Validator, WhatTheWorstElementUsedOfItsBoundIsAboveOneExactlyWhereItIsTooMuch) {
-  std::mt19937_64 random(12);
-  const Bench bench("m=1 | n=40 | k=96 | " + types("f32", "f32", "f32"));
-  const LaunchInputs launch = bench.random_launch(random);
-  std::vector<std::byte> d = bench.run(launch, in_lanes<8>);
-  Validator honest(bench.reference(), Accuracy::exact);
-  ASSERT_EQ(honest.check(d, launch), "");
-  EXPECT_GT(honest.stats().bound_used, 0);
-  EXPECT_LT(honest.stats().bound_used, 1);
-  const double right = bench.value(d, 7);
-  for (double step = 0x1p-24; step < 1; step *= 2) {
-    encode_value(Dtype::f32, right + step, bench.at(d, 7));
-    Validator validator(bench.reference(), Accuracy::exact);
-    const bool passes = validator.check(d, launch).empty();
-    EXPECT_EQ(validator.stats().bound_used <= 1, passes) << step << " " << validator.stats().bound_used;
   }
 }
 

@@ -159,11 +159,23 @@ std::string wrap(std::string_view text, size_t width, size_t indent) {
   std::string lines;
   for (size_t room = width; display_width(text) > room; room = width - indent) {
     size_t end = std::max(front_bytes(text, room), first_piece(text).bytes);
-    if (const size_t blank = text.substr(0, end + 1).rfind(' '); blank != std::string_view::npos && text.find_first_not_of(' ') < blank) end = blank;
+    if (const size_t blank = text.substr(0, end + 1).rfind(' ');
+        blank != std::string_view::npos && text.find_first_not_of(' ') < blank)
+      end = blank;
     lines += std::string(text.substr(0, end)) + "\n" + std::string(indent, ' ');
     text.remove_prefix(std::min(text.find_first_not_of(' ', end), text.size()));
   }
   return lines + std::string(text);
+}
+
+std::string wrap_lines(std::string_view text, size_t width, size_t indent) {
+  std::string wrapped;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find('\n'), text.size());
+    wrapped += wrap(text.substr(0, end), width, indent) + (end < text.size() ? "\n" : "");
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return wrapped;
 }
 
 std::string paint(std::string_view text, Colour colour, bool allowed) {

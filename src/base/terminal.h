@@ -27,9 +27,11 @@ std::string one_line(std::string_view text);
 std::string cut_end(std::string_view text, size_t width);
 std::string cut_middle(std::string_view text, size_t width);
 
-/// The text in lines of at most `width` columns (0: as it is), broken at blanks where there are any; later lines begin with
-/// `indent` blanks.
+/// The text in lines of at most `width` columns (0: as it is), broken at blanks where there are any; later lines begin
+/// with `indent` blanks.
 std::string wrap(std::string_view text, size_t width, size_t indent);
+/// Each of a text's lines likewise.
+std::string wrap_lines(std::string_view text, size_t width, size_t indent);
 
 enum class Colour { bold, red, green, yellow, dim };
 

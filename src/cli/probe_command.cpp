@@ -19,7 +19,8 @@
 #include "report/markdown.h"
 #include "report/progress.h"
 #include "report/rows.h"
-#include "report/text.h"
+#include "report/screen.h"
+#include "report/skips.h"
 
 namespace assay {
 namespace {
@@ -33,7 +34,8 @@ struct ProbeOptions {
   int threads = 0;
   double footprint_mb = 0;
   std::string accuracy = "int8_activation";
-  bool dry_run = false, build_only = false, quiet = false, verbose = false;
+  bool dry_run = false, build_only = false, quiet = false;
+  ScreenOptions screen;
 };
 
 std::vector<Workload> choose_workloads(const ProbeOptions& options) {
@@ -94,18 +96,31 @@ Accuracy parse_accuracy_option(const std::string& name) {
   }
 }
 
-void print_plan(const Plan& plan, const Sweep& sweep) {
+/// What was skipped, pair by pair; on a terminal a line a reason, if at all.
+std::string skips_text(const Plan& plan, const ProbeOptions& options, size_t width) {
+  if (options.screen.skips) return skip_report(plan.skips, width);
+  std::string text = "Skipped:\n";
+  if (width == 0)
+    for (const SkipGroup& skip : plan.skips) text += fmt::format(" - {}: {} skipped {} ({})\n", skip.variant, skip.op_name, skip.count, skip.reason);
+  else
+    text += fmt::format(" {} reasons: --skips\n", skip_reasons(plan.skips).size());
+  return text;
+}
+
+void print_plan(const Plan& plan, const Sweep& sweep, const ProbeOptions& options) {
+  const size_t width = describe_terminal(stdout).width;
+  std::string text;
   for (const PlannedSpec& spec : plan.specs) {
-    fmt::print("Spec {}:\n", spec.spec.line());
+    text += fmt::format("Spec {}:\n", spec.spec.line());
     for (const PlannedCase& c : spec.cases)
-      fmt::print("   - {} ({}{})\n", c.variant->id(), c.isa->name, c.over_limit.empty() ? "" : "; device_limit: " + c.over_limit);
-    if (spec.cases.empty()) fmt::print("   no variant supports it\n");
+      text += fmt::format("   - {} ({}{})\n", c.variant->id(), c.isa->name, c.over_limit.empty() ? "" : "; device_limit: " + c.over_limit);
+    if (spec.cases.empty()) text += "   no variant supports it\n";
   }
-  fmt::print("\nSkipped:\n");
-  for (const SkipGroup& skip : plan.skips) fmt::print(" - {}: {} skipped {} ({})\n", skip.variant, skip.op_name, skip.count, skip.reason);
+  text += "\n" + skips_text(plan, options, width);
   const size_t missing = sweep.missing();
-  fmt::print("\n{} specs, {} cases; {} in the store, {} to measure: about {}\n", plan.specs.size(), plan.cases(),
-             size_t(plan.cases()) - missing, missing, duration_text(sweep.expected_seconds()));
+  text += fmt::format("\n{} specs, {} cases; {} in the store, {} to measure: about {}\n", plan.specs.size(), plan.cases(),
+                      size_t(plan.cases()) - missing, missing, duration_text(sweep.expected_seconds()));
+  fmt::print("{}", wrap_lines(text, width, 6));
 }
 
 void write_report(const std::string& to, const std::string& text) {
@@ -172,7 +187,7 @@ int run_probe(ProbeOptions options) {
   }
   Sweep sweep(*device.backend, device.info, variants, plan, cache, store, options.sweep, events);
   if (options.dry_run) {
-    print_plan(plan, sweep);
+    print_plan(plan, sweep, options);
     return 0;
   }
   const CatchInterrupt catch_interrupt;
@@ -190,7 +205,7 @@ int run_probe(ProbeOptions options) {
   report.elapsed_s = double(now_ns() - began) * 1e-9;
   const Terminal out = describe_terminal(stdout);
   const bool stdout_taken = options.json == "-" || options.csv == "-" || options.markdown == "-";
-  if (!stdout_taken) fmt::print("{}", text_report(report, {options.verbose, out.colour, out.width}));
+  if (!stdout_taken) fmt::print("{}", probe_text(report, options.screen, out));
   if (!options.json.empty()) write_report(options.json, json_report(report));
   if (!options.csv.empty()) write_report(options.csv, csv_report(report));
   if (!options.markdown.empty()) write_report(options.markdown, markdown_report(report));
@@ -249,7 +264,9 @@ CommandRun add_probe(CLI::App& command) {
   result(command.add_option("--markdown", o->markdown, "write Markdown tables ('-' likewise)"));
   result(command.add_flag("--dry-run", o->dry_run, "show the plan, its skips and the expected time; measure nothing"));
   result(command.add_flag("--build-only", o->build_only, "compile the plan's kernels and stop: a later probe only measures"));
-  result(command.add_flag("--verbose", o->verbose, "show where each line of a workload comes from"));
+  result(command.add_flag("--full", o->screen.full, "on a terminal: a row a variant, where there would be one screen with the verdict (a pipe gets all)"));
+  result(command.add_flag("--skips", o->screen.skips, "also the pairs of spec and variant that were left out, a line a reason"));
+  result(command.add_flag("--verbose", o->screen.verbose, "as --full, and where each line of a workload comes from"));
   result(command.add_flag("--quiet", o->quiet, "no progress"));
   return [o] { return run_probe(*o); };
 }

@@ -39,6 +39,7 @@ struct RankedSpec {
   double floor_us = 0, reachable_us = 0;
   double original_ms = 0;         // what the workload's own source saw for it ("vs orig"); 0 where unknown
   std::string original_device;
+  bool in_workload = false;       // of one that was asked for
   std::string quarantine;         // "suspect the reference or the harness: all N variants fail", or ""
 };
 

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/terminal.h"
+#include "report/skips.h"
 
 namespace assay {
 namespace {
@@ -139,16 +140,6 @@ Table empty_case_table() {
   return table;
 }
 
-/// A plan's reason stands as it is when it names its kind ("disabled: …", "device_limit: …"); what does not is one of
-/// support.
-std::string skip_reason(const std::string& reason) {
-  const std::string text = one_line(reason), kind = text.substr(0, text.find_first_of(": "));
-  if (text.empty()) return "unsupported";
-  for (const char* other : {"unsupported", "disabled", "accuracy", "device_limit", "build_failed"})
-    if (kind == other) return text;
-  return "unsupported: " + text;
-}
-
 /// Parts by variant, variants in the order in which they came.
 class PartsOfVariants {
  public:
@@ -277,18 +268,24 @@ Table workload_rows(const WorkloadTable& workload) {
   return table;
 }
 
+bool is_no_pass(Outcome outcome) { return outcome != Outcome::pass && outcome != Outcome::unsupported; }
+
 std::vector<VariantFailures> variant_failures(const SweepReport& report) {
   PartsOfVariants parts;
   for (const SkipGroup& skip : report.skips)
-    parts.add(skip.variant, fmt::format("{} skipped {} ({})", skip.op_name, skip.count, skip_reason(skip.reason)));
-  parts.add_cases(report, [](Outcome outcome) { return outcome != Outcome::pass && outcome != Outcome::unsupported; });
+    parts.add(skip.variant, fmt::format("{} skipped {} ({})", skip.op_name, skip.count, skip_reason_text(skip.reason)));
+  parts.add_cases(report, is_no_pass);
+  return parts.take();
+}
+
+std::vector<VariantFailures> case_failures(const SweepReport& report, const std::function<bool(Outcome)>& wanted) {
+  PartsOfVariants parts;
+  parts.add_cases(report, wanted);
   return parts.take();
 }
 
 std::vector<VariantFailures> unsupported_cases(const SweepReport& report) {
-  PartsOfVariants parts;
-  parts.add_cases(report, [](Outcome outcome) { return outcome == Outcome::unsupported; });
-  return parts.take();
+  return case_failures(report, [](Outcome outcome) { return outcome == Outcome::unsupported; });
 }
 
 bool is_failure(Outcome outcome) {
@@ -311,6 +308,8 @@ CaseCounts count_cases(const SweepReport& report) {
       counts.fewest_samples = counts.passed == 0 ? samples : std::min(counts.fewest_samples, samples);
       counts.most_samples = std::max(counts.most_samples, samples);
       ++counts.passed;
+      const std::vector<std::string>& tags = ranked.record.tags;
+      counts.disturbed += ranked.all_samples || std::count(tags.begin(), tags.end(), "disturbed") > 0;
     }
   }
   for (const SkipGroup& skip : report.skips) counts.skipped += skip.count;

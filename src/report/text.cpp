@@ -109,9 +109,13 @@ std::string limits_line(const RankedSpec& spec) {
   return fmt::format("   = {}\n", fmt::join(fields, " | "));
 }
 
-void add_spec(std::string& out, const RankedSpec& spec, const SweepReport& report, bool colour) {
+void add_spec(std::string& out, const RankedSpec& spec, const SweepReport& report, const ReportOptions& options) {
+  const bool colour = options.colour;
   out += paint("Spec " + one_line(spec.spec_line) + ":", Colour::bold, colour) + "\n";
-  for (const RankedCase& ranked : spec.cases) out += case_line(spec, ranked, report, colour);
+  if (options.width > 0)
+    out += render_table(shown_columns(case_table(report, spec), {"spec"}), options.width, colour);
+  else
+    for (const RankedCase& ranked : spec.cases) out += case_line(spec, ranked, report, colour);
   out += limits_line(spec);
   if (!spec.quarantine.empty())
     out += "   ! " + paint("quarantined", Colour::red, colour) + ": " + one_line(spec.quarantine) + "\n";
@@ -167,8 +171,8 @@ std::string text_report(const SweepReport& report, const ReportOptions& options)
   if (!others.empty()) out += fmt::format(" | {}", fmt::join(others, ", "));
   out += "\n";
   out += paint(heading(report, counts), Colour::bold, options.colour) + "\n";
-  for (const RankedSpec& spec : report.specs) add_spec(out, spec, report, options.colour);
-  add_failures(out, "Variant failures:", variant_failures(report), options.colour);
+  for (const RankedSpec& spec : report.specs) add_spec(out, spec, report, options);
+  add_failures(out, "Variant failures:", options.width > 0 ? case_failures(report, is_no_pass) : variant_failures(report), options.colour);
   add_failures(out, "Unsupported when asked:", unsupported_cases(report), options.colour);
   std::vector<std::string> quarantined;
   for (const RankedSpec& spec : report.specs)
@@ -176,7 +180,7 @@ std::string text_report(const SweepReport& report, const ReportOptions& options)
   add_list(out, "Quarantined specs:", quarantined, options.colour);
   for (const WorkloadTable& workload : report.workloads) add_workload(out, workload, options);
   if (!report.store_file.empty()) out += fmt::format("\nResults: {}\n", report.store_file);
-  return out;
+  return options.width > 0 ? wrap_lines(out, options.width, 6) : out;
 }
 
 }  // namespace assay

@@ -60,7 +60,8 @@ Accuracy parse_accuracy(std::string_view name) {
   const std::vector<std::string>& names = accuracy_names();
   const auto found = std::find(names.begin(), names.end(), name);
   if (found == names.end())
-    fail("unknown accuracy class \"{}\"{}; there are {}", name, did_you_mean(std::string(name), names), fmt::join(names, ", "));
+    fail("unknown accuracy class \"{}\"{}; there are {}", name, did_you_mean(std::string(name), names),
+         fmt::join(names, ", "));
   return Accuracy(found - names.begin());
 }
 
