@@ -77,8 +77,8 @@ TEST_P(OutputRingTest, LeftOverPoisonIsFoundInWhicheverOfThe16ItIs) {
   Arenas arenas;
   arenas.reserve(spec, 0);
   const SpecInputs inputs(spec, arenas, 0);
-  const Reference reference(inputs, false);
-  Validator validator(reference, false);
+  const Reference reference(inputs);
+  Validator validator(reference, Accuracy::exact);
   OutputRing ring(device_, {segment(0, 10)}, kSlots);
   for (int64_t lazy = 0; lazy < kSlots; ++lazy) {
     ring.poison(kSlots);

@@ -151,6 +151,24 @@ TEST_F(TerminalTest, ATerminalHasItsWidthAndColour) {
   EXPECT_EQ(terminal.width, 40u);
 }
 
+TEST_F(TerminalTest, TheLesserOfTheWindowAndTheEnvironmentCounts) {
+  setenv("COLUMNS", "30", 1);
+  EXPECT_EQ(describe_terminal(stream_).width, 30u);
+  setenv("COLUMNS", "300", 1);
+  EXPECT_EQ(describe_terminal(stream_).width, 40u);
+  set_width(0);  // a terminal that does not say
+  EXPECT_EQ(describe_terminal(stream_).width, 300u);
+  setenv("COLUMNS", "no number", 1);
+  EXPECT_EQ(describe_terminal(stream_).width, 80u);
+  unsetenv("COLUMNS");
+  EXPECT_EQ(describe_terminal(stream_).height, 24u);
+}
+
+TEST_F(TerminalTest, ANoteIsBrokenWhereTheWindowEnds) {
+  Progress(stream_, true, 20).note("another process measures on cpu:0: waiting for its turn to end");
+  EXPECT_EQ(shown(), "another process measures on cpu:0:\r\n  waiting for its turn to end\r\n");
+}
+
 TEST_F(TerminalTest, NoColorAndADumbTerminalAreRespected) {
   setenv("NO_COLOR", "1", 1);
   EXPECT_FALSE(describe_terminal(stream_).colour);
@@ -180,6 +198,30 @@ TEST(Terminal, AFileIsNoTerminalAndHasNoWidth) {
   EXPECT_FALSE(terminal.interactive || terminal.live || terminal.colour);
   EXPECT_EQ(terminal.width, 0u);
   std::fclose(stream);
+}
+
+TEST(Text, AWideCharacterTakesTwoColumnsAndIsNeverParted) {
+  const std::string wide = "日本語";
+  EXPECT_EQ(display_width(wide), 6u);
+  EXPECT_EQ(display_width("e\xcc\x81"), 1u) << "an accent of its own";
+  EXPECT_EQ(cut_end(wide, 6), wide);
+  EXPECT_EQ(cut_end(wide, 5), "日..");
+  EXPECT_EQ(cut_end(wide, 1), "");
+  for (size_t width = 1; width < 24; ++width) {
+    EXPECT_LE(display_width(cut_middle("日本語日本語日本語日本語", width)), width);
+    EXPECT_LE(display_width(cut_end("a日本語日本語日本語日本語", width)), width);
+  }
+}
+
+TEST(Text, IsBrokenAtBlanksAndWithinAWordThatIsLongerThanALine) {
+  EXPECT_EQ(wrap("one two three", 0, 2), "one two three");
+  EXPECT_EQ(wrap("one two three", 13, 2), "one two three");
+  EXPECT_EQ(wrap("one two three", 8, 2), "one two\n  three");
+  EXPECT_EQ(wrap("abcdefghij", 4, 1), "abcd\n efg\n hij");
+  EXPECT_EQ(wrap_lines("one two\nthree\n", 4, 0), "one\ntwo\nthre\ne\n");
+  const std::string text = " - 日本語 " + paint("coloured words", Colour::red, true) + " averyverylongword 日本語日本語日本語日本語";
+  for (size_t width = 2; width < 60; ++width)
+    for (const std::string& line : lines_of(wrap(text, width, 3) + "\n")) EXPECT_LE(display_width(line), width) << line;
 }
 
 TEST(Text, IsCutToItsWidthBetweenCodePoints) {

@@ -14,8 +14,8 @@ namespace {
 /// Two copies of a spec's weights, and D as an exact kernel that rounds once makes it of any of them.
 class Bench {
  public:
-  explicit Bench(const std::string& line, bool int8 = false)
-      : spec_(parse_spec(line)), inputs_(spec_, reserved(), kFootprint), reference_(inputs_, int8), validator_(reference_, int8) {}
+  explicit Bench(const std::string& line)
+      : spec_(parse_spec(line)), inputs_(spec_, reserved(), kFootprint), reference_(inputs_), validator_(reference_, Accuracy::exact) {}
 
   const Spec& spec() const { return spec_; }
   const Reference& reference() const { return reference_; }

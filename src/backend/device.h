@@ -30,6 +30,7 @@ struct DeviceInfo {
   std::string id;       // "cpu:0"
   std::string backend;  // "cpu"
   std::string name;     // one line for people
+  std::string kind;     // of processor, as a manifest's reasons name it: "Zen 4"; "" where it has no such name
   std::vector<std::pair<std::string, std::string>> properties;  // all that a result's identity depends on
   std::vector<IsaLevel> isa;  // what its processor can run, best last
   std::vector<std::pair<std::string, std::string>> vendors;  // libraries that are kernels themselves, with their versions

@@ -19,7 +19,8 @@
 #include "report/markdown.h"
 #include "report/progress.h"
 #include "report/rows.h"
-#include "report/text.h"
+#include "report/screen.h"
+#include "report/skips.h"
 
 namespace assay {
 namespace {
@@ -32,7 +33,9 @@ struct ProbeOptions {
   SweepOptions sweep;
   int threads = 0;
   double footprint_mb = 0;
-  bool dry_run = false, build_only = false, quiet = false, verbose = false;
+  std::string accuracy = "int8_activation";
+  bool dry_run = false, build_only = false, quiet = false;
+  ScreenOptions screen;
 };
 
 std::vector<Workload> choose_workloads(const ProbeOptions& options) {
@@ -85,18 +88,39 @@ std::vector<Spec> all_specs(const ProbeOptions& options, const std::vector<Workl
   return specs;
 }
 
-void print_plan(const Plan& plan, const Sweep& sweep) {
-  for (const PlannedSpec& spec : plan.specs) {
-    fmt::print("Spec {}:\n", spec.spec.line());
-    for (const PlannedCase& c : spec.cases)
-      fmt::print("   - {} ({}{})\n", c.variant->id(), c.isa->name, c.over_limit.empty() ? "" : "; device_limit: " + c.over_limit);
-    if (spec.cases.empty()) fmt::print("   no variant supports it\n");
+Accuracy parse_accuracy_option(const std::string& name) {
+  try {
+    return parse_accuracy(name);
+  } catch (const Error& e) {
+    fail("--accuracy: {}", e.what());
   }
-  fmt::print("\nSkipped:\n");
-  for (const SkipGroup& skip : plan.skips) fmt::print(" - {}: {} skipped {} ({})\n", skip.variant, skip.op_name, skip.count, skip.reason);
+}
+
+/// What was skipped, pair by pair; on a terminal a line a reason, if at all.
+std::string skips_text(const Plan& plan, const ProbeOptions& options, size_t width) {
+  if (options.screen.skips) return skip_report(plan.skips, width);
+  std::string text = "Skipped:\n";
+  if (width == 0)
+    for (const SkipGroup& skip : plan.skips) text += fmt::format(" - {}: {} skipped {} ({})\n", skip.variant, skip.op_name, skip.count, skip.reason);
+  else
+    text += fmt::format(" {} reasons: --skips\n", skip_reasons(plan.skips).size());
+  return text;
+}
+
+void print_plan(const Plan& plan, const Sweep& sweep, const ProbeOptions& options) {
+  const size_t width = describe_terminal(stdout).width;
+  std::string text;
+  for (const PlannedSpec& spec : plan.specs) {
+    text += fmt::format("Spec {}:\n", spec.spec.line());
+    for (const PlannedCase& c : spec.cases)
+      text += fmt::format("   - {} ({}{})\n", c.variant->id(), c.isa->name, c.over_limit.empty() ? "" : "; device_limit: " + c.over_limit);
+    if (spec.cases.empty()) text += "   no variant supports it\n";
+  }
+  text += "\n" + skips_text(plan, options, width);
   const size_t missing = sweep.missing();
-  fmt::print("\n{} specs, {} cases; {} in the store, {} to measure: about {}\n", plan.specs.size(), plan.cases(),
-             size_t(plan.cases()) - missing, missing, duration_text(sweep.expected_seconds()));
+  text += fmt::format("\n{} specs, {} cases; {} in the store, {} to measure: about {}\n", plan.specs.size(), plan.cases(),
+                      size_t(plan.cases()) - missing, missing, duration_text(sweep.expected_seconds()));
+  fmt::print("{}", wrap_lines(text, width, 6));
 }
 
 void write_report(const std::string& to, const std::string& text) {
@@ -116,10 +140,10 @@ int build_only(Sweep& sweep, Progress& progress) {
 }
 
 /// A disabled variant that was named may fail: it is known to.
-bool any_failure(const SweepReport& report, const std::vector<const Variant*>& variants) {
+bool any_failure(const SweepReport& report, const std::vector<const Variant*>& variants, const DeviceInfo& device) {
   std::set<std::string> enabled;
   for (const Variant* variant : variants)
-    if (variant->enabled()) enabled.insert(variant->id());
+    if (variant->disabled_reason(device.kind).empty()) enabled.insert(variant->id());
   for (const RankedSpec& spec : report.specs)
     for (const RankedCase& c : spec.cases)
       if (enabled.count(c.record.variant) && is_failure(c.record.outcome)) return true;
@@ -129,6 +153,7 @@ bool any_failure(const SweepReport& report, const std::vector<const Variant*>& v
 int run_probe(ProbeOptions options) {
   const int64_t began = now_ns();
   options.sweep.mode = parse_mode(options.mode);
+  options.selection.accuracy = parse_accuracy_option(options.accuracy);
   options.sweep.footprint = int64_t(options.footprint_mb * 1024 * 1024);
   const auto backends = make_backends();
   const OpenedDevice device = find_device(backends, options.device, options.threads);
@@ -162,7 +187,7 @@ int run_probe(ProbeOptions options) {
   }
   Sweep sweep(*device.backend, device.info, variants, plan, cache, store, options.sweep, events);
   if (options.dry_run) {
-    print_plan(plan, sweep);
+    print_plan(plan, sweep, options);
     return 0;
   }
   const CatchInterrupt catch_interrupt;
@@ -180,13 +205,13 @@ int run_probe(ProbeOptions options) {
   report.elapsed_s = double(now_ns() - began) * 1e-9;
   const Terminal out = describe_terminal(stdout);
   const bool stdout_taken = options.json == "-" || options.csv == "-" || options.markdown == "-";
-  if (!stdout_taken) fmt::print("{}", text_report(report, {options.verbose, out.colour, out.width}));
+  if (!stdout_taken) fmt::print("{}", probe_text(report, options.screen, out));
   if (!options.json.empty()) write_report(options.json, json_report(report));
   if (!options.csv.empty()) write_report(options.csv, csv_report(report));
   if (!options.markdown.empty()) write_report(options.markdown, markdown_report(report));
   if (!trouble.empty()) throw Error(trouble);
   if (interrupted()) return 130;
-  return any_failure(report, variants) ? 1 : 0;
+  return any_failure(report, variants, device.info) ? 1 : 0;
 }
 
 }  // namespace
@@ -214,6 +239,9 @@ CommandRun add_probe(CLI::App& command) {
   what(command.add_option("--shape", o->selection.shapes, "n=9728 or k=800..900 or m=1,n=64: several terms must all hold")
            ->delimiter('\0'));
   what(command.add_option("--dtype", o->selection.dtypes, "also measure the specs with these weights: f32, f16, bf16, q8_0"));
+  what(command.add_option("--accuracy", o->accuracy,
+                          "the least accurate class of variants that is measured: exact, f16_activation, bf16_activation or int8_activation")
+           ->capture_default_str());
   what(command.add_option("--kernels", o->kernels, "folders with drop-in kernels: manifest.json and sources (docs/drop-in-kernels.md)")
            ->check(CLI::ExistingDirectory));
   const auto how = [&](CLI::Option* option) { option->group("How to measure"); };
@@ -236,7 +264,9 @@ CommandRun add_probe(CLI::App& command) {
   result(command.add_option("--markdown", o->markdown, "write Markdown tables ('-' likewise)"));
   result(command.add_flag("--dry-run", o->dry_run, "show the plan, its skips and the expected time; measure nothing"));
   result(command.add_flag("--build-only", o->build_only, "compile the plan's kernels and stop: a later probe only measures"));
-  result(command.add_flag("--verbose", o->verbose, "show where each line of a workload comes from"));
+  result(command.add_flag("--full", o->screen.full, "on a terminal: a row a variant, where there would be one screen with the verdict (a pipe gets all)"));
+  result(command.add_flag("--skips", o->screen.skips, "also the pairs of spec and variant that were left out, a line a reason"));
+  result(command.add_flag("--verbose", o->screen.verbose, "as --full, and where each line of a workload comes from"));
   result(command.add_flag("--quiet", o->quiet, "no progress"));
   return [o] { return run_probe(*o); };
 }

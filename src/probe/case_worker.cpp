@@ -25,7 +25,7 @@ constexpr int64_t kFreeProjections = 1'000'000; // multiplications that projecti
 
 CaseWorker::CaseWorker(const WorkerCase& work, OpenedArenas& opened)
     : work_(work), opened_(opened), device_(opened.device()), random_(std::random_device{}()) {
-  if (work.reference) validator_.emplace(*work.reference, !work.variant->activation_error.empty());
+  if (work.reference) validator_.emplace(*work.reference, work.variant->accuracy);
 }
 
 void CaseWorker::setup(const Command& command, Reply& reply) {

@@ -11,7 +11,6 @@ namespace assay {
 namespace {
 
 constexpr int kRowsAtOnce = 4;  // of B: the sums are loaded and stored once for so many
-constexpr int64_t kBlock = 32;
 constexpr int64_t kMostByColumn = int64_t(1) << 24;  // of all copies: 64 MB
 
 /// sums += Σ r·row, squares += Σ (r·row)², element by element of kRowsAtOnce rows.
@@ -121,17 +120,10 @@ double magnitude(const double* a, std::span<const double> squares) {
   return sum;
 }
 
-/// As Reference's of one element: rounding a to 255 levels of its block is off by ± half a level.
-double int8_deviation(const double* a, std::span<const double> squares) {
+/// √Σ (r · the error of an element)² where the activations err by independent errors of these variances.
+double deviation(const double* variances, std::span<const double> squares) {
   double variance = 0;
-  for (size_t first = 0; first < squares.size(); first += kBlock) {
-    double largest = 0, sum = 0;
-    for (size_t k = first; k < std::min(squares.size(), first + kBlock); ++k) {
-      largest = std::max(largest, std::fabs(a[k]));
-      sum += squares[k];
-    }
-    variance += largest / 127 * (largest / 127) / 12 * sum;
-  }
+  for (size_t k = 0; k < squares.size(); ++k) variance += variances[k] * squares[k];
   return std::sqrt(variance);
 }
 
@@ -145,7 +137,7 @@ std::vector<float> random_weights(int64_t count, std::mt19937_64& random) {
 
 }  // namespace
 
-Projections::Projections(const SpecInputs& inputs, bool int8_activations) : inputs_(inputs) {
+Projections::Projections(const SpecInputs& inputs, const std::vector<ActivationRounding>& roundings) : inputs_(inputs) {
   const Spec& spec = inputs.spec();
   std::mt19937_64 random{std::random_device{}()};
   for (const Tensor& b : inputs.b(0)) {
@@ -163,14 +155,14 @@ Projections::Projections(const SpecInputs& inputs, bool int8_activations) : inpu
   const size_t all = size_t(inputs.copies() * count_);
   by_group_.resize(all * Variation::kGroups);
   magnitude_.resize(all);
-  if (int8_activations) int8_deviation_.resize(all);
+  for (const ActivationRounding& rounding : roundings) deviation_[size_t(rounding.accuracy)].resize(all);
   if (const int64_t wanted = inputs.copies() * stretches_ * spec.k; wanted <= kMostByColumn) by_column_.resize(size_t(wanted));
   ProjectedWeights projected;
-  for (int64_t copy = 0; copy < inputs.copies(); ++copy) project_copy(copy, int8_activations, projected);
+  for (int64_t copy = 0; copy < inputs.copies(); ++copy) project_copy(copy, roundings, projected);
   project_terms();
 }
 
-void Projections::project_copy(int64_t copy, bool int8_activations, ProjectedWeights& projected) {
+void Projections::project_copy(int64_t copy, const std::vector<ActivationRounding>& roundings, ProjectedWeights& projected) {
   const Spec& spec = inputs_.spec();
   size_t projection = size_t(copy * count_);
   int64_t stretch = 0;
@@ -182,10 +174,12 @@ void Projections::project_copy(int64_t copy, bool int8_activations, ProjectedWei
         std::copy(projected.sums(s).begin(), projected.sums(s).end(), by_column_.begin() + (copy * stretches_ + stretch + s) * spec.k);
       for (int64_t row = 0; row < spec.m; ++row)
         for (int64_t s = 0; s < stretches; ++s, ++projection) {
-          const double* a = &inputs_.a_logical[size_t((batch * spec.m + row) * spec.k)];
+          const size_t row_of_a = size_t((batch * spec.m + row) * spec.k);
+          const double* a = &inputs_.a_logical[row_of_a];
           add_by_group(a, projected.sums(s), &by_group_[projection * Variation::kGroups]);
           magnitude_[projection] = float(magnitude(a, projected.squares(s)));
-          if (int8_activations) int8_deviation_[projection] = float(int8_deviation(a, projected.squares(s)));
+          for (const ActivationRounding& rounding : roundings)
+            deviation_[size_t(rounding.accuracy)][projection] = float(deviation(&rounding.variances[row_of_a], projected.squares(s)));
         }
     }
   }
@@ -229,11 +223,11 @@ void Projections::products(int64_t copy, const Variation& variation, std::vector
   }
 }
 
-Projections::Expected Projections::expected(int64_t copy, int64_t index) const {
+Projections::Expected Projections::expected(int64_t copy, int64_t index, Accuracy accuracy) const {
   const size_t at = size_t(copy * count_ + index);
   Expected e;
   e.magnitude = double(magnitude_[at]);
-  if (!int8_deviation_.empty()) e.int8_deviation = double(int8_deviation_[at]);
+  if (const std::vector<float>& deviations = deviation_[size_t(accuracy)]; !deviations.empty()) e.activations = double(deviations[at]);
   if (!c_.sums.empty()) e.c = c_.sums[size_t(index)], e.c_norm = c_.norms[size_t(index)];
   if (!bias_.sums.empty()) e.bias = bias_.sums[size_t(index)], e.bias_norm = bias_.norms[size_t(index)];
   return e;

@@ -1,12 +1,13 @@
 // What random projections of D must be: a few numbers for each copy of the weights prove every element of every launch at once.
 #pragma once
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <span>
 #include <vector>
 
-#include "probe/inputs.h"
+#include "probe/activation_rounding.h"
 
 namespace assay {
 
@@ -17,7 +18,7 @@ namespace assay {
 class Projections {
  public:
   /// Reads all copies: about a nanosecond an element of B.
-  Projections(const SpecInputs& inputs, bool int8_activations);
+  Projections(const SpecInputs& inputs, const std::vector<ActivationRounding>& roundings);
 
   /// r: of each column of a segment.
   std::span<const float> weights(size_t segment) const { return weights_[segment]; }
@@ -34,9 +35,9 @@ class Projections {
     double c = 0, bias = 0;
     double magnitude = 0;       // at least √Σ (r Σ|a||b|)²
     double c_norm = 0, bias_norm = 0;
-    double int8_deviation = 0;  // √Σ (r · the standard deviation that int8 activations cause)²
+    double activations = 0;     // √Σ (r · the standard deviation that rounding activations, as the class does, causes)²
   };
-  Expected expected(int64_t copy, int64_t index) const;
+  Expected expected(int64_t copy, int64_t index, Accuracy accuracy) const;
   /// Where a projection lies in D.
   struct Place {
     size_t segment;
@@ -48,7 +49,7 @@ class Projections {
   struct Terms {  // of bias or C
     std::vector<double> sums, norms;
   };
-  void project_copy(int64_t copy, bool int8_activations, class ProjectedWeights& projected);
+  void project_copy(int64_t copy, const std::vector<ActivationRounding>& roundings, class ProjectedWeights& projected);
   void project_terms();
 
   const SpecInputs& inputs_;
@@ -58,7 +59,8 @@ class Projections {
   std::vector<int64_t> stretch_of_;     // of a projection
   std::vector<double> by_group_;        // Σ a·(Bᵀr) over each group of columns, [copy][projection][group]
   std::vector<float> by_column_;        // Bᵀr, [copy][stretch][column of A]; empty where it would take too much memory
-  std::vector<float> magnitude_, int8_deviation_;  // [copy][projection]
+  std::vector<float> magnitude_;        // [copy][projection]
+  std::array<std::vector<float>, kAccuracies> deviation_;  // likewise, of the classes that were asked for
   Terms c_, bias_;                      // [projection]
 };
 

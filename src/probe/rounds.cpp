@@ -15,11 +15,17 @@
 namespace assay {
 namespace {
 
+std::vector<Accuracy> classes_of(const std::vector<CaseToRun>& cases) {
+  std::vector<Accuracy> classes;
+  for (const CaseToRun& work : cases) classes.push_back(work.variant->accuracy);
+  return classes;
+}
+
 class SpecRun {
  public:
   SpecRun(const Spec& spec, const std::vector<CaseToRun>& cases, const RoundsContext& context)
       : spec_(spec), context_(context), inputs_(spec, *context.arenas, context.mode == Mode::hot ? 0 : context.footprint),
-        reference_(inputs_, std::any_of(cases.begin(), cases.end(), [](const auto& c) { return !c.variant->activation_error.empty(); })),
+        reference_(inputs_, classes_of(cases)),
         standings_(spec_, context) {
     for (const CaseToRun& work : cases) standings_.cases.push_back(contender(work, &reference_, false));
     standings_.reader = contender(context.reader, nullptr, false);

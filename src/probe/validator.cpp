@@ -12,9 +12,9 @@ namespace {
 
 constexpr double kF32Roundoff = 0x1p-24;
 constexpr double kEpilogueRoundings = 4;     // alpha, beta, their products and sums in f32
-constexpr double kInt8Deviations = 6;
-constexpr double kInt8MeanSquare = 2;        // mean of squared errors in units of their variance: 1 where the model holds
-constexpr int64_t kInt8LeastElements = 64;
+constexpr double kDeviations = 6;            // of rounded activations
+constexpr double kMeanSquare = 2;            // mean of squared errors in units of their variance: 1 where the model holds
+constexpr int64_t kLeastElements = 64;
 constexpr double kProjectionDeviations = 8;  // 10^8 projections a sweep, and none may be out by chance
 constexpr double kUniform = 3;               // the variance of an error anywhere within ±e is e²/3
 
@@ -60,8 +60,8 @@ void decode(Dtype dtype, std::span<const std::byte> d, std::vector<float>& value
 
 }  // namespace
 
-Validator::Validator(const Reference& reference, bool int8_activations)
-    : reference_(reference), spec_(reference.inputs().spec()), int8_activations_(int8_activations) {
+Validator::Validator(const Reference& reference, Accuracy accuracy)
+    : reference_(reference), spec_(reference.inputs().spec()), accuracy_(accuracy) {
   stats_.bound_c = kToleranceC;
 }
 
@@ -127,14 +127,15 @@ std::string Validator::check(std::span<const std::byte> d, const LaunchInputs& l
           const double got = double(values_[size_t(element)]);
           const double error = std::fabs(got - expected);
           double fixed = u_out * std::fabs(expected) + tiny;
-          if (int8_activations_) {
-            const double deviation = std::fabs(scale) * reference->int8_deviation[size_t(element)];
-            squared_deviations += error * error / (deviation * deviation + fixed * fixed);
-            fixed += kInt8Deviations * deviation;
-          }
           const double free = accumulate * (magnitude + std::fabs(from_c) + std::fabs(from_bias));
+          if (accuracy_ != Accuracy::exact) {
+            const double deviation = std::fabs(scale) * reference->deviation[size_t(accuracy_)][size_t(element)];
+            squared_deviations += error * error / (deviation * deviation + fixed * fixed + free * free);
+            fixed += kDeviations * deviation;
+          }
           // The ratio that c must reach: what is left after the output's own rounding, over the accumulator's share.
           const double ratio = error <= fixed ? 0 : std::isnan(error) ? HUGE_VAL : (error - fixed) / free;
+          stats_.bound_used = std::max(stats_.bound_used, std::isnan(error) ? HUGE_VAL : error / (fixed + kToleranceC * free));
           stats_.max_abs = std::max(stats_.max_abs, error);
           stats_.max_rel = std::max(stats_.max_rel, error / std::max({1.0, std::fabs(got), std::fabs(expected)}));
           squared_error_ += error * error;
@@ -156,9 +157,9 @@ std::string Validator::check(std::span<const std::byte> d, const LaunchInputs& l
     stats_.worst_value = worst_value;
     stats_.worst_reference = worst_reference;
   }
-  if (squared_deviations > kInt8MeanSquare * double(checked) && checked >= kInt8LeastElements)
-    return fmt::format("its int8 activations err {:.2f} times as much as rounding them explains (root mean square over {} elements)",
-                       std::sqrt(squared_deviations / double(checked)), checked);
+  if (squared_deviations > kMeanSquare * double(checked) && checked >= kLeastElements)
+    return fmt::format("errs {:.2f} times as much as class {} explains (root mean square over {} elements)",
+                       std::sqrt(squared_deviations / double(checked)), accuracy_name(accuracy_), checked);
   if (worst_ratio <= kToleranceC) return "";
   return fmt::format("{} is {:.6g}, should be {:.6g}: off by {:.3g}, allowed {:.3g}", where(worst), worst_value, worst_reference,
                      std::fabs(worst_value - worst_reference), worst_bound);
@@ -173,11 +174,11 @@ std::string Validator::check_projections(std::span<const double> sums, const Lau
   projections.products(launch.copy, launch.a, products_);
   for (int64_t i = 0; i < projections.count(); ++i) {
     const Projections::Place& place = projections.place(i);
-    const Projections::Expected e = projections.expected(launch.copy, i);
+    const Projections::Expected e = projections.expected(launch.copy, i, accuracy_);
     const double expected = scale * products_[size_t(i)] + spec_.beta * e.c + e.bias;
     const double got = sums[size_t(2 * i)], squares = sums[size_t(2 * i + 1)];
     const double free = accumulate * (std::fabs(scale) * e.magnitude + std::fabs(spec_.beta) * e.c_norm + e.bias_norm);
-    const double activations = int8_activations_ ? std::fabs(scale) * e.int8_deviation : 0;
+    const double activations = std::fabs(scale) * e.activations;
     const double allowed = kProjectionDeviations * std::sqrt(free * free + u_out * u_out * squares / kUniform + activations * activations) + tiny;
     if (std::isfinite(got) && std::fabs(got - expected) <= allowed) continue;
     const std::string columns = place.last - place.first == 1 ? fmt::format("{}", place.first) : fmt::format("{}..{}", place.first, place.last - 1);

@@ -11,8 +11,8 @@
 namespace assay {
 
 /// |err| <= c·√(k+4)·u32·(|alpha|Σ|a||b| + |beta·C| + |bias|) + u_out·|reference| (+ half the least subnormal of the output type);
-/// u32 = 2^-24 of the f32 accumulator. int8 activations add 6 standard deviations of their rounding
-/// error, and over all elements its mean square must not exceed twice the variance.
+/// u32 = 2^-24 of the f32 accumulator. A class that rounds activations (spec/accuracy.h) adds 6 standard deviations of
+/// that error, and over all elements its mean square must not exceed twice the variance.
 inline constexpr double kToleranceC = 2.0;
 
 /// What one launch was given: a copy of B, and A.
@@ -28,7 +28,7 @@ struct ElementRange {
 
 class Validator {
  public:
-  Validator(const Reference& reference, bool int8_activations);
+  Validator(const Reference& reference, Accuracy accuracy);
 
   /// Scans D (all segments, one after another) for NaN and infinity: an element that was never written, or is wrong. "" or a message.
   std::string scan(std::span<const std::byte> d);
@@ -51,7 +51,7 @@ class Validator {
 
   const Reference& reference_;
   const Spec& spec_;
-  bool int8_activations_;
+  Accuracy accuracy_;
   ErrorStats stats_;
   std::vector<float> values_;
   std::vector<double> products_;
