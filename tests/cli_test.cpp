@@ -255,14 +255,16 @@ TEST(cli_compare, a_kernel_that_became_slow_exits_1_and_is_named) {
   home.with_ceilings();
   write_drop_ins(home.kernels(), {{"test_plain"}, {"test_other"}});
   const fs::path before = home.folder / "before.json";
-  for (int attempt = 0; attempt < 4; ++attempt) {  // on a busy machine the first may be noisy
-    home.run(home.probe(spec_line("64"), {"--variant", "test_*", "--fresh"}));
-    if (find_case(home.reported(), "test_other/plain")->outcome == Outcome::pass) break;
-  }
-  ASSERT_EQ(find_case(home.reported(), "test_other/plain")->outcome, Outcome::pass);
+  // Its report with every case passed, as on a quiet machine: 300 us are longer than any pause that a median sees.
+  const auto report_settled = [&] {
+    home.run(home.probe(spec_line("64")));
+    home.settle();
+    home.run(home.probe(spec_line("64")));
+  };
+  report_settled();
   fs::copy_file(home.folder / "report.json", before);
   write_drop_ins(home.kernels(), {{"test_plain"}, {"test_other", "#define BUSY 300"}});
-  home.run(home.probe(spec_line("64")));
+  report_settled();
   const Ended ended = home.run({"compare", before, home.folder / "report.json"});
   EXPECT_EQ(ended.exit_code, 1) << ended.out;
   EXPECT_TRUE(has(ended.out, "Regressions:")) << ended.out;
@@ -292,10 +294,17 @@ TEST(cli_store, a_place_that_cannot_be_written_is_refused_also_for_root) {
   refused("/proc/assay/r.sqlite", "/proc/assay");
   refused("/proc/r.sqlite", "/proc/r.sqlite");
   refused(home.folder, home.folder);
-  if (getuid() == 0) return;  // root may write anywhere else
-  fs::create_directory(home.folder / "closed");
-  chmod((home.folder / "closed").c_str(), 0555);
-  refused(home.folder / "closed/r.sqlite", "closed");
+}
+
+TEST(cli_store, a_folder_without_permission_is_refused) {
+  Home home;
+  write_drop_ins(home.kernels(), {{"test_plain"}});
+  const fs::path closed = home.folder / "closed";
+  fs::create_directory(closed);
+  chmod(closed.c_str(), 0555);
+  if (const std::string why = home.drop_privileges(); !why.empty()) GTEST_SKIP() << why;
+  expect_refused(home, home.probe(spec_line("64"), {"--variant", "test_*", "--store", closed / "r.sqlite"}),
+                 {"closed", "--store FILE"});
 }
 
 TEST(cli_store, a_corrupt_store_is_moved_aside_with_a_message_and_measuring_goes_on) {
@@ -346,6 +355,7 @@ TEST(cli_store, on_a_full_disk_what_is_done_stays_and_is_shown) {
   EXPECT_LT(kept.size(), 61u);
   EXPECT_EQ(count_of(full.out, "   - test_plain/plain"), kept.size()) << "shown is what was stored\n" << full.out;
   EXPECT_EQ(mount("tmpfs", disk.c_str(), "tmpfs", MS_REMOUNT, "size=64m"), 0);
+  home.settle(disk / "r.sqlite");
   Arguments fewer =
       home.probe(spec_line("16..256..4"), {"--variant", "test_*", "--dry-run", "--store", disk / "r.sqlite"});
   const auto settled =

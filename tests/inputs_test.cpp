@@ -245,29 +245,42 @@ TEST(SpecInputs, ATransposedAIsStoredColumnByColumn) {
         EXPECT_EQ(inputs.a_logical[size_t((batch * 3 + m) * 5 + k)], inputs.a.values[size_t(batch * 15 + k * 3 + m)]);
 }
 
-TEST(SpecInputs, ScaledActivationsAreExactInEveryTypeStorageFactorAndFlippedColumn) {
+TEST(SpecInputs, VariedActivationsAreExactInEveryTypeAndStorage) {
+  std::mt19937_64 random(11);
   for (const char* dtype : {"f32", "f16", "bf16"})
     for (const char* tA : {"0", "1"}) {
       const Spec spec =
-          spec_of(fmt::format("batch=2 | m=3 | n=2 | k=7 | tA={} | tB=1 | dtA={} | dtB=f32 | dtD=f32", tA, dtype));
+          spec_of(fmt::format("batch=2 | m=3 | n=2 | k=71 | tA={} | tB=1 | dtA={} | dtB=f32 | dtD=f32", tA, dtype));
       Arenas arenas;
       arenas.reserve(spec, 0);
       const SpecInputs inputs(spec, arenas, 0);
       std::vector<std::byte> bytes;
       for (int exponent = -3; exponent <= 3; ++exponent)
-        for (const double sign : {1.0, -1.0})
-          for (int64_t flipped = -1; flipped < spec.k; ++flipped) {
-            const double factor = std::ldexp(sign, exponent);
-            inputs.scaled_a(factor, flipped, bytes);
-            ASSERT_EQ(bytes.size(), inputs.a.bytes.size());
-            for (int64_t i = 0; i < int64_t(inputs.a_logical.size()); ++i) {
-              const double wanted = inputs.a_logical[size_t(i)] * factor * (i % spec.k == flipped ? -1 : 1);
-              const int64_t at = inputs.a_storage_index(i) * dtype_bytes(spec.a, 1);
-              ASSERT_EQ(decode_value(spec.a, &bytes[size_t(at)]), wanted) << spec.line() << " factor " << factor;
-            }
+        for (const bool is_free : {false, true}) {
+          const Variation variation{std::ldexp(1, exponent), random(), random(), is_free};
+          inputs.varied_a(variation, bytes);
+          ASSERT_EQ(bytes.size(), inputs.a.bytes.size());
+          for (int64_t i = 0; i < int64_t(inputs.a_logical.size()); ++i) {
+            const double wanted = inputs.a_logical[size_t(i)] * variation.factor * variation.of_column(i % spec.k) * variation.of_row(i / spec.k);
+            const int64_t at = inputs.a_storage_index(i) * dtype_bytes(spec.a, 1);
+            ASSERT_EQ(decode_value(spec.a, &bytes[size_t(at)]), wanted) << spec.line() << " factor " << variation.factor;
           }
-      inputs.scaled_a(1, -1, bytes);
-      EXPECT_EQ(bytes, inputs.a.bytes);
+        }
+    }
+}
+
+// What a kernel could still use of an earlier launch: columns whose sign, times one common factor, is what it was.
+TEST(SpecInputs, AboutHalfOfTheColumnsOfALaunchDifferFromThoseOfEveryOther) {
+  constexpr int64_t kColumns = 896;
+  constexpr int kLaunches = 200;
+  std::mt19937_64 random(5);
+  std::vector<Variation> launches;
+  for (int i = 0; i < kLaunches; ++i) launches.push_back({1, random(), random(), true});
+  for (int i = 0; i < kLaunches; ++i)
+    for (int j = 0; j < i; ++j) {
+      int64_t alike = 0;
+      for (int64_t k = 0; k < kColumns; ++k) alike += launches[size_t(i)].of_column(k) == launches[size_t(j)].of_column(k);
+      ASSERT_LT(std::max(alike, kColumns - alike), kColumns * 6 / 10) << i << " " << j;
     }
 }
 

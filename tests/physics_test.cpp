@@ -140,5 +140,100 @@ TEST(Physics, TooFewSamplesAccuseNobody) {
   EXPECT_EQ(beats_physics(lie, kBytes, {}, 0, 0), "");
 }
 
+/// One visit to a spec as rounds play it: a kernel, a reader of the same bytes and long reads take turns in drawn order.
+struct Visit {
+  std::vector<double> device_us, single_us, bulk_us;
+};
+
+struct SharedMachine {
+  const char* name;
+  double slower = 0;     // by what the rate falls at most …
+  double period_s = 1;   // … within such a time, as a wave
+  bool flips = false;    // … or at once, after a time that is drawn
+  double noise = 0;      // of single launches: most far less
+  double stalls = 0;     // share of launches that wait for up to 2 ms
+};
+
+Visit visit(const SharedMachine& machine, double claimed_share, int rounds, uint64_t seed) {
+  constexpr int64_t kLongBytes = 32 << 20;
+  std::mt19937_64 random(seed);
+  std::uniform_real_distribution<double> unit(0, 1);
+  const auto until_flip = [&] { return -machine.period_s * std::log(unit(random) + 1e-9); };
+  const double phase = 6.28 * unit(random);
+  bool is_slow = unit(random) < 0.5;
+  double now_s = 0, flip_s = until_flip();
+  const auto launch_us = [&](int64_t bytes) {
+    for (; machine.flips && now_s > flip_s; flip_s += until_flip()) is_slow = !is_slow;
+    const double wave = 0.5 + 0.5 * std::sin(phase + 6.28 * now_s / machine.period_s);
+    const double rate = 1 - machine.slower * (machine.flips ? double(is_slow) : wave);
+    double us = us_of(bytes) / rate * (1 + machine.noise * std::pow(unit(random), 4));
+    if (unit(random) < machine.stalls) us += 2000 * unit(random);
+    now_s += us * 1.3e-6 + 2e-5;
+    return us;
+  };
+  Visit result;
+  for (int round = 0; round < rounds; ++round) {
+    std::vector<double>* turns[] = {&result.device_us, &result.single_us, &result.bulk_us};
+    std::shuffle(std::begin(turns), std::end(turns), random);
+    for (std::vector<double>* turn : turns) {
+      now_s += 0.02 * unit(random);  // other cases' turns
+      const bool is_bulk = turn == &result.bulk_us, is_kernel = turn == &result.device_us;
+      for (int launches = (round == 0 ? 2 : 1) * (is_bulk ? 3 : 8); launches > 0; --launches)
+        turn->push_back(launch_us(is_bulk ? kLongBytes : kBytes) * (is_kernel ? claimed_share : 1));
+    }
+  }
+  return result;
+}
+
+double accused_share(const SharedMachine& machine, double claimed_share, int rounds, int visits = 500) {
+  int accused = 0;
+  for (int seed = 0; seed < visits; ++seed) {
+    const Visit seen = visit(machine, claimed_share, rounds, uint64_t(seed));
+    const ReadSamples reads[] = {{seen.single_us, kBytes}, {seen.bulk_us, 32 << 20}};
+    accused += !beats_physics(seen.device_us, kBytes, reads, 0, 0).empty();
+  }
+  return double(accused) / visits;
+}
+
+const SharedMachine kGpu{"GPU", 0, 1, false, 0.004, 0};
+const SharedMachine kShared[] = {{"quiet", 0, 1, false, 0.05, 0},          {"31 to 37 GB/s in a minute", 0.16, 60, false, 0.15, 0.01},
+                                 {"31 to 37 GB/s at once", 0.16, 0.3, false, 0.15, 0.01}, {"noise", 0.3, 0.5, false, 1, 0.05},
+                                 {"half the rate for seconds", 0.5, 2, true, 0.3, 0.02}, {"half the rate for moments", 0.5, 0.1, true, 0.3, 0.02}};
+
+// Seven rounds are the least, forty the most. Up to 1.5 % faster than the best reader of the family is honest.
+TEST(PhysicsOnSharedMachines, NoneOfFiveHundredHonestVisitsIsAccused) {
+  for (const int rounds : {7, 40})
+    for (const double share : {1.0, 0.985}) {
+      EXPECT_EQ(accused_share(kGpu, share, rounds), 0) << share;
+      for (const SharedMachine& machine : kShared) EXPECT_EQ(accused_share(machine, share, rounds), 0) << machine.name << " " << share;
+    }
+}
+
+TEST(PhysicsOnSharedMachines, WhoClaimsThreeTimesTheRateOrMoreIsAlwaysAccused) {
+  for (const int rounds : {7, 40})
+    for (const double share : {0.33, 0.25, 0.1})
+      for (const SharedMachine& machine : kShared) EXPECT_GE(accused_share(machine, share, rounds), 0.98) << machine.name << " " << share;
+}
+
+TEST(PhysicsOnSharedMachines, WhatASteadyMachineShowsIsAccusedOnIt) {
+  EXPECT_EQ(accused_share(kGpu, 0.96, 7), 1) << "4 % too fast";
+  EXPECT_GE(accused_share(kShared[0], 0.94, 7), 0.99);
+  EXPECT_GE(accused_share(kShared[1], 0.85, 7), 0.99);
+  EXPECT_GE(accused_share(kShared[2], 0.65, 7), 0.99);
+  EXPECT_GE(accused_share(kShared[3], 0.5, 7), 0.99);
+}
+
+TEST(PhysicsOnSharedMachines, TheSpreadOfTheAccusedAcquitsNobody) {
+  std::vector<double> erratic(24, us_of(kBytes) / 4);
+  for (size_t i = 0; i < erratic.size(); i += 3) erratic[i] *= 12;  // p75 − p25 is eleven times the median
+  EXPECT_NE(accusation(erratic, std::vector<double>(12, us_of(kBulkBytes))), "");
+}
+
+TEST(PhysicsOnSharedMachines, AMarginIsLeftForWhatTheReadersMiss) {
+  const std::vector<double> bulk(12, us_of(kBulkBytes));
+  EXPECT_EQ(accusation(std::vector<double>(24, us_of(kBytes) * 0.985), bulk), "");
+  EXPECT_NE(accusation(std::vector<double>(24, us_of(kBytes) * 0.975), bulk), "");
+}
+
 }  // namespace
 }  // namespace assay

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <random>
 #include <set>
 
 #include "base/error.h"
@@ -90,7 +91,6 @@ std::vector<Spec> every_layout() {
         "batch=1 | m=1 | n=9 | k=96 | tA=0 | tB=1 | dtA=f16 | dtB=q8_0 | dtD=f16 | loader=q8nk_split",
         "batch=1 | m=2 | n=9 | k=64 | tA=0 | tB=0 | dtA=bf16 | dtB=q8_0 | dtD=f16 | loader=q8nk_split",
         "batch=1 | m=1 | n=? | n0=5 | n1=6 | k=35 | tA=? | tB=? | dtA=f16 | dtB=f16 | dtD=f16",
-        // So many outputs that only some columns may be flipped.
         "batch=3 | m=2 | n=701 | k=37 | tA=1 | tB=1 | dtA=f32 | dtB=f16 | dtD=f32",
         "batch=1 | m=1 | n=? | n0=2100 | n1=2003 | k=141 | tA=? | tB=? | dtA=f16 | dtB=bf16 | dtD=f32",
         "batch=1 | m=1 | n=4200 | k=64 | tA=0 | tB=1 | dtA=f16 | dtB=q8_0 | dtD=f32 | loader=q8nk_split",
@@ -104,10 +104,10 @@ TEST(Reference, EqualsTheNaiveProductInExtendedPrecisionOnEveryLayoutTypeAndSegm
   for (const Spec& spec : every_layout()) {
     SCOPED_TRACE(spec.line());
     const Given given(spec, 5'000);
-    const Reference reference(given.inputs, false);
+    const Reference reference(given.inputs);
     EXPECT_EQ(reference.elements(), spec.batch * spec.m * spec.n);
     for (const CopyReference& copy : reference.copies()) {
-      ASSERT_EQ(copy.product.size(), size_t(reference.elements()));
+      ASSERT_EQ(copy.sums.size() % size_t(reference.elements()), 0u);
       ASSERT_EQ(copy.magnitude.size(), size_t(reference.elements()));
       for_each_element(
           spec, given.inputs.b(copy.copy), [&](size_t element, const Tensor& b, int64_t batch, int64_t m, int64_t n) {
@@ -119,7 +119,7 @@ TEST(Reference, EqualsTheNaiveProductInExtendedPrecisionOnEveryLayoutTypeAndSegm
               magnitude += std::fabs(term);
               ASSERT_EQ(double(weight(spec, b, batch, n, k)), b_element(b, batch, n, k));
             }
-            ASSERT_LE(std::fabs(product - static_cast<long double>(copy.product[element])), 1e-13L * magnitude);
+            ASSERT_LE(std::fabs(product - static_cast<long double>(reference.product(copy, int64_t(element), 0))), 1e-13L * magnitude);
             ASSERT_LE(std::fabs(magnitude - static_cast<long double>(copy.magnitude[element])), 1e-13L * magnitude);
           });
     }
@@ -129,7 +129,7 @@ TEST(Reference, EqualsTheNaiveProductInExtendedPrecisionOnEveryLayoutTypeAndSegm
 TEST(Reference, RoundingActivationsToInt8HasTheDeviationOfItsDefinition) {
   const Spec spec = spec_of("batch=1 | m=2 | n=5 | k=96 | tA=0 | tB=1 | dtA=f16 | dtB=q8_0 | dtD=f16");
   const Given given(spec);
-  const Reference reference(given.inputs, true);
+  const Reference reference(given.inputs, {Accuracy::int8_activation});
   for (const CopyReference& copy : reference.copies())
     for_each_element(spec, given.inputs.b(copy.copy),
                      [&](size_t element, const Tensor& b, int64_t batch, int64_t m, int64_t n) {
@@ -142,15 +142,16 @@ TEST(Reference, RoundingActivationsToInt8HasTheDeviationOfItsDefinition) {
                          }
                          variance += largest / 127 * (largest / 127) / 12 * squares;
                        }
-                       ASSERT_NEAR(copy.int8_deviation[element] * copy.int8_deviation[element], double(variance), 1e-12 * double(variance));
+                       const double deviation = copy.deviation[size_t(Accuracy::int8_activation)][element];
+                       ASSERT_NEAR(deviation * deviation, double(variance), 1e-12 * double(variance));
                      });
-  EXPECT_TRUE(Reference(given.inputs, false).copies()[0].int8_deviation.empty());
+  EXPECT_TRUE(Reference(given.inputs).copies()[0].deviation[size_t(Accuracy::int8_activation)].empty());
 }
 
 TEST(Reference, AtLeastEveryFourthCopyOfSmallWeightsHasOneSpreadOverAll) {
   const Spec spec = spec_of("batch=1 | m=1 | n=16 | k=32 | tA=0 | tB=1 | dtA=f16 | dtB=f16 | dtD=f16");
   const Given given(spec, 50'000);
-  const Reference reference(given.inputs, false);
+  const Reference reference(given.inputs);
   ASSERT_GT(given.inputs.copies(), 20);
   EXPECT_GE(4 * int64_t(reference.copies().size()), given.inputs.copies());
   int64_t without = 0, found = 0;
@@ -165,17 +166,17 @@ TEST(Reference, AtLeastEveryFourthCopyOfSmallWeightsHasOneSpreadOverAll) {
   }
   EXPECT_EQ(found, int64_t(reference.copies().size()));
   std::set<double> firsts;
-  for (const CopyReference& copy : reference.copies()) firsts.insert(copy.product[0]);
+  for (const CopyReference& copy : reference.copies()) firsts.insert(reference.product(copy, 0, 0));
   EXPECT_EQ(firsts.size(), reference.copies().size()) << "copies share an answer";
 }
 
 TEST(Reference, ADisagreementOfTheTwoImplementationsSaysSuspectTheReference) {
   const Spec spec = spec_of("batch=1 | m=1 | n=6 | k=40 | tA=0 | tB=1 | dtA=f32 | dtB=f32 | dtD=f32");
   Given given(spec);
-  EXPECT_NO_THROW(Reference(given.inputs, false));
+  EXPECT_NO_THROW(Reference(given.inputs));
   given.inputs.a.values[39] *= 1 + 1e-9;  // only the second opinion reads these
   try {
-    const Reference reference(given.inputs, false);
+    const Reference reference(given.inputs);
     FAIL() << "two answers were taken for one";
   } catch (const Error& e) {
     EXPECT_NE(std::string(e.what()).find("suspect the reference"), std::string::npos) << e.what();
@@ -183,20 +184,20 @@ TEST(Reference, ADisagreementOfTheTwoImplementationsSaysSuspectTheReference) {
   }
 }
 
-// The reference is of the unflipped A: the validator takes the flipped column out again, which has to match a product
-// that never heard of that shortcut.
-TEST(Reference, CorrectedForFactorAndFlippedColumnItEqualsAProductOfTheVeryBytesOfA) {
+// The reference is of the base value of A, in sums of its columns: whatever signs and factor a launch draws, it has to match a product that
+// never heard of that shortcut.
+TEST(Reference, UnderAnySignsAndFactorItEqualsAProductOfTheVeryBytesOfA) {
+  std::mt19937_64 random(3);
   for (const Spec& spec : every_layout()) {
     SCOPED_TRACE(spec.line());
     const Given given(spec, 3'000);
-    const Reference reference(given.inputs, false);
+    const Reference reference(given.inputs);
     const int64_t size = dtype_bytes(spec.d, 1);
     std::vector<std::byte> a, d(size_t(reference.elements() * size));
-    const int64_t flips = reference.flip_count();
-    for (const int64_t flip : {int64_t(0), flips / 2, flips - 1})
-      for (const double factor : {1.0, -8.0, 0.125}) {
-        given.inputs.scaled_a(factor, reference.flip_column(flip), a);
-        const LaunchInputs launch{reference.copies().back().copy, factor, flip};
+    for (const double factor : {1.0, -8.0, 0.125})
+      for (int draw = 0; draw < 3; ++draw) {
+        const LaunchInputs launch{reference.copies().back().copy, {factor, reference.signs_from(random()), random(), false}};
+        given.inputs.varied_a(launch.a, a);
         for_each_element(spec, given.inputs.b(launch.copy),
                          [&](size_t element, const Tensor& b, int64_t batch, int64_t m, int64_t n) {
                            long double sum = 0;
@@ -204,33 +205,39 @@ TEST(Reference, CorrectedForFactorAndFlippedColumnItEqualsAProductOfTheVeryBytes
                              sum += activation(spec, a, batch, m, k) * weight(spec, b, batch, n, k);
                            encode_value(spec.d, double(sum), &d[element * size_t(size)]);
                          });
-        Validator validator(reference, false);
-        EXPECT_EQ(validator.check(d, launch), "") << flip << " " << factor;
+        Validator validator(reference, Accuracy::exact);
+        EXPECT_EQ(validator.check(d, launch), "") << factor;
         EXPECT_LT(validator.stats().worst_ratio, 1e-3);
         LaunchInputs other = launch;
-        for (other.flip = 0;
-             other.flip + 1 < flips && reference.flip_column(other.flip) == reference.flip_column(flip);)
-          ++other.flip;
+        other.a.signs = reference.signs_from(launch.a.signs ^ 2);
         if (spec.k > 1 && spec.d == Dtype::f32) {
-          EXPECT_NE(Validator(reference, false).check(d, other), "")
-              << "another column's flip was taken for this one's";
+          EXPECT_NE(Validator(reference, Accuracy::exact).check(d, other), "") << "other columns' signs were taken for these";
         }
         other = launch;
-        other.factor = -factor;
-        EXPECT_NE(Validator(reference, false).check(d, other), "") << "another factor was taken for this one";
+        other.a.factor = -factor;
+        EXPECT_NE(Validator(reference, Accuracy::exact).check(d, other), "") << "another factor was taken for this one";
+        other = launch;
+        other.a.is_free = true;
+        EXPECT_FALSE(validator.can_check(other)) << "a sign for each column is more than the reference keeps";
       }
   }
 }
 
-TEST(Reference, EveryFlipIsAColumnOfA) {
-  for (const Spec& spec : every_layout()) {
-    const Given given(spec, 0);
-    const Reference reference(given.inputs, false);
-    std::set<int64_t> columns;
-    for (int64_t flip = 0; flip < reference.flip_count(); ++flip) columns.insert(reference.flip_column(flip));
-    EXPECT_TRUE(*columns.begin() >= 0 && *columns.rbegin() < spec.k) << spec.line();
-    EXPECT_GE(int64_t(columns.size()), std::min<int64_t>(spec.k, 8)) << spec.line();
-  }
+TEST(Reference, ManyOutputsOrCopiesLeaveMemoryForFewSumsAndSignsAreDrawnForThoseAlone) {
+  const auto sums_of = [](const std::string& rest, int64_t footprint) {
+    const Given given(spec_of(rest), footprint);
+    const Reference reference(given.inputs);
+    const size_t sums = reference.copies()[0].sums.size() / size_t(reference.elements());
+    for (uint64_t bits = 0; bits < 1000; ++bits) {
+      const uint64_t signs = reference.signs_from(bits * 0x9e3779b97f4a7c15u);
+      for (int64_t k = 0; k < 64; ++k)
+        EXPECT_EQ((Variation{1, signs, 0, false}.of_column(k)), (Variation{1, signs, 0, false}.of_column(k % int64_t(sums))));
+    }
+    return sums;
+  };
+  EXPECT_EQ(sums_of("batch=1 | m=1 | n=896 | k=896 | tA=0 | tB=1 | dtA=f16 | dtB=f16 | dtD=f16", 0), 16u);
+  EXPECT_EQ(sums_of("batch=1 | m=1 | n=9 | k=3 | tA=0 | tB=1 | dtA=f16 | dtB=f16 | dtD=f16", 0), 4u);
+  EXPECT_EQ(sums_of("batch=1 | m=512 | n=2048 | k=16 | tA=0 | tB=1 | dtA=f16 | dtB=f16 | dtD=f16", 0), 4u);
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ class WorkerGroupTest : public ::testing::TestWithParam<std::tuple<bool, int>> {
     device_.launches_per_sample = kSequence;
     arenas_.reserve(spec_, kFootprint);
     inputs_ = std::make_unique<SpecInputs>(spec_, arenas_, kFootprint);
-    reference_ = std::make_unique<Reference>(*inputs_, false);
+    reference_ = std::make_unique<Reference>(*inputs_);
   }
 
   /// A case whose kernel is `kernel`; a group's cases are numbered from 0.
@@ -256,7 +256,7 @@ TEST_P(WorkerGroupTest, ATurnThatIsDisturbedThroughoutIsMarkedAndEndsLikeAnother
   add_right("right");
   const SpecInputs four(spec_, arenas_, 4 * spec_.b_bytes());
   ASSERT_EQ(four.copies(), 4) << "one of them has a reference, and of four launches three are left out";
-  const Reference reference(four, false);
+  const Reference reference(four);
   cases_.back().inputs = &four;
   cases_.back().reference = &reference;
   WorkerGroup group(kWatchdogS);

@@ -30,6 +30,7 @@ struct DeviceInfo {
   std::string id;       // "cpu:0"
   std::string backend;  // "cpu"
   std::string name;     // one line for people
+  std::string kind;     // of processor, as a manifest's reasons name it: "Zen 4"; "" where it has no such name
   std::vector<std::pair<std::string, std::string>> properties;  // all that a result's identity depends on
   std::vector<IsaLevel> isa;  // what its processor can run, best last
   std::vector<std::pair<std::string, std::string>> vendors;  // libraries that are kernels themselves, with their versions
@@ -108,17 +109,25 @@ struct ReadBack {
   int64_t bytes;
 };
 
+/// A projection is of so many columns of a row of D.
+inline constexpr int64_t kProjectionColumns = 256;
+
 /// `count` equal buffers in a row from `memory` on, with poison (0xff) all around: guard, buffer, poison up to the next `step`; and a
 /// guard behind the last. guard and step are multiples of 4; bytes of whole elements.
 struct GuardedBuffers {
   Address memory = nullptr;
   int64_t guard = 0, bytes = 0, step = 0, count = 0;
   Dtype dtype = Dtype::f32;
+  /// Where weights are given, of each buffer as rows of `columns` elements d: Σ r·d and Σ (r·d)² over each stretch of kProjectionColumns columns, r the
+  /// column's weight. On the host, [count][rows][stretches][2].
+  int64_t columns = 0;
+  Address weights = nullptr;  // floats, of the device
+  double* sums = nullptr;
 };
 
 /// What a device itself saw in guarded buffers.
 struct Survey {
-  bool whole;    // no element is NaN, and all around them is poison
+  bool whole;    // every element is finite, and all around them is poison
   uint64_t sum;  // of all bytes; another one if any of them changes
   bool operator==(const Survey&) const = default;
 };

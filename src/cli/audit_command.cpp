@@ -1,17 +1,14 @@
 // assay audit: the options, and the judgement in the form asked for.
-#include <unistd.h>
-
 #include <memory>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "base/suggest.h"
 #include "base/terminal.h"
 #include "cli/commands.h"
 #include "cli/number_option.h"
 #include "cli/report_formats.h"
-#include "report/audit_report.h"
-#include "report/csv.h"
+#include "report/audit_file_report.h"
+#include "trace/byte_source.h"
 
 namespace assay {
 namespace {
@@ -23,21 +20,28 @@ struct AuditCommandOptions {
   bool verbose = false;
 };
 
-std::string read_log(const std::string& file) {
-  return file == "-" ? read_descriptor(STDIN_FILENO, "standard input") : read_file(file);
-}
-
 int run_audit(const AuditCommandOptions& options) {
   if (!parse_dtype(options.audit.dtype))
     fail("--dtype {}: not among {}{}", options.audit.dtype, fmt::join(dtype_names(), ", "),
          did_you_mean(options.audit.dtype, dtype_names()));
-  const Audit audit = audit_log(parse_probe_log(read_log(options.log), options.log), options.audit);
-  const auto text = [&](const Terminal& out) { return audit_text(audit, {options.verbose, out.colour, out.width}); };
-  options.formats->write({{"text", text},
-                          {"csv", [&](auto&) { return csv_table(audit_table(audit)); }},
-                          {"json", [&](auto&) { return audit_json(audit); }},
-                          {"markdown", [&](auto&) { return audit_markdown(audit); }}});
-  return audit.misleads() ? 1 : 0;
+  const ReportFormats& formats = *options.formats;
+  const Terminal out = formats.text_is_filed() ? Terminal() : describe_terminal(stdout);
+  AuditFileReport report(options.log, options.audit,
+                         {formats.wants("json"), formats.wants("csv"), formats.wants("markdown"),
+                          {options.verbose, out.colour, out.width}});
+  ProbeLogReader reader(open_byte_source(options.log), options.log);
+  while (auto log = reader.next()) report.add(std::move(*log));
+  report.add_cut(reader.cut_off());
+  formats.write({{"text", [&](auto&) { return report.text(); }},
+                 {"csv", [&](auto&) { return report.csv(); }},
+                 {"json", [&](auto&) { return report.json(); }},
+                 {"markdown", [&](auto&) { return report.markdown(); }}});
+  const AuditCounts& totals = report.totals();
+  if (totals.misleading > 0) return 1;
+  if (totals.nothing_checked > 0)
+    fail("{}: nothing is checked{}: no row has a maxRel; make the harness compare its results and print it",
+         options.log, totals.logs > 1 ? fmt::format(" in {} of its {} logs", totals.nothing_checked, totals.logs) : "");
+  return 0;
 }
 
 }  // namespace
@@ -46,14 +50,20 @@ CommandRun add_audit(CLI::App& command, CommandFiles& files) {
   const auto o = std::make_shared<AuditCommandOptions>();
   command.footer(
       "Reads what a probe run printed, assay's or another harness's, and judges it by its own numbers:\n"
-      "  wrong rows          maxRel above --max-rel, or the log itself says wrong\n"
+      "  wrong rows          maxRel above --max-rel, an error that is no number, or the log itself says wrong; a row "
+      "of\n"
+      "                      class int8_activation, f16_activation or bf16_activation is held to its own bound "
+      "instead\n"
       "  crowns              [best-gpu] [best-cpu] (ours: [best-dev] [best-host]) that sit on wrong or impossible "
       "rows\n"
       "  impossible times    faster than the best bandwidth that a right row of the same log shows, rounding granted\n"
       "  unsolved specs      every row is wrong: suspect the reference or the harness, not the kernels\n"
       "  corrected ranking   what is first once wrong rows are out; host time per submission beside it\n"
+      "A file may hold several logs, and be compressed (gzip, zstd): each is judged by itself.\n"
       "docs/audit.md explains each line. Example: assay audit probe.log --csv rows.csv\n\n"
-      "Exit codes: 0 no crown sits on a wrong or impossible row; 1 one does; 2 there is no such log.");
+      "Exit codes: 0 no crown sits on a wrong or impossible row; 1 one does; 2 there is no such log, or nothing in it "
+      "is\n"
+      "checked.");
   files.add(CommandFiles::Part::input,
             command.add_option("LOG", o->log, "the log ('-': standard input)")->required()->type_name(""));
   command

@@ -21,7 +21,8 @@
 #include "report/markdown.h"
 #include "report/progress.h"
 #include "report/rows.h"
-#include "report/text.h"
+#include "report/screen.h"
+#include "report/skips.h"
 
 namespace assay {
 namespace {
@@ -34,7 +35,9 @@ struct ProbeOptions {
   SweepOptions sweep;
   int threads = 0;
   double footprint_mb = 0;
-  bool dry_run = false, build_only = false, quiet = false, verbose = false;
+  std::string accuracy = "int8_activation";
+  bool dry_run = false, build_only = false, quiet = false;
+  ScreenOptions screen;
 };
 
 std::vector<Workload> choose_workloads(const ProbeOptions& options) {
@@ -87,20 +90,39 @@ std::vector<Spec> all_specs(const ProbeOptions& options, const std::vector<Workl
   return specs;
 }
 
-void print_plan(const Plan& plan, const Sweep& sweep) {
-  for (const PlannedSpec& spec : plan.specs) {
-    show("Spec {}:\n", spec.spec.line());
-    for (const PlannedCase& c : spec.cases)
-      show("   - {} ({}{})\n", c.variant->id(), c.isa->name,
-           c.over_limit.empty() ? "" : "; device_limit: " + c.over_limit);
-    if (spec.cases.empty()) show("   no variant supports it\n");
+Accuracy parse_accuracy_option(const std::string& name) {
+  try {
+    return parse_accuracy(name);
+  } catch (const Error& e) {
+    fail("--accuracy: {}", e.what());
   }
-  show("\nSkipped:\n");
-  for (const SkipGroup& skip : plan.skips)
-    show(" - {}: {} skipped {} ({})\n", skip.variant, skip.op_name, skip.count, skip.reason);
+}
+
+/// What was skipped, pair by pair; on a terminal a line a reason, if at all.
+std::string skips_text(const Plan& plan, const ProbeOptions& options, size_t width) {
+  if (options.screen.skips) return skip_report(plan.skips, width);
+  std::string text = "Skipped:\n";
+  if (width == 0)
+    for (const SkipGroup& skip : plan.skips) text += fmt::format(" - {}: {} skipped {} ({})\n", skip.variant, skip.op_name, skip.count, skip.reason);
+  else
+    text += fmt::format(" {} reasons: --skips\n", skip_reasons(plan.skips).size());
+  return text;
+}
+
+void print_plan(const Plan& plan, const Sweep& sweep, const ProbeOptions& options) {
+  const size_t width = describe_terminal(stdout).width;
+  std::string text;
+  for (const PlannedSpec& spec : plan.specs) {
+    text += fmt::format("Spec {}:\n", spec.spec.line());
+    for (const PlannedCase& c : spec.cases)
+      text += fmt::format("   - {} ({}{})\n", c.variant->id(), c.isa->name, c.over_limit.empty() ? "" : "; device_limit: " + c.over_limit);
+    if (spec.cases.empty()) text += "   no variant supports it\n";
+  }
+  text += "\n" + skips_text(plan, options, width);
   const size_t missing = sweep.missing();
-  show("\n{} specs, {} cases; {} in the store, {} to measure: about {}\n", plan.specs.size(), plan.cases(),
-       size_t(plan.cases()) - missing, missing, duration_text(sweep.expected_seconds()));
+  text += fmt::format("\n{} specs, {} cases; {} in the store, {} to measure: about {}\n", plan.specs.size(), plan.cases(),
+                      size_t(plan.cases()) - missing, missing, duration_text(sweep.expected_seconds()));
+  put(stdout, wrap_lines(text, width, 6));
 }
 
 int build_only(Sweep& sweep, Progress& progress) {
@@ -112,10 +134,10 @@ int build_only(Sweep& sweep, Progress& progress) {
 }
 
 /// A disabled variant that was named may fail: it is known to.
-bool any_failure(const SweepReport& report, const std::vector<const Variant*>& variants) {
+bool any_failure(const SweepReport& report, const std::vector<const Variant*>& variants, const DeviceInfo& device) {
   std::set<std::string> enabled;
   for (const Variant* variant : variants)
-    if (variant->enabled()) enabled.insert(variant->id());
+    if (variant->disabled_reason(device.kind).empty()) enabled.insert(variant->id());
   for (const RankedSpec& spec : report.specs)
     for (const RankedCase& c : spec.cases)
       if (enabled.count(c.record.variant) && is_failure(c.record.outcome)) return true;
@@ -140,6 +162,7 @@ int run_probe(ProbeOptions options) {
   const int64_t began = now_ns();
   for (const std::string& dtype : options.selection.dtypes) check_dtype(dtype);
   options.sweep.mode = parse_mode(options.mode);
+  options.selection.accuracy = parse_accuracy_option(options.accuracy);
   options.sweep.footprint = int64_t(options.footprint_mb * 1024 * 1024);
   const auto backends = make_backends();
   const OpenedDevice device = find_device(backends, options.device, options.threads);
@@ -176,7 +199,7 @@ int run_probe(ProbeOptions options) {
   }
   Sweep sweep(*device.backend, device.info, variants, plan, cache, store, options.sweep, events);
   if (options.dry_run) {
-    print_plan(plan, sweep);
+    print_plan(plan, sweep, options);
     return 0;
   }
   const CatchInterrupt catch_interrupt;
@@ -192,14 +215,13 @@ int run_probe(ProbeOptions options) {
 
   SweepReport report = sweep.report(workloads);
   report.elapsed_s = double(now_ns() - began) * 1e-9;
-  const auto text = [&](const Terminal& out) { return text_report(report, {options.verbose, out.colour, out.width}); };
-  options.formats->write({{"text", text},
+  options.formats->write({{"text", [&](const Terminal& out) { return probe_text(report, options.screen, out); }},
                           {"csv", [&](auto&) { return csv_report(report); }},
                           {"json", [&](auto&) { return json_report(report); }},
                           {"markdown", [&](auto&) { return markdown_report(report); }}});
   if (!trouble.empty()) throw Error(trouble);
   if (interrupted()) return 130;
-  return any_failure(report, variants) ? 1 : 0;
+  return any_failure(report, variants, device.info) ? 1 : 0;
 }
 
 }  // namespace
@@ -235,6 +257,9 @@ CommandRun add_probe(CLI::App& command, CommandFiles& files) {
   what(command.add_option("--shape", o->selection.shapes, "n=9728 or k=800..900 or m=1,n=64: several terms must all hold")
            ->delimiter('\0'));
   what(command.add_option("--dtype", o->selection.dtypes, "also measure the specs with these weights: f32, f16, bf16, q8_0"));
+  what(command.add_option("--accuracy", o->accuracy,
+                          "the least accurate class of variants that is measured: exact, f16_activation, bf16_activation or int8_activation")
+           ->capture_default_str());
   what(command.add_option("--kernels", o->kernels, "folders with drop-in kernels: manifest.json and sources (docs/drop-in-kernels.md)")
            ->check(CLI::ExistingDirectory));
   const auto how = [&](CLI::Option* option) { option->group("How to measure"); };
@@ -266,7 +291,9 @@ CommandRun add_probe(CLI::App& command, CommandFiles& files) {
       std::make_shared<ReportFormats>(command, files, std::vector<std::string>{"text", "csv", "json", "markdown"});
   result(command.add_flag("--dry-run", o->dry_run, "show the plan, its skips and the expected time; measure nothing"));
   result(command.add_flag("--build-only", o->build_only, "compile the plan's kernels and stop: a later probe only measures"));
-  result(command.add_flag("--verbose", o->verbose, "show where each line of a workload comes from"));
+  result(command.add_flag("--full", o->screen.full, "on a terminal: a row a variant, where there would be one screen with the verdict (a pipe gets all)"));
+  result(command.add_flag("--skips", o->screen.skips, "also the pairs of spec and variant that were left out, a line a reason"));
+  result(command.add_flag("--verbose", o->screen.verbose, "as --full, and where each line of a workload comes from"));
   result(command.add_flag("--quiet", o->quiet, "no progress"));
   return [o] { return run_probe(*o); };
 }

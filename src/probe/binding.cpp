@@ -63,7 +63,7 @@ Binding::Binding(const WorkerCase& work, OpenedArenas& opened, LoadedKernel& ker
     }
     if (t.operand != Operand::c || spec_.beta != 0) hot_bytes += t.bytes;
   }
-  ring_.emplace(device_, d, slots);
+  ring_.emplace(device_, d, slots, work.reference ? &work.reference->projections() : nullptr);
   if (work.bulk)
     bind_bulk(tensors);
   else
@@ -173,11 +173,6 @@ Binding::Preparation Binding::prepare() {
   launches_ = std::move(prepared);
   source_copy_ = std::move(sources);
   return result;
-}
-
-int64_t Binding::cold_bytes() const {
-  const Launch& first = launches_[0];
-  return first.prepared_bytes > 0 ? first.prepared_bytes : weight_bytes(first);
 }
 
 }  // namespace assay

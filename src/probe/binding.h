@@ -55,8 +55,6 @@ class Binding {
   /// The launch at a place in the rotation, and which copy of B it reads. Any number is a place.
   const Launch& launch(int64_t position) const { return launches_[index(position)]; }
   int64_t source_copy(int64_t position) const { return source_copy_[index(position)]; }
-  /// What a launch reads of weights.
-  int64_t cold_bytes() const;
 
   const Tensor& a() const { return a_; }
   OutputRing& ring() { return *ring_; }

@@ -151,7 +151,7 @@ double Ceilings::best_gflops() const {
 CeilingKernels find_ceiling_kernels(const std::vector<const Variant*>& variants) {
   CeilingKernels found;
   for (const Variant* variant : variants) {
-    if (variant->role != Role::ceiling || !variant->enabled()) continue;
+    if (variant->role != Role::ceiling || !variant->disabled.empty()) continue;
     if (variant->family == "ceiling" && !found.read) found.read = variant;
     if (variant->family.rfind("peak_", 0) == 0) found.peaks.push_back(variant);
   }

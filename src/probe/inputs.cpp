@@ -183,12 +183,17 @@ int64_t SpecInputs::a_storage_index(int64_t logical) const {
   return batch * spec_.m * spec_.k + k * spec_.m + row;
 }
 
-void SpecInputs::scaled_a(double factor, int64_t flipped, std::vector<std::byte>& bytes) const {
+void SpecInputs::varied_a(const Variation& variation, std::vector<std::byte>& bytes) const {
   bytes.resize(a.bytes.size());
+  std::vector<double> of_column;
+  for (int64_t k = 0; k < spec_.k; ++k) of_column.push_back(variation.of_column(k));
   const int64_t size = dtype_bytes(spec_.a, 1);
-  for (size_t i = 0; i < a_logical.size(); ++i) {
-    const bool flip = int64_t(i) % spec_.k == flipped;
-    encode_value(spec_.a, a_logical[i] * (flip ? -factor : factor), &bytes[size_t(a_storage_index(int64_t(i)) * size)]);
+  for (int64_t row = 0; row < spec_.batch * spec_.m; ++row) {
+    const double factor = variation.factor * variation.of_row(row);
+    for (int64_t k = 0; k < spec_.k; ++k) {
+      const int64_t i = row * spec_.k + k;
+      encode_value(spec_.a, a_logical[size_t(i)] * of_column[size_t(k)] * factor, &bytes[size_t(a_storage_index(i) * size)]);
+    }
   }
 }
 

@@ -31,6 +31,20 @@ struct HostTensor {
   std::vector<double> values;
 };
 
+/// How A of a launch differs from its base value: by a power of two, and by a sign for each column k and each row (batch · m + row).
+struct Variation {
+  static constexpr int kGroups = 16;
+  double factor = 1;
+  uint64_t signs = 0;    // of column k bit k % kGroups: the reference keeps a sum for each …
+  uint64_t rows = 0;     // of row r the bit that is drawn from this
+  bool is_free = false;  // … or of column k the bit that is drawn from `signs`: nothing remembered of other launches is of use
+  double of_column(int64_t k) const { return is_free ? drawn(signs, k) : signs >> (k % kGroups) & 1 ? -1 : 1; }
+  double of_row(int64_t row) const { return drawn(rows, row); }
+
+ private:
+  static double drawn(uint64_t seed, int64_t i) { return random_bits(seed + uint64_t(i / 64)) >> (i % 64) & 1 ? -1 : 1; }
+};
+
 class SpecInputs {
  public:
   /// Cuts copies over about `footprint` bytes (0: one copy) and writes their guard bands; the destructor restores the arenas.
@@ -55,8 +69,8 @@ class SpecInputs {
 
   /// Index into op(A)'s values → index into its storage.
   int64_t a_storage_index(int64_t logical) const;
-  /// A's bytes times factor (an exact power of two), with the sign of column `flipped` changed in every row.
-  void scaled_a(double factor, int64_t flipped, std::vector<std::byte>& bytes) const;
+  /// A's bytes as a launch gets them.
+  void varied_a(const Variation& variation, std::vector<std::byte>& bytes) const;
 
  private:
   struct Guard {

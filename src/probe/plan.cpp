@@ -86,11 +86,11 @@ bool is_meant(const Variant& variant, const Selection& selection) {
 }
 
 /// Whether the user's globs take the variant; a disabled one only by its exact name.
-bool is_selected(const Variant& variant, const Selection& selection) {
+bool is_selected(const Variant& variant, bool enabled, const Selection& selection) {
   const std::string id = variant.id();
-  if (selection.variants.empty()) return variant.enabled();
+  if (selection.variants.empty()) return enabled;
   return std::any_of(selection.variants.begin(), selection.variants.end(), [&](const std::string& glob) {
-    return variant.enabled() ? glob_matches(glob, id) : glob == id;
+    return enabled ? glob_matches(glob, id) : glob == id;
   });
 }
 
@@ -126,6 +126,10 @@ std::string unsuited(const Variant& variant, const DeviceInfo& device) {
   if (!variant.vendor.empty() && std::none_of(device.vendors.begin(), device.vendors.end(), [&](const auto& v) { return v.first == variant.vendor; }))
     return fmt::format("the library {} is not here", variant.vendor);
   return "";
+}
+
+std::string lacks_isa(const Variant& variant, const DeviceInfo& device) {
+  return fmt::format("unsupported: needs {}; this processor has {}", fmt::join(variant.isa, " or "), device.isa.back().name);
 }
 
 }  // namespace
@@ -187,9 +191,14 @@ Plan make_plan(const std::vector<Spec>& specs, const std::vector<const Variant*>
     for (const Variant* variant : variants) {
       if (variant->role != Role::kernel) continue;
       const auto skip = [&](const std::string& reason) { ++skipped[{variant->id(), spec.op_name, reason}]; };
-      const bool selected = is_selected(*variant, selection);
-      if (!selected) {
-        if (!variant->enabled() && is_meant(*variant, selection)) skip("disabled: " + variant->disabled_reason);
+      const IsaLevel* isa = choose_isa(*variant, device);
+      const std::string disabled = variant->disabled_reason(device.kind);
+      if (!is_selected(*variant, disabled.empty(), selection)) {
+        if (!disabled.empty() && is_meant(*variant, selection)) skip(isa ? "disabled: " + disabled : lacks_isa(*variant, device));
+        continue;
+      }
+      if (variant->accuracy > selection.accuracy) {
+        skip(fmt::format("accuracy: {}, asked for {}", accuracy_name(variant->accuracy), accuracy_name(selection.accuracy)));
         continue;
       }
       if (const std::string reason = unsupported_reason(*variant, spec); !reason.empty()) {
@@ -200,9 +209,8 @@ Plan make_plan(const std::vector<Spec>& specs, const std::vector<const Variant*>
         skip("unsupported: " + reason);
         continue;
       }
-      const IsaLevel* isa = choose_isa(*variant, device);
       if (!isa) {
-        skip(fmt::format("unsupported: needs one of {}; this processor has {}", fmt::join(variant->isa, " "), device.isa.back().name));
+        skip(lacks_isa(*variant, device));
         continue;
       }
       planned.cases.push_back({variant, isa, over_limit(spec, *variant, device)});

@@ -14,6 +14,7 @@ struct Selection {
   std::vector<std::string> ops;       // globs on the spec's op name
   std::vector<std::string> dtypes;    // specs are also measured with these weights
   std::vector<std::string> shapes;    // "n=9728", "k=800..900", "m=1,n=64": any of them
+  Accuracy accuracy = Accuracy::int8_activation;  // the least accurate class that is planned
 };
 
 struct PlannedCase {

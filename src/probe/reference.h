@@ -1,24 +1,28 @@
 // What the right answer is: double-precision products of chosen copies, once per spec, and a second opinion on samples.
 #pragma once
+#include <array>
 #include <vector>
 
 #include "probe/inputs.h"
+#include "probe/projections.h"
+#include "spec/accuracy.h"
 
 namespace assay {
 
-/// Per element of D (segments one after another, each [batch][m][n]): Σ a·b and Σ |a||b| of the unscaled inputs.
+/// Per element of D (segments one after another, each [batch][m][n]), of the base value of A.
 struct CopyReference {
   int64_t copy = 0;
-  std::vector<double> product, magnitude;
-  std::vector<float> columns;         // B's values in the columns that may be flipped, [flip][row of B], where those are few
-  std::vector<double> int8_deviation;  // √(Σ over blocks of (amax(a)/127)²/12 · Σ b²): only where a variant quantizes activations
+  std::vector<double> sums;           // Σ a·b of each group of columns that may change its sign, [element][group]
+  std::vector<double> magnitude;      // Σ |a||b|
+  /// Of each accuracy class: √(Σ rounding variance of a · b²). Only for the classes that were asked for, none for exact.
+  std::array<std::vector<double>, kAccuracies> deviation;
 };
 
 class Reference {
  public:
   /// Computes copies spread evenly over all: a quarter of them where time allows.
   /// Error "suspect the reference" if the second, independently written one disagrees on a sampled element.
-  Reference(const SpecInputs& inputs, bool int8_activations);
+  Reference(const SpecInputs& inputs, const std::vector<Accuracy>& classes = {});
 
   const SpecInputs& inputs() const { return inputs_; }
   const std::vector<CopyReference>& copies() const { return copies_; }
@@ -26,18 +30,22 @@ class Reference {
   const CopyReference* find(int64_t copy) const;
   int64_t elements() const { return elements_; }
 
-  /// The columns of A whose sign a launch may flip: all where D is small, else a few whose part of B is kept at hand.
-  int64_t flip_count() const { return flips_.empty() ? inputs_.spec().k : int64_t(flips_.size()); }
-  int64_t flip_column(int64_t flip) const { return flips_.empty() ? flip : flips_[size_t(flip)]; }
-  /// B's value in that column: `row` counts rows of B over batches and segments before this tensor and in it.
-  double flipped_b(const CopyReference& reference, const Tensor& b, int64_t batch, int64_t n, int64_t row, int64_t flip) const;
+  /// Signs of a Variation that is not free, from random bits: alike in columns that share a sum. Many outputs leave memory for few sums.
+  uint64_t signs_from(uint64_t bits) const;
+  /// Σ a·b of an element when A has these signs.
+  double product(const CopyReference& reference, int64_t element, uint64_t signs) const;
+  /// What random projections of D must be, for every copy.
+  const Projections& projections() const { return projections_; }
 
  private:
+  Reference(const SpecInputs& inputs, const std::vector<ActivationRounding>& roundings);
+
   const SpecInputs& inputs_;
   int64_t elements_ = 0;
+  Projections projections_;
   std::vector<CopyReference> copies_;
   std::vector<int32_t> index_of_copy_;
-  std::vector<int64_t> flips_;
+  int groups_ = 1;  // a power of two, at most Variation::kGroups: column k is in group k % groups_
 };
 
 /// One element of B in logical order: row n of the segment's tensor, column k.

@@ -2,6 +2,7 @@
 #include "probe/standings.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <ctime>
 
@@ -51,11 +52,15 @@ std::vector<double> Standings::levelled_turns(const Contender& c) const {
 }
 
 void Standings::let_losers_go() {
-  double best_high = HUGE_VAL;
-  for (const Contender& c : cases)
-    if (c.competes() && accusation(c).empty()) best_high = std::min(best_high, standing(c).ci_high);
+  std::array<double, kAccuracies> best_highs;  // among the classes up to this one: a less accurate case makes no other give up
+  best_highs.fill(HUGE_VAL);
+  for (const Contender& c : cases) {
+    if (!c.competes() || !accusation(c).empty()) continue;
+    for (size_t i = size_t(c.record.accuracy); i < kAccuracies; ++i) best_highs[i] = std::min(best_highs[i], standing(c).ci_high);
+  }
   for (Contender& c : cases) {
     if (!c.competes()) continue;
+    const double best_high = best_highs[size_t(c.record.accuracy)];
     const Summary s = standing(c);
     const double ratio = c.turn_us.size() < kEnoughTurns ? context_.effort.screen_ratio : context_.effort.contender_ratio;
     if (s.ci_low <= best_high * ratio) continue;
@@ -81,14 +86,15 @@ double Standings::steady_gbps() const {
   return context_.device->launches_per_sample > 1 && context_.mode != Mode::hot ? context_.ceilings->memory_gbps() : 0;
 }
 
-/// Whether the times so far beat physics: such a case neither ranks nor makes others give up.
+/// Whether the times so far beat physics: such a case neither ranks nor makes others give up. What must be read and computed the spec
+/// says: a kernel's own word, as that it prepared 64 bytes, counts for nothing.
 std::string Standings::accusation(const Contender& c) const {
   const std::vector<double> single = undisturbed(reader), bulk = undisturbed(bulk_reader);
-  std::vector<ReadSamples> reads{{single, reader.cold_bytes}};
+  std::vector<ReadSamples> reads{{single, spec_.b_bytes()}};
   if (context_.mode != Mode::hot) reads.push_back({bulk, bulk_reader.record.bytes});
-  const std::vector<double> ever(8, steady_gbps() > 0 ? double(c.cold_bytes) / steady_gbps() * 1e-3 : 0);
-  if (steady_gbps() > 0) reads.push_back({ever, c.cold_bytes});
-  return beats_physics(c.record.device_us, c.cold_bytes, reads, c.record.flops, context_.ceilings->best_gflops());
+  const std::vector<double> ever(8, steady_gbps() > 0 ? double(spec_.b_bytes()) / steady_gbps() * 1e-3 : 0);
+  if (steady_gbps() > 0) reads.push_back({ever, spec_.b_bytes()});
+  return beats_physics(c.record.device_us, spec_.b_bytes(), reads, spec_.flops(), context_.ceilings->best_gflops());
 }
 
 void Standings::judge_times(Contender& c) {
@@ -103,7 +109,7 @@ void Standings::judge_times(Contender& c) {
 std::vector<CaseRecord> Standings::judge() {
   const Summary reachable = summarize(undisturbed(reader)), bulk = summarize(undisturbed(bulk_reader));
   // What memory gives: the long reads' rate, or the single launches' where those were faster (a cache's, in hot mode).
-  const double single_gbps = double(reader.cold_bytes) / reachable.median * 1e-3;
+  const double single_gbps = double(spec_.b_bytes()) / reachable.median * 1e-3;
   const double bulk_gbps = context_.mode == Mode::hot ? 0 : double(bulk_reader.record.bytes) / bulk.median * 1e-3;
   const double gbps = std::max({single_gbps, bulk_gbps, steady_gbps()});
   const double peak = context_.ceilings->best_gflops();

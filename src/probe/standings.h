@@ -17,7 +17,6 @@ struct Contender {
   std::shared_ptr<WorkerGroup> worker;  // null once it has ended
   size_t index = 0;                     // in the group
   Reply last;
-  int64_t cold_bytes = 0;
   bool contends = true;
   std::vector<double> encode_us, submit_us, wait_us;
   std::vector<double> turn_us;          // median of each turn among the contenders, one a round until it is let go

@@ -156,6 +156,7 @@ RoundsContext Sweep::rounds_context(const SpecState& state) {
   context.mode = options_.mode;
   context.footprint = options_.footprint > 0 ? options_.footprint : ceilings_->footprint;
   context.effort = options_.effort;
+  context.watched_winners = &watched_winners_;
   context.on_case = [this, &state](const Variant& variant) {
     if (events_.on_case) events_.on_case(variant, state.spec);
   };
@@ -282,13 +283,15 @@ SweepReport Sweep::report(const std::vector<Workload>& workloads) const {
     if (!state.quarantine.empty()) ranked.quarantine = state.quarantine;
     for (const Workload& workload : workloads)
       for (const WorkloadEntry& entry : workload.entries)
-        if (entry.spec.math_line() == ranked.math_line)
+        if (entry.spec.math_line() == ranked.math_line) {
+          ranked.in_workload = true;
           for (const SourceLine& source : entry.sources)
             for (const Observation& seen : source.observations)
               if (ranked.original_ms == 0) {
                 ranked.original_ms = seen.avg_ms;
                 ranked.original_device = seen.device;
               }
+        }
     report.specs.push_back(std::move(ranked));
   }
   if (const auto kept = store_.newest_ceiling(device_key())) {

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 
 #include "probe/case_key.h"
 #include "probe/rounds.h"
@@ -89,6 +90,7 @@ class Sweep {
   std::vector<SpecState> specs_;
   std::map<std::string, BuiltModule> modules_;   // by variant id
   Arenas arenas_;
+  std::set<std::string> watched_winners_;        // variant ids, of this sweep
   std::string environment_id_;
   size_t measured_ = 0, from_store_ = 0;
 };

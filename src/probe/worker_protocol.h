@@ -35,7 +35,7 @@ struct Reply {
   int32_t nondeterministic = 0;
   int32_t tainted = 0;              // memory that must not change has changed; with a pass: not by this case, which did nothing
   KernelResources resources;
-  int64_t prepared_bytes = 0, workspace_bytes = 0, launch_bytes = 0, cold_bytes = 0;
+  int64_t prepared_bytes = 0, workspace_bytes = 0, launch_bytes = 0;
   double prepare_us = 0;
   double untimed_check_us = 0;      // what checking took in this step
   ErrorStats errors;

@@ -6,6 +6,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
 
@@ -40,6 +41,15 @@ std::string caches() {
     found.push_back(fmt::format("L{} {}", first_line(folder + "level"), first_line(folder + "size")));
   }
   return found.empty() ? "unknown" : fmt::format("{} (as announced)", fmt::join(found, ", "));
+}
+
+/// The generation of an AMD processor, from its family and model as cpuid gives them; "" of others and where it is not known.
+std::string generation(const std::string& vendor, int family, int model) {
+  if (vendor != "AuthenticAMD") return "";
+  const int tens = model / 16;
+  if (family == 0x17) return tens >= 3 ? "Zen 2" : "";
+  if (family == 0x19) return tens == 1 || tens == 6 || tens == 7 || tens == 10 ? "Zen 4" : "Zen 3";
+  return family == 0x1a ? "Zen 5" : "";
 }
 
 int64_t available_memory() {
@@ -95,7 +105,9 @@ DeviceInfo cpu_device_info() {
   info.isa = cpu_isa_levels();
   info.threads = int(cpus.size());
   info.memory_bytes = available_memory();
-  info.name = fmt::format("{}, {} thread{}, {}", model, cpus.size(), cpus.size() == 1 ? "" : "s", info.isa.back().name);
+  info.kind = generation(cpuinfo_field("vendor_id"), std::atoi(cpuinfo_field("cpu family").c_str()), std::atoi(cpuinfo_field("model\t").c_str()));
+  info.name = fmt::format("{}{}, {} thread{}, {}", model, info.kind.empty() ? "" : " (" + info.kind + ")", cpus.size(),
+                          cpus.size() == 1 ? "" : "s", info.isa.back().name);
 
   std::string flags = cpuinfo_field("flags");
   if (flags.empty()) flags = cpuinfo_field("Features");
