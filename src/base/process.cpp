@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/isolated_process.h"
 
 namespace assay {
 namespace {
@@ -25,6 +26,7 @@ constexpr int kReapMs = 1;  // how often a program that closed its output is ask
   dup2(null, 0);
   dup2(output, 1);
   dup2(output, 2);
+  close_all_but({0, 1, 2});  // whatever was left open without close-on-exec: also what assay itself was started with
   execvp(argv[0], argv);
   dprintf(2, "%s: not found or not executable\n", argv[0]);
   _exit(127);

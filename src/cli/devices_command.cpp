@@ -47,7 +47,7 @@ std::set<std::string> missing_vendors(const std::vector<Manifest>& manifests, co
 
 int run_devices(const DevicesOptions& options) {
   const Terminal terminal = describe_terminal(stdout);
-  Store store(options.store);
+  Store store(checked_store(options.store));
   bool any = false;
   for (const auto& backend : make_backends()) {
     const std::vector<DeviceInfo> devices = backend->devices();

@@ -40,6 +40,9 @@ std::string describe_environment(const Backend& backend, const DeviceInfo& devic
 
 std::filesystem::path default_store();
 
+/// The same file. Error if it is the default one and its folder is not this user's own.
+std::filesystem::path checked_store(const std::filesystem::path& file);
+
 /// What the store knows that this device reaches; measured now, in seconds, where it knows nothing or `again`. Notes go to stderr.
 Ceilings device_ceilings(const Backend& backend, const DeviceInfo& device, Store& store, bool again = false);
 

@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "base/error.h"
+#include "base/memory.h"
 
 namespace assay {
 namespace {
@@ -40,13 +41,6 @@ std::string caches() {
     found.push_back(fmt::format("L{} {}", first_line(folder + "level"), first_line(folder + "size")));
   }
   return found.empty() ? "unknown" : fmt::format("{} (as announced)", fmt::join(found, ", "));
-}
-
-int64_t available_memory() {
-  std::ifstream in("/proc/meminfo");
-  for (std::string line; std::getline(in, line);)
-    if (line.rfind("MemAvailable:", 0) == 0) return std::stoll(line.substr(13)) * 1024;
-  return int64_t(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
 }
 
 }  // namespace
@@ -94,7 +88,9 @@ DeviceInfo cpu_device_info() {
   info.backend = "cpu";
   info.isa = cpu_isa_levels();
   info.threads = int(cpus.size());
-  info.memory_bytes = available_memory();
+  const MemoryRoom room = memory_room();
+  info.memory_bytes = room.bytes;
+  if (!room.is_machine) info.memory_limit = room.limit;
   info.name = fmt::format("{}, {} thread{}, {}", model, cpus.size(), cpus.size() == 1 ? "" : "s", info.isa.back().name);
 
   std::string flags = cpuinfo_field("flags");
