@@ -29,19 +29,19 @@ namespace {
 constexpr double kKillLimitS = 5;     // what lives on after this sits in the kernel: a driver or a disk that does not answer
 constexpr int kKeeperLimitMs = 12'000;  // … and the keeper says so
 
-/// Keepers of this process that live.
-std::set<pid_t>& keepers() {
-  static std::set<pid_t> all;
-  return all;
-}
+/// Children of this process that are not strays.
+struct Known {
+  pid_t owner = 0;          // a forked process begins anew
+  std::set<pid_t> earlier;  // those that it had before it started any keeper: whoever executed it may have left them to it
+  std::set<pid_t> keepers;
+};
 
-/// Children that it had before it started any keeper: whoever executed it may have left them to it.
-const std::set<pid_t>& earlier_children() {
-  static const std::set<pid_t> all = [] {
-    const std::vector<pid_t> children = children_of(getpid());
-    return std::set<pid_t>(children.begin(), children.end());
-  }();
-  return all;
+Known& known_children() {
+  static Known known;
+  if (known.owner == getpid()) return known;
+  const std::vector<pid_t> children = children_of(getpid());
+  known = {getpid(), {children.begin(), children.end()}, {}};
+  return known;
 }
 
 /// What the keeper tells: first what it forked, then how that ended.
@@ -171,11 +171,12 @@ bool is_ready(int descriptor, int64_t deadline_ns) {
 
 /// Where a keeper was killed this process inherits what was below it, being a subreaper itself.
 bool end_strays() {
+  const Known& known = known_children();
   for (const int64_t began = now_ns(); double(now_ns() - began) < kKillLimitS * 1e9; poll(nullptr, 0, 1)) {
     bool any = false;
     for (const pid_t child : children_of(getpid())) {
       // Isolated processes and what they start are never of this session; whatever else became a child of this process is.
-      if (keepers().count(child) || earlier_children().count(child) || getsid(child) == getsid(0)) continue;
+      if (known.keepers.count(child) || known.earlier.count(child) || getsid(child) == getsid(0)) continue;
       if (waitpid(child, nullptr, WNOHANG | __WALL) == child) continue;
       any = true;
       for (const pid_t below : descendants_of(child)) kill(below, SIGKILL);
@@ -202,7 +203,7 @@ IsolatedProcess::IsolatedProcess(const std::function<void(int socket)>& body) {
   int sockets[2], controls[2];
   make_sockets(sockets);
   make_sockets(controls);
-  earlier_children();
+  known_children();
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   keeper_ = fork();
   const int why = errno;
@@ -214,7 +215,7 @@ IsolatedProcess::IsolatedProcess(const std::function<void(int socket)>& body) {
   Started started;
   if (keeper_ > 0 && receive(control_, started) && started.pid > 0) {
     pid_ = started.pid;
-    keepers().insert(keeper_);
+    known_children().keepers.insert(keeper_);
     return;
   }
   if (keeper_ > 0) waitpid(keeper_, nullptr, 0);
@@ -246,7 +247,7 @@ ProcessEnd IsolatedProcess::end(double patience_s) {
     signal_group(SIGKILL);
     kill(keeper_, SIGKILL);
   }
-  keepers().erase(keeper_);
+  known_children().keepers.erase(keeper_);
   close(control_);
   close(socket_);
   while (waitpid(keeper_, nullptr, 0) < 0 && errno == EINTR) {

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,8 +21,10 @@ namespace {
 constexpr size_t kMostOutput = 1u << 20;
 constexpr int kReapMs = 1;  // how often a program that closed its output is asked whether it has ended
 
-[[noreturn]] void become(char* const* argv, int output) {
+[[noreturn]] void become(char* const* argv, int output, pid_t parent) {
   setpgid(0, 0);
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != parent) _exit(127);
   const int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
   dup2(null, 0);
   dup2(output, 1);
@@ -64,8 +67,8 @@ size_t ProcessSet::start(const std::vector<std::string>& argv, double limit_s) {
   for (const std::string& argument : argv) arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
 
-  const pid_t pid = fork();
-  if (pid == 0) become(arguments.data(), ends[1]);
+  const pid_t parent = getpid(), pid = fork();
+  if (pid == 0) become(arguments.data(), ends[1], parent);
   close(ends[1]);
   if (pid < 0) {
     close(ends[0]);

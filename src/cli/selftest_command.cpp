@@ -3,6 +3,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <map>
 
@@ -85,6 +88,22 @@ bool misses_only_ties(const Expectations& expectations, const std::string& spec,
   return tie && !other;
 }
 
+/// One that nobody could have made before; removed with all in it.
+struct TemporaryFolder {
+  TemporaryFolder() {
+    std::string name = "/tmp/assay-selftest-XXXXXX";
+    if (!mkdtemp(name.data())) fail("{}: cannot be made ({})", name, std::strerror(errno));
+    path = name;
+  }
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path, ignored);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  std::filesystem::path path;
+};
+
 struct SelftestOptions {
   std::string device = "cpu";
   bool verbose = false;
@@ -103,7 +122,8 @@ int run_selftest(const SelftestOptions& options) {
   BuildCache cache = open_build_cache(*device.backend);
 
   // A store of its own: nothing wrong on purpose may lie among results.
-  const std::string store_file = fmt::format("/tmp/assay-selftest-{}-{}.sqlite", getuid(), getpid());
+  const TemporaryFolder folder_of_store;
+  const std::filesystem::path store_file = folder_of_store.path / "results.sqlite";
   SweepOptions sweep_options;
   sweep_options.environment = describe_environment(*device.backend, device.info);
   sweep_options.effort.watchdog_s = sweep_options.effort.setup_watchdog_s = 3;
@@ -140,7 +160,6 @@ int run_selftest(const SelftestOptions& options) {
       if (interrupted()) break;
     }
   }
-  for (const char* suffix : {"", "-wal", "-shm"}) std::filesystem::remove(store_file + suffix);
   progress.finish();
   if (interrupted()) return 130;
 
