@@ -10,7 +10,6 @@
 #include <fstream>
 #include <limits>
 #include <optional>
-#include <sstream>
 #include <vector>
 
 namespace assay {
@@ -32,10 +31,9 @@ std::optional<int64_t> number_in(const fs::path& file) {
 std::optional<int64_t> number_of(const fs::path& file, const std::string& wanted) {
   std::ifstream in(file);
   for (std::string line; std::getline(in, line);) {
-    std::istringstream words(line);
-    std::string name;
-    int64_t value = 0;
-    if (words >> name >> value && (name == wanted || name == wanted + ":")) return value;
+    if (line.compare(0, wanted.size(), wanted) != 0) continue;
+    const size_t end = wanted.size() + (line.size() > wanted.size() && line[wanted.size()] == ':');
+    if (line.size() > end && line[end] == ' ') return std::atoll(line.c_str() + end);
   }
   return std::nullopt;
 }

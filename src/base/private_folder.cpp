@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -52,6 +53,11 @@ void make_own_folder(const fs::path& folder) {
     throw;
   }
   close(descriptor);
+}
+
+bool is_mounted_noexec(const fs::path& path) {
+  struct statvfs mounted {};
+  return statvfs(path.c_str(), &mounted) == 0 && (mounted.f_flag & ST_NOEXEC) != 0;
 }
 
 bool is_trusted_file(const fs::path& file) {

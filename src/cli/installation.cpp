@@ -127,8 +127,10 @@ BuildCache open_build_cache(const Backend& backend) {
   const fs::path beside = program_folder() / "kernels";
   std::error_code ignored;
   fs::create_directories(beside, ignored);
-  std::vector<fs::path> folders{beside};
-  if (access(beside.c_str(), W_OK) != 0) {
+  std::vector<fs::path> folders;
+  const bool runs = !is_mounted_noexec(beside);
+  if (runs) folders.push_back(beside);
+  if (!runs || access(beside.c_str(), W_OK) != 0) {
     make_own_folder(cache_folder());
     folders.push_back(cache_folder() / "kernels");
   }

@@ -32,7 +32,7 @@ OpenedDevice find_device(const std::vector<std::unique_ptr<Backend>>& backends, 
 std::vector<Manifest> load_manifests(const Backend& backend, const std::vector<std::string>& folders);
 std::vector<const Variant*> all_variants(const std::vector<Manifest>& manifests);
 
-/// Modules beside the program where that can be written, else in the user's cache folder.
+/// Modules beside the program where that can be written and code there runs, else in the user's cache folder.
 BuildCache open_build_cache(const Backend& backend);
 
 /// "key: value" lines: program, commit, compiler, system, device. Kept with every result.

@@ -17,6 +17,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/process_tree.h"
 #include "probe/worker_process.h"
@@ -25,6 +26,7 @@ namespace assay {
 
 namespace {
 
+constexpr int64_t kSearchAfterNs = 1'000'000'000;
 constexpr int kFlags = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;  // not into a link, nor waiting for the other end of a pipe
 
 int open_for_all(const std::string& path) {
@@ -102,9 +104,14 @@ pid_t inherited_holder(int file) {
 
 }  // namespace
 
-std::string lock_holder(int file, const std::string& path) {
+std::string lock_taker(int file) {
   const std::optional<Written> written = written_holder(file);
-  if (written && written->lives) return fmt::format("process {} ({})", written->pid, command_of(written->pid));
+  return written && written->lives ? fmt::format("process {} ({})", written->pid, command_of(written->pid)) : "";
+}
+
+std::string lock_holder(int file, const std::string& path) {
+  if (const std::string taker = lock_taker(file); !taker.empty()) return taker;
+  const std::optional<Written> written = written_holder(file);
   std::string text = "nobody known";
   if (written) text += fmt::format(" (process {} took it and has ended)", written->pid);
   if (const pid_t other = inherited_holder(file); other > 0) {
@@ -129,15 +136,19 @@ MeasuringLock::~MeasuringLock() {
 }
 
 bool MeasuringLock::acquire(const std::function<void(const std::string&)>& on_wait) {
-  bool told = false;
+  bool told = !on_wait;
+  const int64_t began = now_ns();
   for (const int file : {queue_, file_})
     while (!try_lock(file)) {
       if (interrupted()) {
         flock(queue_, LOCK_UN);
         return false;
       }
-      if (!told && on_wait) on_wait(lock_holder(file_, path_));
-      told = true;
+      // It may just go from one to the next; and a search through all processes would disturb who measures.
+      std::string holder = told ? "" : lock_taker(file_);
+      if (!told && holder.empty() && now_ns() - began > kSearchAfterNs) holder = lock_holder(file_, path_);
+      if (!holder.empty()) on_wait(holder);
+      told |= !holder.empty();
       poll(nullptr, 0, 20);
     }
   flock(queue_, LOCK_UN);

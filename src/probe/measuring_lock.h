@@ -7,7 +7,10 @@
 
 namespace assay {
 
-/// "process 1234 (assay probe …)": who took the lock, as far as it lives; what is known of a lock that nobody living took.
+/// "process 1234 (assay probe …)": who took the lock, if that one lives; "" if it says nothing or names one that has ended.
+std::string lock_taker(int file);
+
+/// The same from a search through all processes for one that has it, as an orphan may; else that nobody known has it.
 std::string lock_holder(int file, const std::string& path);
 
 class MeasuringLock {
@@ -19,7 +22,8 @@ class MeasuringLock {
   MeasuringLock(const MeasuringLock&) = delete;
   MeasuringLock& operator=(const MeasuringLock&) = delete;
 
-  /// Waits for the lock; `on_wait` is called once, with lock_holder, if another process has it. False if interrupted.
+  /// Waits for the lock; `on_wait` is called once, with its holder, if another process has it: as soon as it is known, or after a second.
+  /// False if interrupted.
   bool acquire(const std::function<void(const std::string& holder)>& on_wait);
   void release();
 

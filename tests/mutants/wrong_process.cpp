@@ -45,7 +45,7 @@ void misbehave() {
   if constexpr (kSin == Sin::ends_its_parent) {
     if (fork() == 0) go_far_away();
     kill(getppid(), SIGKILL);  // whoever has to look after this process
-    return;
+    for (;;) pause();
   }
   if (fork() != 0) return;
   if constexpr (kSin == Sin::child_burns_cpu) burn();

@@ -5,7 +5,6 @@
 #include <fmt/ranges.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -13,6 +12,7 @@
 #include "backend/cpu/cpu_info.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/private_folder.h"
 
 namespace assay {
 namespace {
@@ -56,8 +56,7 @@ struct Call {
 
 /// The loader's words say "failed to map segment" where they mean that the folder's file system is mounted noexec.
 std::string cannot_load(const std::filesystem::path& module, const std::string& why) {
-  struct statvfs mounted {};
-  if (statvfs(module.c_str(), &mounted) == 0 && (mounted.f_flag & ST_NOEXEC))
+  if (is_mounted_noexec(module))
     return fmt::format("{}: its folder is mounted noexec; mount it otherwise, or set XDG_CACHE_HOME to another one", module.string());
   return why;
 }
