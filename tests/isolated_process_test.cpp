@@ -1,4 +1,5 @@
-// Laws of a process that runs what is not trusted: it has one descriptor, and nothing that it starts outlives it or its parent.
+// Laws of a process that runs what is not trusted: it has one descriptor, and nothing that it starts outlives it or its
+// parent.
 #include "base/isolated_process.h"
 
 #include <fcntl.h>
@@ -181,7 +182,8 @@ TEST_F(IsolatedProcessTest, AnEarlierChildOfTheParentIsLeftAlone) {
     live_on(board_);
   }
   ASSERT_TRUE(all_started(1));
-  const pid_t parent = fork();  // a process in which no isolated one was made before, with a child of somebody else's making
+  const pid_t parent =
+      fork();  // a process in which no isolated one was made before, with a child of somebody else's making
   if (parent == 0) {
     const pid_t earlier = fork();
     if (earlier == 0) {

@@ -106,12 +106,17 @@ TEST_F(MeasuringLockTest, AnOrphanThatHoldsItIsNamed) {
   ASSERT_EQ(write(file, "999999999 1\n", 12), 12);
   orphan = fork_and([] {});
   close(file);
-  EXPECT_EQ(holder(), fmt::format("process {} ({}), which got it from one that has ended: end it", orphan, command_of(orphan)));
+  EXPECT_EQ(holder(),
+            fmt::format("process {} ({}), which got it from one that has ended: end it", orphan, command_of(orphan)));
 }
 
 TEST_F(MeasuringLockTest, ALockThatNobodyKnownHoldsSaysSo) {
   write_file(path_(), "999999999 1\n");
-  EXPECT_EQ(holder(), fmt::format("nobody known (process 999999999 took it and has ended), and no process that this user can see has {} open", path_()));
+  EXPECT_EQ(
+      holder(),
+      fmt::format(
+          "nobody known (process 999999999 took it and has ended), and no process that this user can see has {} open",
+          path_()));
   write_file(path_(), "what else may stand there");
   EXPECT_TRUE(holder().starts_with("nobody known, and")) << holder();
 }

@@ -114,7 +114,8 @@ TEST(batches, two_vendors_copies_that_do_not_fit_side_by_side_are_measured_one_a
   context.footprint = int64_t(512) << 20;
   Variant repacks, reads;
   repacks.prepares = true;
-  const Spec spec = parse_spec("op=matmul | batch=1 | m=1 | n=200000 | k=12000 | tA=0 | tB=1 | dtA=f16 | dtB=q8_0 | dtD=f16");
+  const Spec spec =
+      parse_spec("op=matmul | batch=1 | m=1 | n=200000 | k=12000 | tA=0 | tB=1 | dtA=f16 | dtB=q8_0 | dtD=f16");
   const int64_t copy = int64_t(200000) * 12000 * 4;
   EXPECT_GE(case_bytes(spec, repacks, context), copy);
   EXPECT_LT(case_bytes(spec, repacks, context), copy + (100 << 20));

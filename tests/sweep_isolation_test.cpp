@@ -1,4 +1,5 @@
-// Whole sweeps whose kernels fork, die, or meet too little memory: what it costs, what is left, and what a second run tries again.
+// Whole sweeps whose kernels fork, die, or meet too little memory: what it costs, what is left, and what a second run
+// tries again.
 #include "assay_program.h"
 
 namespace assay {
@@ -15,7 +16,8 @@ const std::string kChild = "if (fork() == 0) for (;;) pause();";
 TEST(sweep_isolation, a_process_left_behind_is_named_costs_its_case_alone_and_is_gone_at_the_end) {
   const Home home;
   home.with_ceilings();
-  write_drop_ins(home.kernels(), {{"test_orphan", when_loaded(kOrphan)}, {"test_child", when_loaded(kChild)}, {"test_plain"}});
+  write_drop_ins(home.kernels(),
+                 {{"test_orphan", when_loaded(kOrphan)}, {"test_child", when_loaded(kChild)}, {"test_plain"}});
   const Ended ended = home.run(home.probe(spec_line("64")));
   EXPECT_EQ(ended.exit_code, 1) << ended.err;
   const auto records = home.reported();
@@ -52,12 +54,14 @@ TEST(sweep_isolation, a_worker_that_was_killed_from_outside_is_tried_again_one_t
   const fs::path deadly = home.folder / "deadly";
   write_file(deadly, "");
   const std::string killed = "if (access(\"" + deadly.string() + "\", F_OK) == 0) raise(SIGKILL);";
-  write_drop_ins(home.kernels(), {{"test_killed", when_loaded(killed)}, {"test_aborts", when_loaded("raise(SIGABRT);")}});
+  write_drop_ins(home.kernels(),
+                 {{"test_killed", when_loaded(killed)}, {"test_aborts", when_loaded("raise(SIGABRT);")}});
   EXPECT_EQ(home.run(home.probe(spec_line("64"))).exit_code, 1);
   const auto first = home.reported();
   ASSERT_TRUE(find_case(first, "test_killed/plain"));
   EXPECT_EQ(find_case(first, "test_killed/plain")->outcome, Outcome::crashed);
-  EXPECT_TRUE(has(find_case(first, "test_killed/plain")->detail, "KILL")) << find_case(first, "test_killed/plain")->detail;
+  EXPECT_TRUE(has(find_case(first, "test_killed/plain")->detail, "KILL"))
+      << find_case(first, "test_killed/plain")->detail;
   EXPECT_EQ(find_case(first, "test_killed/plain")->tags, std::vector<std::string>{"retry"});
   fs::remove(deadly);
   EXPECT_EQ(home.run(home.probe(spec_line("64"))).exit_code, 1);
@@ -72,7 +76,8 @@ TEST(sweep_isolation, what_the_surroundings_caused_and_time_outs_are_measured_ag
   write_drop_ins(home.kernels(), {{"test_plain"}, {"test_other"}});
   EXPECT_EQ(home.run(home.probe(spec_line("64"))).exit_code, 0);
   const auto measured_after = [&](const std::string& change) {
-    Database(home.store(), Database::Open::existing).execute("UPDATE cases SET " + change + " WHERE variant = 'test_other/plain'");
+    Database(home.store(), Database::Open::existing)
+        .execute("UPDATE cases SET " + change + " WHERE variant = 'test_other/plain'");
     home.run(home.probe(spec_line("64")));
     return home.report()["cases_measured"].get<int>();
   };

@@ -128,7 +128,7 @@ TEST_P(WorkerGroupTest, ACrashInSetupCostsThatCaseAlone) {
 }
 
 TEST_P(WorkerGroupTest, ACaseThatLeavesAProcessBehindIsWrongAndTheOthersBeginAnewWithoutIt) {
-  const size_t right = add_right("right"), forks = add("forks", [this](const Launch& launch, size_t, size_t count) {
+  const size_t right = add_right("right"), forks = add("forks", [this](const Launch&launch, size_t, size_t count) {
                                              multiply(launch);
                                              if (count <= 1 || fork() != 0) return;
                                              setsid();
@@ -141,7 +141,8 @@ TEST_P(WorkerGroupTest, ACaseThatLeavesAProcessBehindIsWrongAndTheOthersBeginAne
   EXPECT_NE(std::string(reply.detail).find("behind: "), std::string::npos) << reply.detail;
   EXPECT_EQ(sample(right), Outcome::pass);
   EXPECT_EQ(opened(), 2);
-  EXPECT_TRUE(history().left == 0 || kill(history().left, 0) != 0) << "it may have been found before it could say who it is";
+  EXPECT_TRUE(history().left == 0 || kill(history().left, 0) != 0)
+      << "it may have been found before it could say who it is";
 }
 
 TEST_P(WorkerGroupTest, AFailureThatTheSurroundingsMayHaveCausedSaysSo) {
@@ -157,7 +158,8 @@ TEST_P(WorkerGroupTest, AFailureThatTheSurroundingsMayHaveCausedSaysSo) {
   group_ = WorkerGroup(kWatchdogS);
   EXPECT_TRUE(retry([](const Launch&, size_t, size_t) { raise(SIGTERM); }, Outcome::crashed));
   group_ = WorkerGroup(kWatchdogS);
-  EXPECT_FALSE(retry([](const Launch&, size_t, size_t) { throw OverLimit("too many registers"); }, Outcome::device_limit));
+  EXPECT_FALSE(
+      retry([](const Launch&, size_t, size_t) { throw OverLimit("too many registers"); }, Outcome::device_limit));
   group_ = WorkerGroup(kWatchdogS);
   EXPECT_FALSE(retry([](const Launch&, size_t, size_t) { throw Error("returned 3"); }, Outcome::launch_failed));
   group_ = WorkerGroup(kWatchdogS);

@@ -99,7 +99,8 @@ class NoRoom : public OverLimit {
  public:
   using OverLimit::OverLimit;
 };
-/// Thrown for what is not the kernel's doing and may be there the next time: permission to map a module, a library, the device.
+/// Thrown for what is not the kernel's doing and may be there the next time: permission to map a module, a library, the
+/// device.
 class Unavailable : public Error {
  public:
   using Error::Error;

@@ -26,13 +26,15 @@
 namespace assay {
 namespace {
 
-constexpr double kKillLimitS = 5;     // what lives on after this sits in the kernel: a driver or a disk that does not answer
+constexpr double kKillLimitS =
+    5;  // what lives on after this sits in the kernel: a driver or a disk that does not answer
 constexpr int kKeeperLimitMs = 12'000;  // … and the keeper says so
 
 /// Children of this process that are not strays.
 struct Known {
-  pid_t owner = 0;          // a forked process begins anew
-  std::set<pid_t> earlier;  // those that it had before it started any keeper: whoever executed it may have left them to it
+  pid_t owner = 0;  // a forked process begins anew
+  std::set<pid_t>
+      earlier;  // those that it had before it started any keeper: whoever executed it may have left them to it
   std::set<pid_t> keepers;
 };
 
@@ -92,7 +94,8 @@ void offer_itself_when_memory_runs_out() {
 std::optional<ProcessEnd> ended(pid_t pid) {
   siginfo_t info{};
   rusage used{};
-  if (syscall(SYS_waitid, P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT, &used) != 0 || info.si_pid != pid) return std::nullopt;
+  if (syscall(SYS_waitid, P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT, &used) != 0 || info.si_pid != pid)
+    return std::nullopt;
   ProcessEnd end;
   end.status = info.si_code == CLD_EXITED ? (info.si_status & 0xff) << 8 : info.si_status;
   end.peak_bytes = int64_t(used.ru_maxrss) << 10;
@@ -103,7 +106,8 @@ ProcessEnd end_all(pid_t pid) {
   std::optional<ProcessEnd> end;
   kill(-pid, SIGKILL);
   kill(pid, SIGKILL);
-  for (const int64_t began = now_ns(); !(end = ended(pid)) && double(now_ns() - began) < kKillLimitS * 1e9;) poll(nullptr, 0, 1);
+  for (const int64_t began = now_ns(); !(end = ended(pid)) && double(now_ns() - began) < kKillLimitS * 1e9;)
+    poll(nullptr, 0, 1);
   ProcessEnd result = end.value_or(ProcessEnd{SIGKILL, 0, false});
   result.nothing_left &= end_descendants(pid, kKillLimitS);
   return result;
@@ -157,7 +161,8 @@ bool receive(int socket, Message& message) {
 }
 
 void make_sockets(int (&ends)[2]) {
-  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) fail("cannot make a socket for a process: {}", std::strerror(errno));
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+    fail("cannot make a socket for a process: {}", std::strerror(errno));
 }
 
 bool is_ready(int descriptor, int64_t deadline_ns) {
@@ -175,7 +180,8 @@ bool end_strays() {
   for (const int64_t began = now_ns(); double(now_ns() - began) < kKillLimitS * 1e9; poll(nullptr, 0, 1)) {
     bool any = false;
     for (const pid_t child : children_of(getpid())) {
-      // Isolated processes and what they start are never of this session; whatever else became a child of this process is.
+      // Isolated processes and what they start are never of this session; whatever else became a child of this process
+      // is.
       if (known.keepers.count(child) || known.earlier.count(child) || getsid(child) == getsid(0)) continue;
       if (waitpid(child, nullptr, WNOHANG | __WALL) == child) continue;
       any = true;

@@ -42,9 +42,10 @@ std::optional<int64_t> number_of(const fs::path& file, const std::string& wanted
 struct Version {
   const char *mount, *limit, *high, *usage, *peak, *reclaimable, *kills, *kills_name;
 };
-constexpr Version kFirst = {"sys/fs/cgroup/memory",      "memory.limit_in_bytes", nullptr,    "memory.usage_in_bytes",
-                            "memory.max_usage_in_bytes", "total_inactive_file",   "memory.oom_control", "oom_kill"};
-constexpr Version kSecond = {"sys/fs/cgroup", "memory.max",    "memory.high",  "memory.current",
+constexpr Version kFirst = {
+    "sys/fs/cgroup/memory", "memory.limit_in_bytes", nullptr,   "memory.usage_in_bytes", "memory.max_usage_in_bytes",
+    "total_inactive_file",  "memory.oom_control",    "oom_kill"};
+constexpr Version kSecond = {"sys/fs/cgroup", "memory.max",    "memory.high",   "memory.current",
                              "memory.peak",   "inactive_file", "memory.events", "oom_kill"};
 
 struct Group {
@@ -80,7 +81,8 @@ std::string megabytes(int64_t bytes) { return fmt::format("{} MB", bytes >> 20);
 
 MemoryRoom machine_room(const fs::path& root) {
   const int64_t unit = 1024;
-  const int64_t all = number_of(root / "proc/meminfo", "MemTotal").value_or(sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE) / unit);
+  const int64_t all =
+      number_of(root / "proc/meminfo", "MemTotal").value_or(sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE) / unit);
   const int64_t free = number_of(root / "proc/meminfo", "MemAvailable").value_or(all);
   return {free * unit, "this machine has " + megabytes(all * unit), true};
 }
@@ -108,13 +110,16 @@ MemoryRoom memory_room(const fs::path& root) {
     if (most == kNoLimit) continue;
     const int64_t taken = number_in(group.folder / group.version->usage).value_or(0) -
                           number_of(group.folder / "memory.stat", group.version->reclaimable).value_or(0);
-    narrow(room, most - std::max(taken, int64_t(0)), fmt::format("its control group {} may take {}", group.name, megabytes(most)));
+    narrow(room, most - std::max(taken, int64_t(0)),
+           fmt::format("its control group {} may take {}", group.name, megabytes(most)));
   }
   rlimit space{};
   if (getrlimit(RLIMIT_AS, &space) == 0 && space.rlim_cur != RLIM_INFINITY)
-    narrow(room, int64_t(space.rlim_cur) - pages_of_process(0), fmt::format("ulimit -v is {}", megabytes(int64_t(space.rlim_cur))));
+    narrow(room, int64_t(space.rlim_cur) - pages_of_process(0),
+           fmt::format("ulimit -v is {}", megabytes(int64_t(space.rlim_cur))));
   if (const char* wanted = std::getenv("ASSAY_MEMORY_MB"); wanted && std::atoll(wanted) > 0)
-    narrow(room, (int64_t(std::atoll(wanted)) << 20) - pages_of_process(1), fmt::format("ASSAY_MEMORY_MB is {}", std::atoll(wanted)));
+    narrow(room, (int64_t(std::atoll(wanted)) << 20) - pages_of_process(1),
+           fmt::format("ASSAY_MEMORY_MB is {}", std::atoll(wanted)));
   return room;
 }
 

@@ -19,7 +19,9 @@ namespace {
 
 constexpr char kInstead[] = "set HOME, XDG_STATE_HOME and XDG_CACHE_HOME to folders of yours";
 
-[[noreturn]] void refuse(const fs::path& folder, const std::string& why) { fail("{}: {}; {}", folder.string(), why, kInstead); }
+[[noreturn]] void refuse(const fs::path& folder, const std::string& why) {
+  fail("{}: {}; {}", folder.string(), why, kInstead);
+}
 
 /// Through the descriptor, so that nobody can exchange it between the look and the change.
 void check(const fs::path& folder, int descriptor, bool is_temporary) {
@@ -28,7 +30,8 @@ void check(const fs::path& folder, int descriptor, bool is_temporary) {
   if (is.st_uid != geteuid()) refuse(folder, fmt::format("belongs to user {}, not to you ({})", is.st_uid, geteuid()));
   const mode_t forbidden = is_temporary ? 0077 : S_IWOTH;
   if (is.st_mode & forbidden)
-    refuse(folder, fmt::format("is open to others (mode {:o}), who may have put anything there; remove it", is.st_mode & 07777));
+    refuse(folder, fmt::format("is open to others (mode {:o}), who may have put anything there; remove it",
+                               is.st_mode & 07777));
 }
 
 }  // namespace
@@ -38,7 +41,8 @@ void make_own_folder(const fs::path& folder) {
   std::error_code error;
   if (!is_temporary) fs::create_directories(folder.parent_path(), error);
   if (error) refuse(folder, fmt::format("cannot be made ({})", error.message()));
-  if (mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) refuse(folder, fmt::format("cannot be made ({})", std::strerror(errno)));
+  if (mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST)
+    refuse(folder, fmt::format("cannot be made ({})", std::strerror(errno)));
   const int descriptor = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | (is_temporary ? O_NOFOLLOW : 0));
   if (descriptor < 0) {
     struct stat is {};
@@ -61,9 +65,11 @@ bool is_mounted_noexec(const fs::path& path) {
 }
 
 bool is_trusted_file(const fs::path& file) {
-  struct stat is {}, program {};
+  struct stat is {
+  }, program{};
   if (stat(file.c_str(), &is) != 0 || !S_ISREG(is.st_mode) || (is.st_mode & S_IWOTH)) return false;
-  return is.st_uid == geteuid() || is.st_uid == 0 || (stat("/proc/self/exe", &program) == 0 && is.st_uid == program.st_uid);
+  return is.st_uid == geteuid() || is.st_uid == 0 ||
+         (stat("/proc/self/exe", &program) == 0 && is.st_uid == program.st_uid);
 }
 
 }  // namespace assay

@@ -118,7 +118,8 @@ std::string command_of(pid_t pid) {
   std::string command = content(fmt::format("/proc/{}/cmdline", pid));
   while (!command.empty() && command.back() == '\0') command.pop_back();
   for (char& c : command)
-    if (std::iscntrl(static_cast<unsigned char>(c))) c = ' ';  // the zeros between the words, and what would break a line
+    if (std::iscntrl(static_cast<unsigned char>(c)))
+      c = ' ';  // the zeros between the words, and what would break a line
   if (command.size() > kMostCommand) command = command.substr(0, kMostCommand) + "…";
   if (!command.empty()) return command;
   std::string name = content(fmt::format("/proc/{}/comm", pid));

@@ -146,7 +146,8 @@ int run_probe(ProbeOptions options) {
   const bool keeps = !options.dry_run && !options.build_only;
   std::error_code ignored;
   const bool readable = std::filesystem::exists(options.store, ignored);
-  Store store(keeps || readable ? checked_store(options.store) : std::filesystem::path(":memory:"), keeps || !readable ? Store::Access::read_write : Store::Access::read_only);
+  Store store(keeps || readable ? checked_store(options.store) : std::filesystem::path(":memory:"),
+              keeps || !readable ? Store::Access::read_write : Store::Access::read_only);
 
   const Terminal terminal = describe_terminal(stderr);
   Progress progress(stderr, terminal.live, size_t(plan.cases()), options.sweep.effort.visits - 1);

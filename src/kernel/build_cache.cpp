@@ -51,8 +51,8 @@ fs::path key_file(const fs::path& module) { return fs::path(module).replace_exte
 
 bool is_module(const fs::path& path, const Compiler& compiler) {
   std::error_code ignored;
-  return path.extension() == compiler.module_extension && fs::is_regular_file(path, ignored) &&
-         is_trusted_file(path) && is_trusted_file(key_file(path));
+  return path.extension() == compiler.module_extension && fs::is_regular_file(path, ignored) && is_trusted_file(path) &&
+         is_trusted_file(key_file(path));
 }
 
 bool is_named_after(const fs::path& module, const BuildRequest& request) {

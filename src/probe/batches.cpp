@@ -26,13 +26,15 @@ int64_t arena_bytes(const Arenas& arenas) {
   return bytes;
 }
 
-/// What workers may take together, the inputs being there already; where the device has memory of its own, they have to go into that too.
+/// What workers may take together, the inputs being there already; where the device has memory of its own, they have to
+/// go into that too.
 int64_t room_for_workers(const RoundsContext& context) {
   if (context.device->one_worker) return context.device->memory_bytes - arena_bytes(*context.arenas);
   return int64_t(double(memory_room().bytes) * kUsedShare);
 }
 
-CaseRecord too_large(const Spec& spec, const CaseToRun& work, const RoundsContext& context, int64_t bytes, int64_t room) {
+CaseRecord too_large(const Spec& spec, const CaseToRun& work, const RoundsContext& context, int64_t bytes,
+                     int64_t room) {
   CaseRecord record = empty_record(work.key, spec, *work.variant, *context.device, context.mode);
   record.outcome = Outcome::device_limit;
   record.detail = fmt::format("takes {} MB beside the inputs, {} MB are left", bytes >> 20, room >> 20);
@@ -54,11 +56,14 @@ void bring_to_level(std::vector<CaseRecord>& records, double first_us) {
 
 int64_t case_bytes(const Spec& spec, const Variant& variant, const RoundsContext& context) {
   const int64_t repacked = repacked_bytes(spec, variant, *context.device);
-  const int64_t copies = repacked > 0 && context.mode != Mode::hot ? std::max((context.footprint + repacked - 1) / repacked, int64_t(1)) : 1;
+  const int64_t copies = repacked > 0 && context.mode != Mode::hot
+                             ? std::max((context.footprint + repacked - 1) / repacked, int64_t(1))
+                             : 1;
   const int64_t launches = context.device->launches_per_sample;
   const int64_t slots = launches > 1 && context.mode != Mode::cold ? launches + SequenceLength::kRoomToExtend : 1;
   const int64_t scratch = context.mode == Mode::cold ? context.footprint : 0;
-  return repacked * copies + scratch + 3 * spec.a_bytes() + (slots + 2) * spec.d_bytes() + (context.device->one_worker ? 0 : kProcessBytes);
+  return repacked * copies + scratch + 3 * spec.a_bytes() + (slots + 2) * spec.d_bytes() +
+         (context.device->one_worker ? 0 : kProcessBytes);
 }
 
 std::vector<std::vector<size_t>> make_batches(const std::vector<int64_t>& bytes, int64_t room) {
@@ -78,7 +83,8 @@ std::vector<std::vector<size_t>> make_batches(const std::vector<int64_t>& bytes,
   return batches;
 }
 
-std::vector<CaseRecord> run_in_batches(const Spec& spec, const std::vector<CaseToRun>& cases, const RoundsContext& context) {
+std::vector<CaseRecord> run_in_batches(const Spec& spec, const std::vector<CaseToRun>& cases,
+                                       const RoundsContext& context) {
   std::vector<int64_t> bytes;
   for (const CaseToRun& work : cases) bytes.push_back(case_bytes(spec, *work.variant, context));
   const int64_t room = room_for_workers(context);

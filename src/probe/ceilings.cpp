@@ -29,10 +29,11 @@ constexpr double kFootprintTolerance = 0.05;
 constexpr int64_t kLeastFootprint = int64_t(64) << 20;  // caches of 32 MB are common, and what a virtual machine announces is no bound
 constexpr double kLimitS = 60;                  // for all points
 constexpr double kPatienceS = 1;
-constexpr size_t kMostText = size_t(1) << 17;   // of the ceilings as JSON
+constexpr size_t kMostText = size_t(1) << 17;  // of the ceilings as JSON
 constexpr double kSequenceUs = 2000, kLongUs = 500;
 constexpr int64_t kMostPasses = int64_t(1) << 24;
-constexpr int64_t kMemoryOverLargest = 4;       // half as much again is read and copied; others may take their part meanwhile
+constexpr int64_t kMemoryOverLargest =
+    4;  // half as much again is read and copied; others may take their part meanwhile
 constexpr int64_t kLeastLargest = int64_t(8) << 20;
 constexpr int64_t kFootprintOverL2 = 16;  // a cache may keep its part of a footprint for good while the rest streams through: 6 %
 
@@ -168,7 +169,8 @@ CeilingKernels find_ceiling_kernels(const std::vector<const Variant*>& variants)
 Ceilings measure_ceilings(const Backend& backend, const DeviceInfo& info, const std::vector<std::pair<const Variant*, BuiltModule>>& kernels,
                           int64_t largest) {
   if (largest < kLeastLargest)
-    fail("{}: too little to measure what it reaches; it takes {} MB", info.memory_text(), (kLeastLargest * kMemoryOverLargest) >> 20);
+    fail("{}: too little to measure what it reaches; it takes {} MB", info.memory_text(),
+         (kLeastLargest * kMemoryOverLargest) >> 20);
   const int64_t memory_kills = out_of_memory_kills();
   IsolatedProcess process([&](int socket) {
     std::string text;
@@ -189,7 +191,8 @@ Ceilings measure_ceilings(const Backend& backend, const DeviceInfo& info, const 
     if (got < 0 && events[1].revents != 0) got = 0;
   }
   const ProcessEnd end = process.end(got < 0 ? 0 : kPatienceS);
-  if (got < 0) fail("measuring the ceilings of {} {}", info.id, interrupted() ? "was interrupted" : "took over a minute: stopped");
+  if (got < 0)
+    fail("measuring the ceilings of {} {}", info.id, interrupted() ? "was interrupted" : "took over a minute: stopped");
   if (got == 0) fail("measuring the ceilings of {} failed: {}", info.id, describe_death(end, memory_kills).text);
   text.resize(size_t(got));
   if (text.rfind("error: ", 0) == 0) fail("measuring the ceilings of {} failed: {}", info.id, text.substr(7));

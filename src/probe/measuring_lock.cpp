@@ -34,7 +34,7 @@ int open_for_all(const std::string& path) {
   int file = open(path.c_str(), O_RDWR | kFlags);
   if (file < 0 && errno == ENOENT) {
     file = open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | kFlags, 0666);
-    if (file >= 0) fchmod(file, 0666);  // whatever the umask says
+    if (file >= 0) fchmod(file, 0666);                                            // whatever the umask says
     if (file < 0 && errno == EEXIST) file = open(path.c_str(), O_RDWR | kFlags);  // another one was quicker
   }
   if (file < 0 && errno == EACCES) file = open(path.c_str(), O_RDONLY | kFlags);
@@ -82,7 +82,9 @@ bool holds_lock(const std::string& process, const struct stat& wanted) {
   bool holds = false;
   while (const dirent* entry = readdir(descriptors)) {
     struct stat is {};
-    if (stat((folder + "/" + entry->d_name).c_str(), &is) != 0 || is.st_dev != wanted.st_dev || is.st_ino != wanted.st_ino) continue;
+    if (stat((folder + "/" + entry->d_name).c_str(), &is) != 0 || is.st_dev != wanted.st_dev ||
+        is.st_ino != wanted.st_ino)
+      continue;
     std::ifstream info("/proc/" + process + "/fdinfo/" + entry->d_name);
     for (std::string line; std::getline(info, line);) holds |= line.rfind("lock:", 0) == 0;
   }
@@ -96,7 +98,8 @@ pid_t inherited_holder(int file) {
   DIR* processes = fstat(file, &wanted) == 0 ? opendir("/proc") : nullptr;
   pid_t found = 0;
   while (const dirent* entry = processes && !found ? readdir(processes) : nullptr)
-    if (std::isdigit(static_cast<unsigned char>(entry->d_name[0])) && std::atoi(entry->d_name) != getpid() && holds_lock(entry->d_name, wanted))
+    if (std::isdigit(static_cast<unsigned char>(entry->d_name[0])) && std::atoi(entry->d_name) != getpid() &&
+        holds_lock(entry->d_name, wanted))
       found = std::atoi(entry->d_name);
   if (processes) closedir(processes);
   return found;
@@ -116,14 +119,16 @@ std::string lock_holder(int file, const std::string& path) {
   if (written) text += fmt::format(" (process {} took it and has ended)", written->pid);
   if (const pid_t other = inherited_holder(file); other > 0) {
     const bool is_forgotten = written && written->pid != other;
-    return fmt::format("process {} ({}){}", other, command_of(other), is_forgotten ? ", which got it from one that has ended: end it" : "");
+    return fmt::format("process {} ({}){}", other, command_of(other),
+                       is_forgotten ? ", which got it from one that has ended: end it" : "");
   }
   return text + fmt::format(", and no process that this user can see has {} open", path);
 }
 
 MeasuringLock::MeasuringLock(const std::string& device, const std::string& folder) {
   std::string name = device;
-  std::replace_if(name.begin(), name.end(), [](unsigned char c) { return !std::isalnum(c); }, '-');
+  std::replace_if(
+      name.begin(), name.end(), [](unsigned char c) { return !std::isalnum(c); }, '-');
   path_ = folder + "/assay-" + name + ".lock";
   file_ = open_for_all(path_);
   queue_ = open_for_all(folder + "/assay-" + name + "-queue.lock");
@@ -158,7 +163,8 @@ bool MeasuringLock::acquire(const std::function<void(const std::string&)>& on_wa
 
 /// Explicitly: closing would leave it with whoever inherited the open file.
 void MeasuringLock::release() {
-  if (const auto written = written_holder(file_); written && written->pid == getpid()) static_cast<void>(!ftruncate(file_, 0));
+  if (const auto written = written_holder(file_); written && written->pid == getpid())
+    static_cast<void>(!ftruncate(file_, 0));
   flock(file_, LOCK_UN);
 }
 

@@ -7,7 +7,8 @@
 
 namespace assay {
 
-/// "process 1234 (assay probe …)": who took the lock, if that one lives; "" if it says nothing or names one that has ended.
+/// "process 1234 (assay probe …)": who took the lock, if that one lives; "" if it says nothing or names one that has
+/// ended.
 std::string lock_taker(int file);
 
 /// The same from a search through all processes for one that has it, as an orphan may; else that nobody known has it.
@@ -15,15 +16,15 @@ std::string lock_holder(int file, const std::string& path);
 
 class MeasuringLock {
  public:
-  /// Opens /tmp/assay-DEVICE.lock and its queue (made for all users). Error if it cannot be opened or made, or is no plain file: a link
-  /// that somebody put there is not followed.
+  /// Opens /tmp/assay-DEVICE.lock and its queue (made for all users). Error if it cannot be opened or made, or is no
+  /// plain file: a link that somebody put there is not followed.
   explicit MeasuringLock(const std::string& device, const std::string& folder = "/tmp");
   ~MeasuringLock();  // releases it
   MeasuringLock(const MeasuringLock&) = delete;
   MeasuringLock& operator=(const MeasuringLock&) = delete;
 
-  /// Waits for the lock; `on_wait` is called once, with its holder, if another process has it: as soon as it is known, or after a second.
-  /// False if interrupted.
+  /// Waits for the lock; `on_wait` is called once, with its holder, if another process has it: as soon as it is known,
+  /// or after a second. False if interrupted.
   bool acquire(const std::function<void(const std::string& holder)>& on_wait);
   void release();
 

@@ -20,8 +20,10 @@ bool comes_from_outside(int signal) {
 
 std::string out_of_memory(const ProcessEnd& end) {
   const MemoryRoom room = memory_room();
-  std::string text = fmt::format("out of memory: the system killed it when it had {} MB; {}", end.peak_bytes >> 20, room.limit);
-  if (const int64_t peak = control_group_peak(); peak > 0 && !room.is_machine) text += fmt::format(", {} MB were taken at most", peak >> 20);
+  std::string text =
+      fmt::format("out of memory: the system killed it when it had {} MB; {}", end.peak_bytes >> 20, room.limit);
+  if (const int64_t peak = control_group_peak(); peak > 0 && !room.is_machine)
+    text += fmt::format(", {} MB were taken at most", peak >> 20);
   return text;
 }
 

@@ -47,7 +47,9 @@ Sweep::Sweep(const Backend& backend, DeviceInfo device, std::vector<const Varian
 
 /// Whether it says all that another measurement could say; not where the surroundings had a part in it.
 bool Sweep::enough(const CaseRecord& record, const PlannedCase& planned) const {
-  const auto is_tagged = [&](std::string_view tag) { return std::find(record.tags.begin(), record.tags.end(), tag) != record.tags.end(); };
+  const auto is_tagged = [&](std::string_view tag) {
+    return std::find(record.tags.begin(), record.tags.end(), tag) != record.tags.end();
+  };
   if (record.outcome == Outcome::device_limit && !planned.over_limit.empty()) return true;  // it still is
   if (is_tagged(kRetryTag)) return false;
   if (record.outcome == Outcome::build_failed) return false;  // cheap to try again: the compiler may be there now
@@ -82,7 +84,8 @@ double Sweep::expected_seconds() const {
 }
 
 std::string Sweep::device_key() const {
-  std::string text = device_.identity() + fmt::format("method: {}\nlargest: {}\n", kMethodVersion, Ceilings::largest_read(device_, options_.largest_footprint));
+  std::string text = device_.identity() + fmt::format("method: {}\nlargest: {}\n", kMethodVersion,
+                                                      Ceilings::largest_read(device_, options_.largest_footprint));
   for (const Variant* variant : ceiling_kernels_.peaks)
     if (const IsaLevel* isa = choose_isa(*variant, device_)) text += cache_.key(*variant, *isa).text;
   return hash_hex(text);
@@ -191,7 +194,9 @@ void Sweep::revisit(SpecState& state) {
   context.on_case = nullptr;
   context.effort.screen_ratio = context.effort.contender_ratio = HUGE_VAL;  // they have been chosen
   std::vector<CaseRecord> later = run_in_batches(state.spec, cases, context);
-  std::erase_if(later, [](const CaseRecord& record) { return record.outcome == Outcome::device_limit; });  // others took memory meanwhile
+  std::erase_if(later, [](const CaseRecord& record) {
+    return record.outcome == Outcome::device_limit;
+  });  // others took memory meanwhile
   merge_visit(records, later);
   for (const CaseRecord* record : records) store_.put(*record);
 }
@@ -241,7 +246,8 @@ void Sweep::reserve_inputs(SpecState& state, int64_t footprint) {
   if (more <= room.bytes * 3 / 4) return arenas_.reserve(state.spec, footprint);
   for (Case& c : state.cases)
     if (is_wanted(c))
-      c.planned.over_limit = fmt::format("its inputs take {} MB more, {} MB are left ({})", more >> 20, room.bytes >> 20, room.limit);
+      c.planned.over_limit =
+          fmt::format("its inputs take {} MB more, {} MB are left ({})", more >> 20, room.bytes >> 20, room.limit);
 }
 
 void Sweep::run() {
@@ -251,7 +257,8 @@ void Sweep::run() {
   if (interrupted()) return;
   MeasuringLock lock(device_.physical());
   const auto waiting = [this](const std::string& holder) {
-    note(fmt::format("another process measures on {}: waiting for its turn to end; the lock is held by {}", device_.id, holder));
+    note(fmt::format("another process measures on {}: waiting for its turn to end; the lock is held by {}", device_.id,
+                     holder));
   };
   if (!lock.acquire(waiting)) return;
   ceilings();

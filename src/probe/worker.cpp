@@ -32,7 +32,8 @@ std::unique_ptr<OpenedArenas> open_device(const WorkerCase& work) {
   }
 }
 
-/// Whether a kernel forked and did not wait for what it forked. One that forked twice is a child too: a worker is a subreaper.
+/// Whether a kernel forked and did not wait for what it forked. One that forked twice is a child too: a worker is a
+/// subreaper.
 bool has_children() {
   siginfo_t ignored;
   return waitid(P_ALL, 0, &ignored, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0 || errno != ECHILD;

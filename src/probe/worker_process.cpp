@@ -50,7 +50,9 @@ CatchInterrupt::~CatchInterrupt() {
 }
 
 WorkerProcess::WorkerProcess(const std::vector<const WorkerCase*>& cases)
-    : backend_(cases.front()->backend), memory_kills_(out_of_memory_kills()), process_([&](int socket) { serve_worker(cases, socket); }) {}
+    : backend_(cases.front()->backend),
+      memory_kills_(out_of_memory_kills()),
+      process_([&](int socket) { serve_worker(cases, socket); }) {}
 
 Answer WorkerProcess::ended(bool timed_out, double limit_s) {
   if (timed_out) process_.signal_group(SIGKILL);
@@ -99,7 +101,8 @@ std::optional<Answer> WorkerProcess::receive() const {
   const size_t samples = (size_t(got) - sizeof(Reply)) / sizeof(LaunchTimes);
   if (size_t(answer.reply.samples) != samples) return std::nullopt;
   answer.times.resize(samples);
-  if (samples > 0) std::memcpy(static_cast<void*>(answer.times.data()), packet + sizeof(Reply), samples * sizeof(LaunchTimes));
+  if (samples > 0)
+    std::memcpy(static_cast<void*>(answer.times.data()), packet + sizeof(Reply), samples * sizeof(LaunchTimes));
   return answer;
 }
 
@@ -108,12 +111,15 @@ void WorkerProcess::look_for_processes(Answer& answer, bool thorough) const {
   const std::vector<pid_t> left = process_.started(thorough || answer.reply.has_children);
   if (left.empty() && !answer.reply.has_children) return;
   std::string names = left.empty() ? "it has ended, and was never waited for" : "";
-  for (size_t i = 0; i < left.size() && i < kMostNamed; ++i) names += fmt::format("{}{} ({})", i ? ", " : "", left[i], command_of(left[i]));
+  for (size_t i = 0; i < left.size() && i < kMostNamed; ++i)
+    names += fmt::format("{}{} ({})", i ? ", " : "", left[i], command_of(left[i]));
   if (left.size() > kMostNamed) names += fmt::format(" and {} more", left.size() - kMostNamed);
   answer.reply.tainted = 1;  // its process must go, and what it started with it
   if (answer.reply.outcome != Outcome::pass) return;
   answer.reply.outcome = Outcome::wrong;
-  set_detail(answer.reply, fmt::format("left {} behind: {}", left.size() <= 1 ? "a process" : fmt::format("{} processes", left.size()), names));
+  set_detail(answer.reply,
+             fmt::format("left {} behind: {}",
+                         left.size() <= 1 ? "a process" : fmt::format("{} processes", left.size()), names));
 }
 
 Answer WorkerProcess::ask(const Command& command, double limit_s) {

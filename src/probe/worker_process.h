@@ -22,8 +22,9 @@ class WorkerProcess {
   /// Forks; the child serves these cases (of one backend) and dies with its parent. Error if there can be no further process.
   explicit WorkerProcess(const std::vector<const WorkerCase*>& cases);
 
-  /// Lets it run, sends the command, waits for the answer, stops it again. A worker that ends or hangs answers with crashed
-  /// or timed_out and what is known of its end; one that has left a process running with wrong. limit_s: the watchdog.
+  /// Lets it run, sends the command, waits for the answer, stops it again. A worker that ends or hangs answers with
+  /// crashed or timed_out and what is known of its end; one that has left a process running with wrong. limit_s: the
+  /// watchdog.
   Answer ask(const Command& command, double limit_s);
   /// Lets it run on, without a command.
   void resume() const { process_.signal_group(SIGCONT); }

@@ -15,8 +15,8 @@ enum class Outcome { pass, wrong, impossible, noisy, unsupported, build_failed, 
 std::string_view outcome_name(Outcome outcome);
 Outcome parse_outcome(std::string_view name);  // Error if unknown
 
-/// A tag of what failed and may not fail again: memory that others had taken, a folder mounted noexec, a signal from outside. A later run
-/// measures it anew.
+/// A tag of what failed and may not fail again: memory that others had taken, a folder mounted noexec, a signal from
+/// outside. A later run measures it anew.
 inline constexpr std::string_view kRetryTag = "retry";
 
 /// Raw error statistics of all checked launches against the reference: enough to judge again under another tolerance.

@@ -1,4 +1,5 @@
-// Mutants that compute the right answer and leave a process behind. Each child ends by itself after a while, should nobody end it.
+// Mutants that compute the right answer and leave a process behind. Each child ends by itself after a while, should
+// nobody end it.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/file.h>
@@ -11,7 +12,13 @@
 
 namespace {
 
-enum class Sin { child_burns_cpu, orphan_in_own_session, child_keeps_descriptors, forks_and_both_return, ends_its_parent };
+enum class Sin {
+  child_burns_cpu,
+  orphan_in_own_session,
+  child_keeps_descriptors,
+  forks_and_both_return,
+  ends_its_parent
+};
 constexpr Sin kSin = Sin::MUTANT;
 
 constexpr int64_t kForkingCall = 2;  // in setup, or soon after

@@ -57,7 +57,8 @@ struct Call {
 /// The loader's words say "failed to map segment" where they mean that the folder's file system is mounted noexec.
 std::string cannot_load(const std::filesystem::path& module, const std::string& why) {
   if (is_mounted_noexec(module))
-    return fmt::format("{}: its folder is mounted noexec; mount it otherwise, or set XDG_CACHE_HOME to another one", module.string());
+    return fmt::format("{}: its folder is mounted noexec; mount it otherwise, or set XDG_CACHE_HOME to another one",
+                       module.string());
   return why;
 }
 
@@ -158,7 +159,8 @@ Address CpuDevice::import(std::span<std::byte> host) {
 }
 
 void CpuDevice::protect(Address memory, int64_t bytes) {
-  if (mprotect(memory, size_t(bytes), PROT_READ) != 0) throw NoRoom(fmt::format("cannot protect {} bytes of input: {}", bytes, strerror(errno)));
+  if (mprotect(memory, size_t(bytes), PROT_READ) != 0)
+    throw NoRoom(fmt::format("cannot protect {} bytes of input: {}", bytes, strerror(errno)));
   const int slot = read_only_count;
   ASSAY_CHECK(slot < int(std::size(read_only_ranges)));
   read_only_ranges[slot] = {memory, memory + bytes};
