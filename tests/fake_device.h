@@ -57,6 +57,7 @@ struct FakeHistory {
   bool taint = false;         // a kernel sets it: memory of others has changed, until the device is opened anew
   bool evicted = false;       // a megabyte was overwritten since the last launch
   int warm = 0;               // launches before which that was not so
+  pid_t left = 0;             // a process that a kernel left behind
   bool dispatched = false;    // the last call was a dispatch: the host has its code at hand
 };
 

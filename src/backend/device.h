@@ -39,7 +39,9 @@ struct DeviceInfo {
   int launches_per_sample = 1;  // at most: launches too short to time alone are timed as one sequence
   int threads = 1;
   int64_t memory_bytes = 0;   // what tensors may take together
+  std::string memory_limit;   // what makes it less than the device has: "its control group /x may take 400 MB"
   std::string identity() const;  // "name: value" lines of properties
+  std::string memory_text() const;  // "cpu:0 has 350 MB (its control group /x may take 400 MB)"
   std::string physical() const;  // its UUID, where it has one: the number in its id may be another in another process
 };
 
@@ -90,6 +92,17 @@ class Unsupported : public Error {
   using Error::Error;
 };
 class OverLimit : public Error {
+ public:
+  using Error::Error;
+};
+/// Thrown where there is no memory left now: other programs may have taken it.
+class NoRoom : public OverLimit {
+ public:
+  using OverLimit::OverLimit;
+};
+/// Thrown for what is not the kernel's doing and may be there the next time: permission to map a module, a library, the
+/// device.
+class Unavailable : public Error {
  public:
   using Error::Error;
 };

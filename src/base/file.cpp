@@ -178,14 +178,20 @@ void write_file(const fs::path& path, std::string_view bytes) {
 }
 
 namespace {
+fs::path temporary_folder() {
+  const char* base = std::getenv("TMPDIR");
+  return fs::path(base && *base == '/' ? base : "/tmp") / fmt::format("assay-{}", geteuid());
+}
+
 fs::path xdg_folder(const char* variable, const char* below_home) {
   if (const char* base = std::getenv(variable); base && *base == '/') return fs::path(base) / "assay";
   if (const char* home = std::getenv("HOME"); home && *home == '/') return fs::path(home) / below_home / "assay";
-  return fmt::format("/tmp/assay-{}", getuid());
+  return temporary_folder();
 }
 }  // namespace
 
 fs::path state_folder() { return xdg_folder("XDG_STATE_HOME", ".local/state"); }
+bool is_temporary_folder(const fs::path& folder) { return folder == temporary_folder(); }
 fs::path cache_folder() { return xdg_folder("XDG_CACHE_HOME", ".cache"); }
 
 }  // namespace assay

@@ -22,10 +22,14 @@ void check_writable(const std::filesystem::path& path);
 /// lie. Error if it cannot.
 void write_file(const std::filesystem::path& path, std::string_view bytes);
 
-/// $XDG_STATE_HOME/assay or ~/.local/state/assay; where neither is set, /tmp/assay-UID.
+/// $XDG_STATE_HOME/assay or ~/.local/state/assay; where neither is an absolute path, $TMPDIR/assay-UID or
+/// /tmp/assay-UID. It may not be there yet, or be somebody else's: make_own_folder.
 std::filesystem::path state_folder();
 
-/// $XDG_CACHE_HOME/assay or ~/.cache/assay; where neither is set, /tmp/assay-UID.
+/// The same with $XDG_CACHE_HOME/assay and ~/.cache/assay.
 std::filesystem::path cache_folder();
+
+/// Whether it is the one in the temporary folder, where every user may make names.
+bool is_temporary_folder(const std::filesystem::path& folder);
 
 }  // namespace assay

@@ -171,7 +171,7 @@ double ceiling_gbps(const std::string& ceiling) {
     }
   }();
   if (here.described) fail("--ceiling {}: a described device was never measured; give its GB/s", ceiling);
-  Store store(default_store());
+  Store store(checked_store(default_store()));
   const double gbps = device_ceilings(*here.backend, here.info, store).memory_gbps();
   remark("assay: {} was measured to read {:.1f} GB/s\n", here.info.id, gbps);
   return gbps;

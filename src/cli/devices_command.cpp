@@ -124,7 +124,7 @@ void report_device(const Backend& backend, const DeviceInfo& device, const std::
 }
 
 int run_devices(const DevicesOptions& options) {
-  Store store(options.store);
+  Store store(checked_store(options.store));
   const ReportFormats& formats = *options.formats;
   DevicesReport out(formats.text_is_shown());
   bool any = false;

@@ -14,6 +14,7 @@
 #include "backend/described_device.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/private_folder.h"
 #include "base/standard_streams.h"
 #include "base/suggest.h"
 #include "cli/commit.h"
@@ -127,8 +128,13 @@ BuildCache open_build_cache(const Backend& backend) {
   const fs::path beside = program_folder() / "kernels";
   std::error_code ignored;
   fs::create_directories(beside, ignored);
-  std::vector<fs::path> folders{beside};
-  if (access(beside.c_str(), W_OK) != 0) folders.push_back(cache_folder() / "kernels");
+  std::vector<fs::path> folders;
+  const bool runs = !is_mounted_noexec(beside);
+  if (runs) folders.push_back(beside);
+  if (!runs || access(beside.c_str(), W_OK) != 0) {
+    make_own_folder(cache_folder());
+    folders.push_back(cache_folder() / "kernels");
+  }
   return BuildCache(backend.compiler(), folders, project_folder("kernels") / backend.name());
 }
 
@@ -140,6 +146,11 @@ std::string describe_environment(const Backend& backend, const DeviceInfo& devic
 }
 
 fs::path default_store() { return state_folder() / "results.sqlite"; }
+
+fs::path checked_store(const fs::path& file) {
+  if (file == default_store()) make_own_folder(state_folder());
+  return file;
+}
 
 Ceilings device_ceilings(const Backend& backend, const DeviceInfo& device, Store& store, bool again) {
   const std::vector<Manifest> manifests = load_manifests(backend, {});

@@ -180,8 +180,8 @@ int run_probe(ProbeOptions options) {
   const bool keeps = !options.dry_run && !options.build_only;
   std::error_code ignored;
   const bool readable = std::filesystem::exists(options.store, ignored);
-  const auto store_of_run = keeps || readable ? std::make_unique<Store>(options.store, keeps ? Store::Access::read_write
-                                                                                             : Store::Access::read_only)
+  const auto store_of_run = keeps || readable ? std::make_unique<Store>(checked_store(options.store),
+                                                                        keeps ? Store::Access::read_write : Store::Access::read_only)
                                               : std::make_unique<Store>();
   Store& store = *store_of_run;
 

@@ -1,6 +1,9 @@
 // assay selftest: kernels that are wrong on purpose, and honest ones, each with the outcome that it deserves.
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
 #include <filesystem>
 
 #include "base/clock.h"
@@ -24,6 +27,22 @@ constexpr double kWatchdogS = 3;  // what hangs costs so long; where a busy mach
 constexpr double kPatientS = 20;
 constexpr int kAttempts = 6;  // at a spec, while time alone keeps a kernel from what it deserves
 
+/// One that nobody could have made before; removed with all in it.
+struct TemporaryFolder {
+  TemporaryFolder() {
+    std::string name = "/tmp/assay-selftest-XXXXXX";
+    if (!mkdtemp(name.data())) fail("{}: cannot be made ({})", name, std::strerror(errno));
+    path = name;
+  }
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path, ignored);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  std::filesystem::path path;
+};
+
 struct SelftestOptions {
   std::string device = "cpu";
   std::shared_ptr<ReportFormats> formats;
@@ -42,7 +61,8 @@ int run_selftest(const SelftestOptions& options) {
   BuildCache cache = open_build_cache(*device.backend);
 
   // A store of its own: nothing wrong on purpose may lie among results.
-  const std::string store_file = fmt::format("/tmp/assay-selftest-{}-{}.sqlite", getuid(), getpid());
+  const TemporaryFolder folder_of_store;
+  const std::filesystem::path store_file = folder_of_store.path / "results.sqlite";
   SweepOptions sweep_options;
   sweep_options.environment = describe_environment(*device.backend, device.info);
   sweep_options.effort.screen_ratio = sweep_options.effort.contender_ratio = 3;
@@ -78,7 +98,6 @@ int run_selftest(const SelftestOptions& options) {
       if (interrupted()) break;
     }
   }
-  for (const char* suffix : {"", "-wal", "-shm"}) std::filesystem::remove(store_file + suffix);
   progress.finish();
   if (interrupted()) return 130;
 

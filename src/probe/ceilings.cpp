@@ -2,19 +2,19 @@
 #include "probe/ceilings.h"
 
 #include <poll.h>
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include <sys/socket.h>
 
 #include <algorithm>
-#include <cerrno>
+#include <bit>
 #include <cmath>
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/isolated_process.h"
 #include "base/json_reader.h"
+#include "base/memory.h"
 #include "probe/inputs.h"
+#include "probe/process_death.h"
 #include "probe/worker_process.h"
 #include "stats/summary.h"
 
@@ -28,8 +28,13 @@ constexpr double kBudgetNs = 40e6;              // for one point
 constexpr double kFootprintTolerance = 0.05;
 constexpr int64_t kLeastFootprint = int64_t(64) << 20;  // caches of 32 MB are common, and what a virtual machine announces is no bound
 constexpr double kLimitS = 60;                  // for all points
+constexpr double kPatienceS = 1;
+constexpr size_t kMostText = size_t(1) << 17;  // of the ceilings as JSON
 constexpr double kSequenceUs = 2000, kLongUs = 500;
 constexpr int64_t kMostPasses = int64_t(1) << 24;
+constexpr int64_t kMemoryOverLargest =
+    4;  // half as much again is read and copied; others may take their part meanwhile
+constexpr int64_t kLeastLargest = int64_t(8) << 20;
 constexpr int64_t kFootprintOverL2 = 16;  // a cache may keep its part of a footprint for good while the rest streams through: 6 %
 
 /// Runs in the child: launches of one kernel over the first bytes of one arena.
@@ -139,7 +144,9 @@ Ceilings measure(Device& device, const DeviceInfo& info, const std::vector<std::
 int64_t Ceilings::largest_read(const DeviceInfo& device, int64_t wanted) {
   int64_t largest = wanted;
   while (largest < kFootprintOverL2 * device.limits.l2_bytes) largest *= 2;
-  return std::min(largest, device.memory_bytes / 4);
+  const int64_t most = device.memory_bytes / kMemoryOverLargest;
+  // Whole powers: what is free differs from run to run, and the ceilings are kept by this size.
+  return largest <= most ? largest : int64_t(std::bit_floor(uint64_t(std::max(most, int64_t(0)))));
 }
 
 double Ceilings::best_gflops() const {
@@ -161,14 +168,11 @@ CeilingKernels find_ceiling_kernels(const std::vector<const Variant*>& variants)
 
 Ceilings measure_ceilings(const Backend& backend, const DeviceInfo& info, const std::vector<std::pair<const Variant*, BuiltModule>>& kernels,
                           int64_t largest) {
-  int ends[2];
-  if (pipe(ends) != 0) fail("cannot make a pipe for measuring ceilings");
-  const pid_t child = fork();
-  if (child < 0) fail("cannot fork a process for measuring ceilings");
-  if (child == 0) {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    signal(SIGINT, SIG_IGN);
-    close(ends[0]);
+  if (largest < kLeastLargest)
+    fail("{}: too little to measure what it reaches; it takes {} MB", info.memory_text(),
+         (kLeastLargest * kMemoryOverLargest) >> 20);
+  const int64_t memory_kills = out_of_memory_kills();
+  IsolatedProcess process([&](int socket) {
     std::string text;
     try {
       const auto device = backend.open(info, 2 * largest + (int64_t(1) << 30));
@@ -177,32 +181,21 @@ Ceilings measure_ceilings(const Backend& backend, const DeviceInfo& info, const 
     } catch (const std::exception& e) {
       text = std::string("error: ") + e.what();
     }
-    for (size_t sent = 0; sent < text.size();) {
-      const ssize_t n = write(ends[1], text.data() + sent, text.size() - sent);
-      if (n <= 0) break;
-      sent += size_t(n);
-    }
-    _exit(0);
+    send(socket, text.data(), text.size(), MSG_NOSIGNAL);
+  });
+  std::string text(kMostText, '\0');
+  ssize_t got = -1;
+  for (const int64_t began = now_ns(); got < 0 && !interrupted() && double(now_ns() - began) < kLimitS * 1e9;) {
+    pollfd events[2] = {{process.socket(), POLLIN, 0}, {process.ending(), POLLIN, 0}};
+    if (poll(events, 2, 100) > 0) got = recv(process.socket(), text.data(), text.size(), MSG_DONTWAIT);
+    if (got < 0 && events[1].revents != 0) got = 0;
   }
-  close(ends[1]);
-  std::string text;
-  char buffer[4096];
-  bool ended = false;
-  for (const int64_t began = now_ns(); !ended && !interrupted() && double(now_ns() - began) < kLimitS * 1e9;) {
-    pollfd ready{ends[0], POLLIN, 0};
-    if (poll(&ready, 1, 100) <= 0) continue;
-    const ssize_t got = read(ends[0], buffer, sizeof buffer);
-    if (got > 0) text.append(buffer, size_t(got));
-    ended = got == 0;
-  }
-  close(ends[0]);
-  if (!ended) kill(child, SIGKILL);
-  int status = 0;
-  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  if (!ended) fail("measuring the ceilings of {} {}", info.id, interrupted() ? "was interrupted" : "took over a minute: stopped");
+  const ProcessEnd end = process.end(got < 0 ? 0 : kPatienceS);
+  if (got < 0)
+    fail("measuring the ceilings of {} {}", info.id, interrupted() ? "was interrupted" : "took over a minute: stopped");
+  if (got == 0) fail("measuring the ceilings of {} failed: {}", info.id, describe_death(end, memory_kills).text);
+  text.resize(size_t(got));
   if (text.rfind("error: ", 0) == 0) fail("measuring the ceilings of {} failed: {}", info.id, text.substr(7));
-  if (text.empty()) fail("measuring the ceilings of {} failed: its process ended with status {:#x}", info.id, status);
   return ceilings_from_json(text);
 }
 

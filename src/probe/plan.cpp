@@ -113,7 +113,7 @@ std::string over_launch_limit(const Geometry& g, const DeviceInfo& device) {
 std::string over_limit(const Spec& spec, const Variant& variant, const DeviceInfo& device) {
   const int64_t weights = spec.b_bytes(), repacked = variant.prepares ? spec.batch * spec.n * spec.k * 4 : 0;
   const int64_t needed = weights + repacked + spec.a_bytes() + 2 * spec.d_bytes();
-  if (needed > device.memory_bytes) return fmt::format("needs {} MB of memory, {} has {} MB", needed >> 20, device.id, device.memory_bytes >> 20);
+  if (needed > device.memory_bytes) return fmt::format("needs {} MB of memory, {}", needed >> 20, device.memory_text());
   return variant.launch ? over_launch_limit(variant.geometry(launch_sizes(spec_tensors(spec), device)), device) : "";
 }
 

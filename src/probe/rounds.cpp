@@ -124,6 +124,7 @@ class SpecRun {
     }
     if (head_to_head && !answer.times.empty()) c.turn_us.push_back(turn_median(answer.times));
     if (answer.reply.outcome != Outcome::pass) {
+      if (answer.reply.retry) c.record.tags.emplace_back(kRetryTag);
       end(c, answer.reply.outcome, answer.reply.detail);
     } else if (sum_us > answer.parent_us) {
       end(c, Outcome::impossible, fmt::format("its launches report {:.4g} us in a turn that took {:.4g} us by the parent's clock", sum_us,

@@ -65,8 +65,9 @@ class Sweep {
     std::string quarantine;      // the reference disagrees with itself
   };
 
-  bool enough(const CaseRecord& record) const;
+  bool enough(const CaseRecord& record, const PlannedCase& planned) const;
   void build(bool also_measured);
+  void reserve_inputs(SpecState& state, int64_t footprint);
   RoundsContext rounds_context(const SpecState& state);
   void measure(SpecState& state);
   static bool contends(const Case& c);

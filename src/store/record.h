@@ -20,6 +20,10 @@ Outcome parse_outcome(std::string_view name);  // Error if unknown
 /// Whether a key's text, from before records had a class, is of a variant with int8 activations.
 bool is_old_int8_key(std::string_view key_text);
 
+/// A tag of what failed and may not fail again: memory that others had taken, a folder mounted noexec, a signal from
+/// outside. A later run measures it anew.
+inline constexpr std::string_view kRetryTag = "retry";
+
 /// Raw error statistics of all checked launches against the reference: enough to judge again under another tolerance.
 struct ErrorStats {
   int64_t elements_checked = 0, launches_checked = 0, launches_scanned = 0;

@@ -68,7 +68,7 @@ std::unique_ptr<LoadedKernel> CudaDevice::load(const Variant& variant, const Bui
 Address CudaDevice::allocate(int64_t bytes) {
   CUdeviceptr memory = 0;
   if (const CUresult result = driver().cuMemAlloc_(&memory, size_t(bytes)); result == CUDA_ERROR_OUT_OF_MEMORY)
-    throw OverLimit(fmt::format("needs {} MB more memory than {} has left", bytes >> 20, info_.id));
+    throw NoRoom(fmt::format("needs {} MB more memory than {} has left", bytes >> 20, info_.id));
   else
     check(result, "allocating");
   return reinterpret_cast<Address>(memory);
