@@ -9,13 +9,13 @@ namespace assay {
 namespace {
 
 /// What the program writes to a window of so many columns, without its progress.
-std::string shown_on(const Home& home, Arguments arguments, unsigned short columns, const Variables& more = {}) {
+std::string shown_on(const Home& home, Arguments arguments, int columns, const Variables& more = {}) {
   arguments.insert(arguments.begin(), ASSAY_PROGRAM);
   arguments.push_back("--quiet");
   std::vector<char*> argv;
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
-  const winsize window{40, columns, 0, 0};
+  const winsize window{40, static_cast<unsigned short>(columns), 0, 0};
   int master = -1;
   const pid_t child = forkpty(&master, nullptr, nullptr, &window);
   if (child == 0) {
@@ -55,11 +55,11 @@ class ScreenTest : public testing::Test {
 };
 
 TEST_F(ScreenTest, NothingIsWiderThanTheWindow) {
-  for (const unsigned short columns : {40, 80, 200})
+  for (const int columns : {40, 80, 200})
     for (const char* more : {"", "--full", "--skips", "--verbose", "--dry-run"}) {
       const std::string text = shown_on(home_, probe(more), columns);
-      for (const std::string& line : lines_of(text)) EXPECT_LE(display_width(line), columns) << more << ": " << line;
-      if (*more == 0) EXPECT_LT(lines_of(text).size(), 40u) << text;
+      for (const std::string& line : lines_of(text)) EXPECT_LE(display_width(line), size_t(columns)) << more << ": " << line;
+      EXPECT_TRUE(*more != 0 || lines_of(text).size() < 40) << text;
     }
 }
 
