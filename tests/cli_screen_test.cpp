@@ -9,13 +9,13 @@ namespace assay {
 namespace {
 
 /// What the program writes to a window of so many columns, without its progress.
-std::string shown_on(const Home& home, Arguments arguments, unsigned short columns, const Variables& more = {}) {
+std::string shown_on(const Home& home, Arguments arguments, int columns, const Variables& more = {}) {
   arguments.insert(arguments.begin(), ASSAY_PROGRAM);
   arguments.push_back("--quiet");
   std::vector<char*> argv;
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
-  const winsize window{40, columns, 0, 0};
+  const winsize window{40, static_cast<unsigned short>(columns), 0, 0};
   int master = -1;
   const pid_t child = forkpty(&master, nullptr, nullptr, &window);
   if (child == 0) {
@@ -40,53 +40,50 @@ std::string shown_on(const Home& home, Arguments arguments, unsigned short colum
 class ScreenTest : public testing::Test {
  protected:
   void SetUp() override {
-    home_.with_ceilings();
     write_drop_ins(
         home_.kernels(),
         {{"test_plain"}, {"test_other"}, {"test_off", "", "nt", "only for this test, in a reason of many words"}});
-    ASSERT_EQ(home_.run(probe()).exit_code, 0);  // the others find its results in the store
   }
-  Arguments probe(const std::string& more = "") const {
-    Arguments arguments = home_.probe(spec_line("64..128..32"));
-    if (!more.empty()) arguments.push_back(more);
+  Arguments probe(const Arguments& more) const {
+    Arguments arguments = home_.probe(spec_line("64"));
+    arguments.insert(arguments.end(), more.begin(), more.end());
     return arguments;
   }
   Home home_;
 };
 
-TEST_F(ScreenTest, NothingIsWiderThanTheWindow) {
-  for (const unsigned short columns : {40, 80, 200})
-    for (const char* more : {"", "--full", "--skips", "--verbose", "--dry-run"}) {
-      const std::string text = shown_on(home_, probe(more), columns);
-      for (const std::string& line : lines_of(text)) EXPECT_LE(display_width(line), columns) << more << ": " << line;
-      if (*more == 0) EXPECT_LT(lines_of(text).size(), 40u) << text;
+size_t widest(const std::string& text) {
+  size_t width = 0;
+  for (const std::string& line : lines_of(text)) width = std::max(width, display_width(line));
+  return width;
+}
+
+TEST_F(ScreenTest, APlanIsNoWiderThanTheWindowAndColumnsOnlyNarrowIt) {
+  for (const int columns : {40, 80, 200})
+    for (const char* asked : {"", "30", "300"}) {
+      const std::string text = shown_on(home_, probe({"--dry-run", "--skips"}), columns, {{"COLUMNS", asked}});
+      EXPECT_LE(widest(text), std::string(asked) == "30" ? 30u : size_t(columns)) << text;
+      EXPECT_TRUE(contains(text, "disabled: only")) << text;
     }
+  EXPECT_FALSE(contains(shown_on(home_, probe({"--dry-run"}), 80), "disabled: only"));
+  EXPECT_TRUE(contains(home_.run(probe({"--dry-run"})).out, "test_off/plain: matmul skipped 1 (disabled: only for"));
 }
 
-TEST_F(ScreenTest, ColumnsNarrowAWindowAndNeverWidenIt) {
-  for (const char* asked : {"40", "300"}) {
-    size_t widest = 0;
-    for (const std::string& line : lines_of(shown_on(home_, probe("--full"), 80, {{"COLUMNS", asked}})))
-      widest = std::max(widest, display_width(line));
-    EXPECT_LE(widest, asked[0] == '4' ? 40u : 80u);
-    EXPECT_GT(widest, 30u);
-  }
-}
-
-TEST_F(ScreenTest, TheVerdictIsFirstAndAllTheRestIsAskedFor) {
+TEST_F(ScreenTest, TheVerdictIsOneScreenAndAllTheRestIsAskedFor) {
+  home_.with_ceilings();
   const Variables plain = {{"NO_COLOR", "1"}};
-  const std::string verdict = shown_on(home_, probe(), 80, plain);
-  EXPECT_TRUE(contains(verdict, "winner")) << verdict;
-  EXPECT_TRUE(contains(verdict, "--full")) << verdict;
-  EXPECT_FALSE(contains(verdict, "avg_dev=") || contains(verdict, "only for this test")) << verdict;
-  EXPECT_TRUE(contains(shown_on(home_, probe("--full"), 200, plain), "test_other/plain"));
-  EXPECT_TRUE(contains(shown_on(home_, probe("--skips"), 200, plain),
-                       "disabled: only for this test, in a reason of many words [test_off]"));
-  const Ended pipe = home_.run(probe());
-  EXPECT_TRUE(contains(pipe.out, "avg_dev=")) << pipe.out;
-  EXPECT_TRUE(contains(pipe.out,
-                       " - test_off/plain: matmul skipped 3 (disabled: only for this test, in a reason of many words)"))
-      << pipe.out;
+  const std::string verdict = shown_on(home_, probe({}), 40, plain);
+  EXPECT_LE(widest(verdict), 40u) << verdict;
+  EXPECT_LT(lines_of(verdict).size(), 40u) << verdict;
+  EXPECT_TRUE(contains(verdict, "winner") && contains(verdict, "--full")) << verdict;
+  EXPECT_FALSE(contains(verdict, "avg_dev=") || contains(verdict, "only for")) << verdict;
+  const std::string full = shown_on(home_, probe({"--full", "--skips"}), 120, plain);
+  EXPECT_LE(widest(full), 120u) << full;
+  EXPECT_TRUE(contains(full, "test_other/plain") && contains(full, "test_plain/plain")) << full;
+  EXPECT_TRUE(contains(full, "disabled: only for this test, in a reason of many words [test_off]")) << full;
+  const Ended pipe = home_.run(probe({}));
+  EXPECT_TRUE(contains(pipe.out, "Spec " + spec_line("64") + ":\n   - test_other/plain")) << pipe.out;
+  EXPECT_TRUE(contains(pipe.out, " - test_off/plain: matmul skipped 1 (disabled: only for this test")) << pipe.out;
 }
 
 }  // namespace

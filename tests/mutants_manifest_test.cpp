@@ -28,9 +28,10 @@ const std::set<std::string> kWrong = {
     "zero_in_one_of_64", "infinity_in_one_of_64", "half_the_sum_in_most", "writes_long_after_return",
     "writes_after_return", "writes_before_output",  "writes_behind_output",  "writes_behind_workspace",
     "remembered_by_hash",  "remembered_by_pointer", "rounding_mode_changed", "flush_to_zero_changed", "x87_precision_changed",
+    "half_called_exact",   "bfloat_called_half",
     "child_burns_cpu",     "orphan_in_own_session", "child_keeps_descriptors", "forks_and_both_return"};
 const std::set<std::string> kCrashed = {"segfault", "aborts", "exits", "memory_without_end", "ends_its_parent"};
-const std::set<std::string> kControls = {"slow", "correct", "order_changes", "twin_first", "twin_second"};
+const std::set<std::string> kControls = {"slow", "correct", "order_changes", "half_activations", "bfloat_activations", "twin_first", "twin_second"};
 
 std::map<std::string, std::string> outcomes_deserved() {
   std::map<std::string, std::string> outcomes = {{"mutant_infinite_loop/timed_out", "timed_out"},

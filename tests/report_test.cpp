@@ -42,6 +42,7 @@ CaseRecord record(const std::string& variant, double device_us, double host_us) 
   result.floor_us = 132.5;
   result.reachable_us = 138;
   result.errors.launches_checked = 3;
+  result.errors.bound_used = 0.31;
   result.errors.max_abs = 1.5522e-2;
   result.errors.max_rel = 4.7867e-4;
   result.environment = "e1";
@@ -144,6 +145,36 @@ TEST(TextReport, AGpuDeviceHasTheSeedsNames) {
   EXPECT_FALSE(contains(text, "avg_dev"));
 }
 
+TEST(TextReport, ARowEndsWithItsClassAndHowMuchOfItsBoundItUsed) {
+  SweepReport report = sample_report();
+  CaseRecord rounded = record("q8_dot/i8act", 100, 110);
+  rounded.accuracy = Accuracy::int8_activation;
+  report.specs[0] = rank_spec(parse_spec(kUp), {record("gemv_rowdot/r4_u2", 141.2, 273), rounded, failing("x/crash", Outcome::crashed, "signal 11")}, {}, {});
+  const std::string text = text_report(report);
+  EXPECT_TRUE(contains(text, " | pass | best of class | class=exact | err=0.31 of bound\n")) << text;
+  EXPECT_TRUE(contains(text, " | pass | best of class | class=int8_activation | err=0.31 of bound\n")) << text;
+  EXPECT_TRUE(contains(text, " | no samples | class=exact\n")) << "what was not checked used nothing";
+  EXPECT_TRUE(contains(text, " | best=100.0us | 132.5% of floor | 138.0% of reachable | best exact=141.2us (gemv_rowdot/r4_u2)\n")) << text;
+}
+
+TEST(AllReports, APriceWithRoundedActivationsStandsBesideTheExactOne) {
+  SweepReport report = sample_report();
+  CaseRecord rounded = record("q8_dot/i8act", 100, 110);
+  rounded.accuracy = Accuracy::int8_activation;
+  report.specs = {rank_spec(parse_spec(kUp), {record("gemv_rowdot/r4_u2", 150, 273), rounded}, {}, {})};
+  Workload workload;
+  workload.entries.emplace_back();
+  workload.entries[0].spec = parse_spec(kUp);
+  workload.entries[0].calls_per_token = 10;
+  report.workloads = {price_workload(workload, report.specs, 100)};
+  EXPECT_DOUBLE_EQ(report.workloads[0].total_ms, 1);
+  EXPECT_DOUBLE_EQ(report.workloads[0].exact_ms, 1.5);
+  for (const std::string& said : {text_report(report), markdown_report(report)}) {
+    EXPECT_TRUE(contains(said, "int8_activation")) << said;
+    EXPECT_TRUE(contains(said, "with exact variants alone: 1.500 ms")) << said;
+  }
+}
+
 TEST(TextReport, TagsStandInTheSeedsOrder) {
   RankedCase ranked;
   ranked.baseline = ranked.best_device = ranked.best_host = ranked.host_gap = true;
@@ -198,10 +229,10 @@ TEST(AllReports, WhatAKernelTakesOfTheDeviceStandsBesideItsCase) {
   SweepReport report;
   report.specs.push_back(rank_spec(parse_spec(kUp), {spilling, lean, record("own/untold", 160, 290)}, {}, {}));
   const std::string text = text_report(report);
-  EXPECT_TRUE(contains(text, " | pass | 255 registers, 33280 bytes of shared memory, 16 bytes spilled")) << text;
-  EXPECT_TRUE(contains(text, " | 40 registers, 0 bytes of shared memory\n")) << text;
+  EXPECT_TRUE(contains(text, " | pass | 255 registers, 33280 bytes of shared memory, 16 bytes spilled | class=")) << text;
+  EXPECT_TRUE(contains(text, " | 40 registers, 0 bytes of shared memory | class=")) << text;
   EXPECT_FALSE(contains(text, " | 0 registers")) << text;
-  EXPECT_TRUE(contains(csv_report(report), ",255,33280,16\r\n")) << csv_report(report);
+  EXPECT_TRUE(contains(csv_report(report), ",255,33280,16,exact,0.31\r\n")) << csv_report(report);
 }
 
 TEST(AllReports, APreparedWinnerIsShownAsSuch) {
@@ -231,7 +262,7 @@ TEST(TextReport, IsPlainTextUnlessColourIsAllowed) {
 }
 
 TEST(TextReport, AMessageOfManyLinesStaysOnItsLine) {
-  EXPECT_TRUE(contains(text_report(sample_report()), "   - x/crash: crashed: signal 11 (SIGSEGV) | no samples\n"));
+  EXPECT_TRUE(contains(text_report(sample_report()), "   - x/crash: crashed: signal 11 (SIGSEGV) | no samples | class=exact\n"));
 }
 
 TEST(AllReports, AnEmptySweepAndNotANumberDoNotCrash) {
@@ -316,6 +347,23 @@ TEST(Json, CasesComeBackAsTheyWere) {
   EXPECT_EQ(json_report(again), json_report(report));
 }
 
+TEST(Json, AReportOfBeforeThereWereClassesIsReadAndItsKeysSayWhoRoundedActivations) {
+  SweepReport report = sample_report();
+  report.specs[0].cases[0].record.key_text = "prepare: false\nactivation error: int8_block32\n";
+  std::string old = json_report(report);
+  const auto drop = [&](const std::string& part, const std::string& instead) {
+    for (size_t at; (at = old.find(part)) != std::string::npos;) old.replace(at, part.size(), instead);
+  };
+  drop("\"version\":3", "\"version\":2");
+  drop("\"accuracy\":\"exact\",", "");
+  drop("\"bound_used\":0.31,", "");
+  drop("\"bound_used\":0.0,", "");
+  const std::vector<CaseRecord> back = read_report_json(old, "r.json");
+  EXPECT_EQ(back[0].accuracy, Accuracy::int8_activation);
+  EXPECT_EQ(back[1].accuracy, Accuracy::exact);
+  EXPECT_TRUE(std::isnan(back[1].errors.bound_used)) << "not known";
+}
+
 TEST(Json, BytesThatAreNoUtf8DoNotStopTheReport) {
   SweepReport report = sample_report();
   report.specs[0].cases[0].record.detail = "bad \xff byte";
@@ -343,8 +391,8 @@ TEST(Json, BadInputNamesTheFileAndThePlace) {
   EXPECT_TRUE(contains(error_of("{"), "r.json:1: not valid JSON"));
   EXPECT_TRUE(contains(error_of("[]"), "not a report of assay"));
   EXPECT_TRUE(contains(error_of("{\"schema\":\"other\"}"), "not a report of assay"));
-  EXPECT_TRUE(contains(with("\"version\":2", "\"version\":3"), "r.json at /version: version 3 is newer"));
-  EXPECT_TRUE(contains(with("\"version\":2", "\"version\":0"), "/version"));
+  EXPECT_TRUE(contains(with("\"version\":3", "\"version\":4"), "r.json at /version: version 4 is newer"));
+  EXPECT_TRUE(contains(with("\"version\":3", "\"version\":0"), "/version"));
   EXPECT_TRUE(contains(with("\"outcome\":\"pass\"", "\"outcome\":\"past\""), "/specs/0/cases/0/outcome"));
   EXPECT_TRUE(contains(with("\"flops\":17432576", "\"flops\":\"x\""), "/specs/0/cases/0/flops"));
   EXPECT_TRUE(contains(with("\"flops\"", "\"flop\""), "unknown key \"flop\"; did you mean"));

@@ -4,6 +4,7 @@
 #include <sys/file.h>
 
 #include <algorithm>
+#include <cmath>
 #include <random>
 
 #include "base/file.h"
@@ -251,6 +252,18 @@ TEST_F(StoreTest, AnOlderSchemaIsBroughtUpToDateWithItsRows) {
   EXPECT_EQ(store.find("a")->device_us, small_record("a").device_us);
   EXPECT_TRUE(store.find("a")->completion.empty());
   EXPECT_EQ(store.find("b")->completion, newer.completion);
+}
+
+TEST_F(StoreTest, ARowOfBeforeThereWereClassesHasTheOneThatItsKeySays) {
+  CaseRecord rounded = small_record("a");
+  rounded.key_text = "threads: team\nactivation error: int8_block32\n";
+  { Store(file_).put(rounded); }
+  { Store(file_).put(small_record("b")); }
+  sql(file_, "ALTER TABLE cases DROP COLUMN accuracy; ALTER TABLE cases DROP COLUMN bound_used; PRAGMA user_version = 3");
+  Store store(file_);
+  EXPECT_EQ(store.find("a")->accuracy, Accuracy::int8_activation);
+  EXPECT_EQ(store.find("b")->accuracy, Accuracy::exact);
+  EXPECT_TRUE(std::isnan(store.find("a")->errors.bound_used)) << "not known";
 }
 
 TEST_F(StoreTest, PlacesThatCannotBeWrittenAreErrors) {

@@ -69,6 +69,8 @@ void expect_same(const CaseRecord& a, const CaseRecord& b) {
   expect_same(a.errors.worst_value, b.errors.worst_value);
   expect_same(a.errors.worst_reference, b.errors.worst_reference);
   EXPECT_EQ(a.errors.nan_count, b.errors.nan_count);
+  expect_same(a.errors.bound_used, b.errors.bound_used);
+  EXPECT_EQ(a.accuracy, b.accuracy);
   EXPECT_EQ(a.environment, b.environment);
   EXPECT_EQ(a.measured_at, b.measured_at);
 }
@@ -90,6 +92,7 @@ TEST_F(StoreTest, EveryFieldOfARecordComesBack) {
   record.spec_line = "op=matmul | batch=1 | m=1 | n=9728";
   record.math_line = "math ü ≤";
   record.variant = "gemv/rows4";
+  record.accuracy = Accuracy::bf16_activation;
   record.device = "cpu:0";
   record.mode = "decode";
   record.outcome = Outcome::launch_failed;
@@ -106,7 +109,7 @@ TEST_F(StoreTest, EveryFieldOfARecordComesBack) {
   record.case_us = 1e6, record.check_us = 2.5e4;
   record.bytes = int64_t(1) << 47, record.flops = std::numeric_limits<int64_t>::min();
   record.floor_us = 5.125, record.reachable_us = 6.125, record.ceiling_gbps = 37.5;
-  record.errors = {11, 12, 13, nan, inf, 1e-30, 0.25, 4, 14, -1.5, 2.5, 15};
+  record.errors = {11, 12, 13, nan, inf, 1e-30, 0.25, 4, 14, -1.5, 2.5, 15, 0.75};
   record.environment = "env-1";
   record.measured_at = 1'700'000'000;
 

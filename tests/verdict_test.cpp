@@ -31,13 +31,12 @@ CaseRecord record(const std::string& variant, double us, Accuracy accuracy = Acc
   return result;
 }
 
-std::string line(int64_t n, const std::string& op = "matmul") {
-  return "op=" + op + " | batch=1 | m=1 | n=" + std::to_string(n) +
-         " | k=896 | tA=0 | tB=1 | dtA=f16 | dtB=f16 | dtD=f16";
+std::string line(int64_t n) {
+  return "op=matmul | batch=1 | m=1 | n=" + std::to_string(n) + " | k=896 | tA=0 | tB=1 | dtA=f16 | dtB=f16 | dtD=f16";
 }
 
 /// Two workloads of `specs` each, some cases failing, and skips of many reasons.
-SweepReport report_of(int specs, int failing, const std::string& op = "matmul") {
+SweepReport report_of(int specs, int failing) {
   SweepReport report;
   report.device = "cpu:0";
   report.device_text = "Example CPU (Zen 4), 2 threads, avx512";
@@ -48,7 +47,7 @@ SweepReport report_of(int specs, int failing, const std::string& op = "matmul") 
     workload.name = name;
     for (int i = 1; i <= specs; ++i) {
       WorkloadEntry entry;
-      entry.spec = parse_spec(line(64 * i + (name == "small-model-q8"), op));
+      entry.spec = parse_spec(line(64 * i + (name == "small-model-q8")));
       entry.calls_per_token = 24;
       std::vector<CaseRecord> records = {record("naive/loop", 300.0 * i),
                                          record("q8_dot/i8act_r2_p0", 90.0 * i, Accuracy::int8_activation)};
@@ -77,14 +76,14 @@ void expect_fits(const std::string& text, size_t width, const std::string& what)
 }
 
 TEST(Verdict, FitsOneScreenWhateverThereIsToSay) {
-  for (const int specs : {0, 1, 7, 60})
-    for (const int failing : {0, 1, 30})
+  for (const int specs : {0, 1, 7, 30})
+    for (const int failing : {0, 1, 12})
       for (const size_t width : {20u, 40u, 80u, 200u})
         for (const bool colour : {false, true}) {
           const std::string text = verdict_report(report_of(specs, failing), {width, 40}, colour);
           const std::string what = fmt::format("{} specs, {} failing, {} columns", specs, failing, width);
           expect_fits(text, width, what);
-          if (width >= 40) EXPECT_LE(lines_of(text).size(), 39u) << what;
+          EXPECT_LE(lines_of(text).size(), width >= 40 ? 39u : 60u) << what;
           EXPECT_EQ(contains(text, "\x1b"), colour);
         }
 }
@@ -92,9 +91,10 @@ TEST(Verdict, FitsOneScreenWhateverThereIsToSay) {
 TEST(Verdict, SaysWhatAWorkloadCostsWhoWinsAndWhatCouldBeWonBeforeAnyProblem) {
   const SweepReport report = report_of(2, 1);
   const std::string text = verdict_report(report);
-  EXPECT_TRUE(contains(text, "large-model-f16: 6.480 ms per token, floor 3.240, still to win 3.240; exact variants"))
+  EXPECT_TRUE(contains(
+      text, "large-model-f16: 6.480 ms per token, floor 3.240, still to win 3.240; exact\n  variants alone 21.600\n"))
       << text;
-  EXPECT_TRUE(contains(text, "matmul M:1 N:128 K:896 NT  q8_dot/i8act_r2_p0  int8   180.00     50.0     4.320\n"))
+  EXPECT_TRUE(contains(text, "  matmul N:128 K:896 NT  q8_dot/i8act_r2_p0  int8   180.00     50.0     4.320\n"))
       << text;
   EXPECT_LT(text.find("N:128"), text.find("N:64")) << "the hottest first";
   EXPECT_LT(text.find("small-model-q8:"), text.find("Problems"));
@@ -108,7 +108,7 @@ TEST(Verdict, RowsThatDoNotFitAreCountedWithTheirTime) {
   double shown = 0;
   int rest = 0;
   for (const std::string& one : lines_of(text)) {
-    if (!contains(one, "matmul M:1") && !contains(one, " more ")) continue;
+    if (!contains(one, "matmul N:") && !contains(one, " more ")) continue;
     rest += contains(one, " more ");
     shown += std::stod(one.substr(one.rfind(' ')));
   }
@@ -127,8 +127,12 @@ TEST(Verdict, CountsWhatWasDisturbedAndSpecsOfNoWorkload) {
 
 TEST(Verdict, WideCharactersCountTwice) {
   for (const size_t width : {40u, 80u}) {
-    SweepReport report = report_of(3, 2, "行列積_マットマル_とても長い名前の演算");
+    SweepReport report = report_of(3, 2);
     report.device_text = "とても長い名前のプロセッサとても長い名前のプロセッサとても長い名前のプロセッサ";
+    report.workloads[0].name = "大きなモデル";
+    report.workloads[0].rows[0].spec_line = "注意の行列積 n=1..95とても長い名前の演算とても長い名前の演算";
+    for (RankedSpec& spec : report.specs)
+      spec.cases[0].record.detail = "失敗した理由はとても長い説明になることがある失敗した理由はとても長い説明";
     expect_fits(verdict_report(report, {width, 40}), width, "verdict");
     expect_fits(text_report(report, {.width = width}), width, "full");
   }
@@ -146,7 +150,7 @@ TEST(ProbeText, APipeGetsTheSeedsLinesATerminalTheVerdictAndAllOnRequest) {
     const std::string full = probe_text(report, {.full = true, .skips = true}, other);
     expect_fits(full, width, "full");
     for (const char* variant : {"naive/loop", "q8_dot/i8act_r2_p0", "broken/kernel0"})
-      if (width >= 80) EXPECT_TRUE(contains(full, variant)) << variant << " at " << width;
+      EXPECT_TRUE(contains(full, variant) || width < 80) << variant << " at " << width;
   }
 }
 

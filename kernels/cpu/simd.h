@@ -72,8 +72,8 @@ inline void from_float(float f, Half* to) {
 
 // Each target defines Vec, kLanes and: zero, set1, load (float, Half, Bfloat, int8), load_part (the first `count`
 // lanes, 0 in the others, nothing read behind them), broadcast (one half from any address), store, store_part, fma
-// (a*b+c), add, mul, sum. WIDTH, a parameter of some kernels, is the widest vector in bits: with prefetching, 256 beat
-// 512 on Zen 4.
+// (a*b+c), add, mul, sum. WIDTH, where a kernel is built with it, is the widest vector in bits, else the
+// processor's widest are used: with prefetching, 256 beat 512 on Zen 4.
 #if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VL__) && (!defined(WIDTH) || WIDTH >= 512)
 
 using Vec = __m512;

@@ -167,7 +167,7 @@ std::string cut_middle(std::string_view text, size_t width) {
 
 std::string wrap(std::string_view text, size_t width, size_t indent) {
   if (width == 0) return std::string(text);
-  indent = std::min(indent, width / 2);
+  indent = width > 2 ? std::min(indent, width / 2) : 0;  // a wide character has room
   std::string lines;
   for (size_t room = width; display_width(text) > room; room = width - indent) {
     size_t end = std::max(front_bytes(text, room), first_piece(text).bytes);

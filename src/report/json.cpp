@@ -233,6 +233,7 @@ ErrorStats read_errors(const JsonReader& json, int64_t version) {
   each_error_field(errors, [&](const char* name, auto& member) {
     if (has_field(json, name, version)) from_json(json.at(name), member);
   });
+  if (!has_field(json, "bound_used", version)) errors.bound_used = std::numeric_limits<double>::quiet_NaN();
   return errors;
 }
 

@@ -86,7 +86,8 @@ std::string case_line(const RankedSpec& spec, const RankedCase& ranked, const Sw
   if (const std::string resources = resources_text(record); !resources.empty()) fields.push_back(resources);
   if (ranked.best_of_class) fields.emplace_back("best of class");
   fields.push_back(fmt::format("class={}", accuracy_name(record.accuracy)));
-  if (record.errors.launches_checked > 0) fields.push_back(fmt::format("err={:.2g} of bound", record.errors.bound_used));
+  if (record.errors.launches_checked > 0 && !std::isnan(record.errors.bound_used))
+    fields.push_back(fmt::format("err={:.2g} of bound", record.errors.bound_used));
   return fmt::format("   - {}{}: {}\n", record.variant, tags, fmt::join(fields, " | "));
 }
 

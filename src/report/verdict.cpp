@@ -45,13 +45,24 @@ std::string class_text(const std::string& variant, Accuracy accuracy) {
   return variant.empty() ? "" : name.substr(0, name.find('_'));
 }
 
+bool is_wide(const ScreenSize& screen) { return screen.width >= kWide; }
+
+/// "matmul N:9728 K:896 NT" of one row, or n and k alone ("9728x896") where there is little room.
+std::string spec_text(const std::string& spec_line, const ScreenSize& screen) {
+  const std::string n = spec_field(spec_line, "n"), k = spec_field(spec_line, "k");
+  if (!is_wide(screen) && !n.empty() && n != "?" && !k.empty()) return n + "x" + k;
+  std::string text = short_spec(spec_line);
+  if (const size_t row = text.find(" M:1 "); row != std::string::npos) text.erase(row, 4);
+  return text;
+}
+
 double percent(double part, double whole) { return whole > 0 ? 100 * part / whole : 0; }
 
-std::vector<HotRow> rows_of(const WorkloadTable& workload) {
+std::vector<HotRow> rows_of(const WorkloadTable& workload, const ScreenSize& screen) {
   std::vector<HotRow> rows;
   for (const WorkloadRow& row : workload.rows)
     if (!row.best_variant.empty())
-      rows.push_back({short_spec(row.spec_line), winner_text(row.best_variant, row.best_is_prepared),
+      rows.push_back({spec_text(row.spec_line, screen), winner_text(row.best_variant, row.best_is_prepared),
                       class_text(row.best_variant, row.accuracy), row.best_us, percent(row.floor_us, row.best_us),
                       row.total_ms});
   std::stable_sort(rows.begin(), rows.end(), [](const HotRow& a, const HotRow& b) { return a.ms > b.ms; });
@@ -59,12 +70,12 @@ std::vector<HotRow> rows_of(const WorkloadTable& workload) {
 }
 
 /// Specs that no workload has.
-std::vector<HotRow> rows_of_others(const SweepReport& report) {
+std::vector<HotRow> rows_of_others(const SweepReport& report, const ScreenSize& screen) {
   std::vector<HotRow> rows;
   for (const RankedSpec& spec : report.specs) {
     if (spec.in_workload) continue;
     HotRow row;
-    row.spec = fmt::format("{} {}", short_spec(spec.spec_line), spec_field(spec.spec_line, "dtB"));
+    row.spec = fmt::format("{} {}", spec_text(spec.spec_line, screen), spec_field(spec.spec_line, "dtB"));
     row.winner = winner_text("", false);
     if (spec.best >= 0) {
       const RankedCase& best = spec.cases[size_t(spec.best)];
@@ -85,10 +96,10 @@ std::string table_text(const std::vector<HotRow>& rows, size_t shown, bool per_t
                        bool colour) {
   const bool classes = std::any_of(rows.begin(), rows.end(),
                                    [](const HotRow& row) { return !row.accuracy.empty() && row.accuracy != "exact"; });
-  const bool wide = screen.width >= kWide;
+  const bool wide = is_wide(screen);
   Table table;  // an importance of 0 hides a column
   table.columns = {
-      {"spec", "spec", Format::text, 10, wide ? 22u : 8u},   {"winner", "winner", Format::text, 9, wide ? 24u : 8u},
+      {"spec", "spec", Format::text, 10, wide ? 24u : 10u},  {"winner", "winner", Format::text, 9, wide ? 24u : 8u},
       {"class", "class", Format::text, classes ? 5 : 0, 0},  {"us", "us", Format::fixed2, 8, 0},
       {"percent_of_floor", "% floor", Format::fixed1, 7, 0}, {"ms", "ms/token", Format::fixed3, per_token ? 3 : 0, 0}};
   const auto add = [&](const HotRow& row) {
@@ -209,11 +220,11 @@ std::string render(const SweepReport& report, const Shares& shares, const Screen
   for (size_t i = 0; i < workloads; ++i) {
     out += "\n";
     add(workload_heading(report.workloads[i]), 2, Colour::bold);
-    out += table_text(rows_of(report.workloads[i]), shares.rows, true, screen, colour);
+    out += table_text(rows_of(report.workloads[i], screen), shares.rows, true, screen, colour);
   }
   if (workloads < report.workloads.size())
     add(fmt::format("{} more workloads: --full", report.workloads.size() - workloads), 2, Colour::bold);
-  if (const std::vector<HotRow> others = rows_of_others(report); !others.empty()) {
+  if (const std::vector<HotRow> others = rows_of_others(report, screen); !others.empty()) {
     out += "\n";
     add(report.workloads.empty() ? "Specs" : "Specs of no workload", 2, Colour::bold);
     out += table_text(others, shares.rows, false, screen, colour);

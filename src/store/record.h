@@ -32,10 +32,10 @@ struct ErrorStats {
   double nmse = 0;               // Σ Δ² / Σ ref²
   double worst_ratio = 0;        // max |Δ| / (the bound with c = 1)
   double bound_c = 0;            // the c that was allowed
-  double bound_used = 0;         // max |Δ| / (what the class allows that element): above 1 is wrong
   int64_t worst_index = -1;      // element of D with worst_ratio
   double worst_value = 0, worst_reference = 0;
   int64_t nan_count = 0;
+  double bound_used = 0;         // max |Δ| / (what the class allows that element): above 1 is wrong
 };
 
 /// One case. Times in µs. Every launch's sample is kept in the order taken.
