@@ -286,8 +286,10 @@ TEST(CrossBackend, EveryEnabledVariantIsRightOnEveryAwkwardShapeThatItSupports) 
 
 TEST(CrossBackend, EveryFamilyIsRightAtEveryInstructionLevelOfThisMachine) {
   const std::vector<Spec> specs = awkward_specs();
+  size_t devices = 0;
   for (const Present& here : present_devices()) {
     if (here.device.isa.size() < 2) continue;  // the test above was at its one level
+    ++devices;
     std::map<Built::Request, const IsaLevel*> wanted;
     std::set<std::string> families;
     for (const Variant* variant : kernels_of(here)) {
@@ -322,6 +324,7 @@ TEST(CrossBackend, EveryFamilyIsRightAtEveryInstructionLevelOfThisMachine) {
         EXPECT_EQ(is_absence(proofs[i].outcome) ? "" : proofs[i].message, "") << names[i] << " on " << specs[s].line();
     }
   }
+  if (devices == 0) GTEST_SKIP() << "no device here has more than one instruction level";
 }
 
 /// Every spec of a workload, those of its families' whole ranges included.

@@ -237,4 +237,8 @@ TEST(CudaDevice, ALookBringsEveryRangeHoweverBigAndHoweverManyAndSurveysBesideTh
 
 }  // namespace
 }  // namespace assay
+#else
+#include <gtest/gtest.h>
+
+TEST(CudaDevice, IsTestedWhereTheBackendIsBuilt) { GTEST_SKIP() << "built without CUDA: assay devices says what to install"; }
 #endif

@@ -72,6 +72,12 @@ TEST(classes, compete_within_themselves_and_the_report_counts_them) {
   EXPECT_TRUE(has(text, "a/int8 (int8_activation)")) << text;
 }
 
+TEST(bandwidth, a_right_row_that_is_too_noisy_to_rank_is_not_called_impossible_for_being_faster) {
+  const Audit audit =
+      audit_of(log_of({"a/x: avg_gpu=0.1ms maxRel=4e-04 | noisy: spread", "a/y: avg_gpu=0.2ms maxRel=4e-04"}));
+  EXPECT_EQ(audit.impossible, 0u);
+}
+
 TEST(bandwidth, an_unchecked_row_is_not_called_impossible_for_being_faster) {
   const Audit audit = audit_of(log_of({"a/x [best-gpu]: avg_gpu=0.1ms", "a/y: avg_gpu=0.2ms maxRel=4e-04"}));
   EXPECT_EQ(audit.impossible, 0u);

@@ -145,12 +145,13 @@ void find_best_bandwidth(Audit& audit) {
     }
 }
 
-/// What nobody checked may be right, and then its time is the better yardstick: only none at all is impossible.
+/// Of a row that is unchecked, or right but too noisy to rank, the time may be the better yardstick: only none at all is
+/// impossible.
 void find_impossible_times(Audit& audit) {
   if (!(audit.best_gbps > 0)) return;
   for (AuditSpec& spec : audit.specs)
     for (AuditRow& row : spec.rows) {
-      if (row.verdict == RowVerdict::unchecked && row.row.device_us > 0) continue;
+      if (row.verdict != RowVerdict::wrong && row.row.device_us > 0) continue;
       const double longest_us = row.row.device_us + row.row.device_digit_us;
       const double allowed_us = double(spec.bytes) / audit.best_gbps / 1e3;
       if (spec.bytes > 0 && longest_us < allowed_us) row.impossible = true;
