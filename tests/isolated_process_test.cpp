@@ -99,6 +99,19 @@ TEST_F(IsolatedProcessTest, ItHasNoDescriptorButItsSocketAndStandardStreams) {
   close(inheritable);
 }
 
+TEST_F(IsolatedProcessTest, ItWorksInAProgramThatWasStartedWithoutStandardStreams) {
+  const pid_t parent = fork();
+  if (parent == 0) {
+    for (const int stream : {0, 1, 2}) close(stream);
+    IsolatedProcess process([](int socket) { send(socket, "x", 1, 0); });
+    char told = 0;
+    _exit(recv(process.socket(), &told, 1, 0) == 1 && told == 'x' ? 0 : 1);
+  }
+  int status = -1;
+  waitpid(parent, &status, 0);
+  EXPECT_EQ(status, 0);
+}
+
 TEST_F(IsolatedProcessTest, ItsOwnEndIsToldWithTheMemoryThatItHad) {
   IsolatedProcess process([](int) { _exit(7); });
   const ProcessEnd end = process.end(kLongS);

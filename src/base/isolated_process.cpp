@@ -18,6 +18,7 @@
 #include <cstring>
 #include <optional>
 #include <set>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -160,9 +161,15 @@ bool receive(int socket, Message& message) {
   return got == ssize_t(sizeof message);
 }
 
+/// Not where standard streams belong, which a program may have been started without.
 void make_sockets(int (&ends)[2]) {
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
     fail("cannot make a socket for a process: {}", std::strerror(errno));
+  for (int& end : ends)
+    if (end <= 2) {
+      const int low = std::exchange(end, fcntl(end, F_DUPFD_CLOEXEC, 3));
+      close(low);
+    }
 }
 
 bool is_ready(int descriptor, int64_t deadline_ns) {

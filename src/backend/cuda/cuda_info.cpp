@@ -12,6 +12,7 @@
 #include "backend/cuda/shared_library.h"
 #include "backend/described_device.h"
 #include "base/error.h"
+#include "base/isolated_process.h"
 #include "base/json_reader.h"
 
 namespace assay {
@@ -126,7 +127,7 @@ CudaInventory cuda_inventory() {
   const pid_t child = fork();
   if (child < 0) fail("cannot fork a process to ask for GPUs");
   if (child == 0) {
-    close(ends[0]);
+    close_all_but({0, 1, 2, ends[1]});  // a driver may start processes of its own
     const std::string text = inventory_text();
     size_t sent = 0;
     for (ssize_t n = 1; n > 0 && sent < text.size(); sent += size_t(std::max<ssize_t>(n, 0)))
