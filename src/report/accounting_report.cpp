@@ -73,25 +73,27 @@ void add_time(std::string& out, const Accounts& a) {
         p.whole, p.without_gpu, p.ops_alone, p.late);
 }
 
-void add_slope(std::string& out, const char* name, const LineFit& fit, uint64_t positions) {
-  if (!fit.is_known()) return;
-  out += fmt::format("  {} wall: {:+.3f}us ± {:.3f} per token of context | {:.3f}ms at position 0, {:.3f}ms at {}\n",
-                     name, fit.slope(), fit.slope_error(), fit.at(0) / 1e3, fit.at(double(positions)) / 1e3, positions);
-}
-
-uint64_t last_position(const PhaseAccount& phase) {
-  return phase.by_position.empty() ? 0 : phase.by_position.back().first + phase.by_position.back().width - 1;
+void add_slope(std::string& out, const char* name, const RobustLine& line) {
+  if (!line.is_known()) return;
+  const RobustLine::Fit fit = line.fit();
+  out += fmt::format(
+      "  {} wall: {:+.3f}us ({:+.3f} to {:+.3f}) per token of context | {:.3f}ms at position {}, {:.3f}ms at {}\n",
+      name, fit.slope, fit.low, fit.high, fit.at(line.first_x()) / 1e3, line.first_x(), fit.at(line.last_x()) / 1e3,
+      line.last_x());
 }
 
 void add_position(std::string& out, const Accounts& a) {
   if (!a.prompt.wall_us_by_position.is_known() && !a.decode.wall_us_by_position.is_known() && a.slopes.empty()) return;
   out += "\nTime against position:\n";
-  add_slope(out, "prompt", a.prompt.wall_us_by_position, last_position(a.prompt));
-  add_slope(out, "decode", a.decode.wall_us_by_position, last_position(a.decode));
-  for (const LengthSlope& s : a.slopes)
-    out += fmt::format("  {} @ {}: {:+.4f}us ± {:.4f} per token of context ({}={}..{}) | count={} | {} avg={:.3f}ms\n",
-                       s.shape, s.backend, s.us.slope(), s.us.slope_error(), s.length, s.shortest, s.longest,
-                       s.us.count(), s.of_gpu ? "gpu" : "op", s.us.mean_y() / 1e3);
+  add_slope(out, "prompt", a.prompt.wall_us_by_position);
+  add_slope(out, "decode", a.decode.wall_us_by_position);
+  for (const LengthSlope& s : a.slopes) {
+    const RobustLine::Fit fit = s.us.fit();
+    out += fmt::format(
+        "  {} @ {}: {:+.4f}us ({:+.4f} to {:+.4f}) per token of context ({}={}..{}) | count={} | {} avg={:.3f}ms\n",
+        s.shape, s.backend, fit.slope, fit.low, fit.high, s.length, s.shortest, s.longest, s.calls,
+        s.of_gpu ? "gpu" : "op", s.mean_us / 1e3);
+  }
 }
 
 template <typename Row, typename Line>
@@ -110,6 +112,21 @@ void add_odd(std::string& out, const OddLines& odd, const std::string& what) {
 void add_anomalies(std::string& out, const Anomalies& a) {
   if (!a.any()) return;
   out += "\nAnomalies (lines from 0):\n";
+  if (a.runs_twice.times)
+    out += fmt::format(
+        "  the same run again: {} run{} equal an earlier one in every event, first in line {}: one file joined to "
+        "itself? every sum counts it again\n",
+        a.runs_twice.times, a.runs_twice.times == 1 ? "" : "s", a.runs_twice.first_line);
+  if (a.events_twice.odd.times)
+    out += fmt::format(
+        "  the same events again: {} of {} timed events were told before, first in line {}: written by two loggers, "
+        "or joined twice? the account of time counts each once, all else twice\n",
+        a.events_twice.odd.times, a.events_twice.of, a.events_twice.odd.first_line);
+  if (a.crossing_waits.odd.times)
+    out += fmt::format(
+        "  two engines in one file? {} of {} waits begin before the one before has ended, first in line {}: times per "
+        "token are those of both\n",
+        a.crossing_waits.odd.times, a.crossing_waits.of, a.crossing_waits.odd.first_line);
   add_rows(out, a.bad_lines, [](const BadKind& b) {
     return fmt::format("{}: {} line{} left out, first line {}: {}",
                        b.kind == BadLine::Kind::not_json ? "not JSON" : "wrong shape", b.lines, b.lines == 1 ? "" : "s",
@@ -139,6 +156,17 @@ void add_anomalies(std::string& out, const Anomalies& a) {
       fmt::format("placeholder duration: cb_gpu of 0 or 1us, in buffers of {} in all", ms_of(a.minute_gpu_wall_us)));
   add_odd(out, a.backwards, fmt::format("time stamps run backwards (by {:.3f}ms at most)", ms(a.backwards.largest_ns)));
   add_odd(out, a.unstamped, "no time stamp, though others have one");
+  add_odd(out, a.jumps,
+          fmt::format("time stamps jump ahead within a token (by {:.3f}s at most: the clock was set, or the machine "
+                      "slept), the jump is in no wall",
+                      double(a.jumps.largest_ns) / 1e9));
+  add_odd(out, a.short_totals,
+          "iteration_total shorter than the forward pass that it ends, so the token's wall is from the "
+          "token before");
+  add_odd(out, a.early_totals,
+          fmt::format("iteration_total begins before the token before has ended (by {:.3f}ms at most), cut "
+                      "there",
+                      ms(a.early_totals.largest_ns)));
   add_odd(out, a.odd_durations, "negative durations or above an hour, not in the account");
 }
 
