@@ -55,11 +55,14 @@ void write_to(const std::string& to, const std::string& text) {
     write_file(to, text);
 }
 
-/// 0, or 2 if the trace could not be read to its end.
-int whole(const ReadTotals& totals) {
-  if (totals.cut_off.empty()) return 0;
-  fmt::print(stderr, "assay: {}: the report covers the {} events before that\n", totals.cut_off, totals.events);
-  return 2;
+/// 0, or 2 if the trace could not be read to its end or holds no event.
+int whole(const std::string& trace, const TraceInput& input) {
+  const ReadTotals& totals = input.totals;
+  if (!totals.cut_off.empty())
+    fmt::print(stderr, "assay: {}: the report covers the {} events before that\n", totals.cut_off, totals.events);
+  else if (totals.events == 0)
+    fmt::print(stderr, "assay: {}\n", no_event_message(trace, input));
+  return totals.cut_off.empty() && totals.events > 0 ? 0 : 2;
 }
 
 void write_specs(const std::string& trace, const ShapeReport& shapes, const AnalyzeOptions& options) {
@@ -79,17 +82,18 @@ int analyze(const std::string& trace, const AnalyzeOptions& options, const Befor
   TraceInput input;
   read_trace_input(trace, std::move(bytes), input, options.bad_lines_to(), options.classic_alone());
   std::future<std::string> classic;
-  if (text) classic = std::async(std::launch::async, [&] { return classic_text(input.counts, input.strings, options.report); });
+  if (text)
+    classic = std::async(std::launch::async, [&] { return classic_text(input.counts, input.strings, options.report); });
   if (options.classic_alone()) {
     fmt::print("{}", classic.get());
     std::fflush(stdout);
-    return whole(input.totals);
+    return whole(trace, input);
   }
   const Accounts accounts = input.finish_accounts();  // meanwhile
   const ShapeReport shapes = input.shape_report(accounts, options.shapes);
   if (text) fmt::print("{}", classic.get());
   std::optional<TraceDiff> diff;
-  if (before) {
+  if (before && input.totals.events > 0) {
     diff = diff_traces({before->input.counts, before->input.strings, before->shapes},
                        {input.counts, input.strings, shapes}, options.threshold_percent / 100);
     diff->before = options.diff;
@@ -119,7 +123,7 @@ int analyze(const std::string& trace, const AnalyzeOptions& options, const Befor
     std::move(rows.rows.begin(), rows.rows.end(), std::back_inserter(reports.rows.rows));
   }
   std::fflush(stdout);
-  const int exit_code = whole(input.totals);
+  const int exit_code = whole(trace, input);
   if (!options.specs_out.empty()) write_specs(trace, shapes, options);
   return exit_code;
 }
@@ -147,7 +151,9 @@ double ceiling_gbps(const std::string& ceiling) {
 }
 
 int run_analyze(AnalyzeOptions options) {
-  mallopt(M_TOP_PAD, 8 << 20);  // the heap grows once or twice to tens of MB, not by 128 KB at a time, back and forth: 5 % of the time
+  mallopt(
+      M_TOP_PAD,
+      8 << 20);  // the heap grows once or twice to tens of MB, not by 128 KB at a time, back and forth: 5 % of the time
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   const size_t on_stdout = size_t(options.json == "-") + size_t(options.csv == "-") + size_t(options.specs_out == "-");
   if (on_stdout > 1) fail("only one of --json, --csv and --specs-out can go to standard output");
@@ -161,7 +167,9 @@ int run_analyze(AnalyzeOptions options) {
   if (!options.diff.empty()) {
     before.emplace();
     read_trace_input(options.diff, open_byte_source(options.diff), before->input, stderr);
-    before->exit_code = whole(before->input.totals);
+    if (const std::string message = no_event_message(options.diff, before->input); !message.empty())
+      fail("{}", message);
+    before->exit_code = whole(options.diff, before->input);
     before->shapes = before->input.shape_report(before->input.finish_accounts(), options.shapes);
   }
   int worst = before ? before->exit_code : 0;
@@ -192,8 +200,8 @@ Examples:
   assay analyze --kernel-filter swiglu run.jsonl.zst
   zcat run.jsonl.gz | assay analyze --classic -
 
-Exit codes: 0 the report is whole, bad lines or not; 1 --diff found a regression; 2 a trace could not be opened, or not be
-read to its end (the others are reported all the same), or an option is wrong; 130 Ctrl-C.)";
+Exit codes: 0 the report is whole, bad lines or not; 1 --diff found a regression; 2 a trace could not be opened, not be read to
+its end, or holds no event (the others are reported all the same), or an option is wrong; 130 Ctrl-C.)";
 
 }  // namespace
 
@@ -222,11 +230,12 @@ CommandRun add_analyze(CLI::App& command) {
              .add_option("--dtype", o->shapes.dtype,
                          "type of the model's weights, where lines name none: f32, f16, bf16, q8_0")
              ->type_name("TYPE"));
-  shapes(command
-             .add_option("--ceiling", o->ceiling,
-                         "GB/s that the traced device can read, or its name (cpu:0) where it is this machine's: gives % "
-                         "and what is to be won")
-             ->type_name("GB/s|DEVICE"));
+  shapes(
+      command
+          .add_option("--ceiling", o->ceiling,
+                      "GB/s that the traced device can read, or its name (cpu:0) where it is this machine's: gives % "
+                      "and what is to be won")
+          ->type_name("GB/s|DEVICE"));
   shapes(command.add_option("--tokens", o->shapes.tokens, "tokens of the trace, where it does not show them itself")
              ->check(CLI::Range(int64_t(1), int64_t(1) << 40).description(""))
              ->type_name("N"));
