@@ -9,13 +9,14 @@
 #include "base/file.h"
 #include "base/terminal.h"
 #include "cli/commands.h"
-#include "cli/installation.h"
 #include "cli/number_option.h"
+#include "cli/trace_ceiling.h"
 #include "cli/trace_input.h"
 #include "report/accounting_report.h"
 #include "report/analysis_json.h"
 #include "report/analysis_text.h"
 #include "report/csv.h"
+#include "report/summary_text.h"
 #include "trace/trace_workload.h"
 
 namespace assay {
@@ -23,20 +24,25 @@ namespace {
 
 struct AnalyzeOptions {
   std::vector<std::string> traces;
-  bool classic = false;
+  bool classic = false, summary = false, full = false;
   ClassicOptions report;
   ShapeOptions shapes;
   std::string json, csv, specs_out, device, diff, ceiling;
-  double hot_percent = TraceWorkloadOptions().least_percent, threshold_percent = 3;
+  double hot_percent = TraceWorkloadOptions().least_percent;
+  std::optional<double> threshold_percent;
 
   bool text_is_shown() const { return json != "-" && csv != "-" && specs_out != "-"; }
   bool classic_alone() const { return classic && json.empty() && csv.empty() && specs_out.empty() && diff.empty(); }
-  std::FILE* bad_lines_to() const { return text_is_shown() ? stdout : stderr; }
+  std::FILE* bad_lines_to() const { return text_is_shown() && !summary ? stdout : stderr; }
+  DiffThresholds thresholds() const {
+    return threshold_percent ? DiffThresholds{*threshold_percent / 100, *threshold_percent / 100} : DiffThresholds{};
+  }
 };
 
 /// The trace that all others are held against.
 struct Before {
   TraceInput input;
+  Accounts accounts;
   ShapeReport shapes;
   int exit_code = 0;
 };
@@ -75,14 +81,29 @@ void write_specs(const std::string& trace, const ShapeReport& shapes, const Anal
              workload.members, workload.left_out, workload.left_out_percent);
 }
 
+/// What follows the classic sections, or, as a summary, stands in their place.
+void show(const TraceSummary& summary, const TraceDiff* diff, const AnalyzeOptions& options) {
+  const Terminal out = describe_terminal(stdout);
+  const size_t narrow = options.summary && out.width == 0 ? 80 : out.width;
+  AnalysisTextOptions shown{options.report.top, out.colour, narrow};
+  if (!options.summary) {
+    fmt::print("{}{}", accounting_text(summary.accounts), shapes_text(summary.shapes, shown));
+  } else if (!diff) {
+    fmt::print("{}", summary_text(summary, shown));
+  } else {
+    shown.top = 5;  // of a verdict
+  }
+  if (diff) fmt::print("{}", diff_text(*diff, shown));
+}
+
 int analyze(const std::string& trace, const AnalyzeOptions& options, const Before* before, Reports& reports) {
   std::unique_ptr<ByteSource> bytes = open_byte_source(trace);
-  const bool text = options.text_is_shown();
-  if (text) fmt::print("{}", classic_header(trace));
+  const bool text = options.text_is_shown(), classic_text_first = text && !options.summary;
+  if (classic_text_first) fmt::print("{}", classic_header(trace));
   TraceInput input;
   read_trace_input(trace, std::move(bytes), input, options.bad_lines_to(), options.classic_alone());
   std::future<std::string> classic;
-  if (text)
+  if (classic_text_first)
     classic = std::async(std::launch::async, [&] { return classic_text(input.counts, input.strings, options.report); });
   if (options.classic_alone()) {
     fmt::print("{}", classic.get());
@@ -91,22 +112,17 @@ int analyze(const std::string& trace, const AnalyzeOptions& options, const Befor
   }
   const Accounts accounts = input.finish_accounts();  // meanwhile
   const ShapeReport shapes = input.shape_report(accounts, options.shapes);
-  if (text) fmt::print("{}", classic.get());
+  if (classic_text_first) fmt::print("{}", classic.get());
   std::optional<TraceDiff> diff;
   if (before && input.totals.events > 0) {
-    diff = diff_traces({before->input.counts, before->input.strings, before->shapes},
-                       {input.counts, input.strings, shapes}, options.threshold_percent / 100);
+    diff = diff_traces({before->input.counts, before->input.strings, before->shapes, &before->accounts},
+                       {input.counts, input.strings, shapes, &accounts}, options.thresholds());
     diff->before = options.diff;
     diff->after = trace;
     reports.regressed |= diff->regressed();
   }
-  if (text && !options.classic) {
-    const Terminal out = describe_terminal(stdout);
-    const AnalysisTextOptions shown{options.report.top, out.colour, out.width};
-    fmt::print("{}", accounting_text(accounts));
-    fmt::print("{}", shapes_text(shapes, shown));
-    if (diff) fmt::print("{}", diff_text(*diff, shown));
-  }
+  if (text && !options.classic && (!options.summary || input.totals.events > 0))
+    show({trace, input.totals, input.counts, input.strings, accounts, shapes}, diff ? &*diff : nullptr, options);
   if (!options.json.empty()) {
     Json report = {{"trace", trace}};
     report["totals"] = to_json(input.totals);
@@ -128,28 +144,6 @@ int analyze(const std::string& trace, const AnalyzeOptions& options, const Befor
   return exit_code;
 }
 
-/// GB/s as given, or what the device of that name was measured to read from memory.
-double ceiling_gbps(const std::string& ceiling) {
-  if (ceiling.empty()) return 0;
-  if (double gbps = 0; CLI::detail::lexical_cast(ceiling, gbps)) {
-    if (!(gbps >= 1e-3 && gbps <= 1e6)) fail("--ceiling {}: GB/s are from 0.001 to 1000000", ceiling);
-    return gbps;
-  }
-  const auto backends = make_backends();
-  const OpenedDevice here = [&] {
-    try {
-      return find_device(backends, ceiling, 0);
-    } catch (const Error& e) {
-      fail("--ceiling {}: neither GB/s nor a device ({})", ceiling, e.what());
-    }
-  }();
-  if (here.described) fail("--ceiling {}: a described device was never measured; give its GB/s", ceiling);
-  Store store(default_store());
-  const double gbps = device_ceilings(*here.backend, here.info, store).memory_gbps();
-  fmt::print(stderr, "assay: {} was measured to read {:.1f} GB/s\n", here.info.id, gbps);
-  return gbps;
-}
-
 int run_analyze(AnalyzeOptions options) {
   mallopt(
       M_TOP_PAD,
@@ -162,7 +156,7 @@ int run_analyze(AnalyzeOptions options) {
   if (std::count(options.traces.begin(), options.traces.end(), "-") + (options.diff == "-") > 1)
     fail("standard input can be read only once");
   shape_rules(options.shapes.dtype, {});  // a wrong --dtype or --ceiling is told before a long read
-  options.shapes.ceiling_gbps = ceiling_gbps(options.ceiling);
+  options.shapes.ceiling_gbps = trace_ceiling(options.ceiling, options.device);
   std::optional<Before> before;
   if (!options.diff.empty()) {
     before.emplace();
@@ -170,7 +164,8 @@ int run_analyze(AnalyzeOptions options) {
     if (const std::string message = no_event_message(options.diff, before->input); !message.empty())
       fail("{}", message);
     before->exit_code = whole(options.diff, before->input);
-    before->shapes = before->input.shape_report(before->input.finish_accounts(), options.shapes);
+    before->accounts = before->input.finish_accounts();
+    before->shapes = before->input.shape_report(before->accounts, options.shapes);
   }
   int worst = before ? before->exit_code : 0;
   Reports reports;
@@ -192,7 +187,7 @@ gets its own report. A line that is not JSON is named on stdout where it occurs,
 out, and the numbers of all other lines stay exact. Lines count from 0. docs/analyze.md says how to read each section.
 
 Examples:
-  assay analyze run.jsonl
+  assay analyze run.jsonl                                    on a terminal one screen; --full for all
   assay analyze --dtype q8_0 --ceiling 400 run.jsonl         GB/s of each shape, and what could be won
   assay analyze --dtype q8_0 --ceiling cuda:0 run.jsonl      the same, for a run on this GPU
   assay analyze --dtype q8_0 --specs-out run.json run.jsonl  then: assay probe --specs run.json
@@ -209,8 +204,19 @@ CommandRun add_analyze(CLI::App& command) {
   const auto o = std::make_shared<AnalyzeOptions>();
   command.footer(kFooter);
   command.add_option("TRACE", o->traces, "traces to report on; - is standard input")->required()->type_name("");
-  const auto classic = [&](CLI::Option* option) { option->group("The classic report"); };
-  classic(command.add_flag("--classic", o->classic, "the classic report and nothing else"));
+  const auto length = [&](CLI::Option* option) { return option->group("How much is shown"); };
+  CLI::Option* const summary =
+      length(command.add_flag("--summary", o->summary,
+                              "one screen: ms per token, kernel types, shapes with most to win, anomalies (on "
+                              "a terminal the default, unless an option of the classic report is given)"));
+  CLI::Option* const full =
+      length(command.add_flag("--full", o->full, "all sections, the classic ones first (elsewhere the default)"));
+  full->excludes(summary);
+  std::vector<CLI::Option*> of_classic;
+  const auto classic = [&](CLI::Option* option) { of_classic.push_back(option->group("The classic report")); };
+  classic(command.add_flag("--classic", o->classic, "the classic report and nothing else")
+              ->excludes(summary)
+              ->excludes(full));
   classic(command.add_option("--top", o->report.top, "rows shown of each section")
               ->capture_default_str()
               ->check(CLI::Range(0, 1'000'000'000).description(""))
@@ -256,15 +262,23 @@ CommandRun add_analyze(CLI::App& command) {
           .add_option("--diff", o->diff, "hold each TRACE against this earlier one; exit 1 if anything became slower")
           ->type_name("OTHER"));
   results(
-      command.add_option("--threshold", o->threshold_percent, "with --diff: changes up to so many percent are none")
-          ->capture_default_str()
+      command
+          .add_option(
+              "--threshold", o->threshold_percent,
+              "with --diff: changes up to so many percent are none; without it 3 of a name or shape, 1 of walls and "
+              "kernel types, whose evidence is pooled")
           ->check(number_from(0, 1000))
           ->type_name("PERCENT"));
   results(
       command.add_option("--json", o->json, "write everything as JSON ('-': instead of the text)")->type_name("FILE"));
   results(command.add_option("--csv", o->csv, "write one row a name and one a shape as CSV ('-' likewise)")
               ->type_name("FILE"));
-  return [o] { return run_analyze(*o); };
+  return [o, of_classic] {
+    const bool of_it = std::any_of(of_classic.begin(), of_classic.end(),
+                                   [](const CLI::Option* option) { return option->count() > 0; });
+    if (!o->full && !of_it && describe_terminal(stdout).interactive) o->summary = true;
+    return run_analyze(*o);
+  };
 }
 
 }  // namespace assay

@@ -89,13 +89,14 @@ BuiltModule Sweep::built(const Variant& variant) {
   return modules_[variant.id()] = cache_.build(variant, *isa);
 }
 
+const Ceilings* Sweep::known_ceilings() {
+  if (ceilings_) return &*ceilings_;
+  if (const auto kept = store_.newest_ceiling(device_key())) ceilings_ = ceilings_from_json(kept->text);
+  return ceilings_ ? &*ceilings_ : nullptr;
+}
+
 const Ceilings& Sweep::ceilings(bool again) {
-  if (ceilings_ && !again) return *ceilings_;
-  const std::string key = device_key();
-  if (const auto kept = store_.newest_ceiling(key); kept && !again) {
-    ceilings_ = ceilings_from_json(kept->text);
-    return *ceilings_;
-  }
+  if (!again && known_ceilings()) return *ceilings_;
   note(fmt::format("measuring the ceilings of {} (once; kept in the store)", device_.id));
   std::vector<std::pair<const Variant*, BuiltModule>> kernels;
   for (const Variant* variant : ceiling_kernels_.peaks) {
@@ -104,7 +105,7 @@ const Ceilings& Sweep::ceilings(bool again) {
   }
   const int64_t largest = Ceilings::largest_read(device_, options_.largest_footprint);
   ceilings_ = measure_ceilings(backend_, device_, kernels, largest);
-  store_.put(CeilingRecord{key, to_json(*ceilings_), std::time(nullptr)});
+  store_.put(CeilingRecord{device_key(), to_json(*ceilings_), std::time(nullptr)});
   return *ceilings_;
 }
 

@@ -12,8 +12,6 @@ constexpr size_t kShown = 10;  // rows of one kind of anomaly; all are in the JS
 
 double ms(int64_t ns) { return double(ns) / 1e6; }
 double share(int64_t part_ns, int64_t wall_ns) { return wall_ns > 0 ? 100 * double(part_ns) / double(wall_ns) : 0; }
-std::string ms_of(Int128 us) { return fmt::format("{:.2f}ms", double(us) / 1e3); }
-const char* phase_name(Phase phase) { return phase == Phase::prompt ? "prompt" : "decode"; }
 
 /// "wall=… = GPU + host + CPU + unattributed", divided by `tokens`.
 std::string sum_text(const TimeParts& p, uint64_t tokens) {
@@ -96,78 +94,13 @@ void add_position(std::string& out, const Accounts& a) {
   }
 }
 
-template <typename Row, typename Line>
-void add_rows(std::string& out, const std::vector<Row>& rows, Line line) {
-  for (size_t i = 0; i < std::min(rows.size(), kShown); ++i) out += "  " + line(rows[i]) + "\n";
-  if (rows.size() > kShown) out += fmt::format("    and {} more of this kind\n", rows.size() - kShown);
-}
-
-void add_odd(std::string& out, const OddLines& odd, const std::string& what) {
-  if (odd.times) {
-    const std::string times = odd.times == 1 ? "once" : fmt::format("{} times, first", odd.times);
-    out += fmt::format("  {}: {} in line {}\n", what, times, odd.first_line);
-  }
-}
-
-void add_anomalies(std::string& out, const Anomalies& a) {
-  if (!a.any()) return;
+void add_anomalies(std::string& out, const Anomalies& anomalies) {
+  if (!anomalies.any()) return;
   out += "\nAnomalies (lines from 0):\n";
-  if (a.runs_twice.times)
-    out += fmt::format(
-        "  the same run again: {} run{} equal an earlier one in every event, first in line {}: one file joined to "
-        "itself? every sum counts it again\n",
-        a.runs_twice.times, a.runs_twice.times == 1 ? "" : "s", a.runs_twice.first_line);
-  if (a.events_twice.odd.times)
-    out += fmt::format(
-        "  the same events again: {} of {} timed events were told before, first in line {}: written by two loggers, "
-        "or joined twice? the account of time counts each once, all else twice\n",
-        a.events_twice.odd.times, a.events_twice.of, a.events_twice.odd.first_line);
-  if (a.crossing_waits.odd.times)
-    out += fmt::format(
-        "  two engines in one file? {} of {} waits begin before the one before has ended, first in line {}: times per "
-        "token are those of both\n",
-        a.crossing_waits.odd.times, a.crossing_waits.of, a.crossing_waits.odd.first_line);
-  add_rows(out, a.bad_lines, [](const BadKind& b) {
-    return fmt::format("{}: {} line{} left out, first line {}: {}",
-                       b.kind == BadLine::Kind::not_json ? "not JSON" : "wrong shape", b.lines, b.lines == 1 ? "" : "s",
-                       b.first_line, b.message);
-  });
-  add_rows(out, a.repeated, [](const UnpairedGpuTime& r) {
-    return fmt::format(
-        "the same buffer again and again: {}/cb_gpu of {}us {} times without a buffer, first in line {}: not counted",
-        r.scope, r.us, r.times, r.first_line);
-  });
-  add_odd(out, a.lone_gpu, "GPU time without a buffer, not counted");
-  add_rows(out, a.cut_offs, [](const CutOff& c) {
-    return fmt::format(
-        "cut off: a {} token begins after {} tokens and does not end ({} buffers, {:.3f}ms), last line {}",
-        phase_name(c.phase), c.tokens_before, c.buffers, ms(c.wall_ns), c.line);
-  });
-  add_rows(out, a.nested, [](const NestedTotal& n) {
-    return fmt::format("nested totals: {} lies within {} {} times ({}): do not add them", n.inner, n.outer, n.times,
-                       ms_of(n.us));
-  });
-  add_rows(out, a.placeholders, [](const Placeholder& p) {
-    return fmt::format("placeholder duration: {} is exactly {}us in {} of {} events", p.name, double(p.us), p.times,
-                       p.of);
-  });
-  add_odd(
-      out, a.minute_gpu,
-      fmt::format("placeholder duration: cb_gpu of 0 or 1us, in buffers of {} in all", ms_of(a.minute_gpu_wall_us)));
-  add_odd(out, a.backwards, fmt::format("time stamps run backwards (by {:.3f}ms at most)", ms(a.backwards.largest_ns)));
-  add_odd(out, a.unstamped, "no time stamp, though others have one");
-  add_odd(out, a.jumps,
-          fmt::format("time stamps jump ahead within a token (by {:.3f}s at most: the clock was set, or the machine "
-                      "slept), the jump is in no wall",
-                      double(a.jumps.largest_ns) / 1e9));
-  add_odd(out, a.short_totals,
-          "iteration_total shorter than the forward pass that it ends, so the token's wall is from the "
-          "token before");
-  add_odd(out, a.early_totals,
-          fmt::format("iteration_total begins before the token before has ended (by {:.3f}ms at most), cut "
-                      "there",
-                      ms(a.early_totals.largest_ns)));
-  add_odd(out, a.odd_durations, "negative durations or above an hour, not in the account");
+  for (const std::vector<std::string>& kind : anomaly_lines(anomalies)) {
+    for (size_t i = 0; i < std::min(kind.size(), kShown); ++i) out += "  " + kind[i] + "\n";
+    if (kind.size() > kShown) out += fmt::format("    and {} more of this kind\n", kind.size() - kShown);
+  }
 }
 
 }  // namespace

@@ -194,6 +194,7 @@ std::vector<std::string> shape_notes(const ShapeReport& report, size_t shown, si
   if (op)
     notes.push_back(gpu ? "rows marked * have no command buffer of their own: us is the op event's"
                         : "us: the op event's, waiting included");
+  if (const std::string rates = implausible_rates(report); !rates.empty()) notes.push_back(rates);
   if (!(report.options.ceiling_gbps > 0)) {
     if (report.best_gbps > 0)
       notes.push_back(fmt::format(
@@ -244,6 +245,50 @@ std::vector<Cell> shape_cells(const ShapeReport& report, const ShapeRow& row, bo
 }
 
 }  // namespace
+
+std::string implausible_rates(const ShapeReport& report) {
+  size_t rates = 0;
+  const Shape* worst = nullptr;
+  const ShapeBackend* on_worst = nullptr;
+  for (const Shape& shape : report.shapes)
+    for (const ShapeBackend& on : shape.backends) {
+      if (!on.is_implausible()) continue;
+      ++rates;
+      if (!on_worst || on.gbps > on_worst->gbps) worst = &shape, on_worst = &on;
+    }
+  if (rates == 0) return "";
+  return fmt::format(
+      "{} shape{} at a rate that no device reaches: {:.0f} GB/s, {:.0f} GFLOP/s ({}): its times are wrong", rates,
+      rates == 1 ? "" : "s", on_worst->gbps, on_worst->gflops, short_shape(*worst));
+}
+
+std::string hot_shapes_text(const ShapeReport& report, const AnalysisTextOptions& options) {
+  std::vector<ShapeRow> rows = folded_rows(report);
+  if (rows.empty()) return "";
+  const bool wins = report.to_win_ms > 0;
+  if (wins)
+    std::stable_sort(rows.begin(), rows.end(),
+                     [](const ShapeRow& a, const ShapeRow& b) { return a.to_win_ms > b.to_win_ms; });
+  Table table{wins ? fmt::format("Shapes with most to win, ms{} (against {:.0f} GB/s)",
+                                 report.per_token() ? " per token" : "", report.options.ceiling_gbps)
+                   : "Shapes that take most time",
+              shape_columns(report),
+              {},
+              {},
+              {}};
+  for (Column& column : table.columns) {  // sizes tell shapes apart, so they are cut last
+    if (column.key == "shape") column.shortest = 30;
+    if (column.key == "percent") column.title = "%";
+    if (column.key == "to_win_ms") column.title = "to win";
+  }
+  for (size_t i = 0; i < std::min(options.top, rows.size()); ++i) {
+    if (const size_t one = rows[i].label.find(" M:1 "); one != std::string::npos) rows[i].label.erase(one, 4);
+    table.rows.push_back(shape_cells(report, rows[i], false));
+  }
+  if (!wins) table.notes.push_back("what could be won: --dtype q8_0 (the weights' type) and --ceiling GB/s or cpu:0");
+  Table shown = shown_columns(table, {"calls", "op_us", "mb", "mflop", "gflops"});
+  return render_table(shown, options.width, options.colour);
+}
 
 std::string shapes_text(const ShapeReport& report, const AnalysisTextOptions& options) {
   if (report.shapes.empty()) return "";

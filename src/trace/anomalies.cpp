@@ -50,16 +50,24 @@ void Anomalies::forget_clock() {
 }
 
 std::string without_numbers(std::string_view name) {
+  const auto parts = [&](size_t at) {
+    return at == std::string_view::npos || at >= name.size() ||
+           std::string_view("_./").find(name[at]) != std::string_view::npos;
+  };
   std::string out;
   for (size_t i = 0; i < name.size(); ++i) {
-    if (!is_digit(name[i])) {
+    size_t end = i;
+    while (end < name.size() && is_digit(name[end])) ++end;
+    if (end == i) {
       out += name[i];
-    } else if (i > 0 && name[i - 1] == '_') {  // block_7; gemv_q8 keeps its 8
-      out += 'N';
-      while (i + 1 < name.size() && is_digit(name[i + 1])) ++i;
-    } else {
-      out += name[i];
+      continue;
     }
+    const bool after_underscore = i > 0 && name[i - 1] == '_';  // block_7; gemv_q8 keeps its 8
+    if (after_underscore || (parts(i - 1) && parts(end)))
+      out += 'N';
+    else
+      out += name.substr(i, end - i);
+    i = end - 1;
   }
   return out;
 }

@@ -100,7 +100,7 @@ class AnomalyWatch {
 /// ten times as many as any value within a tenth of it.
 std::vector<Placeholder> find_placeholders(const ClassicCounts& counts, const StringTable& strings);
 
-/// Numbers become N, so that the blocks of a model share a name.
+/// Numbers of their own (block_7, blk.7.attn, layers/7) become N, so that the blocks of a model share a name.
 std::string without_numbers(std::string_view name);
 
 }  // namespace assay
