@@ -24,11 +24,12 @@ Colour colour_of(std::string_view verdict) {
   return verdict.starts_with("FASTER") ? Colour::green : Colour::bold;
 }
 
-/// "1 SLOWER, 0 FASTER, …"
+/// "1 SLOWER, 0 FASTER, 3 SAME": of the others only those that there are.
 std::string counts_text(const std::vector<DiffRow>& rows) {
   std::string text;
-  for (const char* verdict : {"SLOWER", "FASTER", "SAME", "UNSURE", "NEW", "GONE"})
-    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", TraceDiff::count(rows, verdict), verdict);
+  for (const std::string_view verdict : {"SLOWER", "FASTER", "SAME", "UNSURE", "NEW", "GONE"})
+    if (const size_t count = TraceDiff::count(rows, verdict); count > 0 || verdict == "SLOWER" || verdict == "FASTER")
+      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", count, verdict);
   return text;
 }
 
@@ -67,8 +68,8 @@ Table table_of(const std::vector<DiffRow>& rows, std::initializer_list<std::stri
 std::string walls_text(const TraceDiff& diff, const AnalysisTextOptions& options) {
   if (diff.walls.empty()) return "";
   Table table = table_of(diff.walls, {}, 0, 0);
-  table.columns[2] = {"name", "wall of a token", Format::text, 9, 6};
-  table.columns[3].title = "tokens before";
+  table.columns[2] = {"name", "wall of", Format::text, 9, 0};
+  table.columns[3].title = "tokens";
   table.columns[5].title = "ms before";
   table.columns[1].importance = table.columns[8].importance = 0;  // all are walls; tokens differ in number
   table.columns[5].format = table.columns[6].format = Format::fixed3;
