@@ -39,7 +39,7 @@ TEST_F(analyze, accounts_come_after_the_classic_report_and_not_with_classic) {
 }
 
 TEST_F(analyze, a_file_of_another_kind_does_not_flood_stderr) {
-  std::string text;
+  std::string text = gpu_line("a", "1");
   for (int i = 0; i < 1000; ++i) text += "[]\n";
   const Ended ended = home_.run({"analyze", write("lists.jsonl", text)});
   EXPECT_EQ(ended.exit_code, 0);
@@ -50,8 +50,9 @@ TEST_F(analyze, a_file_of_another_kind_does_not_flood_stderr) {
 TEST_F(analyze, an_empty_trace_has_no_events) {
   const std::string trace = write("empty.jsonl", "");
   const Ended ended = home_.run({"analyze", "--classic", trace});
-  EXPECT_EQ(ended.exit_code, 0);
+  EXPECT_EQ(ended.exit_code, 2);
   EXPECT_EQ(ended.out, "\n=== Analyzing " + trace + " ===\n" + kNothing);
+  EXPECT_EQ(ended.err, "assay: " + trace + ": no event in it; it looks like an empty file; was the engine's tracing on when it ran?\n");
 }
 
 TEST_F(analyze, a_folder_or_a_missing_trace_is_refused) {

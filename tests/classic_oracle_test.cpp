@@ -84,6 +84,32 @@ TEST_F(classic_oracle, agrees_under_limits_filters_and_with_totals) {
   expect_agreement(trace, {"--kernel-filter", "no such kernel"});
 }
 
+TEST_F(classic_oracle, agrees_on_a_thousand_varied_traces) {
+  const std::string script = std::string(ASSAY_SOURCE_DIR) + "/tests/oracle/varied_traces.py";
+  const ProcessResult ended =
+      run_process({"python3", "-B", script, ASSAY_PROGRAM, home_.folder, "--count", "1000"}, 250);
+  EXPECT_EQ(ended.output, "1000 of 1000 traces agree\n");
+}
+
+/// The shared inputs that broke an earlier analyzer: the original's bytes where they are kept, else the oracle's.
+TEST_F(classic_oracle, agrees_on_the_shared_cases) {
+  const fs::path cases = fs::path(ASSAY_SOURCE_DIR) / "../shared/data/cases";
+  if (!fs::exists(cases)) GTEST_SKIP() << cases << " is not here";
+  const std::string expected = read_file(cases / "classic_map_rule.txt");
+  const fs::path trace = home_.folder / "classic_map_rule.jsonl";
+  fs::copy_file(cases / "classic_map_rule.jsonl", trace);
+  const auto after_header = [](const std::string& text) { return text.substr(text.find("===\n")); };
+  EXPECT_EQ(after_header(home_.run({"analyze", "--classic", trace}).out), after_header(expected));
+  EXPECT_EQ(after_header(oracle(trace, {})), after_header(expected));
+  for (const char* name : {"bad_crc", "every_line_twice", "first_total_short", "no_stamps", "noprof_first_total_long",
+                           "nul_gap", "zero_padded"}) {
+    const fs::path unpacked = home_.folder / (std::string(name) + ".jsonl");
+    std::system(
+        ("gzip -dcq '" + (cases / name).string() + ".jsonl.gz' > '" + unpacked.string() + "' 2> /dev/null").c_str());
+    expect_agreement(unpacked);
+  }
+}
+
 TEST_F(classic_oracle, agrees_on_corner_cases_written_by_hand) {
   const auto event = [](const std::string& type, const std::string& data) {
     return R"({"timestamp":1,"span_id":1,"parent_span_id":null,"span_name":"s","event":{"type":")" + type +

@@ -14,11 +14,13 @@
 #include "cli/installation.h"
 #include "cli/number_option.h"
 #include "cli/report_formats.h"
+#include "cli/trace_ceiling.h"
 #include "cli/trace_input.h"
 #include "report/accounting_report.h"
 #include "report/analysis_json.h"
 #include "report/analysis_text.h"
 #include "report/csv.h"
+#include "report/summary_text.h"
 #include "trace/trace_workload.h"
 
 namespace assay {
@@ -26,22 +28,27 @@ namespace {
 
 struct AnalyzeOptions {
   std::vector<std::string> traces;
-  bool classic = false;
+  bool classic = false, summary = false, full = false;
   ClassicOptions report;
   ShapeOptions shapes;
   std::string specs_out, device, diff, ceiling;
   std::shared_ptr<ReportFormats> formats;
-  double hot_percent = TraceWorkloadOptions().least_percent, threshold_percent = 3;
+  double hot_percent = TraceWorkloadOptions().least_percent;
+  std::optional<double> threshold_percent;
 
   bool classic_alone() const {
     return classic && specs_out.empty() && diff.empty() && !formats->wants("json") && !formats->wants("csv") &&
            !formats->wants("markdown");
+  }
+  DiffThresholds thresholds() const {
+    return threshold_percent ? DiffThresholds{*threshold_percent / 100, *threshold_percent / 100} : DiffThresholds{};
   }
 };
 
 /// The trace that all others are held against.
 struct Before {
   TraceInput input;
+  Accounts accounts;
   ShapeReport shapes;
   int exit_code = 0;
 };
@@ -80,11 +87,14 @@ class TextInMemory {
   size_t size_ = 0;
 };
 
-/// 0, or 2 if the trace could not be read to its end.
-int whole(const ReadTotals& totals) {
-  if (totals.cut_off.empty()) return 0;
-  remark("assay: {}: the report covers the {} events before that\n", totals.cut_off, totals.events);
-  return 2;
+/// 0, or 2 if the trace could not be read to its end or holds no event.
+int whole(const std::string& trace, const TraceInput& input) {
+  const ReadTotals& totals = input.totals;
+  if (!totals.cut_off.empty())
+    remark("assay: {}: the report covers the {} events before that\n", totals.cut_off, totals.events);
+  else if (totals.events == 0)
+    remark("assay: {}\n", no_event_message(trace, input));
+  return totals.cut_off.empty() && totals.events > 0 ? 0 : 2;
 }
 
 void write_specs(const std::string& trace, const ShapeReport& shapes, const AnalyzeOptions& options) {
@@ -97,40 +107,52 @@ void write_specs(const std::string& trace, const ShapeReport& shapes, const Anal
       workload.left_out, workload.left_out_percent);
 }
 
+/// What follows the classic sections, or, as a summary, stands in their place.
+void show(std::FILE* text, const TraceSummary& summary, const TraceDiff* diff, const AnalyzeOptions& options) {
+  const Terminal out = text == stdout ? describe_terminal(stdout) : Terminal();
+  const size_t narrow = options.summary && out.width == 0 ? 80 : out.width;
+  AnalysisTextOptions shown{options.report.top, out.colour, narrow};
+  if (!options.summary) {
+    put(text, accounting_text(summary.accounts));
+    put(text, shapes_text(summary.shapes, shown));
+  } else if (!diff) {
+    put(text, summary_text(summary, shown));
+  } else {
+    shown.top = 5;  // of a verdict
+  }
+  if (diff) put(text, diff_text(*diff, shown));
+}
+
 int analyze(const std::string& trace, const AnalyzeOptions& options, const Before* before, Reports& reports) {
   std::unique_ptr<ByteSource> bytes = open_byte_source(trace);
   std::FILE* const text = reports.text;
-  if (text) put(text, classic_header(trace));
+  const bool has_sections = text && !options.summary;
+  if (has_sections) put(text, classic_header(trace));
   TraceInput input;
-  read_trace_input(trace, std::move(bytes), input, text ? text : stderr, options.classic_alone());
+  read_trace_input(trace, std::move(bytes), input, has_sections ? text : stderr, options.classic_alone());
   std::future<std::string> classic;
   const bool markdown = options.formats->wants("markdown");
-  if (text || markdown)
+  if (has_sections || markdown)
     classic = std::async(std::launch::async, [&] { return classic_text(input.counts, input.strings, options.report); });
   if (options.classic_alone()) {
     put(text, classic.get());
     flush(text);
-    return whole(input.totals);
+    return whole(trace, input);
   }
   const Accounts accounts = input.finish_accounts();  // meanwhile
   const ShapeReport shapes = input.shape_report(accounts, options.shapes);
   const std::string classic_sections = classic.valid() ? classic.get() : "";
-  if (text) put(text, classic_sections);
+  if (has_sections) put(text, classic_sections);
   std::optional<TraceDiff> diff;
-  if (before) {
-    diff = diff_traces({before->input.counts, before->input.strings, before->shapes},
-                       {input.counts, input.strings, shapes}, options.threshold_percent / 100);
+  if (before && input.totals.events > 0) {
+    diff = diff_traces({before->input.counts, before->input.strings, before->shapes, &before->accounts},
+                       {input.counts, input.strings, shapes, &accounts}, options.thresholds());
     diff->before = options.diff;
     diff->after = trace;
     reports.regressed |= diff->regressed();
   }
-  if (text && !options.classic) {
-    const Terminal out = text == stdout ? describe_terminal(stdout) : Terminal();
-    const AnalysisTextOptions shown{options.report.top, out.colour, out.width};
-    put(text, accounting_text(accounts));
-    put(text, shapes_text(shapes, shown));
-    if (diff) put(text, diff_text(*diff, shown));
-  }
+  if (text && !options.classic && (!options.summary || input.totals.events > 0))
+    show(text, {trace, input.totals, input.counts, input.strings, accounts, shapes}, diff ? &*diff : nullptr, options);
   if (markdown)
     reports.markdown += analysis_markdown(trace, classic_sections + (options.classic ? "" : accounting_text(accounts)),
                                           shapes, diff ? &*diff : nullptr, {options.report.top});
@@ -150,46 +172,29 @@ int analyze(const std::string& trace, const AnalyzeOptions& options, const Befor
     std::move(rows.rows.begin(), rows.rows.end(), std::back_inserter(reports.rows.rows));
   }
   if (text) flush(text);
-  const int exit_code = whole(input.totals);
+  const int exit_code = whole(trace, input);
   if (!options.specs_out.empty()) write_specs(trace, shapes, options);
   return exit_code;
 }
 
-/// GB/s as given, or what the device of that name was measured to read from memory.
-double ceiling_gbps(const std::string& ceiling) {
-  if (ceiling.empty()) return 0;
-  if (const std::optional<double> gbps = parse_number<double>(ceiling)) {
-    if (!(*gbps >= 1e-3 && *gbps <= 1e6)) fail("--ceiling {}: GB/s are from 0.001 to 1000000", ceiling);
-    return *gbps;
-  }
-  const auto backends = make_backends();
-  const OpenedDevice here = [&] {
-    try {
-      return find_device(backends, ceiling, 0);
-    } catch (const Error& e) {
-      fail("--ceiling {}: neither GB/s nor a device ({})", ceiling, e.what());
-    }
-  }();
-  if (here.described) fail("--ceiling {}: a described device was never measured; give its GB/s", ceiling);
-  Store store(checked_store(default_store()));
-  const double gbps = device_ceilings(*here.backend, here.info, store).memory_gbps();
-  remark("assay: {} was measured to read {:.1f} GB/s\n", here.info.id, gbps);
-  return gbps;
-}
-
 int run_analyze(AnalyzeOptions options) {
-  mallopt(M_TOP_PAD, 8 << 20);  // the heap grows once or twice to tens of MB, not by 128 KB at a time, back and forth: 5 % of the time
+  mallopt(
+      M_TOP_PAD,
+      8 << 20);  // the heap grows once or twice to tens of MB, not by 128 KB at a time, back and forth: 5 % of the time
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   if (!options.specs_out.empty() && options.traces.size() > 1)
     fail("--specs-out takes one trace, not {}: a workload is one model's", options.traces.size());
   shape_rules(options.shapes.dtype, {});  // a wrong --dtype or --ceiling is told before a long read
-  options.shapes.ceiling_gbps = ceiling_gbps(options.ceiling);
+  options.shapes.ceiling_gbps = trace_ceiling(options.ceiling, options.device);
   std::optional<Before> before;
   if (!options.diff.empty()) {
     before.emplace();
     read_trace_input(options.diff, open_byte_source(options.diff), before->input, stderr);
-    before->exit_code = whole(before->input.totals);
-    before->shapes = before->input.shape_report(before->input.finish_accounts(), options.shapes);
+    if (const std::string message = no_event_message(options.diff, before->input); !message.empty())
+      fail("{}", message);
+    before->exit_code = whole(options.diff, before->input);
+    before->accounts = before->input.finish_accounts();
+    before->shapes = before->input.shape_report(before->accounts, options.shapes);
   }
   int worst = before ? before->exit_code : 0;
   Reports reports;
@@ -216,7 +221,7 @@ gets its own report. A line that is not JSON is named on stdout where it occurs,
 out, and the numbers of all other lines stay exact. Lines count from 0. docs/analyze.md says how to read each section.
 
 Examples:
-  assay analyze run.jsonl
+  assay analyze run.jsonl                                    on a terminal one screen; --full for all
   assay analyze --dtype q8_0 --ceiling 400 run.jsonl         GB/s of each shape, and what could be won
   assay analyze --dtype q8_0 --ceiling cuda:0 run.jsonl      the same, for a run on this GPU
   assay analyze --dtype q8_0 --specs-out run.json run.jsonl  then: assay probe --specs run.json
@@ -224,8 +229,8 @@ Examples:
   assay analyze --kernel-filter swiglu run.jsonl.zst
   zcat run.jsonl.gz | assay analyze --classic -
 
-Exit codes: 0 the report is whole, bad lines or not; 1 --diff found a regression; 2 a trace could not be opened, or not be
-read to its end (the others are reported all the same), or an option is wrong; 130 Ctrl-C.)";
+Exit codes: 0 the report is whole, bad lines or not; 1 --diff found a regression; 2 a trace could not be opened, not be read to
+its end, or holds no event (the others are reported all the same), or an option is wrong; 130 Ctrl-C.)";
 
 }  // namespace
 
@@ -240,8 +245,19 @@ CommandRun add_analyze(CLI::App& command, CommandFiles& files) {
     if (o->ceiling.empty() || parse_number<double>(o->ceiling)) return {};
     return {{"the store of --ceiling", default_store().string()}};
   });
-  const auto classic = [&](CLI::Option* option) { option->group("The classic report"); };
-  classic(command.add_flag("--classic", o->classic, "the classic report and nothing else"));
+  const auto length = [&](CLI::Option* option) { return option->group("How much is shown"); };
+  CLI::Option* const summary =
+      length(command.add_flag("--summary", o->summary,
+                              "one screen: ms per token, kernel types, shapes with most to win, anomalies (on "
+                              "a terminal the default, unless an option of the classic report is given)"));
+  CLI::Option* const full =
+      length(command.add_flag("--full", o->full, "all sections, the classic ones first (elsewhere the default)"));
+  full->excludes(summary);
+  std::vector<CLI::Option*> of_classic;
+  const auto classic = [&](CLI::Option* option) { of_classic.push_back(option->group("The classic report")); };
+  classic(command.add_flag("--classic", o->classic, "the classic report and nothing else")
+              ->excludes(summary)
+              ->excludes(full));
   classic(command.add_option("--top", o->report.top, "rows shown of each section")
               ->capture_default_str()
               ->check(whole_from(0, 1'000'000'000))
@@ -261,11 +277,12 @@ CommandRun add_analyze(CLI::App& command, CommandFiles& files) {
              .add_option("--dtype", o->shapes.dtype,
                          "type of the model's weights, where lines name none: f32, f16, bf16, q8_0")
              ->type_name("TYPE"));
-  shapes(command
-             .add_option("--ceiling", o->ceiling,
-                         "GB/s that the traced device can read, or its name (cpu:0) where it is this machine's: gives % "
-                         "and what is to be won")
-             ->type_name("GB/s|DEVICE"));
+  shapes(
+      command
+          .add_option("--ceiling", o->ceiling,
+                      "GB/s that the traced device can read, or its name (cpu:0) where it is this machine's: gives % "
+                      "and what is to be won")
+          ->type_name("GB/s|DEVICE"));
   shapes(command.add_option("--tokens", o->shapes.tokens, "tokens of the trace, where it does not show them itself")
              ->check(whole_from(1, int64_t(1) << 40))
              ->type_name("N"));
@@ -289,13 +306,22 @@ CommandRun add_analyze(CLI::App& command, CommandFiles& files) {
           .add_option("--diff", o->diff, "hold each TRACE against this earlier one; exit 1 if anything became slower")
           ->type_name("OTHER")));
   results(
-      command.add_option("--threshold", o->threshold_percent, "with --diff: changes up to so many percent are none")
-          ->capture_default_str()
+      command
+          .add_option(
+              "--threshold", o->threshold_percent,
+              "with --diff: changes up to so many percent are none; without it 3 of a name or shape, 1 of walls and "
+              "kernel types, whose evidence is pooled")
           ->check(number_from(0, 1000))
           ->type_name("PERCENT"));
   o->formats =
       std::make_shared<ReportFormats>(command, files, std::vector<std::string>{"text", "csv", "json", "markdown"});
-  return [o] { return run_analyze(*o); };
+  return [o, of_classic] {
+    const bool of_it = std::any_of(of_classic.begin(), of_classic.end(),
+                                   [](const CLI::Option* option) { return option->count() > 0; });
+    const bool on_terminal = describe_terminal(stdout).interactive && !o->formats->text_is_filed();
+    if (!o->full && !of_it && on_terminal) o->summary = true;
+    return run_analyze(*o);
+  };
 }
 
 }  // namespace assay

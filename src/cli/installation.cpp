@@ -152,7 +152,10 @@ fs::path checked_store(const fs::path& file) {
   return file;
 }
 
-Ceilings device_ceilings(const Backend& backend, const DeviceInfo& device, Store& store, bool again) {
+namespace {
+/// What `ask` gets from a sweep of this device that has no cases.
+template <typename Ask>
+auto ask_sweep(const Backend& backend, const DeviceInfo& device, Store& store, Ask ask) {
   const std::vector<Manifest> manifests = load_manifests(backend, {});
   BuildCache cache = open_build_cache(backend);
   SweepOptions options;
@@ -160,7 +163,19 @@ Ceilings device_ceilings(const Backend& backend, const DeviceInfo& device, Store
   SweepEvents events;
   events.note = [](const std::string& line) { remark("{}\n", line); };
   Sweep sweep(backend, device, all_variants(manifests), Plan{}, cache, store, options, events);
-  return sweep.ceilings(again);
+  return ask(sweep);
+}
+}  // namespace
+
+Ceilings device_ceilings(const Backend& backend, const DeviceInfo& device, Store& store, bool again) {
+  return ask_sweep(backend, device, store, [&](Sweep& sweep) { return sweep.ceilings(again); });
+}
+
+std::optional<Ceilings> known_device_ceilings(const Backend& backend, const DeviceInfo& device, Store& store) {
+  return ask_sweep(backend, device, store, [](Sweep& sweep) {
+    const Ceilings* known = sweep.known_ceilings();
+    return known ? std::optional(*known) : std::nullopt;
+  });
 }
 
 }  // namespace assay

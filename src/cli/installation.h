@@ -2,6 +2,7 @@
 #pragma once
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -45,5 +46,7 @@ std::filesystem::path checked_store(const std::filesystem::path& file);
 
 /// What the store knows that this device reaches; measured now, in seconds, where it knows nothing or `again`. Notes go to stderr.
 Ceilings device_ceilings(const Backend& backend, const DeviceInfo& device, Store& store, bool again = false);
+/// The same where the store knows them; nothing is measured.
+std::optional<Ceilings> known_device_ceilings(const Backend& backend, const DeviceInfo& device, Store& store);
 
 }  // namespace assay

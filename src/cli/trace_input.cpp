@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/standard_streams.h"
 #include "base/terminal.h"
+#include "trace/file_kind.h"
 #include "trace/trace_workload.h"
 
 namespace assay {
@@ -78,7 +79,31 @@ class ReadingLine {
   bool shown_ = false;
 };
 
+/// Keeps the first bytes that it hands on.
+class HeadKeeper : public ByteSource {
+ public:
+  HeadKeeper(std::unique_ptr<ByteSource> bytes, std::string& head) : bytes_(std::move(bytes)), head_(head) {}
+  size_t read(char* to, size_t size) override {
+    const size_t n = bytes_->read(to, size);
+    if (head_.size() < kKept) head_.append(to, std::min(n, kKept - head_.size()));
+    return n;
+  }
+  uint64_t file_bytes() const override { return bytes_->file_bytes(); }
+
+ private:
+  static constexpr size_t kKept = 4096;
+  std::unique_ptr<ByteSource> bytes_;
+  std::string& head_;
+};
+
 }  // namespace
+
+std::string no_event_message(const std::string& trace, const TraceInput& input) {
+  if (input.totals.events > 0) return "";
+  const FileKind kind = other_kind(input.head, input.totals, trace);
+  return fmt::format("{}: no event in it; it looks like {}; {}", trace == "-" ? "standard input" : trace, kind.what,
+                     kind.advice);
+}
 
 void read_trace_input(const std::string& trace, std::unique_ptr<ByteSource> bytes, TraceInput& to, std::FILE* not_json,
                       bool classic_alone) {
@@ -88,7 +113,7 @@ void read_trace_input(const std::string& trace, std::unique_ptr<ByteSource> byte
   options.progress = [&reading](uint64_t file_bytes) { reading.show(file_bytes); };
   std::vector<EventConsumer*> consumers = {&bad_lines, &to.counts};
   if (!classic_alone) consumers.insert(consumers.end(), {&to.shapes, &to.accounting});
-  to.totals = read_trace(std::move(bytes), to.strings, consumers, options);
+  to.totals = read_trace(std::make_unique<HeadKeeper>(std::move(bytes), to.head), to.strings, consumers, options);
   reading.clear();
   if (to.totals.cut_off.empty()) to.totals.cut_off = reading.what_is_missing();
   bad_lines.finish();
@@ -114,6 +139,7 @@ std::string workload_of_trace(const std::string& trace, const ShapeOptions& opti
   TraceInput input;
   read_trace_input(trace, open_byte_source(trace), input, stderr);
   if (!input.totals.cut_off.empty()) fail("{}: a workload needs the whole trace", input.totals.cut_off);
+  if (const std::string message = no_event_message(trace, input); !message.empty()) fail("{}", message);
   return trace_workload(input.shape_report(input.finish_accounts(), options),
                         {trace, "", "", TraceWorkloadOptions().least_percent})
       .json;

@@ -18,12 +18,16 @@ struct TraceInput {
   ShapeCounts shapes;
   TimeAccounting accounting;
   ReadTotals totals;
+  std::string head;  // the first bytes, unpacked
 
   /// What `accounting` comes to; call it once.
   Accounts finish_accounts();
   /// Tokens as `options` says, else as many as the command buffers of step outputs or the account of time tell.
   ShapeReport shape_report(const Accounts& accounts, ShapeOptions options) const;
 };
+
+/// That no event was found in `input`, and what it looks like; "" if there is one.
+std::string no_event_message(const std::string& trace, const TraceInput& input);
 
 /// Lines that are no JSON are named on `not_json`, those of a wrong shape on stderr; `classic_alone`: nothing
 /// beside `counts` is counted.

@@ -99,13 +99,14 @@ BuiltModule Sweep::built(const Variant& variant) {
   return modules_[variant.id()] = cache_.build(variant, *isa);
 }
 
+const Ceilings* Sweep::known_ceilings() {
+  if (ceilings_) return &*ceilings_;
+  if (const auto kept = store_.newest_ceiling(device_key())) ceilings_ = ceilings_from_json(kept->text);
+  return ceilings_ ? &*ceilings_ : nullptr;
+}
+
 const Ceilings& Sweep::ceilings(bool again) {
-  if (ceilings_ && !again) return *ceilings_;
-  const std::string key = device_key();
-  if (const auto kept = store_.newest_ceiling(key); kept && !again) {
-    ceilings_ = ceilings_from_json(kept->text);
-    return *ceilings_;
-  }
+  if (!again && known_ceilings()) return *ceilings_;
   const int64_t largest = Ceilings::largest_read(device_, options_.largest_footprint);
   const bool is_cut = largest < options_.largest_footprint;
   note(fmt::format("measuring the ceilings of {} (once; kept in the store){}", device_.id,
@@ -116,7 +117,7 @@ const Ceilings& Sweep::ceilings(bool again) {
     if (!kernels.back().second.error.empty()) fail("{}: {}", variant->id(), kernels.back().second.error);
   }
   ceilings_ = measure_ceilings(backend_, device_, kernels, largest);
-  store_.put(CeilingRecord{key, to_json(*ceilings_), std::time(nullptr)});
+  store_.put(CeilingRecord{device_key(), to_json(*ceilings_), std::time(nullptr)});
   return *ceilings_;
 }
 

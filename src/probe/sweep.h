@@ -51,6 +51,8 @@ class Sweep {
 
   /// The device's ceilings: the store's, or (also if `again`) measured now and put there.
   const Ceilings& ceilings(bool again = false);
+  /// Those that this sweep or the store has; nullptr: none. Measures nothing.
+  const Ceilings* known_ceilings();
 
  private:
   struct Case {

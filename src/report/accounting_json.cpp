@@ -18,12 +18,17 @@ Json parts_json(const TimeParts& p) {
           {"host_cost_us_per_buffer", p.buffers ? Json(us(p.host_ns) / double(p.buffers)) : Json()}};
 }
 
-Json fit_json(const LineFit& fit) {
-  if (!fit.is_known()) return nullptr;
-  return {{"us_per_token_of_context", fit.slope()},
-          {"standard_error", fit.slope_error()},
-          {"us_at_0", fit.at(0)},
-          {"count", fit.count()}};
+Json fit_json(const RobustLine& line) {
+  if (!line.is_known()) return nullptr;
+  const RobustLine::Fit fit = line.fit();
+  return {{"us_per_token_of_context", fit.slope},
+          {"low", fit.low},
+          {"high", fit.high},
+          {"first", line.first_x()},
+          {"us_at_first", fit.at(line.first_x())},
+          {"last", line.last_x()},
+          {"us_at_last", fit.at(line.last_x())},
+          {"count", line.count()}};
 }
 
 Json phase_json(const PhaseAccount& phase) {
@@ -68,15 +73,10 @@ Json to_json(const Accounts& a) {
                      {"gpu_time_longer_than_wait", a.pairing.late},
                      {"tokens_without_usable_stamps", a.tokens_without_clock}};
   json["by_length"] = list_json(a.slopes, [](const LengthSlope& s) {
-    return Json{{"shape", s.shape},
-                {"backend", s.backend},
-                {"length", std::string(1, s.length)},
-                {"lengths", s.lengths},
-                {"shortest", s.shortest},
-                {"longest", s.longest},
-                {"time", s.of_gpu ? "gpu" : "op"},
-                {"mean_us", s.us.mean_y()},
-                {"fit", fit_json(s.us)}};
+    return Json{
+        {"shape", s.shape},       {"backend", s.backend}, {"length", std::string(1, s.length)}, {"lengths", s.lengths},
+        {"shortest", s.shortest}, {"longest", s.longest}, {"time", s.of_gpu ? "gpu" : "op"},    {"calls", s.calls},
+        {"mean_us", s.mean_us},   {"fit", fit_json(s.us)}};
   });
   return json;
 }
@@ -112,7 +112,17 @@ Json to_json(const Anomalies& a) {
   json["backward_stamps"] = odd_json(a.backwards);
   json["backward_stamps"]["largest_us"] = us(a.backwards.largest_ns);
   json["missing_stamps"] = odd_json(a.unstamped);
+  json["stamps_that_jump_ahead"] = odd_json(a.jumps);
+  json["stamps_that_jump_ahead"]["largest_us"] = us(a.jumps.largest_ns);
   json["odd_durations"] = odd_json(a.odd_durations);
+  json["totals_shorter_than_the_forward_pass"] = odd_json(a.short_totals);
+  json["totals_that_begin_early"] = odd_json(a.early_totals);
+  json["totals_that_begin_early"]["largest_us"] = us(a.early_totals.largest_ns);
+  json["events_told_twice"] = odd_json(a.events_twice.odd);
+  json["events_told_twice"]["of"] = a.events_twice.of;
+  json["runs_told_twice"] = odd_json(a.runs_twice);
+  json["waits_at_the_same_time"] = odd_json(a.crossing_waits.odd);
+  json["waits_at_the_same_time"]["of"] = a.crossing_waits.of;
   return json;
 }
 

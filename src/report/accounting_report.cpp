@@ -12,8 +12,6 @@ constexpr size_t kShown = 10;  // rows of one kind of anomaly; all are in the JS
 
 double ms(int64_t ns) { return double(ns) / 1e6; }
 double share(int64_t part_ns, int64_t wall_ns) { return wall_ns > 0 ? 100 * double(part_ns) / double(wall_ns) : 0; }
-std::string ms_of(Int128 us) { return fmt::format("{:.2f}ms", double(us) / 1e3); }
-const char* phase_name(Phase phase) { return phase == Phase::prompt ? "prompt" : "decode"; }
 
 /// "wall=… = GPU + host + CPU + unattributed", divided by `tokens`.
 std::string sum_text(const TimeParts& p, uint64_t tokens) {
@@ -73,73 +71,36 @@ void add_time(std::string& out, const Accounts& a) {
         p.whole, p.without_gpu, p.ops_alone, p.late);
 }
 
-void add_slope(std::string& out, const char* name, const LineFit& fit, uint64_t positions) {
-  if (!fit.is_known()) return;
-  out += fmt::format("  {} wall: {:+.3f}us ± {:.3f} per token of context | {:.3f}ms at position 0, {:.3f}ms at {}\n",
-                     name, fit.slope(), fit.slope_error(), fit.at(0) / 1e3, fit.at(double(positions)) / 1e3, positions);
-}
-
-uint64_t last_position(const PhaseAccount& phase) {
-  return phase.by_position.empty() ? 0 : phase.by_position.back().first + phase.by_position.back().width - 1;
+void add_slope(std::string& out, const char* name, const RobustLine& line) {
+  if (!line.is_known()) return;
+  const RobustLine::Fit fit = line.fit();
+  out += fmt::format(
+      "  {} wall: {:+.3f}us ({:+.3f} to {:+.3f}) per token of context | {:.3f}ms at position {}, {:.3f}ms at {}\n",
+      name, fit.slope, fit.low, fit.high, fit.at(line.first_x()) / 1e3, line.first_x(), fit.at(line.last_x()) / 1e3,
+      line.last_x());
 }
 
 void add_position(std::string& out, const Accounts& a) {
   if (!a.prompt.wall_us_by_position.is_known() && !a.decode.wall_us_by_position.is_known() && a.slopes.empty()) return;
   out += "\nTime against position:\n";
-  add_slope(out, "prompt", a.prompt.wall_us_by_position, last_position(a.prompt));
-  add_slope(out, "decode", a.decode.wall_us_by_position, last_position(a.decode));
-  for (const LengthSlope& s : a.slopes)
-    out += fmt::format("  {} @ {}: {:+.4f}us ± {:.4f} per token of context ({}={}..{}) | count={} | {} avg={:.3f}ms\n",
-                       s.shape, s.backend, s.us.slope(), s.us.slope_error(), s.length, s.shortest, s.longest,
-                       s.us.count(), s.of_gpu ? "gpu" : "op", s.us.mean_y() / 1e3);
-}
-
-template <typename Row, typename Line>
-void add_rows(std::string& out, const std::vector<Row>& rows, Line line) {
-  for (size_t i = 0; i < std::min(rows.size(), kShown); ++i) out += "  " + line(rows[i]) + "\n";
-  if (rows.size() > kShown) out += fmt::format("    and {} more of this kind\n", rows.size() - kShown);
-}
-
-void add_odd(std::string& out, const OddLines& odd, const std::string& what) {
-  if (odd.times) {
-    const std::string times = odd.times == 1 ? "once" : fmt::format("{} times, first", odd.times);
-    out += fmt::format("  {}: {} in line {}\n", what, times, odd.first_line);
+  add_slope(out, "prompt", a.prompt.wall_us_by_position);
+  add_slope(out, "decode", a.decode.wall_us_by_position);
+  for (const LengthSlope& s : a.slopes) {
+    const RobustLine::Fit fit = s.us.fit();
+    out += fmt::format(
+        "  {} @ {}: {:+.4f}us ({:+.4f} to {:+.4f}) per token of context ({}={}..{}) | count={} | {} avg={:.3f}ms\n",
+        s.shape, s.backend, fit.slope, fit.low, fit.high, s.length, s.shortest, s.longest, s.calls,
+        s.of_gpu ? "gpu" : "op", s.mean_us / 1e3);
   }
 }
 
-void add_anomalies(std::string& out, const Anomalies& a) {
-  if (!a.any()) return;
+void add_anomalies(std::string& out, const Anomalies& anomalies) {
+  if (!anomalies.any()) return;
   out += "\nAnomalies (lines from 0):\n";
-  add_rows(out, a.bad_lines, [](const BadKind& b) {
-    return fmt::format("{}: {} line{} left out, first line {}: {}",
-                       b.kind == BadLine::Kind::not_json ? "not JSON" : "wrong shape", b.lines, b.lines == 1 ? "" : "s",
-                       b.first_line, b.message);
-  });
-  add_rows(out, a.repeated, [](const UnpairedGpuTime& r) {
-    return fmt::format(
-        "the same buffer again and again: {}/cb_gpu of {}us {} times without a buffer, first in line {}: not counted",
-        r.scope, r.us, r.times, r.first_line);
-  });
-  add_odd(out, a.lone_gpu, "GPU time without a buffer, not counted");
-  add_rows(out, a.cut_offs, [](const CutOff& c) {
-    return fmt::format(
-        "cut off: a {} token begins after {} tokens and does not end ({} buffers, {:.3f}ms), last line {}",
-        phase_name(c.phase), c.tokens_before, c.buffers, ms(c.wall_ns), c.line);
-  });
-  add_rows(out, a.nested, [](const NestedTotal& n) {
-    return fmt::format("nested totals: {} lies within {} {} times ({}): do not add them", n.inner, n.outer, n.times,
-                       ms_of(n.us));
-  });
-  add_rows(out, a.placeholders, [](const Placeholder& p) {
-    return fmt::format("placeholder duration: {} is exactly {}us in {} of {} events", p.name, double(p.us), p.times,
-                       p.of);
-  });
-  add_odd(
-      out, a.minute_gpu,
-      fmt::format("placeholder duration: cb_gpu of 0 or 1us, in buffers of {} in all", ms_of(a.minute_gpu_wall_us)));
-  add_odd(out, a.backwards, fmt::format("time stamps run backwards (by {:.3f}ms at most)", ms(a.backwards.largest_ns)));
-  add_odd(out, a.unstamped, "no time stamp, though others have one");
-  add_odd(out, a.odd_durations, "negative durations or above an hour, not in the account");
+  for (const std::vector<std::string>& kind : anomaly_lines(anomalies)) {
+    for (size_t i = 0; i < std::min(kind.size(), kShown); ++i) out += "  " + kind[i] + "\n";
+    if (kind.size() > kShown) out += fmt::format("    and {} more of this kind\n", kind.size() - kShown);
+  }
 }
 
 }  // namespace

@@ -1,11 +1,15 @@
 // Where a run's time went and what is odd in its trace, as text and as JSON.
 #pragma once
 #include <string>
+#include <vector>
 
 #include "base/json_reader.h"
 #include "trace/accounting.h"
 
 namespace assay {
+
+/// What is odd, by kind, most important first: a line each, without an indent.
+std::vector<std::vector<std::string>> anomaly_lines(const Anomalies& anomalies);
 
 /// The sections "Time per token", "Time against position" and "Anomalies", each only if it has data; "" without any.
 std::string accounting_text(const Accounts& accounts);

@@ -106,6 +106,7 @@ Json shape_json(const Shape& shape) {
                                 {"gbps", known(on.gbps)},
                                 {"gflops", known(on.gflops)},
                                 {"percent_of_ceiling", known(on.percent)},
+                                {"implausible", on.is_implausible()},
                                 {"to_win_ms", on.percent > 0 ? number(on.to_win_ms) : Json()},
                                 {"op", to_json(on.op)},
                                 {"gpu", to_json(on.gpu)}});
@@ -177,24 +178,33 @@ Json to_json(const ShapeReport& report) {
 }
 
 Json to_json(const TraceDiff& diff) {
-  Json json = {{"before", diff.before},           {"after", diff.after},           {"threshold", diff.threshold},
-               {"significant", diff.significant}, {"regressed", diff.regressed()}, {"counts", Json::object()}};
+  const auto row_json = [](const DiffRow& row) {
+    const Comparison& c = row.comparison;
+    return Json{{"verdict", row.verdict()},
+                {"kind", row.kind},
+                {"name", row.name},
+                {"backend", row.backend},
+                {"ratio", known(c.ratio)},
+                {"ratio_low", c.ratio > 0 ? number(c.ratio_low) : Json()},
+                {"ratio_high", c.ratio > 0 ? number(c.ratio_high) : Json()},
+                {"p_value", row.is_new() || row.is_gone() ? Json() : number(c.p_value)},
+                {"change_ms", number(row.change_ms)},
+                {"before", to_json(row.before)},
+                {"after", to_json(row.after)}};
+  };
+  Json json = {{"before", diff.before},
+               {"after", diff.after},
+               {"verdict", diff.verdict()},
+               {"threshold", diff.thresholds.name},
+               {"pooled_threshold", diff.thresholds.pooled},
+               {"significant", diff.significant},
+               {"regressed", diff.regressed()},
+               {"counts", Json::object()}};
   for (const char* verdict : {"SLOWER", "FASTER", "SAME", "UNSURE", "NEW", "GONE"})
     json["counts"][verdict] = diff.count(verdict);
-  json["rows"] = Json::array();
-  for (const DiffRow& row : diff.rows) {
-    const Comparison& c = row.comparison;
-    json["rows"].push_back({{"verdict", row.verdict()},
-                            {"kind", row.kind},
-                            {"name", row.name},
-                            {"backend", row.backend},
-                            {"ratio", known(c.ratio)},
-                            {"ratio_low", c.ratio > 0 ? number(c.ratio_low) : Json()},
-                            {"ratio_high", c.ratio > 0 ? number(c.ratio_high) : Json()},
-                            {"p_value", row.is_new() || row.is_gone() ? Json() : number(c.p_value)},
-                            {"change_ms", number(row.change_ms)},
-                            {"before", to_json(row.before)},
-                            {"after", to_json(row.after)}});
+  for (const auto& [key, rows] : {std::pair("walls", &diff.walls), {"kernel_types", &diff.types}, {"rows", &diff.rows}}) {
+    json[key] = Json::array();
+    for (const DiffRow& row : *rows) json[key].push_back(row_json(row));
   }
   return json;
 }

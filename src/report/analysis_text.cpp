@@ -6,7 +6,8 @@
 
 #include <algorithm>
 #include <limits>
-#include <unordered_map>
+
+#include "report/shape_rows.h"
 
 namespace assay {
 namespace {
@@ -16,104 +17,6 @@ using Format = Column::Format;
 /// NaN is how a table's number says that nothing is known.
 constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 double known(double value) { return value > 0 ? value : kUnknown; }
-
-constexpr size_t kLeastFolded = 8;
-
-/// "matmul M:1 N:9728 K:896 q8_0"; a line that is no spec as it is.
-std::string short_shape(const Shape& shape) {
-  if (!shape.spec) return shape.text;
-  const Spec& spec = *shape.spec;
-  const std::string layout =
-      spec.segments.empty() ? fmt::format(" {}{}", spec.tA ? 'T' : 'N', spec.b_is_nk() ? 'T' : 'N') : "";
-  return fmt::format("{} {}{} {}", spec.op_name, spec.short_name(), layout, dtype_name(spec.b));
-}
-
-/// What one row of the table shows: a shape on a backend, or shapes that differ in one size alone, all calls together.
-struct ShapeRow {
-  const Shape* shape;
-  std::string label, backend;
-  size_t folded;  // how many shapes; 0: one, as it is
-  bool by_gpu;
-  double calls, op_us, time_us, bytes, flops, to_win_ms;  // sums over the calls; bytes 0: unknown
-};
-
-ShapeRow row_of(const Shape& shape, const ShapeBackend& on) {
-  const double calls = double(on.op.count);
-  return {&shape,
-          short_shape(shape),
-          on.backend,
-          0,
-          on.by_gpu,
-          calls,
-          on.op.avg_ms * 1e3 * calls,
-          on.time_us * calls,
-          shape.spec ? calls * double(shape.spec->min_bytes()) : 0,
-          calls * double(shape.flops),
-          on.to_win_ms};
-}
-
-/// Where the digits after " n=" (" N:" in short form) begin and end; both 0: there are none.
-std::pair<size_t, size_t> find_size(const std::string& text, char name) {
-  for (const std::string& key : {std::string{' ', name, '='}, std::string{' ', char(name - 'a' + 'A'), ':'}}) {
-    const size_t at = text.find(key);
-    if (at == std::string::npos) continue;
-    const size_t begin = at + key.size(), end = std::min(text.find_first_not_of("0123456789", begin), text.size());
-    if (end > begin && end - begin < 16 && (end == text.size() || text[end] == ' ')) return {begin, end};
-  }
-  return {0, 0};
-}
-
-/// Attention at every context length is one row, not hundreds.
-std::vector<ShapeRow> fold(std::vector<ShapeRow> rows, char name) {
-  struct Group {
-    std::vector<size_t> rows;
-    int64_t least = 0, most = 0;
-  };
-  std::unordered_map<std::string, Group> groups;
-  std::vector<Group*> group_of(rows.size(), nullptr);
-  for (size_t i = 0; i < rows.size(); ++i) {
-    std::string text = rows[i].shape->text;
-    const auto [begin, end] = find_size(text, name);
-    if (end == 0 || rows[i].folded > 0) continue;
-    const int64_t size = std::stoll(text.substr(begin, end - begin));
-    text.erase(begin, end - begin);
-    const int known = rows[i].by_gpu | (rows[i].bytes > 0) << 1 | (rows[i].flops > 0) << 2;
-    Group& group = groups[rows[i].backend + char('0' + known) + text];
-    group.least = group.rows.empty() ? size : std::min(group.least, size);
-    group.most = std::max(group.most, size);
-    group.rows.push_back(i);
-    group_of[i] = &group;
-  }
-  std::vector<ShapeRow> folded;
-  for (size_t i = 0; i < rows.size(); ++i) {
-    const Group* group = group_of[i];
-    if (!group || group->rows.size() < kLeastFolded) {
-      folded.push_back(std::move(rows[i]));
-    } else if (group->rows.front() == i) {
-      ShapeRow sum = rows[i];
-      for (size_t other = 1; other < group->rows.size(); ++other) {
-        const ShapeRow& row = rows[group->rows[other]];
-        sum.calls += row.calls, sum.op_us += row.op_us, sum.time_us += row.time_us;
-        sum.bytes += row.bytes, sum.flops += row.flops, sum.to_win_ms += row.to_win_ms;
-      }
-      sum.folded = group->rows.size();
-      const auto [begin, end] = find_size(sum.label, name);
-      sum.label.replace(begin, end - begin, fmt::format("{}..{}", group->least, group->most));
-      folded.push_back(std::move(sum));
-    }
-  }
-  return folded;
-}
-
-std::vector<ShapeRow> folded_rows(const ShapeReport& report) {
-  std::vector<ShapeRow> rows;
-  for (const Shape& shape : report.shapes)
-    for (const ShapeBackend& on : shape.backends) rows.push_back(row_of(shape, on));
-  rows = fold(fold(std::move(rows), 'n'), 'k');
-  std::stable_sort(rows.begin(), rows.end(),
-                   [](const ShapeRow& a, const ShapeRow& b) { return a.time_us > b.time_us; });
-  return rows;
-}
 
 /// Each rule once: the fields that it gave, to how many shapes, and why.
 std::vector<std::string> rule_notes(const ShapeReport& report) {
@@ -194,6 +97,7 @@ std::vector<std::string> shape_notes(const ShapeReport& report, size_t shown, si
   if (op)
     notes.push_back(gpu ? "rows marked * have no command buffer of their own: us is the op event's"
                         : "us: the op event's, waiting included");
+  if (const std::string rates = implausible_rates(report); !rates.empty()) notes.push_back(rates);
   if (!(report.options.ceiling_gbps > 0)) {
     if (report.best_gbps > 0)
       notes.push_back(fmt::format(
@@ -244,6 +148,50 @@ std::vector<Cell> shape_cells(const ShapeReport& report, const ShapeRow& row, bo
 }
 
 }  // namespace
+
+std::string implausible_rates(const ShapeReport& report) {
+  size_t rates = 0;
+  const Shape* worst = nullptr;
+  const ShapeBackend* on_worst = nullptr;
+  for (const Shape& shape : report.shapes)
+    for (const ShapeBackend& on : shape.backends) {
+      if (!on.is_implausible()) continue;
+      ++rates;
+      if (!on_worst || on.gbps > on_worst->gbps) worst = &shape, on_worst = &on;
+    }
+  if (rates == 0) return "";
+  return fmt::format(
+      "{} shape{} at a rate that no device reaches: {:.0f} GB/s, {:.0f} GFLOP/s ({}): its times are wrong", rates,
+      rates == 1 ? "" : "s", on_worst->gbps, on_worst->gflops, short_shape(*worst));
+}
+
+std::string hot_shapes_text(const ShapeReport& report, const AnalysisTextOptions& options) {
+  std::vector<ShapeRow> rows = folded_rows(report);
+  if (rows.empty()) return "";
+  const bool wins = report.to_win_ms > 0;
+  if (wins)
+    std::stable_sort(rows.begin(), rows.end(),
+                     [](const ShapeRow& a, const ShapeRow& b) { return a.to_win_ms > b.to_win_ms; });
+  Table table{wins ? fmt::format("Shapes with most to win, ms{} (against {:.0f} GB/s)",
+                                 report.per_token() ? " per token" : "", report.options.ceiling_gbps)
+                   : "Shapes that take most time",
+              shape_columns(report),
+              {},
+              {},
+              {}};
+  for (Column& column : table.columns) {  // sizes tell shapes apart, so they are cut last
+    if (column.key == "shape") column.shortest = 30;
+    if (column.key == "percent") column.title = "%";
+    if (column.key == "to_win_ms") column.title = "to win";
+  }
+  for (size_t i = 0; i < std::min(options.top, rows.size()); ++i) {
+    if (const size_t one = rows[i].label.find(" M:1 "); one != std::string::npos) rows[i].label.erase(one, 4);
+    table.rows.push_back(shape_cells(report, rows[i], false));
+  }
+  if (!wins) table.notes.push_back("what could be won: --dtype q8_0 (the weights' type) and --ceiling GB/s or cpu:0");
+  Table shown = shown_columns(table, {"calls", "op_us", "mb", "mflop", "gflops"});
+  return render_table(shown, options.width, options.colour);
+}
 
 Table shapes_table(const ShapeReport& report, const AnalysisTextOptions& options) {
   const std::vector<ShapeRow> rows = folded_rows(report);

@@ -18,7 +18,14 @@ Table shapes_table(const ShapeReport& report, const AnalysisTextOptions& options
 /// That table; "" without matmuls.
 std::string shapes_text(const ShapeReport& report, const AnalysisTextOptions& options = {});
 
-/// Counts of all verdicts, then SLOWER and FASTER rows, then names that one side lacks.
+/// Rates that no device reaches: how many, and which shape's is the highest; "" if there are none.
+std::string implausible_rates(const ShapeReport& report);
+
+/// The shapes with most to win, or, where that is not known, those that take most time; "" without matmuls.
+std::string hot_shapes_text(const ShapeReport& report, const AnalysisTextOptions& options);
+
+/// The verdict, the walls of tokens, kernel types, then names and shapes: counts, SLOWER and FASTER rows, what one side
+/// lacks.
 std::string diff_text(const TraceDiff& diff, const AnalysisTextOptions& options = {});
 
 /// One row a name (event type, op, internal kernel) and one a shape and backend.

@@ -15,6 +15,12 @@ class LogHistogram {
     ++bins_[bin(std::min(value, kLargest))];
   }
   uint64_t count() const { return count_; }
+  /// Calls visit(middle, count) for each bin that holds values, ascending.
+  template <typename Visit>
+  void each(Visit visit) const {
+    for (size_t i = 0; i < bins_.size(); ++i)
+      if (bins_[i] > 0) visit(middle(i), uint64_t(bins_[i]));
+  }
 
   /// The smallest bin's middle that at least p percent of the values do not exceed; within 0.4 % of a value; 0 without
   /// values.

@@ -62,20 +62,27 @@ void TimeAccounting::consume(const Batch& batch, const StringTable& strings) {
 
 void TimeAccounting::consume(const Event& event, const StringTable& strings) {
   const bool stamped = event.timestamp_ns >= 0 && event.timestamp_ns <= kLatestStampNs;
+  const bool counts = event.has_duration() &&
+                      (event.type == EventType::gpu_op_completed || event.type == EventType::internal_kernel_completed);
+  const Int128 us = counts ? event.duration_us() : 0;
+  const bool is_odd = us < 0 || us > kLongestNs / 1000;
+  if (stamped && !is_odd && ledger_.in_token())
+    clock_shift_ns_ += watch_.jump_ns(event.timestamp_ns - clock_shift_ns_ - int64_t(us) * 1000, event.line);
+  const int64_t stamp_ns = event.timestamp_ns - clock_shift_ns_;
   int8_t& begins_run = at<int8_t>(begins_run_, event.type_name, -1);
   if (begins_run < 0) begins_run = strings.text(event.type_name) == "GgufFileMmap";
-  if ((stamped && watch_.stamp(event.timestamp_ns, event.line)) || (begins_run && is_active_)) new_run();
+  if ((stamped && watch_.stamp(stamp_ns, event.line)) || (begins_run && is_active_)) new_run();
   last_line_ = event.line;
   if (!stamped && has_stamps_) watch_.unstamped.add(event.line);
   has_stamps_ = has_stamps_ || stamped;
-  const bool counts = event.has_duration() &&
-                      (event.type == EventType::gpu_op_completed || event.type == EventType::internal_kernel_completed);
-  Int128 us = counts ? event.duration_us() : 0;
-  if (us < 0 || us > kLongestNs / 1000) {
+  const bool is_gpu_time =
+      event.type == EventType::gpu_op_completed && op_name(event.op_name, strings).kind == OpName::Kind::gpu;
+  if (counts && doubles_.timed(event, stamped, is_gpu_time)) return;
+  if (is_odd) {
     watch_.odd_durations.add(event.line);
     return;
   }
-  const Span span{static_cast<int64_t>(us), stamped ? event.timestamp_ns : kNoTime};
+  const Span span{static_cast<int64_t>(us), stamped ? stamp_ns : kNoTime};
   if (stamped) ledger_.see(span.end_ns, span.begin_ns());
   if (!counts) return;
   if (event.type == EventType::gpu_op_completed)
@@ -90,6 +97,7 @@ void TimeAccounting::gpu_op(const Event& event, const StringTable& strings, cons
     pairing_.gpu(name.scope, span, event.line);
   } else if (name.kind == OpName::Kind::wait) {
     pairing_.wait(name.scope, span);
+    doubles_.wait(span, event.line);
   } else {
     const StringId shape = event.matmul != kMissing ? event.matmul
                            : name.path_has_fields   ? LengthSums::path_key(event.op_name)
@@ -105,19 +113,21 @@ void TimeAccounting::internal_kernel(const Event& event, const StringTable& stri
   if (kind == Internal::unknown) {
     const std::string_view name = strings.text(event.internal_kernel_name);
     kind = name == "iteration_total"                        ? Internal::iteration
+           : name == "forward_step_total"                   ? Internal::forward
            : name.ends_with("_total")                       ? Internal::total
            : name.find("cb_wait") != std::string_view::npos ? Internal::wait
                                                             : Internal::work;
   }
-  if (kind == Internal::work) ledger_.book({span.end_ns, span.us * 1000, 0, Booking::Kind::cpu}, Phase::none);
-  if (kind != Internal::total && kind != Internal::iteration) return;
+  if (kind == Internal::work) ledger_.book({span.end_ns, span.us * 1000, 0, Booking::Kind::cpu, false}, Phase::none);
+  if (kind == Internal::forward) ledger_.forward_took(span.us * 1000);
+  if (kind != Internal::total && kind != Internal::forward && kind != Internal::iteration) return;
   if (span.end_ns != kNoTime) watch_.total(event.internal_kernel_name, span.end_ns, span.us);
   if (kind != Internal::iteration) return;
   pairing_.close_all();
   step_end_ = {};
   any_iteration_ = true;
   has_decoded_ = false;
-  ledger_.end_token(Phase::decode, ledger_.here(span.end_ns), span.us * 1000);
+  ledger_.end_token(Phase::decode, ledger_.here(span.end_ns), TokenLedger::Total{span.us * 1000, event.line});
 }
 
 const TimeAccounting::OpName& TimeAccounting::op_name(StringId id, const StringTable& strings) {
@@ -149,7 +159,9 @@ ScopeId TimeAccounting::scope_of(std::string_view name) {
   const auto [place, is_new] = scope_ids_.try_emplace(name, kNoScope);
   if (is_new) {
     place->second = pairing_.add_scope();
-    scopes_.push_back({name, phase_of(name), ends_step(name)});
+    const Phase phase = phase_of(name);
+    scopes_.push_back(
+        {name, phase, ends_step(name), phase == Phase::decode && name.find('/') != std::string_view::npos});
   }
   return place->second;
 }
@@ -164,15 +176,15 @@ ScopeId TimeAccounting::known_scope(std::string_view name) const {
 void TimeAccounting::buffer(const PairedBuffer& buffer) {
   const ScopeName scope = buffer.scope == kNoScope ? ScopeName{} : scopes_[buffer.scope];
   const Booking::Kind kind = buffer.has_gpu ? Booking::Kind::buffer : Booking::Kind::unsplit;
-  ledger_.book({buffer.wall.end_ns, buffer.wall.us * 1000, buffer.has_gpu ? buffer.gpu_us * 1000 : 0, kind},
-               scope.phase);
+  const int64_t gpu_ns = buffer.has_gpu ? buffer.gpu_us * 1000 : 0;
+  ledger_.book({buffer.wall.end_ns, buffer.wall.us * 1000, gpu_ns, kind, scope.is_forward}, scope.phase);
   is_active_ = is_active_ || scope.phase != Phase::none;
   if (buffer.has_gpu && buffer.matmul != kMissing) lengths_.add_gpu(buffer.matmul, buffer.gpu_us);
   if (scope.ends_step && scope.phase != Phase::none) step_end_ = {scope.phase, buffer.wall.end_ns};
 }
 
 void TimeAccounting::host(ScopeId scope, const Span& span) {
-  ledger_.book({span.end_ns, span.us * 1000, 0, Booking::Kind::host},
+  ledger_.book({span.end_ns, span.us * 1000, 0, Booking::Kind::host, false},
                scope == kNoScope ? Phase::none : scopes_[scope].phase);
 }
 
@@ -203,6 +215,8 @@ void TimeAccounting::new_run() {
   decoded_until_mark();
   ledger_.end_run(last_line_);
   watch_.new_run();
+  doubles_.new_run();
+  clock_shift_ns_ = 0;
   is_active_ = false;
 }
 
@@ -221,6 +235,11 @@ Accounts TimeAccounting::finish(const StringTable& strings) {
   watch_.finish(strings, odd);
   odd.cut_offs = std::move(ledger_.cut_offs);
   odd.cut_off_count = ledger_.cut_off_count;
+  odd.short_totals = ledger_.short_totals;
+  odd.early_totals = ledger_.early_totals;
+  odd.events_twice = doubles_.events();
+  odd.runs_twice = doubles_.runs();
+  odd.crossing_waits = odd.events_twice.odd.times ? OddShare{} : doubles_.waits();
   odd.minute_gpu = {accounts.pairing.minute, accounts.pairing.minute_line, 0};
   odd.minute_gpu_wall_us = accounts.pairing.minute_wall_us;
   odd.lone_gpu.times = pairing_.lone_rest();
@@ -236,6 +255,8 @@ Accounts TimeAccounting::finish(const StringTable& strings) {
     return std::make_pair(Int128(b.us) * b.times, a.first_line) < std::make_pair(Int128(a.us) * a.times, b.first_line);
   });
   if (odd.repeated.size() > kMostRepeated) odd.repeated.resize(kMostRepeated);
+  const uint64_t tokens = accounts.prompt.tokens + accounts.decode.tokens;
+  if (!has_stamps_ || (tokens > 0 && accounts.tokens_without_clock * 2 > tokens)) odd.forget_clock();
   return accounts;
 }
 

@@ -44,8 +44,9 @@ class TimeAccounting : public EventConsumer, private BufferSink {
     std::string_view name;
     Phase phase = Phase::none;
     bool ends_step = false;
+    bool is_forward = false;
   };
-  enum class Internal : uint8_t { unknown, work, total, iteration, wait };
+  enum class Internal : uint8_t { unknown, work, total, forward, iteration, wait };
 
   void consume(const Event& event, const StringTable& strings);
   void gpu_op(const Event& event, const StringTable& strings, const Span& span);
@@ -63,6 +64,7 @@ class TimeAccounting : public EventConsumer, private BufferSink {
   BufferPairing pairing_;
   TokenLedger ledger_;
   AnomalyWatch watch_;
+  DoubleWatch doubles_;
   std::vector<OpName> op_names_;     // by string
   std::vector<Internal> internals_;  // by string
   std::vector<int8_t> begins_run_;   // by string of a type: -1 unknown
@@ -77,6 +79,7 @@ class TimeAccounting : public EventConsumer, private BufferSink {
   TokenLedger::Place decoded_;  // where a decoded token ends unless a total says so later
   bool has_decoded_ = false, any_iteration_ = false, has_stamps_ = false, is_active_ = false;
   uint64_t last_line_ = 0;
+  int64_t clock_shift_ns_ = 0;  // by which the clock jumped ahead within tokens
 };
 
 }  // namespace assay

@@ -8,6 +8,7 @@ namespace {
 
 constexpr size_t kMostBadKinds = 64, kMostTotals = 256;
 constexpr int64_t kNewRunNs = 1'000'000'000;  // threads that write one log are not that far apart
+constexpr int64_t kJumpNs = 1'000'000'000;    // no engine is silent for that long within a token
 constexpr int64_t kSlackNs = 2000;
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -37,20 +38,36 @@ void find_round_values(const std::string& name, const DurationCounts& durations,
 
 bool Anomalies::any() const {
   return !repeated.empty() || lone_gpu.times || cut_off_count || !nested.empty() || !placeholders.empty() ||
-         minute_gpu.times || !bad_lines.empty() || backwards.times || unstamped.times || odd_durations.times;
+         minute_gpu.times || !bad_lines.empty() || backwards.times || unstamped.times || jumps.times ||
+         odd_durations.times || short_totals.times || early_totals.times || events_twice.odd.times ||
+         crossing_waits.odd.times || runs_twice.times;
+}
+
+void Anomalies::forget_clock() {
+  nested.clear();
+  backwards = jumps = lone_gpu = early_totals = {};
+  crossing_waits = {};
 }
 
 std::string without_numbers(std::string_view name) {
+  const auto parts = [&](size_t at) {
+    return at == std::string_view::npos || at >= name.size() ||
+           std::string_view("_./").find(name[at]) != std::string_view::npos;
+  };
   std::string out;
   for (size_t i = 0; i < name.size(); ++i) {
-    if (!is_digit(name[i])) {
+    size_t end = i;
+    while (end < name.size() && is_digit(name[end])) ++end;
+    if (end == i) {
       out += name[i];
-    } else if (i > 0 && name[i - 1] == '_') {  // block_7; gemv_q8 keeps its 8
-      out += 'N';
-      while (i + 1 < name.size() && is_digit(name[i + 1])) ++i;
-    } else {
-      out += name[i];
+      continue;
     }
+    const bool after_underscore = i > 0 && name[i - 1] == '_';  // block_7; gemv_q8 keeps its 8
+    if (after_underscore || (parts(i - 1) && parts(end)))
+      out += 'N';
+    else
+      out += name.substr(i, end - i);
+    i = end - 1;
   }
   return out;
 }
@@ -72,11 +89,17 @@ bool AnomalyWatch::stamp(int64_t stamp_ns, uint64_t line) {
     latest_ns_ = stamp_ns;
     return false;
   }
-  backwards_.add(line);
-  backwards_.largest_ns = std::max(backwards_.largest_ns, back_ns);
+  backwards_.add(line, back_ns);
   if (back_ns <= kNewRunNs) return false;
   latest_ns_ = stamp_ns;
   return true;
+}
+
+int64_t AnomalyWatch::jump_ns(int64_t began_ns, uint64_t line) {
+  const int64_t jump_ns = latest_ns_ == kNoTime ? 0 : began_ns - latest_ns_;
+  if (jump_ns < kJumpNs) return 0;
+  jumps_.add(line, jump_ns);
+  return jump_ns;
 }
 
 void AnomalyWatch::total(StringId name, int64_t end_ns, int64_t us) {
@@ -109,6 +132,7 @@ void AnomalyWatch::finish(const StringTable& strings, Anomalies& to) {
                    [](const NestedTotal& a, const NestedTotal& b) { return a.us > b.us; });
   to.bad_lines = std::move(bad_);
   to.backwards = backwards_;
+  to.jumps = jumps_;
   to.unstamped = unstamped;
   to.odd_durations = odd_durations;
 }

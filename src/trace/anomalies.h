@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "trace/classic.h"
+#include "trace/double_watch.h"
 #include "trace/event.h"
 #include "trace/token_ledger.h"
 
@@ -39,15 +40,6 @@ struct BadKind {
   uint64_t lines = 0, first_line = 0;
 };
 
-struct OddLines {
-  uint64_t times = 0, first_line = 0;
-  int64_t largest_ns = 0;  // of steps back in time
-
-  void add(uint64_t line) {
-    if (times++ == 0) first_line = line;
-  }
-};
-
 struct Anomalies {
   std::vector<UnpairedGpuTime> repeated;  // most time first
   OddLines lone_gpu;                      // unpaired GPU times that were said once
@@ -58,8 +50,14 @@ struct Anomalies {
   OddLines minute_gpu;                    // GPU times of 0 or 1 µs in buffers of 20 µs and more
   uint64_t minute_gpu_wall_us = 0;
   std::vector<BadKind> bad_lines;
-  OddLines backwards, unstamped;  // time stamps
-  OddLines odd_durations;         // negative, or longer than an hour: left out of the accounts
+  OddLines backwards, unstamped, jumps;   // time stamps; jumps: ahead, within a token
+  OddLines odd_durations;                 // negative, or longer than an hour: left out of the accounts
+  OddLines short_totals, early_totals;    // of TokenLedger
+  OddShare events_twice, crossing_waits;  // of DoubleWatch
+  OddLines runs_twice;
+
+  /// Drops what only a clock can show.
+  void forget_clock();
 
   bool any() const;
 };
@@ -70,6 +68,8 @@ class AnomalyWatch {
   void bad_line(const BadLine& bad);
   /// True if the stamp jumps back so far that another run must have begun.
   bool stamp(int64_t stamp_ns, uint64_t line);
+  /// The ns by which a stamp jumps ahead of the latest one and of its event's own duration; 0: less than a second.
+  int64_t jump_ns(int64_t began_ns, uint64_t line);
   /// A total that ended at `end_ns`; totals that lie within it were seen before.
   void total(StringId name, int64_t end_ns, int64_t us);
   void new_run();
@@ -92,7 +92,7 @@ class AnomalyWatch {
   std::vector<BadKind> bad_;
   std::vector<Total> totals_;  // that nothing holds yet; the last 256
   std::unordered_map<uint64_t, Pair> nested_;
-  OddLines backwards_;
+  OddLines backwards_, jumps_;
   int64_t latest_ns_ = kNoTime;
 };
 
@@ -100,7 +100,7 @@ class AnomalyWatch {
 /// ten times as many as any value within a tenth of it.
 std::vector<Placeholder> find_placeholders(const ClassicCounts& counts, const StringTable& strings);
 
-/// Numbers become N, so that the blocks of a model share a name.
+/// Numbers of their own (block_7, blk.7.attn, layers/7) become N, so that the blocks of a model share a name.
 std::string without_numbers(std::string_view name);
 
 }  // namespace assay

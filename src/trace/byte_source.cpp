@@ -1,4 +1,5 @@
-// Plain read() rather than a mapping: as fast from the page cache, and a file that shrinks ends early instead of killing.
+// Plain read() rather than a mapping: as fast from the page cache, and a file that shrinks ends early instead of
+// killing.
 #include "trace/byte_source.h"
 
 #include <unistd.h>
@@ -12,9 +13,12 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "trace/file_kind.h"
 
 namespace assay {
 namespace {
+
+constexpr size_t kPeekedAtOnce = 512;
 
 class PlainSource : public ByteSource {
  public:
@@ -45,7 +49,7 @@ class PlainSource : public ByteSource {
   /// The first `size` bytes, or fewer where there are no more; read() gives them again.
   std::string_view peek(size_t size) {
     while (pushed_.size() < size) {
-      char bytes[16];
+      char bytes[kPeekedAtOnce];
       const size_t n = read_past_pushed(bytes, std::min(sizeof bytes, size - pushed_.size()));
       if (n == 0) break;
       pushed_.append(bytes, n);
@@ -68,6 +72,23 @@ class PlainSource : public ByteSource {
 };
 
 constexpr size_t kCompressedBytes = 128 * 1024;
+constexpr size_t kPeeked = 512;  // a tar's mark stands at 257
+
+/// What decoding failed with, kept until what was decoded before has been given out.
+class LateFailure {
+ public:
+  template <typename... Args>
+  void fail_after(size_t decoded, fmt::format_string<Args...> format, Args&&... args) {
+    message_ = fmt::format(format, std::forward<Args>(args)...);
+    if (decoded == 0) throw_if_any();
+  }
+  void throw_if_any() const {
+    if (!message_.empty()) throw Error(message_);
+  }
+
+ private:
+  std::string message_;
+};
 
 class GzipSource : public ByteSource {
  public:
@@ -78,6 +99,7 @@ class GzipSource : public ByteSource {
   ~GzipSource() override { inflateEnd(&stream_); }
 
   size_t read(char* to, size_t size) override {
+    failure_.throw_if_any();
     stream_.next_out = reinterpret_cast<Bytef*>(to);
     stream_.avail_out = static_cast<uInt>(std::min<size_t>(size, 1u << 30));
     const uInt wanted = stream_.avail_out;
@@ -90,25 +112,35 @@ class GzipSource : public ByteSource {
           return 0;
         }
       }
-      if (!in_member_) {
-        inflateReset(&stream_);
-        in_member_ = true;
-      }
+      if (!in_member_ && !begin_member()) continue;
       const int status = inflate(&stream_, Z_NO_FLUSH);
-      if (status == Z_STREAM_END)
+      if (status == Z_STREAM_END) {
         in_member_ = false;  // another member may follow
-      else if (status != Z_OK && status != Z_BUF_ERROR)
-        fail("{}: the gzip data is damaged ({})", file_->name(), stream_.msg ? stream_.msg : "no reason given");
+        any_member_ = true;
+      } else if (status != Z_OK && status != Z_BUF_ERROR) {
+        failure_.fail_after(wanted - stream_.avail_out, "{}: the gzip data is damaged ({})", file_->name(),
+                            stream_.msg ? stream_.msg : "no reason given");
+        break;
+      }
     }
     return wanted - stream_.avail_out;
   }
   uint64_t file_bytes() const override { return file_->file_bytes(); }
 
  private:
+  /// False: all that is left of the input so far is the padding behind a member.
+  bool begin_member() {
+    while (any_member_ && stream_.avail_in > 0 && *stream_.next_in == 0) ++stream_.next_in, --stream_.avail_in;
+    if (stream_.avail_in == 0) return false;
+    inflateReset(&stream_);
+    return in_member_ = true;
+  }
+
   std::unique_ptr<PlainSource> file_;
   std::vector<char> compressed_;
   z_stream stream_{};
-  bool in_member_ = false;
+  bool in_member_ = false, any_member_ = false;
+  LateFailure failure_;
 };
 
 class ZstdSource : public ByteSource {
@@ -120,6 +152,7 @@ class ZstdSource : public ByteSource {
   ~ZstdSource() override { ZSTD_freeDStream(stream_); }
 
   size_t read(char* to, size_t size) override {
+    failure_.throw_if_any();
     ZSTD_outBuffer out{to, size, 0};
     while (out.pos == 0) {
       if (in_.pos == in_.size) {
@@ -129,17 +162,23 @@ class ZstdSource : public ByteSource {
           return out.pos;
         }
       }
-      step(out);
+      if (any_frame_ && !in_frame_) skip_padding();
+      if (in_.pos < in_.size) step(out);
     }
     return out.pos;
   }
   uint64_t file_bytes() const override { return file_->file_bytes(); }
 
  private:
+  void skip_padding() {
+    while (in_.pos < in_.size && static_cast<const char*>(in_.src)[in_.pos] == 0) ++in_.pos;
+  }
   void step(ZSTD_outBuffer& out) {
     const size_t status = ZSTD_decompressStream(stream_, &out, &in_);
-    if (ZSTD_isError(status)) fail("{}: the zstd data is damaged ({})", file_->name(), ZSTD_getErrorName(status));
+    if (ZSTD_isError(status))
+      failure_.fail_after(out.pos, "{}: the zstd data is damaged ({})", file_->name(), ZSTD_getErrorName(status));
     in_frame_ = status != 0;
+    any_frame_ = any_frame_ || !in_frame_;
   }
   /// What the decoder still holds when the file has ended; true if there was something or the frame is complete.
   bool drain(ZSTD_outBuffer& out) {
@@ -152,7 +191,8 @@ class ZstdSource : public ByteSource {
   std::vector<char> compressed_;
   ZSTD_inBuffer in_{nullptr, 0, 0};
   ZSTD_DStream* stream_;
-  bool in_frame_ = false;
+  bool in_frame_ = false, any_frame_ = false;
+  LateFailure failure_;
 };
 
 bool is_gzip(std::string_view head) { return head.substr(0, 2) == "\x1f\x8b"; }
@@ -168,7 +208,9 @@ std::unique_ptr<ByteSource> open_byte_source(const std::string& path) {
   constexpr const char* kHint = "; give a trace: JSONL, or that as .gz or .zst, or - for standard input, which may be a pipe";
   const int fd = path == "-" ? STDIN_FILENO : open_input(path, kHint);
   auto file = std::make_unique<PlainSource>(fd, path == "-" ? "standard input" : path);
-  const std::string_view head = file->peek(4);
+  const std::string_view head = file->peek(kPeeked);
+  if (const FileKind packed = packed_kind(head, path); !packed.what.empty())
+    fail("{}: looks like {}, not a trace; {}", file->name(), packed.what, packed.advice);
   if (is_gzip(head)) return std::make_unique<GzipSource>(std::move(file));
   if (is_zstd(head)) return std::make_unique<ZstdSource>(std::move(file));
   return file;

@@ -15,7 +15,8 @@ class ByteSource {
   virtual uint64_t file_bytes() const = 0;
 };
 
-/// "-" is standard input; gzip and zstd are recognised by their first bytes. Error if the path is a folder or cannot be opened.
+/// "-" is standard input; gzip and zstd are recognised by their first bytes. Error if the path is a folder, cannot be
+/// opened, or is packed in a way that is not unpacked here.
 std::unique_ptr<ByteSource> open_byte_source(const std::string& path);
 
 }  // namespace assay

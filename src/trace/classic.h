@@ -1,4 +1,5 @@
-// The classic report: fifteen sections of exact sums over the events of one trace; docs/classic-report.md has its rules.
+// The classic report: fifteen sections of exact sums over the events of one trace; docs/classic-report.md has its
+// rules.
 #pragma once
 #include <string>
 #include <unordered_map>
@@ -21,7 +22,7 @@ struct ClassicOptions {
 enum class OpClass : uint8_t { kernel, wait, command_buffer };
 OpClass op_class(std::string_view op_name);
 
-/// The kind of kernel that an op_name ends in, "<unknown>" if nothing is left of it.
+/// The kind of kernel that an op_name ends in; "" if nothing is left of it.
 std::string kernel_base_name(std::string_view op_name);
 
 /// Counts what the report needs. Every list is in order of first appearance, which breaks ties.

@@ -75,11 +75,14 @@ class Report {
 
  private:
   std::string name(StringId id) const { return std::string(strings_.text(id)); }
-  bool passes(const std::string& shown) const { return filter_.empty() || lower(shown).find(filter_) != std::string::npos; }
+  bool passes(const std::string& shown) const {
+    return filter_.empty() || lower(shown).find(filter_) != std::string::npos;
+  }
 
   void print(Rows& rows, size_t top, const std::string& before_title = "") {
     const std::vector<Row>& sorted = rows.sorted();
-    for (size_t i = 0; i < std::min(top, sorted.size()); ++i) out_ += summary_line(before_title + sorted[i].title, sorted[i].durations.summary());
+    for (size_t i = 0; i < std::min(top, sorted.size()); ++i)
+      out_ += summary_line(before_title + sorted[i].title, sorted[i].durations.summary());
   }
 
   void print_kernels(Rows& rows, const char* title, size_t top) {
@@ -109,14 +112,17 @@ class Report {
     }
     std::stable_sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
     out_ += fmt::format("\n{}:\n", title);
-    for (size_t i = 0; i < std::min(options_.top, rows.size()); ++i) out_ += fmt::format("  {}: count={}\n", rows[i].first, rows[i].second);
+    for (size_t i = 0; i < std::min(options_.top, rows.size()); ++i)
+      out_ += fmt::format("  {}: count={}\n", rows[i].first, rows[i].second);
   }
 
   void selections() {
     if (counts_.selections().empty()) return;
     using Shown = std::pair<std::string, std::string>;
-    selection_section("Backend selection summary", [this](const auto& s) { return Shown(name(s.backend), "backend=" + name(s.backend)); });
-    selection_section("Backend selection reasons", [this](const auto& s) { return Shown(name(s.reason), "reason=" + name(s.reason)); });
+    selection_section("Backend selection summary",
+                      [this](const auto& s) { return Shown(name(s.backend), "backend=" + name(s.backend)); });
+    selection_section("Backend selection reasons",
+                      [this](const auto& s) { return Shown(name(s.reason), "reason=" + name(s.reason)); });
     selection_section("Backend selection by op/backend", [this](const auto& s) {
       const std::string_view op = strings_.text(s.op), backend = strings_.text(s.backend);
       return Shown(pair_key(op, backend), fmt::format("op={} backend={}", op, backend));
@@ -138,7 +144,8 @@ class Report {
     out_ += "\nInternal kernel by parent/op:\n";
     print(pairs, options_.top);
     if (!options_.include_kernel_totals)
-      kernels.keep_if([](const std::string& kernel) { return !kernel.ends_with("_total") && !kernel.ends_with("cb_wait"); });
+      kernels.keep_if(
+          [](const std::string& kernel) { return !kernel.ends_with("_total") && !kernel.ends_with("cb_wait"); });
     print_kernels(kernels, "Kernel aggregate (all parents)", options_.kernel_top);
   }
 
@@ -160,7 +167,8 @@ class Report {
     std::vector<std::string> shapes;
     std::unordered_map<std::string, Rows> backends_of_shape;
     for (const ClassicCounts::Matmul& matmul : counts_.matmuls()) {
-      const MatmulFields fields = matmul.from_path ? fields_of_path(strings_.text(matmul.source)) : unpack_fields(strings_.text(matmul.source));
+      const MatmulFields fields =
+          matmul.from_path ? fields_of_path(strings_.text(matmul.source)) : unpack_fields(strings_.text(matmul.source));
       const std::string backend(field_or(fields, "backend", "<unknown>")), shape = shape_line(fields);
       backends.add(backend, matmul.durations);
       const std::string_view op = field_or(fields, "op", "<unknown>");
@@ -188,7 +196,9 @@ class Report {
     std::vector<Shape> rows;
     for (const std::string& shape : shapes) {
       const std::vector<Row>& backends = backends_of_shape[shape].sorted();
-      if (!passes(shape) && std::none_of(backends.begin(), backends.end(), [this](const Row& row) { return passes(row.title); })) continue;
+      if (!passes(shape) &&
+          std::none_of(backends.begin(), backends.end(), [this](const Row& row) { return passes(row.title); }))
+        continue;
       rows.push_back({&shape, &backends, 0});
       for (const Row& row : backends) rows.back().total_us += row.total_us;
     }
@@ -219,12 +229,16 @@ class Report {
 std::string kernel_base_name(std::string_view op_name) {
   std::string_view base = op_name.substr(op_name.rfind('/') + 1);  // npos + 1 = 0
   const bool is_op = base.ends_with("_op");
-  if (is_op && base.starts_with("sdpa_block_")) base = "sdpa";
-  else if (is_op && base.starts_with("mlp_swiglu_block_")) base = "mlp_swiglu";
-  else if (base.starts_with("forward_cpu_block_")) base = "forward_cpu";
-  else if (is_op) base = base.substr(0, base.rfind('_'));
+  if (is_op && base.starts_with("sdpa_block_"))
+    base = "sdpa";
+  else if (is_op && base.starts_with("mlp_swiglu_block_"))
+    base = "mlp_swiglu";
+  else if (base.starts_with("forward_cpu_block_"))
+    base = "forward_cpu";
+  else if (is_op)
+    base = base.substr(0, base.rfind('_'));
   while (base.ends_with('_')) base.remove_suffix(1);
-  return base.empty() ? "<unknown>" : std::string(base);
+  return std::string(base);
 }
 
 std::string classic_header(std::string_view path) {

@@ -8,6 +8,7 @@ namespace assay {
 namespace {
 
 constexpr size_t kMostContainers = 1024;  // simdjson's limit
+constexpr size_t kGapNuls = 8;            // UTF-32 has three in a row
 
 /// The four hex digits of an escape \uXXXX that begins at `at`; -1 if it is none.
 int escape_at(std::string_view line, size_t at) {
@@ -19,6 +20,8 @@ int escape_at(std::string_view line, size_t at) {
 
 std::string encoding_fault(std::string_view line) {
   const auto nuls = static_cast<size_t>(std::count(line.begin(), line.end(), '\0'));
+  if (line.find(std::string(kGapNuls, '\0')) != std::string_view::npos)
+    return "a gap of NUL bytes, as a crash or a cut file leaves";
   const std::string_view mark = line.substr(0, 2);
   if (mark == "\xff\xfe" || mark == "\xfe\xff" || (line.size() > 3 && nuls * 3 >= line.size() && nuls < line.size()))
     return "UTF-16 or UTF-32, not UTF-8";
@@ -57,6 +60,12 @@ std::string structure_fault(std::string_view line) {
       deepest = std::max(deepest, ++open);
     } else if ((c == '}' || c == ']') && open-- == 0) {
       return "a bracket that nothing opened";
+    }
+    if (open == 0 && (c == '}' || c == ']')) {
+      const size_t next = line.find_first_not_of(" \t\r", at);
+      if (next == std::string_view::npos) continue;
+      if (line[next] == '{' || line[next] == '[') return "two objects on a line: a line end is missing";
+      return "something behind the object";
     }
   }
   if (deepest > kMostContainers) return "more than 1,024 containers within each other";

@@ -30,8 +30,8 @@ std::vector<LengthSlope> LengthSums::slopes(const StringTable& strings) const {
     const std::string_view text = strings.text(key & ~kPath);
     MatmulFields fields = key & kPath ? fields_of_path(text) : unpack_fields(text);
     for (const char name : {'n', 'k'}) {
-      const auto field =
-          std::find_if(fields.begin(), fields.end(), [&](const auto& f) { return f.first == std::string_view(&name, 1); });
+      const auto field = std::find_if(fields.begin(), fields.end(),
+                                      [&](const auto& f) { return f.first == std::string_view(&name, 1); });
       uint64_t length = 0;
       if (field == fields.end() || !read_length(field->second, length)) continue;
       const std::string said = std::exchange(field->second, "*");
@@ -41,7 +41,8 @@ std::vector<LengthSlope> LengthSums::slopes(const StringTable& strings) const {
   }
   std::map<std::pair<MatmulFields, char>, std::vector<Member>> products;
   for (auto& [product, members] : members_of)
-    if (members.size() >= kFewestLengths) products[{unpack_fields(std::string_view(product).substr(1)), product[0]}] = std::move(members);
+    if (members.size() >= kFewestLengths)
+      products[{unpack_fields(std::string_view(product).substr(1)), product[0]}] = std::move(members);
   std::vector<LengthSlope> slopes;
   for (auto& [product, members] : products) {
     std::sort(members.begin(), members.end(), [](const Member& a, const Member& b) { return a.length < b.length; });
@@ -58,15 +59,21 @@ std::vector<LengthSlope> LengthSums::slopes(const StringTable& strings) const {
                       members.front().length,
                       members.back().length,
                       gpu_calls * 2 >= calls,
+                      0,
+                      0,
                       {}};
     for (const Member& member : members) {
       const Sums& sums = slope.of_gpu ? member.shape->gpu : member.shape->op;
-      slope.us.add_group(double(member.length), sums.count, sums.mean, sums.squares);
+      if (sums.count == 0) continue;
+      slope.calls += sums.count;
+      slope.mean_us += sums.us;
+      slope.us.add(double(member.length), sums.us / double(sums.count));
     }
+    slope.mean_us /= double(slope.calls);
     slopes.push_back(std::move(slope));
   }
   std::stable_sort(slopes.begin(), slopes.end(),
-                   [](const LengthSlope& a, const LengthSlope& b) { return a.us.count() > b.us.count(); });
+                   [](const LengthSlope& a, const LengthSlope& b) { return a.calls > b.calls; });
   return slopes;
 }
 

@@ -5,7 +5,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "stats/line_fit.h"
+#include "stats/robust_line.h"
 #include "trace/string_table.h"
 
 namespace assay {
@@ -17,7 +17,9 @@ struct LengthSlope {
   char length = 'n';  // or 'k'
   uint64_t lengths = 0, shortest = 0, longest = 0;
   bool of_gpu = true;  // else of the op's whole time: fewer GPU times could be paired than half the calls
-  LineFit us;          // of one call, by length
+  uint64_t calls = 0;  // with such a time
+  double mean_us = 0;
+  RobustLine us;  // means of a length's calls, by length
 };
 
 /// Sums by shape; a shape's key is a string of packed fields, or of an op whose path has fields (path_key()).
@@ -34,12 +36,11 @@ class LengthSums {
   static constexpr StringId kPath = UINT32_C(1) << 31;
   struct Sums {
     uint64_t count = 0;
-    double mean = 0, squares = 0;  // around the mean
+    double us = 0;
 
-    void add(double us) {
-      const double before = us - mean;
-      mean += before / double(++count);
-      squares += before * (us - mean);
+    void add(double more_us) {
+      ++count;
+      us += more_us;
     }
   };
   struct Shape {

@@ -28,9 +28,10 @@ struct LineFields {
   DurationField duration{DurationField::Kind::absent, false, 0};
   int64_t timestamp_ns = kNoTime;
   uint64_t span_id = 0, parent_span_id = 0;
-  std::string_view inner_map;  // the text of event.data.data where that is an object; this and the next, only read_usual_line() tells
+  std::string_view inner_map;         // the text of event.data.data where that is an object; this and the next, only
+                                      // read_usual_line() tells
   const char* duration_at = nullptr;  // where the digits of a duration without a sign begin
-  std::string_view packed;     // the packed matmul fields; only LineJudge tells them
+  std::string_view packed;            // the packed matmul fields; only LineJudge tells them
 };
 
 /// Reads a line of the usual form: ASCII, no escapes, no key twice, integers. It ends in '\n', and 64 more bytes are
@@ -52,14 +53,15 @@ class LineJudge {
   LineJudge();
   ~LineJudge();
 
-  /// `fields` are filled where the verdict says so; they stay true until the next call. 64 bytes after the line are readable.
+  /// `fields` are filled where the verdict says so; they stay true until the next call. 64 bytes after the line are
+  /// readable.
   Verdict judge(std::string_view line, LineFields& fields);
   /// Why the last line is bad.
   const std::string& message() const { return message_; }
 
-  /// The packed matmul fields of an object's text that was read before; "" if it has no `op`. False: a field is a list or
-  /// an object. 64 bytes after the text are readable.
-  bool pack_matmul(std::string_view object_text, std::string& packed);
+  /// The packed matmul fields that the text of an event.data.data tells ("": none), an object that was read before. 64
+  /// bytes after the text are readable.
+  std::string pack_matmul(std::string_view object_text);
 
  private:
   struct Parser;

@@ -1,10 +1,15 @@
 // The full parser of a line: simdjson's tree, walked key by key because the last of several equal keys counts.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <simdjson.h>
 
 #include <charconv>
 #include <cmath>
 #include <optional>
+#include <unordered_map>
+#include <vector>
 
+#include "base/error.h"
 #include "trace/json_fault.h"
 #include "trace/line_fields.h"
 
@@ -18,31 +23,44 @@ constexpr size_t kKeptCapacity = 4 << 20;  // a parser that grew beyond it for o
 
 const char* type_word(Type type) {
   switch (type) {
-    case Type::ARRAY: return "a list";
-    case Type::OBJECT: return "an object";
-    case Type::STRING: return "a string";
-    case Type::BOOL: return "a boolean";
-    case Type::NULL_VALUE: return "null";
-    default: return "a number";
+    case Type::ARRAY:
+      return "a list";
+    case Type::OBJECT:
+      return "an object";
+    case Type::STRING:
+      return "a string";
+    case Type::BOOL:
+      return "a boolean";
+    case Type::NULL_VALUE:
+      return "null";
+    default:
+      return "a number";
   }
 }
 
 /// What Python takes for false.
 bool is_falsy(const dom::element& value) {
   switch (value.type()) {
-    case Type::ARRAY: return dom::array(value).size() == 0;
-    case Type::OBJECT: return dom::object(value).size() == 0;
-    case Type::STRING: return std::string_view(value).empty();
-    case Type::BOOL: return !bool(value);
-    case Type::NULL_VALUE: return true;
-    default: return double(value) == 0;
+    case Type::ARRAY:
+      return dom::array(value).size() == 0;
+    case Type::OBJECT:
+      return dom::object(value).size() == 0;
+    case Type::STRING:
+      return std::string_view(value).empty();
+    case Type::BOOL:
+      return !bool(value);
+    case Type::NULL_VALUE:
+      return true;
+    default:
+      return double(value) == 0;
   }
 }
 
 /// A number as Python prints a float: the fewest digits that give it back, a point or an exponent always.
 std::string python_float(double value) {
   char scientific[40];
-  const auto written = std::to_chars(scientific, scientific + sizeof scientific, std::abs(value), std::chars_format::scientific);
+  const auto written =
+      std::to_chars(scientific, scientific + sizeof scientific, std::abs(value), std::chars_format::scientific);
   const std::string_view text(scientific, static_cast<size_t>(written.ptr - scientific));
   const size_t e = text.find('e');
   int exponent = 0;
@@ -62,35 +80,78 @@ std::string python_float(double value) {
   return sign + digits.substr(0, whole) + "." + digits.substr(whole);
 }
 
-/// A field's value as Python's str() writes it; nothing for a list or an object.
-std::optional<std::string> python_text(const dom::element& value) {
+/// A text within a list or an object, as Python writes it there; what is not ASCII stays as it is.
+std::string python_quoted(std::string_view text) {
+  const char quote = text.find('\'') != std::string_view::npos && text.find('"') == std::string_view::npos ? '"' : '\'';
+  std::string out(1, quote);
+  for (const char c : text) {
+    if (c == '\n')
+      out += "\\n";
+    else if (c == '\t')
+      out += "\\t";
+    else if (c == '\r')
+      out += "\\r";
+    else if (c == '\\' || c == quote)
+      out.append({'\\', c});
+    else if ((c >= 0 && c < ' ') || c == 0x7f)
+      out += fmt::format("\\x{:02x}", c);
+    else
+      out += c;
+  }
+  return out + quote;
+}
+
+/// A value as Python's str() writes it. In an object a key that stands twice keeps its first place and its last value.
+std::string python_text(const dom::element& value, bool within = false) {
   switch (value.type()) {
-    case Type::STRING: return std::string(std::string_view(value));
-    case Type::INT64: return std::to_string(int64_t(value));
-    case Type::UINT64: return std::to_string(uint64_t(value));
-    case Type::DOUBLE: return python_float(double(value));
-    case Type::BOOL: return bool(value) ? "True" : "False";
-    case Type::NULL_VALUE: return "None";
-    default: return std::nullopt;
+    case Type::STRING:
+      return within ? python_quoted(std::string_view(value)) : std::string(std::string_view(value));
+    case Type::INT64:
+      return std::to_string(int64_t(value));
+    case Type::UINT64:
+      return std::to_string(uint64_t(value));
+    case Type::DOUBLE:
+      return python_float(double(value));
+    case Type::BOOL:
+      return bool(value) ? "True" : "False";
+    case Type::NULL_VALUE:
+      return "None";
+    case Type::ARRAY: {
+      std::vector<std::string> items;
+      for (const dom::element item : dom::array(value)) items.push_back(python_text(item, true));
+      return fmt::format("[{}]", fmt::join(items, ", "));
+    }
+    case Type::OBJECT:
+      break;
   }
+  std::vector<std::string> members;
+  std::unordered_map<std::string_view, size_t> places;
+  for (const auto [key, member] : dom::object(value)) {
+    const auto [at, is_new] = places.try_emplace(key, members.size());
+    if (is_new) members.emplace_back();
+    members[at->second] = python_quoted(key) + ": " + python_text(member, true);
+  }
+  return fmt::format("{{{}}}", fmt::join(members, ", "));
 }
 
-bool has_key(const dom::object& object, std::string_view wanted) {
+/// The last value of a key; nothing where it is missing.
+std::optional<dom::element> find_key(const dom::object& object, std::string_view wanted) {
+  std::optional<dom::element> found;
   for (const auto [key, value] : object)
-    if (key == wanted) return true;
-  return false;
+    if (key == wanted) found = value;
+  return found;
 }
 
-bool pack_object(const dom::object& object, std::string& packed) {
+/// The packed fields of the map that describes a matmul: `map`'s own `data` if that has `op`, else `map` if it has `op`
+/// and `backend`; "" if neither does.
+std::string pack_matmul_map(const dom::object& map) {
+  const std::optional<dom::element> inner = find_key(map, "data");
+  const bool in_inner = inner && inner->is_object() && find_key(*inner, "op");
+  if (!in_inner && !(find_key(map, "op") && find_key(map, "backend"))) return "";
   MatmulFields fields;
-  for (const auto [key, value] : object) {
-    std::optional<std::string> text = python_text(value);
-    if (!text) return false;
-    fields.emplace_back(key, *std::move(text));
-  }
+  for (const auto [key, value] : in_inner ? dom::object(*inner) : map) fields.emplace_back(key, python_text(value));
   sort_fields(fields);
-  packed = pack_fields(fields);
-  return true;
+  return pack_fields(fields);
 }
 
 TextField text_field(const dom::element& value) {
@@ -102,13 +163,20 @@ TextField text_field(const dom::element& value) {
 DurationField duration_field(const dom::element& value) {
   using Kind = DurationField::Kind;
   switch (value.type()) {
-    case Type::INT64: return {Kind::number, false, static_cast<uint64_t>(int64_t(value))};
-    case Type::UINT64: return {Kind::number, true, uint64_t(value)};
-    case Type::BOOL: return {Kind::number, false, bool(value)};
-    case Type::STRING: return duration_of_text(std::string_view(value));
-    case Type::DOUBLE: return truncated_duration(double(value), Kind::number);
-    case Type::NULL_VALUE: return {Kind::absent, false, 0};
-    default: return {};
+    case Type::INT64:
+      return {Kind::number, false, static_cast<uint64_t>(int64_t(value))};
+    case Type::UINT64:
+      return {Kind::number, true, uint64_t(value)};
+    case Type::BOOL:
+      return {Kind::number, false, bool(value)};
+    case Type::STRING:
+      return duration_of_text(std::string_view(value));
+    case Type::DOUBLE:
+      return truncated_duration(double(value), Kind::number);
+    case Type::NULL_VALUE:
+      return {Kind::absent, false, 0};
+    default:
+      return {};
   }
 }
 
@@ -121,14 +189,22 @@ uint64_t span(const dom::element& value) { return value.is<uint64_t>() ? uint64_
 
 void read_data(const dom::object& data, LineFields& f, std::optional<dom::element>& inner) {
   for (const auto [key, value] : data) {
-    if (key == "op_name") f.op_name = text_field(value);
-    else if (key == "duration_us") f.duration = duration_field(value);
-    else if (key == "backend") f.backend = text_field(value);
-    else if (key == "data") inner = value;
-    else if (key == "parent_op_name") f.parent_op_name = text_field(value);
-    else if (key == "internal_kernel_name") f.internal_kernel_name = text_field(value);
-    else if (key == "kernel_name") f.kernel_name = text_field(value);
-    else if (key == "reason") f.reason = text_field(value);
+    if (key == "op_name")
+      f.op_name = text_field(value);
+    else if (key == "duration_us")
+      f.duration = duration_field(value);
+    else if (key == "backend")
+      f.backend = text_field(value);
+    else if (key == "data")
+      inner = value;
+    else if (key == "parent_op_name")
+      f.parent_op_name = text_field(value);
+    else if (key == "internal_kernel_name")
+      f.internal_kernel_name = text_field(value);
+    else if (key == "kernel_name")
+      f.kernel_name = text_field(value);
+    else if (key == "reason")
+      f.reason = text_field(value);
   }
 }
 
@@ -155,17 +231,24 @@ LineJudge::Verdict LineJudge::judge(std::string_view line, LineFields& f) {
   if (!root.is_object()) return wrong(std::string("the line is ") + type_word(root.type()) + ", not an object");
   std::optional<dom::element> event, type, data, inner;
   for (const auto [key, value] : dom::object(root)) {
-    if (key == "event") event = value;
-    else if (key == "timestamp") f.timestamp_ns = timestamp(value);
-    else if (key == "span_id") f.span_id = span(value);
-    else if (key == "parent_span_id") f.parent_span_id = span(value);
-    else if (key == "span_name") f.span_name = text_field(value);
+    if (key == "event")
+      event = value;
+    else if (key == "timestamp")
+      f.timestamp_ns = timestamp(value);
+    else if (key == "span_id")
+      f.span_id = span(value);
+    else if (key == "parent_span_id")
+      f.parent_span_id = span(value);
+    else if (key == "span_name")
+      f.span_name = text_field(value);
   }
   if (!event) return Verdict::untyped;
   if (!event->is_object()) return wrong(std::string("event is ") + type_word(event->type()) + ", not an object");
   for (const auto [key, value] : dom::object(*event)) {
-    if (key == "type") type = value;
-    else if (key == "data") data = value;
+    if (key == "type")
+      type = value;
+    else if (key == "data")
+      data = value;
   }
   if (!type || is_falsy(*type)) return Verdict::untyped;
   if (!type->is_string()) return wrong(std::string("event.type is ") + type_word(type->type()) + ", not a string");
@@ -174,18 +257,14 @@ LineJudge::Verdict LineJudge::judge(std::string_view line, LineFields& f) {
   if (!data->is_object()) return wrong(std::string("event.data is ") + type_word(data->type()) + ", not an object");
   read_data(*data, f, inner);
   if (f.type.text != "GpuOpCompleted") return Verdict::fields;
-  const bool in_map = inner && inner->is_object() && has_key(*inner, "op");
-  const bool direct = !in_map && has_key(*data, "op") && has_key(*data, "backend");
-  if ((in_map || direct) && !pack_object(in_map ? *inner : *data, packed_)) return wrong("a field of the matmul is a list or an object");
-  if (in_map || direct) f.packed = packed_;
+  if (inner && inner->is_object()) f.packed = packed_ = pack_matmul_map(*inner);
   return Verdict::fields;
 }
 
-bool LineJudge::pack_matmul(std::string_view object_text, std::string& packed) {
-  packed.clear();
+std::string LineJudge::pack_matmul(std::string_view object_text) {
   dom::object object;
-  if (parser_->maps.parse(object_text.data(), object_text.size(), false).get_object().get(object)) return false;
-  return !has_key(object, "op") || pack_object(object, packed);
+  ASSAY_CHECK(!parser_->maps.parse(object_text.data(), object_text.size(), false).get_object().get(object));
+  return pack_matmul_map(object);
 }
 
 }  // namespace assay

@@ -12,11 +12,16 @@ constexpr size_t kLongestKnown = 4096;  // bytes of text; longer lines are read 
 
 EventType event_type(std::string_view name) {
   switch (name.size()) {
-    case 14: return name == "GpuOpCompleted" ? EventType::gpu_op_completed : EventType::other;
-    case 19: return name == "GpuKernelDispatched" ? EventType::gpu_kernel_dispatched : EventType::other;
-    case 21: return name == "KernelBackendSelected" ? EventType::kernel_backend_selected : EventType::other;
-    case 23: return name == "InternalKernelCompleted" ? EventType::internal_kernel_completed : EventType::other;
-    default: return EventType::other;
+    case 14:
+      return name == "GpuOpCompleted" ? EventType::gpu_op_completed : EventType::other;
+    case 19:
+      return name == "GpuKernelDispatched" ? EventType::gpu_kernel_dispatched : EventType::other;
+    case 21:
+      return name == "KernelBackendSelected" ? EventType::kernel_backend_selected : EventType::other;
+    case 23:
+      return name == "InternalKernelCompleted" ? EventType::internal_kernel_completed : EventType::other;
+    default:
+      return EventType::other;
   }
 }
 
@@ -28,7 +33,9 @@ std::string_view stripped(std::string_view line) {
   return line;
 }
 
-bool is_name(const TextField& field) { return field.kind == TextField::Kind::text || field.kind == TextField::Kind::absent; }
+bool is_name(const TextField& field) {
+  return field.kind == TextField::Kind::text || field.kind == TextField::Kind::absent;
+}
 bool is_name_or_falsy(const TextField& field) { return field.kind != TextField::Kind::other; }
 
 /// The first name that is no string where the report needs one; nullptr if there is none.
@@ -86,7 +93,8 @@ void LineParser::parse(std::string_view text, ParsedChunk& chunk) {
   }
   chunk.totals.events = chunk.events.size();
   chunk.totals.bytes = text.size();
-  for (; handed_on_ < strings_.size(); ++handed_on_) chunk.new_strings.push_back(strings_.text(static_cast<StringId>(handed_on_)));
+  for (; handed_on_ < strings_.size(); ++handed_on_)
+    chunk.new_strings.push_back(strings_.text(static_cast<StringId>(handed_on_)));
 }
 
 bool LineParser::repeat_line(const LineCut& cut, const KnownLine& known, ParsedChunk& chunk) {
@@ -115,8 +123,8 @@ const char* LineParser::read_line(const char* line, const LineCut& cut, KnownLin
   if (!make_event(f, event)) return nullptr;
   chunk.events.push_back(event);
   // Only if the numbers that were cut out are those that were read: a number of that name may stand elsewhere, too.
-  if (known && f.timestamp_ns == cut.timestamp_ns && f.span_id == cut.span_id && f.parent_span_id == cut.parent_span_id &&
-      (cut.duration.empty() || f.duration_at == cut.duration.data()) &&
+  if (known && f.timestamp_ns == cut.timestamp_ns && f.span_id == cut.span_id &&
+      f.parent_span_id == cut.parent_span_id && (cut.duration.empty() || f.duration_at == cut.duration.data()) &&
       (cut.map.empty() || (f.inner_map.data() == cut.map.data() && event.type == EventType::gpu_op_completed)))
     *known = {event, cut.form()};
   return line_end;
@@ -134,10 +142,17 @@ void LineParser::judge_line(std::string_view line, ParsedChunk& chunk) {
   };
   LineFields fields;
   switch (judge_.judge(line, fields)) {
-    case LineJudge::Verdict::untyped: ++chunk.totals.untyped; return;
-    case LineJudge::Verdict::not_json: bad(BadLine::Kind::not_json, judge_.message()); return;
-    case LineJudge::Verdict::wrong_shape: bad(BadLine::Kind::wrong_shape, judge_.message()); return;
-    case LineJudge::Verdict::fields: break;
+    case LineJudge::Verdict::untyped:
+      ++chunk.totals.untyped;
+      return;
+    case LineJudge::Verdict::not_json:
+      bad(BadLine::Kind::not_json, judge_.message());
+      return;
+    case LineJudge::Verdict::wrong_shape:
+      bad(BadLine::Kind::wrong_shape, judge_.message());
+      return;
+    case LineJudge::Verdict::fields:
+      break;
   }
   Event event;
   event.line = chunk.totals.lines;
@@ -147,14 +162,13 @@ void LineParser::judge_line(std::string_view line, ParsedChunk& chunk) {
     bad(BadLine::Kind::wrong_shape, message_);
 }
 
-bool LineParser::matmul_of(std::string_view inner_map, StringId& packed) {
+StringId LineParser::matmul_of(std::string_view inner_map) {
   KnownMap& map = maps_.at(inner_map);
   if (map.packed == kNotRead) {
-    if (!judge_.pack_matmul(inner_map, packed_)) return false;
-    map.packed = packed_.empty() ? kMissing : strings_.intern(packed_);
+    const std::string packed = judge_.pack_matmul(inner_map);
+    map.packed = packed.empty() ? kMissing : strings_.intern(packed);
   }
-  packed = map.packed;
-  return true;
+  return map.packed;
 }
 
 StringId LineParser::named(const TextField& field) {
@@ -173,7 +187,7 @@ bool LineParser::make_event(const LineFields& f, Event& event) {
     return false;
   }
   if (event.type == EventType::gpu_op_completed) {
-    if (!f.inner_map.empty() && !matmul_of(f.inner_map, event.matmul)) return false;
+    if (!f.inner_map.empty()) event.matmul = matmul_of(f.inner_map);
     if (!f.packed.empty()) event.matmul = strings_.intern(f.packed);
   }
   event.timestamp_ns = f.timestamp_ns;

@@ -39,10 +39,11 @@ class LineParser {
 
   /// False: nothing like it is known.
   bool repeat_line(const LineCut& cut, const KnownLine& known, ParsedChunk& chunk);
-  /// The line's '\n', or nullptr if it is not usual or its fields have a wrong shape. It is known from then on, if it can be.
+  /// The line's '\n', or nullptr if it is not usual or its fields have a wrong shape. It is known from then on, if it
+  /// can be.
   const char* read_line(const char* line, const LineCut& cut, KnownLine* known, ParsedChunk& chunk);
   void judge_line(std::string_view line, ParsedChunk& chunk);
-  bool matmul_of(std::string_view inner_map, StringId& packed);
+  StringId matmul_of(std::string_view inner_map);
   /// False: the fields have a wrong shape; `message_` says why.
   bool make_event(const LineFields& fields, Event& event);
   StringId named(const TextField& field);
@@ -50,7 +51,7 @@ class LineParser {
   StringTable strings_;
   size_t handed_on_ = 0;
   LineJudge judge_;
-  std::string message_, packed_;
+  std::string message_;
   TextMemo<KnownLine> lines_{1 << 20};
   TextMemo<KnownMap> maps_{1 << 20};
 };

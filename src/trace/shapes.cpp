@@ -188,7 +188,7 @@ ShapeReport report_shapes(const ClassicCounts& counts, const ShapeCounts& gpu, c
       shape.calls += on.op.count;
       shape.total_us += on.time_us * double(on.op.count);
       report.to_win_ms += on.to_win_ms;
-      report.best_gbps = std::max(report.best_gbps, on.gbps);
+      if (!on.is_implausible()) report.best_gbps = std::max(report.best_gbps, on.gbps);
     }
     std::stable_sort(shape.backends.begin(), shape.backends.end(), [](const ShapeBackend& a, const ShapeBackend& b) {
       return a.time_us * double(a.op.count) > b.time_us * double(b.op.count);

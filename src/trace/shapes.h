@@ -19,15 +19,20 @@ struct ShapeOptions {
   std::string tokens_from = "--tokens";
 };
 
+/// No device's memory or arithmetic is near these: a time is wrong, or not of this call.
+constexpr double kMostGbps = 10'000, kMostGflops = 10'000'000;
+
 /// One shape on one backend.
 struct ShapeBackend {
   std::string backend;
   DurationParts op_counts, gpu_counts;  // of the counts that the report was made of
-  DurationSummary op, gpu;  // the op events; the GPU's own time of the calls whose command buffer is known
-  bool by_gpu = false;      // time_us is the GPU's: where at least half of the calls have one
-  double time_us = 0;       // mean of a call; 0 or less: nothing that a rate could be made of
+  DurationSummary op, gpu;              // the op events; the GPU's own time of the calls whose command buffer is known
+  bool by_gpu = false;                  // time_us is the GPU's: where at least half of the calls have one
+  double time_us = 0;                   // mean of a call; 0 or less: nothing that a rate could be made of
   double gbps = 0, gflops = 0, percent = 0;  // 0: unknown; percent of the ceiling
   double to_win_ms = 0;  // per token at the floor (all tokens together where their number is unknown)
+
+  bool is_implausible() const { return gbps > kMostGbps || gflops > kMostGflops; }
 };
 
 struct Shape {
@@ -49,7 +54,7 @@ struct ShapeReport {
   std::vector<CompletionRule> rules;
   std::vector<Shape> shapes;  // longest first, ties by first appearance
   double total_us = 0, to_win_ms = 0;
-  double best_gbps = 0;  // of all shapes
+  double best_gbps = 0;  // of all shapes whose rate is plausible
   bool per_token() const { return tokens > 0; }
 };
 

@@ -10,6 +10,8 @@ namespace {
 constexpr size_t kMostBookings = 1 << 16;                        // 2 MB; a decoded token of 24 blocks has about 700
 constexpr int64_t kMostNs = INT64_C(2'000'000'000'000'000'000);  // sums stay there: stamps may say anything
 constexpr size_t kMostBuckets = 64, kMostCutOffs = 100;
+constexpr double kWholeForward = 0.99;  // of a forward pass; durations are cut to whole µs
+constexpr int64_t kSlackNs = 2000;
 
 bool ends_earlier(const Booking& a, const Booking& b) { return a.end_ns < b.end_ns; }
 
@@ -21,6 +23,18 @@ void sort_by_end(std::vector<Booking>& bookings) {
 int64_t& part_of(TimeParts& parts, Booking::Kind kind) {
   if (kind == Booking::Kind::cpu) return parts.cpu_ns;
   return kind == Booking::Kind::unsplit ? parts.unsplit_ns : parts.host_ns;
+}
+
+/// What was added up beyond the wall ran at the same time as something else. The GPU's own time is cut last.
+void cut_to_wall(TimeParts& parts, int64_t wall_ns) {
+  int64_t beyond_ns = parts.gpu_ns + parts.host_ns + parts.cpu_ns + parts.unsplit_ns - wall_ns;
+  for (int64_t TimeParts::*part :
+       {&TimeParts::cpu_ns, &TimeParts::unsplit_ns, &TimeParts::host_ns, &TimeParts::gpu_ns}) {
+    const int64_t cut_ns = std::clamp<int64_t>(beyond_ns, 0, parts.*part);
+    parts.*part -= cut_ns;
+    parts.overlap_ns += cut_ns;
+    beyond_ns -= cut_ns;
+  }
 }
 
 int64_t sum_of_parts(const TimeParts& parts) { return parts.gpu_ns + parts.host_ns + parts.cpu_ns + parts.unsplit_ns; }
@@ -99,6 +113,23 @@ TimeParts TokenLedger::add_up(size_t first, size_t count) const {
   return parts;
 }
 
+/// How long the forward pass since the last token took at the least: the clock's time that its buffers cover, or, where
+/// there is no clock, what the GPU worked.
+int64_t TokenLedger::forward_pass_ns(size_t count, bool clock) const {
+  int64_t sum_ns = 0, covered_to_ns = previous_end_ns_;
+  for (size_t i = 0; i < count; ++i) {
+    const Booking& booking = bookings_[i];
+    if (!booking.is_forward) continue;
+    if (!clock) {
+      sum_ns += std::min(booking.gpu_ns, booking.wall_ns);
+    } else if (booking.end_ns > covered_to_ns) {  // ends ascend
+      sum_ns += booking.end_ns - std::max(booking.end_ns - booking.wall_ns, covered_to_ns);
+      covered_to_ns = booking.end_ns;
+    }
+  }
+  return std::max(sum_ns, forward_ns_);
+}
+
 /// Covers [begin, end) and says how much of it nothing covered before. Returns the window that it lies in now. Ends
 /// come in ascending order, so only the last windows can be met.
 TokenLedger::Window& TokenLedger::cover_more(int64_t begin_ns, int64_t end_ns, int64_t& covered_ns) {
@@ -175,24 +206,36 @@ void TokenLedger::add_token(Phase phase, const TimeParts& parts, bool wall_known
   any_token_ = true;
 }
 
-void TokenLedger::end_token(Phase phase, const Place& end, std::optional<int64_t> wall_ns) {
+void TokenLedger::end_token(Phase phase, const Place& end, std::optional<Total> total) {
   size_t count = std::min(end.bookings, bookings_.size());
-  const bool clock = end.end_ns != kNoTime && has_clock(count, wall_ns);
+  const bool clock = end.end_ns != kNoTime && has_clock(count, total ? std::optional(total->ns) : std::nullopt);
   if (clock) {
     sort_by_end(bookings_);
     const auto after =
-        std::upper_bound(bookings_.begin(), bookings_.end(), Booking{end.end_ns, 0, 0, {}}, ends_earlier);
+        std::upper_bound(bookings_.begin(), bookings_.end(), Booking{end.end_ns, 0, 0, {}, false}, ends_earlier);
     count = static_cast<size_t>(after - bookings_.begin());
+  }
+  if (total && double(total->ns) < kWholeForward * double(forward_pass_ns(count, clock))) {
+    short_totals.add(total->line);
+    total.reset();
   }
   const bool goes_on = last_phase_ == phase || (last_phase_ == Phase::prompt && phase == Phase::decode);
   int64_t begin_ns =
       goes_on || phase_began_ns_ == kNoTime ? previous_end_ns_ : std::max(phase_began_ns_, previous_end_ns_);
-  if (wall_ns && end.end_ns != kNoTime) begin_ns = end.end_ns - *wall_ns;
+  if (total && end.end_ns != kNoTime) begin_ns = end.end_ns - total->ns;
+  // A run's first events may be missing, so half of a first total is believed without them.
+  if (total && clock && begin_ns < previous_end_ns_ && (any_token_ || end.end_ns - previous_end_ns_ < total->ns / 2)) {
+    if (previous_end_ns_ - begin_ns > kSlackNs) early_totals.add(total->line, previous_end_ns_ - begin_ns);
+    begin_ns = previous_end_ns_;
+  }
+  const bool stamps_advance =
+      end.end_ns != kNoTime && begin_ns != kNoTime && end.end_ns > begin_ns && end.end_ns - begin_ns <= kLongestNs;
   TimeParts parts;
   const TimeParts folded = take_folded();
   if (clock) {
     parts = cover(count, {begin_ns, end.end_ns});
     parts += folded;
+    parts.wall_ns = stamps_advance ? end.end_ns - begin_ns : sum_of_parts(parts);
     if (begin_ns - previous_end_ns_ > 1000) {  // durations are cut to whole µs
       TimeParts between = cover(count, {previous_end_ns_, begin_ns});
       between.wall_ns = begin_ns - previous_end_ns_;
@@ -206,15 +249,15 @@ void TokenLedger::end_token(Phase phase, const Place& end, std::optional<int64_t
     TimeParts before = add_up(0, own);
     before.wall_ns = sum_of_parts(before);
     stretch() += before;
+    parts.wall_ns = total ? total->ns : stamps_advance ? end.end_ns - begin_ns : sum_of_parts(parts);
+    cut_to_wall(parts, parts.wall_ns);
   }
-  const bool stamps_advance =
-      end.end_ns != kNoTime && begin_ns != kNoTime && end.end_ns > begin_ns && end.end_ns - begin_ns <= kLongestNs;
-  parts.wall_ns = wall_ns ? *wall_ns : stamps_advance ? end.end_ns - begin_ns : sum_of_parts(parts);
-  add_token(phase, parts, wall_ns || stamps_advance);
+  add_token(phase, parts, total || stamps_advance);
   bookings_.erase(bookings_.begin(), bookings_.begin() + static_cast<ptrdiff_t>(count));
   if (end.end_ns != kNoTime) previous_end_ns_ = end.end_ns;
   phase_began_ns_ = kNoTime;
   phase_buffers_ = 0;
+  forward_ns_ = 0;
   begun_ = Phase::none;
 }
 
@@ -238,6 +281,7 @@ void TokenLedger::end_run(uint64_t line) {
   phase_began_ns_ = kNoTime;
   phase_buffers_ = 0;
   begun_ = last_phase_ = Phase::none;
+  forward_ns_ = 0;
   any_token_ = false;
   position_ = 0;
 }

@@ -1,12 +1,14 @@
 // Time by token: what events report is booked on the clock's line, and the line is cut where tokens end.
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <vector>
 
-#include "stats/line_fit.h"
 #include "stats/log_histogram.h"
+#include "stats/robust_line.h"
 #include "trace/event.h"
+#include "trace/odd_lines.h"
 
 namespace assay {
 
@@ -32,6 +34,7 @@ struct Booking {
   int64_t end_ns = kNoTime, wall_ns = 0;
   int64_t gpu_ns = 0;  // of a buffer
   Kind kind = Kind::buffer;
+  bool is_forward = false;  // a buffer of a decoded token's forward pass
 };
 
 /// All tokens at positions [first, first + width) of their sequences.
@@ -44,7 +47,7 @@ struct PhaseAccount {
   uint64_t tokens = 0, tokens_without_wall = 0;  // without: no time stamps, no total; their parts' sum stands for it
   TimeParts parts;
   LogHistogram wall_us;
-  LineFit wall_us_by_position;
+  RobustLine wall_us_by_position;
   std::vector<PositionBucket> by_position;  // 64 at most: they are joined pairwise when positions go further
 };
 
@@ -67,9 +70,19 @@ class TokenLedger {
   };
   Place here(int64_t end_ns) const { return {end_ns, bookings_.size()}; }
 
-  /// A token of `phase` ended. `wall_ns`: what a total says; without it the token lasted since the one before, or since
-  /// its first booking if it begins a sequence.
-  void end_token(Phase phase, const Place& end, std::optional<int64_t> wall_ns);
+  /// What an engine says that a total took, in the event of `line`.
+  struct Total {
+    int64_t ns = 0;
+    uint64_t line = 0;
+  };
+  /// A token of `phase` ended. `total`: how long it took; without it, or where it is shorter than the forward pass, the
+  /// token lasted since the one before, or since its first booking if it begins a sequence.
+  void end_token(Phase phase, const Place& end, std::optional<Total> total);
+
+  /// A forward pass took that long, as a total of its own says: no shorter total is its token's wall.
+  void forward_took(int64_t ns) { forward_ns_ = std::max(forward_ns_, ns); }
+  /// Whether something of a token was booked since the token before.
+  bool in_token() const { return begun_ != Phase::none; }
 
   /// The run ended, in the middle of a token or not; another may follow.
   void end_run(uint64_t line);
@@ -86,6 +99,8 @@ class TokenLedger {
   std::vector<CutOff> cut_offs;  // the first 100
   uint64_t cut_off_count = 0;
   uint64_t tokens_without_clock = 0;  // stamps are missing, coarse or do not advance: durations were added up
+  OddLines short_totals;              // shorter than the forward pass that they end: not taken
+  OddLines early_totals;              // that begin before the token before ended: cut there
 
  private:
   struct Window {
@@ -95,6 +110,7 @@ class TokenLedger {
 
   bool has_clock(size_t count, std::optional<int64_t> wall_ns = std::nullopt) const;
   TimeParts add_up(size_t first, size_t count) const;
+  int64_t forward_pass_ns(size_t count, bool clock) const;
   TimeParts cover(size_t count, const Window& window);
   Window& cover_more(int64_t begin_ns, int64_t end_ns, int64_t& covered_ns);
   void fold();
@@ -107,6 +123,7 @@ class TokenLedger {
   TimeParts folded_;               // without a wall
   int64_t folded_to_ns_ = kNoTime;
   int64_t previous_end_ns_ = kNoTime, last_stamp_ns_ = kNoTime, phase_began_ns_ = kNoTime;
+  int64_t forward_ns_ = 0;     // the longest forward_took() since the last token
   size_t phase_began_at_ = 0;  // in bookings_
   uint64_t phase_buffers_ = 0;
   Phase begun_ = Phase::none, last_phase_ = Phase::none;

@@ -1,4 +1,5 @@
 // Durations are whole numbers, counted by value: ranks and medians come from the counts, with the clock's 1 µs granted.
+// Where pooled durations spread over many µs, that µs is granted only as far as one of them holds the median.
 #include "trace/trace_diff.h"
 
 #include <fmt/format.h>
@@ -7,6 +8,7 @@
 #include <cmath>
 #include <map>
 #include <tuple>
+#include <utility>
 
 namespace assay {
 namespace {
@@ -40,14 +42,27 @@ const char* kind_of(OpClass op_class) {
   return "";
 }
 
-void add_names(const DiffSide& side, DurationCounts Pair::*to, Pairs& pairs) {
-  for (const ClassicCounts::Op& op : side.counts.ops())
-    (pairs[{kind_of(op.op_class), std::string(side.strings.text(op.name)), ""}].*to).add(op.durations);
+void add_names(const DiffSide& side, DurationCounts Pair::*to, Pairs& pairs, Pairs& types) {
+  for (const ClassicCounts::Op& op : side.counts.ops()) {
+    const std::string_view name = side.strings.text(op.name);
+    const std::string kind = kind_of(op.op_class);
+    (pairs[{kind, std::string(name), ""}].*to).add(op.durations);
+    const std::string type = op.op_class == OpClass::kernel ? kernel_base_name(name) : std::string(name);
+    (types[{kind, without_numbers(type), ""}].*to).add(op.durations);
+  }
   for (const ClassicCounts::Internal& internal : side.counts.internals()) {
     const std::string name =
         fmt::format("{} :: {}", side.strings.text(internal.parent), side.strings.text(internal.kernel));
     (pairs[{"internal", name, ""}].*to).add(internal.durations);
+    (types[{"internal", without_numbers(name), ""}].*to).add(internal.durations);
   }
+}
+
+void add_walls(const Accounts& accounts, DurationCounts Pair::*to, Pairs& walls) {
+  for (const auto& [name, phase] : {std::pair("prompt", &accounts.prompt), std::pair("decode", &accounts.decode)})
+    phase->wall_us.each([&, name = name](double us, uint64_t tokens) {
+      (walls[{"wall", name, ""}].*to).add(Int128(us + 0.5), tokens);
+    });
 }
 
 using ShapeMap = std::map<Key, const ShapeBackend*>;
@@ -66,7 +81,8 @@ void add_shapes(const DiffSide& before, const DiffSide& after, Pairs& pairs) {
     const auto at = new_shapes.find(key);
     const bool by_gpu = was->by_gpu && (at == new_shapes.end() || at->second->by_gpu);
     pairs[key].before.add((by_gpu ? was->gpu_counts : was->op_counts).together());
-    if (at != new_shapes.end()) pairs[key].after.add((by_gpu ? at->second->gpu_counts : at->second->op_counts).together());
+    if (at != new_shapes.end())
+      pairs[key].after.add((by_gpu ? at->second->gpu_counts : at->second->op_counts).together());
   }
   for (const auto& [key, is] : new_shapes)
     if (!old_shapes.count(key)) pairs[key].after.add((is->by_gpu ? is->gpu_counts : is->op_counts).together());
@@ -78,6 +94,58 @@ std::vector<CountedValue> counted(const DurationCounts& durations) {
   return values;
 }
 
+/// A duration of v µs was anything from v to v + 1: each is spread evenly over sixteenths of it.
+std::vector<CountedValue> spread(const std::vector<CountedValue>& whole) {
+  constexpr uint64_t kParts = 16;
+  std::vector<CountedValue> parts;
+  uint64_t carried = 0;
+  for (const CountedValue& each : whole)
+    for (uint64_t part = 0; part < kParts; ++part) {
+      carried += each.count;
+      if (const uint64_t count = carried / kParts; count > 0)
+        parts.push_back({each.value + (double(part) + 0.5) / double(kParts), count});
+      carried %= kParts;
+    }
+  return parts;
+}
+
+/// The share of the values in the µs that holds the median: so much of it the median may be off.
+double share_at_median(const std::vector<CountedValue>& whole) {
+  uint64_t all = 0, below = 0;
+  for (const CountedValue& each : whole) all += each.count;
+  for (const CountedValue& each : whole)
+    if ((below += each.count) * 2 >= all) return double(each.count) / double(all);
+  return 0;
+}
+
+size_t comparable(const Pairs& pairs) {
+  return size_t(std::count_if(pairs.begin(), pairs.end(), [](const auto& each) {
+    return each.second.before.count() >= kLeastSamples && each.second.after.count() >= kLeastSamples;
+  }));
+}
+
+enum class Resolution { whole_us, pooled, none };
+
+std::vector<DiffRow> compare_pairs(const Pairs& pairs, double threshold, Resolution resolution, double significant) {
+  std::vector<DiffRow> rows;
+  for (const auto& [key, pair] : pairs) {
+    DiffRow& row = rows.emplace_back();
+    row = {key.kind, key.name, key.backend, summarize(pair.before), summarize(pair.after), {}, 0};
+    if (row.is_new() || row.is_gone()) continue;
+    std::vector<CountedValue> before = counted(pair.before), after = counted(pair.after);
+    double granted_us = resolution == Resolution::none ? 0 : kResolutionUs;
+    if (resolution == Resolution::pooled) {
+      granted_us *= std::max(share_at_median(before), share_at_median(after));
+      before = spread(before), after = spread(after);
+    }
+    row.comparison = compare_counted(before, after, threshold, granted_us, significant);
+    row.change_ms = (row.after.avg_ms - row.before.avg_ms) * double(row.after.count);
+  }
+  std::stable_sort(rows.begin(), rows.end(),
+                   [](const DiffRow& a, const DiffRow& b) { return std::abs(a.change_ms) > std::abs(b.change_ms); });
+  return rows;
+}
+
 }  // namespace
 
 std::string_view DiffRow::verdict() const {
@@ -85,35 +153,38 @@ std::string_view DiffRow::verdict() const {
   return is_gone() ? "GONE" : verdict_name(comparison.verdict);
 }
 
-size_t TraceDiff::count(std::string_view verdict) const {
+size_t TraceDiff::count(const std::vector<DiffRow>& rows, std::string_view verdict) {
   return size_t(std::count_if(rows.begin(), rows.end(), [&](const DiffRow& row) { return row.verdict() == verdict; }));
 }
 
-TraceDiff diff_traces(const DiffSide& before, const DiffSide& after, double threshold) {
-  Pairs pairs;
-  add_names(before, &Pair::before, pairs);
-  add_names(after, &Pair::after, pairs);
-  add_shapes(before, after, pairs);
+std::string TraceDiff::verdict() const {
+  if (count(walls, "SLOWER") > 0) return "SLOWER";
+  if (count(types, "SLOWER") + count(rows, "SLOWER") > 0) return "SLOWER in parts";
+  for (const char* verdict : {"FASTER", "UNSURE"})
+    if (count(walls, verdict) > 0) return verdict;
+  if (!walls.empty()) return "SAME";
+  return count(types, "FASTER") > 0 ? "FASTER in parts" : count(types, "SAME") == types.size() ? "SAME" : "UNSURE";
+}
 
+TraceDiff diff_traces(const DiffSide& before, const DiffSide& after, const DiffThresholds& thresholds) {
+  Pairs walls, types, names;
+  add_names(before, &Pair::before, names, types);
+  add_names(after, &Pair::after, names, types);
+  add_shapes(before, after, names);
+  if (before.accounts && after.accounts) {
+    add_walls(*before.accounts, &Pair::before, walls);
+    add_walls(*after.accounts, &Pair::after, walls);
+  }
   TraceDiff diff;
-  diff.threshold = threshold;
-  size_t compared = 0;
-  for (const auto& [key, pair] : pairs) {
-    diff.rows.push_back({key.kind, key.name, key.backend, summarize(pair.before), summarize(pair.after), {}, 0});
-    compared += diff.rows.back().before.count >= kLeastSamples && diff.rows.back().after.count >= kLeastSamples;
-  }
-  diff.significant = kSignificant / double(std::max<size_t>(compared, 1));
-  auto pair = pairs.begin();
-  for (DiffRow& row : diff.rows) {
-    if (!row.is_new() && !row.is_gone()) {
-      row.comparison = compare_counted(counted(pair->second.before), counted(pair->second.after), threshold,
-                                       kResolutionUs, diff.significant);
-      row.change_ms = (row.after.avg_ms - row.before.avg_ms) * double(row.after.count);
-    }
-    ++pair;
-  }
-  std::stable_sort(diff.rows.begin(), diff.rows.end(),
-                   [](const DiffRow& a, const DiffRow& b) { return std::abs(a.change_ms) > std::abs(b.change_ms); });
+  diff.thresholds = thresholds;
+  diff.tokens = after.shapes.tokens;
+  diff.significant = kSignificant / double(std::max<size_t>(comparable(names), 1));
+  const double pooled = kSignificant / double(std::max<size_t>(comparable(walls) + comparable(types), 1));
+  diff.walls = compare_pairs(walls, thresholds.pooled, Resolution::none, pooled);
+  std::stable_sort(diff.walls.begin(), diff.walls.end(),
+                   [](const DiffRow& a, const DiffRow& b) { return a.name > b.name; });  // prompt, decode
+  diff.types = compare_pairs(types, thresholds.pooled, Resolution::pooled, pooled);
+  diff.rows = compare_pairs(names, thresholds.name, Resolution::whole_us, diff.significant);
   return diff;
 }
 

@@ -14,7 +14,8 @@ struct Line {
   bool twice = false;  // a key that is read stands twice in one object
 };
 
-/// The value after the key, if the key at `p` is `name` (written with its closing quote) and stands there the first time.
+/// The value after the key, if the key at `p` is `name` (written with its closing quote) and stands there the first
+/// time.
 template <size_t N>
 inline const char* value_of(const char* p, const char (&name)[N], Line& line, int bit) {
   if (std::memcmp(p, name, N - 1) != 0) return nullptr;
@@ -87,7 +88,23 @@ const char* read_duration(const char* value, LineFields& f) {
   return end;
 }
 
-enum Bit { kTimestamp, kSpan, kParentSpan, kSpanName, kEvent, kType, kData, kOpName, kBackend, kReason, kParent, kInternal, kKernel, kDuration, kMap };
+enum Bit {
+  kTimestamp,
+  kSpan,
+  kParentSpan,
+  kSpanName,
+  kEvent,
+  kType,
+  kData,
+  kOpName,
+  kBackend,
+  kReason,
+  kParent,
+  kInternal,
+  kKernel,
+  kDuration,
+  kMap
+};
 
 const char* read_map(const char* value, LineFields& f) {
   const char* end = skip_value(value, 3);
@@ -95,12 +112,11 @@ const char* read_map(const char* value, LineFields& f) {
   return end;
 }
 
-/// A member of event.data. Its key `op` may make it a matmul's description: not usual.
+/// A member of event.data.
 const char* read_data_member(const char* key, Line& line) {
   switch (*key) {
     case 'o':
       if (const char* v = value_of(key, "op_name\"", line, kOpName)) return read_text(v, line.f.op_name);
-      if (key[1] == 'p' && key[2] == '"') return nullptr;
       break;
     case 'b':
       if (const char* v = value_of(key, "backend\"", line, kBackend)) return read_text(v, line.f.backend);
@@ -110,7 +126,8 @@ const char* read_data_member(const char* key, Line& line) {
       if (const char* v = value_of(key, "data\"", line, kMap)) return read_map(v, line.f);
       break;
     case 'i':
-      if (const char* v = value_of(key, "internal_kernel_name\"", line, kInternal)) return read_text(v, line.f.internal_kernel_name);
+      if (const char* v = value_of(key, "internal_kernel_name\"", line, kInternal))
+        return read_text(v, line.f.internal_kernel_name);
       break;
     case 'k':
       if (const char* v = value_of(key, "kernel_name\"", line, kKernel)) return read_text(v, line.f.kernel_name);
@@ -141,10 +158,12 @@ const char* read_line_member(const char* key, Line& line) {
       break;
     case 's':
       if (const char* v = value_of(key, "span_id\"", line, kSpan)) return read_span(v, line.f.span_id);
-      if (const char* v = value_of(key, "span_name\"", line, kSpanName)) return *v == '"' ? read_text(v, line.f.span_name) : skip_value(v, 1);
+      if (const char* v = value_of(key, "span_name\"", line, kSpanName))
+        return *v == '"' ? read_text(v, line.f.span_name) : skip_value(v, 1);
       break;
     case 'p':
-      if (const char* v = value_of(key, "parent_span_id\"", line, kParentSpan)) return read_span(v, line.f.parent_span_id);
+      if (const char* v = value_of(key, "parent_span_id\"", line, kParentSpan))
+        return read_span(v, line.f.parent_span_id);
       break;
     case 'e':
       if (const char* v = value_of(key, "event\"", line, kEvent)) {

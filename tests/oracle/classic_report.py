@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """The classic report of a trace, from its written rules alone: slow, plain, and independent of src/trace.
 
-    classic_report.py [--top N] [--kernel-top N] [--include-kernel-totals] [--kernel-filter TEXT] TRACE
+    classic_report.py [--top N] [--kernel-top N] [--include-kernel-totals] [--kernel-filter TEXT] TRACE...
 
 Where the rules leave a choice, this is what it does: errors stand between the header and the total; --top holds for every
-section but 1 and 7; the filter is looked for in the name that a section shows, in 10 to 12 in the op's name; an event without a
-duration is in no kernel section.
+section but 1 and 7; section 7 stands wherever 6 does; the filter is looked for in the name that a section shows, in 12 in the
+shape and its backends; an event without a duration is in no kernel section.
 """
 import argparse
 import json
@@ -84,17 +84,36 @@ def read_events(path):
             kind = event.get("type") if isinstance(event, dict) else None
             if isinstance(event, dict) and kind is None:
                 continue
-            if not isinstance(data, dict) or not isinstance(kind, str):
+            if kind is not None and not kind:
+                continue
+            if not isinstance(data, dict) or not isinstance(kind, str) or not is_of_good_shape(kind, data):
                 print(f"line {number}: not an event", file=sys.stderr)
                 continue
             yield kind, data
+
+
+def is_of_good_shape(kind, data):
+    """Whether the fields that a report needs have the type that it needs."""
+    us = data.get("duration_us")
+    if kind in ("GpuOpCompleted", "InternalKernelCompleted") and us is not None:
+        whole_us = duration_of(data, strings=True)
+        if whole_us is None or not -(2**63) <= whole_us < 2**64:
+            return False
+    needed = {"KernelBackendSelected": ("op_name", "backend", "reason")}
+    if us is not None:
+        needed["GpuOpCompleted"] = ("op_name",)
+        needed["InternalKernelCompleted"] = ("parent_op_name", "internal_kernel_name")
+    if any(not isinstance(data.get(name, ""), str) for name in needed.get(kind, ())):
+        return False
+    searched = [data.get("internal_kernel_name"), data.get("op_name")] if duration_of(data, strings=False) is not None else []
+    return not any(name and not isinstance(name, str) for name in searched)
 
 
 def duration_of(data, strings):
     """Whole microseconds, or None. bool is an int here, as in Python."""
     value = data.get("duration_us")
     if isinstance(value, (int, float)):
-        return int(value)
+        return int(value) if -(2**63) <= int(value) < 2**64 else None
     if strings and isinstance(value, str):
         try:
             return int(value)
@@ -120,8 +139,8 @@ def statistics(samples):
     ordered = sorted(samples)
     total = sum(ordered)
     return (
-        f"count={len(ordered)} | total={total / 1000:.2f}ms | avg={total / 1000 / len(ordered):.3f}ms | "
-        f"min={ordered[0] / 1000:.3f}ms | max={ordered[-1] / 1000:.3f}ms | "
+        f"count={len(ordered)} | total={total / 1000.0:.2f}ms | avg={total / 1000.0 / len(ordered):.3f}ms | "
+        f"min={ordered[0] / 1000.0:.3f}ms | max={ordered[-1] / 1000.0:.3f}ms | "
         f"p95_ms={percentile_ms(ordered, 95):.3f}ms, p99_ms={percentile_ms(ordered, 99):.3f}ms"
     )
 
@@ -136,8 +155,7 @@ def by_count(counts):
 
 
 def name_of(data, key):
-    value = data.get(key)
-    return value if isinstance(value, str) and value else UNKNOWN
+    return data.get(key, UNKNOWN)
 
 
 def is_gpu_timing(name):
@@ -158,16 +176,18 @@ def base_name(op_name):
         name = "forward_cpu"
     elif name.endswith("_op"):
         name = name[: name.rindex("_")]
-    return name.rstrip("_") or UNKNOWN
+    return name.rstrip("_")
 
 
 def matmul_of(data):
-    """The map that describes a matmul, or None."""
-    inner = data.get("data")
-    if isinstance(inner, dict) and "op" in inner:
-        return inner
-    if "op" in data and "backend" in data:
-        return data
+    """The map that describes a matmul, its values as texts, or None."""
+    outer = data.get("data")
+    if isinstance(outer, dict):
+        inner = outer.get("data")
+        if isinstance(inner, dict) and "op" in inner:
+            return {key: str(value) for key, value in inner.items()}
+        if "op" in outer and "backend" in outer:
+            return {key: str(value) for key, value in outer.items()}
     name = data.get("op_name")
     if not isinstance(name, str):
         return None
@@ -209,6 +229,8 @@ class Report:
         us = duration_of(data, strings=False)
         if us is not None:
             self.type_samples.setdefault(kind, []).append(us)
+            if "sync" in (data.get("internal_kernel_name") or data.get("op_name") or "").lower():
+                self.sync.append(us)
         us = duration_of(data, strings=True)
         if kind == "KernelBackendSelected":
             backend, reason, op = (name_of(data, key) for key in ("backend", "reason", "op_name"))
@@ -220,10 +242,6 @@ class Report:
             self.internal.append((name_of(data, "parent_op_name"), name_of(data, "internal_kernel_name"), us))
         if kind == "GpuOpCompleted":
             self.gpu_ops.append((name_of(data, "op_name"), us, matmul_of(data)))
-        if kind in ("InternalKernelCompleted", "GpuOpCompleted"):
-            name = data.get("internal_kernel_name") or data.get("op_name") or ""
-            if isinstance(name, str) and "sync" in name.lower():
-                self.sync.append(us)
 
     def matches(self, name):
         return self.options.kernel_filter is None or self.options.kernel_filter.lower() in name.lower()
@@ -233,14 +251,14 @@ class Report:
         for line in lines:
             print("  " + line)
 
-    def groups_section(self, title, groups, limit=None, filtered=False, shown=lambda key: key):
-        if not groups:
+    def groups_section(self, title, groups, limit=None, filtered=False, shown=lambda key: key, has_data=None):
+        if not (groups if has_data is None else has_data):
             return
         if filtered:
             groups = {key: samples for key, samples in groups.items() if self.matches(key)}
         limit = self.options.top if limit is None else limit
         lines = [f"{shown(key)}: {statistics(samples)}" for key, samples in by_total(groups)[:limit]]
-        if filtered and not lines:
+        if filtered and not groups:
             lines = ["(no kernels matched)"]
         self.section(title, lines)
 
@@ -284,7 +302,7 @@ class Report:
                 kernels.setdefault(name, []).append(us)
         self.groups_section("Internal kernel by parent", dict(sorted(by_parent.items())))
         self.groups_section("Internal kernel by parent/op", by_both, shown=lambda key: f"{key[0]} :: {key[1]}")
-        self.groups_section("Kernel aggregate (all parents)", kernels, self.options.kernel_top, filtered=True)
+        self.groups_section("Kernel aggregate (all parents)", kernels, self.options.kernel_top, filtered=True, has_data=by_both)
 
     def kernels(self):
         return [op for op in self.gpu_ops if not is_gpu_timing(op[0]) and not is_wait(op[0])]
@@ -302,14 +320,15 @@ class Report:
         if not matmuls:
             return
         backends, ops, shapes = {}, {}, {}
-        for name, us, matmul in matmuls:
-            if not self.matches(name):
-                continue
+        for _, us, matmul in matmuls:
             backend = matmul.get("backend", UNKNOWN)
             backends.setdefault(backend, []).append(us)
             ops.setdefault((matmul.get("op", UNKNOWN), backend), []).append(us)
             shapes.setdefault(shape_line(matmul), {}).setdefault(backend, []).append(us)
         top = self.options.top
+        backends = {b: samples for b, samples in backends.items() if self.matches(b)}
+        ops = {(op, b): samples for (op, b), samples in ops.items() if self.matches(f"{op} @ {b}")}
+        shapes = {s: of for s, of in shapes.items() if self.matches(s) or any(self.matches(b) for b in of)}
         self.section("Matmul backend summary", [f"backend={b}: {statistics(s)}" for b, s in by_total(backends)[:top]])
         self.section("Matmul op/backend summary", [f"{op} @ {b}: {statistics(s)}" for (op, b), s in by_total(ops)[:top]])
         lines = []
@@ -320,19 +339,28 @@ class Report:
         self.section("Matmul shape backend summary", lines)
 
 
-def main():
+def print_report(trace, options):
+    report = Report(options)
+    print(f"\n=== Analyzing {pathlib.PurePosixPath(trace)} ===")
+    for kind, data in read_events(trace):
+        report.take(kind, data)
+    report.print_all()
+
+
+def parse_options(arguments=None):
     parser = argparse.ArgumentParser()
-    parser.add_argument("trace")
+    parser.add_argument("traces", nargs="+", metavar="TRACE")
     parser.add_argument("--top", type=int, default=20)
     parser.add_argument("--kernel-top", type=int, default=50)
     parser.add_argument("--include-kernel-totals", action="store_true")
     parser.add_argument("--kernel-filter")
-    options = parser.parse_args()
-    report = Report(options)
-    print(f"\n=== Analyzing {pathlib.PurePosixPath(options.trace)} ===")
-    for kind, data in read_events(options.trace):
-        report.take(kind, data)
-    report.print_all()
+    return parser.parse_args(arguments)
+
+
+def main():
+    options = parse_options()
+    for trace in options.traces:
+        print_report(trace, options)
 
 
 if __name__ == "__main__":
