@@ -180,6 +180,8 @@ Json about_json() {
           {"disturbed", "per launch: 1 if it was kept though other work disturbed it"},
           {"spec_line", "enough to run the case again: assay probe --spec 'LINE'"},
           {"outcome", "only pass is ever ranked"},
+          {"accuracy", "what the variant may round the activations to; it is held to that class's error bound"},
+          {"bound_used", "largest error over what the class allows that element; above 1 is wrong"},
           {"floor_us", "least bytes over the measured bandwidth, or flops over the measured peak"},
           {"reachable_us", "a kernel that only reads the same bytes"},
           {"to_win_ms", "per token: calls x (best - floor)"},

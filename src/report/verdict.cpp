@@ -15,8 +15,8 @@ namespace {
 
 using Format = Column::Format;
 
-constexpr size_t kWide =
-    76;  // columns from which names stay long enough to be told apart, at the cost of other columns
+// From so many columns on, names stay long enough to be told apart, at the cost of other columns.
+constexpr size_t kWide = 76;
 
 /// How much of each part is shown.
 struct Shares {
@@ -26,7 +26,6 @@ struct Shares {
 struct Line {
   std::string text;
   Colour colour = Colour::dim;
-  bool painted = false;
 };
 
 /// A row of a table of winners.
@@ -94,6 +93,7 @@ Cell known(double value) { return value > 0 ? Cell(value) : Cell(); }
 
 std::string table_text(const std::vector<HotRow>& rows, size_t shown, bool per_token, const ScreenSize& screen,
                        bool colour) {
+  if (rows.empty()) return "";
   const bool classes = std::any_of(rows.begin(), rows.end(),
                                    [](const HotRow& row) { return !row.accuracy.empty() && row.accuracy != "exact"; });
   const bool wide = is_wide(screen);
@@ -164,7 +164,7 @@ std::string noisy_variants(const SweepReport& report) {
 /// A line each, the worst first: specs that are not trusted, cases that failed, what has no proved variant, noise.
 std::vector<Line> problems(const SweepReport& report) {
   std::vector<Line> lines;
-  const auto add = [&](Colour colour, const std::string& text) { lines.push_back({one_line(text), colour, true}); };
+  const auto add = [&](Colour colour, const std::string& text) { lines.push_back({one_line(text), colour}); };
   for (const RankedSpec& spec : report.specs)
     if (!spec.quarantine.empty())
       add(Colour::red, fmt::format("quarantined: {}: {}", short_spec(spec.spec_line), spec.quarantine));
