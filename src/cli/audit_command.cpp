@@ -27,7 +27,9 @@ int run_audit(const AuditCommandOptions& options) {
   const ReportFormats& formats = *options.formats;
   const Terminal out = formats.text_is_filed() ? Terminal() : describe_terminal(stdout);
   AuditFileReport report(options.log, options.audit,
-                         {formats.wants("json"), formats.wants("csv"), formats.wants("markdown"),
+                         {formats.wants("json"),
+                          formats.wants("csv"),
+                          formats.wants("markdown"),
                           {options.verbose, out.colour, out.width}});
   ProbeLogReader reader(open_byte_source(options.log), options.log);
   while (auto log = reader.next()) report.add(std::move(*log));

@@ -33,7 +33,7 @@ Table analysis_table(const std::string& trace, const ClassicCounts& counts, cons
                      const ShapeReport& report);
 
 /// One trace: the text's `sections` as they are, the shapes as a table, what `diff` says if there is one.
-std::string analysis_markdown(const std::string& trace, const std::string& sections, const ShapeReport& shapes, const TraceDiff* diff,
-                              const AnalysisTextOptions& options = {});
+std::string analysis_markdown(const std::string& trace, const std::string& sections, const ShapeReport& shapes,
+                              const TraceDiff* diff, const AnalysisTextOptions& options = {});
 
 }  // namespace assay

@@ -59,12 +59,14 @@ std::string AuditFileReport::heading(const ShownLog& log) const {
     place = fmt::format(", log {} (line {}{})", log.number, log.line,
                         count > 1 ? fmt::format(", {} times word for word", count) : "");
   }
-  return fmt::format("Audit of {}{}: {} specs, {} rows", one_line(file_), place, log.counts.spec_count, log.counts.rows);
+  return fmt::format("Audit of {}{}: {} specs, {} rows", one_line(file_), place, log.counts.spec_count,
+                     log.counts.rows);
 }
 
 std::string AuditFileReport::left_out() const {
   if (distinct_ <= shown_.size()) return "";
-  return fmt::format("… and {} more logs, which only count below (--verbose shows them)\n\n", distinct_ - shown_.size());
+  return fmt::format("… and {} more logs, which only count below (--verbose shows them)\n\n",
+                     distinct_ - shown_.size());
 }
 
 std::string AuditFileReport::text() const {
@@ -87,8 +89,9 @@ std::string AuditFileReport::markdown() const {
   if (!cut_off_.empty()) out += "The file ends early, what follows is lost: " + markdown_code(cut_off_) + "\n\n";
   for (const ShownLog& log : shown_) out += fmt::format("## {}\n\n{}\n", markdown_code(heading(log)), log.markdown);
   if (totals_.logs == 1) return out;
-  return out + left_out() + fmt::format("## All {} logs\n\n```\n{}```\n", totals_.logs,
-                                        audit_counts_text(totals_, options_, "each judged by its own log's best right row", false));
+  return out + left_out() +
+         fmt::format("## All {} logs\n\n```\n{}```\n", totals_.logs,
+                     audit_counts_text(totals_, options_, "each judged by its own log's best right row", false));
 }
 
 std::string AuditFileReport::csv() const { return csv_; }

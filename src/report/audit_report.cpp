@@ -308,7 +308,8 @@ std::string audit_markdown(const Audit& audit) {
   for (const AuditSpec& spec : audit.specs) {
     if (spec.unsolved()) unsolved.push_back(markdown_code(unsolved_text(spec)));
     for (const Crown& crown : spec.crowns)
-      if (crown.verdict != CrownVerdict::stands && !spec.unsolved()) fallen.push_back(markdown_code(crown_text(spec, crown, audit.options)));
+      if (crown.verdict != CrownVerdict::stands && !spec.unsolved())
+        fallen.push_back(markdown_code(crown_text(spec, crown, audit.options)));
   }
   out += markdown_list("Specs that no variant solves (all their crowns fall):", unsolved);
   out += markdown_list("Crowns that fall elsewhere:", fallen);

@@ -35,7 +35,8 @@ void demand(bool holds) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  assay::AuditFileReport report("fuzz", {}, {.json = true, .csv = true, .text = {.verbose = true, .width = 80}});
+  assay::AuditFileReport report(
+      "fuzz", {}, {.json = true, .csv = true, .markdown = true, .text = {.verbose = true, .width = 80}});
   size_t rows = 0;
   try {
     assay::ProbeLogReader reader(std::make_unique<Bytes>(data, size), "fuzz");
@@ -50,7 +51,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   demand(totals.rows == rows);
   demand(totals.wrong + totals.unchecked + totals.failed <= totals.rows);
   demand(totals.crowns_wrong + totals.crowns_slower + totals.crowns_unchecked <= totals.crowns);
-  demand(!report.text().empty() && !report.csv().empty());
+  demand(!report.text().empty() && !report.csv().empty() && !report.markdown().empty());
   const assay::Json json = assay::Json::parse(report.json());
   demand(json["counts"]["rows"] == rows);
   for (const assay::Json& spec : json["specs"])
