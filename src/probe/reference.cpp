@@ -56,25 +56,28 @@ void decode_row(const Tensor& b, int64_t batch, int64_t n, std::vector<float>& r
   }
 }
 
-ASSAY_CLONES void dot(const double* a, const float* b, int64_t k, double* product, double* magnitude) {
+ASSAY_CLONES void dot(const double* a, const float* b, int64_t k, double* product, double* magnitude, double* square) {
   constexpr int kLanes = 16;
-  double sums[kLanes] = {}, magnitudes[kLanes] = {};
+  double sums[kLanes] = {}, magnitudes[kLanes] = {}, squares[kLanes] = {};
   int64_t i = 0;
   for (; i + kLanes <= k; i += kLanes)
     for (int lane = 0; lane < kLanes; ++lane) {
       const double term = a[i + lane] * double(b[i + lane]);
       sums[lane] += term;
       magnitudes[lane] += std::fabs(term);
+      squares[lane] += term * term;
     }
   for (; i < k; ++i) {
     const double term = a[i] * double(b[i]);
     sums[0] += term;
     magnitudes[0] += std::fabs(term);
+    squares[0] += term * term;
   }
-  *product = *magnitude = 0;
+  *product = *magnitude = *square = 0;
   for (int lane = 0; lane < kLanes; ++lane) {
     *product += sums[lane];
     *magnitude += magnitudes[lane];
+    *square += squares[lane];
   }
 }
 
@@ -105,6 +108,7 @@ CopyReference compute(const SpecInputs& inputs, int64_t copy, const std::vector<
     const size_t base = result.product.size(), count = size_t(spec.batch * spec.m * n);
     result.product.resize(base + count);
     result.magnitude.resize(base + count);
+    result.squares.resize(base + count);
     if (int8_activations) result.int8_deviation.resize(base + count);
     for (int64_t batch = 0; batch < spec.batch; ++batch)
       for (int64_t column = 0; column < n; ++column) {
@@ -114,7 +118,7 @@ CopyReference compute(const SpecInputs& inputs, int64_t copy, const std::vector<
         for (int64_t m = 0; m < spec.m; ++m) {
           const double* a = &inputs.a_logical[size_t((batch * spec.m + m) * spec.k)];
           const size_t at = base + size_t((batch * spec.m + m) * n + column);
-          dot(a, row.data(), spec.k, &result.product[at], &result.magnitude[at]);
+          dot(a, row.data(), spec.k, &result.product[at], &result.magnitude[at], &result.squares[at]);
           if (int8_activations) result.int8_deviation[at] = int8_deviation(a, row.data(), spec.k);
         }
       }

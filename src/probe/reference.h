@@ -6,10 +6,10 @@
 
 namespace assay {
 
-/// Per element of D (segments one after another, each [batch][m][n]): Σ a·b and Σ |a||b| of the unscaled inputs.
+/// Per element of D (segments one after another, each [batch][m][n]): Σ a·b, Σ |a||b| and Σ (a·b)² of the unscaled inputs.
 struct CopyReference {
   int64_t copy = 0;
-  std::vector<double> product, magnitude;
+  std::vector<double> product, magnitude, squares;
   std::vector<float> columns;         // B's values in the columns that may be flipped, [flip][row of B], where those are few
   std::vector<double> int8_deviation;  // √(Σ over blocks of (amax(a)/127)²/12 · Σ b²): only where a variant quantizes activations
 };

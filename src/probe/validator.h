@@ -10,9 +10,9 @@
 
 namespace assay {
 
-/// |err| <= c·√(k+4)·u32·(|alpha|Σ|a||b| + |beta·C| + |bias|) + u_out·|reference| (+ half the least subnormal of the output type);
-/// u32 = 2^-24 of the f32 accumulator. int8 activations add 6 standard deviations of their rounding
-/// error, and over all elements its mean square must not exceed twice the variance.
+/// |err| <= c·min(√(k+4)·u32·(|alpha|Σ|a||b| + |beta·C| + |bias|), 5·σ) + u_out·|reference| (+ half the least subnormal of the output type);
+/// u32 = 2^-24 of the f32 accumulator, σ² the variance of honest sums (rounding_model.h); over all elements the mean square of the error
+/// must not exceed twice that variance. int8 activations add 6 standard deviations of their rounding error, and have a mean square of their own.
 inline constexpr double kToleranceC = 2.0;
 
 /// What one launch was given: its copy, A's factor, and which of the reference's flips (Reference::flip_column).
@@ -45,6 +45,7 @@ class Validator {
 
  private:
   std::string where(int64_t element) const;
+  std::string mean_square_message(double in_variances, int64_t checked);
 
   const Reference& reference_;
   const Spec& spec_;
@@ -53,6 +54,7 @@ class Validator {
   std::vector<float> values_;
   std::vector<double> b_flipped_;
   double squared_error_ = 0, squared_reference_ = 0;
+  double in_variances_ = 0;  // Σ of squared errors in units of their variance, over all elements checked
 };
 
 /// Whether statistics kept in a store pass under another c: the worst ratio was taken at c = 1.
