@@ -33,6 +33,7 @@ class CaseWorker {
   enum class Role { plain, compared, last };
 
   void warm_up(Reply& reply);
+  void try_special_values(Reply& reply);
   void take_samples(const Command& command, Reply& reply, LaunchTimes* times);
   bool prepared_is_whole(Reply& reply);
   void finish(Reply& reply);

@@ -15,12 +15,17 @@
 namespace assay {
 namespace {
 
+std::unique_ptr<SpecialValues> special_values_for(const Spec& spec, const std::vector<CaseToRun>& cases) {
+  const auto takes_strides = [](const CaseToRun& c) { return c.variant->supports.strides; };
+  return SpecialValues::make(spec, std::any_of(cases.begin(), cases.end(), takes_strides), !std::all_of(cases.begin(), cases.end(), takes_strides));
+}
+
 class SpecRun {
  public:
   SpecRun(const Spec& spec, const std::vector<CaseToRun>& cases, const RoundsContext& context)
       : spec_(spec), context_(context), inputs_(spec, *context.arenas, context.mode == Mode::hot ? 0 : context.footprint),
         reference_(inputs_, std::any_of(cases.begin(), cases.end(), [](const auto& c) { return !c.variant->activation_error.empty(); })),
-        standings_(spec_, context) {
+        special_(context.special_values ? special_values_for(spec, cases) : nullptr), standings_(spec_, context) {
     for (const CaseToRun& work : cases) standings_.cases.push_back(contender(work, &reference_, false));
     standings_.reader = contender(context.reader, nullptr, false);
     standings_.bulk_reader = contender(context.reader, nullptr, true);
@@ -63,6 +68,7 @@ class SpecRun {
     c.worker_case.module = &work.module;
     c.worker_case.reference = reference;
     c.worker_case.inputs = &inputs_;
+    c.worker_case.special = special_.get();
     c.worker_case.arenas = context_.arenas;
     c.worker_case.mode = context_.mode;
     c.worker_case.footprint = context_.footprint;
@@ -180,6 +186,7 @@ class SpecRun {
   const RoundsContext& context_;
   SpecInputs inputs_;
   Reference reference_;
+  std::unique_ptr<SpecialValues> special_;
   Standings standings_;
   int64_t next_copy_ = 0, next_piece_ = 0;  // the bulk reader's pieces are no copies
   std::mt19937_64 random_{std::random_device{}()};

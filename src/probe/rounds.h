@@ -49,6 +49,7 @@ struct RoundsContext {
   Mode mode = Mode::decode;
   int64_t footprint = 0;
   Effort effort;
+  bool special_values = false;   // each case is tried on them, once
   std::function<void(const Variant&)> on_case;  // as each case's worker starts
 };
 
