@@ -26,9 +26,14 @@ const std::set<std::string> kWrong = {
     "reads_output",        "reads_workspace",       "past_activations",      "past_weights",
     "writes_activations",  "writes_weights",        "writes_bias",           "writes_addend", "writes_prepared",
     "writes_after_return", "writes_before_output",  "writes_behind_output",  "writes_behind_workspace",
-    "remembered_by_hash",  "remembered_by_pointer", "rounding_mode_changed", "flush_to_zero_changed", "x87_precision_changed"};
+    "remembered_by_hash",  "remembered_by_pointer", "rounding_mode_changed", "flush_to_zero_changed", "x87_precision_changed",
+    "int8_scaled_per_row", "int8_scaled_per_256",   "int8_scaled_by_powers", "int8_zero_block_unguarded",
+    "half_zero_not_zero",  "half_subnormals_flushed", "half_infinity_finite", "q8_scale_unsigned",
+    "q8_subnormal_scales_flushed", "q8_minus_128_clamped", "bf16_in_12_bits", "activations_clipped",
+    "sums_overflow",       "tiny_sums_flushed",     "strides_ignored",       "weights_rounded_to_half",
+    "activations_rounded_to_half", "products_rounded_to_half", "output_cut_to_16_bits"};
 const std::set<std::string> kCrashed = {"segfault", "aborts", "exits", "memory_without_end"};
-const std::set<std::string> kControls = {"slow", "correct", "order_changes", "twin_first", "twin_second"};
+const std::set<std::string> kControls = {"slow", "correct", "order_changes", "int8_blocks", "twin_first", "twin_second"};
 
 std::map<std::string, std::string> outcomes_deserved() {
   std::map<std::string, std::string> outcomes = {{"mutant_infinite_loop/timed_out", "timed_out"},
@@ -196,7 +201,7 @@ TEST(MutantsManifest, EverySourceCompilesWithoutAWarning) {
   if (compiler.version.empty()) GTEST_SKIP() << "no C++ compiler";
   std::map<std::filesystem::path, std::string> words;
   for (const auto& [id, variant] : load_mutants()) words[variant.source] = mutant_word(variant);
-  ASSERT_EQ(words.size(), 6u);
+  ASSERT_EQ(words.size(), 7u);
   const std::string include = "-I" + (std::filesystem::path(ASSAY_SOURCE_DIR) / "kernels" / "cpu").string();
   for (const auto& [source, word] : words) {
     const ProcessResult result =
