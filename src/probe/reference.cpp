@@ -171,7 +171,7 @@ double b_element(const Tensor& b, int64_t batch, int64_t n, int64_t k) {
   }
   const int64_t row = batch * b.dims[1] + n;
   return decode_value(Dtype::f16, b.scales + 2 * (row * (b.dims[2] / kBlock) + k / kBlock)) *
-         double(int8_t(b.data[row * b.dims[2] + k]));
+         double(int8_t(b.data[batch * b.strides[0] + n * b.strides[1] + k]));
 }
 
 Reference::Reference(const SpecInputs& inputs, bool int8_activations) : inputs_(inputs) {

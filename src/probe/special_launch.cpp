@@ -23,10 +23,13 @@ class SpecialLaunch {
     const Address weights = opened.special(*values_.weights(spacing));
     for (Tensor& t : launch_.tensors) {
       launch_.bytes += t.bytes + t.scale_bytes;
-      if (t.operand != Operand::b) {
+      if (t.operand == Operand::d) {
         t.data = allocate(t.bytes);
-        continue;
+        blocks_.pop_back();  // kept: a kernel that writes late is to be found out, not to crash
+      } else if (t.operand != Operand::b) {
+        t.data = allocate(t.bytes);
       }
+      if (t.operand != Operand::b) continue;
       const std::byte* first = values_.weights(spacing)->memory().data();
       t.data = weights + (t.data - first);
       if (t.scales) t.scales = weights + (t.scales - first);

@@ -16,7 +16,7 @@ namespace {
 constexpr int64_t kBlock = 32;
 constexpr int64_t kDistinct = 128;       // rows of B; they repeat
 constexpr double kNearRange = 50'000;    // a sum that f16 still holds
-constexpr double kTiny = 3e-7;           // a sum that f16 still holds, as a subnormal
+constexpr double kTiny = 7e-7;           // a sum that f16 still holds, as a subnormal
 constexpr double kMostWeight = 30'000;   // of near_range: f16 holds no more
 constexpr double kLeastNormal = 0x1p-126;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
@@ -135,10 +135,12 @@ class WeightMaker {
     offset_ = seed_ % shape_.offsets;
     a_ = &activations_[size_t(offset_)].values;
     draw_ = Draw(uint64_t(2 + index));
-    near_one_ = 0, small_ = 0;
+    near_one_ = small_ = 0;
+    first_small_ = -1;
     for (int64_t i = 0; i < spec_.k; ++i) {
       if (near_one(block(i))) near_one_ += std::fabs((*a_)[size_t(i)]);
-      small_ += block(i) == Block::small;
+      if (block(i) == Block::small && first_small_ < 0) first_small_ = i / kBlock;
+      if (i / kBlock == first_small_) small_ += std::fabs((*a_)[size_t(i)]);
     }
     infinite_at_ = -1;
     if (kind_ == Kind::infinite && seed_ < 2 && spec_.b != Dtype::q8_0)
@@ -168,7 +170,7 @@ class WeightMaker {
       case Kind::zero_blocks: return i / kBlock % 2 == 0 ? balanced : 0;
       case Kind::near_range: return near_one(b) ? std::min(kNearRange / near_one_ / alpha(), kMostWeight) : 0;
       case Kind::where_small: return b == Block::small;
-      case Kind::tiny_sums: return b == Block::small ? kTiny * 0x1p10 / std::sqrt(double(small_)) / alpha() : 0;
+      case Kind::tiny_sums: return i / kBlock == first_small_ ? kTiny / small_ / alpha() : 0;
       case Kind::where_large: return b == Block::large ? 0x1p-6 : 0;
       case Kind::where_faint: return b == Block::faint ? 0x1p10 : 0;
       case Kind::where_outlier: case Kind::beside_outlier: return b == Block::outlier ? 0x1p-6 : 0;
@@ -183,7 +185,7 @@ class WeightMaker {
   /// A weight over its block's magnitude, in [-1, 1].
   double share(int64_t i) {
     const double random = draw_.number(0.25, 1), a_sign = (*a_)[size_t(i)] < 0 ? -1 : 1;
-    if (kind_ == Kind::near_range) return seed_ % 2 ? -a_sign : a_sign;
+    if (kind_ == Kind::near_range || kind_ == Kind::tiny_sums) return seed_ % 2 ? -a_sign : a_sign;
     if (kind_ == Kind::negative) return -std::fabs(random);
     if (kind_ == Kind::last_alone && i != spec_.k - 1) return 0;
     if (kind_ == Kind::beside_outlier && i % kBlock == kOutlierAt) return 0;
@@ -238,8 +240,8 @@ class WeightMaker {
   const Shape& shape_;
   const std::vector<ActivationRow>& activations_;
   Kind kind_ = Kind::balanced;
-  int64_t seed_ = 0, offset_ = 0, infinite_at_ = -1, small_ = 0;
-  double near_one_ = 0;
+  int64_t seed_ = 0, offset_ = 0, infinite_at_ = -1, first_small_ = -1;
+  double near_one_ = 0, small_ = 0;  // Σ |a| of all blocks near 1, and of the first small one
   const std::vector<double>* a_ = nullptr;
   Draw draw_{0};
 };

@@ -21,6 +21,7 @@ constexpr int64_t kPaddingBlocks = 2;                   // of 34 bytes: rows tha
 constexpr int64_t kMostBytes = int64_t(1) << 30;        // of weights
 constexpr int64_t kLargeBytes = int64_t(64) << 20;      // of weights: above, a launch is dear and a second spacing takes much memory
 constexpr int64_t kComparedElements = 16'384;           // of D, where it has more
+constexpr int64_t kRun = 256;                           // … in whole runs that have every kind of row, and the last one
 constexpr double kDeviations = 6;
 constexpr double kSlack = 2;  // gross errors are sought here: a kernel that adds parts of a sum in D's type is judged elsewhere
 constexpr double kLeastNormal = 0x1p-126;
@@ -74,6 +75,26 @@ double activation_deviation(const SpecialProduct& p, Activations activations) {
   }
   return 0;
 }
+
+/// Of errors in units of their deviation, each kind of sum once: rows repeat, and round alike.
+class MeanSquare {
+ public:
+  explicit MeanSquare(size_t kinds) : met_(kinds) {}
+  void add(size_t kind, double error, double deviation) {
+    if (met_[kind]) return;
+    met_[kind] = true;
+    sum_ += error * error / (deviation * deviation);
+    ++count_;
+  }
+  bool is_too_large() const { return count_ > 0 && sum_ > mean_square_limit(count_) * double(count_); }
+  double root() const { return std::sqrt(sum_ / double(count_)); }
+  int64_t count() const { return count_; }
+
+ private:
+  std::vector<bool> met_;
+  double sum_ = 0;
+  int64_t count_ = 0;
+};
 
 double largest_of(Dtype dtype) { return dtype == Dtype::f16 ? 65'504 : 0x1.fep127; }
 
@@ -134,10 +155,10 @@ int64_t SpecialValues::set_of(int64_t a_row, int64_t launch, Activations activat
   return (launch * spec_.batch * spec_.m + a_row) % sets;
 }
 
-/// C's or the bias's value that is added to an output of B's row `row`: there only beside sums that are not about small numbers.
-double SpecialValues::beside(Operand operand, int64_t row, int64_t index) const {
-  if (row % std::ssize(rows_.weights()) % 4 != 2) return 0;
-  const int64_t sixteenths = int64_t(random_bits(uint64_t(index) + (uint64_t(operand) << 40)) % 33) - 16;  // exact in every type
+/// What C or the bias adds to an output: of C, in row `at` of B counted over batches; the bias is one for all of them.
+double SpecialValues::beside(Operand operand, int64_t at) {
+  if (at % 4 != 2) return 0;  // as the kinds of rows are ordered, that spares sums which are about small numbers
+  const int64_t sixteenths = int64_t(random_bits(uint64_t(at) + (uint64_t(operand) << 40)) % 33) - 16;  // exact in every type
   return double(sixteenths) / 16;
 }
 
@@ -155,65 +176,65 @@ std::vector<std::byte> SpecialValues::content(const Tensor& t, int64_t launch, A
           const ActivationRow& a = rows_.activations()[size_t(set_of(batch * t.dims[1] + row, launch, activations))];
           std::memcpy(at, &a.bytes[size_t(column * size)], size_t(size));
         } else {
-          encode_value(t.dtype, beside(t.operand, rows_before + batch * t.dims[2] + column, column), at);
+          encode_value(t.dtype, beside(t.operand, rows_before + batch * t.dims[2] + column), at);
         }
       }
   return bytes;
 }
 
+/// How far off an output may be: all but the accumulator's share, of which the part is that of rounding activations.
+SpecialValues::Bound SpecialValues::bound_of(const SpecialProduct& p, double expected, double added, Activations activations) const {
+  const double alpha = std::fabs(spec_.alpha), least = spec_.d == Dtype::f16 ? 0x1p-24 : kLeastNormal;
+  const double u_sum = kSlack * kToleranceC * std::sqrt(double(spec_.k) + 4) * kF32Roundoff;
+  Bound bound;
+  bound.deviation = alpha * activation_deviation(p, activations);
+  bound.output = kSlack * (unit_roundoff(spec_.d) * std::fabs(expected) + least) + alpha * p.flushed;
+  bound.all = bound.output + kDeviations * bound.deviation + u_sum * (alpha * p.magnitude + added);
+  return bound;
+}
+
 std::string SpecialValues::check(const std::vector<Tensor>& d, const std::vector<std::vector<std::byte>>& bytes, int64_t launch,
                                  Activations activations) const {
-  const double u_out = unit_roundoff(spec_.d), alpha = std::fabs(spec_.alpha);
-  const double u_sum = kSlack * kToleranceC * std::sqrt(double(spec_.k) + 4) * kF32Roundoff;
-  const double least = spec_.d == Dtype::f16 ? 0x1p-24 : kLeastNormal;
-  double squares = 0;
-  int64_t rows_before = 0, random = 0, element = 0;
-  std::vector<bool> met(rows_.activations().size() * rows_.weights().size());
-  const int64_t elements = spec_.batch * spec_.m * spec_.n, step = std::max<int64_t>(1, elements / kComparedElements);
+  const int64_t distinct = std::ssize(rows_.weights()), elements = spec_.batch * spec_.m * spec_.n;
+  const int64_t step = std::max<int64_t>(1, elements / kComparedElements);
+  MeanSquare of_int8(rows_.activations().size() * rows_.weights().size());
+  int64_t rows_before = 0, element = 0;
   for (size_t s = 0; s < d.size(); ++s) {
     const Tensor& t = d[s];
-    const int64_t n = t.dims[2];
-    for (int64_t batch = 0; batch < t.dims[0]; ++batch, rows_before += n)
+    const int64_t columns = t.dims[2];
+    for (int64_t batch = 0; batch < t.dims[0]; ++batch, rows_before += columns)
       for (int64_t m = 0; m < t.dims[1]; ++m)
-        for (int64_t column = 0; column < n; ++column, ++element) {
-          // Whole runs of rows of every kind, and the last ones.
-          if (element / 256 % step != 0 && elements - element > 256) continue;
-          const int64_t set = set_of(batch * t.dims[1] + m, launch, activations), row = rows_before + column;
-          const int64_t distinct = row % std::ssize(rows_.weights());
-          const SpecialProduct& p = rows_.product(set, distinct);
-          const double from_c = spec_.beta != 0 ? spec_.beta * beside(Operand::c, row, column) : 0;
-          const double from_bias = spec_.bias ? beside(Operand::bias, row, column) : 0;
+        for (int64_t column = 0; column < columns; ++column, ++element) {
+          if (element / kRun % step != 0 && elements - element > kRun) continue;
+          const int64_t set = set_of(batch * t.dims[1] + m, launch, activations), row = (rows_before + column) % distinct;
+          const SpecialProduct& p = rows_.product(set, row);
+          const double from_c = spec_.beta != 0 ? spec_.beta * beside(Operand::c, rows_before + column) : 0;
+          const double from_bias = spec_.bias ? beside(Operand::bias, rows_before - batch * columns + column) : 0;
           const double expected = spec_.alpha * p.product + from_c + from_bias;
-          if (std::isnan(expected)) continue;
-          const double got = decode_value(t.dtype, &bytes[s][size_t((batch * t.strides[0] + m * t.strides[1] + column) * dtype_bytes(t.dtype, 1))]);
-          const auto wrong = [&](const std::string& should) {
-            const std::string segment = spec_.segments.empty() ? "" : spec_.segments[t.segment].name + " ";
-            const std::string of_batch = spec_.batch > 1 ? fmt::format("batch {} ", batch) : "";
-            return fmt::format("of special values {}{}D[{},{}] is {:.6g}, should be {} ({})", segment, of_batch, m, column, got, should,
-                               rows_.weights()[size_t(distinct)].what);
-          };
-          if (std::isinf(expected)) {
-            if (!std::isnan(got) && got != expected) return wrong(fmt::format("{:.6g} or NaN", expected));
-            continue;
+          const double got = decode_value(t.dtype, &bytes[s][size_t(dtype_bytes(t.dtype, batch * t.strides[0] + m * t.strides[1] + column))]);
+          const Bound bound = bound_of(p, expected, std::fabs(from_c) + std::fabs(from_bias), activations);
+          if (!accepts(expected, got, bound.all)) {
+            const std::string where = (spec_.segments.empty() ? "" : spec_.segments[t.segment].name + " ") +
+                                      (spec_.batch > 1 ? fmt::format("batch {} ", batch) : "") + fmt::format("D[{},{}]", m, column);
+            return fmt::format("on special values ({}) {} is {:.6g}, should be {:.6g}{}", rows_.weights()[size_t(row)].what, where, got, expected,
+                               std::isinf(expected) ? " or NaN" : fmt::format(": off by {:.3g}, allowed {:.3g}", std::fabs(got - expected), bound.all));
           }
-          const double deviation = alpha * activation_deviation(p, activations);
-          const double fixed = kSlack * (u_out * std::fabs(expected) + least) + alpha * p.flushed + kDeviations * deviation;
-          const double bound = fixed + u_sum * (alpha * p.magnitude + std::fabs(from_c) + std::fabs(from_bias));
-          const double error = std::fabs(got - expected);
-          const bool overflows = std::fabs(expected) + bound >= largest_of(spec_.d) && std::isinf(got) && (got > 0) == (expected > 0);
-          if (!(error <= bound) && !overflows)
-            return wrong(fmt::format("{:.6g}: off by {:.3g}, allowed {:.3g}", expected, error, bound));
-          const auto once = size_t(set) * rows_.weights().size() + size_t(distinct);
-          if (activations != Activations::int8 || !rows_.weights()[size_t(distinct)].is_random || deviation == 0 || met[once]) continue;
-          met[once] = true;
-          squares += error * error / (deviation * deviation + (fixed - kDeviations * deviation) * (fixed - kDeviations * deviation));
-          ++random;
+          if (activations == Activations::int8 && rows_.weights()[size_t(row)].is_random && bound.deviation > 0 && std::isfinite(got))
+            of_int8.add(size_t(set * distinct + row), got - expected, std::hypot(bound.deviation, bound.output));
         }
   }
-  if (random > 0 && squares > mean_square_limit(random) * double(random))
+  if (of_int8.is_too_large())
     return fmt::format("on special values its int8 activations err {:.2f} times as much as rounding them in blocks of 32 explains "
-                       "(root mean square over {} elements)", std::sqrt(squares / double(random)), random);
+                       "(root mean square over {} elements)", of_int8.root(), of_int8.count());
   return "";
+}
+
+/// NaN is right for Inf: sums that correct themselves, or split a factor in two, subtract it from itself.
+bool SpecialValues::accepts(double expected, double got, double bound) const {
+  if (std::isnan(expected)) return true;
+  if (std::isinf(expected)) return std::isnan(got) || got == expected;
+  if (std::isinf(got) && std::fabs(expected) + bound >= largest_of(spec_.d)) return (got > 0) == (expected > 0);
+  return std::fabs(got - expected) <= bound;
 }
 
 }  // namespace assay

@@ -49,7 +49,12 @@ class SpecialValues {
 
  private:
   int64_t set_of(int64_t a_row, int64_t launch, Activations activations) const;
-  double beside(Operand operand, int64_t row, int64_t index) const;
+  static double beside(Operand operand, int64_t at);
+  struct Bound {
+    double all, output, deviation;  // of what is allowed: the output's own rounding, and a standard deviation of the activations'
+  };
+  Bound bound_of(const SpecialProduct& p, double expected, double added, Activations activations) const;
+  bool accepts(double expected, double got, double bound) const;
 
   Spec spec_;
   SpecialRows rows_;
