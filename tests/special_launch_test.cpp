@@ -1,4 +1,5 @@
-// Laws of launches on special values: they decide a case's outcome at its set-up, and cost the device no memory that is not given back.
+// Laws of launches on special values: they decide a case's outcome at its set-up, and cost the device no memory that is
+// not given back.
 #include "probe/special_launch.h"
 
 #include <gtest/gtest.h>
@@ -12,7 +13,8 @@ namespace assay {
 namespace {
 
 const Tensor& tensor_of(const Launch& launch, Operand operand) {
-  return *std::find_if(launch.tensors.begin(), launch.tensors.end(), [=](const Tensor& t) { return t.operand == operand; });
+  return *std::find_if(launch.tensors.begin(), launch.tensors.end(),
+                       [=](const Tensor& t) { return t.operand == operand; });
 }
 
 /// As multiply(), but as if rows of B followed each other.
@@ -78,10 +80,13 @@ TEST_F(SpecialLaunchTest, AKernelThatIsWrongOnSpecialValuesAloneIsWrongAndIsTold
     multiply(launch);
     const Tensor& d = tensor_of(launch, Operand::d);
     for (int64_t n = 0; n < d.dims[2]; ++n)
-      if (const float value = std::clamp(element(d, n), -4000.0f, 4000.0f); value != element(d, n)) std::memcpy(d.data + 4 * n, &value, 4);
+      if (const float value = std::clamp(element(d, n), -4000.0f, 4000.0f); value != element(d, n))
+        std::memcpy(d.data + 4 * n, &value, 4);
   });
   EXPECT_EQ(reply.outcome, Outcome::wrong);
-  EXPECT_NE(std::string(reply.detail).find("on special values (a sum near the range) D[0,1] is 4000"), std::string::npos) << reply.detail;
+  EXPECT_NE(std::string(reply.detail).find("on special values (a sum near the range) D[0,1] is 4000"),
+            std::string::npos)
+      << reply.detail;
 }
 
 TEST_F(SpecialLaunchTest, ADenseKernelPassesIfItSaysSoOrRefusesPaddedRowsItself) {

@@ -1,5 +1,5 @@
-// Laws of special values: whatever honest kernels make of them passes, in every type, storage, spacing and accuracy; what is special is
-// found out by those that cannot take it.
+// Laws of special values: whatever honest kernels make of them passes, in every type, storage, spacing and accuracy;
+// what is special is found out by those that cannot take it.
 #include "probe/special_values.h"
 
 #include <gtest/gtest.h>
@@ -8,6 +8,7 @@
 #include <functional>
 #include <limits>
 
+#include "base/half.h"
 #include "probe/inputs.h"
 #include "probe/reference.h"
 
@@ -64,12 +65,16 @@ std::string judge(const Spec& spec, Spacing spacing, Activations activations, co
         for (int64_t m = 0; m < spec.m; ++m) {
           std::vector<float> row, weights(static_cast<size_t>(spec.k));
           for (int64_t k = 0; k < spec.k; ++k)
-            row.push_back(float(decode_value(a.dtype, &a_bytes[size_t(dtype_bytes(a.dtype, batch * a.strides[0] + m * a.strides[1] + k * a.strides[2]))])));
+            row.push_back(float(decode_value(
+                a.dtype,
+                &a_bytes[size_t(dtype_bytes(a.dtype, batch * a.strides[0] + m * a.strides[1] + k * a.strides[2]))])));
           kernel.activations(row);
           for (int64_t n = 0; n < b.dims[1]; ++n) {
             for (int64_t k = 0; k < spec.k; ++k) weights[size_t(k)] = float(b_element(b, batch, n, k));
             float value = float(spec.alpha) * dot(kernel, row, weights);
-            const auto at = [&](const Tensor& t) { return size_t(dtype_bytes(t.dtype, batch * t.strides[0] + m * t.strides[1] + n)); };
+            const auto at = [&](const Tensor& t) {
+              return size_t(dtype_bytes(t.dtype, batch * t.strides[0] + m * t.strides[1] + n));
+            };
             if (spec.beta != 0) value += float(spec.beta) * float(decode_value(c.dtype, &c_bytes[at(c)]));
             if (spec.bias) value += float(decode_value(spec.d, &bias[size_t(dtype_bytes(spec.d, n))]));
             encode_value(spec.d, double(value), &out[at(find(seen, Operand::d, s))]);
@@ -89,8 +94,24 @@ void round_in_blocks(std::vector<float>& a, size_t block, bool powers) {
     for (size_t i = first; i < end; ++i) largest = std::max(largest, std::fabs(a[i]));
     float scale = largest / 127;
     if (powers && scale > 0) scale = std::exp2(std::round(std::log2(scale)));
-    for (size_t i = first; i < end; ++i) a[i] = scale > 0 ? std::clamp(std::nearbyint(a[i] / scale), -127.0f, 127.0f) * scale : 0;
+    for (size_t i = first; i < end; ++i)
+      a[i] = scale > 0 ? std::clamp(std::nearbyint(a[i] / scale), -127.0f, 127.0f) * scale : 0;
   }
+}
+
+/// As quantized formats keep activations: the scale is an f16, which has no exponent left for faint blocks.
+Kernel int8_kernel_with_half_scales() {
+  Kernel kernel;
+  kernel.activations = [](std::vector<float>& a) {
+    for (size_t first = 0; first < a.size(); first += 32) {
+      const size_t end = std::min(a.size(), first + 32);
+      float largest = 0;
+      for (size_t i = first; i < end; ++i) largest = std::max(largest, std::fabs(a[i]));
+      const float scale = largest / 127, kept = half_to_float(float_to_half(scale));
+      for (size_t i = first; i < end; ++i) a[i] = scale > 0 ? std::nearbyint(a[i] / scale) * kept : 0;
+    }
+  };
+  return kernel;
 }
 
 Kernel int8_kernel(size_t block, bool powers = false) {
@@ -112,12 +133,18 @@ Spec spec_of(const std::string& rest) { return parse_spec("op=matmul | " + rest)
 
 std::vector<Spec> many_specs() {
   std::vector<Spec> specs;
-  for (const char* shape : {"batch=1 | m=1 | n=131 | k=288", "batch=3 | m=2 | n=33 | k=64", "batch=1 | m=1 | n=5 | k=32"})
-    for (const char* types : {"tA=0 | tB=1 | dtA=f32 | dtB=f32 | dtD=f32", "tA=1 | tB=0 | dtA=f16 | dtB=f16 | dtD=f16", "tA=0 | tB=0 | dtA=bf16 | dtB=bf16 | dtD=bf16",
-                              "tA=0 | tB=1 | dtA=f16 | dtB=q8_0 | dtD=f16", "tA=0 | tB=1 | dtA=f32 | dtB=q8_0 | dtD=f32 | loader=q8nk_split"})
-      for (const char* epilogue : {"", " | alpha=0.125 | beta=-0.5 | bias=1"}) specs.push_back(spec_of(fmt::format("{} | {}{}", shape, types, epilogue)));
-  for (const char* odd : {"batch=1 | m=1 | n=1 | k=1 | tA=0 | tB=0 | dtA=f16 | dtB=f16 | dtD=f16", "batch=2 | m=1 | n=40 | k=25 | tA=0 | tB=0 | dtA=f16 | dtB=f16 | dtD=f16",
-                          "batch=1 | m=1 | n=? | nq=40 | nk=9 | nv=9 | k=96 | tA=? | tB=? | dtA=f16 | dtB=f16 | dtD=f16"})
+  for (const char* shape :
+       {"batch=1 | m=1 | n=131 | k=288", "batch=3 | m=2 | n=33 | k=64", "batch=1 | m=1 | n=5 | k=32"})
+    for (const char* types :
+         {"tA=0 | tB=1 | dtA=f32 | dtB=f32 | dtD=f32", "tA=1 | tB=0 | dtA=f16 | dtB=f16 | dtD=f16",
+          "tA=0 | tB=0 | dtA=bf16 | dtB=bf16 | dtD=bf16", "tA=0 | tB=1 | dtA=f16 | dtB=q8_0 | dtD=f16",
+          "tA=0 | tB=1 | dtA=f32 | dtB=q8_0 | dtD=f32 | loader=q8nk_split"})
+      for (const char* epilogue : {"", " | alpha=0.125 | beta=-0.5 | bias=1"})
+        specs.push_back(spec_of(fmt::format("{} | {}{}", shape, types, epilogue)));
+  for (const char* odd :
+       {"batch=1 | m=1 | n=1 | k=1 | tA=0 | tB=0 | dtA=f16 | dtB=f16 | dtD=f16",
+        "batch=2 | m=1 | n=40 | k=25 | tA=0 | tB=0 | dtA=f16 | dtB=f16 | dtD=f16",
+        "batch=1 | m=1 | n=? | nq=40 | nk=9 | nv=9 | k=96 | tA=? | tB=? | dtA=f16 | dtB=f16 | dtD=f16"})
     specs.push_back(spec_of(odd));
   return specs;
 }
@@ -135,6 +162,7 @@ TEST(SpecialValues, HonestKernelsPassInEveryTypeStorageAndSpacing) {
 TEST(SpecialValues, HonestKernelsOfEveryAccuracyPassAndAreAccusedUnderABetterOne) {
   for (const Spec& spec : many_specs()) {
     EXPECT_EQ(judge(spec, Spacing::padded, Activations::int8, int8_kernel(32)), "") << spec.line();
+    EXPECT_EQ(judge(spec, Spacing::dense, Activations::int8, int8_kernel_with_half_scales()), "") << spec.line();
     EXPECT_EQ(judge(spec, Spacing::dense, Activations::f16, rounding_kernel(Dtype::f16)), "") << spec.line();
     EXPECT_EQ(judge(spec, Spacing::dense, Activations::bf16, rounding_kernel(Dtype::bf16)), "") << spec.line();
   }
@@ -148,7 +176,9 @@ TEST(SpecialValues, Int8ScalesOfOtherBlocksOrRoundedOnesAreFound) {
     for (const char* types : {"dtA=f16 | dtB=q8_0 | dtD=f16", "dtA=f32 | dtB=q8_0 | dtD=f32"}) {
       const Spec spec = spec_of(fmt::format("batch=1 | m=1 | n=140 | k={} | tA=0 | tB=1 | {}", k, types));
       EXPECT_EQ(judge(spec, Spacing::dense, Activations::int8, int8_kernel(32)), "") << spec.line();
-      for (const size_t block : {size_t(64), size_t(256), size_t(k)}) EXPECT_NE(judge(spec, Spacing::dense, Activations::int8, int8_kernel(block)), "") << block << " " << spec.line();
+      for (const size_t block : {size_t(64), size_t(256), size_t(k)})
+        EXPECT_NE(judge(spec, Spacing::dense, Activations::int8, int8_kernel(block)), "")
+            << block << " " << spec.line();
       EXPECT_NE(judge(spec, Spacing::dense, Activations::int8, int8_kernel(32, /*powers=*/true)), "") << spec.line();
     }
 }
@@ -175,8 +205,10 @@ TEST(SpecialValues, WhatAKernelCannotHoldIsFoundInEveryShape) {
   saturates.sum = [](float s) { return std::clamp(s, -4000.0f, 4000.0f); };
   flushes.sum = [](float s) { return std::fabs(s) < 1e-6f ? 0 : s; };
   strides.ignores_strides = true;
-  for (const char* shape : {"batch=1 | m=1 | n=40 | k=896 | tA=0 | tB=1", "batch=4 | m=1 | n=20 | k=25 | tA=0 | tB=0", "batch=1 | m=5 | n=18 | k=64 | tA=0 | tB=1"})
-    for (const char* types : {"dtA=f16 | dtB=f16 | dtD=f16", "dtA=f32 | dtB=f32 | dtD=f32", "dtA=bf16 | dtB=bf16 | dtD=f32"}) {
+  for (const char* shape : {"batch=1 | m=1 | n=40 | k=896 | tA=0 | tB=1", "batch=4 | m=1 | n=20 | k=25 | tA=0 | tB=0",
+                            "batch=1 | m=5 | n=18 | k=64 | tA=0 | tB=1"})
+    for (const char* types :
+         {"dtA=f16 | dtB=f16 | dtD=f16", "dtA=f32 | dtB=f32 | dtD=f32", "dtA=bf16 | dtB=bf16 | dtD=f32"}) {
       const Spec spec = spec_of(fmt::format("{} | {}", shape, types));
       EXPECT_EQ(judge(spec, Spacing::dense, Activations::as_given, strides), "") << spec.line();
       EXPECT_NE(judge(spec, Spacing::padded, Activations::as_given, strides), "") << spec.line();
@@ -192,7 +224,9 @@ TEST(SpecialValues, LargeWeightsAreHeldOnceAndHugeOnesNotAtAll) {
   EXPECT_NE(padded->weights(Spacing::padded), nullptr);
   EXPECT_EQ(padded->weights(Spacing::dense), nullptr);
   EXPECT_EQ(padded->launches(Activations::as_given), 1);
-  EXPECT_EQ(SpecialValues::make(spec_of("batch=1 | m=1 | n=200000 | k=12000 | tA=0 | tB=1 | dtA=f16 | dtB=f16 | dtD=f16"), true, true), nullptr);
+  EXPECT_EQ(SpecialValues::make(
+                spec_of("batch=1 | m=1 | n=200000 | k=12000 | tA=0 | tB=1 | dtA=f16 | dtB=f16 | dtD=f16"), true, true),
+            nullptr);
 }
 
 }  // namespace

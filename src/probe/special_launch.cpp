@@ -10,7 +10,9 @@
 namespace assay {
 namespace {
 
-Activations rounding_of(const Variant& variant) { return variant.activation_error.empty() ? Activations::as_given : Activations::int8; }
+Activations rounding_of(const Variant& variant) {
+  return variant.activation_error.empty() ? Activations::as_given : Activations::int8;
+}
 
 /// One spacing of the operands in memory of the device, as long as it lives.
 class SpecialLaunch {
@@ -39,7 +41,8 @@ class SpecialLaunch {
     if (launch_.workspace_bytes > 0) launch_.workspace = allocate(launch_.workspace_bytes);
     if (!work.variant->prepares) return;
     launch_.prepared_bytes = kernel.prepared_bytes(launch_);
-    if (launch_.prepared_bytes <= 0) fail("it prepares weights, but needs {} bytes for that where they are special", launch_.prepared_bytes);
+    if (launch_.prepared_bytes <= 0)
+      fail("it prepares weights, but needs {} bytes for that where they are special", launch_.prepared_bytes);
     launch_.prepared = allocate(launch_.prepared_bytes);
     kernel.prepare(launch_);
   }
@@ -92,7 +95,8 @@ class SpecialLaunch {
     const auto row_bytes = size_t(dtype_bytes(d.dtype, d.dims[2]));
     for (int64_t batch = 0; batch < d.dims[0]; ++batch)
       for (int64_t row = 0; row < d.dims[1]; ++row)
-        std::memset(&around[size_t(kGuardBytes + dtype_bytes(d.dtype, batch * d.strides[0] + row * d.strides[1]))], kPoison, row_bytes);
+        std::memset(&around[size_t(kGuardBytes + dtype_bytes(d.dtype, batch * d.strides[0] + row * d.strides[1]))],
+                    kPoison, row_bytes);
     bytes.erase(bytes.begin(), bytes.begin() + kGuardBytes);
     return std::all_of(around.begin(), around.end(), [](std::byte b) { return b == std::byte{kPoison}; });
   }
@@ -118,7 +122,8 @@ std::string check_special_values(const WorkerCase& work, OpenedArenas& opened, L
     if (!has_dense) return "";
   }
   if (const std::string dense = run(Spacing::dense); !dense.empty() || padded.empty()) return dense;
-  return "it ignores strides: with padding between rows " + padded + R"(; if dense operands are all it takes, its manifest's "supports" says "strides": false)";
+  return "it ignores strides: with padding between rows " + padded +
+         R"(; if dense operands are all it takes, its manifest's "supports" says "strides": false)";
 }
 
 }  // namespace assay

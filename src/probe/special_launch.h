@@ -6,8 +6,8 @@
 
 namespace assay {
 
-/// "" or what the kernel makes of special values that it must not. Strides are padded where the variant does not say that it takes dense
-/// operands alone. Error where the kernel reports one itself.
+/// "" or what the kernel makes of special values that it must not. Strides are padded where the variant does not say
+/// that it takes dense operands alone. Error where the kernel reports one itself.
 std::string check_special_values(const WorkerCase& work, OpenedArenas& opened, LoadedKernel& kernel);
 
 }  // namespace assay

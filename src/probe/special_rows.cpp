@@ -14,31 +14,39 @@ namespace assay {
 namespace {
 
 constexpr int64_t kBlock = 32;
-constexpr int64_t kDistinct = 128;       // rows of B; they repeat
-constexpr double kNearRange = 50'000;    // a sum that f16 still holds
-constexpr double kTiny = 7e-7;           // a sum that f16 still holds, as a subnormal
-constexpr double kMostWeight = 30'000;   // of near_range: f16 holds no more
+constexpr int64_t kDistinct = 128;      // rows of B; they repeat
+constexpr double kNearRange = 50'000;   // a sum that f16 still holds
+constexpr double kTiny = 7e-7;          // a sum that f16 still holds, as a subnormal
+constexpr double kMostWeight = 30'000;  // of near_range: f16 holds no more
 constexpr double kLeastNormal = 0x1p-126;
+constexpr double kHalfSubnormal = 0x1p-25;  // half of f16's least number
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 /// What a block of 32 activations is like: neighbours differ by 1,000 and more.
 enum class Block { plain, small, clipping, large, zero, faint, outlier };
-constexpr Block kCycle[] = {Block::plain, Block::small, Block::clipping, Block::large, Block::plain, Block::zero, Block::faint, Block::outlier};
+constexpr Block kCycle[] = {Block::plain, Block::small, Block::clipping, Block::large,
+                            Block::plain, Block::zero,  Block::faint,    Block::outlier};
 constexpr int64_t kCycleLength = int64_t(std::size(kCycle));
 constexpr int64_t kLargestAt = 11, kOutlierAt = 7;  // in a block
 
 /// Short rows hold a few of the cycle's blocks, so that it takes several rows to show all.
 struct Shape {
-  int64_t k, blocks = (k + kBlock - 1) / kBlock, offsets = blocks >= kCycleLength ? 1 : (kCycleLength + blocks - 1) / blocks;
+  int64_t k, blocks = (k + kBlock - 1) / kBlock,
+             offsets = blocks >= kCycleLength ? 1 : (kCycleLength + blocks - 1) / blocks;
   Block at(int64_t i, int64_t offset) const { return kCycle[(i / kBlock + offset * blocks) % kCycleLength]; }
 };
 
 double level(Block block, Dtype a) {
   switch (block) {
-    case Block::small: return 0x1p-10;
-    case Block::large: case Block::outlier: return 0x1p10;
-    case Block::faint: return a == Dtype::f16 ? 0x1p-16 : 0x1p-60;
-    default: return 1;
+    case Block::small:
+      return 0x1p-10;
+    case Block::large:
+    case Block::outlier:
+      return 0x1p10;
+    case Block::faint:
+      return a == Dtype::f16 ? 0x1p-16 : 0x1p-60;
+    default:
+      return 1;
   }
 }
 
@@ -62,20 +70,30 @@ class Draw {
 double block_value(Block block, Dtype a, int64_t place, int64_t length, Draw& draw) {
   const bool is_largest = place == std::min(kLargestAt, length - 1);
   switch (block) {
-    case Block::zero: return draw.sign() * 0.0;
-    // A scale of 2 / 127 is just above a power of two, one of 1.3 / 127 is nearer to the power below it, which cannot hold it.
-    case Block::clipping: return is_largest ? draw.sign() * 1.3 : draw.number(0.3, 1);
-    case Block::outlier: return place == std::min(kOutlierAt, length - 1) ? draw.sign() * 1000 : draw.number(0x1p-10, 0x1p-8);
+    case Block::zero:
+      return draw.sign() * 0.0;
+    // A scale of 2 / 127 is just above a power of two, one of 1.3 / 127 is nearer to the power below it, which cannot
+    // hold it.
+    case Block::clipping:
+      return is_largest ? draw.sign() * 1.3 : draw.number(0.3, 1);
+    case Block::outlier:
+      return place == std::min(kOutlierAt, length - 1) ? draw.sign() * 1000 : draw.number(0x1p-10, 0x1p-8);
     case Block::faint:
       if (a == Dtype::f16) return draw.sign() * std::ldexp(double(1 + draw.bits() % 511), -24);
       break;
-    default: break;
+    default:
+      break;
   }
   return level(block, a) * (is_largest ? draw.sign() * 2 : draw.number(0.5, 1.5));
 }
 
 double subnormal(Dtype dtype, Draw& draw) {
-  const int bits = dtype == Dtype::f32 ? 23 : dtype == Dtype::f16 ? 10 : 7, exponent = dtype == Dtype::f32 ? -149 : dtype == Dtype::f16 ? -24 : -133;
+  const int bits = dtype == Dtype::f32   ? 23
+                   : dtype == Dtype::f16 ? 10
+                                         : 7,
+            exponent = dtype == Dtype::f32   ? -149
+                       : dtype == Dtype::f16 ? -24
+                                             : -133;
   return draw.sign() * std::ldexp(double(1 + draw.bits() % ((uint64_t(1) << bits) - 1)), exponent);
 }
 
@@ -103,22 +121,47 @@ std::vector<ActivationRow> make_activations(const Spec& spec, const Shape& shape
   rows.push_back(activation_row(spec, [&](int64_t i) { return i == spec.k / 2 ? kInfinity : value(Block::plain, i); }));
   rows.back().for_int8 = false;
   if (spec.a == Dtype::f16) return rows;  // whose subnormals are among the faint blocks
-  rows.push_back(activation_row(spec, [&](int64_t i) { return i / kBlock % 2 == 0 ? subnormal(spec.a, draw) : value(Block::plain, i); }));
+  rows.push_back(activation_row(
+      spec, [&](int64_t i) { return i / kBlock % 2 == 0 ? subnormal(spec.a, draw) : value(Block::plain, i); }));
   rows.back().for_int8 = false;
   return rows;
 }
 
 /// What a row of weights is made to show. Those that show most come first: of few outputs they are all there is.
 enum class Kind {
-  balanced, near_range, plain, where_small, negative, subnormals, zeros, extreme_integers,
-  tiny_sums, where_faint, where_large, zero_blocks, where_outlier, beside_outlier, infinite, last_alone
+  balanced,
+  near_range,
+  plain,
+  where_small,
+  negative,
+  subnormals,
+  zeros,
+  extreme_integers,
+  tiny_sums,
+  where_faint,
+  where_large,
+  zero_blocks,
+  where_outlier,
+  beside_outlier,
+  infinite,
+  last_alone
 };
-constexpr std::string_view kNames[] = {
-    "weights as large as A's blocks are small", "a sum near the range",           "weights for A's blocks near 1 alone",
-    "weights for A's blocks near 0.001 alone",  "negative weights",               "subnormal weights or scales",
-    "zero weights or scales",                   "weights of -128 or 1,000 times their neighbours", "a sum below 1e-6",
-    "weights for A's faintest blocks alone",    "weights for A's blocks near 1,000 alone", "every second block zero",
-    "weights for a block with an outlier",      "weights beside an outlier alone", "an infinite weight", "the last weight alone"};
+constexpr std::string_view kNames[] = {"weights as large as A's blocks are small",
+                                       "a sum near the range",
+                                       "weights for A's blocks near 1 alone",
+                                       "weights for A's blocks near 0.001 alone",
+                                       "negative weights",
+                                       "subnormal weights or scales",
+                                       "zero weights or scales",
+                                       "weights of -128 or 1,000 times their neighbours",
+                                       "a sum below 1e-6",
+                                       "weights for A's faintest blocks alone",
+                                       "weights for A's blocks near 1,000 alone",
+                                       "every second block zero",
+                                       "weights for a block with an outlier",
+                                       "weights beside an outlier alone",
+                                       "an infinite weight",
+                                       "the last weight alone"};
 constexpr int64_t kKinds = int64_t(std::size(kNames));
 
 bool near_one(Block block) { return block == Block::plain || block == Block::clipping; }
@@ -148,8 +191,8 @@ class WeightMaker {
         if (near_one(block(i))) infinite_at_ = i;
     WeightRow row;
     row.what = kNames[size_t(kind_)];
-    row.is_random = kind_ == Kind::balanced || kind_ == Kind::plain || kind_ == Kind::where_small || kind_ == Kind::where_large ||
-                    kind_ == Kind::negative || kind_ == Kind::zero_blocks;
+    row.is_random = kind_ == Kind::balanced || kind_ == Kind::plain || kind_ == Kind::where_small ||
+                    kind_ == Kind::where_large || kind_ == Kind::negative || kind_ == Kind::zero_blocks;
     if (spec_.b == Dtype::q8_0)
       quantized(row);
     else
@@ -165,18 +208,34 @@ class WeightMaker {
     const Block b = block(i);
     const double balanced = std::min(1 / level(b, spec_.a), 0x1p12);
     switch (kind_) {
-      case Kind::balanced: return balanced;
-      case Kind::last_alone: return balanced;
-      case Kind::zero_blocks: return i / kBlock % 2 == 0 ? balanced : 0;
-      case Kind::near_range: return near_one(b) ? std::min(kNearRange / near_one_ / alpha(), kMostWeight) : 0;
-      case Kind::where_small: return b == Block::small;
-      case Kind::tiny_sums: return i / kBlock == first_small_ ? kTiny / small_ / alpha() : 0;
-      case Kind::where_large: return b == Block::large ? 0x1p-6 : 0;
-      case Kind::where_faint: return b == Block::faint ? 0x1p10 : 0;
-      case Kind::where_outlier: case Kind::beside_outlier: return b == Block::outlier ? 0x1p-6 : 0;
-      case Kind::subnormals: return near_one(b) || b == Block::large ? 1 : 0;
-      case Kind::zeros: return 0;
-      case Kind::plain: case Kind::negative: case Kind::extreme_integers: case Kind::infinite: return near_one(b);
+      case Kind::balanced:
+        return balanced;
+      case Kind::last_alone:
+        return balanced;
+      case Kind::zero_blocks:
+        return i / kBlock % 2 == 0 ? balanced : 0;
+      case Kind::near_range:
+        return near_one(b) ? std::min(kNearRange / near_one_ / alpha(), kMostWeight) : 0;
+      case Kind::where_small:
+        return b == Block::small;
+      case Kind::tiny_sums:
+        return i / kBlock == first_small_ ? kTiny / small_ / alpha() : 0;
+      case Kind::where_large:
+        return b == Block::large ? 0x1p-6 : 0;
+      case Kind::where_faint:
+        return b == Block::faint ? 0x1p10 : 0;
+      case Kind::where_outlier:
+      case Kind::beside_outlier:
+        return b == Block::outlier ? 0x1p-6 : 0;
+      case Kind::subnormals:
+        return near_one(b) || b == Block::large ? 1 : 0;
+      case Kind::zeros:
+        return 0;
+      case Kind::plain:
+      case Kind::negative:
+      case Kind::extreme_integers:
+      case Kind::infinite:
+        return near_one(b);
     }
     return 0;
   }
@@ -227,7 +286,8 @@ class WeightMaker {
       const auto* half = reinterpret_cast<const std::byte*>(&bits);
       std::vector<std::byte>& scales = spec_.split_q8() ? row.scales : row.bytes;
       scales.insert(scales.end(), half, half + 2);
-      const double sign = bits & 0x8000 && kind_ != Kind::negative ? -1 : 1;  // so that the weights are those of other types
+      const double sign =
+          bits & 0x8000 && kind_ != Kind::negative ? -1 : 1;  // so that the weights are those of other types
       for (int64_t i = first; i < first + kBlock; ++i) {
         const int q = std::clamp(kind_ == Kind::extreme_integers ? integer(i) : int(sign) * integer(i), -128, 127);
         row.bytes.push_back(std::byte(uint8_t(int8_t(q))));
@@ -252,18 +312,21 @@ SpecialProduct multiply(const std::vector<double>& a, const std::vector<double>&
   SpecialProduct result;
   double variance = 0;
   for (size_t first = 0; first < a.size(); first += kBlock) {
-    double largest = 0, squares = 0;
+    double largest = 0, squares = 0, sum = 0;
     for (size_t i = first; i < std::min(a.size(), first + kBlock); ++i) {
       const double term = a[i] * b[i];
-      result.product += term;
+      sum += term;
       result.magnitude += std::fabs(term);
       result.squares += term * term;
       if (may_be_flushed(a[i]) || may_be_flushed(b[i]) || may_be_flushed(term)) result.flushed += std::fabs(term);
       largest = std::max(largest, std::fabs(a[i]));
       squares += b[i] * b[i];
     }
+    result.product += sum;
     result.weights += squares;
-    variance += largest / 127 * (largest / 127) / 12 * squares;
+    const double scale = largest / 127;
+    variance += scale * scale / 12 * squares;
+    if (scale > 0) result.of_scales += std::fabs(sum) * std::min(1.0, 0x1p-11 + kHalfSubnormal / scale);
   }
   result.deviation = std::sqrt(variance);
   return result;

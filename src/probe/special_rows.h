@@ -15,7 +15,7 @@ enum class Activations { as_given, f16, bf16, int8 };
 struct ActivationRow {
   std::vector<std::byte> bytes;  // k elements of A's type
   std::vector<double> values;
-  bool for_int8 = true;          // no Inf and no subnormal of f32's exponents, which have no int8 scale
+  bool for_int8 = true;  // no Inf and no subnormal of f32's exponents, which have no int8 scale
 };
 
 /// One row of B.
@@ -28,10 +28,13 @@ struct WeightRow {
 
 /// The product of a row of A and one of B.
 struct SpecialProduct {
-  double product = 0, magnitude = 0;  // Σ ab: ±Inf where every order of adding gives that or NaN, NaN where anything may come; Σ |a||b|
-  double flushed = 0;                 // what is lost if numbers below 2^-126 are taken for zero
-  double squares = 0, weights = 0;    // Σ (ab)², Σ b²
-  double deviation = 0;               // standard deviation of rounding a to int8 in blocks of 32
+  double product = 0,
+         magnitude =
+             0;  // Σ ab: ±Inf where every order of adding gives that or NaN, NaN where anything may come; Σ |a||b|
+  double flushed = 0;               // what is lost if numbers below 2^-126 are taken for zero
+  double squares = 0, weights = 0;  // Σ (ab)², Σ b²
+  double deviation = 0;             // standard deviation of rounding a to int8 in blocks of 32 …
+  double of_scales = 0;             // … and what is off at most if the blocks' scales are kept as f16
 };
 
 class SpecialRows {
@@ -41,7 +44,9 @@ class SpecialRows {
   const std::vector<ActivationRow>& activations() const { return activations_; }
   /// Row r of B, counted over batches and segments, is weights()[r % weights().size()].
   const std::vector<WeightRow>& weights() const { return weights_; }
-  const SpecialProduct& product(int64_t activation, int64_t weight) const { return products_[size_t(activation) * weights_.size() + size_t(weight)]; }
+  const SpecialProduct& product(int64_t activation, int64_t weight) const {
+    return products_[size_t(activation) * weights_.size() + size_t(weight)];
+  }
 
  private:
   std::vector<ActivationRow> activations_;

@@ -16,14 +16,16 @@
 namespace assay {
 namespace {
 
-constexpr int64_t kPaddingBytes = 64;                   // behind each row: what is aligned stays so
-constexpr int64_t kPaddingBlocks = 2;                   // of 34 bytes: rows that begin at multiples of four bytes still do
-constexpr int64_t kMostBytes = int64_t(1) << 30;        // of weights
-constexpr int64_t kLargeBytes = int64_t(64) << 20;      // of weights: above, a launch is dear and a second spacing takes much memory
-constexpr int64_t kComparedElements = 16'384;           // of D, where it has more
-constexpr int64_t kRun = 256;                           // … in whole runs that have every kind of row, and the last one
+constexpr int64_t kPaddingBytes = 64;             // behind each row: what is aligned stays so
+constexpr int64_t kPaddingBlocks = 2;             // of 34 bytes: rows that begin at multiples of four bytes still do
+constexpr int64_t kMostBytes = int64_t(1) << 30;  // of weights
+constexpr int64_t kLargeBytes = int64_t(64)
+                                << 20;  // of weights: above, a launch is dear and a second spacing takes much memory
+constexpr int64_t kComparedElements = 16'384;  // of D, where it has more
+constexpr int64_t kRun = 256;                  // … in whole runs that have every kind of row, and the last one
 constexpr double kDeviations = 6;
-constexpr double kSlack = 2;  // gross errors are sought here: a kernel that adds parts of a sum in D's type is judged elsewhere
+constexpr double kSlack =
+    2;  // gross errors are sought here: a kernel that adds parts of a sum in D's type is judged elsewhere
 constexpr double kLeastNormal = 0x1p-126;
 
 int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
@@ -51,8 +53,11 @@ std::vector<Tensor> spaced_tensors(const Spec& spec, Spacing spacing) {
 
 /// Row `row` of a weight tensor. NN storage is written by store_columns().
 void store_row(const Tensor& b, int64_t batch, int64_t row, const WeightRow& weights) {
-  std::memcpy(b.data + (batch * b.strides[0] + row * b.strides[1]) * unit_bytes(b), weights.bytes.data(), weights.bytes.size());
-  if (b.scales) std::memcpy(b.scales + (batch * b.dims[1] + row) * int64_t(weights.scales.size()), weights.scales.data(), weights.scales.size());
+  std::memcpy(b.data + (batch * b.strides[0] + row * b.strides[1]) * unit_bytes(b), weights.bytes.data(),
+              weights.bytes.size());
+  if (b.scales)
+    std::memcpy(b.scales + (batch * b.dims[1] + row) * int64_t(weights.scales.size()), weights.scales.data(),
+                weights.scales.size());
 }
 
 /// All rows of one batch of a tensor whose rows lie side by side, in the order of memory.
@@ -61,17 +66,23 @@ void store_columns(const Tensor& b, int64_t batch, int64_t first_row, const std:
   for (int64_t i = 0; i < b.dims[2]; ++i) {
     std::byte* to = b.data + (batch * b.strides[0] + i * b.strides[2]) * size;
     for (int64_t row = 0; row < b.dims[1]; ++row)
-      std::memcpy(to + row * size, &weights[size_t((first_row + row) % int64_t(weights.size()))].bytes[size_t(i * size)], size_t(size));
+      std::memcpy(to + row * size,
+                  &weights[size_t((first_row + row) % int64_t(weights.size()))].bytes[size_t(i * size)], size_t(size));
   }
 }
 
 double activation_deviation(const SpecialProduct& p, Activations activations) {
   constexpr double kHalfSubnormal = 0x1p-25;  // what f16 is off by where it has no exponent left
   switch (activations) {
-    case Activations::as_given: return 0;
-    case Activations::int8: return p.deviation;
-    case Activations::bf16: return unit_roundoff(Dtype::bf16) * std::sqrt(p.squares / 3);
-    case Activations::f16: return std::hypot(unit_roundoff(Dtype::f16) * std::sqrt(p.squares / 3), kHalfSubnormal * std::sqrt(p.weights / 3));
+    case Activations::as_given:
+      return 0;
+    case Activations::int8:
+      return p.deviation;
+    case Activations::bf16:
+      return unit_roundoff(Dtype::bf16) * std::sqrt(p.squares / 3);
+    case Activations::f16:
+      return std::hypot(unit_roundoff(Dtype::f16) * std::sqrt(p.squares / 3),
+                        kHalfSubnormal * std::sqrt(p.weights / 3));
   }
   return 0;
 }
@@ -100,12 +111,14 @@ double largest_of(Dtype dtype) { return dtype == Dtype::f16 ? 65'504 : 0x1.fep12
 
 }  // namespace
 
-SpecialWeights::SpecialWeights(const Spec& spec, const SpecialRows& rows, Spacing spacing) : tensors_(spaced_tensors(spec, spacing)) {
+SpecialWeights::SpecialWeights(const Spec& spec, const SpecialRows& rows, Spacing spacing)
+    : tensors_(spaced_tensors(spec, spacing)) {
   int64_t bytes = kGuardBytes;
   for (const Tensor& t : tensors_)
     if (t.operand == Operand::b) bytes += round_up(t.bytes, 64) + round_up(t.scale_bytes, 64) + 2 * kGuardBytes;
   void* memory = mmap(nullptr, size_t(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) fail("cannot allocate {} MB for special values of {}: {}", bytes >> 20, spec.short_name(), std::strerror(errno));
+  if (memory == MAP_FAILED)
+    fail("cannot allocate {} MB for special values of {}: {}", bytes >> 20, spec.short_name(), std::strerror(errno));
   memory_ = {static_cast<std::byte*>(memory), size_t(bytes)};
   if (bytes >= (4 << 20)) madvise(memory, size_t(bytes), MADV_HUGEPAGE);
   std::memset(memory, kPoison, size_t(bytes));
@@ -122,7 +135,8 @@ SpecialWeights::SpecialWeights(const Spec& spec, const SpecialRows& rows, Spacin
       if (t.storage == Storage::strided && t.strides[2] != 1)
         store_columns(t, batch, rows_before, weights);
       else
-        for (int64_t row = 0; row < t.dims[1]; ++row) store_row(t, batch, row, weights[size_t((rows_before + row) % int64_t(weights.size()))]);
+        for (int64_t row = 0; row < t.dims[1]; ++row)
+          store_row(t, batch, row, weights[size_t((rows_before + row) % int64_t(weights.size()))]);
     }
   }
 }
@@ -141,8 +155,9 @@ std::unique_ptr<SpecialValues> SpecialValues::make(const Spec& spec, bool any_pa
 
 int64_t SpecialValues::launches(Activations activations) const {
   const auto& rows = rows_.activations();
-  const auto sets = activations == Activations::int8 ? std::count_if(rows.begin(), rows.end(), [](const auto& row) { return row.for_int8; })
-                                                     : std::ssize(rows);
+  const auto sets = activations == Activations::int8
+                        ? std::count_if(rows.begin(), rows.end(), [](const auto& row) { return row.for_int8; })
+                        : std::ssize(rows);
   const int64_t a_rows = spec_.batch * spec_.m, all = (int64_t(sets) + a_rows - 1) / a_rows;
   return spec_.b_bytes() > kLargeBytes ? std::min<int64_t>(all, activations == Activations::int8 ? 2 : 1) : all;
 }
@@ -158,7 +173,8 @@ int64_t SpecialValues::set_of(int64_t a_row, int64_t launch, Activations activat
 /// What C or the bias adds to an output: of C, in row `at` of B counted over batches; the bias is one for all of them.
 double SpecialValues::beside(Operand operand, int64_t at) {
   if (at % 4 != 2) return 0;  // as the kinds of rows are ordered, that spares sums which are about small numbers
-  const int64_t sixteenths = int64_t(random_bits(uint64_t(at) + (uint64_t(operand) << 40)) % 33) - 16;  // exact in every type
+  const int64_t sixteenths =
+      int64_t(random_bits(uint64_t(at) + (uint64_t(operand) << 40)) % 33) - 16;  // exact in every type
   return double(sixteenths) / 16;
 }
 
@@ -183,18 +199,20 @@ std::vector<std::byte> SpecialValues::content(const Tensor& t, int64_t launch, A
 }
 
 /// How far off an output may be: all but the accumulator's share, of which the part is that of rounding activations.
-SpecialValues::Bound SpecialValues::bound_of(const SpecialProduct& p, double expected, double added, Activations activations) const {
+SpecialValues::Bound SpecialValues::bound_of(const SpecialProduct& p, double expected, double added,
+                                             Activations activations) const {
   const double alpha = std::fabs(spec_.alpha), least = spec_.d == Dtype::f16 ? 0x1p-24 : kLeastNormal;
   const double u_sum = kSlack * kToleranceC * std::sqrt(double(spec_.k) + 4) * kF32Roundoff;
   Bound bound;
   bound.deviation = alpha * activation_deviation(p, activations);
   bound.output = kSlack * (unit_roundoff(spec_.d) * std::fabs(expected) + least) + alpha * p.flushed;
+  if (activations == Activations::int8) bound.output += alpha * p.of_scales;
   bound.all = bound.output + kDeviations * bound.deviation + u_sum * (alpha * p.magnitude + added);
   return bound;
 }
 
-std::string SpecialValues::check(const std::vector<Tensor>& d, const std::vector<std::vector<std::byte>>& bytes, int64_t launch,
-                                 Activations activations) const {
+std::string SpecialValues::check(const std::vector<Tensor>& d, const std::vector<std::vector<std::byte>>& bytes,
+                                 int64_t launch, Activations activations) const {
   const int64_t distinct = std::ssize(rows_.weights()), elements = spec_.batch * spec_.m * spec_.n;
   const int64_t step = std::max<int64_t>(1, elements / kComparedElements);
   MeanSquare of_int8(rows_.activations().size() * rows_.weights().size());
@@ -206,26 +224,35 @@ std::string SpecialValues::check(const std::vector<Tensor>& d, const std::vector
       for (int64_t m = 0; m < t.dims[1]; ++m)
         for (int64_t column = 0; column < columns; ++column, ++element) {
           if (element / kRun % step != 0 && elements - element > kRun) continue;
-          const int64_t set = set_of(batch * t.dims[1] + m, launch, activations), row = (rows_before + column) % distinct;
+          const int64_t set = set_of(batch * t.dims[1] + m, launch, activations),
+                        row = (rows_before + column) % distinct;
           const SpecialProduct& p = rows_.product(set, row);
           const double from_c = spec_.beta != 0 ? spec_.beta * beside(Operand::c, rows_before + column) : 0;
           const double from_bias = spec_.bias ? beside(Operand::bias, rows_before - batch * columns + column) : 0;
           const double expected = spec_.alpha * p.product + from_c + from_bias;
-          const double got = decode_value(t.dtype, &bytes[s][size_t(dtype_bytes(t.dtype, batch * t.strides[0] + m * t.strides[1] + column))]);
+          const double got = decode_value(
+              t.dtype, &bytes[s][size_t(dtype_bytes(t.dtype, batch * t.strides[0] + m * t.strides[1] + column))]);
           const Bound bound = bound_of(p, expected, std::fabs(from_c) + std::fabs(from_bias), activations);
           if (!accepts(expected, got, bound.all)) {
             const std::string where = (spec_.segments.empty() ? "" : spec_.segments[t.segment].name + " ") +
-                                      (spec_.batch > 1 ? fmt::format("batch {} ", batch) : "") + fmt::format("D[{},{}]", m, column);
-            return fmt::format("on special values ({}) {} is {:.6g}, should be {:.6g}{}", rows_.weights()[size_t(row)].what, where, got, expected,
-                               std::isinf(expected) ? " or NaN" : fmt::format(": off by {:.3g}, allowed {:.3g}", std::fabs(got - expected), bound.all));
+                                      (spec_.batch > 1 ? fmt::format("batch {} ", batch) : "") +
+                                      fmt::format("D[{},{}]", m, column);
+            return fmt::format("on special values ({}) {} is {:.6g}, should be {:.6g}{}",
+                               rows_.weights()[size_t(row)].what, where, got, expected,
+                               std::isinf(expected) ? " or NaN"
+                                                    : fmt::format(": off by {:.3g}, allowed {:.3g}",
+                                                                  std::fabs(got - expected), bound.all));
           }
-          if (activations == Activations::int8 && rows_.weights()[size_t(row)].is_random && bound.deviation > 0 && std::isfinite(got))
+          if (activations == Activations::int8 && rows_.weights()[size_t(row)].is_random && bound.deviation > 0 &&
+              std::isfinite(got))
             of_int8.add(size_t(set * distinct + row), got - expected, std::hypot(bound.deviation, bound.output));
         }
   }
   if (of_int8.is_too_large())
-    return fmt::format("on special values its int8 activations err {:.2f} times as much as rounding them in blocks of 32 explains "
-                       "(root mean square over {} elements)", of_int8.root(), of_int8.count());
+    return fmt::format(
+        "on special values its int8 activations err {:.2f} times as much as rounding them in blocks of 32 explains "
+        "(root mean square over {} elements)",
+        of_int8.root(), of_int8.count());
   return "";
 }
 

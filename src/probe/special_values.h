@@ -1,4 +1,5 @@
-// Operands of values that the arenas never hold, for one spec, with the right answers: zeros, subnormals, outliers, sums near the range.
+// Operands of values that the arenas never hold, for one spec, with the right answers: zeros, subnormals, outliers,
+// sums near the range.
 #pragma once
 #include <memory>
 #include <span>
@@ -32,7 +33,8 @@ class SpecialWeights {
 
 class SpecialValues {
  public:
-  /// Null where the weights are too big to be held once more. Large ones are made in those spacings alone that a case takes.
+  /// Null where the weights are too big to be held once more. Large ones are made in those spacings alone that a case
+  /// takes.
   static std::unique_ptr<SpecialValues> make(const Spec& spec, bool any_padded, bool any_dense);
   explicit SpecialValues(const Spec& spec) : spec_(spec), rows_(spec) {}
 
@@ -44,14 +46,17 @@ class SpecialValues {
 
   /// What an operand other than B and D holds, as its tensor is spaced: A of a launch; C and bias of every one.
   std::vector<std::byte> content(const Tensor& tensor, int64_t launch, Activations activations) const;
-  /// Whether the D tensors (their bytes, one a segment) are right: "" or a message naming the element and what is special about it.
-  std::string check(const std::vector<Tensor>& d, const std::vector<std::vector<std::byte>>& bytes, int64_t launch, Activations activations) const;
+  /// Whether the D tensors (their bytes, one a segment) are right: "" or a message naming the element and what is
+  /// special about it.
+  std::string check(const std::vector<Tensor>& d, const std::vector<std::vector<std::byte>>& bytes, int64_t launch,
+                    Activations activations) const;
 
  private:
   int64_t set_of(int64_t a_row, int64_t launch, Activations activations) const;
   static double beside(Operand operand, int64_t at);
   struct Bound {
-    double all, output, deviation;  // of what is allowed: the output's own rounding, and a standard deviation of the activations'
+    double all, output,
+        deviation;  // of what is allowed: the output's own rounding, and a standard deviation of the activations'
   };
   Bound bound_of(const SpecialProduct& p, double expected, double added, Activations activations) const;
   bool accepts(double expected, double got, double bound) const;

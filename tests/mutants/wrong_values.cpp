@@ -1,4 +1,5 @@
-// Mutants that are right on ordinary values: what they cannot decode, hold or scale does not occur among random numbers near 1.
+// Mutants that are right on ordinary values: what they cannot decode, hold or scale does not occur among random numbers
+// near 1.
 #include <algorithm>
 #include <limits>
 
@@ -29,15 +30,16 @@ enum class Sin {
 };
 constexpr Sin kSin = Sin::MUTANT;
 
-constexpr bool kInt8 = kSin == Sin::int8_scaled_per_row || kSin == Sin::int8_scaled_per_256 || kSin == Sin::int8_scaled_by_powers ||
-                       kSin == Sin::int8_zero_block_unguarded;
+constexpr bool kInt8 = kSin == Sin::int8_scaled_per_row || kSin == Sin::int8_scaled_per_256 ||
+                       kSin == Sin::int8_scaled_by_powers || kSin == Sin::int8_zero_block_unguarded;
 constexpr float kClipped = 16, kOverflow = 4000, kTiny = 1e-6f;
 
 float to_half(float value) { return honest::half_to_float(honest::float_to_half(value)); }
 
 float decode_half(uint16_t half) {
   const uint32_t exponent = (half >> 10) & 0x1fu, mantissa = half & 0x3ffu;
-  if (kSin == Sin::half_zero_not_zero && (half & 0x7fffu) == 0) return std::ldexp(half ? -1.0f : 1.0f, -15);  // a mere change of the exponent's bias
+  if (kSin == Sin::half_zero_not_zero && (half & 0x7fffu) == 0)
+    return std::ldexp(half ? -1.0f : 1.0f, -15);  // a mere change of the exponent's bias
   if (kSin == Sin::half_subnormals_flushed && exponent == 0) return 0;
   if (kSin == Sin::half_infinity_finite && exponent == 31)
     return std::ldexp(half & 0x8000u ? -1.0f : 1.0f, 16) * (1 + static_cast<float>(mantissa) / 1024);
