@@ -50,7 +50,7 @@ double subnormal(Dtype dtype, Draw& draw) {
   return draw.sign() * std::ldexp(double(1 + draw.bits() % ((uint64_t(1) << bits) - 1)), exponent);
 }
 
-std::vector<ActivationRow> make_activations(const Spec& spec, const Shape& shape) {
+std::vector<ActivationRow> make_activations(const Spec& spec, const SpecialShape& shape) {
   std::vector<ActivationRow> rows;
   Draw draw(1);
   const auto value = [&](Block block, int64_t i) {

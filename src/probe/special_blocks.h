@@ -21,7 +21,7 @@ inline constexpr int64_t kCycleLength = int64_t(std::size(kCycle));
 inline constexpr int64_t kLargestAt = 11, kOutlierAt = 7;  // in a block
 
 /// Short rows hold a few of the cycle's blocks, so that it takes several rows to show all.
-struct Shape {
+struct SpecialShape {
   int64_t k, blocks = (k + kSpecialBlock - 1) / kSpecialBlock,
              offsets = blocks >= kCycleLength ? 1 : (kCycleLength + blocks - 1) / blocks;
   Block at(int64_t i, int64_t offset) const { return kCycle[(i / kSpecialBlock + offset * blocks) % kCycleLength]; }
@@ -63,9 +63,9 @@ double subnormal(Dtype dtype, Draw& draw);
 inline bool near_one(Block block) { return block == Block::plain || block == Block::clipping; }
 
 /// Those that an int8 scale can be found for come first.
-std::vector<ActivationRow> make_activations(const Spec& spec, const Shape& shape);
+std::vector<ActivationRow> make_activations(const Spec& spec, const SpecialShape& shape);
 /// Row `index` of as many as there may be, each another one.
-WeightRow make_weights(const Spec& spec, const Shape& shape, const std::vector<ActivationRow>& activations,
+WeightRow make_weights(const Spec& spec, const SpecialShape& shape, const std::vector<ActivationRow>& activations,
                        int64_t index);
 
 }  // namespace assay

@@ -42,7 +42,7 @@ SpecialProduct multiply(const std::vector<double>& a, const std::vector<double>&
 }  // namespace
 
 SpecialRows::SpecialRows(const Spec& spec) {
-  const Shape shape{spec.k};
+  const SpecialShape shape{spec.k};
   activations_ = make_activations(spec, shape);
   const int64_t distinct = std::min(kDistinct, spec.batch * spec.n);
   for (int64_t i = 0; i < distinct; ++i) weights_.push_back(make_weights(spec, shape, activations_, i));
