@@ -24,7 +24,8 @@ double int8_sum(const honest::Product& p, const honest::Output& at) {
   for (int64_t first = 0; first < p.k; first += 32) {
     const int64_t end = first + 32 < p.k ? first + 32 : p.k;
     float largest = 0;
-    for (int64_t i = first; i < end; ++i) largest = std::fmax(largest, std::fabs(honest::read(p.a, at.batch, at.row, i)));
+    for (int64_t i = first; i < end; ++i)
+      largest = std::fmax(largest, std::fabs(honest::read(p.a, at.batch, at.row, i)));
     const float scale = largest / 127, inverse = largest > 0x1p-120f ? 127 / largest : 0;
     for (int64_t i = first; i < end; ++i) {
       const float rounded = std::nearbyint(honest::read(p.a, at.batch, at.row, i) * inverse);
@@ -71,7 +72,8 @@ int run(const assay_call* call, const assay_thread* thread) {
       honest::write(p, at, honest::finish(p, at, sum_from(p, at, start)));
     });
   } else if constexpr (kControl == Control::int8_blocks) {
-    honest::for_outputs(p, part, [&](const honest::Output& at) { honest::write(p, at, honest::finish(p, at, int8_sum(p, at))); });
+    honest::for_outputs(
+        p, part, [&](const honest::Output& at) { honest::write(p, at, honest::finish(p, at, int8_sum(p, at))); });
   } else {
     honest::compute(p, part);
   }
