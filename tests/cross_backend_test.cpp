@@ -131,6 +131,7 @@ class Prover {
   std::vector<Proof> prove(const Spec& spec, const std::vector<Candidate>& candidates) {
     const SpecInputs inputs(spec, arenas_, footprint(spec));
     const Reference reference(inputs, {Accuracy::int8_activation});
+    const auto special = SpecialValues::make(spec, /*any_padded=*/true, /*any_dense=*/true);
     std::list<WorkerCase> cases;
     std::vector<std::pair<std::shared_ptr<WorkerGroup>, size_t>> places;
     for (const Candidate& candidate : candidates) {
@@ -141,6 +142,7 @@ class Prover {
       work.module = candidate.module;
       work.reference = &reference;
       work.inputs = &inputs;
+      work.special = special.get();
       work.arenas = &arenas_;
       work.footprint = footprint(spec);
       work.memory_limit = (int64_t(1) << 30) + 8 * spec.b_bytes();

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <span>
 #include <thread>
 
 #include "base/error.h"
@@ -37,10 +38,10 @@ const Target kTargets[] = {{80, {"sm_80", {"--gpu-architecture=sm_80"}}},
                            {90, {"sm_90a", {"--gpu-architecture=sm_90a"}}},
                            {100, {"sm_100a", {"--gpu-architecture=sm_100a"}}}};
 
-void expect_compiles(const Compiler& compiler, const fs::path& folder) {
+void expect_compiles(const Compiler& compiler, const fs::path& folder, std::span<const Target> targets = kTargets) {
   const Manifest manifest = load_manifest(folder);
   std::vector<BuildRequest> requests;
-  for (const Target& target : kTargets)
+  for (const Target& target : targets)
     for (const Variant& variant : manifest.variants)
       if (variant.disabled.empty() && variant.vendor.empty() && target.arch >= variant.arch.least && target.arch <= variant.arch.most)
         requests.push_back({&variant, &target.isa});
@@ -59,7 +60,7 @@ TEST_F(CudaCompileTest, EveryEnabledVariantCompilesForEachArchitectureOfItsRange
 TEST_F(CudaCompileTest, EveryMutantCompiles) {
   const fs::path mutants = fs::path(ASSAY_SOURCE_DIR) / "tests" / "mutants" / "cuda";
   if (!fs::exists(mutants / "manifest.json")) GTEST_SKIP() << "no CUDA mutants in this checkout";
-  expect_compiles(compiler_, mutants);
+  expect_compiles(compiler_, mutants, std::span(kTargets).first(1));  // they have no code of an architecture's own
 }
 
 TEST_F(CudaCompileTest, TheDropInExampleCompiles) {

@@ -96,6 +96,10 @@ class FakeDevice final : public Device {
     blocks_.push_back(std::aligned_alloc(64, size_t(bytes + 63) / 64 * 64));
     return static_cast<Address>(blocks_.back());
   }
+  void release(Address block) noexcept override {
+    blocks_.erase(std::remove(blocks_.begin(), blocks_.end(), static_cast<void*>(block)), blocks_.end());
+    std::free(block);
+  }
   void write(Address to, const void* from, int64_t bytes) override { std::memcpy(to, from, size_t(bytes)); }
   void read(void* to, Address from, int64_t bytes) override { std::memcpy(to, from, size_t(bytes)); }
   void fill(Address to, unsigned char byte, int64_t bytes) override {

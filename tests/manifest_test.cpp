@@ -100,6 +100,7 @@ TEST_F(ManifestTest, what_a_family_leaves_out_has_the_default_of_the_struct) {
   EXPECT_EQ(got.timer_scale, expected.timer_scale);
   EXPECT_TRUE(got.disabled.empty() && got.isa.empty() && got.compile_flags.empty() && got.link_flags.empty());
   EXPECT_EQ(got.supports.m.most, Range().most);
+  EXPECT_TRUE(got.supports.strides) << "what a manifest does not say is tried";
 }
 
 TEST_F(ManifestTest, every_key_reaches_its_field) {
@@ -119,6 +120,7 @@ TEST_F(ManifestTest, every_key_reaches_its_field) {
   full["supports"]["loader"] = {"none", "dense"};
   full["supports"]["batch"] = full["supports"]["bias"] = full["supports"]["alpha_beta"] = true;
   full["supports"]["segments"] = true;
+  full["supports"]["strides"] = false;
   full["supports"]["m"] = {{"min", 1}, {"max", 8}};
   full["supports"]["n_values"] = {64, 128};
   full["supports"]["k_multiple_of"] = {32};
@@ -138,6 +140,7 @@ TEST_F(ManifestTest, every_key_reaches_its_field) {
   EXPECT_EQ(got.timer_scale, 0.1);
   EXPECT_EQ(got.source, folder_ / "sub" / "b.cpp");
   EXPECT_TRUE(got.supports.batch && got.supports.bias && got.supports.alpha_beta && got.supports.segments);
+  EXPECT_FALSE(got.supports.strides);
   EXPECT_EQ(got.supports.m.most, 8);
   EXPECT_EQ(got.supports.a, (std::vector<Dtype>{Dtype::f16, Dtype::f32}));
   EXPECT_EQ(got.supports.n_values, (std::vector<int64_t>{64, 128}));

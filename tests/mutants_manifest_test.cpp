@@ -29,9 +29,14 @@ const std::set<std::string> kWrong = {
     "writes_after_return", "writes_before_output",  "writes_behind_output",  "writes_behind_workspace",
     "remembered_by_hash",  "remembered_by_pointer", "rounding_mode_changed", "flush_to_zero_changed", "x87_precision_changed",
     "half_called_exact",   "bfloat_called_half",
-    "child_burns_cpu",     "orphan_in_own_session", "child_keeps_descriptors", "forks_and_both_return"};
+    "child_burns_cpu",     "orphan_in_own_session", "child_keeps_descriptors", "forks_and_both_return",
+    "int8_scaled_per_row", "int8_scaled_per_256",   "int8_scaled_by_powers", "int8_zero_block_unguarded",
+    "half_zero_not_zero",  "half_subnormals_flushed", "half_infinity_finite", "q8_scale_unsigned",
+    "q8_subnormal_scales_flushed", "q8_minus_128_clamped", "bf16_in_12_bits", "activations_clipped",
+    "sums_overflow",       "tiny_sums_flushed",     "strides_ignored",       "weights_rounded_to_half",
+    "activations_rounded_to_half", "products_rounded_to_half", "output_cut_to_16_bits"};
 const std::set<std::string> kCrashed = {"segfault", "aborts", "exits", "memory_without_end", "ends_its_parent"};
-const std::set<std::string> kControls = {"slow", "correct", "order_changes", "half_activations", "bfloat_activations", "twin_first", "twin_second"};
+const std::set<std::string> kControls = {"slow", "correct", "order_changes", "half_activations", "bfloat_activations", "int8_blocks", "twin_first", "twin_second"};
 
 std::map<std::string, std::string> outcomes_deserved() {
   std::map<std::string, std::string> outcomes = {{"mutant_infinite_loop/timed_out", "timed_out"},
@@ -199,7 +204,7 @@ TEST(MutantsManifest, EverySourceCompilesWithoutAWarning) {
   if (compiler.version.empty()) GTEST_SKIP() << "no C++ compiler";
   std::map<std::filesystem::path, std::string> words;
   for (const auto& [id, variant] : load_mutants()) words[variant.source] = mutant_word(variant);
-  ASSERT_EQ(words.size(), 9u);
+  ASSERT_EQ(words.size(), 10u);
   const std::string include = "-I" + (std::filesystem::path(ASSAY_SOURCE_DIR) / "kernels" / "cpu").string();
   for (const auto& [source, word] : words) {
     const ProcessResult result =

@@ -171,8 +171,10 @@ class Device {
   virtual Address import(std::span<std::byte> host) = 0;
   /// From now on a kernel's write to this block, which allocate() gave, is caught like one to an import.
   virtual void protect(Address block, int64_t bytes) = 0;
-  /// 64-byte aligned memory that lives as long as the device.
+  /// 64-byte aligned memory that lives as long as the device, unless it is released.
   virtual Address allocate(int64_t bytes) = 0;
+  /// Gives back what allocate() gave and protect() never saw. No launch may still use it.
+  virtual void release(Address block) noexcept = 0;
   virtual void write(Address to, const void* from, int64_t bytes) = 0;
   virtual void read(void* to, Address from, int64_t bytes) = 0;
   virtual void fill(Address to, unsigned char byte, int64_t bytes) = 0;

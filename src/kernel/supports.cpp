@@ -115,7 +115,7 @@ std::string wrong_sizes(const Supports& supports, const Spec& spec) {
 }  // namespace
 
 Supports read_supports(const JsonReader& json) {
-  json.only_keys({"op", "a", "b", "d", "layout", "loader", "batch", "bias", "alpha_beta", "segments", "m", "n", "k",
+  json.only_keys({"op", "a", "b", "d", "layout", "loader", "batch", "bias", "alpha_beta", "segments", "strides", "m", "n", "k",
                   "n_values", "k_multiple_of"});
   Supports supports;
   supports.op = read_names(json.at("op"), kOps);
@@ -128,6 +128,7 @@ Supports read_supports(const JsonReader& json) {
   supports.bias = json.boolean_or("bias", supports.bias);
   supports.alpha_beta = json.boolean_or("alpha_beta", supports.alpha_beta);
   supports.segments = json.boolean_or("segments", supports.segments);
+  supports.strides = json.boolean_or("strides", supports.strides);
   if (json.has("m")) supports.m = read_range(json.at("m"));
   if (json.has("n")) supports.n = read_range(json.at("n"));
   if (json.has("k")) supports.k = read_range(json.at("k"));

@@ -22,6 +22,7 @@ struct Supports {
   bool batch = false;                            // batch > 1
   bool bias = false, alpha_beta = false;         // alpha_beta: alpha != 1 or beta != 0
   bool segments = false;                         // fused outputs, if so
+  bool strides = true;                           // rows and batches may lie apart; a spec's own are dense
   int64_t most_outputs = INT64_MAX;              // … this many: the backend's, not the family's
   Range m, n, k;                                 // n is the sum over fused outputs
   std::vector<int64_t> n_values, k_multiple_of;  // n one of these; k a multiple of each

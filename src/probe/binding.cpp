@@ -21,9 +21,10 @@ int64_t weight_bytes(const Launch& launch) {
 
 }  // namespace
 
-OpenedArenas::OpenedArenas(const WorkerCase& work) : device_(work.backend->open(*work.device, work.memory_limit)) {
+OpenedArenas::OpenedArenas(const WorkerCase& work)
+    : device_(work.backend->open(*work.device, work.memory_limit)), copies_(work.device->one_worker) {
   std::vector<std::span<std::byte>> ranges = work.inputs->used();
-  if (!work.device->one_worker) {  // memory of the host's costs nothing, and a write anywhere in it is caught
+  if (!copies_) {  // memory of the host's costs nothing, and a write anywhere in it is caught
     ranges.clear();
     for (InputArena* arena : work.arenas->all()) ranges.push_back(arena->bytes());
   }
@@ -34,6 +35,19 @@ Address OpenedArenas::address(const std::byte* host) const {
   for (const auto& [from, to] : imported_)
     if (const auto offset = host - from.data(); offset >= 0 && offset < int64_t(from.size())) return to + offset;
   return nullptr;
+}
+
+/// A copy is not watched for writes: nothing that is timed reads it, and each case is judged by what it makes of it.
+Address OpenedArenas::special(const SpecialWeights& weights) {
+  const auto [found, is_new] = special_.try_emplace(&weights, nullptr);
+  const std::span<std::byte> host = weights.memory();
+  if (is_new && copies_) {
+    found->second = device_->allocate(int64_t(host.size()));
+    device_->write(found->second, host.data(), int64_t(host.size()));
+  } else if (is_new) {
+    found->second = device_->import(host);
+  }
+  return found->second;
 }
 
 void OpenedArenas::protect(Address block, int64_t bytes) {

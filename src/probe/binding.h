@@ -1,5 +1,6 @@
 // A case bound to memory of its device: one launch for each copy of B that it rotates over, prepared weights included.
 #pragma once
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,6 +20,8 @@ class OpenedArenas {
   Device& device() { return *device_; }
   /// Where the device has what lies at `host` in an arena.
   Address address(const std::byte* host) const;
+  /// Where the device has special weights; it gets them at the first call.
+  Address special(const SpecialWeights& weights);
   /// Prepared weights, read-only from now on where the device can; each block one case's.
   void protect(Address block, int64_t bytes);
   std::span<const Address> prepared_blocks() const { return prepared_blocks_; }
@@ -30,7 +33,9 @@ class OpenedArenas {
   };
 
   std::unique_ptr<Device> device_;
+  const bool copies_;  // it does not see the host's memory
   std::vector<Imported> imported_;
+  std::map<const SpecialWeights*, Address> special_;
   std::vector<Address> prepared_blocks_;
 };
 

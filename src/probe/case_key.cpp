@@ -65,6 +65,7 @@ CaseKey case_key(const Spec& spec, const Variant& variant, const BuildKey& build
   constexpr const char* kThreadings[] = {"team", "region", "own"};
   key.text += fmt::format("threads: {}\nprepare: {}\naccuracy: {}\n", kThreadings[size_t(variant.threading)], variant.prepares,
                           accuracy_name(variant.accuracy));
+  if (!variant.supports.strides) key.text += "strides: dense\n";
   if (!variant.vendor.empty()) key.text += "vendor: " + vendor_version(variant, device) + "\n";
   if (variant.launch) key.text += geometry_text(variant.geometry(launch_sizes(spec_tensors(spec), device)));
   if (given_footprint > 0) key.text += fmt::format("footprint: {}\n", given_footprint);

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "probe/special_launch.h"
 
 namespace assay {
 namespace {
@@ -43,6 +44,7 @@ void CaseWorker::setup(const Command& command, Reply& reply) {
   reply.resources = kernel_->resources(first_launch);
   length_.emplace(least_launches(), most_launches(), bound_->ring().slots(), checkable());
   warm_up(reply);
+  try_special_values(reply);
   finish(reply);
 }
 
@@ -64,6 +66,14 @@ void CaseWorker::warm_up(Reply& reply) {
       set(reply, Outcome::wrong, message);
   }
   length_->choose(device_us);
+}
+
+/// After the usual values, so that what is wrong in any case is said first.
+void CaseWorker::try_special_values(Reply& reply) {
+  if (!validator_ || !work_.special || reply.outcome != Outcome::pass) return;
+  const int64_t began = now_ns();
+  if (const std::string message = check_special_values(work_, opened_, *kernel_); !message.empty()) set(reply, Outcome::wrong, message);
+  reply.untimed_check_us += double(now_ns() - began) * 1e-3;
 }
 
 void CaseWorker::sample(const Command& command, Reply& reply, LaunchTimes* times) {

@@ -17,25 +17,28 @@ constexpr int64_t kMostSums = int64_t(1) << 22;  // of all copies: 32 MB
 constexpr int kBlock = 32;
 constexpr int kLanes = Variation::kGroups;
 
-/// Σ a·b over the columns of each lane, k % kLanes, and Σ |a||b| over all.
-ASSAY_CLONES void dot(const double* a, const float* b, int64_t k, double* lane_sums, double* magnitude) {
-  double sums[kLanes] = {}, magnitudes[kLanes] = {};
+/// Σ a·b over the columns of each lane, k % kLanes; Σ |a||b| and Σ (a·b)² over all.
+ASSAY_CLONES void dot(const double* a, const float* b, int64_t k, double* lane_sums, double* magnitude, double* square) {
+  double sums[kLanes] = {}, magnitudes[kLanes] = {}, squares[kLanes] = {};
   int64_t i = 0;
   for (; i + kLanes <= k; i += kLanes)
     for (int lane = 0; lane < kLanes; ++lane) {
       const double term = a[i + lane] * double(b[i + lane]);
       sums[lane] += term;
       magnitudes[lane] += std::fabs(term);
+      squares[lane] += term * term;
     }
   for (int lane = 0; i < k; ++i, ++lane) {
     const double term = a[i] * double(b[i]);
     sums[lane] += term;
     magnitudes[lane] += std::fabs(term);
+    squares[lane] += term * term;
   }
-  *magnitude = 0;
+  *magnitude = *square = 0;
   for (int lane = 0; lane < kLanes; ++lane) {
     lane_sums[lane] = sums[lane];
     *magnitude += magnitudes[lane];
+    *square += squares[lane];
   }
 }
 
@@ -56,6 +59,7 @@ CopyReference compute(const SpecInputs& inputs, int64_t copy, int groups, const 
     const size_t base = result.magnitude.size(), count = size_t(spec.batch * spec.m * n);
     result.sums.resize((base + count) * size_t(groups));
     result.magnitude.resize(base + count);
+    result.squares.resize(base + count);
     for (const ActivationRounding& rounding : roundings) result.deviation[size_t(rounding.accuracy)].resize(base + count);
     for (int64_t batch = 0; batch < spec.batch; ++batch)
       for (int64_t column = 0; column < n; ++column) {
@@ -65,7 +69,7 @@ CopyReference compute(const SpecInputs& inputs, int64_t copy, int groups, const 
           const double* a = &inputs.a_logical[row_of_a];
           const size_t at = base + size_t((batch * spec.m + m) * n + column);
           double lanes[kLanes];
-          dot(a, row.data(), spec.k, lanes, &result.magnitude[at]);
+          dot(a, row.data(), spec.k, lanes, &result.magnitude[at], &result.squares[at]);
           for (int lane = 0; lane < kLanes; ++lane) result.sums[at * size_t(groups) + size_t(lane % groups)] += lanes[lane];
           for (const ActivationRounding& rounding : roundings)
             result.deviation[size_t(rounding.accuracy)][at] = deviation(&rounding.variances[row_of_a], row.data(), spec.k);
@@ -121,7 +125,7 @@ double b_element(const Tensor& b, int64_t batch, int64_t n, int64_t k) {
   }
   const int64_t row = batch * b.dims[1] + n;
   return decode_value(Dtype::f16, b.scales + 2 * (row * (b.dims[2] / kBlock) + k / kBlock)) *
-         double(int8_t(b.data[row * b.dims[2] + k]));
+         double(int8_t(b.data[batch * b.strides[0] + n * b.strides[1] + k]));
 }
 
 Reference::Reference(const SpecInputs& inputs, const std::vector<Accuracy>& classes)

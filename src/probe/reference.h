@@ -12,8 +12,8 @@ namespace assay {
 /// Per element of D (segments one after another, each [batch][m][n]), of the base value of A.
 struct CopyReference {
   int64_t copy = 0;
-  std::vector<double> sums;           // Σ a·b of each group of columns that may change its sign, [element][group]
-  std::vector<double> magnitude;      // Σ |a||b|
+  std::vector<double> sums;                // Σ a·b of each group of columns that may change its sign, [element][group]
+  std::vector<double> magnitude, squares;  // Σ |a||b|, Σ (a·b)²
   /// Of each accuracy class: √(Σ rounding variance of a · b²). Only for the classes that were asked for, none for exact.
   std::array<std::vector<double>, kAccuracies> deviation;
 };

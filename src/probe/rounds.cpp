@@ -21,11 +21,17 @@ std::vector<Accuracy> classes_of(const std::vector<CaseToRun>& cases) {
   return classes;
 }
 
+std::unique_ptr<SpecialValues> special_values_for(const Spec& spec, const std::vector<CaseToRun>& cases) {
+  const auto takes_strides = [](const CaseToRun& c) { return c.variant->supports.strides; };
+  return SpecialValues::make(spec, std::any_of(cases.begin(), cases.end(), takes_strides), !std::all_of(cases.begin(), cases.end(), takes_strides));
+}
+
 class SpecRun {
  public:
   SpecRun(const Spec& spec, const std::vector<CaseToRun>& cases, const RoundsContext& context)
       : spec_(spec), context_(context), inputs_(spec, *context.arenas, context.mode == Mode::hot ? 0 : context.footprint),
         reference_(inputs_, classes_of(cases)),
+        special_(context.special_values ? special_values_for(spec, cases) : nullptr),
         standings_(spec_, context) {
     for (const CaseToRun& work : cases) standings_.cases.push_back(contender(work, &reference_, false));
     standings_.reader = contender(context.reader, nullptr, false);
@@ -70,6 +76,7 @@ class SpecRun {
     c.worker_case.module = &work.module;
     c.worker_case.reference = reference;
     c.worker_case.inputs = &inputs_;
+    c.worker_case.special = special_.get();
     c.worker_case.arenas = context_.arenas;
     c.worker_case.mode = context_.mode;
     c.worker_case.footprint = context_.footprint;
@@ -203,6 +210,7 @@ class SpecRun {
   const RoundsContext& context_;
   SpecInputs inputs_;
   Reference reference_;
+  std::unique_ptr<SpecialValues> special_;
   Standings standings_;
   int64_t next_copy_ = 0, next_piece_ = 0;  // the bulk reader's pieces are no copies
   std::mt19937_64 random_{std::random_device{}()};

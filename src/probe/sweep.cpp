@@ -204,7 +204,8 @@ void Sweep::revisit(SpecState& state) {
 }
 
 void Sweep::measure(SpecState& state) {
-  const RoundsContext context = rounds_context(state);
+  RoundsContext context = rounds_context(state);
+  context.special_values = true;
   std::vector<CaseToRun> cases;
   std::vector<Case*> targets;
   for (Case& c : state.cases) {

@@ -6,12 +6,14 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "probe/rounding_model.h"
 
 namespace assay {
 namespace {
 
-constexpr double kF32Roundoff = 0x1p-24;
 constexpr double kEpilogueRoundings = 4;     // alpha, beta, their products and sums in f32
+constexpr double kSumDeviations = 5;         // … times c: no element of an honest sum is off by ten
+constexpr double kSumMeanSquare = 2;         // mean of squared errors in units of the largest variance that honest sums have
 constexpr double kDeviations = 6;            // of rounded activations
 constexpr double kMeanSquare = 2;            // mean of squared errors in units of their variance: 1 where the model holds
 constexpr int64_t kLeastElements = 64;
@@ -103,11 +105,14 @@ std::string Validator::check(std::span<const std::byte> d, const LaunchInputs& l
   decode(spec_.d, d, values_);
   const double u_out = unit_roundoff(spec_.d), scale = spec_.alpha * launch.a.factor;
   const double accumulate = std::sqrt(double(spec_.k) + kEpilogueRoundings) * kF32Roundoff, tiny = least_subnormal(spec_.d) / 2;
+  // Tensor cores, which cut off, take no f32.
+  const double squared = kF32Roundoff * kF32Roundoff, sum_units = squared * summation_variance(spec_.k, spec_.a != Dtype::f32);
+  const double epilogue_units = squared * kEpilogueRoundings;
 
   ++stats_.launches_checked;
   int64_t worst = -1;
   double worst_ratio = 0, worst_value = 0, worst_reference = 0, worst_bound = 0;
-  double squared_deviations = 0;
+  double squared_deviations = 0, in_variances = 0;
   int64_t checked = 0, row_begin = 0;
   for (const Tensor& b : inputs.b(launch.copy)) {
     const size_t segment = b.segment;
@@ -127,8 +132,12 @@ std::string Validator::check(std::span<const std::byte> d, const LaunchInputs& l
           const double got = double(values_[size_t(element)]);
           const double error = std::fabs(got - expected);
           double fixed = u_out * std::fabs(expected) + tiny;
-          const double free = accumulate * (magnitude + std::fabs(from_c) + std::fabs(from_bias));
-          if (accuracy_ != Accuracy::exact) {
+          const double variance = sum_units * scale * scale * reference->squares[size_t(element)] +
+                                  epilogue_units * (scale * product * scale * product + from_c * from_c + from_bias * from_bias);
+          const double free = std::min(accumulate * (magnitude + std::fabs(from_c) + std::fabs(from_bias)), kSumDeviations * std::sqrt(variance));
+          if (accuracy_ == Accuracy::exact) {
+            in_variances += error * error / (variance + fixed * fixed / kUniform);
+          } else {  // whose error is not that of sums
             const double deviation = std::fabs(scale) * reference->deviation[size_t(accuracy_)][size_t(element)];
             squared_deviations += error * error / (deviation * deviation + fixed * fixed + free * free);
             fixed += kDeviations * deviation;
@@ -160,9 +169,23 @@ std::string Validator::check(std::span<const std::byte> d, const LaunchInputs& l
   if (squared_deviations > kMeanSquare * double(checked) && checked >= kLeastElements)
     return fmt::format("errs {:.2f} times as much as class {} explains (root mean square over {} elements)",
                        std::sqrt(squared_deviations / double(checked)), accuracy_name(accuracy_), checked);
-  if (worst_ratio <= kToleranceC) return "";
+  if (worst_ratio <= kToleranceC) return mean_square_message(in_variances, checked);
   return fmt::format("{} is {:.6g}, should be {:.6g}: off by {:.3g}, allowed {:.3g}", where(worst), worst_value, worst_reference,
                      std::fabs(worst_value - worst_reference), worst_bound);
+}
+
+/// Of a launch's elements, and of all that were compared so far: a few of each launch are many in the end. Launches on one copy of B round
+/// alike, so that it counts once.
+std::string Validator::mean_square_message(double in_variances, int64_t checked) {
+  in_variances_ += in_variances;
+  const int64_t independent = reference_.elements() * int64_t(reference_.copies().size());
+  const std::pair<double, int64_t> sets[] = {{in_variances, checked}, {in_variances_, stats_.elements_checked}};
+  for (const auto& [sum, count] : sets)
+    if (count > 0 && sum > kSumMeanSquare * mean_square_limit(std::min(count, independent)) * double(count))
+      return fmt::format("its sums err {:.3g} times as much as adding in f32 and one rounding explain (root mean square over {} elements): "
+                         "is anything rounded to fewer bits on the way?",
+                         std::sqrt(sum / double(count)), count);
+  return "";
 }
 
 std::string Validator::check_projections(std::span<const double> sums, const LaunchInputs& launch) {

@@ -10,9 +10,10 @@
 
 namespace assay {
 
-/// |err| <= c·√(k+4)·u32·(|alpha|Σ|a||b| + |beta·C| + |bias|) + u_out·|reference| (+ half the least subnormal of the output type);
-/// u32 = 2^-24 of the f32 accumulator. A class that rounds activations (spec/accuracy.h) adds 6 standard deviations of
-/// that error, and over all elements its mean square must not exceed twice the variance.
+/// |err| <= c·min(√(k+4)·u32·(|alpha|Σ|a||b| + |beta·C| + |bias|), 5·σ) + u_out·|reference| (+ half the least subnormal of the output type);
+/// u32 = 2^-24 of the f32 accumulator, σ² the variance of honest sums (rounding_model.h); over all elements the mean square of the error
+/// must not exceed twice that variance. A class that rounds activations (spec/accuracy.h) adds 6 standard deviations of that error, and has a
+/// mean square of its own.
 inline constexpr double kToleranceC = 2.0;
 
 /// What one launch was given: a copy of B, and A.
@@ -48,6 +49,7 @@ class Validator {
  private:
   std::string where(int64_t element) const;
   std::string name(size_t segment, int64_t batch, int64_t row, const std::string& columns) const;
+  std::string mean_square_message(double in_variances, int64_t checked);
 
   const Reference& reference_;
   const Spec& spec_;
@@ -56,6 +58,7 @@ class Validator {
   std::vector<float> values_;
   std::vector<double> products_;
   double squared_error_ = 0, squared_reference_ = 0;
+  double in_variances_ = 0;  // Σ of squared errors in units of their variance, over all elements checked
 };
 
 /// Whether statistics kept in a store pass under another c: the worst ratio was taken at c = 1.

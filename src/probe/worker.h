@@ -3,6 +3,7 @@
 #include <memory>
 #include <vector>
 
+#include "probe/special_values.h"
 #include "probe/validator.h"
 #include "probe/worker_protocol.h"
 
@@ -19,6 +20,7 @@ struct WorkerCase {
   const BuiltModule* module = nullptr;
   const Reference* reference = nullptr;  // null for a ceiling: nothing is validated
   const SpecInputs* inputs = nullptr;
+  const SpecialValues* special = nullptr;  // null: no launches on special values
   Arenas* arenas = nullptr;
   Mode mode = Mode::decode;
   int64_t footprint = 0;

@@ -5,7 +5,7 @@
 
 namespace {
 
-enum class Control { correct, slow, order_changes, fast };
+enum class Control { correct, slow, order_changes, fast, int8_blocks };
 constexpr Control kControl = Control::MUTANT;
 
 /// A float sum that starts elsewhere each time: right within tolerance, never the same rounding twice.
@@ -16,6 +16,23 @@ double sum_from(const honest::Product& p, const honest::Output& at, int64_t star
     total += honest::read(p.a, at.batch, at.row, place) * honest::read(p.b, at.batch, at.column, place);
   }
   return static_cast<double>(total);
+}
+
+/// Σ a·b with a rounded to int8, one scale for each 32 values.
+double int8_sum(const honest::Product& p, const honest::Output& at) {
+  double total = 0;
+  for (int64_t first = 0; first < p.k; first += 32) {
+    const int64_t end = first + 32 < p.k ? first + 32 : p.k;
+    float largest = 0;
+    for (int64_t i = first; i < end; ++i)
+      largest = std::fmax(largest, std::fabs(honest::read(p.a, at.batch, at.row, i)));
+    const float scale = largest / 127, inverse = largest > 0x1p-120f ? 127 / largest : 0;
+    for (int64_t i = first; i < end; ++i) {
+      const float rounded = std::nearbyint(honest::read(p.a, at.batch, at.row, i) * inverse);
+      total += static_cast<double>(rounded) * scale * honest::read(p.b, at.batch, at.column, i);
+    }
+  }
+  return total;
 }
 
 typedef float Lanes __attribute__((vector_size(32), aligned(4), may_alias));
@@ -54,6 +71,9 @@ int run(const assay_call* call, const assay_thread* thread) {
     honest::for_outputs(p, part, [&](const honest::Output& at) {
       honest::write(p, at, honest::finish(p, at, sum_from(p, at, start)));
     });
+  } else if constexpr (kControl == Control::int8_blocks) {
+    honest::for_outputs(
+        p, part, [&](const honest::Output& at) { honest::write(p, at, honest::finish(p, at, int8_sum(p, at))); });
   } else {
     honest::compute(p, part);
   }

@@ -83,10 +83,39 @@ inline int64_t offset(const assay_tensor& tensor, int64_t batch, int64_t row, in
   return batch * tensor.strides[0] + row * tensor.strides[1] + column * tensor.strides[2];
 }
 
+/// The bits of a 16-bit element.
+inline uint16_t bits_at(const assay_tensor& tensor, int64_t batch, int64_t row, int64_t column) {
+  return static_cast<const uint16_t*>(tensor.data)[offset(tensor, batch, row, column)];
+}
+
+/// A Q8_0 weight's scale (the bits of a half) and integer, from blocks of 34 bytes or apart.
+struct Quantized {
+  uint16_t scale;
+  int8_t value;
+};
+inline Quantized quantized_at(const assay_tensor& b, int64_t batch, int64_t row, int64_t column) {
+  const auto* data = static_cast<const char*>(b.data);
+  const bool split = b.layout == ASSAY_Q8_0_SPLIT;
+  const int64_t block = batch * b.strides[0] + row * b.strides[1] + column / 32;
+  Quantized q{};
+  std::memcpy(&q.scale, split ? static_cast<const char*>(b.scales) + 2 * ((batch * b.dims[1] + row) * (b.dims[2] / 32) + column / 32) : data + 34 * block, 2);
+  std::memcpy(&q.value, split ? data + offset(b, batch, row, column) : data + 34 * block + 2 + column % 32, 1);
+  return q;
+}
+
 inline float read(const assay_tensor& tensor, int64_t batch, int64_t row, int64_t column) {
-  const int64_t at = offset(tensor, batch, row, column);
-  return tensor.dtype == ASSAY_F16 ? half_to_float(static_cast<const uint16_t*>(tensor.data)[at])
-                                   : static_cast<const float*>(tensor.data)[at];
+  if (tensor.dtype == ASSAY_Q8_0) {
+    const Quantized q = quantized_at(tensor, batch, row, column);
+    return half_to_float(q.scale) * static_cast<float>(q.value);
+  }
+  if (tensor.dtype == ASSAY_F16) return half_to_float(bits_at(tensor, batch, row, column));
+  if (tensor.dtype == ASSAY_BF16) {
+    const uint32_t bits = uint32_t{bits_at(tensor, batch, row, column)} << 16;
+    float value = 0;
+    std::memcpy(&value, &bits, sizeof value);
+    return value;
+  }
+  return static_cast<const float*>(tensor.data)[offset(tensor, batch, row, column)];
 }
 
 inline void write(const assay_tensor& tensor, int64_t batch, int64_t row, int64_t column, float value) {

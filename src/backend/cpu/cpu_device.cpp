@@ -175,6 +175,10 @@ Address CpuDevice::allocate(int64_t bytes) {
   return static_cast<std::byte*>(memory);
 }
 
+void CpuDevice::release(Address block) noexcept {
+  std::erase_if(memory_, [block](const auto& mapped) { return mapped.get() == block; });
+}
+
 void CpuDevice::write(Address to, const void* from, int64_t bytes) { std::memcpy(to, from, size_t(bytes)); }
 void CpuDevice::read(void* to, Address from, int64_t bytes) { std::memcpy(to, from, size_t(bytes)); }
 void CpuDevice::fill(Address to, unsigned char byte, int64_t bytes) { std::memset(to, byte, size_t(bytes)); }

@@ -19,6 +19,7 @@ class CpuDevice final : public Device {
   Address import(std::span<std::byte> host) override;
   void protect(Address memory, int64_t bytes) override;
   Address allocate(int64_t bytes) override;
+  void release(Address block) noexcept override;
   void write(Address to, const void* from, int64_t bytes) override;
   void read(void* to, Address from, int64_t bytes) override;
   void fill(Address to, unsigned char byte, int64_t bytes) override;

@@ -42,8 +42,10 @@ struct Product {
   int64_t batch() const { return a->dims[0]; }
   bool b_is_nk() const { return b->strides[2] == 1; }
   bool a_is_mk() const { return a->strides[2] == 1; }
-  int64_t ld_b() const { return b_is_nk() ? k() : n(); }
-  int64_t ld_a() const { return a_is_mk() ? k() : m(); }
+  // A single line has no stride that means anything, and cuBLAS refuses one below its length.
+  int64_t ld_b() const { return b_is_nk() ? std::max(b->strides[1], k()) : std::max(b->strides[2], n()); }
+  int64_t ld_a() const { return a_is_mk() ? std::max(a->strides[1], k()) : std::max(a->strides[2], m()); }
+  int64_t ld_d() const { return std::max(d->strides[1], n()); }
 };
 
 std::vector<Product> products_of(const Launch& launch) {
@@ -98,7 +100,7 @@ class CublasKernel final : public StreamKernel {
         check(driver().cuMemcpyDtoDAsync_(CUdeviceptr(p.d->data), CUdeviceptr(p.c->data), size_t(p.d->bytes), stream), "copying C");
       check_blas(gemm_(handle_, p.b_is_nk() ? CUBLAS_OP_T : CUBLAS_OP_N, p.a_is_mk() ? CUBLAS_OP_N : CUBLAS_OP_T, int(p.n()), int(p.m()),
                        int(p.k()), &alpha, p.b->data, data_type(p.b->dtype), int(p.ld_b()), p.b->strides[0], p.a->data,
-                       data_type(p.a->dtype), int(p.ld_a()), p.a->strides[0], &beta, p.d->data, data_type(p.d->dtype), int(p.n()),
+                       data_type(p.a->dtype), int(p.ld_a()), p.a->strides[0], &beta, p.d->data, data_type(p.d->dtype), int(p.ld_d()),
                        p.d->strides[0], int(p.batch()), CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT),
                  "cublasGemmStridedBatchedEx");
     }

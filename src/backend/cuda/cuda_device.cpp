@@ -74,6 +74,8 @@ Address CudaDevice::allocate(int64_t bytes) {
   return reinterpret_cast<Address>(memory);
 }
 
+void CudaDevice::release(Address block) noexcept { driver().cuMemFree_(pointer(block)); }
+
 void CudaDevice::wait(const char* step) const { check(driver().cuStreamSynchronize_(stream_), step); }
 
 void CudaDevice::write(Address to, const void* from, int64_t bytes) {

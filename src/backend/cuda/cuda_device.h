@@ -14,6 +14,7 @@ class CudaDevice final : public Device {
   std::unique_ptr<LoadedKernel> load(const Variant& variant, const BuiltModule& module) override;
   Address import(std::span<std::byte> host) override;
   Address allocate(int64_t bytes) override;
+  void release(Address block) noexcept override;
   void write(Address to, const void* from, int64_t bytes) override;
   void read(void* to, Address from, int64_t bytes) override;
   void fill(Address to, unsigned char byte, int64_t bytes) override;

@@ -14,7 +14,7 @@ namespace assay {
   X(cuEventRecord)                                                                                                             \
   X(cuEventElapsedTime) X(cuGraphInstantiateWithFlags) X(cuGraphUpload) X(cuGraphLaunch) X(cuGraphDestroy)                     \
   X(cuGraphExecDestroy) X(cuModuleLoadData) X(cuModuleGetFunction) X(cuFuncSetAttribute) X(cuFuncGetAttribute)                 \
-  X(cuLaunchKernelEx) X(cuMemAlloc) X(cuMemAllocHost) X(cuMemcpyHtoDAsync) X(cuMemcpyDtoHAsync) X(cuMemcpyDtoDAsync) X(cuMemsetD8Async)
+  X(cuLaunchKernelEx) X(cuMemAlloc) X(cuMemFree) X(cuMemAllocHost) X(cuMemcpyHtoDAsync) X(cuMemcpyDtoHAsync) X(cuMemcpyDtoDAsync) X(cuMemsetD8Async)
 
 struct Driver {
 #define ASSAY_DECLARE(name) decltype(&::name) name##_ = nullptr;

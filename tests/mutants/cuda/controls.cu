@@ -1,7 +1,7 @@
 // Honest kernels that the harness must let pass; and a fast one, for the twins and for the timer that lies.
 #include "honest.h"
 
-enum class Control { correct, slow, order_changes, fast };
+enum class Control { correct, slow, order_changes, fast, int8_blocks };
 constexpr Control kControl = Control::MUTANT;
 
 constexpr uint64_t kSlowNs = 300000;
@@ -14,6 +14,22 @@ __device__ double sum_from(const honest::Product& p, const honest::Output& at, i
     total += honest::read(p.a, at.batch, at.row, place) * honest::read(p.b, at.batch, at.column, place);
   }
   return double(total);
+}
+
+/// Σ a·b with a rounded to int8, one scale for each 32 values.
+__device__ double int8_sum(const honest::Product& p, const honest::Output& at) {
+  double total = 0;
+  for (int64_t first = 0; first < p.k; first += 32) {
+    const int64_t end = min(p.k, first + 32);
+    float largest = 0;
+    for (int64_t i = first; i < end; ++i) largest = fmaxf(largest, fabsf(honest::read(p.a, at.batch, at.row, i)));
+    const float scale = largest / 127, inverse = largest > 0x1p-120f ? 127 / largest : 0;
+    for (int64_t i = first; i < end; ++i) {
+      const float rounded = rintf(honest::read(p.a, at.batch, at.row, i) * inverse);
+      total += double(rounded) * scale * honest::read(p.b, at.batch, at.column, i);
+    }
+  }
+  return total;
 }
 
 /// A warp a row of B in 16-byte loads, four at a time: bound by memory. F32, NT, m = 1, k a multiple of 4.
@@ -52,6 +68,8 @@ ASSAY_RUN {
     honest::for_outputs(p, p.outputs, [&](const honest::Output& at) {
       honest::write(p, at, honest::finish(p, at, sum_from(p, at, start)));
     });
+  } else if constexpr (kControl == Control::int8_blocks) {
+    honest::for_outputs(p, p.outputs, [&](const honest::Output& at) { honest::write(p, at, honest::finish(p, at, int8_sum(p, at))); });
   } else {
     honest::compute(p);
   }

@@ -19,8 +19,26 @@ __device__ inline Product open(const assay_cuda_call& call) {
 
 __device__ inline int64_t element_bytes(const assay_cuda_tensor& t) { return t.dtype == ASSAY_CUDA_F16 ? 2 : 4; }
 
+/// A Q8_0 weight's scale (the bits of a half) and integer, from blocks of 34 bytes or apart.
+struct Quantized {
+  uint16_t scale;
+  int8_t value;
+};
+__device__ inline Quantized quantized_at(const assay_cuda_tensor& b, int64_t batch, int64_t row, int64_t column) {
+  if (b.layout == ASSAY_CUDA_Q8_0_SPLIT)
+    return {static_cast<const uint16_t*>(b.scales)[(batch * b.dims[1] + row) * (b.dims[2] / 32) + column / 32],
+            *assay::element<int8_t>(b, batch, row, column)};
+  const char* block = static_cast<const char*>(b.data) + 34 * (batch * b.strides[0] + row * b.strides[1] + column / 32);
+  return {*reinterpret_cast<const uint16_t*>(block), int8_t(block[2 + column % 32])};
+}
+
 __device__ inline float read(const assay_cuda_tensor& t, int64_t batch, int64_t row, int64_t column) {
+  if (t.dtype == ASSAY_CUDA_Q8_0) {
+    const Quantized q = quantized_at(t, batch, row, column);
+    return assay::to_float(assay::Half{q.scale}) * float(q.value);
+  }
   if (t.dtype == ASSAY_CUDA_F16) return assay::to_float(*assay::element<assay::Half>(t, batch, row, column));
+  if (t.dtype == ASSAY_CUDA_BF16) return assay::to_float(*assay::element<assay::Bfloat>(t, batch, row, column));
   return *assay::element<float>(t, batch, row, column);
 }
 
