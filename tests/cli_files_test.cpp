@@ -120,7 +120,7 @@ TEST_F(cli_files, a_file_that_the_shell_opened_is_known_as_well) {
 }
 
 TEST_F(cli_files, an_output_over_the_store_or_its_logs_is_refused) {
-  home_.with_ceilings();
+  { const Store made(home_.store()); }
   for (const std::string suffix : {"", "-wal", "-shm", "-journal"})
     expect_refused_and_nothing_changed({"probe", "--json", home_.store().string() + suffix, "--dry-run"},
                                        {"--json", "keeps results"});
