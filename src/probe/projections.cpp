@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <random>
 
 #include "probe/weight_rows.h"
@@ -13,35 +14,69 @@ namespace {
 constexpr int kRowsAtOnce = 4;  // of B: the sums are loaded and stored once for so many
 constexpr int64_t kMostByColumn = int64_t(1) << 24;  // of all copies: 64 MB
 
-/// sums += Σ r·row, squares += Σ (r·row)², element by element of kRowsAtOnce rows.
-ASSAY_CLONES void add_rows(const float* const rows[kRowsAtOnce], const float* r, int64_t k, double* sums, double* squares) {
+/// sums += Σ r·row, squares += Σ (r·row)², element by element of kRowsAtOnce rows. In float: what that rounds off of 256 terms is nothing beside
+/// what a bound allows a kernel for its k.
+ASSAY_CLONES void add_rows(const float* const rows[kRowsAtOnce], const float* r, int64_t k, float* sums, float* squares) {
   const float *x0 = rows[0], *x1 = rows[1], *x2 = rows[2], *x3 = rows[3];
-  const double r0 = double(r[0]), r1 = double(r[1]), r2 = double(r[2]), r3 = double(r[3]);
+  const float r0 = r[0], r1 = r[1], r2 = r[2], r3 = r[3];
   for (int64_t i = 0; i < k; ++i) {
-    const double p0 = r0 * double(x0[i]), p1 = r1 * double(x1[i]), p2 = r2 * double(x2[i]), p3 = r3 * double(x3[i]);
+    const float p0 = r0 * x0[i], p1 = r1 * x1[i], p2 = r2 * x2[i], p3 = r3 * x3[i];
     sums[i] += (p0 + p1) + (p2 + p3);
     squares[i] += (p0 * p0 + p1 * p1) + (p2 * p2 + p3 * p3);
   }
 }
 
+// Vectors of the compiler's own: it does not find them in loops that add up, which take ten times as long then.
+typedef float Floats __attribute__((vector_size(64)));
+typedef double Doubles __attribute__((vector_size(64)));
+typedef float HalfFloats __attribute__((vector_size(32)));
+
 /// Σ r·x and Σ (r·x)².
-ASSAY_CLONES void dot_and_squares(const float* x, const float* r, int64_t count, double* sum, double* squares) {
-  constexpr int kLanes = 8;
-  double sums[kLanes] = {}, squared[kLanes] = {};
+struct Projected {
+  double sum = 0, squares = 0;
+};
+
+ASSAY_CLONES Projected project_weights(const float* x, const float* r, int64_t count) {
+  constexpr int kLanes = 16;
+  Floats sums{}, squares{};
   int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes)
-    for (int lane = 0; lane < kLanes; ++lane) {
-      const double p = double(x[i + lane]) * double(r[i + lane]);
-      sums[lane] += p;
-      squared[lane] += p * p;
-    }
+  for (; i + kLanes <= count; i += kLanes) {
+    Floats a, b;
+    std::memcpy(&a, x + i, sizeof a);
+    std::memcpy(&b, r + i, sizeof b);
+    const Floats p = a * b;
+    sums += p;
+    squares += p * p;
+  }
+  Projected all;
   for (; i < count; ++i) {
     const double p = double(x[i]) * double(r[i]);
-    sums[0] += p;
-    squared[0] += p * p;
+    all.sum += p, all.squares += p * p;
   }
-  *sum = *squares = 0;
-  for (int lane = 0; lane < kLanes; ++lane) *sum += sums[lane], *squares += squared[lane];
+  for (int lane = 0; lane < kLanes; ++lane) all.sum += double(sums[lane]), all.squares += double(squares[lane]);
+  return all;
+}
+
+/// In double: a wrong D may hold anything.
+ASSAY_CLONES Projected project_output(const float* x, const float* r, int64_t count) {
+  constexpr int kLanes = 8;
+  Doubles sums{}, squares{};
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    HalfFloats a, b;
+    std::memcpy(&a, x + i, sizeof a);
+    std::memcpy(&b, r + i, sizeof b);
+    const Doubles p = __builtin_convertvector(a, Doubles) * __builtin_convertvector(b, Doubles);
+    sums += p;
+    squares += p * p;
+  }
+  Projected all;
+  for (; i < count; ++i) {
+    const double p = double(x[i]) * double(r[i]);
+    all.sum += p, all.squares += p * p;
+  }
+  for (int lane = 0; lane < kLanes; ++lane) all.sum += sums[lane], all.squares += squares[lane];
+  return all;
 }
 
 }  // namespace
@@ -58,8 +93,8 @@ class ProjectedWeights {
     else
       by_rows(b, batch, r);
   }
-  std::span<const double> sums(int64_t stretch) const { return std::span(sums_).subspan(size_t(stretch * k_), size_t(k_)); }
-  std::span<const double> squares(int64_t stretch) const { return std::span(squares_).subspan(size_t(stretch * k_), size_t(k_)); }
+  std::span<const float> sums(int64_t stretch) const { return std::span(sums_).subspan(size_t(stretch * k_), size_t(k_)); }
+  std::span<const float> squares(int64_t stretch) const { return std::span(squares_).subspan(size_t(stretch * k_), size_t(k_)); }
 
  private:
   void by_rows(const Tensor& b, int64_t batch, std::span<const float> r) {
@@ -84,46 +119,51 @@ class ProjectedWeights {
       decode_column(b, batch, k, column_);
       for (int64_t first = 0; first < b.dims[1]; first += kProjectionColumns) {
         const size_t at = size_t(first / kProjectionColumns * k_ + k);
-        dot_and_squares(&column_[size_t(first)], &r[size_t(first)], std::min(kProjectionColumns, b.dims[1] - first), &sums_[at], &squares_[at]);
+        const auto p = project_weights(&column_[size_t(first)], &r[size_t(first)], std::min(kProjectionColumns, b.dims[1] - first));
+        sums_[at] = float(p.sum), squares_[at] = float(p.squares);
       }
     }
   }
 
   int64_t k_ = 0;
-  std::vector<double> sums_, squares_;
-  std::vector<float> rows_[kRowsAtOnce], zero_, column_;
+  std::vector<float> sums_, squares_, rows_[kRowsAtOnce], zero_, column_;
 };
 
 namespace {
 
 /// Σ a·b over the columns of each group.
-void add_by_group(const double* a, std::span<const double> b, double* groups) {
-  for (size_t k = 0; k < b.size(); ++k) groups[k % Variation::kGroups] += a[k] * b[k];
+void add_by_group(const double* a, std::span<const float> b, double* groups) {
+  for (size_t k = 0; k < b.size(); ++k) groups[k % Variation::kGroups] += a[k] * double(b[k]);
 }
 
 ASSAY_CLONES double dot(const double* a, const float* b, int64_t count) {
   constexpr int kLanes = 8;
-  double sums[kLanes] = {};
+  Doubles sums{};
   int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes)
-    for (int lane = 0; lane < kLanes; ++lane) sums[lane] += a[i + lane] * double(b[i + lane]);
-  for (; i < count; ++i) sums[0] += a[i] * double(b[i]);
+  for (; i + kLanes <= count; i += kLanes) {
+    Doubles x;
+    HalfFloats y;
+    std::memcpy(&x, a + i, sizeof x);
+    std::memcpy(&y, b + i, sizeof y);
+    sums += x * __builtin_convertvector(y, Doubles);
+  }
   double sum = 0;
-  for (const double lane : sums) sum += lane;
+  for (; i < count; ++i) sum += a[i] * double(b[i]);
+  for (int lane = 0; lane < kLanes; ++lane) sum += sums[lane];
   return sum;
 }
 
 /// At least √Σ (r Σ|a||b|)², by Minkowski: the norms of B's columns, weighted by |a|.
-double magnitude(const double* a, std::span<const double> squares) {
+double magnitude(const double* a, std::span<const float> squares) {
   double sum = 0;
-  for (size_t k = 0; k < squares.size(); ++k) sum += std::fabs(a[k]) * std::sqrt(squares[k]);
+  for (size_t k = 0; k < squares.size(); ++k) sum += std::fabs(a[k]) * double(std::sqrt(squares[k]));
   return sum;
 }
 
 /// √Σ (r · the error of an element)² where the activations err by independent errors of these variances.
-double deviation(const double* variances, std::span<const double> squares) {
+double deviation(const double* variances, std::span<const float> squares) {
   double variance = 0;
-  for (size_t k = 0; k < squares.size(); ++k) variance += variances[k] * squares[k];
+  for (size_t k = 0; k < squares.size(); ++k) variance += variances[k] * double(squares[k]);
   return std::sqrt(variance);
 }
 
@@ -205,21 +245,39 @@ void Projections::project_terms() {
 }
 
 void Projections::products(int64_t copy, const Variation& variation, std::vector<double>& to) const {
-  const Spec& spec = inputs_.spec();
-  to.assign(size_t(count_), 0);
-  std::vector<double> a(variation.is_free ? size_t(spec.k) : 0);
-  int64_t row_of_a = -1;
+  to.resize(size_t(count_));
+  if (variation.is_free)
+    free_products(copy, variation, to);
+  else
+    group_products(copy, variation, to);
   for (int64_t i = 0; i < count_; ++i) {
-    const int64_t row = places_[size_t(i)].batch * spec.m + places_[size_t(i)].row;
-    if (variation.is_free) {
-      for (int64_t k = 0; k < spec.k && row != row_of_a; ++k) a[size_t(k)] = inputs_.a_logical[size_t(row * spec.k + k)] * variation.of_column(k);
-      row_of_a = row;
-      to[size_t(i)] = dot(a.data(), &by_column_[size_t((copy * stretches_ + stretch_of_[size_t(i)]) * spec.k)], spec.k);
-    } else {
-      const double* groups = &by_group_[size_t(copy * count_ + i) * Variation::kGroups];
-      for (int group = 0; group < Variation::kGroups; ++group) to[size_t(i)] += groups[group] * variation.of_column(group);
-    }
-    to[size_t(i)] *= variation.of_row(row);
+    const Place& place = places_[size_t(i)];
+    to[size_t(i)] *= variation.of_row(place.batch * inputs_.spec().m + place.row);
+  }
+}
+
+void Projections::free_products(int64_t copy, const Variation& variation, std::vector<double>& to) const {
+  const Spec& spec = inputs_.spec();
+  std::vector<double> a(static_cast<size_t>(spec.k));
+  int64_t row_of_a = -1;
+  for (size_t i = 0; i < to.size(); ++i) {
+    const int64_t row = places_[i].batch * spec.m + places_[i].row;
+    for (int64_t k = 0; k < spec.k && row != row_of_a; ++k) a[size_t(k)] = inputs_.a_logical[size_t(row * spec.k + k)] * variation.of_column(k);
+    row_of_a = row;
+    to[i] = dot(a.data(), &by_column_[size_t((copy * stretches_ + stretch_of_[i]) * spec.k)], spec.k);
+  }
+}
+
+void Projections::group_products(int64_t copy, const Variation& variation, std::vector<double>& to) const {
+  static_assert(Variation::kGroups % 4 == 0);
+  double signs[Variation::kGroups];
+  for (int group = 0; group < Variation::kGroups; ++group) signs[group] = variation.of_column(group);
+  const double* groups = &by_group_[size_t(copy * count_) * Variation::kGroups];
+  for (size_t i = 0; i < to.size(); ++i, groups += Variation::kGroups) {
+    double sums[4] = {};
+    for (int group = 0; group < Variation::kGroups; group += 4)
+      for (int lane = 0; lane < 4; ++lane) sums[lane] += groups[group + lane] * signs[group + lane];
+    to[i] = (sums[0] + sums[1]) + (sums[2] + sums[3]);
   }
 }
 
@@ -240,7 +298,8 @@ void project(Dtype dtype, const std::byte* d, int64_t elements, int64_t columns,
     for (int64_t first = 0; first < columns; first += kProjectionColumns, sums += 2) {
       const int64_t count = std::min(kProjectionColumns, columns - first);
       decode_values(dtype, d + (row + first) * size, count, decoded);
-      dot_and_squares(decoded, weights + first, count, sums, sums + 1);
+      const auto p = project_output(decoded, weights + first, count);
+      sums[0] = p.sum, sums[1] = p.squares;
     }
 }
 

@@ -51,6 +51,8 @@ class Projections {
   };
   void project_copy(int64_t copy, const std::vector<ActivationRounding>& roundings, class ProjectedWeights& projected);
   void project_terms();
+  void free_products(int64_t copy, const Variation& variation, std::vector<double>& to) const;
+  void group_products(int64_t copy, const Variation& variation, std::vector<double>& to) const;
 
   const SpecInputs& inputs_;
   int64_t count_ = 0, stretches_ = 0;  // of one D; of all segments and batches, rows not counted

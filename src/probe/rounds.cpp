@@ -197,7 +197,7 @@ class SpecRun {
     std::vector<Contender*> watched;
     for (Contender& c : standings_.cases)
       if (c.competes() && context_.watched_winners && !context_.watched_winners->count(c.work->variant->id())) watched.push_back(&c);
-    if (watched.empty()) return;
+    if (watched.empty() || context_.effort.winner_settle_ms <= 0) return;
     for (Contender* c : watched) c->worker->resume();
     poll(nullptr, 0, int(context_.effort.winner_settle_ms));
     for (Contender* c : watched) {
@@ -232,6 +232,7 @@ Effort Effort::of(const DeviceInfo& device, bool is_thorough) {
   Effort effort = is_thorough ? thorough() : Effort();
   if (device.launches_per_sample <= 1) return effort;
   effort.visits = 1;
+  effort.winner_settle_ms = 0;  // its kernels are over when they have been waited for
   effort.noisy_rounds = 2 * effort.least_rounds;  // no later visit makes up for a turn that stalled
   return effort;
 }

@@ -67,6 +67,7 @@ class SpecialLaunch {
     for (const Tensor& t : launch_.tensors) {
       if (t.operand == Operand::d) device_.fill(t.data, kPoison, t.bytes);
       if (t.operand == Operand::b || t.operand == Operand::d) continue;
+      if (number > 0 && t.operand != Operand::a) continue;  // C and bias are those of every launch
       const std::vector<std::byte> content = values_.content(t, number, accuracy_);
       device_.write(t.data, content.data(), t.bytes);
     }

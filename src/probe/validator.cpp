@@ -202,8 +202,10 @@ std::string Validator::check_projections(std::span<const double> sums, const Lau
     const double got = sums[size_t(2 * i)], squares = sums[size_t(2 * i + 1)];
     const double free = accumulate * (std::fabs(scale) * e.magnitude + std::fabs(spec_.beta) * e.c_norm + e.bias_norm);
     const double activations = std::fabs(scale) * e.activations;
-    const double allowed = kProjectionDeviations * std::sqrt(free * free + u_out * u_out * squares / kUniform + activations * activations) + tiny;
-    if (std::isfinite(got) && std::fabs(got - expected) <= allowed) continue;
+    const double variance = free * free + u_out * u_out * squares / kUniform + activations * activations, error = got - expected;
+    if (std::isfinite(got) && error * error <= kProjectionDeviations * kProjectionDeviations * variance) continue;
+    const double allowed = kProjectionDeviations * std::sqrt(variance) + tiny;
+    if (std::isfinite(got) && std::fabs(error) <= allowed) continue;
     const std::string columns = place.last - place.first == 1 ? fmt::format("{}", place.first) : fmt::format("{}..{}", place.first, place.last - 1);
     return fmt::format("{} is wrong somewhere: a random projection of it is {:.6g}, should be {:.6g}: off by {:.3g}, allowed {:.3g}",
                        name(place.segment, place.batch, place.row, columns), got, expected, std::fabs(got - expected), allowed);

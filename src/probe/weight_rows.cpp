@@ -1,6 +1,7 @@
 // B's values as floats, a row or a column at a time.
 #include "probe/weight_rows.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -11,6 +12,7 @@ namespace assay {
 namespace {
 
 constexpr int kBlock = 32;
+constexpr int64_t kTileRows = 64;
 
 /// By arithmetic, not by a table, so that it is done in lanes: as the exponent of a float what is left is a factor of 2^112.
 ASSAY_CLONES void halves_to_floats(const uint16_t* from, int64_t count, float* to) {
@@ -76,6 +78,31 @@ void decode_row(const Tensor& b, int64_t batch, int64_t n, std::vector<float>& r
     uint16_t bits;
     std::memcpy(&bits, scale, 2);
     scale_block(reinterpret_cast<const int8_t*>(values), half_to_float(bits), &row[size_t(block * kBlock)]);
+  }
+}
+
+const float* RowReader::row(int64_t n) {
+  if (!is_stored_by_columns(b_)) {
+    decode_row(b_, batch_, n, row_);
+    return row_.data();
+  }
+  const int64_t first = n / kTileRows * kTileRows;
+  if (first != tile_) decode_tile(first);
+  return &tile_rows_[size_t((n - first) * b_.dims[2])];
+}
+
+void RowReader::decode_tile(int64_t first) {
+  constexpr int64_t kTogether = 16;  // columns: a cache line of each row is written at once
+  const int64_t k = b_.dims[2], rows = std::min(kTileRows, b_.dims[1] - first);
+  tile_ = first;
+  tile_rows_.resize(size_t(kTileRows * k));
+  float columns[kTogether][kTileRows];
+  for (int64_t begin = 0; begin < k; begin += kTogether) {
+    const int64_t count = std::min(kTogether, k - begin);
+    for (int64_t i = 0; i < count; ++i)
+      decode_values(b_.dtype, b_.data + dtype_bytes(b_.dtype, batch_ * b_.strides[0] + (begin + i) * b_.strides[2] + first), rows, columns[i]);
+    for (int64_t row = 0; row < rows; ++row)
+      for (int64_t i = 0; i < count; ++i) tile_rows_[size_t(row * k + begin + i)] = columns[i][row];
   }
 }
 
