@@ -32,7 +32,8 @@ struct Variant {
   std::shared_ptr<GeometryRules> launch;  // null where the kernel decides itself how it is entered
   ArchRange arch;
   bool baseline = false;  // what the others are shown against
-  bool prepares = false;  // repacks the weights once before use
+  bool prepares = false;  // repacks the weights once before use …
+  bool keeps_b = false;   // … and reads them as they lie as well; else they are out of its reach from then on
   Threading threading = Threading::team;
   Role role = Role::kernel;
   std::string activation_error;  // "": exact activations; "int8_block32": quantized per 32 values

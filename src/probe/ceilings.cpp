@@ -1,21 +1,14 @@
 // Measuring what a device reaches, in a process of its own.
 #include "probe/ceilings.h"
 
-#include <poll.h>
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/json_reader.h"
 #include "probe/inputs.h"
-#include "probe/worker_process.h"
+#include "probe/measuring_child.h"
 #include "stats/summary.h"
 
 namespace assay {
@@ -152,58 +145,20 @@ CeilingKernels find_ceiling_kernels(const std::vector<const Variant*>& variants)
   CeilingKernels found;
   for (const Variant* variant : variants) {
     if (variant->role != Role::ceiling || !variant->enabled()) continue;
-    if (variant->family == "ceiling" && !found.read) found.read = variant;
+    if (variant->family == "ceiling") found.readers.insert(variant->baseline ? found.readers.begin() : found.readers.end(), variant);
     if (variant->family.rfind("peak_", 0) == 0) found.peaks.push_back(variant);
   }
-  if (!found.read || found.peaks.empty()) fail("the backend's manifest has no families \"ceiling\" and \"peak_…\": nothing can be judged without them");
+  if (found.readers.empty() || found.peaks.empty()) fail("the backend's manifest has no families \"ceiling\" and \"peak_…\": nothing can be judged without them");
   return found;
 }
 
 Ceilings measure_ceilings(const Backend& backend, const DeviceInfo& info, const std::vector<std::pair<const Variant*, BuiltModule>>& kernels,
                           int64_t largest) {
-  int ends[2];
-  if (pipe(ends) != 0) fail("cannot make a pipe for measuring ceilings");
-  const pid_t child = fork();
-  if (child < 0) fail("cannot fork a process for measuring ceilings");
-  if (child == 0) {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    signal(SIGINT, SIG_IGN);
-    close(ends[0]);
-    std::string text;
-    try {
-      const auto device = backend.open(info, 2 * largest + (int64_t(1) << 30));
-      InputArena arena(Format::f32, largest);
-      text = to_json(measure(*device, info, kernels, arena, largest));
-    } catch (const std::exception& e) {
-      text = std::string("error: ") + e.what();
-    }
-    for (size_t sent = 0; sent < text.size();) {
-      const ssize_t n = write(ends[1], text.data() + sent, text.size() - sent);
-      if (n <= 0) break;
-      sent += size_t(n);
-    }
-    _exit(0);
-  }
-  close(ends[1]);
-  std::string text;
-  char buffer[4096];
-  bool ended = false;
-  for (const int64_t began = now_ns(); !ended && !interrupted() && double(now_ns() - began) < kLimitS * 1e9;) {
-    pollfd ready{ends[0], POLLIN, 0};
-    if (poll(&ready, 1, 100) <= 0) continue;
-    const ssize_t got = read(ends[0], buffer, sizeof buffer);
-    if (got > 0) text.append(buffer, size_t(got));
-    ended = got == 0;
-  }
-  close(ends[0]);
-  if (!ended) kill(child, SIGKILL);
-  int status = 0;
-  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  if (!ended) fail("measuring the ceilings of {} {}", info.id, interrupted() ? "was interrupted" : "took over a minute: stopped");
-  if (text.rfind("error: ", 0) == 0) fail("measuring the ceilings of {} failed: {}", info.id, text.substr(7));
-  if (text.empty()) fail("measuring the ceilings of {} failed: its process ended with status {:#x}", info.id, status);
-  return ceilings_from_json(text);
+  return ceilings_from_json(text_of_child(fmt::format("measuring the ceilings of {}", info.id), kLimitS, [&] {
+    const auto device = backend.open(info, 2 * largest + (int64_t(1) << 30));
+    InputArena arena(Format::f32, largest);
+    return to_json(measure(*device, info, kernels, arena, largest));
+  }));
 }
 
 std::string to_json(const Ceilings& c) {
