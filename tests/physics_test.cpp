@@ -217,16 +217,22 @@ TEST(PhysicsOnSharedMachines, WhoClaimsThreeTimesTheRateOrMoreIsAlwaysAccused) {
 
 TEST(PhysicsOnSharedMachines, WhatASteadyMachineShowsIsAccusedOnIt) {
   EXPECT_EQ(accused_share(kGpu, 0.96, 7), 1) << "4 % too fast";
-  EXPECT_GE(accused_share(kShared[0], 0.94, 7), 0.99);
-  EXPECT_GE(accused_share(kShared[1], 0.85, 7), 0.99);
-  EXPECT_GE(accused_share(kShared[2], 0.65, 7), 0.99);
-  EXPECT_GE(accused_share(kShared[3], 0.5, 7), 0.99);
+  EXPECT_GE(accused_share(kShared[0], 0.95, 7), 0.99);
+  EXPECT_GE(accused_share(kShared[1], 0.9, 7), 0.99);
+  EXPECT_GE(accused_share(kShared[2], 0.7, 7), 0.99);
+  EXPECT_GE(accused_share(kShared[3], 0.55, 7), 0.99);
 }
 
 TEST(PhysicsOnSharedMachines, TheSpreadOfTheAccusedAcquitsNobody) {
   std::vector<double> erratic(24, us_of(kBytes) / 4);
   for (size_t i = 0; i < erratic.size(); i += 3) erratic[i] *= 12;  // p75 − p25 is eleven times the median
   EXPECT_NE(accusation(erratic, std::vector<double>(12, us_of(kBulkBytes))), "");
+}
+
+TEST(PhysicsOnSharedMachines, WhoIsTooFastInEverySecondLaunchIsAccused) {
+  std::vector<double> remembers(24, us_of(kBytes) * 1.1);
+  for (size_t i = 0; i < remembers.size(); i += 2) remembers[i] /= 3;
+  EXPECT_NE(accusation(remembers, std::vector<double>(12, us_of(kBulkBytes))), "");
 }
 
 TEST(PhysicsOnSharedMachines, AMarginIsLeftForWhatTheReadersMiss) {
