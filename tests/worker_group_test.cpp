@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <list>
+#include <set>
 #include <tuple>
 
 #include "fake_device.h"
@@ -176,6 +177,19 @@ TEST_P(WorkerGroupTest, WhoPreparedItsOwnCopyFindsNaNWhereBWasUnlessItsManifestS
   variants_.back().prepares = variants_.back().keeps_b = true;
   EXPECT_EQ(ask(reads_b, Step::setup).outcome, Outcome::wrong);
   EXPECT_EQ(sample(says_so), Outcome::pass) << ask(says_so, Step::sample).detail;
+}
+
+TEST_P(WorkerGroupTest, ClaimingManyPreparedBytesBuysNoWarmWeights) {
+  const size_t claims = add("claims", [this, met = std::set<Address>()](const Launch& launch, size_t, size_t) mutable {
+    met.insert(launch.prepared);
+    history().copies = int(met.size());
+    multiply(launch);
+  });
+  Variant& variant = variants_.back();
+  variant.prepares = variant.keeps_b = true;
+  variant.parameters.emplace_back("prepared_bytes", kFootprint);
+  EXPECT_EQ(sample(claims), Outcome::pass) << ask(claims, Step::sample).detail;
+  EXPECT_GE(history().copies, elements_ == 24 ? 10 : 2) << "a footprint's worth of weights, by what they are at most";
 }
 
 TEST_P(WorkerGroupTest, AWriteIntoAnothersPreparedWeightsIsNeverTheOthersFaultAndIsFoundWhenItHappensAgain) {

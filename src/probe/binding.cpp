@@ -9,6 +9,9 @@
 namespace assay {
 namespace {
 
+constexpr int64_t kMostWidening = 4;        // f32 of Q8_0, and some padding
+constexpr int64_t kFewBytes = 64 << 10;     // tiles of little weights may be padded to so much
+
 int64_t weight_bytes(const Launch& launch) {
   int64_t bytes = 0;
   for (const Tensor& t : launch.tensors)
@@ -169,8 +172,9 @@ Binding::Preparation Binding::prepare() {
   if (!work_.variant->prepares) return result;
   const int64_t bytes = kernel_.prepared_bytes(launches_[0]);
   if (bytes <= 0) fail("its manifest says it prepares, but it needs {} bytes for that", bytes);
-  const int64_t wanted =
-      std::clamp(work_.mode == Mode::hot ? 1 : (work_.footprint + bytes - 1) / bytes, int64_t(1), rotation());
+  // Whoever claims far more than the weights take would rotate over few copies, and find what it really reads in a cache.
+  const int64_t counted = std::min(bytes, std::max(kMostWidening * weight_bytes(launches_[0]), kFewBytes));
+  const int64_t wanted = std::clamp(work_.mode == Mode::hot ? 1 : (work_.footprint + counted - 1) / counted, int64_t(1), rotation());
   std::vector<size_t> order;
   for (size_t i = 0; i < launches_.size(); ++i)
     if (work_.reference && work_.reference->find(int64_t(i))) order.push_back(i);

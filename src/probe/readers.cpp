@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <numeric>
 #include <random>
 
 #include "base/error.h"
@@ -20,6 +21,7 @@ constexpr int64_t kLittle = int64_t(1) << 20;
 constexpr int kPasses = 4;              // over all readers, in drawn order: drift hits all alike
 constexpr double kTurnUs = 1000;        // of one reader in a pass, a launch at least
 constexpr double kMostLaunches = 8;     // … and so many at most where each is timed alone
+constexpr double kHopeless = 1.1;       // so much slower than the best after a steady turn: no further ones
 constexpr double kTies = 0.003;         // the baseline is not given up for less
 constexpr double kLimitS = 120;
 
@@ -34,6 +36,10 @@ class Turns {
     launch_.workspace = out;
   }
 
+  /// Whether a turn is the mean of a sequence, on a device that has nothing else to do: then one says nearly all.
+  bool are_steady() const { return most_ > 1; }
+
+  /// Adds the times of a turn, in µs a launch.
   void take(LoadedKernel& kernel, int64_t bytes, std::vector<double>& us) {
     const double once_us = device_.time(next(kernel, bytes, 1))[0].device_us;  // warms up, and is no sample
     const double wanted = std::clamp(kTurnUs / std::max(once_us, 0.1), 1.0, most_ > 1 ? double(most_) : kMostLaunches);
@@ -73,6 +79,26 @@ class Turns {
   Launch launch_;
 };
 
+/// Which of the kernels reads so many bytes fastest.
+size_t fastest(Turns& turns, const std::vector<std::unique_ptr<LoadedKernel>>& kernels, int64_t bytes) {
+  static std::mt19937_64 random(std::random_device{}());
+  std::vector<std::vector<double>> us(kernels.size());
+  std::vector<double> typical(kernels.size(), HUGE_VAL);
+  std::vector<size_t> order(kernels.size());
+  std::iota(order.begin(), order.end(), 0);
+  for (int pass = 0; pass < kPasses; ++pass) {
+    std::shuffle(order.begin(), order.end(), random);
+    for (const size_t i : order) {
+      turns.take(*kernels[i], bytes, us[i]);
+      // The faster quarter: what disturbs a launch on a shared machine only ever makes it slower.
+      typical[i] = percentile(us[i], 25) * (i == 0 ? 1 - kTies : 1);
+    }
+    const double best = *std::min_element(typical.begin(), typical.end());
+    if (turns.are_steady()) std::erase_if(order, [&](size_t i) { return typical[i] > kHopeless * best; });
+  }
+  return size_t(std::min_element(typical.begin(), typical.end()) - typical.begin());
+}
+
 }  // namespace
 
 int64_t reader_size(int64_t bytes) {
@@ -86,25 +112,10 @@ BestReaders find_best_readers(const Backend& backend, const DeviceInfo& info, co
     const auto device = backend.open(info, (int64_t(1) << 30) + int64_t(memory.size()));
     Turns turns(*device, info, device->import(memory), int64_t(memory.size()), device->allocate(kWorkspaceBytes));
     std::vector<std::unique_ptr<LoadedKernel>> kernels;
-    std::vector<size_t> order;
-    for (const auto& [variant, module] : readers) {
-      order.push_back(kernels.size());
-      kernels.push_back(device->load(*variant, module));
-    }
-    std::mt19937_64 random(std::random_device{}());
+    for (const auto& [variant, module] : readers) kernels.push_back(device->load(*variant, module));
     BestReaders best;
-    for (const int64_t bytes : sizes) {
-      std::vector<std::vector<double>> us(readers.size());
-      for (int pass = 0; pass < kPasses; ++pass) {
-        std::shuffle(order.begin(), order.end(), random);
-        for (const size_t i : order) turns.take(*kernels[i], std::min(bytes, int64_t(memory.size()) / kRowBytes * kRowBytes), us[i]);
-      }
-      // By the faster quarter: what disturbs a launch on a shared machine only ever makes it slower.
-      std::vector<double> typical;
-      for (const std::vector<double>& samples : us) typical.push_back(percentile(samples, 25));
-      typical[0] *= 1 - kTies;
-      best[bytes] = readers[size_t(std::min_element(typical.begin(), typical.end()) - typical.begin())].first->id();
-    }
+    for (const int64_t bytes : sizes)
+      best[bytes] = readers[fastest(turns, kernels, std::min(bytes, int64_t(memory.size()) / kRowBytes * kRowBytes))].first->id();
     return to_json(best);
   };
   return best_readers_from_json(text_of_child(fmt::format("trying the reading kernels of {}", info.id), kLimitS, try_all));
