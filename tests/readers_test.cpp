@@ -22,7 +22,8 @@ class ReadersTest : public ::testing::TestWithParam<int> {
   void add(const std::string& name, double fixed_us, double us_a_megabyte) {
     backend_.kernels[name] = [=, this](const Launch& launch, size_t, size_t) {
       backend_.history().launch_us = fixed_us + us_a_megabyte * double(launch.bytes) / double(1 << 20);
-      for (const Tensor& t : launch.tensors) outside_ |= t.data < arena_.bytes().data() || t.data + t.bytes > arena_.bytes().data() + arena_.bytes().size();
+      for (const Tensor& t : launch.tensors)
+        outside_ |= t.data < arena_.bytes().data() || t.data + t.bytes > arena_.bytes().data() + arena_.bytes().size();
       if (outside_) backend_.history().launch_us = NAN;
     };
     Variant& variant = variants_.emplace_back();
@@ -30,7 +31,9 @@ class ReadersTest : public ::testing::TestWithParam<int> {
     variant.name = name;
     readers_.push_back({&variant, {}});
   }
-  BestReaders find(const std::vector<int64_t>& sizes) { return find_best_readers(backend_, device_, readers_, arena_.bytes(), sizes); }
+  BestReaders find(const std::vector<int64_t>& sizes) {
+    return find_best_readers(backend_, device_, readers_, arena_.bytes(), sizes);
+  }
 
   FakeBackend backend_;
   DeviceInfo device_;
@@ -44,8 +47,9 @@ TEST_P(ReadersTest, EachSizeGetsTheReaderThatIsFastestThere) {
   add("usual", 4, 30);
   add("quick_to_start", 1, 35);
   add("good_in_the_long_run", 20, 25);
-  EXPECT_EQ(find({4096, 1 << 20, 6 << 20}),
-            (BestReaders{{4096, "ceiling/quick_to_start"}, {1 << 20, "ceiling/usual"}, {6 << 20, "ceiling/good_in_the_long_run"}}));
+  EXPECT_EQ(find({4096, 1 << 20, 6 << 20}), (BestReaders{{4096, "ceiling/quick_to_start"},
+                                                         {1 << 20, "ceiling/usual"},
+                                                         {6 << 20, "ceiling/good_in_the_long_run"}}));
 }
 
 TEST_P(ReadersTest, TheUsualOneStaysWhereNoneIsFasterByMoreThanMeasuringTells) {

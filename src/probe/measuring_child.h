@@ -5,8 +5,8 @@
 
 namespace assay {
 
-/// What `work` returns in a forked child. Error, beginning with `what` ("measuring …"), if it throws, dies, takes longer than limit_s or is
-/// interrupted.
+/// What `work` returns in a forked child. Error, beginning with `what` ("measuring …"), if it throws, dies, takes
+/// longer than limit_s or is interrupted.
 std::string text_of_child(const std::string& what, double limit_s, const std::function<std::string()>& work);
 
 }  // namespace assay

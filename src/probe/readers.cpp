@@ -18,11 +18,11 @@ namespace {
 constexpr int64_t kColumns = 1024, kRowBytes = 4 * kColumns;  // of f32
 constexpr int64_t kWorkspaceBytes = 1 << 16;
 constexpr int64_t kLittle = int64_t(1) << 20;
-constexpr int kPasses = 4;              // over all readers, in drawn order: drift hits all alike
-constexpr double kTurnUs = 1000;        // of one reader in a pass, a launch at least
-constexpr double kMostLaunches = 8;     // … and so many at most where each is timed alone
-constexpr double kHopeless = 1.1;       // so much slower than the best after a steady turn: no further ones
-constexpr double kTies = 0.003;         // the baseline is not given up for less
+constexpr int kPasses = 4;           // over all readers, in drawn order: drift hits all alike
+constexpr double kTurnUs = 1000;     // of one reader in a pass, a launch at least
+constexpr double kMostLaunches = 8;  // … and so many at most where each is timed alone
+constexpr double kHopeless = 1.1;    // so much slower than the best after a steady turn: no further ones
+constexpr double kTies = 0.003;      // the baseline is not given up for less
 constexpr double kLimitS = 120;
 
 /// Launches of one reader at one size, piece after piece of the memory.
@@ -106,7 +106,8 @@ int64_t reader_size(int64_t bytes) {
   return bytes < kLittle ? int64_t(std::bit_ceil(uint64_t(bytes))) : (bytes + kRowBytes / 2) / kRowBytes * kRowBytes;
 }
 
-BestReaders find_best_readers(const Backend& backend, const DeviceInfo& info, const std::vector<std::pair<const Variant*, BuiltModule>>& readers,
+BestReaders find_best_readers(const Backend& backend, const DeviceInfo& info,
+                              const std::vector<std::pair<const Variant*, BuiltModule>>& readers,
                               std::span<std::byte> memory, const std::vector<int64_t>& sizes) {
   const auto try_all = [&] {
     const auto device = backend.open(info, (int64_t(1) << 30) + int64_t(memory.size()));
@@ -115,10 +116,12 @@ BestReaders find_best_readers(const Backend& backend, const DeviceInfo& info, co
     for (const auto& [variant, module] : readers) kernels.push_back(device->load(*variant, module));
     BestReaders best;
     for (const int64_t bytes : sizes)
-      best[bytes] = readers[fastest(turns, kernels, std::min(bytes, int64_t(memory.size()) / kRowBytes * kRowBytes))].first->id();
+      best[bytes] =
+          readers[fastest(turns, kernels, std::min(bytes, int64_t(memory.size()) / kRowBytes * kRowBytes))].first->id();
     return to_json(best);
   };
-  return best_readers_from_json(text_of_child(fmt::format("trying the reading kernels of {}", info.id), kLimitS, try_all));
+  return best_readers_from_json(
+      text_of_child(fmt::format("trying the reading kernels of {}", info.id), kLimitS, try_all));
 }
 
 std::string to_json(const BestReaders& readers) {

@@ -1,4 +1,5 @@
-// Mutants that would be faster than memory: they remember the products of each copy of B and add only what has changed in A.
+// Mutants that would be faster than memory: they remember the products of each copy of B and add only what has changed
+// in A.
 #include <algorithm>
 #include <map>
 #include <mutex>
@@ -11,8 +12,8 @@ namespace {
 enum class Sin { adds_what_changed, claims_64_bytes_and_adds };
 constexpr Sin kSin = Sin::MUTANT;
 
-constexpr int64_t kGuesses = 8;    // columns whose ratio may be that of most
-constexpr int64_t kWorthwhile = 8; // of so many columns one may have changed
+constexpr int64_t kGuesses = 8;     // columns whose ratio may be that of most
+constexpr int64_t kWorthwhile = 8;  // of so many columns one may have changed
 
 /// What a thread knows of one copy of B: A of its last call, and the products of the thread's rows. F32, NT, m = 1.
 struct Remembered {
@@ -52,7 +53,8 @@ void add_what_changed(const honest::Product& p, const float* b, honest::Share ro
     if (is_known) {
       product *= static_cast<double>(factor);
       for (const int64_t i : changed)
-        product += (static_cast<double>(a[i]) - static_cast<double>(factor) * static_cast<double>(known.a[static_cast<size_t>(i)])) *
+        product += (static_cast<double>(a[i]) -
+                    static_cast<double>(factor) * static_cast<double>(known.a[static_cast<size_t>(i)])) *
                    static_cast<double>(line[i]);
     } else {
       product = 0;
@@ -65,7 +67,8 @@ void add_what_changed(const honest::Product& p, const float* b, honest::Share ro
 
 int run(const assay_call* call, const assay_thread* thread) {
   const honest::Product p = honest::open(call);
-  add_what_changed(p, static_cast<const float*>(p.b.data), honest::share(p.outputs(), thread), remembered(p.b.data, thread->index));
+  add_what_changed(p, static_cast<const float*>(p.b.data), honest::share(p.outputs(), thread),
+                   remembered(p.b.data, thread->index));
   return ASSAY_OK;
 }
 
