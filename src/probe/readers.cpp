@@ -28,12 +28,12 @@ constexpr double kLimitS = 120;
 /// Launches of one reader at one size, piece after piece of the memory.
 class Turns {
  public:
-  Turns(Device& device, const DeviceInfo& info, Address memory, int64_t memory_bytes, Address out)
-      : device_(device), most_(info.launches_per_sample), memory_(memory), memory_bytes_(memory_bytes) {
+  Turns(Device& device, const DeviceInfo& info, Address memory, int64_t memory_bytes, bool hot)
+      : device_(device), most_(info.launches_per_sample), hot_(hot), memory_(memory), memory_bytes_(memory_bytes) {
     spec_.op = spec_.op_name = "matmul";
     spec_.a = spec_.b = spec_.d = Dtype::f32;
     launch_.spec = &spec_;
-    launch_.workspace = out;
+    launch_.workspace = device.allocate(kWorkspaceBytes);
   }
 
   /// Whether a turn is the mean of a sequence, on a device that has nothing else to do: then one says nearly all.
@@ -54,7 +54,7 @@ class Turns {
   std::vector<Launch> next(LoadedKernel& kernel, int64_t bytes, int64_t count) {
     std::vector<Launch> launches;
     for (int64_t i = 0; i < count; ++i, at_ += bytes) {
-      if (at_ + bytes > memory_bytes_) at_ = 0;
+      if (at_ + bytes > (hot_ ? bytes : memory_bytes_)) at_ = 0;
       Tensor b;
       b.operand = Operand::b;
       b.dims[1] = bytes / kRowBytes, b.dims[2] = kColumns;
@@ -73,6 +73,7 @@ class Turns {
 
   Device& device_;
   const int most_;
+  const bool hot_;
   Address memory_;
   int64_t memory_bytes_, at_ = 0;
   Spec spec_;
@@ -108,10 +109,10 @@ int64_t reader_size(int64_t bytes) {
 
 BestReaders find_best_readers(const Backend& backend, const DeviceInfo& info,
                               const std::vector<std::pair<const Variant*, BuiltModule>>& readers,
-                              std::span<std::byte> memory, const std::vector<int64_t>& sizes) {
+                              std::span<std::byte> memory, const std::vector<int64_t>& sizes, bool hot) {
   const auto try_all = [&] {
     const auto device = backend.open(info, (int64_t(1) << 30) + int64_t(memory.size()));
-    Turns turns(*device, info, device->import(memory), int64_t(memory.size()), device->allocate(kWorkspaceBytes));
+    Turns turns(*device, info, device->import(memory), int64_t(memory.size()), hot);
     std::vector<std::unique_ptr<LoadedKernel>> kernels;
     for (const auto& [variant, module] : readers) kernels.push_back(device->load(*variant, module));
     BestReaders best;
