@@ -4,8 +4,8 @@
 
 #include "assay_program.h"
 #include "base/error.h"
-#include "report/audit_report.h"
-#include "report/csv.h"
+#include "probe_logs.h"
+#include "report/audit_file_report.h"
 #include "report/text.h"
 
 namespace assay {
@@ -13,30 +13,8 @@ namespace {
 
 const std::string kSeed = std::string(ASSAY_SOURCE_DIR) + "/tests/data/seed-000-probe-log.txt";
 const std::string kTypes = " | dtA=f16 | dtB=f16 | dtD=f16";
-const std::string kUp = "op=matmul | batch=1 | m=1 | n=9728 | k=896 | tA=0 | tB=1";  // moves 17.45 MB
-
-Audit audit_text_of(const std::string& log, const AuditOptions& options = {}) {
-  return audit_log(parse_probe_log(log, "log"), options);
-}
-
-/// A log of one spec with these rows.
-std::string log_of(const std::vector<std::string>& rows, const std::string& spec = kUp) {
-  std::string log = "Matmul benchmark summary (iterations=6)\nSpec " + spec + ":\n";
-  for (const std::string& row : rows) log += "   - " + row + "\n";
-  return log;
-}
-
-std::string refusal(const std::string& log) {
-  try {
-    parse_probe_log(log, "some.log");
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "";
-}
-
 TEST(seed_000, has_the_numbers_that_a_count_by_hand_gives) {
-  const Audit audit = audit_text_of(read_file(kSeed));
+  const Audit audit = audit_of(read_file(kSeed));
   EXPECT_EQ(audit.rows, 176u);
   EXPECT_EQ(audit.log.claimed_results, 176);
   EXPECT_EQ(audit.log.iterations, 6);
@@ -55,7 +33,7 @@ TEST(seed_000, has_the_numbers_that_a_count_by_hand_gives) {
 }
 
 TEST(seed_000, failures_add_up_to_what_the_log_claims) {
-  const ProbeLog log = parse_probe_log(read_file(kSeed), kSeed);
+  const ProbeLog log = std::move(logs_of(read_file(kSeed)).at(0));
   int64_t sum = 0;
   for (const ProbeFailure& failure : log.failures) sum += failure.count;
   EXPECT_EQ(sum, 504);
@@ -70,7 +48,7 @@ TEST(seed_000, failures_add_up_to_what_the_log_claims) {
 }
 
 TEST(seed_000, the_corrected_ranking_crowns_the_best_right_row) {
-  const Audit audit = audit_text_of(read_file(kSeed));
+  const Audit audit = audit_of(read_file(kSeed));
   const AuditSpec& bias = audit.specs[3];
   ASSERT_EQ(bias.text, "op=matmul_bias_add | batch=1 | m=1 | n=1152 | k=896 | tA=0 | tB=0");
   EXPECT_EQ(bias.completed, "dtA=f16 dtB=f16 dtD=f16 bias=1");
@@ -82,24 +60,25 @@ TEST(seed_000, the_corrected_ranking_crowns_the_best_right_row) {
 
 TEST(seed_000, the_text_matches_its_golden) {
   const std::string file = std::string(ASSAY_SOURCE_DIR) + "/tests/golden/audit.txt";
-  const std::string text =
-      audit_text(audit_log(parse_probe_log(read_file(kSeed), "seed-000-probe-log.txt")), {.verbose = true});
+  AuditFileReport report("seed-000-probe-log.txt", {}, {.json = false, .csv = false, .text = {.verbose = true}});
+  report.add(std::move(logs_of(read_file(kSeed)).at(0)));
+  const std::string text = report.text();
   if (std::getenv("ASSAY_UPDATE_GOLDEN")) write_file(file, text);
   EXPECT_EQ(text, read_file(file)) << file << ": ASSAY_UPDATE_GOLDEN=1 writes it anew";
 }
 
 TEST(seed_000, with_a_looser_limit_nothing_is_wrong) {
-  const Audit audit = audit_text_of(read_file(kSeed), {.max_rel = 2.5, .dtype = "f16"});
+  const Audit audit = audit_of(read_file(kSeed), {.max_rel = 2.5, .dtype = "f16"});
   EXPECT_EQ(audit.wrong, 0u);
   EXPECT_EQ(audit.unsolved, 0u);
   EXPECT_FALSE(audit.misleads());
 }
 
 TEST(verdicts, not_a_number_and_infinity_are_wrong) {
-  const Audit audit = audit_text_of(log_of({"a/nan: avg_gpu=0.2ms | avg_cpu=0.3ms maxAbs=nan maxRel=nan",
-                                            "a/inf: avg_gpu=0.2ms | avg_cpu=0.3ms maxAbs=inf maxRel=inf",
-                                            "a/at_limit: avg_gpu=0.2ms | avg_cpu=0.3ms maxRel=1e-2",
-                                            "a/above: avg_gpu=0.2ms | avg_cpu=0.3ms maxRel=1.0001e-2"}));
+  const Audit audit = audit_of(log_of({"a/nan: avg_gpu=0.2ms | avg_cpu=0.3ms maxAbs=nan maxRel=nan",
+                                       "a/inf: avg_gpu=0.2ms | avg_cpu=0.3ms maxAbs=inf maxRel=inf",
+                                       "a/at_limit: avg_gpu=0.2ms | avg_cpu=0.3ms maxRel=1e-2",
+                                       "a/above: avg_gpu=0.2ms | avg_cpu=0.3ms maxRel=1.0001e-2"}));
   const auto& rows = audit.specs[0].rows;
   ASSERT_EQ(rows.size(), 4u);
   EXPECT_EQ(rows[0].verdict, RowVerdict::wrong);
@@ -109,19 +88,19 @@ TEST(verdicts, not_a_number_and_infinity_are_wrong) {
 }
 
 TEST(verdicts, a_row_without_maxRel_is_unchecked_and_never_ranks) {
-  const Audit audit = audit_text_of(
+  const Audit audit = audit_of(
       log_of({"a/x [best-gpu]: avg_gpu=0.2ms | avg_cpu=0.3ms", "a/y: avg_gpu=0.15ms | avg_cpu=0.5ms maxRel=1e-4"}));
   EXPECT_EQ(audit.unchecked, 1u);
   EXPECT_EQ(audit.specs[0].best_device, 1);
   EXPECT_EQ(audit.specs[0].crowns[0].verdict, CrownVerdict::unchecked_row);
   EXPECT_FALSE(audit.misleads());
-  EXPECT_FALSE(audit_text_of(log_of({"a/x: avg_gpu=0.2ms"})).specs[0].unsolved()) << "what nobody checked may be right";
+  EXPECT_FALSE(audit_of(log_of({"a/x: avg_gpu=0.2ms"})).specs[0].unsolved()) << "what nobody checked may be right";
 }
 
 TEST(verdicts, a_crown_falls_to_a_right_row_that_is_faster_by_more_than_rounding) {
   const auto crown = [](const std::string& other) {
-    return audit_text_of(log_of({"a/x [best-gpu]: avg_gpu=0.2ms | avg_cpu=0.3ms maxRel=1e-4",
-                                 "a/y: avg_gpu=" + other + "ms | avg_cpu=0.3ms maxRel=1e-4"}))
+    return audit_of(log_of({"a/x [best-gpu]: avg_gpu=0.2ms | avg_cpu=0.3ms maxRel=1e-4",
+                            "a/y: avg_gpu=" + other + "ms | avg_cpu=0.3ms maxRel=1e-4"}))
         .specs[0]
         .crowns[0]
         .verdict;
@@ -131,8 +110,8 @@ TEST(verdicts, a_crown_falls_to_a_right_row_that_is_faster_by_more_than_rounding
 }
 
 TEST(verdicts, equal_printed_times_share_a_rank) {
-  const Audit audit = audit_text_of(
-      log_of({"a/x: avg_gpu=0.3ms maxRel=0", "a/y: avg_gpu=0.2ms maxRel=0", "a/z: avg_gpu=0.2ms maxRel=0"}));
+  const Audit audit =
+      audit_of(log_of({"a/x: avg_gpu=0.3ms maxRel=0", "a/y: avg_gpu=0.2ms maxRel=0", "a/z: avg_gpu=0.2ms maxRel=0"}));
   EXPECT_EQ(audit.specs[0].rows[0].device_rank, 3);
   EXPECT_EQ(audit.specs[0].rows[1].device_rank, 1);
   EXPECT_EQ(audit.specs[0].rows[2].device_rank, 1);
@@ -140,8 +119,8 @@ TEST(verdicts, equal_printed_times_share_a_rank) {
 }
 
 TEST(verdicts, host_time_is_set_beside_the_average_of_the_device_and_never_below_it) {
-  const Audit audit = audit_text_of(log_of({"a/x: avg_dev=0.2ms | avg_host=0.3ms maxRel=0 | median=150.0us | pass",
-                                            "a/y: avg_dev=0.4ms | avg_host=0.1ms maxRel=0"}));
+  const Audit audit = audit_of(log_of({"a/x: avg_dev=0.2ms | avg_host=0.3ms maxRel=0 | median=150.0us | pass",
+                                       "a/y: avg_dev=0.4ms | avg_host=0.1ms maxRel=0"}));
   EXPECT_EQ(audit.submission_us.count, 1u);
   EXPECT_NEAR(audit.submission_us.median, 100, 1e-9);
   EXPECT_EQ(audit.host_below_device, 1u);
@@ -149,7 +128,7 @@ TEST(verdicts, host_time_is_set_beside_the_average_of_the_device_and_never_below
 }
 
 TEST(verdicts, a_right_row_that_the_log_calls_noisy_is_neither_wrong_nor_ranked) {
-  const Audit audit = audit_text_of(log_of({"a/x: avg_dev=0.2ms | avg_host=0.3ms maxRel=0 | noisy: run again"}));
+  const Audit audit = audit_of(log_of({"a/x: avg_dev=0.2ms | avg_host=0.3ms maxRel=0 | noisy: run again"}));
   EXPECT_EQ(audit.wrong + audit.unsolved, 0u);
   EXPECT_EQ(audit.specs[0].best_device, -1);
   EXPECT_TRUE(has(audit_text(audit), "(none ranks)"));
@@ -158,7 +137,7 @@ TEST(verdicts, a_right_row_that_the_log_calls_noisy_is_neither_wrong_nor_ranked)
 TEST(bandwidth, a_time_is_impossible_beyond_the_best_right_row_and_the_last_digit) {
   // The right row moves 17,452,544 bytes... in 0.2 ms; rows of 0.2 ms and 0.1995 ms cannot be told apart in three
   // decimals.
-  const Audit audit = audit_text_of(
+  const Audit audit = audit_of(
       log_of({"a/right: avg_gpu=0.2ms | avg_cpu=0.3ms maxRel=1e-4", "a/same: avg_gpu=0.2ms | avg_cpu=0.3ms maxRel=1.5",
               "a/near: avg_gpu=0.1995ms | avg_cpu=0.3ms maxRel=1.5",
               "a/fast [best-gpu]: avg_gpu=0.19ms | avg_cpu=0.3ms maxRel=1.5"}));
@@ -169,8 +148,7 @@ TEST(bandwidth, a_time_is_impossible_beyond_the_best_right_row_and_the_last_digi
 }
 
 TEST(bandwidth, a_time_of_zero_is_impossible_though_its_result_be_right) {
-  const Audit audit =
-      audit_text_of(log_of({"a/right: avg_gpu=0.2ms maxRel=0", "a/zero [best-gpu]: avg_gpu=0ms maxRel=0"}));
+  const Audit audit = audit_of(log_of({"a/right: avg_gpu=0.2ms maxRel=0", "a/zero [best-gpu]: avg_gpu=0ms maxRel=0"}));
   EXPECT_TRUE(audit.specs[0].rows[1].impossible);
   EXPECT_EQ(audit.specs[0].best_device, 0);
   EXPECT_TRUE(audit.misleads());
@@ -178,7 +156,7 @@ TEST(bandwidth, a_time_of_zero_is_impossible_though_its_result_be_right) {
 
 TEST(bandwidth, a_spec_that_no_rule_completes_is_judged_without_one) {
   const Audit audit =
-      audit_text_of(log_of({"a/x: avg_gpu=0.2ms maxRel=1e-4", "a/y: avg_gpu=0.1ms maxRel=1"}, "op=conv2d | size=3"));
+      audit_of(log_of({"a/x: avg_gpu=0.2ms maxRel=1e-4", "a/y: avg_gpu=0.1ms maxRel=1"}, "op=conv2d | size=3"));
   EXPECT_EQ(audit.specs[0].completed, "?");
   EXPECT_EQ(audit.best_gbps, 0);
   EXPECT_EQ(audit.wrong, 1u);
@@ -221,12 +199,12 @@ std::string our_log(bool colour) {
 }
 
 TEST(our_own_log, is_read_back_as_it_was_ranked) {
-  const Audit audit = audit_text_of(our_log(false));
+  const Audit audit = audit_of(our_log(false));
   ASSERT_EQ(audit.rows, 5u) << our_log(false);
   EXPECT_TRUE(audit.log.unread.empty());
   const AuditSpec& spec = audit.specs[0];
   std::map<std::string, const AuditRow*> rows;
-  for (const AuditRow& row : spec.rows) rows[row.row.variant] = &row;
+  for (const AuditRow& row : spec.rows) rows[std::string(row.row.variant)] = &row;
   EXPECT_EQ(rows["own/fast"]->row.device_us, 200.5) << "the median, finer than the average in ms";
   EXPECT_TRUE(rows["own/fast"]->row.has_tag("best-dev"));
   EXPECT_TRUE(rows["own/fast"]->row.has_tag("best-host"));
@@ -247,79 +225,14 @@ TEST(our_own_log, is_read_back_as_it_was_ranked) {
 TEST(our_own_log, reads_alike_in_colour_and_with_carriage_returns) {
   std::string dos;
   for (const char c : our_log(false)) dos += c == '\n' ? std::string("\r\n") : std::string(1, c);
-  const std::string plain = audit_json(audit_text_of(our_log(false)));
-  EXPECT_EQ(audit_json(audit_text_of(our_log(true))), plain);
-  EXPECT_EQ(audit_json(audit_text_of(dos)), plain);
-}
-
-TEST(damaged_logs, a_row_that_cannot_be_read_is_named_with_its_line_and_the_rest_counts) {
-  const std::vector<std::pair<std::string, std::string>> damages = {
-      {"a/cut", "no ': ' after"},
-      {"a/x: avg_gpu=0.4", "avg_gpu=0.4' is no time in ms"},
-      {"a/x: avg_gpu=fastms | avg_cpu=1ms", "is no time"},
-      {"a/x: avg_gpu=-1ms | avg_cpu=1ms", "is no time"},
-      {"a/x: avg_gpu=infms | avg_cpu=1ms", "is no time"},
-      {"a/x: avg_gpu=1ms | avg_cp", "cut off or unknown"},
-      {"a/x: avg_gpu=1ms | avg_cpu=1ms maxAbs=1 maxR", "cut off or unknown"},
-      {"a/x: avg_gpu=1ms | avg_cpu=1ms maxRel=4.7x", "is no error"},
-      {"a/x: avg_gpu=1ms | avg_cpu=1ms [vs orig 0.3", "has no ]"},
-      {"a/x: avg_gpu=1ms | avg_cpu=1ms [vs orig soon]", "is no time"},
-      {"a/x [best-gpu: avg_gpu=1ms", "is no [tag]"},
-      {"a/x best: avg_gpu=1ms", "is no [tag]"},
-      {": avg_gpu=1ms", "no variant's name"},
-      {"a/x: 12 apples", "neither times nor an outcome"},
-      {"a/x: avg_cpu=1ms maxRel=0", "no avg_gpu"},
-      {"", "no ': ' after"},
-      {std::string("a/\0x: \x01\xff", 8), "neither times"},
+  const auto json = [](const std::string& log) {
+    AuditFileReport report("log", {}, {.json = true, .csv = false, .text = {}});
+    for (ProbeLog& part : logs_of(log)) report.add(std::move(part));
+    return report.json();
   };
-  for (const auto& [row, part] : damages) {
-    const Audit audit = audit_text_of(log_of(
-        {"a/good: avg_gpu=1ms | avg_cpu=2ms maxRel=1e-4", row, "a/also: avg_gpu=1ms | avg_cpu=2ms maxRel=1e-4"}));
-    SCOPED_TRACE(row);
-    EXPECT_EQ(audit.rows, 2u);
-    ASSERT_EQ(audit.log.unread.size(), 1u);
-    EXPECT_EQ(audit.log.unread[0].line, 4u);
-    EXPECT_TRUE(has(audit.log.unread[0].why, part)) << audit.log.unread[0].why;
-    EXPECT_TRUE(has(audit_text(audit), "Lines that no rule reads (1):\n - line 4: ")) << audit_text(audit);
-  }
-}
-
-TEST(damaged_logs, a_log_cut_anywhere_is_read_up_to_there) {
-  const std::string whole = read_file(kSeed);
-  size_t rows = 0;
-  for (size_t length = whole.find("tB=1:\n") + 6; length < whole.size(); length += 61) {
-    const Audit audit = audit_text_of(whole.substr(0, length));
-    EXPECT_LE(audit.log.unread.size(), 1u) << length;
-    EXPECT_GE(audit.rows, rows) << length;
-    rows = audit.rows;
-    EXPECT_EQ(has(audit_text(audit), "it may be cut off"), rows < 176u) << length;
-  }
-  EXPECT_EQ(rows, 176u);
-}
-
-TEST(damaged_logs, a_row_cut_within_its_last_number_is_not_judged_by_half_of_it) {
-  std::string log = log_of({"a/x: avg_gpu=1ms | avg_cpu=2ms maxAbs=1.5522e-02 maxRel=4.7867e-04"});
-  log.pop_back();
-  EXPECT_EQ(audit_text_of(log).rows, 1u);
-  for (int cut = 1; cut <= 10; ++cut) {
-    log.pop_back();
-    EXPECT_EQ(audit_text_of(log).rows, 0u) << log;
-    EXPECT_EQ(audit_text_of(log).log.unread.size(), 1u) << log;
-  }
-}
-
-TEST(damaged_logs, what_is_no_probe_log_is_refused_by_name) {
-  for (const std::string& text : {std::string(), std::string("\n\n"), std::string("hello\n"), std::string(5000, '\0'),
-                                  std::string("\xff\xfeS\0p\0e\0c\0", 10), std::string(1'000'000, '[')})
-    EXPECT_EQ(refusal(text).rfind("some.log: no probe log", 0), 0u) << text.substr(0, 20);
-}
-
-TEST(damaged_logs, a_spec_line_without_grammar_keeps_its_rows) {
-  const Audit audit = audit_text_of("Spec of something else:\n   - a/x: avg_gpu=1ms maxRel=1\n");
-  EXPECT_EQ(audit.rows, 1u);
-  EXPECT_EQ(audit.wrong, 1u);
-  ASSERT_EQ(audit.log.unread.size(), 1u);
-  EXPECT_EQ(audit.log.unread[0].line, 1u);
+  const std::string plain = json(our_log(false));
+  EXPECT_EQ(json(our_log(true)), plain);
+  EXPECT_EQ(json(dos), plain);
 }
 
 TEST(audit_command, exit_codes_say_whether_a_crown_misleads) {
@@ -337,6 +250,40 @@ TEST(audit_command, exit_codes_say_whether_a_crown_misleads) {
     EXPECT_EQ(ended.out, "");
   }
   EXPECT_TRUE(has(home.run({"audit", kSeed, "--dtype", "f17"}).err, "did you mean f16"));
+}
+
+TEST(audit_command, a_log_that_checks_nothing_is_no_pass) {
+  const Home home;
+  const auto exit_code = [&](const std::string& log) {
+    write_file(home.folder / "some.log", log);
+    const Ended ended = home.run({"audit", home.folder / "some.log"});
+    EXPECT_EQ(count_of(ended.err, "\n"), ended.exit_code == 2 ? 1u : 0u) << ended.err;
+    EXPECT_TRUE(has(ended.out, "Audit of ")) << "the report is there all the same";
+    return ended.exit_code;
+  };
+  const std::string unchecked = log_of({"a/x [best-gpu]: avg_gpu=0.1ms", "a/y: crashed: signal 11"});
+  const std::string right = log_of({"a/x [best-gpu]: avg_gpu=0.1ms maxRel=1e-4"});
+  const std::string wrong = log_of({"a/x [best-gpu]: avg_gpu=0.1ms maxRel=1"});
+  EXPECT_EQ(exit_code(unchecked), 2);
+  EXPECT_EQ(exit_code("Spec " + kUp + ": no successful variants\n"), 2);
+  EXPECT_EQ(exit_code(right), 0);
+  EXPECT_EQ(exit_code(right + unchecked), 2) << "one of two logs proves nothing";
+  EXPECT_EQ(exit_code(unchecked + wrong), 1);
+  EXPECT_EQ(exit_code(right + wrong), 1) << "whichever of two logs misleads";
+  EXPECT_EQ(exit_code(wrong + right), 1);
+}
+
+TEST(audit_command, what_is_no_utf8_is_told_apart_and_comes_out_as_utf8) {
+  const Home home;
+  write_file(home.folder / "bad.log", log_of({"a/\xff: avg_gpu=0.1ms maxRel=1", "a/\xfe\x80: avg_gpu=0.2ms maxRel=1e-4",
+                                              "a/\xc2\x9b: avg_gpu=0.3ms maxRel=1"}));
+  const Ended ended = home.run(
+      {"audit", home.folder / "bad.log", "--verbose", "--json", home.folder / "j", "--csv", home.folder / "c"});
+  const Json report = Json::parse(read_file(home.folder / "j"));
+  EXPECT_EQ(report["specs"][0]["rows"][0]["variant"], R"(a/\xff)");
+  EXPECT_EQ(report["specs"][0]["rows"][1]["variant"], R"(a/\xfe\x80)");
+  for (const std::string& text : {ended.out, read_file(home.folder / "j"), read_file(home.folder / "c")})
+    EXPECT_EQ(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0x80) != 0; }), 0) << text;
 }
 
 TEST(audit_command, json_and_csv_hold_every_row) {

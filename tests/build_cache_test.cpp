@@ -1,9 +1,9 @@
 // The build cache: what a key depends on and what it does not, and which modules are found.
 #include <set>
 
-#include "base/clock.h"
 #include "base/file.h"
 #include "build_cache_fixture.h"
+#include "processor_time.h"
 
 namespace assay {
 namespace {
@@ -168,13 +168,15 @@ TEST_F(BuildCacheTest, the_source_hash_is_compiled_in) {
 }
 
 TEST_F(BuildCacheTest, keys_of_forty_variants_read_each_source_once_and_take_milliseconds) {
+  const auto forty_keys = [&] {
+    BuildCache fresh = cache();
+    for (int i = 0; i < 40; ++i) {
+      variant_.parameters = {{"X", i}};
+      fresh.key(variant_, kGeneric);
+    }
+  };
+  EXPECT_LT(least_processor_ns(5, forty_keys), 100'000'000);  // 1 ms in a release build; sanitizers are slower
   BuildCache one = cache();
-  const int64_t start = now_ns();
-  for (int i = 0; i < 40; ++i) {
-    variant_.parameters = {{"X", i}};
-    one.key(variant_, kGeneric);
-  }
-  EXPECT_LT(now_ns() - start, 100'000'000);  // 1 ms in a release build; sanitizers are slower
   const std::string before = one.key(variant_, kGeneric).hash;
   write("src/k.h", "#define Y 1\n");
   EXPECT_EQ(one.key(variant_, kGeneric).hash, before) << "one object sees one state of the sources";

@@ -75,10 +75,10 @@ std::vector<Present> present_devices() {
   return result;
 }
 
-std::vector<const Variant*> kernels_of(const Manifest& manifest) {
+std::vector<const Variant*> kernels_of(const Present& here) {
   std::vector<const Variant*> kernels;
-  for (const Variant& variant : manifest.variants)
-    if (variant.role == Role::kernel && variant.enabled()) kernels.push_back(&variant);
+  for (const Variant& variant : here.manifest.variants)
+    if (variant.role == Role::kernel && variant.disabled_reason(here.device.kind).empty()) kernels.push_back(&variant);
   return kernels;
 }
 
@@ -130,7 +130,7 @@ class Prover {
   /// Of each candidate, in order. They share a worker process where the device wants that: it is dear to open.
   std::vector<Proof> prove(const Spec& spec, const std::vector<Candidate>& candidates) {
     const SpecInputs inputs(spec, arenas_, footprint(spec));
-    const Reference reference(inputs, /*int8_activations=*/true);
+    const Reference reference(inputs, {Accuracy::int8_activation});
     std::list<WorkerCase> cases;
     std::vector<std::pair<std::shared_ptr<WorkerGroup>, size_t>> places;
     for (const Candidate& candidate : candidates) {
@@ -217,7 +217,7 @@ class Walk {
 TEST(CrossBackend, EveryEnabledVariantIsRightOnEveryAwkwardShapeThatItSupports) {
   const std::vector<Spec> specs = awkward_specs();
   for (const Present& here : present_devices()) {
-    const std::vector<const Variant*> kernels = kernels_of(here.manifest);
+    const std::vector<const Variant*> kernels = kernels_of(here);
     const Walk walk(kernels, specs);
     std::map<std::string, int64_t> skips, proofs_of;
     std::vector<PlannedSpec> plans;
@@ -290,7 +290,7 @@ TEST(CrossBackend, EveryFamilyIsRightAtEveryInstructionLevelOfThisMachine) {
     if (here.device.isa.size() < 2) continue;  // the test above was at its one level
     std::map<Built::Request, const IsaLevel*> wanted;
     std::set<std::string> families;
-    for (const Variant* variant : kernels_of(here.manifest)) {
+    for (const Variant* variant : kernels_of(here)) {
       if (!families.insert(variant->family).second) continue;
       for (const IsaLevel& level : here.device.isa)
         if (variant->isa.empty() || std::count(variant->isa.begin(), variant->isa.end(), level.name))

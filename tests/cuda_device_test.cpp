@@ -7,9 +7,11 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <cmath>
 #include <cstring>
 #include <random>
 
+#include "probe/projections.h"
 
 namespace assay {
 namespace {
@@ -37,7 +39,7 @@ void on_a_gpu(Law law) {
 class Buffers {
  public:
   Buffers(Device& device, Dtype dtype, int64_t elements, int64_t count) : device_(device), size_(dtype_bytes(dtype, 1)) {
-    described_ = {nullptr, kGuard, elements * size_, (elements * size_ + 63) / 64 * 64 + kGuard, count, dtype};
+    described_ = {nullptr, kGuard, elements * size_, (elements * size_ + 63) / 64 * 64 + kGuard, count, dtype, 0, nullptr, nullptr};
     described_.memory = device.allocate(bytes());
     device.fill(described_.memory, 0xff, bytes());
     std::vector<std::byte> d(size_t(described_.bytes));
@@ -72,9 +74,11 @@ class Buffers {
     device_.write(described_.memory + offset, &before, count);
     return seen;
   }
-  /// Bits of the largest number, of infinity, of the NaN nearest to it, of the one farthest; each with a sign and without.
-  std::vector<uint32_t> numbers() const { return {infinity(), infinity() - 1, sign() | infinity(), sign(), 0, sign() | (infinity() - 1)}; }
-  std::vector<uint32_t> nans() const { return {infinity() + 1, sign() - 1, sign() | (infinity() + 1), sign() | (sign() - 1)}; }
+  /// Bits of numbers, the largest among them; and of what is none: infinity, the NaN nearest to it and the one farthest. With a sign and without.
+  std::vector<uint32_t> numbers() const { return {infinity() - 1, sign(), 0, sign() | (infinity() - 1)}; }
+  std::vector<uint32_t> nans() const {
+    return {infinity(), sign() | infinity(), infinity() + 1, sign() - 1, sign() | (infinity() + 1), sign() | (sign() - 1)};
+  }
 
  private:
   uint32_t sign() const { return size_ == 4 ? 0x8000'0000u : 0x8000u; }
@@ -86,7 +90,7 @@ class Buffers {
   GuardedBuffers described_;
 };
 
-TEST(CudaDevice, SurveyFindsAnyNanInABufferAndAnyByteOutsideThatIsNoPoisonAndNothingElse) {
+TEST(CudaDevice, SurveyFindsWhatIsNotFiniteInABufferAndAnyByteOutsideThatIsNoPoisonAndNothingElse) {
   on_a_gpu([](Device& device) {
     for (const Dtype dtype : {Dtype::f32, Dtype::f16, Dtype::bf16})
       for (const int64_t elements : {1, 2, 3, 31, 32, 33, 130})
@@ -137,6 +141,35 @@ TEST(CudaDevice, SurveyOfBigAndOfManyBuffersFindsWhatIsPutAnywhere) {
         }
         EXPECT_EQ(buffers.survey(), untouched);
       }
+  });
+}
+
+TEST(CudaDevice, ProjectsEachBufferAsTheHostDoes) {
+  on_a_gpu([](Device& device) {
+    std::mt19937_64 random(3);
+    for (const Dtype dtype : {Dtype::f32, Dtype::f16, Dtype::bf16})
+      for (const int64_t columns : {1, 31, 33, 255, 256, 257, 4003})
+        for (const auto& [rows, count] : {std::pair<int64_t, int64_t>{1, 1}, {3, 2}, {1, 200}}) {
+          const int64_t size = dtype_bytes(dtype, 1), bytes = rows * columns * size, stretches = stretches_of(columns);
+          GuardedBuffers buffers{nullptr, kGuard, bytes, (bytes + 63) / 64 * 64 + kGuard, count, dtype, columns, nullptr, nullptr};
+          buffers.memory = device.allocate(kGuard + count * buffers.step);
+          buffers.weights = device.allocate(columns * 4);
+          std::vector<float> weights;
+          for (int64_t n = 0; n < columns; ++n) weights.push_back(float(random() % 1000) / 400.0f - 1.25f);
+          device.write(buffers.weights, weights.data(), columns * 4);
+          std::vector<double> seen(size_t(count * rows * stretches * 2)), expected(seen.size());
+          for (int64_t i = 0; i < count; ++i) {
+            std::vector<std::byte> d(static_cast<size_t>(bytes));
+            for (int64_t e = 0; e < rows * columns; ++e) encode_value(dtype, double(random() % 2001) / 128 - 7, &d[size_t(e * size)]);
+            device.write(buffers.memory + kGuard + i * buffers.step, d.data(), bytes);
+            project(dtype, d.data(), rows * columns, columns, weights.data(), &expected[size_t(i * rows * stretches * 2)]);
+          }
+          buffers.sums = seen.data();
+          Look look;
+          look.buffers = {buffers};
+          device.look(look);
+          for (size_t i = 0; i < seen.size(); ++i) EXPECT_NEAR(seen[i], expected[i], 1e-9 * (1 + std::abs(expected[i]))) << columns << " " << i;
+        }
   });
 }
 

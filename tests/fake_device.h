@@ -58,6 +58,7 @@ struct FakeHistory {
   bool evicted = false;       // a megabyte was overwritten since the last launch
   int warm = 0;               // launches before which that was not so
   int copies = 0;             // of prepared weights that a kernel has met
+  pid_t left = 0;             // a process that a kernel left behind
   bool dispatched = false;    // the last call was a dispatch: the host has its code at hand
 };
 
@@ -117,7 +118,10 @@ class FakeDevice final : public Device {
   bool can_survey() const override { return surveys_; }
   void look(Look& look) override {
     Device::look(look);
-    for (const GuardedBuffers& buffers : look.buffers) look.seen.push_back(survey(buffers));
+    for (const GuardedBuffers& buffers : look.buffers) {
+      look.seen.push_back(survey(buffers));
+      if (buffers.weights) project(buffers);
+    }
   }
   std::string protected_changed(std::span<const Address> blocks) override {
     for (const Address block : blocks)
@@ -145,9 +149,21 @@ class FakeDevice final : public Device {
       const int64_t at = i % buffers.step - buffers.guard;
       const bool is_inside = at >= 0 && at < buffers.bytes && i / buffers.step < buffers.count;
       if (!is_inside) seen.whole &= buffers.memory[i] == std::byte{0xff};
-      if (is_inside && at % dtype_bytes(buffers.dtype, 1) == 0) seen.whole &= !std::isnan(value(buffers.dtype, buffers.memory + i));
+      if (is_inside && at % dtype_bytes(buffers.dtype, 1) == 0) seen.whole &= std::isfinite(value(buffers.dtype, buffers.memory + i));
     }
     return seen;
+  }
+  static void project(const GuardedBuffers& buffers) {
+    const auto* weights = reinterpret_cast<const float*>(buffers.weights);
+    const int64_t size = dtype_bytes(buffers.dtype, 1), rows = buffers.bytes / size / buffers.columns;
+    double* sums = buffers.sums;
+    for (int64_t row = 0; row < buffers.count * rows; ++row)
+      for (int64_t n = 0; n < buffers.columns; ++n) {
+        if (n % kProjectionColumns == 0) sums += n > 0 || row > 0 ? 2 : 0, sums[0] = sums[1] = 0;
+        const std::byte* at = buffers.memory + row / rows * buffers.step + buffers.guard + (row % rows * buffers.columns + n) * size;
+        const double term = double(weights[n]) * double(value(buffers.dtype, at));
+        sums[0] += term, sums[1] += term * term;
+      }
   }
   static float value(Dtype dtype, const std::byte* at) {
     float single;

@@ -21,6 +21,7 @@ class OutputRingTest : public ::testing::TestWithParam<bool> {
     t.segment = index;
     t.dtype = Dtype::f16;
     t.bytes = bytes;
+    t.dims[2] = bytes / 2;
     return t;
   }
   Address address(OutputRing& ring, int64_t slot, uint32_t index = 0) {
@@ -32,7 +33,8 @@ class OutputRingTest : public ::testing::TestWithParam<bool> {
   /// Looks, and says whether the device saw a whole sample: by its own word, or this test's.
   bool look(OutputRing& ring, int64_t used, bool expected = false, int64_t first = 0) {
     Look taken;
-    ring.add_to(taken, used, first);
+    ring.add_survey(taken, used);
+    ring.add_slots(taken, first, used);
     device_.look(taken);
     const std::optional<bool> whole = ring.surveyed(taken);
     EXPECT_EQ(whole.has_value(), GetParam());
@@ -75,8 +77,8 @@ TEST_P(OutputRingTest, LeftOverPoisonIsFoundInWhicheverOfThe16ItIs) {
   Arenas arenas;
   arenas.reserve(spec, 0);
   const SpecInputs inputs(spec, arenas, 0);
-  const Reference reference(inputs, false);
-  Validator validator(reference, false);
+  const Reference reference(inputs);
+  Validator validator(reference, Accuracy::exact);
   OutputRing ring(device_, {segment(0, 10)}, kSlots);
   for (int64_t lazy = 0; lazy < kSlots; ++lazy) {
     ring.poison(kSlots);

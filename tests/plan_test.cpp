@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "base/error.h"
@@ -45,7 +46,7 @@ struct Kernels {
     all = {variant("rowdot", "r1"), variant("rowdot", "r4"), variant("q8", "dot"), variant("odd", "slow"),
            variant("ceiling", "read")};
     all[2].supports.b = {Dtype::q8_0};
-    all[3].disabled_reason = "loses everywhere";
+    all[3].disabled = {{"loses everywhere", {}}};
     all[4].role = Role::ceiling;
     for (const Variant& v : all) pointers.push_back(&v);
   }
@@ -208,9 +209,42 @@ TEST(Plan, AVariantThatTheProcessorCannotRunIsSkippedWithBothSidesNamed) {
   kernels.all[1].isa = {"wide"};
   const DeviceInfo device = imagined_device();  // the plan points into it
   const Plan plan = make_plan({kF16}, kernels.pointers, device, {});
-  EXPECT_EQ(skipped(plan, "rowdot/r1", "unsupported: needs one of widest tiles; this processor has wider"), 1);
+  EXPECT_EQ(skipped(plan, "rowdot/r1", "unsupported: needs widest or tiles; this processor has wider"), 1);
   ASSERT_EQ(plan.specs[0].cases.size(), 1u);
   EXPECT_EQ(plan.specs[0].cases[0].isa->name, "wide");
+}
+
+TEST(Plan, AnAccuracyLeavesOutEveryLessAccurateClass) {
+  Kernels kernels;
+  kernels.all[0].accuracy = Accuracy::int8_activation;
+  kernels.all[1].accuracy = Accuracy::f16_activation;
+  const DeviceInfo device = imagined_device();
+  Selection selection;
+  for (const auto& [most, planned] : std::map<Accuracy, size_t>{
+           {Accuracy::exact, 0}, {Accuracy::f16_activation, 1}, {Accuracy::bf16_activation, 1}, {Accuracy::int8_activation, 2}}) {
+    selection.accuracy = most;
+    const Plan plan = make_plan({kF16}, kernels.pointers, device, selection);
+    EXPECT_EQ(plan.specs[0].cases.size(), planned) << accuracy_name(most);
+    EXPECT_EQ(skipped(plan, "rowdot/r1", fmt::format("accuracy: int8_activation, asked for {}", accuracy_name(most))), planned < 2);
+  }
+}
+
+TEST(Plan, WhatIsDisabledOnAnotherKindOfProcessorIsPlannedHere) {
+  Kernels kernels;
+  kernels.all[0].disabled = {{"slow", {"Zen 4"}}};
+  DeviceInfo device = imagined_device();
+  device.kind = "Zen 4";
+  EXPECT_EQ(skipped(make_plan({kF16}, kernels.pointers, device, {}), "rowdot/r1", "disabled: seen on Zen 4: slow"), 1);
+  device.kind = "Zen 3";
+  EXPECT_EQ(ids(make_plan({kF16}, kernels.pointers, device, {}).specs[0]).count("rowdot/r1"), 1u);
+}
+
+TEST(Plan, AVariantThatThisProcessorCannotRunIsNotCalledDisabled) {
+  Kernels kernels;
+  kernels.all[0].disabled = {{"slow", {}}};
+  kernels.all[0].isa = {"widest"};
+  const DeviceInfo device = imagined_device();
+  EXPECT_EQ(skipped(make_plan({kF16}, kernels.pointers, device, {}), "rowdot/r1", "unsupported: needs widest; this processor has wider"), 1);
 }
 
 TEST(Plan, MoreThanTheDevicesMemoryIsADeviceLimitThatSaysHowMuchOfHowMuch) {

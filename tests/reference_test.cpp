@@ -104,7 +104,7 @@ TEST(Reference, EqualsTheNaiveProductInExtendedPrecisionOnEveryLayoutTypeAndSegm
   for (const Spec& spec : every_layout()) {
     SCOPED_TRACE(spec.line());
     const Given given(spec, 5'000);
-    const Reference reference(given.inputs, false);
+    const Reference reference(given.inputs);
     EXPECT_EQ(reference.elements(), spec.batch * spec.m * spec.n);
     for (const CopyReference& copy : reference.copies()) {
       ASSERT_EQ(copy.sums.size() % size_t(reference.elements()), 0u);
@@ -129,7 +129,7 @@ TEST(Reference, EqualsTheNaiveProductInExtendedPrecisionOnEveryLayoutTypeAndSegm
 TEST(Reference, RoundingActivationsToInt8HasTheDeviationOfItsDefinition) {
   const Spec spec = spec_of("batch=1 | m=2 | n=5 | k=96 | tA=0 | tB=1 | dtA=f16 | dtB=q8_0 | dtD=f16");
   const Given given(spec);
-  const Reference reference(given.inputs, true);
+  const Reference reference(given.inputs, {Accuracy::int8_activation});
   for (const CopyReference& copy : reference.copies())
     for_each_element(spec, given.inputs.b(copy.copy),
                      [&](size_t element, const Tensor& b, int64_t batch, int64_t m, int64_t n) {
@@ -142,15 +142,16 @@ TEST(Reference, RoundingActivationsToInt8HasTheDeviationOfItsDefinition) {
                          }
                          variance += largest / 127 * (largest / 127) / 12 * squares;
                        }
-                       ASSERT_NEAR(copy.int8_deviation[element] * copy.int8_deviation[element], double(variance), 1e-12 * double(variance));
+                       const double deviation = copy.deviation[size_t(Accuracy::int8_activation)][element];
+                       ASSERT_NEAR(deviation * deviation, double(variance), 1e-12 * double(variance));
                      });
-  EXPECT_TRUE(Reference(given.inputs, false).copies()[0].int8_deviation.empty());
+  EXPECT_TRUE(Reference(given.inputs).copies()[0].deviation[size_t(Accuracy::int8_activation)].empty());
 }
 
 TEST(Reference, AtLeastEveryFourthCopyOfSmallWeightsHasOneSpreadOverAll) {
   const Spec spec = spec_of("batch=1 | m=1 | n=16 | k=32 | tA=0 | tB=1 | dtA=f16 | dtB=f16 | dtD=f16");
   const Given given(spec, 50'000);
-  const Reference reference(given.inputs, false);
+  const Reference reference(given.inputs);
   ASSERT_GT(given.inputs.copies(), 20);
   EXPECT_GE(4 * int64_t(reference.copies().size()), given.inputs.copies());
   int64_t without = 0, found = 0;
@@ -172,10 +173,10 @@ TEST(Reference, AtLeastEveryFourthCopyOfSmallWeightsHasOneSpreadOverAll) {
 TEST(Reference, ADisagreementOfTheTwoImplementationsSaysSuspectTheReference) {
   const Spec spec = spec_of("batch=1 | m=1 | n=6 | k=40 | tA=0 | tB=1 | dtA=f32 | dtB=f32 | dtD=f32");
   Given given(spec);
-  EXPECT_NO_THROW(Reference(given.inputs, false));
+  EXPECT_NO_THROW(Reference(given.inputs));
   given.inputs.a.values[39] *= 1 + 1e-9;  // only the second opinion reads these
   try {
-    const Reference reference(given.inputs, false);
+    const Reference reference(given.inputs);
     FAIL() << "two answers were taken for one";
   } catch (const Error& e) {
     EXPECT_NE(std::string(e.what()).find("suspect the reference"), std::string::npos) << e.what();
@@ -190,7 +191,7 @@ TEST(Reference, UnderAnySignsAndFactorItEqualsAProductOfTheVeryBytesOfA) {
   for (const Spec& spec : every_layout()) {
     SCOPED_TRACE(spec.line());
     const Given given(spec, 3'000);
-    const Reference reference(given.inputs, false);
+    const Reference reference(given.inputs);
     const int64_t size = dtype_bytes(spec.d, 1);
     std::vector<std::byte> a, d(size_t(reference.elements() * size));
     for (const double factor : {1.0, -8.0, 0.125})
@@ -204,17 +205,17 @@ TEST(Reference, UnderAnySignsAndFactorItEqualsAProductOfTheVeryBytesOfA) {
                              sum += activation(spec, a, batch, m, k) * weight(spec, b, batch, n, k);
                            encode_value(spec.d, double(sum), &d[element * size_t(size)]);
                          });
-        Validator validator(reference, false);
+        Validator validator(reference, Accuracy::exact);
         EXPECT_EQ(validator.check(d, launch), "") << factor;
         EXPECT_LT(validator.stats().worst_ratio, 1e-3);
         LaunchInputs other = launch;
         other.a.signs = reference.signs_from(launch.a.signs ^ 2);
         if (spec.k > 1 && spec.d == Dtype::f32) {
-          EXPECT_NE(Validator(reference, false).check(d, other), "") << "other columns' signs were taken for these";
+          EXPECT_NE(Validator(reference, Accuracy::exact).check(d, other), "") << "other columns' signs were taken for these";
         }
         other = launch;
         other.a.factor = -factor;
-        EXPECT_NE(Validator(reference, false).check(d, other), "") << "another factor was taken for this one";
+        EXPECT_NE(Validator(reference, Accuracy::exact).check(d, other), "") << "another factor was taken for this one";
         other = launch;
         other.a.is_free = true;
         EXPECT_FALSE(validator.can_check(other)) << "a sign for each column is more than the reference keeps";
@@ -225,7 +226,7 @@ TEST(Reference, UnderAnySignsAndFactorItEqualsAProductOfTheVeryBytesOfA) {
 TEST(Reference, ManyOutputsOrCopiesLeaveMemoryForFewSumsAndSignsAreDrawnForThoseAlone) {
   const auto sums_of = [](const std::string& rest, int64_t footprint) {
     const Given given(spec_of(rest), footprint);
-    const Reference reference(given.inputs, false);
+    const Reference reference(given.inputs);
     const size_t sums = reference.copies()[0].sums.size() / size_t(reference.elements());
     for (uint64_t bits = 0; bits < 1000; ++bits) {
       const uint64_t signs = reference.signs_from(bits * 0x9e3779b97f4a7c15u);

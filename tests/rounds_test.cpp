@@ -27,6 +27,7 @@ class RoundsTest : public ::testing::Test {
     context_.effort.screen_launches = context_.effort.screen_least_launches = 10;
     context_.effort.turn_launches = context_.effort.turn_least_launches = kTurn;
     context_.effort.turn_warm_up = 0;
+    context_.effort.turn_ms = 1e6;  // turns end by their launches: how long these take is no matter of the real clock
     context_.effort.spec_budget_s = 0;
     context_.effort.settle_ms = 1;
     context_.effort.noisy_rounds = 12;

@@ -1,6 +1,5 @@
-// Laws of store/ over files that are damaged, foreign, old or cannot be written: nothing is lost, and the message says what to do.
-#include "store/store.h"
-
+// Laws of store/ over files that are damaged, foreign, old or cannot be written: nothing is lost, and the message says
+// what to do.
 #include <fcntl.h>
 #include <sys/file.h>
 
@@ -8,6 +7,7 @@
 #include <random>
 
 #include "base/file.h"
+#include "store/store.h"
 #include "store_fixture.h"
 
 namespace assay {
@@ -16,17 +16,12 @@ namespace {
 TEST_F(StoreTest, DamagedFilesAreMovedAsideWithTheirLogsAndANewStoreIsMade) {
   { Store(file_).put(large_record("a")); }
   const std::string good = read_file(file_);
-  std::mt19937 random(1);
-  std::string noise(10'000, '\0');
-  for (char& c : noise) c = char(random());
   std::string no_schema_version = good;
   std::fill_n(no_schema_version.begin() + 60, 4, '\0');
   std::string broken_tree = good;
   std::fill_n(broken_tree.begin() + 100, 400, '\xff');
   const std::vector<std::pair<std::string, std::string>> damages = {
-      {"random bytes", noise},
-      {"a text", "hello"},
-      {"cut in the header", good.substr(0, 50)},
+      {"cut in the header, behind the store's mark", good.substr(0, 75)},
       {"cut in the first page", good.substr(0, 1000)},
       {"cut in the middle", good.substr(0, good.size() / 8192 * 4096)},
       {"no schema version", no_schema_version},
@@ -53,8 +48,83 @@ TEST_F(StoreTest, DamagedFilesAreMovedAsideWithTheirLogsAndANewStoreIsMade) {
   }
 }
 
+/// A store that was cut off behind its mark.
+std::string damaged_store(const fs::path& folder) {
+  const fs::path file = folder / "made";
+  { Store(file).put(small_record("a")); }
+  const std::string bytes = read_file(file);
+  fs::remove(file);
+  return bytes.substr(0, 80);
+}
+
+TEST_F(StoreTest, WhatNeverWasAStoreIsRefusedAndStaysAsItIs) {
+  { Store(file_).put(large_record("a")); }
+  const std::string good = read_file(file_);
+  std::mt19937 random(1);
+  std::string noise(10'000, '\0');
+  for (char& c : noise) c = char(random());
+  const std::vector<std::pair<std::string, std::string>> contents = {
+      {"nothing", ""},
+      {"a text", "name,us\r\nx,1\r\n"},
+      {"random bytes", noise},
+      {"zeros", std::string(8192, '\0')},
+      {"a database's head without its mark", good.substr(0, 50)},
+      {"a text that speaks of SQLite", "SQLite format 3\nis a file format" + std::string(200, ' ')},
+      {"a text with the mark in its place", std::string(68, ' ') + "ASSY" + std::string(100, ' ')},
+  };
+  for (const auto& [what, bytes] : contents) {
+    SCOPED_TRACE(what);
+    write_file(file_, bytes);
+    for (const Store::Access access : {Store::Access::read_write, Store::Access::read_only}) {
+      const std::string error = error_of([&, access = access] { Store store(file_, access); });
+      EXPECT_NE(error.find("not an assay store"), std::string::npos) << error;
+      EXPECT_EQ(read_file(file_), bytes);
+      EXPECT_EQ(names(), std::set<std::string>{"results.db"});
+    }
+  }
+}
+
+TEST_F(StoreTest, AFolderAPipeADeviceAndAnEmptyNameAreRefusedWithoutWaiting) {
+  ASSERT_EQ(mkfifo(file_.c_str(), 0600), 0);
+  for (const fs::path& place : {file_, folder_, fs::path("/dev/null"), fs::path("/dev/zero")})
+    EXPECT_NE(error_of([&] { Store store(place); }).find("not a file"), std::string::npos) << place;
+  EXPECT_NE(error_of([&] { Store store(""); }).find("empty name"), std::string::npos);
+  EXPECT_EQ(names(), std::set<std::string>{"results.db"});
+}
+
+TEST_F(StoreTest, ANameThatSqliteTakesForSomethingElseIsAFile) {
+  const fs::path before = fs::current_path();
+  fs::current_path(folder_);
+  { Store(":memory:").put(small_record("a")); }
+  { Store("file:x?mode=memory").put(small_record("a")); }
+  fs::current_path(before);
+  EXPECT_EQ(names(), (std::set<std::string>{":memory:", "file:x?mode=memory"}));
+  EXPECT_TRUE(Store(folder_ / ":memory:").find("a"));
+}
+
+TEST_F(StoreTest, ALinkToAPlaceWithoutAFileMakesTheStoreThere) {
+  fs::create_symlink("results.db", folder_ / "link");
+  { Store(folder_ / "link").put(small_record("a")); }
+  EXPECT_TRUE(fs::is_symlink(folder_ / "link"));
+  EXPECT_TRUE(Store(file_).find("a"));
+}
+
+TEST_F(StoreTest, LogsOfAStoreThatIsGoneAreNotPlayedBackIntoTheNextOne) {
+  {
+    Store store(file_);
+    store.put(small_record("old"));
+    fs::copy_file(file_.string() + "-wal", folder_ / "log");
+  }
+  fs::remove(file_);
+  fs::rename(folder_ / "log", file_.string() + "-wal");
+  { Store(file_).put(small_record("new")); }
+  EXPECT_FALSE(Store(file_).find("old"));
+  EXPECT_TRUE(Store(file_).find("new"));
+  EXPECT_EQ(sql(file_, "PRAGMA integrity_check"), "ok");
+}
+
 TEST_F(StoreTest, TheLogOfADamagedFileIsKeptBesideIt) {
-  write_file(file_, "hello");
+  write_file(file_, damaged_store(folder_));
   write_file(file_.string() + "-wal", "log");
   write_file(file_.string() + "-shm", "index");
   testing::internal::CaptureStderr();
@@ -75,9 +145,10 @@ TEST_F(StoreTest, AStoreThatHasLostATableIsMovedAside) {
 }
 
 TEST_F(StoreTest, TwoThatMeetTheSameDamageMoveItOnce) {
+  const std::string damaged = damaged_store(folder_);
   for (int round = 0; round < 10; ++round) {
     const fs::path file = folder_ / ("r" + std::to_string(round));
-    write_file(file, "hello");
+    write_file(file, damaged);
     const auto writer = [&](const std::string& key) {
       return in_child([&file, key] {
         if (!std::freopen("/dev/null", "w", stderr)) _exit(2);
@@ -95,7 +166,7 @@ TEST_F(StoreTest, TwoThatMeetTheSameDamageMoveItOnce) {
 }
 
 TEST_F(StoreTest, WhoeverWaitsToMoveADamagedFileLooksAgainFirst) {
-  write_file(file_, "hello");
+  write_file(file_, damaged_store(folder_));
   const int folder = open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   ASSERT_EQ(flock(folder, LOCK_EX), 0);
   const pid_t child = in_child([&] {
@@ -200,7 +271,8 @@ TEST_F(StoreTest, PlacesThatCannotBeWrittenAreErrors) {
 }
 
 TEST_F(StoreTest, DamageThatCannotBeMovedIsAnError) {
-  write_file(file_, "hello");
+  const std::string damaged = damaged_store(folder_);
+  write_file(file_, damaged);
   chmod(file_.c_str(), 0666);
   chmod(folder_.c_str(), 0555);
   {
@@ -208,7 +280,7 @@ TEST_F(StoreTest, DamageThatCannotBeMovedIsAnError) {
     EXPECT_NE(error_of([&] { Store store(file_); }).find("cannot be moved aside"), std::string::npos);
   }
   chmod(folder_.c_str(), 0755);
-  EXPECT_EQ(read_file(file_), "hello");
+  EXPECT_EQ(read_file(file_), damaged);
 }
 
 TEST_F(StoreTest, AFullDiskIsAnErrorAndWhatWasPutStays) {

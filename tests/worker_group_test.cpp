@@ -26,7 +26,7 @@ class WorkerGroupTest : public ::testing::TestWithParam<std::tuple<bool, int>> {
     device_.launches_per_sample = kSequence;
     arenas_.reserve(spec_, kFootprint);
     inputs_ = std::make_unique<SpecInputs>(spec_, arenas_, kFootprint);
-    reference_ = std::make_unique<Reference>(*inputs_, false);
+    reference_ = std::make_unique<Reference>(*inputs_);
   }
 
   /// A case whose kernel is `kernel`; a group's cases are numbered from 0.
@@ -126,6 +126,45 @@ TEST_P(WorkerGroupTest, ACrashInSetupCostsThatCaseAlone) {
   EXPECT_EQ(sample(crashes), Outcome::crashed) << "asked again it is tried again";
   EXPECT_EQ(sample(right), Outcome::pass);
   EXPECT_EQ(opened(), 3);
+}
+
+TEST_P(WorkerGroupTest, ACaseThatLeavesAProcessBehindIsWrongAndTheOthersBeginAnewWithoutIt) {
+  const size_t right = add_right("right"), forks = add("forks", [this](const Launch&launch, size_t, size_t count) {
+                                             multiply(launch);
+                                             if (count <= 1 || fork() != 0) return;
+                                             setsid();
+                                             history().left = getpid();
+                                             for (;;) pause();
+                                           });
+  for (const size_t index : {right, forks}) EXPECT_EQ(ask(index, Step::setup).outcome, Outcome::pass);
+  const Reply reply = ask(forks, Step::sample);
+  EXPECT_EQ(reply.outcome, Outcome::wrong);
+  EXPECT_NE(std::string(reply.detail).find("behind: "), std::string::npos) << reply.detail;
+  EXPECT_EQ(sample(right), Outcome::pass);
+  EXPECT_EQ(opened(), 2);
+  EXPECT_TRUE(history().left == 0 || kill(history().left, 0) != 0)
+      << "it may have been found before it could say who it is";
+}
+
+TEST_P(WorkerGroupTest, AFailureThatTheSurroundingsMayHaveCausedSaysSo) {
+  const auto retry = [&](FakeKernel kernel, Outcome outcome) {
+    const Reply reply = ask(add("case", std::move(kernel)), Step::setup);
+    EXPECT_EQ(reply.outcome, outcome) << reply.detail;
+    variants_.back().parameters.clear();
+    return reply.retry != 0;
+  };
+  EXPECT_TRUE(retry([](const Launch&, size_t, size_t) { throw Unavailable("no permission"); }, Outcome::launch_failed));
+  group_ = WorkerGroup(kWatchdogS);
+  EXPECT_TRUE(retry([](const Launch&, size_t, size_t) { throw NoRoom("no memory"); }, Outcome::device_limit));
+  group_ = WorkerGroup(kWatchdogS);
+  EXPECT_TRUE(retry([](const Launch&, size_t, size_t) { raise(SIGTERM); }, Outcome::crashed));
+  group_ = WorkerGroup(kWatchdogS);
+  EXPECT_FALSE(
+      retry([](const Launch&, size_t, size_t) { throw OverLimit("too many registers"); }, Outcome::device_limit));
+  group_ = WorkerGroup(kWatchdogS);
+  EXPECT_FALSE(retry([](const Launch&, size_t, size_t) { throw Error("returned 3"); }, Outcome::launch_failed));
+  group_ = WorkerGroup(kWatchdogS);
+  EXPECT_FALSE(retry([](const Launch&, size_t, size_t) { raise(SIGSEGV); }, Outcome::crashed));
 }
 
 TEST_P(WorkerGroupTest, ACaseThatHangsIsKilledAtItsLimitAndTheOthersGoOn) {
@@ -279,7 +318,7 @@ TEST_P(WorkerGroupTest, ATurnThatIsDisturbedThroughoutIsMarkedAndEndsLikeAnother
   add_right("right");
   const SpecInputs four(spec_, arenas_, 4 * spec_.b_bytes());
   ASSERT_EQ(four.copies(), 4) << "one of them has a reference, and of four launches three are left out";
-  const Reference reference(four, false);
+  const Reference reference(four);
   cases_.back().inputs = &four;
   cases_.back().reference = &reference;
   WorkerGroup group(kWatchdogS);

@@ -38,12 +38,13 @@ Json pairs_json(const std::vector<std::pair<std::string, std::string>>& pairs) {
 DeviceInfo parse_device(const std::string& text, const std::string& file) {
   const Json json = parse_json(text, file);
   const JsonReader in(json, file);
-  in.only_keys({"id", "backend", "name", "properties", "isa", "vendors", "limits", "arch", "one_worker", "launches_per_sample", "threads",
+  in.only_keys({"id", "backend", "name", "kind", "properties", "isa", "vendors", "limits", "arch", "one_worker", "launches_per_sample", "threads",
                 "memory_bytes"});
   DeviceInfo info;
   info.id = in.at("id").string();
   info.backend = in.at("backend").string();
   info.name = in.string_or("name", info.id);
+  info.kind = in.string_or("kind", "");
   info.memory_bytes = read_positive(in.at("memory_bytes"));
   if (in.has("properties")) info.properties = read_pairs(in.at("properties"));
   if (in.has("vendors")) info.vendors = read_pairs(in.at("vendors"));
@@ -69,7 +70,7 @@ DeviceInfo parse_device(const std::string& text, const std::string& file) {
 DeviceInfo load_device(const std::filesystem::path& file) { return parse_device(read_file(file), file.string()); }
 
 std::string device_json(const DeviceInfo& info) {
-  Json json = {{"id", info.id}, {"backend", info.backend}, {"name", info.name}, {"memory_bytes", info.memory_bytes}};
+  Json json = {{"id", info.id}, {"backend", info.backend}, {"name", info.name}, {"kind", info.kind}, {"memory_bytes", info.memory_bytes}};
   json["properties"] = pairs_json(info.properties);
   json["vendors"] = pairs_json(info.vendors);
   json["isa"] = Json::array();

@@ -14,6 +14,10 @@ std::string DeviceInfo::identity() const {
   return text;
 }
 
+std::string DeviceInfo::memory_text() const {
+  return fmt::format("{} has {} MB{}", id, memory_bytes >> 20, memory_limit.empty() ? "" : " (" + memory_limit + ")");
+}
+
 std::string DeviceInfo::physical() const {
   for (const auto& [key, value] : properties)
     if (key == "UUID") return value;

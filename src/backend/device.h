@@ -30,6 +30,7 @@ struct DeviceInfo {
   std::string id;       // "cpu:0"
   std::string backend;  // "cpu"
   std::string name;     // one line for people
+  std::string kind;     // of processor, as a manifest's reasons name it: "Zen 4"; "" where it has no such name
   std::vector<std::pair<std::string, std::string>> properties;  // all that a result's identity depends on
   std::vector<IsaLevel> isa;  // what its processor can run, best last
   std::vector<std::pair<std::string, std::string>> vendors;  // libraries that are kernels themselves, with their versions
@@ -38,7 +39,9 @@ struct DeviceInfo {
   int launches_per_sample = 1;  // at most: launches too short to time alone are timed as one sequence
   int threads = 1;
   int64_t memory_bytes = 0;   // what tensors may take together
+  std::string memory_limit;   // what makes it less than the device has: "its control group /x may take 400 MB"
   std::string identity() const;  // "name: value" lines of properties
+  std::string memory_text() const;  // "cpu:0 has 350 MB (its control group /x may take 400 MB)"
   std::string physical() const;  // its UUID, where it has one: the number in its id may be another in another process
 };
 
@@ -92,6 +95,17 @@ class OverLimit : public Error {
  public:
   using Error::Error;
 };
+/// Thrown where there is no memory left now: other programs may have taken it.
+class NoRoom : public OverLimit {
+ public:
+  using OverLimit::OverLimit;
+};
+/// Thrown for what is not the kernel's doing and may be there the next time: permission to map a module, a library, the
+/// device.
+class Unavailable : public Error {
+ public:
+  using Error::Error;
+};
 
 /// Times of one launch in µs. Host time is encode + submit + wait; device time lies inside it.
 struct LaunchTimes {
@@ -108,17 +122,25 @@ struct ReadBack {
   int64_t bytes;
 };
 
+/// A projection is of so many columns of a row of D.
+inline constexpr int64_t kProjectionColumns = 256;
+
 /// `count` equal buffers in a row from `memory` on, with poison (0xff) all around: guard, buffer, poison up to the next `step`; and a
 /// guard behind the last. guard and step are multiples of 4; bytes of whole elements.
 struct GuardedBuffers {
   Address memory = nullptr;
   int64_t guard = 0, bytes = 0, step = 0, count = 0;
   Dtype dtype = Dtype::f32;
+  /// Where weights are given, of each buffer as rows of `columns` elements d: Σ r·d and Σ (r·d)² over each stretch of kProjectionColumns columns, r the
+  /// column's weight. On the host, [count][rows][stretches][2].
+  int64_t columns = 0;
+  Address weights = nullptr;  // floats, of the device
+  double* sums = nullptr;
 };
 
 /// What a device itself saw in guarded buffers.
 struct Survey {
-  bool whole;    // no element is NaN, and all around them is poison
+  bool whole;    // every element is finite, and all around them is poison
   uint64_t sum;  // of all bytes; another one if any of them changes
   bool operator==(const Survey&) const = default;
 };

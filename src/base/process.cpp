@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/isolated_process.h"
 
 namespace assay {
 namespace {
@@ -19,12 +21,15 @@ namespace {
 constexpr size_t kMostOutput = 1u << 20;
 constexpr int kReapMs = 1;  // how often a program that closed its output is asked whether it has ended
 
-[[noreturn]] void become(char* const* argv, int output) {
+[[noreturn]] void become(char* const* argv, int output, pid_t parent) {
   setpgid(0, 0);
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != parent) _exit(127);
   const int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
   dup2(null, 0);
   dup2(output, 1);
   dup2(output, 2);
+  close_all_but({0, 1, 2});  // whatever was left open without close-on-exec: also what assay itself was started with
   execvp(argv[0], argv);
   dprintf(2, "%s: not found or not executable\n", argv[0]);
   _exit(127);
@@ -62,8 +67,8 @@ size_t ProcessSet::start(const std::vector<std::string>& argv, double limit_s) {
   for (const std::string& argument : argv) arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
 
-  const pid_t pid = fork();
-  if (pid == 0) become(arguments.data(), ends[1]);
+  const pid_t parent = getpid(), pid = fork();
+  if (pid == 0) become(arguments.data(), ends[1], parent);
   close(ends[1]);
   if (pid < 0) {
     close(ends[0]);

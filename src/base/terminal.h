@@ -11,20 +11,28 @@ struct Terminal {
   bool live = false;         // lines may be redrawn: interactive, and TERM is not dumb
   bool colour = false;       // live, and NO_COLOR is unset or empty
   size_t width = 0;          // columns; 0: not a terminal, so as wide as the text is
+  size_t height = 0;         // lines; 0: not a terminal
 };
 
 Terminal describe_terminal(std::FILE* stream);
 
-/// The columns that UTF-8 text takes: its code points; control characters and escape sequences take none.
+/// The columns that UTF-8 text takes: two for a wide character, none for control characters and escape sequences.
 size_t display_width(std::string_view text);
 
-/// The text on one line, without control characters (a compiler's message may hold any) and doubled blanks.
+/// The text on one line, without control characters (a compiler's message may hold any) and doubled blanks; a byte that
+/// is no UTF-8 becomes "\\xff".
 std::string one_line(std::string_view text);
 
 /// At most `width` columns: cut at the end, or in the middle (both ends of a name tell names apart), with ".." for what
 /// is gone.
 std::string cut_end(std::string_view text, size_t width);
 std::string cut_middle(std::string_view text, size_t width);
+
+/// The text in lines of at most `width` columns (0: as it is), broken at blanks where there are any; later lines begin
+/// with `indent` blanks.
+std::string wrap(std::string_view text, size_t width, size_t indent);
+/// Each of a text's lines likewise.
+std::string wrap_lines(std::string_view text, size_t width, size_t indent);
 
 enum class Colour { bold, red, green, yellow, dim };
 

@@ -2,15 +2,18 @@
 #include <malloc.h>
 
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 #include <future>
 #include <optional>
 
 #include "base/error.h"
-#include "base/file.h"
+#include "base/standard_streams.h"
 #include "base/terminal.h"
 #include "cli/commands.h"
 #include "cli/installation.h"
 #include "cli/number_option.h"
+#include "cli/report_formats.h"
 #include "cli/trace_input.h"
 #include "report/accounting_report.h"
 #include "report/analysis_json.h"
@@ -26,12 +29,14 @@ struct AnalyzeOptions {
   bool classic = false;
   ClassicOptions report;
   ShapeOptions shapes;
-  std::string json, csv, specs_out, device, diff, ceiling;
+  std::string specs_out, device, diff, ceiling;
+  std::shared_ptr<ReportFormats> formats;
   double hot_percent = TraceWorkloadOptions().least_percent, threshold_percent = 3;
 
-  bool text_is_shown() const { return json != "-" && csv != "-" && specs_out != "-"; }
-  bool classic_alone() const { return classic && json.empty() && csv.empty() && specs_out.empty() && diff.empty(); }
-  std::FILE* bad_lines_to() const { return text_is_shown() ? stdout : stderr; }
+  bool classic_alone() const {
+    return classic && specs_out.empty() && diff.empty() && !formats->wants("json") && !formats->wants("csv") &&
+           !formats->wants("markdown");
+  }
 };
 
 /// The trace that all others are held against.
@@ -43,51 +48,74 @@ struct Before {
 
 /// What all traces give together.
 struct Reports {
+  std::FILE* text =
+      nullptr;  // where text goes as it comes about: standard output, or memory where a file wants it, too
   Json json = Json::array();
   Table rows;
+  std::string markdown;
   bool regressed = false;
 };
 
-void write_to(const std::string& to, const std::string& text) {
-  if (to == "-")
-    fmt::print("{}", text);
-  else if (!to.empty())
-    write_file(to, text);
-}
+/// Text gathered for a file.
+class TextInMemory {
+ public:
+  ~TextInMemory() {
+    if (stream_) std::fclose(stream_);
+    std::free(bytes_);
+  }
+  std::FILE* stream() {
+    if (!stream_) stream_ = open_memstream(&bytes_, &size_);
+    ASSAY_CHECK(stream_ != nullptr);
+    return stream_;
+  }
+  std::string text() const {
+    if (!stream_) return "";
+    std::fflush(stream_);
+    return std::string(bytes_, size_);
+  }
+
+ private:
+  std::FILE* stream_ = nullptr;
+  char* bytes_ = nullptr;
+  size_t size_ = 0;
+};
 
 /// 0, or 2 if the trace could not be read to its end.
 int whole(const ReadTotals& totals) {
   if (totals.cut_off.empty()) return 0;
-  fmt::print(stderr, "assay: {}: the report covers the {} events before that\n", totals.cut_off, totals.events);
+  remark("assay: {}: the report covers the {} events before that\n", totals.cut_off, totals.events);
   return 2;
 }
 
 void write_specs(const std::string& trace, const ShapeReport& shapes, const AnalyzeOptions& options) {
   const TraceWorkload workload = trace_workload(shapes, {trace, "", options.device, options.hot_percent});
-  write_to(options.specs_out, workload.json);
-  fmt::print(stderr,
-             "assay: {}: {} lines and {} families that stand for {} more; left out: {} shapes with {:.1f} % of the "
-             "matmuls' time\n",
-             options.specs_out == "-" ? "stdout" : options.specs_out, workload.lines, workload.families,
-             workload.members, workload.left_out, workload.left_out_percent);
+  write_output(options.specs_out, workload.json);
+  remark(
+      "assay: {}: {} lines and {} families that stand for {} more; left out: {} shapes with {:.1f} % of the "
+      "matmuls' time\n",
+      options.specs_out == "-" ? "stdout" : options.specs_out, workload.lines, workload.families, workload.members,
+      workload.left_out, workload.left_out_percent);
 }
 
 int analyze(const std::string& trace, const AnalyzeOptions& options, const Before* before, Reports& reports) {
   std::unique_ptr<ByteSource> bytes = open_byte_source(trace);
-  const bool text = options.text_is_shown();
-  if (text) fmt::print("{}", classic_header(trace));
+  std::FILE* const text = reports.text;
+  if (text) put(text, classic_header(trace));
   TraceInput input;
-  read_trace_input(trace, std::move(bytes), input, options.bad_lines_to(), options.classic_alone());
+  read_trace_input(trace, std::move(bytes), input, text ? text : stderr, options.classic_alone());
   std::future<std::string> classic;
-  if (text) classic = std::async(std::launch::async, [&] { return classic_text(input.counts, input.strings, options.report); });
+  const bool markdown = options.formats->wants("markdown");
+  if (text || markdown)
+    classic = std::async(std::launch::async, [&] { return classic_text(input.counts, input.strings, options.report); });
   if (options.classic_alone()) {
-    fmt::print("{}", classic.get());
-    std::fflush(stdout);
+    put(text, classic.get());
+    flush(text);
     return whole(input.totals);
   }
   const Accounts accounts = input.finish_accounts();  // meanwhile
   const ShapeReport shapes = input.shape_report(accounts, options.shapes);
-  if (text) fmt::print("{}", classic.get());
+  const std::string classic_sections = classic.valid() ? classic.get() : "";
+  if (text) put(text, classic_sections);
   std::optional<TraceDiff> diff;
   if (before) {
     diff = diff_traces({before->input.counts, before->input.strings, before->shapes},
@@ -97,13 +125,16 @@ int analyze(const std::string& trace, const AnalyzeOptions& options, const Befor
     reports.regressed |= diff->regressed();
   }
   if (text && !options.classic) {
-    const Terminal out = describe_terminal(stdout);
+    const Terminal out = text == stdout ? describe_terminal(stdout) : Terminal();
     const AnalysisTextOptions shown{options.report.top, out.colour, out.width};
-    fmt::print("{}", accounting_text(accounts));
-    fmt::print("{}", shapes_text(shapes, shown));
-    if (diff) fmt::print("{}", diff_text(*diff, shown));
+    put(text, accounting_text(accounts));
+    put(text, shapes_text(shapes, shown));
+    if (diff) put(text, diff_text(*diff, shown));
   }
-  if (!options.json.empty()) {
+  if (markdown)
+    reports.markdown += analysis_markdown(trace, classic_sections + (options.classic ? "" : accounting_text(accounts)),
+                                          shapes, diff ? &*diff : nullptr, {options.report.top});
+  if (options.formats->wants("json")) {
     Json report = {{"trace", trace}};
     report["totals"] = to_json(input.totals);
     report["classic"] = classic_json(input.counts, input.strings);
@@ -113,12 +144,12 @@ int analyze(const std::string& trace, const AnalyzeOptions& options, const Befor
     if (diff) report["diff"] = to_json(*diff);
     reports.json.push_back(std::move(report));
   }
-  if (!options.csv.empty()) {
+  if (options.formats->wants("csv")) {
     Table rows = analysis_table(trace, input.counts, input.strings, shapes);
     reports.rows.columns = std::move(rows.columns);
     std::move(rows.rows.begin(), rows.rows.end(), std::back_inserter(reports.rows.rows));
   }
-  std::fflush(stdout);
+  if (text) flush(text);
   const int exit_code = whole(input.totals);
   if (!options.specs_out.empty()) write_specs(trace, shapes, options);
   return exit_code;
@@ -127,9 +158,9 @@ int analyze(const std::string& trace, const AnalyzeOptions& options, const Befor
 /// GB/s as given, or what the device of that name was measured to read from memory.
 double ceiling_gbps(const std::string& ceiling) {
   if (ceiling.empty()) return 0;
-  if (double gbps = 0; CLI::detail::lexical_cast(ceiling, gbps)) {
-    if (!(gbps >= 1e-3 && gbps <= 1e6)) fail("--ceiling {}: GB/s are from 0.001 to 1000000", ceiling);
-    return gbps;
+  if (const std::optional<double> gbps = parse_number<double>(ceiling)) {
+    if (!(*gbps >= 1e-3 && *gbps <= 1e6)) fail("--ceiling {}: GB/s are from 0.001 to 1000000", ceiling);
+    return *gbps;
   }
   const auto backends = make_backends();
   const OpenedDevice here = [&] {
@@ -140,21 +171,17 @@ double ceiling_gbps(const std::string& ceiling) {
     }
   }();
   if (here.described) fail("--ceiling {}: a described device was never measured; give its GB/s", ceiling);
-  Store store(default_store());
+  Store store(checked_store(default_store()));
   const double gbps = device_ceilings(*here.backend, here.info, store).memory_gbps();
-  fmt::print(stderr, "assay: {} was measured to read {:.1f} GB/s\n", here.info.id, gbps);
+  remark("assay: {} was measured to read {:.1f} GB/s\n", here.info.id, gbps);
   return gbps;
 }
 
 int run_analyze(AnalyzeOptions options) {
   mallopt(M_TOP_PAD, 8 << 20);  // the heap grows once or twice to tens of MB, not by 128 KB at a time, back and forth: 5 % of the time
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
-  const size_t on_stdout = size_t(options.json == "-") + size_t(options.csv == "-") + size_t(options.specs_out == "-");
-  if (on_stdout > 1) fail("only one of --json, --csv and --specs-out can go to standard output");
   if (!options.specs_out.empty() && options.traces.size() > 1)
     fail("--specs-out takes one trace, not {}: a workload is one model's", options.traces.size());
-  if (std::count(options.traces.begin(), options.traces.end(), "-") + (options.diff == "-") > 1)
-    fail("standard input can be read only once");
   shape_rules(options.shapes.dtype, {});  // a wrong --dtype or --ceiling is told before a long read
   options.shapes.ceiling_gbps = ceiling_gbps(options.ceiling);
   std::optional<Before> before;
@@ -166,15 +193,20 @@ int run_analyze(AnalyzeOptions options) {
   }
   int worst = before ? before->exit_code : 0;
   Reports reports;
+  TextInMemory gathered;
+  if (options.formats->wants("text")) reports.text = options.formats->text_is_filed() ? gathered.stream() : stdout;
   for (const std::string& trace : options.traces) try {
       worst = std::max(worst, analyze(trace, options, before ? &*before : nullptr, reports));
     } catch (const Error& e) {  // one of several costs its own report alone
       if (options.traces.size() == 1) throw;
-      fmt::print(stderr, "assay: {}\n", e.what());
+      remark("assay: {}\n", e.what());
       worst = 2;
     }
-  if (!options.json.empty()) write_to(options.json, analysis_json(std::move(reports.json)));
-  if (!options.csv.empty()) write_to(options.csv, csv_table(reports.rows));
+  options.formats->write({{"text", [&](auto&) { return gathered.text(); }},
+                          {"csv", [&](auto&) { return csv_table(reports.rows); }},
+                          {"json", [&](auto&) { return analysis_json(reports.json); }},
+                          {"markdown", [&](auto&) { return reports.markdown; }}},
+                         reports.text == stdout ? ReportFormats::Text::shown_already : ReportFormats::Text::to_show);
   return std::max(worst, reports.regressed ? 1 : 0);
 }
 
@@ -197,19 +229,26 @@ read to its end (the others are reported all the same), or an option is wrong; 1
 
 }  // namespace
 
-CommandRun add_analyze(CLI::App& command) {
+CommandRun add_analyze(CLI::App& command, CommandFiles& files) {
   const auto o = std::make_shared<AnalyzeOptions>();
+  using Part = CommandFiles::Part;
   command.footer(kFooter);
-  command.add_option("TRACE", o->traces, "traces to report on; - is standard input")->required()->type_name("");
+  files.add(
+      Part::input,
+      command.add_option("TRACE", o->traces, "traces to report on; - is standard input")->required()->type_name(""));
+  files.add(Part::store, [o]() -> std::vector<NamedFile> {
+    if (o->ceiling.empty() || parse_number<double>(o->ceiling)) return {};
+    return {{"the store of --ceiling", default_store().string()}};
+  });
   const auto classic = [&](CLI::Option* option) { option->group("The classic report"); };
   classic(command.add_flag("--classic", o->classic, "the classic report and nothing else"));
   classic(command.add_option("--top", o->report.top, "rows shown of each section")
               ->capture_default_str()
-              ->check(CLI::Range(0, 1'000'000'000).description(""))
+              ->check(whole_from(0, 1'000'000'000))
               ->type_name("N"));
   classic(command.add_option("--kernel-top", o->report.kernel_top, "rows shown of \"Kernel aggregate (all parents)\"")
               ->capture_default_str()
-              ->check(CLI::Range(0, 1'000'000'000).description(""))
+              ->check(whole_from(0, 1'000'000'000))
               ->type_name("N"));
   classic(command.add_flag("--include-kernel-totals", o->report.include_kernel_totals,
                            "show *_total and *cb_wait in that section, too"));
@@ -228,12 +267,14 @@ CommandRun add_analyze(CLI::App& command) {
                          "and what is to be won")
              ->type_name("GB/s|DEVICE"));
   shapes(command.add_option("--tokens", o->shapes.tokens, "tokens of the trace, where it does not show them itself")
-             ->check(CLI::Range(int64_t(1), int64_t(1) << 40).description(""))
+             ->check(whole_from(1, int64_t(1) << 40))
              ->type_name("N"));
-  shapes(command
-             .add_option("--specs-out", o->specs_out,
-                         "write the hot shapes as a workload for assay probe --specs ('-': instead of the text)")
-             ->type_name("FILE"));
+  shapes(
+      files.add(Part::output,
+                command
+                    .add_option("--specs-out", o->specs_out,
+                                "write the hot shapes as a workload for assay probe --specs ('-': instead of the text)")
+                    ->type_name("FILE")));
   shapes(command
              .add_option("--hot", o->hot_percent,
                          "a shape is hot from this much of the matmuls' time, in percent (0: all are)")
@@ -242,19 +283,18 @@ CommandRun add_analyze(CLI::App& command) {
              ->type_name("PERCENT"));
   shapes(command.add_option("--device-name", o->device, "what the trace ran on, for that file")->type_name("NAME"));
   const auto results = [&](CLI::Option* option) { option->group("Results"); };
-  results(
+  results(files.add(
+      Part::input,
       command
           .add_option("--diff", o->diff, "hold each TRACE against this earlier one; exit 1 if anything became slower")
-          ->type_name("OTHER"));
+          ->type_name("OTHER")));
   results(
       command.add_option("--threshold", o->threshold_percent, "with --diff: changes up to so many percent are none")
           ->capture_default_str()
           ->check(number_from(0, 1000))
           ->type_name("PERCENT"));
-  results(
-      command.add_option("--json", o->json, "write everything as JSON ('-': instead of the text)")->type_name("FILE"));
-  results(command.add_option("--csv", o->csv, "write one row a name and one a shape as CSV ('-' likewise)")
-              ->type_name("FILE"));
+  o->formats =
+      std::make_shared<ReportFormats>(command, files, std::vector<std::string>{"text", "csv", "json", "markdown"});
   return [o] { return run_analyze(*o); };
 }
 

@@ -3,10 +3,15 @@
 
 #include <set>
 
+#include "base/standard_streams.h"
 #include "base/terminal.h"
 #include "cli/commands.h"
 #include "cli/installation.h"
+#include "cli/report_formats.h"
+#include "report/csv.h"
+#include "report/markdown.h"
 #include "report/table.h"
+#include "report/table_json.h"
 
 namespace assay {
 namespace {
@@ -15,6 +20,7 @@ struct DevicesOptions {
   std::string store = default_store().string();
   std::string device;
   bool measure = false, list = false;
+  std::shared_ptr<ReportFormats> formats;
 };
 
 std::string size_text(int64_t bytes) {
@@ -28,10 +34,12 @@ Table ceiling_table(const Ceilings& c) {
                    {"unit", "", Column::Format::text, 9, 0},
                    {"spread", "spread %", Column::Format::fixed1, 5, 0}};
   for (const CeilingPoint& p : c.read)
-    table.rows.push_back({fmt::format("read {}{}", size_text(p.bytes), p.bytes == c.footprint ? " (cold from here)" : ""), p.value, "GB/s",
-                          p.spread * 100});
+    table.rows.push_back(
+        {fmt::format("read {}{}", size_text(p.bytes), p.bytes == c.footprint ? " (cold from here)" : ""), p.value,
+         "GB/s", p.spread * 100});
   table.rows.push_back({"copy " + size_text(c.copy.bytes), c.copy.value, "GB/s read + written", c.copy.spread * 100});
-  for (const NamedPeak& p : c.peaks) table.rows.push_back({"multiply-add " + p.name, p.gflops, "GFLOP/s", p.spread * 100});
+  for (const NamedPeak& p : c.peaks)
+    table.rows.push_back({"multiply-add " + p.name, p.gflops, "GFLOP/s", p.spread * 100});
   table.rows.push_back({"empty dispatch", c.dispatch_us * 1000, "ns, entry to return", c.dispatch_spread * 100});
   return table;
 }
@@ -45,46 +53,123 @@ std::set<std::string> missing_vendors(const std::vector<Manifest>& manifests, co
   return names;
 }
 
+/// One line a fact, for programs.
+Table fact_table() {
+  Table table{"Devices", {}, {}, {}, {}};
+  for (const char* key : {"device", "kind", "name"}) table.columns.push_back({key, key, Column::Format::text, 1, 0});
+  table.columns.push_back({"text", "value", Column::Format::text, 1, 0});
+  table.columns.push_back({"value", "number", Column::Format::fixed1, 1, 0});
+  table.columns.push_back({"unit", "unit", Column::Format::text, 1, 0});
+  table.columns.push_back({"spread_percent", "spread %", Column::Format::fixed1, 1, 0});
+  return table;
+}
+
+/// Text is shown as it comes about (ceilings take seconds to measure), and gathered for a file; facts are gathered for
+/// other forms.
+class DevicesReport {
+ public:
+  explicit DevicesReport(bool shows_text) : shows_text_(shows_text) {}
+
+  template <typename... Args>
+  void text(fmt::format_string<Args...> format, Args&&... args) {
+    add(fmt::format(format, std::forward<Args>(args)...), {});
+  }
+  void fact(const std::string& device, const std::string& kind, const std::string& name, const std::string& value) {
+    facts_.rows.push_back({device, kind, name, value, Cell(), Cell(), Cell()});
+  }
+  void ceilings(const std::string& device, const Table& table) {
+    const Terminal terminal = describe_terminal(stdout);
+    add("\n" + render_table(table) + "\n", "\n" + render_table(table, terminal.width, terminal.colour) + "\n");
+    for (const std::vector<Cell>& row : table.rows)
+      facts_.rows.push_back({device, "ceiling", row[0], Cell(), row[1], row[2], row[3]});
+  }
+  const Table& facts() const { return facts_; }
+  const std::string& all_text() const { return all_text_; }
+
+ private:
+  /// `shown` fits the terminal; "" where that is no other text.
+  void add(const std::string& piece, const std::string& shown) {
+    all_text_ += piece;
+    if (!shows_text_) return;
+    put(stdout, shown.empty() ? piece : shown);
+    flush(stdout);
+  }
+
+  bool shows_text_;
+  std::string all_text_;
+  Table facts_ = fact_table();
+};
+
+void report_device(const Backend& backend, const DeviceInfo& device, const std::string& compiler,
+                   const DevicesOptions& options, Store& store, DevicesReport& out) {
+  out.text("{}  {}\n", device.id, device.name);
+  out.fact(device.id, "device", "name", device.name);
+  for (const auto& [name, value] : device.properties) {
+    if (name != "features") out.text("  {}: {}\n", name, value);
+    out.fact(device.id, "property", name, value);
+  }
+  for (const auto& [name, version] : device.vendors) {
+    out.text("  {}: {}\n", name, version);
+    out.fact(device.id, "library", name, version);
+  }
+  const std::vector<Manifest> manifests = load_manifests(backend, {});
+  for (const std::string& name : missing_vendors(manifests, device)) {
+    out.text("  {}: none: its library is not here\n", name);
+    out.fact(device.id, "missing library", name, "its library is not here");
+  }
+  if (options.list) return;
+  out.text("  compiler: {}\n", compiler);
+  out.fact(device.id, "compiler", "version", compiler);
+  out.ceilings(device.id, ceiling_table(device_ceilings(backend, device, store, options.measure)));
+}
+
 int run_devices(const DevicesOptions& options) {
-  const Terminal terminal = describe_terminal(stdout);
-  Store store(options.store);
+  Store store(checked_store(options.store));
+  const ReportFormats& formats = *options.formats;
+  DevicesReport out(formats.text_is_shown());
   bool any = false;
   for (const auto& backend : make_backends()) {
     const std::vector<DeviceInfo> devices = backend->devices();
     const Compiler& compiler = backend->compiler();
     const std::string compiler_text = compiler.version.empty() ? "none: " + compiler.install : compiler.version;
-    if (devices.empty())
-      fmt::print("{}  none: {}\n  compiler: {}\n\n", backend->name(), backend->missing(), compiler_text);
+    if (devices.empty()) {
+      out.text("{}  none: {}\n  compiler: {}\n\n", backend->name(), backend->missing(), compiler_text);
+      out.fact(backend->name(), "missing backend", "why", backend->missing());
+    }
     for (const DeviceInfo& device : devices) {
       if (!options.device.empty() && options.device != device.id && options.device != backend->name()) continue;
       any = true;
-      fmt::print("{}  {}\n", device.id, device.name);
-      for (const auto& [name, value] : device.properties)
-        if (name != "features") fmt::print("  {}: {}\n", name, value);
-      for (const auto& [name, version] : device.vendors) fmt::print("  {}: {}\n", name, version);
-      const std::vector<Manifest> manifests = load_manifests(*backend, {});
-      for (const std::string& name : missing_vendors(manifests, device))
-        fmt::print("  {}: none: its library is not here\n", name);
-      if (options.list) continue;
-      fmt::print("  compiler: {}\n", compiler_text);
-      const Ceilings ceilings = device_ceilings(*backend, device, store, options.measure);
-      fmt::print("\n{}\n", render_table(ceiling_table(ceilings), terminal.width, terminal.colour));
+      report_device(*backend, device, compiler_text, options, store, out);
     }
   }
-  for (const auto& [name, why] : backends_not_built()) fmt::print("{}  none: {}\n", name, why);
+  for (const auto& [name, why] : backends_not_built()) {
+    out.text("{}  none: {}\n", name, why);
+    out.fact(name, "missing backend", "why", why);
+  }
   if (!any && !options.device.empty()) find_device(make_backends(), options.device, 0);  // says what there is
+  const Json json = {{"schema", "assay-devices"}, {"version", 1}, {"facts", to_json(out.facts())}};
+  formats.write({{"text", [&](auto&) { return out.all_text(); }},
+                 {"csv", [&](auto&) { return csv_table(out.facts()); }},
+                 {"json", [&](auto&) { return json_line(json); }},
+                 {"markdown", [&](auto&) { return "# assay devices\n\n" + markdown_table(out.facts()); }}},
+                ReportFormats::Text::shown_already);
   return 0;
 }
 
 }  // namespace
 
-CommandRun add_devices(CLI::App& command) {
+CommandRun add_devices(CLI::App& command, CommandFiles& files) {
   const auto o = std::make_shared<DevicesOptions>();
-  command.footer("Ceilings are measured once and kept in the store; probes measure the memory's again around every spec.");
+  command.footer(
+      "Ceilings are measured once and kept in the store; probes measure the memory's again around every spec.");
   command.add_option("--device", o->device, "this one alone (default: all)");
   command.add_flag("--list", o->list, "only what there is, without ceilings");
   command.add_flag("--measure", o->measure, "measure the ceilings again");
-  command.add_option("--store", o->store, "the file that keeps them")->capture_default_str();
+  files.add(
+      CommandFiles::Part::store,
+      command.add_option("--store", o->store, "the file that keeps them")->capture_default_str()->type_name("FILE"));
+  o->formats =
+      std::make_shared<ReportFormats>(command, files, std::vector<std::string>{"text", "csv", "json", "markdown"});
   return [o] { return run_devices(*o); };
 }
 

@@ -14,6 +14,8 @@
 #include "backend/described_device.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/private_folder.h"
+#include "base/standard_streams.h"
 #include "base/suggest.h"
 #include "cli/commit.h"
 #include "probe/sweep.h"
@@ -126,8 +128,13 @@ BuildCache open_build_cache(const Backend& backend) {
   const fs::path beside = program_folder() / "kernels";
   std::error_code ignored;
   fs::create_directories(beside, ignored);
-  std::vector<fs::path> folders{beside};
-  if (access(beside.c_str(), W_OK) != 0) folders.push_back(cache_folder() / "kernels");
+  std::vector<fs::path> folders;
+  const bool runs = !is_mounted_noexec(beside);
+  if (runs) folders.push_back(beside);
+  if (!runs || access(beside.c_str(), W_OK) != 0) {
+    make_own_folder(cache_folder());
+    folders.push_back(cache_folder() / "kernels");
+  }
   return BuildCache(backend.compiler(), folders, project_folder("kernels") / backend.name());
 }
 
@@ -140,13 +147,18 @@ std::string describe_environment(const Backend& backend, const DeviceInfo& devic
 
 fs::path default_store() { return state_folder() / "results.sqlite"; }
 
+fs::path checked_store(const fs::path& file) {
+  if (file == default_store()) make_own_folder(state_folder());
+  return file;
+}
+
 Ceilings device_ceilings(const Backend& backend, const DeviceInfo& device, Store& store, bool again) {
   const std::vector<Manifest> manifests = load_manifests(backend, {});
   BuildCache cache = open_build_cache(backend);
   SweepOptions options;
   options.environment = describe_environment(backend, device);
   SweepEvents events;
-  events.note = [](const std::string& line) { fmt::print(stderr, "{}\n", line); };
+  events.note = [](const std::string& line) { remark("{}\n", line); };
   Sweep sweep(backend, device, all_variants(manifests), Plan{}, cache, store, options, events);
   return sweep.ceilings(again);
 }

@@ -32,13 +32,16 @@ OpenedDevice find_device(const std::vector<std::unique_ptr<Backend>>& backends, 
 std::vector<Manifest> load_manifests(const Backend& backend, const std::vector<std::string>& folders);
 std::vector<const Variant*> all_variants(const std::vector<Manifest>& manifests);
 
-/// Modules beside the program where that can be written, else in the user's cache folder.
+/// Modules beside the program where that can be written and code there runs, else in the user's cache folder.
 BuildCache open_build_cache(const Backend& backend);
 
 /// "key: value" lines: program, commit, compiler, system, device. Kept with every result.
 std::string describe_environment(const Backend& backend, const DeviceInfo& device);
 
 std::filesystem::path default_store();
+
+/// The same file. Error if it is the default one and its folder is not this user's own.
+std::filesystem::path checked_store(const std::filesystem::path& file);
 
 /// What the store knows that this device reaches; measured now, in seconds, where it knows nothing or `again`. Notes go to stderr.
 Ceilings device_ceilings(const Backend& backend, const DeviceInfo& device, Store& store, bool again = false);

@@ -3,10 +3,13 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <list>
 #include <vector>
 
 #include "base/error.h"
+#include "base/standard_streams.h"
 #include "base/suggest.h"
+#include "base/terminal.h"
 #include "cli/commands.h"
 
 namespace assay {
@@ -15,7 +18,7 @@ namespace {
 struct CommandEntry {
   const char* name;
   const char* summary;
-  CommandRun (*add)(CLI::App&);
+  CommandRun (*add)(CLI::App&, CommandFiles&);
 };
 
 constexpr CommandEntry kCommands[] = {
@@ -42,53 +45,69 @@ int unknown_argument(const CLI::App& app, const std::string& message) {
   std::vector<std::string> known;
   for (const CLI::Option* option : at->get_options())
     for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
-  for (const CLI::App* sub : at->get_subcommands([](const CLI::App*) { return true; })) known.push_back(sub->get_name());
+  for (const CLI::App* sub : at->get_subcommands([](const CLI::App*) { return true; }))
+    known.push_back(sub->get_name());
   const size_t begin = message.find_last_of(' ');
   const std::string word = message.substr(begin == std::string::npos ? 0 : begin + 1);
-  fmt::print(stderr, "assay: {}{} (assay help{} lists what there is)\n", message, did_you_mean(word.substr(0, word.find('=')), known),
-             at == &app ? "" : " " + at->get_name());
+  remark("assay: {}{} (assay help{} lists what there is)\n", one_line(message),
+         did_you_mean(word.substr(0, word.find('=')), known), at == &app ? "" : " " + at->get_name());
   return 2;
 }
 
 int run(int argc, char** argv) {
-  CLI::App app{"assay finds, proves and ships the fastest matmul kernel for every shape a language model really runs.", "assay"};
+  CLI::App app{"assay finds, proves and ships the fastest matmul kernel for every shape a language model really runs.",
+               "assay"};
   app.footer(kFooter);
   app.set_version_flag("--version", "assay " ASSAY_VERSION);
   app.require_subcommand(0, 1);
-  std::vector<std::pair<CLI::App*, CommandRun>> commands;
+  struct Command {
+    CLI::App* options;
+    CommandFiles files;
+    CommandRun run;
+  };
+  std::list<Command> commands;  // options refer to their files
   for (const CommandEntry& entry : kCommands) {
-    CLI::App* command = app.add_subcommand(entry.name, entry.summary);
-    commands.emplace_back(command, entry.add(*command));
+    Command& command = commands.emplace_back(Command{app.add_subcommand(entry.name, entry.summary), {}, {}});
+    command.run = entry.add(*command.options, command.files);
   }
   CLI::App* help = app.add_subcommand("help", "this text, or a subcommand's");
   std::string topic;
   help->add_option("command", topic, "the subcommand to explain");
   try {
     app.parse(argc, argv);
-  } catch (const CLI::CallForHelp& e) {
-    return app.exit(e);
+  } catch (const CLI::CallForHelp&) {
+    show("{}", app.help());
+    return 0;
   } catch (const CLI::CallForVersion& e) {
-    return app.exit(e);
+    show("{}\n", e.what());
+    return 0;
   } catch (const CLI::ExtrasError&) {
-    const std::vector<std::string> extra = app.remaining(true);  // a flag's value comes with it: the flag is what to name
-    const auto flag = std::find_if(extra.begin(), extra.end(), [](const std::string& word) { return word.rfind("-", 0) == 0; });
-    return unknown_argument(app, "unknown argument " + (flag != extra.end() ? *flag : extra.empty() ? "" : extra.front()));
+    const std::vector<std::string> extra =
+        app.remaining(true);  // a flag's value comes with it: the flag is what to name
+    const auto flag =
+        std::find_if(extra.begin(), extra.end(), [](const std::string& word) { return word.rfind("-", 0) == 0; });
+    return unknown_argument(app, "unknown argument " + (flag != extra.end() ? *flag
+                                                        : extra.empty()     ? ""
+                                                                            : extra.front()));
   } catch (const CLI::ParseError& e) {
     return unknown_argument(app, e.what());
   }
-  for (const auto& [command, run_command] : commands)
-    if (command->parsed()) return run_command();
+  for (const Command& command : commands)
+    if (command.options->parsed()) {
+      command.files.check();
+      return command.run();
+    }
   if (!topic.empty()) {
     for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
       if (command->get_name() == topic) {
-        fmt::print("{}", command->help("assay"));
+        show("{}", command->help("assay"));
         return 0;
       }
     app.clear();  // else what the help subcommand knows is suggested, and explained below
     return unknown_argument(app, "no subcommand " + topic);
   }
   app.clear();
-  fmt::print("{}", app.help());
+  show("{}", app.help());
   return 0;
 }
 
@@ -96,11 +115,16 @@ int run(int argc, char** argv) {
 }  // namespace assay
 
 int main(int argc, char** argv) {
+  assay::prepare_standard_streams();
+  int exit_code = 2;
   try {
-    return assay::run(argc, argv);
+    exit_code = assay::run(argc, argv);
   } catch (const std::exception& e) {
-    std::fflush(stdout);
-    fmt::print(stderr, "assay: {}\n", e.what());
-    return 2;
+    assay::flush(stdout);
+    assay::remark("assay: {}\n", assay::one_line(e.what()));  // a name in it may hold any bytes
   }
+  const std::string lost = assay::lost_output();
+  if (lost.empty()) return exit_code;
+  assay::remark("assay: standard output could not be written to its end ({})\n", lost);
+  return exit_code == 130 ? exit_code : 2;
 }

@@ -7,11 +7,13 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/file.h"
+#include "base/standard_streams.h"
 #include "base/suggest.h"
 #include "base/terminal.h"
 #include "cli/commands.h"
 #include "cli/installation.h"
+#include "cli/number_option.h"
+#include "cli/report_formats.h"
 #include "cli/trace_input.h"
 #include "probe/sweep.h"
 #include "report/csv.h"
@@ -19,20 +21,23 @@
 #include "report/markdown.h"
 #include "report/progress.h"
 #include "report/rows.h"
-#include "report/text.h"
+#include "report/screen.h"
+#include "report/skips.h"
 
 namespace assay {
 namespace {
 
 struct ProbeOptions {
   std::string device = "cpu", mode = "decode", store = default_store().string();
-  std::vector<std::string> workloads, spec_files, traces, spec_lines, kernels, reports;
-  std::string json, csv, markdown;
+  std::vector<std::string> workloads, spec_files, traces, spec_lines, kernels;
+  std::shared_ptr<ReportFormats> formats;
   Selection selection;
   SweepOptions sweep;
   int threads = 0;
   double footprint_mb = 0;
-  bool dry_run = false, build_only = false, quiet = false, verbose = false;
+  std::string accuracy = "int8_activation";
+  bool dry_run = false, build_only = false, quiet = false;
+  ScreenOptions screen;
 };
 
 std::vector<Workload> choose_workloads(const ProbeOptions& options) {
@@ -85,50 +90,79 @@ std::vector<Spec> all_specs(const ProbeOptions& options, const std::vector<Workl
   return specs;
 }
 
-void print_plan(const Plan& plan, const Sweep& sweep) {
-  for (const PlannedSpec& spec : plan.specs) {
-    fmt::print("Spec {}:\n", spec.spec.line());
-    for (const PlannedCase& c : spec.cases)
-      fmt::print("   - {} ({}{})\n", c.variant->id(), c.isa->name, c.over_limit.empty() ? "" : "; device_limit: " + c.over_limit);
-    if (spec.cases.empty()) fmt::print("   no variant supports it\n");
+Accuracy parse_accuracy_option(const std::string& name) {
+  try {
+    return parse_accuracy(name);
+  } catch (const Error& e) {
+    fail("--accuracy: {}", e.what());
   }
-  fmt::print("\nSkipped:\n");
-  for (const SkipGroup& skip : plan.skips) fmt::print(" - {}: {} skipped {} ({})\n", skip.variant, skip.op_name, skip.count, skip.reason);
-  const size_t missing = sweep.missing();
-  fmt::print("\n{} specs, {} cases; {} in the store, {} to measure: about {}\n", plan.specs.size(), plan.cases(),
-             size_t(plan.cases()) - missing, missing, duration_text(sweep.expected_seconds()));
 }
 
-void write_report(const std::string& to, const std::string& text) {
-  if (to == "-") {
-    fmt::print("{}", text);
-  } else {
-    write_file(to, text);
+/// What was skipped, pair by pair; on a terminal a line a reason, if at all.
+std::string skips_text(const Plan& plan, const ProbeOptions& options, size_t width) {
+  if (options.screen.skips) return skip_report(plan.skips, width);
+  std::string text = "Skipped:\n";
+  if (width == 0)
+    for (const SkipGroup& skip : plan.skips) text += fmt::format(" - {}: {} skipped {} ({})\n", skip.variant, skip.op_name, skip.count, skip.reason);
+  else
+    text += fmt::format(" {} reasons: --skips\n", skip_reasons(plan.skips).size());
+  return text;
+}
+
+void print_plan(const Plan& plan, const Sweep& sweep, const ProbeOptions& options) {
+  const size_t width = describe_terminal(stdout).width;
+  std::string text;
+  for (const PlannedSpec& spec : plan.specs) {
+    text += fmt::format("Spec {}:\n", spec.spec.line());
+    for (const PlannedCase& c : spec.cases)
+      text += fmt::format("   - {} ({}{})\n", c.variant->id(), c.isa->name, c.over_limit.empty() ? "" : "; device_limit: " + c.over_limit);
+    if (spec.cases.empty()) text += "   no variant supports it\n";
   }
+  text += "\n" + skips_text(plan, options, width);
+  const size_t missing = sweep.missing();
+  text += fmt::format("\n{} specs, {} cases; {} in the store, {} to measure: about {}\n", plan.specs.size(), plan.cases(),
+                      size_t(plan.cases()) - missing, missing, duration_text(sweep.expected_seconds()));
+  put(stdout, wrap_lines(text, width, 6));
 }
 
 int build_only(Sweep& sweep, Progress& progress) {
   const std::vector<std::string> errors = sweep.build_only();
   progress.finish();
-  for (const std::string& error : errors) fmt::print("{}\n", error);
+  for (const std::string& error : errors) show("{}\n", error);
   if (interrupted()) return 130;
   return errors.empty() ? 0 : 1;
 }
 
 /// A disabled variant that was named may fail: it is known to.
-bool any_failure(const SweepReport& report, const std::vector<const Variant*>& variants) {
+bool any_failure(const SweepReport& report, const std::vector<const Variant*>& variants, const DeviceInfo& device) {
   std::set<std::string> enabled;
   for (const Variant* variant : variants)
-    if (variant->enabled()) enabled.insert(variant->id());
+    if (variant->disabled_reason(device.kind).empty()) enabled.insert(variant->id());
   for (const RankedSpec& spec : report.specs)
     for (const RankedCase& c : spec.cases)
       if (enabled.count(c.record.variant) && is_failure(c.record.outcome)) return true;
   return std::any_of(report.specs.begin(), report.specs.end(), [](const RankedSpec& s) { return !s.quarantine.empty(); });
 }
 
+/// What a probe reads beside what its options name as files.
+std::vector<NamedFile> other_inputs(const ProbeOptions& options) {
+  std::vector<NamedFile> files;
+  if (options.device.ends_with(".json")) files.push_back({"--device", options.device});
+  const auto add = [&](const std::string& option, const std::filesystem::path& folder) {
+    for (NamedFile& file : files_below(option, folder)) files.push_back(std::move(file));
+  };
+  for (const std::string& folder : options.kernels) add("a file of --kernels", folder);
+  add("the shipped kernel", project_folder("kernels"));
+  for (const auto& entry : std::filesystem::directory_iterator(project_folder("specs")))
+    files.push_back({"the shipped workload", entry.path().string()});
+  return files;
+}
+
 int run_probe(ProbeOptions options) {
   const int64_t began = now_ns();
+  for (const std::string& dtype : options.selection.dtypes) check_dtype(dtype);
   options.sweep.mode = parse_mode(options.mode);
+  options.selection.accuracy = parse_accuracy_option(options.accuracy);
   options.sweep.footprint = int64_t(options.footprint_mb * 1024 * 1024);
   const auto backends = make_backends();
   const OpenedDevice device = find_device(backends, options.device, options.threads);
@@ -146,7 +180,10 @@ int run_probe(ProbeOptions options) {
   const bool keeps = !options.dry_run && !options.build_only;
   std::error_code ignored;
   const bool readable = std::filesystem::exists(options.store, ignored);
-  Store store(keeps || readable ? options.store : ":memory:", keeps || !readable ? Store::Access::read_write : Store::Access::read_only);
+  const auto store_of_run = keeps || readable ? std::make_unique<Store>(checked_store(options.store),
+                                                                        keeps ? Store::Access::read_write : Store::Access::read_only)
+                                              : std::make_unique<Store>();
+  Store& store = *store_of_run;
 
   const Terminal terminal = describe_terminal(stderr);
   Progress progress(stderr, terminal.live, size_t(plan.cases()), options.sweep.effort.visits - 1);
@@ -162,7 +199,7 @@ int run_probe(ProbeOptions options) {
   }
   Sweep sweep(*device.backend, device.info, variants, plan, cache, store, options.sweep, events);
   if (options.dry_run) {
-    print_plan(plan, sweep);
+    print_plan(plan, sweep, options);
     return 0;
   }
   const CatchInterrupt catch_interrupt;
@@ -178,21 +215,20 @@ int run_probe(ProbeOptions options) {
 
   SweepReport report = sweep.report(workloads);
   report.elapsed_s = double(now_ns() - began) * 1e-9;
-  const Terminal out = describe_terminal(stdout);
-  const bool stdout_taken = options.json == "-" || options.csv == "-" || options.markdown == "-";
-  if (!stdout_taken) fmt::print("{}", text_report(report, {options.verbose, out.colour, out.width}));
-  if (!options.json.empty()) write_report(options.json, json_report(report));
-  if (!options.csv.empty()) write_report(options.csv, csv_report(report));
-  if (!options.markdown.empty()) write_report(options.markdown, markdown_report(report));
+  options.formats->write({{"text", [&](const Terminal& out) { return probe_text(report, options.screen, out); }},
+                          {"csv", [&](auto&) { return csv_report(report); }},
+                          {"json", [&](auto&) { return json_report(report); }},
+                          {"markdown", [&](auto&) { return markdown_report(report); }}});
   if (!trouble.empty()) throw Error(trouble);
   if (interrupted()) return 130;
-  return any_failure(report, variants) ? 1 : 0;
+  return any_failure(report, variants, device.info) ? 1 : 0;
 }
 
 }  // namespace
 
-CommandRun add_probe(CLI::App& command) {
+CommandRun add_probe(CLI::App& command, CommandFiles& files) {
   const auto o = std::make_shared<ProbeOptions>();
+  using Part = CommandFiles::Part;
   command.footer(
       "Each launch runs on poisoned buffers and is checked afterwards, samples of them element by element against a double-precision\n"
       "reference; only proved results are ranked. Results are kept in the store: a second run measures what is missing or was noisy, an\n"
@@ -205,38 +241,59 @@ CommandRun add_probe(CLI::App& command) {
       "  assay probe --kernels docs/examples/drop-in --variant 'my_gemv/*' --variant 'gemv_rowdot/*' --shape n=9728");
   const auto what = [&](CLI::Option* option) { option->group("What to measure"); };
   what(command.add_option("--workload", o->workloads, "workloads by name or glob (default: all in specs/)"));
-  what(command.add_option("--specs", o->spec_files, "further workload files (JSON as in specs/README.md)")->check(CLI::ExistingFile));
-  what(command.add_option("--from", o->traces, "traces of runs: the hot shapes of each are a workload (as assay analyze --specs-out writes it)"));
-  what(command.add_option("--spec", o->spec_lines, "one spec line; n, m, k and batch may be ranges: n=16..96 or n=16..96..8"));
+  what(files.add(Part::input,
+                 command.add_option("--specs", o->spec_files, "further workload files (JSON as in specs/README.md)")));
+  what(
+      files.add(Part::input,
+                command.add_option(
+                    "--from", o->traces,
+                    "traces of runs: the hot shapes of each are a workload (as assay analyze --specs-out writes it)")));
+  files.add(Part::input, [o] { return other_inputs(*o); });
+  what(command.add_option("--spec", o->spec_lines,
+                          "one spec line; n, m, k and batch may be ranges: n=16..96 or n=16..96..8"));
   what(command.add_option("--variant", o->selection.variants,
                           "globs on family/name (default: every enabled one; a disabled one runs when named in full)"));
   what(command.add_option("--op", o->selection.ops, "globs on the spec's op name"));
   what(command.add_option("--shape", o->selection.shapes, "n=9728 or k=800..900 or m=1,n=64: several terms must all hold")
            ->delimiter('\0'));
   what(command.add_option("--dtype", o->selection.dtypes, "also measure the specs with these weights: f32, f16, bf16, q8_0"));
+  what(command.add_option("--accuracy", o->accuracy,
+                          "the least accurate class of variants that is measured: exact, f16_activation, bf16_activation or int8_activation")
+           ->capture_default_str());
   what(command.add_option("--kernels", o->kernels, "folders with drop-in kernels: manifest.json and sources (docs/drop-in-kernels.md)")
            ->check(CLI::ExistingDirectory));
   const auto how = [&](CLI::Option* option) { option->group("How to measure"); };
   how(command.add_option("--device", o->device, "cpu, cuda:0 …: assay devices lists them; or a description of one, FILE.json, for --dry-run and --build-only")->capture_default_str());
   how(command.add_option("--mode", o->mode, "decode: weights cold, the rest hot; cold: all cold, each launch alone; hot: all hot; batched: 20 dispatches a submission")
           ->capture_default_str());
-  how(command.add_option("--threads", o->threads, "use fewer than all allowed CPUs"));
-  how(command.add_option("--footprint", o->footprint_mb, "MB that cold weights rotate over (default: chosen from the ceilings)")
-          ->check(CLI::Range(1.0, 65536.0)));
+  how(command.add_option("--threads", o->threads, "use fewer than all allowed CPUs")->check(whole_from(1, 1'000'000)));
+  how(command
+          .add_option("--footprint", o->footprint_mb,
+                      "MB that cold weights rotate over (default: chosen from the ceilings)")
+          ->check(number_from(1, 65536)));
   how(command.add_flag("--thorough", o->sweep.thorough, "many more rounds: ten times the time, narrower intervals"));
   how(command.add_flag("--fresh", o->sweep.fresh, "measure again what the store has"));
-  how(command.add_option("--host-gap-device", o->sweep.ranking.host_gap_device_ms, "[host-gap]: device time within so many ms of the best …")
-          ->capture_default_str());
-  how(command.add_option("--host-gap-host", o->sweep.ranking.host_gap_host_ms, "… and host time lower than the best's by so many ms")
-          ->capture_default_str());
+  how(command
+          .add_option("--host-gap-device", o->sweep.ranking.host_gap_device_ms,
+                      "[host-gap]: device time within so many ms of the best …")
+          ->capture_default_str()
+          ->check(number_from(0, 1e6)));
+  how(command
+          .add_option("--host-gap-host", o->sweep.ranking.host_gap_host_ms,
+                      "… and host time lower than the best's by so many ms")
+          ->capture_default_str()
+          ->check(number_from(0, 1e6)));
   const auto result = [&](CLI::Option* option) { option->group("Results"); };
-  result(command.add_option("--store", o->store, "the file that keeps every result")->capture_default_str());
-  result(command.add_option("--json", o->json, "write everything, raw samples included, as JSON ('-': instead of the text)"));
-  result(command.add_option("--csv", o->csv, "write one row a case as CSV ('-' likewise)"));
-  result(command.add_option("--markdown", o->markdown, "write Markdown tables ('-' likewise)"));
+  result(files.add(Part::store, command.add_option("--store", o->store, "the file that keeps every result")
+                                    ->capture_default_str()
+                                    ->type_name("FILE")));
+  o->formats =
+      std::make_shared<ReportFormats>(command, files, std::vector<std::string>{"text", "csv", "json", "markdown"});
   result(command.add_flag("--dry-run", o->dry_run, "show the plan, its skips and the expected time; measure nothing"));
   result(command.add_flag("--build-only", o->build_only, "compile the plan's kernels and stop: a later probe only measures"));
-  result(command.add_flag("--verbose", o->verbose, "show where each line of a workload comes from"));
+  result(command.add_flag("--full", o->screen.full, "on a terminal: a row a variant, where there would be one screen with the verdict (a pipe gets all)"));
+  result(command.add_flag("--skips", o->screen.skips, "also the pairs of spec and variant that were left out, a line a reason"));
+  result(command.add_flag("--verbose", o->screen.verbose, "as --full, and where each line of a workload comes from"));
   result(command.add_flag("--quiet", o->quiet, "no progress"));
   return [o] { return run_probe(*o); };
 }

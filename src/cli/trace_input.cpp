@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/standard_streams.h"
 #include "base/terminal.h"
 #include "trace/trace_workload.h"
 
@@ -24,14 +25,14 @@ class BadLinePrinter : public EventConsumer {
   void consume(const Batch& batch, const StringTable&) override {
     for (const BadLine& bad : batch.bad_lines) {
       if (bad.kind == BadLine::Kind::not_json)
-        fmt::print(not_json_, "Error parsing line {}: {}\n", bad.line, bad.message);
+        put(not_json_, fmt::format("Error parsing line {}: {}\n", bad.line, bad.message));
       else if (++wrong_shapes_ <= kNamed)
-        fmt::print(stderr, "assay: {}: line {} (from 0) is left out: {}\n", trace_, bad.line, bad.message);
+        remark("assay: {}: line {} (from 0) is left out: {}\n", trace_, bad.line, bad.message);
     }
   }
   void finish() const {
     if (wrong_shapes_ > kNamed)
-      fmt::print(stderr, "assay: {}: {} more lines of a wrong shape are left out\n", trace_, wrong_shapes_ - kNamed);
+      remark("assay: {}: {} more lines of a wrong shape are left out\n", trace_, wrong_shapes_ - kNamed);
   }
 
  private:
@@ -55,12 +56,12 @@ class ReadingLine {
     next_ns_ = now_ns() + 100'000'000;
     const std::string of = total_ ? fmt::format(" of {:.2f}", double(total_) / 1e9) : "";
     const std::string line = fmt::format("Reading {}: {:.2f}{} GB", trace_, double(bytes) / 1e9, of);
-    fmt::print(stderr, "\r\x1b[K{}", cut_middle(line, terminal_.width));
+    remark("\r\x1b[K{}", cut_middle(line, terminal_.width));
     std::fflush(stderr);
     shown_ = true;
   }
   void clear() const {
-    if (shown_) fmt::print(stderr, "\r\x1b[K");
+    if (shown_) remark("\r\x1b[K");
   }
   /// Of a file that was longer when reading began; "" if it is whole.
   std::string what_is_missing() const {
@@ -113,7 +114,9 @@ std::string workload_of_trace(const std::string& trace, const ShapeOptions& opti
   TraceInput input;
   read_trace_input(trace, open_byte_source(trace), input, stderr);
   if (!input.totals.cut_off.empty()) fail("{}: a workload needs the whole trace", input.totals.cut_off);
-  return trace_workload(input.shape_report(input.finish_accounts(), options), {trace, "", "", TraceWorkloadOptions().least_percent}).json;
+  return trace_workload(input.shape_report(input.finish_accounts(), options),
+                        {trace, "", "", TraceWorkloadOptions().least_percent})
+      .json;
 }
 
 }  // namespace assay

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/json_reader.h"
+#include "base/private_folder.h"
 
 namespace assay {
 namespace fs = std::filesystem;
@@ -50,8 +51,8 @@ fs::path key_file(const fs::path& module) { return fs::path(module).replace_exte
 
 bool is_module(const fs::path& path, const Compiler& compiler) {
   std::error_code ignored;
-  return path.extension() == compiler.module_extension && fs::is_regular_file(path, ignored) &&
-         fs::is_regular_file(key_file(path), ignored);
+  return path.extension() == compiler.module_extension && fs::is_regular_file(path, ignored) && is_trusted_file(path) &&
+         is_trusted_file(key_file(path));
 }
 
 bool is_named_after(const fs::path& module, const BuildRequest& request) {

@@ -19,7 +19,7 @@ namespace {
 
 struct DisabledWhen {
   Expression when;
-  std::string reason;
+  DisabledRule rule;
   JsonReader json;
 };
 
@@ -54,25 +54,26 @@ Enum read_choice(const JsonReader& family, const std::string& key, Enum fallback
   family.at(key).error(fmt::format("unknown \"{}\"{}", name, did_you_mean(name, known)));
 }
 
-std::string read_disabled_reason(const JsonReader& family) {
+Accuracy read_accuracy(const JsonReader& family) {
+  if (family.has("activation_error")) {  // the key of before there were classes
+    if (family.has("accuracy")) family.at("activation_error").error("says again what \"accuracy\" says; leave it out");
+    const std::string text = family.at("activation_error").string();
+    if (text != "" && text != "int8_block32")
+      family.at("activation_error").error(fmt::format("unknown \"{}\"; write \"accuracy\": one of {}", text, fmt::join(accuracy_names(), " ")));
+    return text.empty() ? Accuracy::exact : Accuracy::int8_activation;
+  }
+  std::vector<std::pair<std::string, Accuracy>> choices;
+  for (const std::string& name : accuracy_names()) choices.emplace_back(name, parse_accuracy(name));
+  return read_choice<Accuracy>(family, "accuracy", Accuracy::exact, choices);
+}
+
+std::vector<DisabledRule> read_not_enabled(const JsonReader& family) {
   const bool enabled = family.boolean_or("enabled", true);
   if (enabled && family.has("reason") && !family.at("reason").string().empty())
     family.at("reason").error("says why a family is not enabled, but \"enabled\" is not false");
   if (!enabled && !family.has("reason")) family.at("enabled").error("needs a \"reason\" beside it");
-  return enabled ? "" : read_line(family.at("reason"));
-}
-
-std::vector<DisabledWhen> read_disabled(const JsonReader& family, const std::vector<Parameter>& parameters) {
-  std::vector<DisabledWhen> rules;
-  if (!family.has("disabled")) return rules;
-  for (const JsonReader& rule : family.at("disabled").items()) {
-    rule.only_keys({"when", "reason"});
-    const JsonReader when = rule.at("when");
-    const std::string text = when.string();
-    rules.push_back(
-        {at_place(when, [&] { return Expression(text, names_of(parameters)); }), read_line(rule.at("reason")), when});
-  }
-  return rules;
+  if (enabled) return {};
+  return {{read_line(family.at("reason")), {}}};
 }
 
 double read_timer_scale(const JsonReader& family, bool mutants) {
@@ -89,29 +90,57 @@ double read_timer_scale(const JsonReader& family, bool mutants) {
 struct BackendRules {
   bool launches = false;               // "launch" and "arch": the host chooses blocks and threads
   std::vector<std::string> isa;        // levels that a family may name; empty: none
+  std::vector<std::string> kinds;      // of processors, which a reason for being disabled may be of
   std::vector<std::string> vendors;    // libraries that are kernels themselves
   int64_t most_outputs;                // fused ones; what a call has room for
 };
 
 const std::map<std::string, BackendRules>& backend_rules() {
   static const std::map<std::string, BackendRules> rules = {
-      {"cpu", {false, {"generic", "avx2", "avx512", "avx512_vnni", "avx512_bf16"}, {}, INT64_MAX}},
-      {"cuda", {true, {}, {"cublas", "cublaslt"}, 3}},
+      {"cpu", {false, {"generic", "avx2", "avx512", "avx512_vnni", "avx512_bf16"}, {"Zen 2", "Zen 3", "Zen 4", "Zen 5"}, {}, INT64_MAX}},
+      {"cuda", {true, {}, {}, {"cublas", "cublaslt"}, 3}},
   };
   return rules;
 }
 
-std::vector<std::string> read_isa(const JsonReader& family, const BackendRules& rules) {
+/// A list of different names, all of them known.
+std::vector<std::string> read_known(const JsonReader& list, const std::vector<std::string>& known) {
   std::vector<std::string> names;
-  if (!family.has("isa")) return names;
-  if (rules.isa.empty()) family.at("isa").error("a family of this backend names no levels; \"arch\" says where it runs");
-  for (const JsonReader& item : family.at("isa").items()) {
-    if (std::find(rules.isa.begin(), rules.isa.end(), item.string()) == rules.isa.end())
-      item.error(fmt::format("unknown \"{}\"{}; known: {}", item.string(), did_you_mean(item.string(), rules.isa), fmt::join(rules.isa, " ")));
+  for (const JsonReader& item : list.items()) {
+    if (std::find(known.begin(), known.end(), item.string()) == known.end())
+      item.error(fmt::format("unknown \"{}\"{}; known: {}", item.string(), did_you_mean(item.string(), known), fmt::join(known, ", ")));
     if (std::find(names.begin(), names.end(), item.string()) != names.end()) item.error("stands twice");
     names.push_back(item.string());
   }
   return names;
+}
+
+std::vector<std::string> read_isa(const JsonReader& family, const BackendRules& rules) {
+  if (!family.has("isa")) return {};
+  if (rules.isa.empty()) family.at("isa").error("a family of this backend names no levels; \"arch\" says where it runs");
+  return read_known(family.at("isa"), rules.isa);
+}
+
+std::vector<std::string> read_kinds(const JsonReader& rule, const BackendRules& rules) {
+  if (!rule.has("on")) return {};
+  if (rules.kinds.empty()) rule.at("on").error("this backend names no kinds of processors; leave it out");
+  std::vector<std::string> kinds = read_known(rule.at("on"), rules.kinds);
+  if (kinds.empty()) rule.at("on").error("must name at least one; leave it out where the reason holds everywhere");
+  return kinds;
+}
+
+std::vector<DisabledWhen> read_disabled(const JsonReader& family, const BackendRules& backend, const std::vector<Parameter>& parameters) {
+  std::vector<DisabledWhen> rules;
+  if (!family.has("disabled")) return rules;
+  for (const JsonReader& rule : family.at("disabled").items()) {
+    rule.only_keys({"when", "on", "reason"});
+    const JsonReader when = rule.at("when");
+    const std::string text = when.string();
+    rules.push_back({at_place(when, [&] { return Expression(text, names_of(parameters)); }),
+                     {read_line(rule.at("reason")), read_kinds(rule, backend)},
+                     when});
+  }
+  return rules;
 }
 
 std::string read_vendor(const JsonReader& family, const BackendRules& rules) {
@@ -147,7 +176,7 @@ void read_prepare(const JsonReader& family, Variant& variant) {
 // Everything that a family's variants share.
 Variant read_family(const JsonReader& family, const Manifest& manifest, bool mutants) {
   family.only_keys({"family", "source", "technique", "parameters", "constraints", "name", "isa", "compile_flags",
-                    "link_flags", "threads", "prepare", "activation_error", "baseline", "role", "enabled", "reason",
+                    "link_flags", "threads", "prepare", "accuracy", "activation_error", "baseline", "role", "enabled", "reason",
                     "disabled", "supports", "harness", "launch", "arch", "vendor"});
   const BackendRules& rules = backend_rules().at(manifest.backend);
   Variant variant;
@@ -167,13 +196,13 @@ Variant read_family(const JsonReader& family, const Manifest& manifest, bool mut
   variant.supports = read_supports(family.at("supports"));
   variant.supports.most_outputs = rules.most_outputs;
   read_prepare(family, variant);
-  variant.activation_error = family.string_or("activation_error", variant.activation_error);
+  variant.accuracy = read_accuracy(family);
   variant.threading =
       read_choice<Threading>(family, "threads", variant.threading,
                              {{"team", Threading::team}, {"region", Threading::region}, {"own", Threading::own}});
   variant.role =
       read_choice<Role>(family, "role", variant.role, {{"kernel", Role::kernel}, {"ceiling", Role::ceiling}});
-  variant.disabled_reason = read_disabled_reason(family);
+  variant.disabled = read_not_enabled(family);
   variant.timer_scale = read_timer_scale(family, mutants);
   return variant;
 }
@@ -199,8 +228,9 @@ void mark_baselines(const JsonReader& family, std::vector<Variant>& variants) {
 std::vector<Variant> read_variants(const JsonReader& family, const Manifest& manifest, bool mutants) {
   Variant shared = read_family(family, manifest, mutants);
   const std::vector<Parameter> parameters = read_parameters(family);
-  read_launch(family, backend_rules().at(manifest.backend), parameters, shared);
-  std::vector<DisabledWhen> disabled = read_disabled(family, parameters);
+  const BackendRules& rules = backend_rules().at(manifest.backend);
+  read_launch(family, rules, parameters, shared);
+  std::vector<DisabledWhen> disabled = read_disabled(family, rules, parameters);
   std::vector<Variant> variants;
   std::set<std::string> names;
   for (const ParameterValues& values : allowed_combinations(family, parameters)) {
@@ -209,8 +239,7 @@ std::vector<Variant> read_variants(const JsonReader& family, const Manifest& man
     if (!names.insert(variant.name).second) fail_equal_names(family, parameters, variant.name);
     for (size_t i = 0; i < values.size(); ++i) variant.parameters.emplace_back(parameters[i].name, values[i]);
     for (DisabledWhen& rule : disabled)
-      if (variant.enabled() && at_place(rule.json, [&] { return rule.when.holds(values); }))
-        variant.disabled_reason = rule.reason;
+      if (at_place(rule.json, [&] { return rule.when.holds(values); })) variant.disabled.push_back(rule.rule);
     variants.push_back(std::move(variant));
   }
   mark_baselines(family, variants);
@@ -218,6 +247,14 @@ std::vector<Variant> read_variants(const JsonReader& family, const Manifest& man
 }
 
 }  // namespace
+
+std::string Variant::disabled_reason(const std::string& kind) const {
+  for (const DisabledRule& rule : disabled) {
+    if (rule.kinds.empty()) return rule.reason;
+    if (std::find(rule.kinds.begin(), rule.kinds.end(), kind) != rule.kinds.end()) return fmt::format("seen on {}: {}", kind, rule.reason);
+  }
+  return "";
+}
 
 Geometry Variant::geometry(const GeometrySizes& sizes) const {
   ASSAY_CHECK(launch != nullptr);

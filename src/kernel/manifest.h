@@ -8,6 +8,7 @@
 
 #include "kernel/geometry.h"
 #include "kernel/supports.h"
+#include "spec/accuracy.h"
 
 namespace assay {
 
@@ -17,6 +18,12 @@ enum class Threading { team, region, own };
 
 /// A ceiling is no way to compute a spec: it reads the same bytes and so shows what is reachable. It is never ranked.
 enum class Role { kernel, ceiling };
+
+/// Why a variant is disabled, and on what kinds of device that was seen and holds; none: everywhere.
+struct DisabledRule {
+  std::string reason;
+  std::vector<std::string> kinds;
+};
 
 /// One instance of a family's parameters.
 struct Variant {
@@ -36,15 +43,16 @@ struct Variant {
   bool keeps_b = false;   // … and reads them as they lie as well; else they are out of its reach from then on
   Threading threading = Threading::team;
   Role role = Role::kernel;
-  std::string activation_error;  // "": exact activations; "int8_block32": quantized per 32 values
-  std::string disabled_reason;   // "": enabled
+  Accuracy accuracy = Accuracy::exact;  // what it may round the activations to
+  std::vector<DisabledRule> disabled;   // the first that is of a device's kind disables it there
   double timer_scale = 1;        // not 1 only in the self-test: a timer that lies
   std::string id() const { return family + "/" + name; }
   /// Only where `launch` is set. Error with file and pointer on an impossible value.
   Geometry geometry(const GeometrySizes& sizes) const;
   /// The value of a parameter, or `fallback` if there is none of this name.
   int64_t parameter_or(const std::string& name, int64_t fallback) const;
-  bool enabled() const { return disabled_reason.empty(); }
+  /// Why it is not measured unless named, on a device of this kind (DeviceInfo::kind); "" where it is enabled.
+  std::string disabled_reason(const std::string& kind) const;
 };
 
 struct Manifest {

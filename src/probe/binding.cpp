@@ -72,7 +72,7 @@ Binding::Binding(const WorkerCase& work, OpenedArenas& opened, LoadedKernel& ker
     }
     if (t.operand != Operand::c || spec_.beta != 0) hot_bytes += t.bytes;
   }
-  ring_.emplace(device_, d, slots);
+  ring_.emplace(device_, d, slots, work.reference ? &work.reference->projections() : nullptr);
   if (work.bulk)
     bind_bulk(tensors);
   else

@@ -63,9 +63,8 @@ CaseKey case_key(const Spec& spec, const Variant& variant, const BuildKey& build
   key.text = fmt::format("method: {}\nschema: {}\nmode: {}\nspec: {}\nvariant: {}\nlibraries: {}\n", kMethodVersion, kStoreSchema, mode_name(mode),
                          spec.math_line(), variant.id(), library_versions(variant));
   constexpr const char* kThreadings[] = {"team", "region", "own"};
-  key.text += fmt::format("threads: {}\nprepare: {}\nactivation error: {}\n", kThreadings[size_t(variant.threading)],
-                          variant.keeps_b ? "with_b" : variant.prepares ? "true" : "false",
-                          variant.activation_error.empty() ? "none" : variant.activation_error);
+  key.text += fmt::format("threads: {}\nprepare: {}\naccuracy: {}\n", kThreadings[size_t(variant.threading)],
+                          variant.keeps_b ? "with_b" : variant.prepares ? "true" : "false", accuracy_name(variant.accuracy));
   if (!variant.vendor.empty()) key.text += "vendor: " + vendor_version(variant, device) + "\n";
   if (variant.launch) key.text += geometry_text(variant.geometry(launch_sizes(spec_tensors(spec), device)));
   if (given_footprint > 0) key.text += fmt::format("footprint: {}\n", given_footprint);
@@ -83,6 +82,7 @@ CaseRecord empty_record(const CaseKey& key, const Spec& spec, const Variant& var
   record.math_line = spec.math_line();
   record.completion = spec.completion;
   record.variant = variant.id();
+  record.accuracy = variant.accuracy;
   record.device = device.id;
   record.mode = std::string(mode_name(mode));
   record.flops = spec.flops();

@@ -16,15 +16,16 @@ constexpr int kWarmUpLaunches = 3;
 constexpr double kWarmUpBelowUs = 300;  // a longer launch does not feel how it begins
 constexpr double kTurnPatience = 30;    // a turn's time may be exceeded so far for the sake of its least launches
 constexpr int64_t kWholeCheckElements = 65'536;
-constexpr int64_t kCheapCheckElements = 1'000;  // above, only the last launch of a turn is compared element by element
-constexpr uint64_t kComparableOf = 4;           // of so many launches that are no turn's last one gets an A that the reference knows
-constexpr int64_t kMostCompared = 16;           // where that is cheap, so many of a sequence's last launches are compared
+constexpr int64_t kCheapCheckElements = 1'000;  // above, only one launch of a turn is compared element by element
+constexpr int64_t kMostCompared = 4;            // where that is cheap, so many launches of a sequence are
+constexpr uint64_t kComparableOf = 4;           // of so many samples that are not to be compared one gets an A that the reference knows
+constexpr int64_t kFreeProjections = 1'000'000; // multiplications that projections of one sample may take where A is free
 
 }  // namespace
 
 CaseWorker::CaseWorker(const WorkerCase& work, OpenedArenas& opened)
     : work_(work), opened_(opened), device_(opened.device()), random_(std::random_device{}()) {
-  if (work.reference) validator_.emplace(*work.reference, !work.variant->activation_error.empty());
+  if (work.reference) validator_.emplace(*work.reference, work.variant->accuracy);
 }
 
 void CaseWorker::setup(const Command& command, Reply& reply) {
@@ -46,12 +47,12 @@ void CaseWorker::setup(const Command& command, Reply& reply) {
 }
 
 void CaseWorker::warm_up(Reply& reply) {
-  const LaunchInputs inputs = random_inputs(length_->first_checkable(), /*comparable=*/true);
+  const LaunchInputs inputs = random_inputs(length_->first_checkable(), 1, /*comparable=*/true);
   std::vector<std::byte> first;
   double device_us = INFINITY;  // the first launches are slow, some of them by far
   for (int i = 0; i < kWarmUpLaunches && reply.outcome == Outcome::pass; ++i) {
-    const Role role = i == 0 ? Role::compared : i + 1 == kWarmUpLaunches ? Role::last : Role::plain;
-    device_us = std::min(device_us, launch(inputs, 1, reply, role).device_us);
+    const bool last = i + 1 == kWarmUpLaunches;
+    device_us = std::min(device_us, launch(inputs, 1, reply, {.compared = i == 0 || last, .last = last}).device_us);
     if (!validator_) continue;
     const std::span<const std::byte> d = bound_->ring().slot(0);
     if (i == 0) first.assign(d.begin(), d.end());
@@ -94,15 +95,20 @@ void CaseWorker::take_samples(const Command& command, Reply& reply, LaunchTimes*
   sampling_ = true;
   int64_t position = command.first_copy;
   int warm_up = length_->is_sequence() ? 0 : command.warm_up;
+  // Which sample has a launch compared element by element; the last one, if the turn ends before.
+  const int drawn = int(random_() % uint64_t(std::max(1, length_->is_sequence() ? command.least_launches : command.launches)));
+  bool compared = false;
   for (int left_out = 0; reply.samples < kMostSamples && reply.outcome == Outcome::pass; ++position) {
     const int64_t length = length_->from(position);
     position += length - 1;  // where the sample's last launch stands
     const double spent_us = double(now_ns() - began) * 1e-3;
     const bool enough = reply.samples + 1 >= command.launches || spent_us > kTurnPatience * command.time_us ||
                         (reply.samples + 1 >= command.least_launches && spent_us > command.time_us);
-    const bool last = enough && (!validator_ || validator_->can_check(bound_->source_copy(position)));
-    const LaunchInputs inputs = random_inputs(position % bound_->rotation(), last || random_() % kComparableOf == 0);
-    const LaunchTimes taken = launch(inputs, length, reply, last ? Role::last : Role::plain);
+    const bool can_check = !validator_ || validator_->can_check(bound_->source_copy(position));
+    const bool last = enough && can_check, compare = !compared && can_check && (last || reply.samples >= drawn);
+    compared |= compare;
+    const LaunchInputs inputs = random_inputs(position % bound_->rotation(), length, compare || last || random_() % kComparableOf == 0);
+    const LaunchTimes taken = launch(inputs, length, reply, {compare, last});
     if (!last && length_->was_too_short(taken.device_us)) continue;
     if (warm_up-- > 0 && taken.device_us < kWarmUpBelowUs) continue;
     if (taken.disturbed && !last && left_out++ < kRedoDisturbed) continue;
@@ -120,7 +126,7 @@ void CaseWorker::settle(Reply& reply) {
   if (!ring.unchanged())
     set(reply, Outcome::wrong, "D changed after the kernel had returned: something still writes to it");
   Look look;
-  ring.add_to(look, last_slot_ + 1, last_slot_);
+  ring.add_slots(look, last_slot_, last_slot_ + 1);
   bound_->surroundings().add_to(look, bound_->a());
   device_.look(look);
   if (validator_->can_check(last_))
@@ -171,14 +177,14 @@ std::vector<bool> CaseWorker::checkable() const {
 
 /// Position in the rotation, and A: ±2^j times its base value, with signs by groups of columns where it is to be compared, else with a sign for
 /// each. About half of all columns then differ from those of any other launch: nothing remembered is right, or of use.
-LaunchInputs CaseWorker::random_inputs(int64_t position, bool comparable) {
+LaunchInputs CaseWorker::random_inputs(int64_t position, int64_t length, bool comparable) {
   const uint64_t bits = random_();
   const double factor = std::ldexp(bits & 0x100 ? -1.0 : 1.0, int(bits % 7) - 3);
-  const bool is_free = !work_.reference || !comparable;
+  const bool is_free = !work_.reference || (!comparable && work_.reference->projections().free_cost() * length <= kFreeProjections);
   return {position, {factor, is_free ? random_() : work_.reference->signs_from(random_()), random_(), is_free}};
 }
 
-/// One sample: `length` launches, of which the last one's copy is inputs.copy. Where the device is kept busy until it has all of them, host
+/// One sample: `length` launches, which end with the place inputs.copy of the rotation. Where the device is kept busy until it has all of them, host
 /// times are those of a single dispatch just before, in batched mode those of the submission.
 LaunchTimes CaseWorker::launch(const LaunchInputs& inputs, int64_t length, Reply& reply, Role role) {
   const int64_t began = now_ns();
@@ -187,21 +193,22 @@ LaunchTimes CaseWorker::launch(const LaunchInputs& inputs, int64_t length, Reply
     device_.write(bound_->a().data, host_a_.data(), bound_->a().bytes);
   }
   const Launch& bound = bound_->launch(inputs.copy);
+  order_.draw(inputs.copy, length, bound_->ring().slots(), bound_->rotation(), random_);
   const bool is_sequence = length > 1 || (sampling_ && work_.mode == Mode::cold && work_.device->launches_per_sample > 1);
   const bool needs_alone = is_sequence && work_.mode != Mode::batched;
   // Before the poison: what it writes must not stand in for the sequence's own launch.
   const int64_t alone_began = now_ns();
   const LaunchTimes alone = needs_alone ? dispatch_alone(inputs.copy) : LaunchTimes();
   const int64_t alone_ended = now_ns();
-  if (validator_) bound_->ring().poison(std::min(length, bound_->ring().slots()));
+  if (validator_) bound_->ring().poison(order_.used_slots());
   if (bound.workspace_bytes > 0) device_.fill(bound.workspace, kPoison, bound.workspace_bytes);
   evict();
 
   const int64_t submitted = now_ns();
-  LaunchTimes times = is_sequence ? submit_many(inputs.copy, length) : device_.dispatch(bound);
+  LaunchTimes times = is_sequence ? submit_many() : device_.dispatch(bound);
   const int64_t returned = now_ns();
   if (needs_alone) times.encode_us = alone.encode_us, times.submit_us = alone.submit_us, times.wait_us = alone.wait_us;
-  if (validator_) verify(inputs, length, reply, role);
+  if (validator_) verify(inputs, reply, role);
   const double timed_us = double(alone_ended - alone_began + returned - submitted) * 1e-3;
   reply.untimed_check_us += double(now_ns() - began) * 1e-3 - timed_us;
   times.device_us *= work_.variant->timer_scale;  // not 1 only in the self-test
@@ -222,11 +229,11 @@ void CaseWorker::evict() {
 }
 
 /// A sequence, each launch with its own copy of B; their mean. Host times are those of its submission.
-LaunchTimes CaseWorker::submit_many(int64_t last, int64_t length) {
+LaunchTimes CaseWorker::submit_many() {
   std::vector<Launch> sequence;
-  for (int64_t i = 0; i < length; ++i) {
-    sequence.push_back(bound_->launch(last - (length - 1 - i)));
-    bound_->ring().bind(sequence.back(), i % bound_->ring().slots());
+  for (const SampleOrder::Played& played : order_.launches()) {
+    sequence.push_back(bound_->launch(played.place));
+    bound_->ring().bind(sequence.back(), played.slot);
   }
   LaunchTimes mean;
   const double share = 1.0 / double(sequence.size());
@@ -237,47 +244,60 @@ LaunchTimes CaseWorker::submit_many(int64_t last, int64_t length) {
     mean.wait_us += t.wait_us * share;
     mean.disturbed |= t.disturbed;
   }
-  mean.launches = int32_t(length);
+  mean.launches = int32_t(sequence.size());
   return mean;
 }
 
-/// Every launch's buffer is scanned, by the device where it can: then only those that are compared come to the host. Where that is cheap
-/// the last ones are compared with the reference, else at most the very last.
-void CaseWorker::verify(const LaunchInputs& inputs, int64_t length, Reply& reply, Role role) {
-  OutputRing& ring = bound_->ring();
-  const int64_t used = std::min(length, ring.slots());
+LaunchInputs CaseWorker::of_slot(const LaunchInputs& inputs, int64_t slot) const {
+  return {bound_->source_copy(order_.place_in_slot(slot)), inputs.a};
+}
+
+/// Which slots are compared element by element: any of those that have a reference.
+std::vector<int64_t> CaseWorker::draw_compared(const LaunchInputs& inputs, Role role) {
+  std::vector<int64_t> slots;
+  for (int64_t slot = 0; slot < order_.used_slots(); ++slot)
+    if (validator_->can_check(bound_->source_copy(order_.place_in_slot(slot)))) slots.push_back(slot);
+  if (inputs.a.is_free) slots.clear();
+  std::shuffle(slots.begin(), slots.end(), random_);
   const bool is_cheap = validator_->check_cost() <= kCheapCheckElements;
-  const int64_t compared = is_cheap ? kMostCompared : sampling_ && role == Role::plain ? 0 : 1;
-  int64_t looked_at = device_.can_survey() && length == used ? std::min(compared, used) : used;
+  slots.resize(std::min(slots.size(), size_t(is_cheap ? kMostCompared : role.compared ? 1 : 0)));
+  return slots;
+}
+
+/// Every launch's buffer is scanned and projected, by the device where it can: then only those that are compared come to the host.
+void CaseWorker::verify(const LaunchInputs& inputs, Reply& reply, Role role) {
+  OutputRing& ring = bound_->ring();
+  const int64_t used = order_.used_slots();
+  const std::vector<int64_t> compared = draw_compared(inputs, role);
   Look look;
-  ring.add_to(look, used, used - looked_at);
+  ring.add_survey(look, used);
+  if (look.buffers.empty())
+    ring.add_slots(look, 0, used);
+  else
+    for (const int64_t slot : compared) ring.add_slots(look, slot, slot + 1);
   bound_->surroundings().add_to(look, bound_->a());
   device_.look(look);
   const std::optional<bool> survey = ring.surveyed(look);
   const bool is_whole = survey.value_or(false);
-  if (!is_whole && looked_at < used) {
+  if (survey && !is_whole) {
     Look again;
-    ring.add_to(again, used, 0);
+    ring.add_slots(again, 0, used);
     device_.look(again);
-    looked_at = used;
   }
-  if (role == Role::last) device_.start_protected_check(watched());
+  if (role.last) device_.start_protected_check(watched());
 
   std::string message;
-  for (int64_t back = 0; back < looked_at && message.empty(); ++back) {
-    const std::span<const std::byte> d = ring.slot((length - 1 - back) % ring.slots());
-    const LaunchInputs of_slot{bound_->source_copy(inputs.copy - back), inputs.a};
-    if (!is_whole) message = validator_->scan(d);
-    const bool compare = (role != Role::plain && back == 0) || (is_cheap && back < kMostCompared);
-    if (message.empty() && compare && validator_->can_check(of_slot))
-      message = validator_->check(d, of_slot, checked_range());
-  }
-  last_ = {bound_->source_copy(inputs.copy), inputs.a};
-  last_slot_ = (length - 1) % ring.slots();
+  for (int64_t slot = 0; slot < used && !is_whole && message.empty(); ++slot) message = validator_->scan(ring.slot(slot));
   if (is_whole)
     validator_->count_scanned(used);
   else if (message.empty())
     message = ring.broken_guard();
+  for (const int64_t slot : compared)
+    if (message.empty()) message = validator_->check(ring.slot(slot), of_slot(inputs, slot), checked_range());
+  for (int64_t slot = 0; slot < used && message.empty(); ++slot)
+    message = validator_->check_projections(ring.projected(slot), of_slot(inputs, slot));
+  last_slot_ = compared.empty() ? 0 : compared.front();
+  last_ = of_slot(inputs, last_slot_);
   if (message.empty() && survey && !is_whole)
     message = "the device saw NaN in D or a broken guard band, which are gone: something still writes to it";
   if (const std::string left = device_.left_behind(); message.empty()) message = left;

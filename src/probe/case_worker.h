@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "probe/binding.h"
+#include "probe/sample_order.h"
 #include "probe/sequence_length.h"
 
 namespace assay {
@@ -29,8 +30,10 @@ class CaseWorker {
   static void set(Reply& reply, Outcome outcome, const std::string& detail);
 
  private:
-  /// Of a sample: `compared` in any case, not only where that is cheap; the `last` of a step is, too.
-  enum class Role { plain, compared, last };
+  struct Role {
+    bool compared = false;  // one of its launches element by element in any case, not only where that is cheap
+    bool last = false;      // of its step
+  };
 
   void warm_up(Reply& reply);
   void take_samples(const Command& command, Reply& reply, LaunchTimes* times);
@@ -39,12 +42,14 @@ class CaseWorker {
   int64_t least_launches() const;
   int64_t most_launches() const;
   std::vector<bool> checkable() const;
-  LaunchInputs random_inputs(int64_t position, bool comparable);
+  LaunchInputs random_inputs(int64_t position, int64_t length, bool comparable);
   LaunchTimes launch(const LaunchInputs& inputs, int64_t length, Reply& reply, Role role);
   LaunchTimes dispatch_alone(int64_t copy);
   void evict();
-  LaunchTimes submit_many(int64_t last, int64_t length);
-  void verify(const LaunchInputs& inputs, int64_t length, Reply& reply, Role role);
+  LaunchTimes submit_many();
+  void verify(const LaunchInputs& inputs, Reply& reply, Role role);
+  std::vector<int64_t> draw_compared(const LaunchInputs& inputs, Role role);
+  LaunchInputs of_slot(const LaunchInputs& inputs, int64_t slot) const;
   std::span<const Address> watched() const;
   ElementRange checked_range();
 
@@ -56,8 +61,9 @@ class CaseWorker {
   std::optional<Validator> validator_;
   std::mt19937_64 random_;
   std::optional<SequenceLength> length_;
-  LaunchInputs last_;  // of the last launch, its copy as the reference counts them
+  LaunchInputs last_;  // of a launch of the last sample, its copy as the reference counts them
   int64_t last_slot_ = 0;
+  SampleOrder order_;  // of the sample in work
   bool sampling_ = false;
   bool watch_all_ = false;  // as the command of this step says
   std::vector<std::byte> host_a_;

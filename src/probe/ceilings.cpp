@@ -2,11 +2,13 @@
 #include "probe/ceilings.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/json_reader.h"
+#include "base/memory.h"
 #include "probe/inputs.h"
 #include "probe/measuring_child.h"
 #include "stats/summary.h"
@@ -23,6 +25,9 @@ constexpr int64_t kLeastFootprint = int64_t(64) << 20;  // caches of 32 MB are c
 constexpr double kLimitS = 60;                  // for all points
 constexpr double kSequenceUs = 2000, kLongUs = 500;
 constexpr int64_t kMostPasses = int64_t(1) << 24;
+constexpr int64_t kMemoryOverLargest =
+    4;  // half as much again is read and copied; others may take their part meanwhile
+constexpr int64_t kLeastLargest = int64_t(8) << 20;
 constexpr int64_t kFootprintOverL2 = 16;  // a cache may keep its part of a footprint for good while the rest streams through: 6 %
 
 /// Runs in the child: launches of one kernel over the first bytes of one arena.
@@ -132,7 +137,9 @@ Ceilings measure(Device& device, const DeviceInfo& info, const std::vector<std::
 int64_t Ceilings::largest_read(const DeviceInfo& device, int64_t wanted) {
   int64_t largest = wanted;
   while (largest < kFootprintOverL2 * device.limits.l2_bytes) largest *= 2;
-  return std::min(largest, device.memory_bytes / 4);
+  const int64_t most = device.memory_bytes / kMemoryOverLargest;
+  // Whole powers: what is free differs from run to run, and the ceilings are kept by this size.
+  return largest <= most ? largest : int64_t(std::bit_floor(uint64_t(std::max(most, int64_t(0)))));
 }
 
 double Ceilings::best_gflops() const {
@@ -144,7 +151,7 @@ double Ceilings::best_gflops() const {
 CeilingKernels find_ceiling_kernels(const std::vector<const Variant*>& variants) {
   CeilingKernels found;
   for (const Variant* variant : variants) {
-    if (variant->role != Role::ceiling || !variant->enabled()) continue;
+    if (variant->role != Role::ceiling || !variant->disabled.empty()) continue;
     if (variant->family == "ceiling") found.readers.insert(variant->baseline ? found.readers.begin() : found.readers.end(), variant);
     if (variant->family.rfind("peak_", 0) == 0) found.peaks.push_back(variant);
   }
@@ -154,6 +161,9 @@ CeilingKernels find_ceiling_kernels(const std::vector<const Variant*>& variants)
 
 Ceilings measure_ceilings(const Backend& backend, const DeviceInfo& info, const std::vector<std::pair<const Variant*, BuiltModule>>& kernels,
                           int64_t largest) {
+  if (largest < kLeastLargest)
+    fail("{}: too little to measure what it reaches; it takes {} MB", info.memory_text(),
+         (kLeastLargest * kMemoryOverLargest) >> 20);
   return ceilings_from_json(text_of_child(fmt::format("measuring the ceilings of {}", info.id), kLimitS, [&] {
     const auto device = backend.open(info, 2 * largest + (int64_t(1) << 30));
     InputArena arena(Format::f32, largest);

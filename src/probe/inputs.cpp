@@ -124,6 +124,18 @@ void Arenas::reserve(const Spec& spec, int64_t footprint) {
   }
 }
 
+int64_t Arenas::growth(const Spec& spec, int64_t footprint) const {
+  const std::map<Format, int64_t> sizes = copy_sizes(b_tensors(spec));
+  const int64_t count = copies_over(footprint, sizes);
+  int64_t more = 0;
+  for (const auto& [format, bytes] : sizes) {
+    const auto found = arenas_.find(format);
+    const int64_t had = found == arenas_.end() ? 0 : int64_t(found->second->bytes().size());
+    more += std::max(count * bytes + kSpareBytes - had, int64_t(0));
+  }
+  return more;
+}
+
 SpecInputs::SpecInputs(const Spec& spec, Arenas& arenas, int64_t footprint) : spec_(spec), arenas_(arenas) {
   const std::vector<Tensor> shape = b_tensors(spec_);
   const std::map<Format, int64_t> sizes = copy_sizes(shape);

@@ -18,6 +18,8 @@ class Arenas {
  public:
   /// Makes or enlarges the arenas so that each spec has copies over `footprint` bytes (at least one copy).
   void reserve(const Spec& spec, int64_t footprint);
+  /// How many bytes that would take beside what there is.
+  int64_t growth(const Spec& spec, int64_t footprint) const;
   InputArena& get(Format format);
   std::vector<InputArena*> all() const;
 

@@ -11,15 +11,24 @@ int64_t OutputRing::Part::start(int64_t slot) const { return kGuardBytes + slot 
 
 int64_t OutputRing::span_bytes(const Part& part, int64_t used) { return kGuardBytes + used * part.step; }
 
-OutputRing::OutputRing(Device& device, const std::vector<Tensor>& d, int64_t slots) : device_(device) {
+OutputRing::OutputRing(Device& device, const std::vector<Tensor>& d, int64_t slots, const Projections* projections) : device_(device) {
   int64_t slot_bytes = 0;
   for (const Tensor& t : d) {
-    parts_.push_back({t.segment, t.dtype, t.bytes, (t.bytes + 63) / 64 * 64 + kGuardBytes, nullptr, {}, {}});
+    parts_.push_back({t.segment, t.dtype, t.bytes, (t.bytes + 63) / 64 * 64 + kGuardBytes, nullptr, {}, {}, t.dims[2], {}, nullptr, {}});
+    if (projections) give_weights(parts_.back(), *projections);
     slot_bytes += parts_.back().step;
   }
   slots_ = std::min(slots, std::max(kRingBytes / slot_bytes, kLeastSlots));
   for (Part& part : parts_) part.memory = device_.allocate(span_bytes(part, slots_));
   poison(slots_);
+}
+
+void OutputRing::give_weights(Part& part, const Projections& projections) {
+  part.weights = projections.weights(part.segment);
+  if (!device_.can_survey()) return;
+  const auto bytes = int64_t(part.weights.size_bytes());
+  part.device_weights = device_.allocate(bytes);
+  device_.write(part.device_weights, part.weights.data(), bytes);
 }
 
 void OutputRing::bind(Launch& launch, int64_t slot) const {
@@ -33,17 +42,32 @@ void OutputRing::poison(int64_t used) {
 }
 
 GuardedBuffers OutputRing::used_buffers(const Part& part) const {
-  return {part.memory, kGuardBytes, part.bytes, part.step, used_, part.dtype};
+  GuardedBuffers buffers;
+  buffers.memory = part.memory;
+  buffers.guard = kGuardBytes, buffers.bytes = part.bytes, buffers.step = part.step, buffers.count = used_;
+  buffers.dtype = part.dtype;
+  return buffers;
 }
 
-void OutputRing::add_to(Look& look, int64_t used, int64_t first) {
+void OutputRing::add_survey(Look& look, int64_t used) {
   used_ = used;
+  on_device_ = device_.can_survey();
+  if (!on_device_) return;
   for (Part& part : parts_) {
-    if (device_.can_survey()) look.buffers.push_back(used_buffers(part));
-    if (first == used) continue;
-    part.host.resize(size_t(span_bytes(part, used)));
+    look.buffers.push_back(used_buffers(part));
+    if (part.weights.empty()) continue;
+    part.sums.resize(size_t(used * part.sums_of_slot()));
+    look.buffers.back().columns = part.columns;
+    look.buffers.back().weights = part.device_weights;
+    look.buffers.back().sums = part.sums.data();
+  }
+}
+
+void OutputRing::add_slots(Look& look, int64_t first, int64_t last) {
+  for (Part& part : parts_) {
+    part.host.resize(size_t(span_bytes(part, used_)));
     const int64_t from = first * part.step;
-    look.ranges.push_back({part.host.data() + from, part.memory + from, int64_t(part.host.size()) - from});
+    look.ranges.push_back({part.host.data() + from, part.memory + from, span_bytes(part, last) - from});
   }
 }
 
@@ -51,6 +75,21 @@ std::optional<bool> OutputRing::surveyed(const Look& look) {
   if (look.seen.empty()) return std::nullopt;
   for (size_t i = 0; i < parts_.size(); ++i) parts_[i].seen = look.seen[i];
   return std::all_of(parts_.begin(), parts_.end(), [](const Part& part) { return part.seen.whole; });
+}
+
+std::span<const double> OutputRing::projected(int64_t slot) {
+  joined_sums_.clear();
+  for (Part& part : parts_) {
+    const int64_t count = part.sums_of_slot();
+    const auto at = joined_sums_.size();
+    joined_sums_.resize(at + size_t(count));
+    if (on_device_)
+      std::copy_n(part.sums.begin() + slot * count, count, joined_sums_.begin() + int64_t(at));
+    else if (count > 0)
+      project(part.dtype, &part.host[size_t(part.start(slot))], part.bytes / dtype_bytes(part.dtype, 1), part.columns, part.weights.data(),
+              &joined_sums_[at]);
+  }
+  return joined_sums_;
 }
 
 std::span<const std::byte> OutputRing::slot(int64_t slot) {

@@ -28,8 +28,8 @@ std::vector<ShapeTerm> parse_shape(const std::string& text) {
     const auto number = [&](const std::string& digits) {
       int64_t value = 0;
       const auto [rest, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-      if (error != std::errc() || rest != digits.data() + digits.size())
-        fail("--shape {}: \"{}\" is not a number; write n=9728 or k=800..900", text, digits);
+      if (error != std::errc() || rest != digits.data() + digits.size() || value < 1)
+        fail("--shape {}: \"{}\" is not a number from 1; write n=9728 or k=800..900", text, digits);
       return value;
     };
     if (equals == std::string::npos) fail("--shape {}: write field=value or field=first..last, e.g. n=9728,k=896", text);
@@ -38,7 +38,9 @@ std::vector<ShapeTerm> parse_shape(const std::string& text) {
     if (std::find(kFields.begin(), kFields.end(), field) == kFields.end())
       fail("--shape {}: no field \"{}\"; there are {}", text, field, fmt::join(kFields, ", "));
     const int64_t least = number(term.substr(equals + 1, dots == std::string::npos ? dots : dots - equals - 1));
-    terms.push_back({field, least, dots == std::string::npos ? least : number(term.substr(dots + 2))});
+    const int64_t most = dots == std::string::npos ? least : number(term.substr(dots + 2));
+    if (most < least) fail("--shape {}: {} ends before it begins; write {}={}..{}", text, term, field, most, least);
+    terms.push_back({field, least, most});
     begin = end + 1;
   }
   return terms;
@@ -84,11 +86,11 @@ bool is_meant(const Variant& variant, const Selection& selection) {
 }
 
 /// Whether the user's globs take the variant; a disabled one only by its exact name.
-bool is_selected(const Variant& variant, const Selection& selection) {
+bool is_selected(const Variant& variant, bool enabled, const Selection& selection) {
   const std::string id = variant.id();
-  if (selection.variants.empty()) return variant.enabled();
+  if (selection.variants.empty()) return enabled;
   return std::any_of(selection.variants.begin(), selection.variants.end(), [&](const std::string& glob) {
-    return variant.enabled() ? glob_matches(glob, id) : glob == id;
+    return enabled ? glob_matches(glob, id) : glob == id;
   });
 }
 
@@ -111,7 +113,7 @@ std::string over_launch_limit(const Geometry& g, const DeviceInfo& device) {
 std::string over_limit(const Spec& spec, const Variant& variant, const DeviceInfo& device) {
   const int64_t weights = spec.b_bytes(), repacked = variant.prepares ? spec.batch * spec.n * spec.k * 4 : 0;
   const int64_t needed = weights + repacked + spec.a_bytes() + 2 * spec.d_bytes();
-  if (needed > device.memory_bytes) return fmt::format("needs {} MB of memory, {} has {} MB", needed >> 20, device.id, device.memory_bytes >> 20);
+  if (needed > device.memory_bytes) return fmt::format("needs {} MB of memory, {}", needed >> 20, device.memory_text());
   return variant.launch ? over_launch_limit(variant.geometry(launch_sizes(spec_tensors(spec), device)), device) : "";
 }
 
@@ -124,6 +126,10 @@ std::string unsuited(const Variant& variant, const DeviceInfo& device) {
   if (!variant.vendor.empty() && std::none_of(device.vendors.begin(), device.vendors.end(), [&](const auto& v) { return v.first == variant.vendor; }))
     return fmt::format("the library {} is not here", variant.vendor);
   return "";
+}
+
+std::string lacks_isa(const Variant& variant, const DeviceInfo& device) {
+  return fmt::format("unsupported: needs {}; this processor has {}", fmt::join(variant.isa, " or "), device.isa.back().name);
 }
 
 }  // namespace
@@ -141,8 +147,12 @@ const IsaLevel* choose_isa(const Variant& variant, const DeviceInfo& device) {
   return best;
 }
 
-std::vector<Spec> with_dtype(const std::vector<Spec>& specs, const std::string& dtype) {
+void check_dtype(const std::string& dtype) {
   if (!parse_dtype(dtype)) fail("--dtype {}: unknown; choose {}{}", dtype, fmt::join(dtype_names(), ", "), did_you_mean(dtype, dtype_names()));
+}
+
+std::vector<Spec> with_dtype(const std::vector<Spec>& specs, const std::string& dtype) {
+  check_dtype(dtype);
   std::vector<Spec> result;
   std::set<std::string> seen;
   for (const Spec& spec : specs) {
@@ -181,9 +191,14 @@ Plan make_plan(const std::vector<Spec>& specs, const std::vector<const Variant*>
     for (const Variant* variant : variants) {
       if (variant->role != Role::kernel) continue;
       const auto skip = [&](const std::string& reason) { ++skipped[{variant->id(), spec.op_name, reason}]; };
-      const bool selected = is_selected(*variant, selection);
-      if (!selected) {
-        if (!variant->enabled() && is_meant(*variant, selection)) skip("disabled: " + variant->disabled_reason);
+      const IsaLevel* isa = choose_isa(*variant, device);
+      const std::string disabled = variant->disabled_reason(device.kind);
+      if (!is_selected(*variant, disabled.empty(), selection)) {
+        if (!disabled.empty() && is_meant(*variant, selection)) skip(isa ? "disabled: " + disabled : lacks_isa(*variant, device));
+        continue;
+      }
+      if (variant->accuracy > selection.accuracy) {
+        skip(fmt::format("accuracy: {}, asked for {}", accuracy_name(variant->accuracy), accuracy_name(selection.accuracy)));
         continue;
       }
       if (const std::string reason = unsupported_reason(*variant, spec); !reason.empty()) {
@@ -194,9 +209,8 @@ Plan make_plan(const std::vector<Spec>& specs, const std::vector<const Variant*>
         skip("unsupported: " + reason);
         continue;
       }
-      const IsaLevel* isa = choose_isa(*variant, device);
       if (!isa) {
-        skip(fmt::format("unsupported: needs one of {}; this processor has {}", fmt::join(variant->isa, " "), device.isa.back().name));
+        skip(lacks_isa(*variant, device));
         continue;
       }
       planned.cases.push_back({variant, isa, over_limit(spec, *variant, device)});

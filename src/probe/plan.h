@@ -14,6 +14,7 @@ struct Selection {
   std::vector<std::string> ops;       // globs on the spec's op name
   std::vector<std::string> dtypes;    // specs are also measured with these weights
   std::vector<std::string> shapes;    // "n=9728", "k=800..900", "m=1,n=64": any of them
+  Accuracy accuracy = Accuracy::int8_activation;  // the least accurate class that is planned
 };
 
 struct PlannedCase {
@@ -42,6 +43,9 @@ struct Plan {
 /// Error if a glob or shape selects nothing (near names are suggested). Selection::dtypes is with_dtype's.
 Plan make_plan(const std::vector<Spec>& specs, const std::vector<const Variant*>& variants, const DeviceInfo& device,
                const Selection& selection);
+
+/// Error "--dtype X: …" where there are no such weights.
+void check_dtype(const std::string& dtype);
 
 /// The specs with other types: weights and the types that go with them (q8_0: f16 activations and output; else all alike).
 /// Specs that cannot have them are left out.

@@ -12,13 +12,21 @@
 namespace assay {
 namespace {
 
-using SpecsByMath = std::map<std::string, const RankedSpec*>;
+/// Specs by their canonical line, and whether their best or their best exact variants count.
+struct Ranked {
+  std::map<std::string, const RankedSpec*> specs;
+  bool exact_only = false;
 
-const RankedCase* best_case(const SpecsByMath& specs, const std::string& math_line) {
-  const auto found = specs.find(math_line);
-  if (found == specs.end() || found->second->best < 0) return nullptr;
-  return &found->second->cases[size_t(found->second->best)];
-}
+  int best_of(const RankedSpec& spec) const { return exact_only ? spec.best_exact() : spec.best; }
+  const RankedSpec* find(const std::string& math_line) const {
+    const auto found = specs.find(math_line);
+    return found == specs.end() ? nullptr : found->second;
+  }
+  const RankedCase* best_case(const std::string& math_line) const {
+    const RankedSpec* spec = find(math_line);
+    return spec && best_of(*spec) >= 0 ? &spec->cases[size_t(best_of(*spec))] : nullptr;
+  }
+};
 
 std::string op_of_line(const std::string& text) {
   try {
@@ -41,15 +49,15 @@ std::vector<std::string> source_texts(const std::vector<SourceLine>& sources) {
   return texts;
 }
 
-WorkloadRow price_entry(const WorkloadEntry& entry, const SpecsByMath& specs) {
+WorkloadRow price_entry(const WorkloadEntry& entry, const Ranked& ranked) {
   WorkloadRow row;
   row.spec_line = entry.spec.line();
   row.calls_per_token = entry.calls_per_token;
   row.sources = source_texts(entry.sources);
-  const auto found = specs.find(entry.spec.math_line());
-  if (found != specs.end()) row.floor_us = found->second->floor_us;
-  if (const RankedCase* best = best_case(specs, entry.spec.math_line())) {
+  if (const RankedSpec* spec = ranked.find(entry.spec.math_line())) row.floor_us = spec->floor_us;
+  if (const RankedCase* best = ranked.best_case(entry.spec.math_line())) {
     row.best_variant = best->record.variant;
+    row.accuracy = best->record.accuracy;
     row.best_is_prepared = best->record.prepared_bytes > 0;
     row.best_us = best->device.median;
     row.total_ms = row.calls_per_token * row.best_us / 1e3;
@@ -90,7 +98,7 @@ std::string winners_text(const std::map<std::string, int64_t>& wins) {
   return wins.size() == 1 ? most->first : fmt::format("{} and {} more", most->first, wins.size() - 1);
 }
 
-WorkloadRow price_family(const WorkloadFamily& family, const SpecsByMath& specs, double read_gbps,
+WorkloadRow price_family(const WorkloadFamily& family, const Ranked& ranked, double read_gbps,
                          std::set<std::string>& members) {
   WorkloadRow row;
   row.spec_line = fmt::format("{} {}={}..{}", family.name, family.varied, family.first, family.last);
@@ -102,11 +110,12 @@ WorkloadRow price_family(const WorkloadFamily& family, const SpecsByMath& specs,
     const std::string math_line = member.math_line();
     members.insert(math_line);
     floors.push_back(read_gbps > 0 ? double(member.b_bytes()) / read_gbps * 1e-3 : 0);
-    const RankedCase* best = best_case(specs, math_line);
+    const RankedCase* best = ranked.best_case(math_line);
     if (!best) continue;
+    row.accuracy = std::max(row.accuracy, best->record.accuracy);
     measured.emplace_back(length, best->device.median);
     ++wins[best->record.variant];
-    if (const double floor_us = specs.at(math_line)->floor_us; floor_us > 0) floors.back() = floor_us;
+    if (const double floor_us = ranked.find(math_line)->floor_us; floor_us > 0) floors.back() = floor_us;
   }
   const int64_t lengths = std::max<int64_t>(0, family.last - family.first + 1);
   row.calls_per_token = family.calls_per_token_each * double(lengths);
@@ -131,20 +140,13 @@ WorkloadRow price_family(const WorkloadFamily& family, const SpecsByMath& specs,
   return row;
 }
 
-}  // namespace
-
-WorkloadTable price_workload(const Workload& workload, const std::vector<RankedSpec>& specs, double read_gbps) {
+WorkloadTable price(const Workload& workload, const Ranked& ranked, double read_gbps) {
   WorkloadTable table;
   table.name = workload.name;
-  SpecsByMath by_math;
-  for (const RankedSpec& spec : specs) {
-    const auto [place, added] = by_math.emplace(spec.math_line, &spec);
-    if (!added && place->second->best < 0) place->second = &spec;
-  }
   std::set<std::string> members;
   std::vector<WorkloadRow> family_rows;
   for (const WorkloadFamily& family : workload.families)
-    family_rows.push_back(price_family(family, by_math, read_gbps, members));
+    family_rows.push_back(price_family(family, ranked, read_gbps, members));
   for (const WorkloadEntry& entry : workload.entries) {
     if (!entry.family.empty() && members.count(entry.spec.math_line())) {  // priced with its family
       for (size_t i = 0; i < family_rows.size(); ++i)
@@ -152,7 +154,7 @@ WorkloadTable price_workload(const Workload& workload, const std::vector<RankedS
           for (std::string& text : source_texts(entry.sources)) family_rows[i].sources.push_back(std::move(text));
       continue;
     }
-    table.rows.push_back(price_entry(entry, by_math));
+    table.rows.push_back(price_entry(entry, ranked));
   }
   std::move(family_rows.begin(), family_rows.end(), std::back_inserter(table.rows));
   for (const WorkloadRow& row : table.rows) {
@@ -167,6 +169,21 @@ WorkloadTable price_workload(const Workload& workload, const std::vector<RankedS
   for (const QuarantinedLine& line : workload.quarantined)
     table.quarantined.push_back(
         fmt::format("{}:{} {} ({})", line.source.source, line.source.line_number, line.source.text, line.reason));
+  return table;
+}
+
+}  // namespace
+
+WorkloadTable price_workload(const Workload& workload, const std::vector<RankedSpec>& specs, double read_gbps) {
+  Ranked ranked;
+  for (const RankedSpec& spec : specs) {
+    const auto [place, added] = ranked.specs.emplace(spec.math_line, &spec);
+    if (!added && place->second->best < 0) place->second = &spec;
+  }
+  WorkloadTable table = price(workload, ranked, read_gbps);
+  ranked.exact_only = true;
+  const WorkloadTable exact = price(workload, ranked, read_gbps);
+  if (exact.missing == table.missing) table.exact_ms = exact.total_ms;
   return table;
 }
 

@@ -12,6 +12,7 @@ struct WorkloadRow {
   std::string spec_line;  // or "attention_scores n=1..95" for a family
   double calls_per_token = 0;
   std::string best_variant;  // "" where nothing passed
+  Accuracy accuracy = Accuracy::exact;     // of the best variant; of a family the least accurate of its winners
   bool best_is_prepared = false;           // its weights are repacked once before, which is in no time here
   double best_us = 0, floor_us = 0;
   double to_win_ms = 0;                    // calls × (best − floor)
@@ -24,6 +25,7 @@ struct WorkloadTable {
   std::string name;
   std::vector<WorkloadRow> rows;
   double total_ms = 0, to_win_ms = 0, calls_per_token = 0;
+  double exact_ms = 0;                   // total_ms with the best exact variants alone; 0 where a row has none
   std::vector<std::string> missing;      // specs without a proved variant: they are in no sum
   std::vector<std::string> quarantined;  // lines that no rule completes
 };

@@ -65,29 +65,49 @@ bool closes_host_gap(const RankedCase& candidate, const RankedCase& best, const 
          best.host.median - candidate.host.median >= options.host_gap_host_ms * 1e3;
 }
 
-void tag_best(RankedSpec& spec, const RankingOptions& options) {
-  const bool contenders = std::any_of(spec.cases.begin(), spec.cases.end(), [](const RankedCase& candidate) {
-    return ranked(candidate) && !has_tag(candidate.record, "abandoned");
-  });
-  const auto competes = [&](const RankedCase& candidate) {
-    return ranked(candidate) && !(contenders && has_tag(candidate.record, "abandoned"));
-  };
-  RankedCase* best_host = nullptr;
+/// The proved case with the best device time; an abandoned one only where all of them are.
+template <typename Wanted>
+int fastest(const RankedSpec& spec, const Wanted& wanted) {
+  int best = -1;
+  const auto abandoned = [](const RankedCase& candidate) { return has_tag(candidate.record, "abandoned"); };
   for (size_t i = 0; i < spec.cases.size(); ++i) {
-    RankedCase& candidate = spec.cases[i];
+    const RankedCase& candidate = spec.cases[i];
+    if (!ranked(candidate) || !wanted(candidate)) continue;
+    if (best < 0 || std::pair(abandoned(candidate), candidate.device.median) <
+                        std::pair(abandoned(spec.cases[size_t(best)]), spec.cases[size_t(best)].device.median))
+      best = int(i);
+  }
+  return best;
+}
+
+void tag_best_of_classes(RankedSpec& spec) {
+  int classes = 0;
+  for (size_t i = 0; i < kAccuracies; ++i) {
+    spec.best_of_class[i] = fastest(spec, [i](const RankedCase& candidate) { return size_t(candidate.record.accuracy) == i; });
+    classes += spec.best_of_class[i] >= 0;
+  }
+  if (classes < 2) return;
+  for (const int best : spec.best_of_class)
+    if (best >= 0) spec.cases[size_t(best)].best_of_class = true;
+}
+
+void tag_best(RankedSpec& spec, const RankingOptions& options) {
+  tag_best_of_classes(spec);
+  spec.best = fastest(spec, [](const RankedCase&) { return true; });
+  RankedCase* best_host = nullptr;
+  for (RankedCase& candidate : spec.cases) {
     if (!ranked(candidate)) continue;
-    if (competes(candidate) && (spec.best < 0 || candidate.device.median < spec.cases[size_t(spec.best)].device.median))
-      spec.best = int(i);
     if (candidate.host.count > 0 && (!best_host || candidate.host.median < best_host->host.median))
       best_host = &candidate;
   }
   if (best_host) best_host->best_host = true;
   if (spec.best < 0) return;
   RankedCase& best = spec.cases[size_t(spec.best)];
+  const bool contenders = !has_tag(best.record, "abandoned");
   best.best_device = best.in_tie_set = true;
   for (RankedCase& candidate : spec.cases) {
     if (&candidate == &best || !ranked(candidate)) continue;
-    candidate.in_tie_set = competes(candidate) && tied(best.device, candidate.device, options.tie_limit);
+    candidate.in_tie_set = !(contenders && has_tag(candidate.record, "abandoned")) && tied(best.device, candidate.device, options.tie_limit);
     candidate.host_gap = closes_host_gap(candidate, best, options);
   }
 }

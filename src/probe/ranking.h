@@ -1,5 +1,6 @@
 // From the records of one spec to a ranking: proved cases only, ties as sets, floors beside them.
 #pragma once
+#include <array>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,7 @@ struct RankedCase {
   double percent_of_floor = 0;    // floor over median: 100 is the physical limit
   bool baseline = false, best_device = false, best_host = false, host_gap = false;
   bool in_tie_set = false;  // ties with the best device time (the best itself included)
+  bool best_of_class = false;  // of its accuracy class, where variants of more than one are proved
 };
 
 /// All cases of one spec, in the order of their variants' ids. Only Outcome::pass is ever best or in a tie set.
@@ -32,9 +34,12 @@ struct RankedSpec {
   std::string spec_line, math_line;
   std::vector<RankedCase> cases;
   int best = -1;                  // index of the best device time, or -1
+  std::array<int, kAccuracies> best_of_class = {-1, -1, -1, -1};  // the same of each accuracy class
+  int best_exact() const { return best_of_class[size_t(Accuracy::exact)]; }
   double floor_us = 0, reachable_us = 0;
   double original_ms = 0;         // what the workload's own source saw for it ("vs orig"); 0 where unknown
   std::string original_device;
+  bool in_workload = false;       // of one that was asked for
   std::string quarantine;         // "suspect the reference or the harness: all N variants fail", or ""
 };
 

@@ -6,12 +6,7 @@
 #include <cstring>
 
 #include "base/error.h"
-
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define ASSAY_CLONES __attribute__((target_clones("default", "avx2,fma", "avx512f")))
-#else
-#define ASSAY_CLONES
-#endif
+#include "probe/weight_rows.h"
 
 namespace assay {
 namespace {
@@ -20,41 +15,6 @@ constexpr int64_t kMostReferenceElements = 36'000'000;  // of B: about 50 ms
 constexpr int64_t kCopiesPerReference = 4;  // a turn ends at a copy with a reference, so they must not lie far apart
 constexpr int64_t kMostSums = int64_t(1) << 22;  // of all copies: 32 MB
 constexpr int kBlock = 32;
-
-/// Row n of B as floats (exact for every type).
-void decode_row(const Tensor& b, int64_t batch, int64_t n, std::vector<float>& row) {
-  const int64_t k = b.dims[2];
-  row.resize(size_t(k));
-  if (b.storage == Storage::strided) {
-    const int64_t first = batch * b.strides[0] + n * b.strides[1], step = b.strides[2];
-    if (b.dtype == Dtype::f32) {
-      const auto* values = reinterpret_cast<const float*>(b.data) + first;
-      for (int64_t i = 0; i < k; ++i) row[size_t(i)] = values[i * step];
-      return;
-    }
-    const float* table = value_table(b.dtype);
-    const auto* values = reinterpret_cast<const uint16_t*>(b.data) + first;
-    for (int64_t i = 0; i < k; ++i) row[size_t(i)] = table[values[i * step]];
-    return;
-  }
-  const float* halves = value_table(Dtype::f16);
-  for (int64_t block = 0; block < k / kBlock; ++block) {
-    const std::byte* scale = nullptr;
-    const std::byte* values = nullptr;
-    if (b.storage == Storage::q8_0_blocks) {
-      scale = b.data + 34 * (batch * b.strides[0] + n * b.strides[1] + block);
-      values = scale + 2;
-    } else {
-      const int64_t index = batch * b.dims[1] + n;
-      scale = b.scales + 2 * (index * (k / kBlock) + block);
-      values = b.data + index * k + block * kBlock;
-    }
-    uint16_t bits;
-    std::memcpy(&bits, scale, 2);
-    for (int i = 0; i < kBlock; ++i) row[size_t(block * kBlock + i)] = halves[bits] * float(int8_t(values[i]));
-  }
-}
-
 constexpr int kLanes = Variation::kGroups;
 
 /// Σ a·b over the columns of each lane, k % kLanes, and Σ |a||b| over all.
@@ -79,21 +39,14 @@ ASSAY_CLONES void dot(const double* a, const float* b, int64_t k, double* lane_s
   }
 }
 
-/// Standard deviation of the error that rounding a to int8 in blocks of 32 with scale amax/127 makes in a dot product with b.
-double int8_deviation(const double* a, const float* b, int64_t k) {
+/// Standard deviation of a dot product with b whose other factors err by independent errors of these variances.
+double deviation(const double* variances, const float* b, int64_t k) {
   double variance = 0;
-  for (int64_t first = 0; first < k; first += kBlock) {
-    double largest = 0, squares = 0;
-    for (int64_t i = first; i < std::min(k, first + kBlock); ++i) {
-      largest = std::max(largest, std::fabs(a[i]));
-      squares += double(b[i]) * double(b[i]);
-    }
-    variance += largest / 127 * (largest / 127) / 12 * squares;
-  }
+  for (int64_t i = 0; i < k; ++i) variance += variances[i] * double(b[i]) * double(b[i]);
   return std::sqrt(variance);
 }
 
-CopyReference compute(const SpecInputs& inputs, int64_t copy, int groups, bool int8_activations) {
+CopyReference compute(const SpecInputs& inputs, int64_t copy, int groups, const std::vector<ActivationRounding>& roundings) {
   const Spec& spec = inputs.spec();
   CopyReference result;
   result.copy = copy;
@@ -103,17 +56,19 @@ CopyReference compute(const SpecInputs& inputs, int64_t copy, int groups, bool i
     const size_t base = result.magnitude.size(), count = size_t(spec.batch * spec.m * n);
     result.sums.resize((base + count) * size_t(groups));
     result.magnitude.resize(base + count);
-    if (int8_activations) result.int8_deviation.resize(base + count);
+    for (const ActivationRounding& rounding : roundings) result.deviation[size_t(rounding.accuracy)].resize(base + count);
     for (int64_t batch = 0; batch < spec.batch; ++batch)
       for (int64_t column = 0; column < n; ++column) {
         decode_row(b, batch, column, row);
         for (int64_t m = 0; m < spec.m; ++m) {
-          const double* a = &inputs.a_logical[size_t((batch * spec.m + m) * spec.k)];
+          const size_t row_of_a = size_t((batch * spec.m + m) * spec.k);
+          const double* a = &inputs.a_logical[row_of_a];
           const size_t at = base + size_t((batch * spec.m + m) * n + column);
           double lanes[kLanes];
           dot(a, row.data(), spec.k, lanes, &result.magnitude[at]);
           for (int lane = 0; lane < kLanes; ++lane) result.sums[at * size_t(groups) + size_t(lane % groups)] += lanes[lane];
-          if (int8_activations) result.int8_deviation[at] = int8_deviation(a, row.data(), spec.k);
+          for (const ActivationRounding& rounding : roundings)
+            result.deviation[size_t(rounding.accuracy)][at] = deviation(&rounding.variances[row_of_a], row.data(), spec.k);
         }
       }
   }
@@ -169,7 +124,11 @@ double b_element(const Tensor& b, int64_t batch, int64_t n, int64_t k) {
          double(int8_t(b.data[row * b.dims[2] + k]));
 }
 
-Reference::Reference(const SpecInputs& inputs, bool int8_activations) : inputs_(inputs) {
+Reference::Reference(const SpecInputs& inputs, const std::vector<Accuracy>& classes)
+    : Reference(inputs, activation_roundings(inputs, classes)) {}
+
+Reference::Reference(const SpecInputs& inputs, const std::vector<ActivationRounding>& roundings)
+    : inputs_(inputs), projections_(inputs, roundings) {
   const Spec& spec = inputs.spec();
   elements_ = spec.batch * spec.m * spec.n;
   const int64_t b_elements = spec.batch * spec.n * spec.k;
@@ -180,7 +139,7 @@ Reference::Reference(const SpecInputs& inputs, bool int8_activations) : inputs_(
   for (int64_t i = 0; i < wanted; ++i) {
     const int64_t copy = i * inputs.copies() / wanted;
     index_of_copy_[size_t(copy)] = int32_t(copies_.size());
-    copies_.push_back(compute(inputs, copy, groups_, int8_activations));
+    copies_.push_back(compute(inputs, copy, groups_, roundings));
     compare_opinions(*this, copies_.back());
   }
 }

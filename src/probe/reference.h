@@ -1,8 +1,11 @@
 // What the right answer is: double-precision products of chosen copies, once per spec, and a second opinion on samples.
 #pragma once
+#include <array>
 #include <vector>
 
 #include "probe/inputs.h"
+#include "probe/projections.h"
+#include "spec/accuracy.h"
 
 namespace assay {
 
@@ -11,14 +14,15 @@ struct CopyReference {
   int64_t copy = 0;
   std::vector<double> sums;           // Σ a·b of each group of columns that may change its sign, [element][group]
   std::vector<double> magnitude;      // Σ |a||b|
-  std::vector<double> int8_deviation;  // √(Σ over blocks of (amax(a)/127)²/12 · Σ b²): only where a variant quantizes activations
+  /// Of each accuracy class: √(Σ rounding variance of a · b²). Only for the classes that were asked for, none for exact.
+  std::array<std::vector<double>, kAccuracies> deviation;
 };
 
 class Reference {
  public:
   /// Computes copies spread evenly over all: a quarter of them where time allows.
   /// Error "suspect the reference" if the second, independently written one disagrees on a sampled element.
-  Reference(const SpecInputs& inputs, bool int8_activations);
+  Reference(const SpecInputs& inputs, const std::vector<Accuracy>& classes = {});
 
   const SpecInputs& inputs() const { return inputs_; }
   const std::vector<CopyReference>& copies() const { return copies_; }
@@ -30,10 +34,15 @@ class Reference {
   uint64_t signs_from(uint64_t bits) const;
   /// Σ a·b of an element when A has these signs.
   double product(const CopyReference& reference, int64_t element, uint64_t signs) const;
+  /// What random projections of D must be, for every copy.
+  const Projections& projections() const { return projections_; }
 
  private:
+  Reference(const SpecInputs& inputs, const std::vector<ActivationRounding>& roundings);
+
   const SpecInputs& inputs_;
   int64_t elements_ = 0;
+  Projections projections_;
   std::vector<CopyReference> copies_;
   std::vector<int32_t> index_of_copy_;
   int groups_ = 1;  // a power of two, at most Variation::kGroups: column k is in group k % groups_

@@ -15,11 +15,17 @@
 namespace assay {
 namespace {
 
+std::vector<Accuracy> classes_of(const std::vector<CaseToRun>& cases) {
+  std::vector<Accuracy> classes;
+  for (const CaseToRun& work : cases) classes.push_back(work.variant->accuracy);
+  return classes;
+}
+
 class SpecRun {
  public:
   SpecRun(const Spec& spec, const std::vector<CaseToRun>& cases, const RoundsContext& context)
       : spec_(spec), context_(context), inputs_(spec, *context.arenas, context.mode == Mode::hot ? 0 : context.footprint),
-        reference_(inputs_, std::any_of(cases.begin(), cases.end(), [](const auto& c) { return !c.variant->activation_error.empty(); })),
+        reference_(inputs_, classes_of(cases)),
         standings_(spec_, context) {
     for (const CaseToRun& work : cases) standings_.cases.push_back(contender(work, &reference_, false));
     standings_.reader = contender(context.reader, nullptr, false);
@@ -49,6 +55,7 @@ class SpecRun {
     }
     if (interrupted()) return {};
     settle();
+    watch_winners();
     return standings_.judge();
   }
 
@@ -117,6 +124,7 @@ class SpecRun {
     }
     if (head_to_head && !answer.times.empty()) c.turn_us.push_back(turn_median(answer.times));
     if (answer.reply.outcome != Outcome::pass) {
+      if (answer.reply.retry) c.record.tags.emplace_back(kRetryTag);
       end(c, answer.reply.outcome, answer.reply.detail);
     } else if (sum_us > answer.parent_us) {
       end(c, Outcome::impossible, fmt::format("its launches report {:.4g} us in a turn that took {:.4g} us by the parent's clock", sum_us,
@@ -167,11 +175,27 @@ class SpecRun {
     for (Contender& c : standings_.cases)
       if (c.running()) c.worker->resume();
     poll(nullptr, 0, int(context_.effort.settle_ms));
-    for (Contender& c : standings_.cases) {
-      if (!c.running()) continue;
-      Command command;
-      command.step = Step::settle;
-      take(c, ask(c, command), false);
+    for (Contender& c : standings_.cases)
+      if (c.running()) look_again(c);
+  }
+
+  void look_again(Contender& c) {
+    Command command;
+    command.step = Step::settle;
+    take(c, ask(c, command), false);
+  }
+
+  /// What may be crowned is watched for longer, all of it at once; a variant that was once is not again in this sweep.
+  void watch_winners() {
+    std::vector<Contender*> watched;
+    for (Contender& c : standings_.cases)
+      if (c.competes() && context_.watched_winners && !context_.watched_winners->count(c.work->variant->id())) watched.push_back(&c);
+    if (watched.empty()) return;
+    for (Contender* c : watched) c->worker->resume();
+    poll(nullptr, 0, int(context_.effort.winner_settle_ms));
+    for (Contender* c : watched) {
+      look_again(*c);
+      if (c->running()) context_.watched_winners->insert(c->work->variant->id());
     }
   }
 

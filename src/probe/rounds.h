@@ -1,6 +1,7 @@
 // The rounds of one spec: every case in its own worker, turns in shuffled order, losers let go early, contenders head to head.
 #pragma once
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,7 @@ struct Effort {
   double watchdog_s = 20;        // for one turn
   double setup_watchdog_s = 60;  // loading a vendor library and repacking may take their time
   double settle_ms = 50;
+  double winner_settle_ms = 300; // of those still in the running at the end, once a sweep for each variant
   static Effort thorough();
   /// What a device needs: one that times whole sequences alone in its process spreads by 0.2 %, and one visit says all.
   static Effort of(const DeviceInfo& device, bool thorough);
@@ -49,6 +51,7 @@ struct RoundsContext {
   Mode mode = Mode::decode;
   int64_t footprint = 0;
   Effort effort;
+  std::set<std::string>* watched_winners = nullptr;  // variants that were watched so long, by id; null: none is
   std::function<void(const Variant&)> on_case;  // as each case's worker starts
 };
 

@@ -2,6 +2,7 @@
 #include "probe/standings.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <ctime>
 
@@ -51,11 +52,15 @@ std::vector<double> Standings::levelled_turns(const Contender& c) const {
 }
 
 void Standings::let_losers_go() {
-  double best_high = HUGE_VAL;
-  for (const Contender& c : cases)
-    if (c.competes() && accusation(c).empty()) best_high = std::min(best_high, standing(c).ci_high);
+  std::array<double, kAccuracies> best_highs;  // among the classes up to this one: a less accurate case makes no other give up
+  best_highs.fill(HUGE_VAL);
+  for (const Contender& c : cases) {
+    if (!c.competes() || !accusation(c).empty()) continue;
+    for (size_t i = size_t(c.record.accuracy); i < kAccuracies; ++i) best_highs[i] = std::min(best_highs[i], standing(c).ci_high);
+  }
   for (Contender& c : cases) {
     if (!c.competes()) continue;
+    const double best_high = best_highs[size_t(c.record.accuracy)];
     const Summary s = standing(c);
     const double ratio = c.turn_us.size() < kEnoughTurns ? context_.effort.screen_ratio : context_.effort.contender_ratio;
     if (s.ci_low <= best_high * ratio) continue;

@@ -10,6 +10,8 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/memory.h"
+#include "probe/batches.h"
 #include "probe/binding.h"
 #include "probe/measuring_lock.h"
 #include "probe/visits.h"
@@ -17,7 +19,7 @@
 namespace assay {
 namespace {
 
-constexpr char kThoroughTag[] = "thorough";
+constexpr std::string_view kThoroughTag = "thorough";
 // Seen: what a visit takes beside its rounds, and a case's start. Of a device that is opened for each visit (H200): that, and a case with its rounds.
 constexpr double kVisitSeconds = 0.17, kCaseSeconds = 0.03, kOpenSeconds = 0.87, kSharedCaseSeconds = 0.043;
 
@@ -44,17 +46,24 @@ Sweep::Sweep(const Backend& backend, DeviceInfo device, std::vector<const Varian
     for (const Case& c : state.cases) from_store_ += c.record.has_value();
 }
 
-bool Sweep::enough(const CaseRecord& record) const {
+/// Whether it says all that another measurement could say; not where the surroundings had a part in it.
+bool Sweep::enough(const CaseRecord& record, const PlannedCase& planned) const {
+  const auto is_tagged = [&](std::string_view tag) {
+    return std::find(record.tags.begin(), record.tags.end(), tag) != record.tags.end();
+  };
+  if (record.outcome == Outcome::device_limit && !planned.over_limit.empty()) return true;  // it still is
+  if (is_tagged(kRetryTag)) return false;
   if (record.outcome == Outcome::build_failed) return false;  // cheap to try again: the compiler may be there now
   if (record.outcome == Outcome::noisy) return false;         // the machine may be quieter now
-  return !options_.thorough || std::find(record.tags.begin(), record.tags.end(), kThoroughTag) != record.tags.end();
+  if (record.outcome == Outcome::timed_out) return false;     // … or less busy, or awake
+  return !options_.thorough || is_tagged(kThoroughTag);
 }
 
 void Sweep::look_up(SpecState& state) {
   for (Case& c : state.cases) {
     if (c.record) continue;
     std::optional<CaseRecord> found = store_.find(c.key.hash);
-    if (found && enough(*found)) c.record = std::move(found);
+    if (found && enough(*found, c.planned)) c.record = std::move(found);
   }
 }
 
@@ -76,7 +85,8 @@ double Sweep::expected_seconds() const {
 }
 
 std::string Sweep::device_key() const {
-  std::string text = device_.identity() + fmt::format("method: {}\nlargest: {}\n", kMethodVersion, options_.largest_footprint);
+  std::string text = device_.identity() + fmt::format("method: {}\nlargest: {}\n", kMethodVersion,
+                                                      Ceilings::largest_read(device_, options_.largest_footprint));
   for (const Variant* variant : ceiling_kernels_.peaks)
     if (const IsaLevel* isa = choose_isa(*variant, device_)) text += cache_.key(*variant, *isa).text;
   return hash_hex(text);
@@ -97,13 +107,15 @@ const Ceilings& Sweep::ceilings(bool again) {
     ceilings_ = ceilings_from_json(kept->text);
     return *ceilings_;
   }
-  note(fmt::format("measuring the ceilings of {} (once; kept in the store)", device_.id));
+  const int64_t largest = Ceilings::largest_read(device_, options_.largest_footprint);
+  const bool is_cut = largest < options_.largest_footprint;
+  note(fmt::format("measuring the ceilings of {} (once; kept in the store){}", device_.id,
+                   is_cut ? fmt::format(", with {} MB at most: {}", largest >> 20, device_.memory_text()) : ""));
   std::vector<std::pair<const Variant*, BuiltModule>> kernels;
   for (const Variant* variant : ceiling_kernels_.peaks) {
     kernels.emplace_back(variant, built(*variant));
     if (!kernels.back().second.error.empty()) fail("{}: {}", variant->id(), kernels.back().second.error);
   }
-  const int64_t largest = Ceilings::largest_read(device_, options_.largest_footprint);
   ceilings_ = measure_ceilings(backend_, device_, kernels, largest);
   store_.put(CeilingRecord{key, to_json(*ceilings_), std::time(nullptr)});
   return *ceilings_;
@@ -138,7 +150,7 @@ std::vector<std::string> Sweep::build_only() {
 
 void Sweep::keep(Case& c, CaseRecord record) {
   record.environment = environment_id_;
-  if (options_.thorough) record.tags.push_back(kThoroughTag);
+  if (options_.thorough) record.tags.emplace_back(kThoroughTag);
   store_.put(record);
   c.record = std::move(record);
   c.measured_now = true;
@@ -198,6 +210,7 @@ RoundsContext Sweep::rounds_context(const SpecState& state) {
   context.reader = reader_of(state.spec.b_bytes());
   context.bulk_reader = reader_of(std::min(context.footprint, kBulkBytes));
   context.effort = options_.effort;
+  context.watched_winners = &watched_winners_;
   context.on_case = [this, &state](const Variant& variant) {
     if (events_.on_case) events_.on_case(variant, state.spec);
   };
@@ -223,7 +236,11 @@ void Sweep::revisit(SpecState& state) {
   RoundsContext context = rounds_context(state);
   context.on_case = nullptr;
   context.effort.screen_ratio = context.effort.contender_ratio = HUGE_VAL;  // they have been chosen
-  merge_visit(records, run_rounds(state.spec, cases, context));
+  std::vector<CaseRecord> later = run_in_batches(state.spec, cases, context);
+  std::erase_if(later, [](const CaseRecord& record) {
+    return record.outcome == Outcome::device_limit;
+  });  // others took memory meanwhile
+  merge_visit(records, later);
   for (const CaseRecord* record : records) store_.put(*record);
 }
 
@@ -237,6 +254,7 @@ void Sweep::measure(SpecState& state) {
     if (!c.planned.over_limit.empty()) {
       record.outcome = Outcome::device_limit;
       record.detail = c.planned.over_limit;
+      record.tags.emplace_back(kRetryTag);  // where the plan says otherwise one day
       keep(c, std::move(record));
       continue;
     }
@@ -253,7 +271,7 @@ void Sweep::measure(SpecState& state) {
   if (cases.empty()) return;
   std::vector<CaseRecord> records;
   try {
-    records = run_rounds(state.spec, cases, context);
+    records = run_in_batches(state.spec, cases, context);
   } catch (const Error& e) {
     state.quarantine = e.what();  // this spec's trouble: the sweep goes on
     note(fmt::format("quarantined {}: {}", state.spec.short_name(), e.what()));
@@ -262,18 +280,32 @@ void Sweep::measure(SpecState& state) {
   for (size_t i = 0; i < records.size(); ++i) keep(*targets[i], std::move(records[i]));  // a full disk ends the sweep
 }
 
+/// Before the first spec: an arena that grew later would move. Inputs that do not fit are their cases' limit.
+void Sweep::reserve_inputs(SpecState& state, int64_t footprint) {
+  if (std::none_of(state.cases.begin(), state.cases.end(), is_to_run)) return;
+  const int64_t more = arenas_.growth(state.spec, footprint);
+  const MemoryRoom room = more > 0 ? memory_room() : MemoryRoom();
+  if (more <= room.bytes * 3 / 4) return arenas_.reserve(state.spec, footprint);
+  for (Case& c : state.cases)
+    if (is_to_run(c))
+      c.planned.over_limit =
+          fmt::format("its inputs take {} MB more, {} MB are left ({})", more >> 20, room.bytes >> 20, room.limit);
+}
+
 void Sweep::run() {
   if (missing() == 0) return;
   store_.put(EnvironmentRecord{environment_id_, options_.environment});
   build(/*also_measured=*/false);
   if (interrupted()) return;
   MeasuringLock lock(device_.physical());
-  const auto waiting = [this] { note(fmt::format("another process measures on {}: waiting for its turn to end", device_.id)); };
+  const auto waiting = [this](const std::string& holder) {
+    note(fmt::format("another process measures on {}: waiting for its turn to end; the lock is held by {}", device_.id,
+                     holder));
+  };
   if (!lock.acquire(waiting)) return;
   ceilings();
   const int64_t footprint = options_.mode == Mode::hot ? 0 : options_.footprint > 0 ? options_.footprint : ceilings_->footprint;
-  for (const SpecState& state : specs_)
-    if (std::any_of(state.cases.begin(), state.cases.end(), is_to_run)) arenas_.reserve(state.spec, footprint);
+  for (SpecState& state : specs_) reserve_inputs(state, footprint);
   choose_readers(footprint);
   for (SpecState& state : specs_) {
     lock.release();  // held per spec: others get their turn between two
@@ -324,13 +356,15 @@ SweepReport Sweep::report(const std::vector<Workload>& workloads) const {
     if (!state.quarantine.empty()) ranked.quarantine = state.quarantine;
     for (const Workload& workload : workloads)
       for (const WorkloadEntry& entry : workload.entries)
-        if (entry.spec.math_line() == ranked.math_line)
+        if (entry.spec.math_line() == ranked.math_line) {
+          ranked.in_workload = true;
           for (const SourceLine& source : entry.sources)
             for (const Observation& seen : source.observations)
               if (ranked.original_ms == 0) {
                 ranked.original_ms = seen.avg_ms;
                 ranked.original_device = seen.device;
               }
+        }
     report.specs.push_back(std::move(ranked));
   }
   if (const auto kept = store_.newest_ceiling(device_key())) {

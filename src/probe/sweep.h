@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 
 #include "probe/case_key.h"
 #include "probe/readers.h"
@@ -66,8 +67,9 @@ class Sweep {
   };
 
   static bool is_to_run(const Case& c) { return !c.record && c.planned.over_limit.empty(); }
-  bool enough(const CaseRecord& record) const;
+  bool enough(const CaseRecord& record, const PlannedCase& planned) const;
   void build(bool also_measured);
+  void reserve_inputs(SpecState& state, int64_t footprint);
   std::string readers_key(int64_t footprint);
   void choose_readers(int64_t footprint);
   CaseToRun reader_of(int64_t bytes);
@@ -95,6 +97,7 @@ class Sweep {
   std::vector<SpecState> specs_;
   std::map<std::string, BuiltModule> modules_;   // by variant id
   Arenas arenas_;
+  std::set<std::string> watched_winners_;        // variant ids, of this sweep
   std::string environment_id_;
   size_t measured_ = 0, from_store_ = 0;
 };

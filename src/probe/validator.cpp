@@ -12,30 +12,32 @@ namespace {
 
 constexpr double kF32Roundoff = 0x1p-24;
 constexpr double kEpilogueRoundings = 4;     // alpha, beta, their products and sums in f32
-constexpr double kInt8Deviations = 6;
-constexpr double kInt8MeanSquare = 2;        // mean of squared errors in units of their variance: 1 where the model holds
-constexpr int64_t kInt8LeastElements = 64;
+constexpr double kDeviations = 6;            // of rounded activations
+constexpr double kMeanSquare = 2;            // mean of squared errors in units of their variance: 1 where the model holds
+constexpr int64_t kLeastElements = 64;
+constexpr double kProjectionDeviations = 8;  // 10^8 projections a sweep, and none may be out by chance
+constexpr double kUniform = 3;               // the variance of an error anywhere within ±e is e²/3
 
 double least_subnormal(Dtype dtype) { return dtype == Dtype::f16 ? 0x1p-24 : dtype == Dtype::bf16 ? 0x1p-133 : 0x1p-149; }
 
-/// Elements whose bits without the sign lie above those of infinity.
+/// Elements whose bits without the sign are those of infinity or above.
 template <class Bits>
-int64_t count_nan(std::span<const std::byte> d, int64_t count, Bits infinity) {
+int64_t count_not_finite(std::span<const std::byte> d, int64_t count, Bits infinity) {
   const auto* values = reinterpret_cast<const Bits*>(d.data());
   constexpr int64_t kBlock = 4096;  // its count fits Bits, so that the compiler compares and counts in lanes of their width
   int64_t nans = 0;
   for (int64_t begin = 0; begin < count; begin += kBlock) {
     Bits in_block = 0;
     for (int64_t i = begin; i < std::min(begin + kBlock, count); ++i)
-      in_block = Bits(in_block + (Bits(values[i] << 1) > Bits(infinity << 1)));
+      in_block = Bits(in_block + (Bits(values[i] << 1) >= Bits(infinity << 1)));
     nans += in_block;
   }
   return nans;
 }
 
-int64_t count_nan(Dtype dtype, std::span<const std::byte> d, int64_t count) {
-  if (dtype == Dtype::f32) return count_nan<uint32_t>(d, count, 0x7f800000u);
-  return count_nan<uint16_t>(d, count, dtype == Dtype::f16 ? 0x7c00u : 0x7f80u);
+int64_t count_not_finite(Dtype dtype, std::span<const std::byte> d, int64_t count) {
+  if (dtype == Dtype::f32) return count_not_finite<uint32_t>(d, count, 0x7f800000u);
+  return count_not_finite<uint16_t>(d, count, dtype == Dtype::f16 ? 0x7c00u : 0x7f80u);
 }
 
 bool is_poison(Dtype dtype, const std::byte* at) {
@@ -58,8 +60,8 @@ void decode(Dtype dtype, std::span<const std::byte> d, std::vector<float>& value
 
 }  // namespace
 
-Validator::Validator(const Reference& reference, bool int8_activations)
-    : reference_(reference), spec_(reference.inputs().spec()), int8_activations_(int8_activations) {
+Validator::Validator(const Reference& reference, Accuracy accuracy)
+    : reference_(reference), spec_(reference.inputs().spec()), accuracy_(accuracy) {
   stats_.bound_c = kToleranceC;
 }
 
@@ -71,23 +73,27 @@ std::string Validator::where(int64_t element) const {
       rest -= count;
       continue;
     }
-    std::string text = fmt::format("D[{},{}]", rest / n % spec_.m, rest % n);
-    if (spec_.batch > 1) text = fmt::format("batch {} ", rest / n / spec_.m) + text;
-    if (!spec_.segments.empty()) text = spec_.segments[b.segment].name + " " + text;
-    return text;
+    return name(b.segment, rest / n / spec_.m, rest / n % spec_.m, fmt::format("{}", rest % n));
   }
   return fmt::format("element {}", element);
 }
 
+std::string Validator::name(size_t segment, int64_t batch, int64_t row, const std::string& columns) const {
+  std::string text = fmt::format("D[{},{}]", row, columns);
+  if (spec_.batch > 1) text = fmt::format("batch {} ", batch) + text;
+  if (!spec_.segments.empty()) text = spec_.segments[segment].name + " " + text;
+  return text;
+}
+
 std::string Validator::scan(std::span<const std::byte> d) {
   ++stats_.launches_scanned;
-  const int64_t size = dtype_bytes(spec_.d, 1), count = count_nan(spec_.d, d, reference_.elements());
+  const int64_t size = dtype_bytes(spec_.d, 1), count = count_not_finite(spec_.d, d, reference_.elements());
   if (count == 0) return "";
   stats_.nan_count += count;
   int64_t first = 0;
-  while (count_nan(spec_.d, d.subspan(size_t(first * size)), 1) == 0) ++first;
+  while (count_not_finite(spec_.d, d.subspan(size_t(first * size)), 1) == 0) ++first;
   const bool untouched = is_poison(spec_.d, &d[size_t(first * size)]);
-  return fmt::format("{} of {} elements {}, first {}", count, reference_.elements(), untouched ? "never written" : "are NaN", where(first));
+  return fmt::format("{} of {} elements {}, first {}", count, reference_.elements(), untouched ? "never written" : "are NaN or infinite", where(first));
 }
 
 std::string Validator::check(std::span<const std::byte> d, const LaunchInputs& launch, ElementRange range) {
@@ -121,14 +127,15 @@ std::string Validator::check(std::span<const std::byte> d, const LaunchInputs& l
           const double got = double(values_[size_t(element)]);
           const double error = std::fabs(got - expected);
           double fixed = u_out * std::fabs(expected) + tiny;
-          if (int8_activations_) {
-            const double deviation = std::fabs(scale) * reference->int8_deviation[size_t(element)];
-            squared_deviations += error * error / (deviation * deviation + fixed * fixed);
-            fixed += kInt8Deviations * deviation;
-          }
           const double free = accumulate * (magnitude + std::fabs(from_c) + std::fabs(from_bias));
+          if (accuracy_ != Accuracy::exact) {
+            const double deviation = std::fabs(scale) * reference->deviation[size_t(accuracy_)][size_t(element)];
+            squared_deviations += error * error / (deviation * deviation + fixed * fixed + free * free);
+            fixed += kDeviations * deviation;
+          }
           // The ratio that c must reach: what is left after the output's own rounding, over the accumulator's share.
           const double ratio = error <= fixed ? 0 : std::isnan(error) ? HUGE_VAL : (error - fixed) / free;
+          stats_.bound_used = std::max(stats_.bound_used, std::isnan(error) ? HUGE_VAL : error / (fixed + kToleranceC * free));
           stats_.max_abs = std::max(stats_.max_abs, error);
           stats_.max_rel = std::max(stats_.max_rel, error / std::max({1.0, std::fabs(got), std::fabs(expected)}));
           squared_error_ += error * error;
@@ -150,12 +157,35 @@ std::string Validator::check(std::span<const std::byte> d, const LaunchInputs& l
     stats_.worst_value = worst_value;
     stats_.worst_reference = worst_reference;
   }
-  if (squared_deviations > kInt8MeanSquare * double(checked) && checked >= kInt8LeastElements)
-    return fmt::format("its int8 activations err {:.2f} times as much as rounding them explains (root mean square over {} elements)",
-                       std::sqrt(squared_deviations / double(checked)), checked);
+  if (squared_deviations > kMeanSquare * double(checked) && checked >= kLeastElements)
+    return fmt::format("errs {:.2f} times as much as class {} explains (root mean square over {} elements)",
+                       std::sqrt(squared_deviations / double(checked)), accuracy_name(accuracy_), checked);
   if (worst_ratio <= kToleranceC) return "";
   return fmt::format("{} is {:.6g}, should be {:.6g}: off by {:.3g}, allowed {:.3g}", where(worst), worst_value, worst_reference,
                      std::fabs(worst_value - worst_reference), worst_bound);
+}
+
+std::string Validator::check_projections(std::span<const double> sums, const LaunchInputs& launch) {
+  const Projections& projections = reference_.projections();
+  ASSAY_CHECK(int64_t(sums.size()) == 2 * projections.count());
+  const double scale = spec_.alpha * launch.a.factor, u_out = unit_roundoff(spec_.d);
+  const double accumulate = kToleranceC * std::sqrt(double(spec_.k) + kEpilogueRoundings) * kF32Roundoff;
+  const double tiny = least_subnormal(spec_.d) * std::sqrt(double(kProjectionColumns));
+  projections.products(launch.copy, launch.a, products_);
+  for (int64_t i = 0; i < projections.count(); ++i) {
+    const Projections::Place& place = projections.place(i);
+    const Projections::Expected e = projections.expected(launch.copy, i, accuracy_);
+    const double expected = scale * products_[size_t(i)] + spec_.beta * e.c + e.bias;
+    const double got = sums[size_t(2 * i)], squares = sums[size_t(2 * i + 1)];
+    const double free = accumulate * (std::fabs(scale) * e.magnitude + std::fabs(spec_.beta) * e.c_norm + e.bias_norm);
+    const double activations = std::fabs(scale) * e.activations;
+    const double allowed = kProjectionDeviations * std::sqrt(free * free + u_out * u_out * squares / kUniform + activations * activations) + tiny;
+    if (std::isfinite(got) && std::fabs(got - expected) <= allowed) continue;
+    const std::string columns = place.last - place.first == 1 ? fmt::format("{}", place.first) : fmt::format("{}..{}", place.first, place.last - 1);
+    return fmt::format("{} is wrong somewhere: a random projection of it is {:.6g}, should be {:.6g}: off by {:.3g}, allowed {:.3g}",
+                       name(place.segment, place.batch, place.row, columns), got, expected, std::fabs(got - expected), allowed);
+  }
+  return "";
 }
 
 }  // namespace assay

@@ -11,8 +11,8 @@
 namespace assay {
 
 /// |err| <= c·√(k+4)·u32·(|alpha|Σ|a||b| + |beta·C| + |bias|) + u_out·|reference| (+ half the least subnormal of the output type);
-/// u32 = 2^-24 of the f32 accumulator. int8 activations add 6 standard deviations of their rounding
-/// error, and over all elements its mean square must not exceed twice the variance.
+/// u32 = 2^-24 of the f32 accumulator. A class that rounds activations (spec/accuracy.h) adds 6 standard deviations of
+/// that error, and over all elements its mean square must not exceed twice the variance.
 inline constexpr double kToleranceC = 2.0;
 
 /// What one launch was given: a copy of B, and A.
@@ -28,14 +28,16 @@ struct ElementRange {
 
 class Validator {
  public:
-  Validator(const Reference& reference, bool int8_activations);
+  Validator(const Reference& reference, Accuracy accuracy);
 
-  /// Scans D (all segments, one after another) for NaN: an element that was never written, or is wrong. "" or a message.
+  /// Scans D (all segments, one after another) for NaN and infinity: an element that was never written, or is wrong. "" or a message.
   std::string scan(std::span<const std::byte> d);
-  /// So many more outputs in which a device itself found no NaN.
+  /// So many more outputs that a device itself found finite.
   void count_scanned(int64_t launches) { stats_.launches_scanned += launches; }
   /// Compares the range's elements with the reference; only where it can. "" or a message naming the worst element.
   std::string check(std::span<const std::byte> d, const LaunchInputs& inputs, ElementRange range = ElementRange());
+  /// Whether all of D is right as far as its random projections tell (Projections, OutputRing::projected): for any copy. "" or a message.
+  std::string check_projections(std::span<const double> sums, const LaunchInputs& inputs);
   bool can_check(int64_t copy) const { return reference_.find(copy) != nullptr; }
   bool can_check(const LaunchInputs& launch) const { return can_check(launch.copy) && !launch.a.is_free; }
   /// Elements that a check compares.
@@ -45,12 +47,14 @@ class Validator {
 
  private:
   std::string where(int64_t element) const;
+  std::string name(size_t segment, int64_t batch, int64_t row, const std::string& columns) const;
 
   const Reference& reference_;
   const Spec& spec_;
-  bool int8_activations_;
+  Accuracy accuracy_;
   ErrorStats stats_;
   std::vector<float> values_;
+  std::vector<double> products_;
   double squared_error_ = 0, squared_reference_ = 0;
 };
 

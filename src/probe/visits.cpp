@@ -31,6 +31,7 @@ void merge_errors(ErrorStats& to, const ErrorStats& from) {
   to.nan_count += from.nan_count;
   to.max_abs = std::max(to.max_abs, from.max_abs);
   to.max_rel = std::max(to.max_rel, from.max_rel);
+  to.bound_used = std::max(to.bound_used, from.bound_used);
   to.nmse = std::max(to.nmse, from.nmse);
   if (from.worst_ratio <= to.worst_ratio) return;
   to.worst_ratio = from.worst_ratio;

@@ -245,8 +245,7 @@ std::vector<Cell> shape_cells(const ShapeReport& report, const ShapeRow& row, bo
 
 }  // namespace
 
-std::string shapes_text(const ShapeReport& report, const AnalysisTextOptions& options) {
-  if (report.shapes.empty()) return "";
+Table shapes_table(const ShapeReport& report, const AnalysisTextOptions& options) {
   const std::vector<ShapeRow> rows = folded_rows(report);
   const bool gpu = std::any_of(rows.begin(), rows.end(), [](const ShapeRow& row) { return row.by_gpu; });
   Table table{"Shapes: what each call moves (every operand once) and computes", shape_columns(report), {}, {}, {}};
@@ -265,7 +264,12 @@ std::string shapes_text(const ShapeReport& report, const AnalysisTextOptions& op
   for (auto notes :
        {shape_notes(report, table.rows.size(), rows.size(), folded), rule_notes(report), unknown_notes(report)})
     table.notes.insert(table.notes.end(), notes.begin(), notes.end());
-  return "\n" + render_table(table, options.width, options.colour);
+  return table;
+}
+
+std::string shapes_text(const ShapeReport& report, const AnalysisTextOptions& options) {
+  if (report.shapes.empty()) return "";
+  return "\n" + render_table(shapes_table(report, options), options.width, options.colour);
 }
 
 }  // namespace assay

@@ -34,10 +34,10 @@ std::string case_name(const CaseRecord& record) { return record.spec_line + " @ 
 
 bool abandoned(const CaseRecord& record) { return std::count(record.tags.begin(), record.tags.end(), "abandoned") > 0; }
 
-/// A difference must also be one against the kernel that only read the same bytes in the same rounds: memory was seen to change its
-/// rate twofold between two sweeps. And what was let go after a few launches says too little.
-bool difference_stands(const CaseRecord& before, const CaseRecord& after, const std::vector<double>& old_us, std::vector<double> new_us,
-                       Verdict verdict, double threshold) {
+/// A difference must also be one against the kernel that only read the same bytes in the same rounds: memory was seen
+/// to change its rate twofold between two sweeps. And what was let go after a few launches says too little.
+bool difference_stands(const CaseRecord& before, const CaseRecord& after, const std::vector<double>& old_us,
+                       std::vector<double> new_us, Verdict verdict, double threshold) {
   if (abandoned(before) || abandoned(after)) return false;
   if (!(before.reachable_us > 0 && after.reachable_us > 0)) return true;
   for (double& us : new_us) us *= before.reachable_us / after.reachable_us;
@@ -62,23 +62,26 @@ CompareRow compare_pair(const CaseRecord& before, const CaseRecord& after, doubl
   row.after = summarize(new_us);
   if (row.both_pass() && !old_us.empty() && !new_us.empty()) row.comparison = compare_times(old_us, new_us, threshold);
   Verdict& verdict = row.comparison.verdict;
-  if ((verdict == Verdict::slower || verdict == Verdict::faster) && !difference_stands(before, after, old_us, new_us, verdict, threshold))
+  if ((verdict == Verdict::slower || verdict == Verdict::faster) &&
+      !difference_stands(before, after, old_us, new_us, verdict, threshold))
     verdict = Verdict::unsure;
   const bool one_measurement = old_us.size() > 1 && old_us == new_us;
-  if (row.both_pass() && one_measurement) row.comparison.verdict = Verdict::same;
-  row.control = row.both_pass() && row.comparison.ratio > 0 && !one_measurement && !before.key.empty() && before.key == after.key &&
-                !abandoned(before) && !abandoned(after);
+  if (row.both_pass() && one_measurement)
+    row.comparison = {Verdict::same, 1, 1, 1, 1};  // no second median that could differ
+  row.control = row.both_pass() && row.comparison.ratio > 0 && !one_measurement && !before.key.empty() &&
+                before.key == after.key && !abandoned(before) && !abandoned(after);
   return row;
 }
 
 /// Whether the row differs by more than one that did the same work beside it and whose code is the same.
 bool exceeds(const CompareRow& row, const CompareRow& control, double threshold) {
-  return row.comparison.verdict == Verdict::slower ? row.comparison.ratio_low > control.comparison.ratio * (1 + threshold)
-                                                   : row.comparison.ratio_high < control.comparison.ratio * (1 - threshold);
+  return row.comparison.verdict == Verdict::slower
+             ? row.comparison.ratio_low > control.comparison.ratio * (1 + threshold)
+             : row.comparison.ratio_high < control.comparison.ratio * (1 - threshold);
 }
 
-/// What moves kernels that nobody touched moves the others as well: caches, clocks and neighbours were seen to shift all cases of small
-/// shapes by a fifth between two sweeps, and the reading kernel by less.
+/// What moves kernels that nobody touched moves the others as well: caches, clocks and neighbours were seen to shift
+/// all cases of small shapes by a fifth between two sweeps, and the reading kernel by less.
 void hold_against_controls(CompareReport& report, const std::vector<CaseKey>& keys) {
   std::map<CaseKey, std::vector<size_t>> controls;  // by spec, device and mode
   const auto spec_of = [&](size_t i) {
@@ -92,18 +95,22 @@ void hold_against_controls(CompareReport& report, const std::vector<CaseKey>& ke
     Verdict& verdict = report.rows[i].comparison.verdict;
     if (verdict != Verdict::slower && verdict != Verdict::faster) continue;
     const std::vector<size_t>& others = controls[spec_of(i)];
-    if (std::any_of(others.begin(), others.end(),
-                    [&](size_t other) { return other != i && !exceeds(report.rows[i], report.rows[other], report.threshold); }))
+    if (std::any_of(others.begin(), others.end(), [&](size_t other) {
+          return other != i && !exceeds(report.rows[i], report.rows[other], report.threshold);
+        }))
       verdict = Verdict::unsure;
   }
 }
 
-/// "B/A of the 265 cases that are the same build in both: 0.918 in the median, 0.811 to 1.179 for nine of ten; …", or "".
+/// "B/A of the 265 cases that are the same build in both: 0.918 in the median, 0.811 to 1.179 for nine of ten; …", or
+/// "".
 std::string controls_line(const CompareReport& report) {
   const std::vector<double> ratios = report.control_ratios();
   if (ratios.empty()) return "";
-  return fmt::format("B/A of the {} cases that are the same build in both: {:.3f} in the median, {:.3f} to {:.3f} for nine of ten; a difference must exceed its spec's.\n",
-                     ratios.size(), percentile(ratios, 50), percentile(ratios, 5), percentile(ratios, 95));
+  return fmt::format(
+      "B/A of the {} cases that are the same build in both: {:.3f} in the median, {:.3f} to {:.3f} for nine of ten; a "
+      "difference must exceed its spec's.\n",
+      ratios.size(), percentile(ratios, 50), percentile(ratios, 5), percentile(ratios, 95));
 }
 
 Colour word_colour(const CompareRow& row) {
@@ -112,7 +119,14 @@ Colour word_colour(const CompareRow& row) {
   return word == "FASTER" || word == "FIXED" ? Colour::green : word == "SAME" ? Colour::dim : Colour::yellow;
 }
 
-/// "SLOWER: spec @ variant: 141.20 -> 160.00 us, x1.133 [1.101, 1.164], p=1.0e-09", or why it no longer passes.
+void add_names(std::string& out, const char* title, const std::vector<std::string>& names) {
+  if (names.empty()) return;
+  out += fmt::format("\n{}\n", title);
+  for (const std::string& name : names) out += " - " + one_line(name) + "\n";
+}
+
+}  // namespace
+
 std::string regression_line(const CompareRow& row) {
   const std::string head = fmt::format("{}: {} @ {}", row.word(), one_line(row.spec_line), row.variant);
   if (!row.both_pass())
@@ -135,14 +149,6 @@ std::string counts_line(const CompareReport& report) {
                      100 * report.threshold, fmt::join(fields, ", "), report.only_before.size(),
                      report.only_after.size());
 }
-
-void add_names(std::string& out, const char* title, const std::vector<std::string>& names) {
-  if (names.empty()) return;
-  out += fmt::format("\n{}\n", title);
-  for (const std::string& name : names) out += " - " + one_line(name) + "\n";
-}
-
-}  // namespace
 
 bool CompareRow::regressed() const {
   if (both_pass()) return comparison.verdict == Verdict::slower;

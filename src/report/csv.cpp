@@ -30,7 +30,11 @@ std::string field(const Cell& cell) {
 std::string csv_table(const Table& table) {
   std::string out;
   for (size_t i = 0; i < table.columns.size(); ++i) out += (i ? "," : "") + quoted(table.columns[i].key);
-  out += "\r\n";
+  return out + "\r\n" + csv_rows(table);
+}
+
+std::string csv_rows(const Table& table) {
+  std::string out;
   for (const auto& row : table.rows) {
     for (size_t i = 0; i < row.size(); ++i) out += (i ? "," : "") + field(row[i]);
     out += "\r\n";

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <limits>
+#include <type_traits>
 
 #include "base/error.h"
 #include "base/json_reader.h"
@@ -12,7 +13,7 @@ namespace assay {
 namespace {
 
 constexpr const char* kSchema = "assay-report";
-constexpr int64_t kVersion = 2;  // 2: registers, shared_bytes, local_bytes
+constexpr int64_t kVersion = 3;  // 2: registers, shared_bytes, local_bytes; 3: accuracy, bound_used
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 /// Calls field(name, member) for every member; `Errors` and `Record` are const for writing.
@@ -26,6 +27,7 @@ void each_error_field(Errors& errors, Field&& field) {
   field("nmse", errors.nmse);
   field("worst_ratio", errors.worst_ratio);
   field("bound_c", errors.bound_c);
+  field("bound_used", errors.bound_used);
   field("worst_index", errors.worst_index);
   field("worst_value", errors.worst_value);
   field("worst_reference", errors.worst_reference);
@@ -40,6 +42,7 @@ void each_record_field(Record& record, Field&& field) {
   field("math_line", record.math_line);
   field("completion", record.completion);
   field("variant", record.variant);
+  field("accuracy", record.accuracy);
   field("device", record.device);
   field("mode", record.mode);
   field("outcome", record.outcome);
@@ -78,6 +81,7 @@ Json to_json(double number) {
   return number;
 }
 Json to_json(Outcome outcome) { return std::string(outcome_name(outcome)); }
+Json to_json(Accuracy accuracy) { return std::string(accuracy_name(accuracy)); }
 Json to_json(uint8_t mark) { return mark; }
 template <typename Value>
 Json to_json(const std::vector<Value>& values) {
@@ -113,7 +117,8 @@ Json ranking_json(const RankedCase& ranked) {
           {"best_device", ranked.best_device},
           {"best_host", ranked.best_host},
           {"host_gap", ranked.host_gap},
-          {"in_tie_set", ranked.in_tie_set}};
+          {"in_tie_set", ranked.in_tie_set},
+          {"best_of_class", ranked.best_of_class}};
 }
 
 Json case_json(const RankedCase& ranked) {
@@ -123,12 +128,20 @@ Json case_json(const RankedCase& ranked) {
   return object;
 }
 
+Json best_of_class_json(const RankedSpec& spec) {
+  Json object = Json::object();
+  for (size_t i = 0; i < kAccuracies; ++i)
+    if (const int best = spec.best_of_class[i]; best >= 0) object[accuracy_names()[i]] = spec.cases[size_t(best)].record.variant;
+  return object;
+}
+
 Json spec_json(const RankedSpec& spec) {
   Json cases = Json::array();
   for (const RankedCase& ranked : spec.cases) cases.push_back(case_json(ranked));
   return {{"spec_line", spec.spec_line},
           {"math_line", spec.math_line},
           {"best", spec.best < 0 ? Json(nullptr) : Json(spec.cases[size_t(spec.best)].record.variant)},
+          {"best_of_class", best_of_class_json(spec)},
           {"floor_us", to_json(spec.floor_us)},
           {"reachable_us", to_json(spec.reachable_us)},
           {"original_ms", to_json(spec.original_ms)},
@@ -143,6 +156,7 @@ Json workload_json(const WorkloadTable& workload) {
     rows.push_back({{"spec_line", row.spec_line},
                     {"calls_per_token", to_json(row.calls_per_token)},
                     {"best_variant", row.best_variant},
+                    {"accuracy", to_json(row.accuracy)},
                     {"best_us", to_json(row.best_us)},
                     {"floor_us", to_json(row.floor_us)},
                     {"total_ms", to_json(row.total_ms)},
@@ -154,6 +168,7 @@ Json workload_json(const WorkloadTable& workload) {
           {"calls_per_token", to_json(workload.calls_per_token)},
           {"total_ms", to_json(workload.total_ms)},
           {"to_win_ms", to_json(workload.to_win_ms)},
+          {"exact_ms", to_json(workload.exact_ms)},
           {"missing", workload.missing},
           {"quarantined", workload.quarantined},
           {"rows", std::move(rows)}};
@@ -183,14 +198,17 @@ void from_json(const JsonReader& json, double& value) {
   else
     value = json.number();
 }
-void from_json(const JsonReader& json, Outcome& value) {
+template <typename Value>
+void from_name(const JsonReader& json, Value& value, Value (*parse)(std::string_view)) {
   const std::string name = json.string();
   try {
-    value = parse_outcome(name);
+    value = parse(name);
   } catch (const Error& e) {
     json.error(e.what());
   }
 }
+void from_json(const JsonReader& json, Outcome& value) { from_name(json, value, parse_outcome); }
+void from_json(const JsonReader& json, Accuracy& value) { from_name(json, value, parse_accuracy); }
 void from_json(const JsonReader& json, uint8_t& value) {
   const int64_t mark = json.integer();
   if (mark < 0 || mark > 255) json.error("expected a mark, 0 or 1");
@@ -200,14 +218,23 @@ template <typename Value>
 void from_json(const JsonReader& json, std::vector<Value>& values) {
   for (const JsonReader& item : json.items()) from_json(item, values.emplace_back());
 }
-void from_json(const JsonReader& json, ErrorStats& errors) {
+/// The version that a field of a case came with: reports of earlier ones may lack it.
+int64_t version_of(std::string_view name) {
+  if (name == "registers" || name == "shared_bytes" || name == "local_bytes") return 2;
+  return name == "accuracy" || name == "bound_used" ? 3 : 1;
+}
+bool has_field(const JsonReader& json, const char* name, int64_t version) { return version >= version_of(name) || json.has(name); }
+
+ErrorStats read_errors(const JsonReader& json, int64_t version) {
+  ErrorStats errors;
   std::vector<std::string> known;
   each_error_field(errors, [&](const char* name, auto&) { known.emplace_back(name); });
   json.only_keys(known);
-  each_error_field(errors, [&](const char* name, auto& member) { from_json(json.at(name), member); });
+  each_error_field(errors, [&](const char* name, auto& member) {
+    if (has_field(json, name, version)) from_json(json.at(name), member);
+  });
+  return errors;
 }
-
-bool is_of_version_2(std::string_view name) { return name == "registers" || name == "shared_bytes" || name == "local_bytes"; }
 
 CaseRecord read_case(const JsonReader& json, int64_t version) {
   CaseRecord record;
@@ -215,8 +242,13 @@ CaseRecord read_case(const JsonReader& json, int64_t version) {
   each_record_field(record, [&](const char* name, auto&) { known.emplace_back(name); });
   json.only_keys(known);
   each_record_field(record, [&](const char* name, auto& member) {
-    if (version >= 2 || json.has(name) || !is_of_version_2(name)) from_json(json.at(name), member);
+    if (!has_field(json, name, version)) return;
+    if constexpr (std::is_same_v<decltype(member), ErrorStats&>)
+      member = read_errors(json.at(name), version);
+    else
+      from_json(json.at(name), member);
   });
+  if (is_old_int8_key(record.key_text)) record.accuracy = Accuracy::int8_activation;
   return record;
 }
 

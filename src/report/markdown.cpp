@@ -9,6 +9,19 @@
 #include "report/rows.h"
 
 namespace assay {
+
+std::string markdown_code(std::string text) {
+  std::replace(text.begin(), text.end(), '`', '\'');
+  return "`" + one_line(text) + "`";
+}
+
+std::string markdown_list(const std::string& title, const std::vector<std::string>& pieces) {
+  if (pieces.empty()) return "";
+  std::string out = "\n" + title + "\n\n";
+  for (const std::string& piece : pieces) out += "- " + piece + "\n";
+  return out;
+}
+
 namespace {
 
 std::string escaped(const std::string& text) {
@@ -23,26 +36,15 @@ std::string escaped(const std::string& text) {
   return out;
 }
 
-std::string code(std::string text) {
-  std::replace(text.begin(), text.end(), '`', '\'');
-  return "`" + one_line(text) + "`";
-}
-
 std::string row_text(const std::vector<std::string>& cells) {
   std::string line = "|";
   for (const std::string& cell : cells) line += " " + cell + " |";
   return line + "\n";
 }
 
-void add_list(std::string& out, const std::string& title, const std::vector<std::string>& lines) {
-  if (lines.empty()) return;
-  out += "\n" + title + "\n\n";
-  for (const std::string& line : lines) out += "- " + line + "\n";
-}
-
 std::vector<std::string> as_code(const std::vector<std::string>& texts) {
   std::vector<std::string> lines;
-  for (const std::string& text : texts) lines.push_back(code(text));
+  for (const std::string& text : texts) lines.push_back(markdown_code(text));
   return lines;
 }
 
@@ -51,7 +53,7 @@ std::vector<std::string> as_items(const std::vector<VariantFailures>& failures) 
   for (const VariantFailures& failure : failures) {
     std::vector<std::string> parts;
     for (const std::string& part : failure.parts) parts.push_back(escaped(part));
-    items.push_back(fmt::format("{}: {}", code(failure.variant), fmt::join(parts, ", ")));
+    items.push_back(fmt::format("{}: {}", markdown_code(failure.variant), fmt::join(parts, ", ")));
   }
   return items;
 }
@@ -107,17 +109,17 @@ std::string markdown_report(const SweepReport& report) {
   for (const WorkloadTable& workload : report.workloads) {
     const Table rows = workload_rows(workload);
     out += fmt::format("\n## {}\n\n{}", escaped(rows.title), markdown_table(rows));
-    add_list(out, "Missing (no proved variant; in no sum):", as_code(workload.missing));
-    add_list(out, "Quarantined lines (no rule completes them):", as_code(workload.quarantined));
+    out += markdown_list("Missing (no proved variant; in no sum):", as_code(workload.missing));
+    out += markdown_list("Quarantined lines (no rule completes them):", as_code(workload.quarantined));
   }
   if (!report.specs.empty()) out += "\n## Specs\n";
   for (const RankedSpec& spec : report.specs) {
-    out += fmt::format("\n### {}\n\n", code(spec.spec_line));
+    out += fmt::format("\n### {}\n\n", markdown_code(spec.spec_line));
     if (const std::string limits = limits_text(spec); !limits.empty()) out += limits + "\n\n";
     out += markdown_table(shown_columns(case_table(report, spec), {"spec"}));
   }
-  add_list(out, "## Variant failures", as_items(variant_failures(report)));
-  add_list(out, "## Unsupported when asked", as_items(unsupported_cases(report)));
+  out += markdown_list("## Variant failures", as_items(variant_failures(report)));
+  out += markdown_list("## Unsupported when asked", as_items(unsupported_cases(report)));
   return out;
 }
 

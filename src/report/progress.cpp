@@ -43,7 +43,7 @@ void Progress::build(const std::string& variant, size_t done, size_t total) {
   text_ = one_line(fmt::format("Building kernels: {}/{} {}", done, total, variant));
   building_ = done < total;
   if (live_) return draw(false);
-  if (!built_ || done == total) put(stream_, text_ + "\n");
+  if (!built_ || done == total) put_line(text_);
   built_ = true;
 }
 
@@ -56,7 +56,7 @@ void Progress::start(const std::string& name, const std::string& family, const s
   text_ = text;
   if (live_) return draw(false);
   if (repeated) return;
-  put(stream_, text_ + "\n");
+  put_line(text_);
 }
 
 void Progress::advance(size_t count) {
@@ -71,7 +71,13 @@ void Progress::again(int visit, const std::string& shape, size_t spec, size_t sp
   visited_ = double(visit - 1) + double(spec - 1) / double(specs);
   text_ = one_line(fmt::format("Contenders again ({}/{}): {} | {}/{}", visit, later_visits_, shape, spec, specs));
   if (live_) return draw(false);
-  if (spec == 1) put(stream_, fmt::format("Contenders again ({}/{}): {} specs\n", visit, later_visits_, specs));
+  if (spec == 1) put_line(fmt::format("Contenders again ({}/{}): {} specs", visit, later_visits_, specs));
+}
+
+/// A terminal on which nothing is redrawn has a width all the same.
+void Progress::put_line(const std::string& line) const {
+  const size_t width = describe_terminal(stream_).width;
+  put(stream_, (width > 0 ? cut_end(line, width) : line) + "\n");
 }
 
 /// In cases of the first visit.
@@ -80,7 +86,7 @@ double Progress::work_left() const {
 }
 
 void Progress::note(const std::string& line) {
-  put(stream_, (drawn_ ? kClearLine : "") + line + "\n");
+  put(stream_, (drawn_ ? kClearLine : "") + wrap(line, describe_terminal(stream_).width, 2) + "\n");
   drawn_ = false;
   if (live_) draw(true);
 }

@@ -31,6 +31,7 @@ class Progress {
  private:
   void draw(bool now);
   std::string live_line(size_t width) const;
+  void put_line(const std::string& line) const;
   double work_left() const;
 
   std::FILE* stream_;

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/terminal.h"
+#include "report/skips.h"
 
 namespace assay {
 namespace {
@@ -39,6 +40,7 @@ Cell time_of(const CaseContext& c, double Summary::*member) {
 Cell tags_of(const CaseContext& c) {
   std::vector<std::string> tags = rank_tags(c.ranked, time_names(c.record.device));
   if (is_tie(c.ranked, c.spec)) tags.push_back("tie");
+  if (c.ranked.best_of_class) tags.push_back("best-of-class");
   if (c.record.prepared_bytes > 0) tags.push_back("prepared");
   tags.insert(tags.end(), c.record.tags.begin(), c.record.tags.end());
   return joined(tags, " ");
@@ -117,6 +119,10 @@ const std::vector<CaseColumn>& case_columns() {
        [](const CaseContext& c) { return taken(c, c.record.shared_bytes); }},
       {{"local_bytes", "local bytes", Format::whole, 0, 0},
        [](const CaseContext& c) { return taken(c, c.record.local_bytes); }},
+      {{"accuracy", "class", Format::text, 2, 0},
+       [](const CaseContext& c) { return Cell(std::string(accuracy_name(c.record.accuracy))); }},
+      {{"bound_used", "err of bound", Format::fixed3, 1, 0},
+       [](const CaseContext& c) { return checked(c, c.record.errors.bound_used); }},
   };
   return columns;
 }
@@ -132,16 +138,6 @@ Table empty_case_table() {
   Table table;
   for (const CaseColumn& column : case_columns()) table.columns.push_back(column.column);
   return table;
-}
-
-/// A plan's reason stands as it is when it names its kind ("disabled: …", "device_limit: …"); what does not is one of
-/// support.
-std::string skip_reason(const std::string& reason) {
-  const std::string text = one_line(reason), kind = text.substr(0, text.find_first_of(": "));
-  if (text.empty()) return "unsupported";
-  for (const char* other : {"unsupported", "disabled", "device_limit", "build_failed"})
-    if (kind == other) return text;
-  return "unsupported: " + text;
 }
 
 /// Parts by variant, variants in the order in which they came.
@@ -247,6 +243,9 @@ Table workload_rows(const WorkloadTable& workload) {
                    {"percent_of_floor", "% floor", Format::fixed1, 6, 0},
                    {"ms_per_token", "ms", Format::fixed3, 4, 0},
                    {"to_win_ms", "to win ms", Format::fixed3, 7, 0}};
+  const bool rounded = std::any_of(workload.rows.begin(), workload.rows.end(),
+                                   [](const WorkloadRow& row) { return row.accuracy != Accuracy::exact; });
+  table.columns.push_back({"accuracy", "class", Format::text, rounded ? 3 : 0, 0});
   for (const WorkloadRow& row : workload.rows) {
     std::string name = short_spec(row.spec_line);
     if (row.measured > 0 || row.interpolated > 0) {
@@ -258,26 +257,35 @@ Table workload_rows(const WorkloadTable& workload) {
     const std::string best = row.best_variant + (row.best_is_prepared ? " (prepared)" : "");
     table.rows.push_back({name, row.calls_per_token, priced ? best : "(none proved)", known(row.best_us),
                           known(row.floor_us), row.best_us > 0 ? known(100 * row.floor_us / row.best_us) : Cell(),
-                          priced ? Cell(row.total_ms) : Cell(), priced ? Cell(row.to_win_ms) : Cell()});
+                          priced ? Cell(row.total_ms) : Cell(), priced ? Cell(row.to_win_ms) : Cell(),
+                          priced ? Cell(std::string(accuracy_name(row.accuracy))) : Cell()});
   }
+  if (rounded && workload.exact_ms > 0)
+    table.notes.push_back(fmt::format("with exact variants alone: {:.3f} ms (assay probe --accuracy exact)", workload.exact_ms));
   if (std::any_of(workload.rows.begin(), workload.rows.end(), [](const WorkloadRow& row) { return row.best_is_prepared; }))
     table.notes.push_back("(prepared): it repacks its weights once, before its calls; that time is not in these");
-  table.sums = {std::string("sum"), workload.calls_per_token, {}, {}, {}, {}, workload.total_ms, workload.to_win_ms};
+  table.sums = {std::string("sum"), workload.calls_per_token, {}, {}, {}, {}, workload.total_ms, workload.to_win_ms, {}};
   return table;
 }
+
+bool is_no_pass(Outcome outcome) { return outcome != Outcome::pass && outcome != Outcome::unsupported; }
 
 std::vector<VariantFailures> variant_failures(const SweepReport& report) {
   PartsOfVariants parts;
   for (const SkipGroup& skip : report.skips)
-    parts.add(skip.variant, fmt::format("{} skipped {} ({})", skip.op_name, skip.count, skip_reason(skip.reason)));
-  parts.add_cases(report, [](Outcome outcome) { return outcome != Outcome::pass && outcome != Outcome::unsupported; });
+    parts.add(skip.variant, fmt::format("{} skipped {} ({})", skip.op_name, skip.count, skip_reason_text(skip.reason)));
+  parts.add_cases(report, is_no_pass);
+  return parts.take();
+}
+
+std::vector<VariantFailures> case_failures(const SweepReport& report, const std::function<bool(Outcome)>& wanted) {
+  PartsOfVariants parts;
+  parts.add_cases(report, wanted);
   return parts.take();
 }
 
 std::vector<VariantFailures> unsupported_cases(const SweepReport& report) {
-  PartsOfVariants parts;
-  parts.add_cases(report, [](Outcome outcome) { return outcome == Outcome::unsupported; });
-  return parts.take();
+  return case_failures(report, [](Outcome outcome) { return outcome == Outcome::unsupported; });
 }
 
 bool is_failure(Outcome outcome) {
@@ -300,6 +308,8 @@ CaseCounts count_cases(const SweepReport& report) {
       counts.fewest_samples = counts.passed == 0 ? samples : std::min(counts.fewest_samples, samples);
       counts.most_samples = std::max(counts.most_samples, samples);
       ++counts.passed;
+      const std::vector<std::string>& tags = ranked.record.tags;
+      counts.disturbed += ranked.all_samples || std::count(tags.begin(), tags.end(), "disturbed") > 0;
     }
   }
   for (const SkipGroup& skip : report.skips) counts.skipped += skip.count;

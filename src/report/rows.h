@@ -1,5 +1,6 @@
 // What the reports show, as tables and lists: cases, workloads, failures. Formats differ, rows do not.
 #pragma once
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,15 +40,20 @@ struct VariantFailures {
   std::vector<std::string> parts;
 };
 std::vector<VariantFailures> variant_failures(const SweepReport& report);
+/// Of the cases alone whose outcome is wanted.
+std::vector<VariantFailures> case_failures(const SweepReport& report, const std::function<bool(Outcome)>& wanted);
 /// Likewise of cases that turned out unsupported when a library was asked: no failures.
 std::vector<VariantFailures> unsupported_cases(const SweepReport& report);
 
+/// Cases that Variant failures lists: neither passed nor merely unsupported.
+bool is_no_pass(Outcome outcome);
 /// What exit code 1 stands for. Noise, and what the device or a library does not have, are outcomes but no failures.
 bool is_failure(Outcome outcome);
 
 struct CaseCounts {
   int64_t cases = 0, passed = 0, failed = 0;
   int64_t noisy = 0, unsupported = 0, over_limit = 0;  // cases that neither passed nor failed
+  int64_t disturbed = 0;                               // of those that passed: most launches, or launches that had to rank
   int64_t skipped = 0;                                 // pairs of the plan, no cases
   size_t fewest_samples = 0, most_samples = 0;         // of a passing case
 };

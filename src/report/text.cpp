@@ -84,6 +84,9 @@ std::string case_line(const RankedSpec& spec, const RankedCase& ranked, const Sw
   if (record.prepared_bytes > 0)
     fields.push_back(fmt::format("weights prepared once before: {:.2f} MB in {:.3f} ms", double(record.prepared_bytes) * 1e-6, record.prepare_us * 1e-3));
   if (const std::string resources = resources_text(record); !resources.empty()) fields.push_back(resources);
+  if (ranked.best_of_class) fields.emplace_back("best of class");
+  fields.push_back(fmt::format("class={}", accuracy_name(record.accuracy)));
+  if (record.errors.launches_checked > 0) fields.push_back(fmt::format("err={:.2g} of bound", record.errors.bound_used));
   return fmt::format("   - {}{}: {}\n", record.variant, tags, fmt::join(fields, " | "));
 }
 
@@ -98,15 +101,21 @@ std::string limits_line(const RankedSpec& spec) {
     if (spec.floor_us > 0) fields.push_back(fmt::format("{:.1f}% of floor", 100 * spec.floor_us / best.device.median));
     if (spec.reachable_us > 0)
       fields.push_back(fmt::format("{:.1f}% of reachable", 100 * spec.reachable_us / best.device.median));
+    if (const int exact = spec.best_exact(); best.record.accuracy != Accuracy::exact && exact >= 0)
+      fields.push_back(fmt::format("best exact={} ({})", us_text(spec.cases[size_t(exact)].device.median), spec.cases[size_t(exact)].record.variant));
   } else {
     fields.emplace_back("no proved variant");
   }
   return fmt::format("   = {}\n", fmt::join(fields, " | "));
 }
 
-void add_spec(std::string& out, const RankedSpec& spec, const SweepReport& report, bool colour) {
+void add_spec(std::string& out, const RankedSpec& spec, const SweepReport& report, const ReportOptions& options) {
+  const bool colour = options.colour;
   out += paint("Spec " + one_line(spec.spec_line) + ":", Colour::bold, colour) + "\n";
-  for (const RankedCase& ranked : spec.cases) out += case_line(spec, ranked, report, colour);
+  if (options.width > 0)
+    out += render_table(shown_columns(case_table(report, spec), {"spec"}), options.width, colour);
+  else
+    for (const RankedCase& ranked : spec.cases) out += case_line(spec, ranked, report, colour);
   out += limits_line(spec);
   if (!spec.quarantine.empty())
     out += "   ! " + paint("quarantined", Colour::red, colour) + ": " + one_line(spec.quarantine) + "\n";
@@ -162,8 +171,8 @@ std::string text_report(const SweepReport& report, const ReportOptions& options)
   if (!others.empty()) out += fmt::format(" | {}", fmt::join(others, ", "));
   out += "\n";
   out += paint(heading(report, counts), Colour::bold, options.colour) + "\n";
-  for (const RankedSpec& spec : report.specs) add_spec(out, spec, report, options.colour);
-  add_failures(out, "Variant failures:", variant_failures(report), options.colour);
+  for (const RankedSpec& spec : report.specs) add_spec(out, spec, report, options);
+  add_failures(out, "Variant failures:", options.width > 0 ? case_failures(report, is_no_pass) : variant_failures(report), options.colour);
   add_failures(out, "Unsupported when asked:", unsupported_cases(report), options.colour);
   std::vector<std::string> quarantined;
   for (const RankedSpec& spec : report.specs)
@@ -171,7 +180,7 @@ std::string text_report(const SweepReport& report, const ReportOptions& options)
   add_list(out, "Quarantined specs:", quarantined, options.colour);
   for (const WorkloadTable& workload : report.workloads) add_workload(out, workload, options);
   if (!report.store_file.empty()) out += fmt::format("\nResults: {}\n", report.store_file);
-  return out;
+  return options.width > 0 ? wrap_lines(out, options.width, 6) : out;
 }
 
 }  // namespace assay

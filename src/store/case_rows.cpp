@@ -19,6 +19,7 @@ template <typename Record, typename Column>
 void for_each_column(Record& record, Column&& column) {
   column("key", record.key);
   column("variant", record.variant);
+  column("accuracy", record.accuracy);
   column("device", record.device);
   column("mode", record.mode);
   column("outcome", record.outcome);
@@ -54,6 +55,7 @@ void for_each_column(Record& record, Column&& column) {
   column("nmse", errors.nmse);
   column("worst_ratio", errors.worst_ratio);
   column("bound_c", errors.bound_c);
+  column("bound_used", errors.bound_used);
   column("worst_index", errors.worst_index);
   column("worst_value", errors.worst_value);
   column("worst_reference", errors.worst_reference);
@@ -68,6 +70,7 @@ void for_each_column(Record& record, Column&& column) {
 // A column that an upgrade adds to older rows gets the default.
 const char* sql_type(const std::string&) { return "TEXT NOT NULL DEFAULT ''"; }
 const char* sql_type(const Outcome&) { return "TEXT NOT NULL"; }
+const char* sql_type(const Accuracy&) { return "TEXT NOT NULL DEFAULT ''"; }
 const char* sql_type(const std::vector<std::string>&) { return "TEXT NOT NULL DEFAULT '[]'"; }  // JSON
 const char* sql_type(const int64_t&) { return "INTEGER NOT NULL DEFAULT 0"; }
 const char* sql_type(const double&) { return "REAL"; }                                    // NULL: NaN
@@ -101,6 +104,7 @@ struct Binder {
 
   void operator()(const char*, const std::string& text) { statement.bind(next++, std::string_view(text)); }
   void operator()(const char*, Outcome outcome) { statement.bind(next++, outcome_name(outcome)); }
+  void operator()(const char*, Accuracy accuracy) { statement.bind(next++, accuracy_name(accuracy)); }
   void operator()(const char*, int64_t value) { statement.bind(next++, value); }
   void operator()(const char*, double value) { statement.bind(next++, value); }
   void operator()(const char*, const std::vector<std::string>& tags) {
@@ -124,6 +128,9 @@ struct Reader {
 
   void operator()(const char*, std::string& text) { text = statement.text(next++); }
   void operator()(const char*, Outcome& outcome) { outcome = parse_outcome(statement.text(next++)); }
+  void operator()(const char*, Accuracy& accuracy) {
+    if (const std::string name = statement.text(next++); !name.empty()) accuracy = parse_accuracy(name);
+  }
   void operator()(const char*, int64_t& value) { value = statement.integer(next++); }
   void operator()(const char*, double& value) { value = statement.real(next++); }
   void operator()(const char* column, std::vector<std::string>& tags) {
@@ -192,6 +199,7 @@ void insert_case(Statement& statement, const CaseRecord& record) {
 CaseRecord read_case(const Statement& statement, const std::string& file) {
   CaseRecord record;
   for_each_column(record, Reader{statement, file});
+  if (is_old_int8_key(record.key_text)) record.accuracy = Accuracy::int8_activation;
   return record;
 }
 

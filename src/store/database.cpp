@@ -44,7 +44,8 @@ DamagedFile::DamagedFile(const std::filesystem::path& file, const std::string& r
           file.string(), reason)),
       reason_(reason) {}
 
-Database::Database(const std::filesystem::path& file, Open open) : file_(file) {
+Database::Database(const std::filesystem::path& file, Open open, const std::filesystem::path& known_as)
+    : file_(known_as.empty() ? file : known_as) {
   int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_NOMUTEX;
   std::string name = file.string();
   if (open == Open::create) flags |= SQLITE_OPEN_CREATE;

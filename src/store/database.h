@@ -26,7 +26,8 @@ class Database {
  public:
   /// How the file is opened. existing: it must be there; immutable: read as it lies, without locks or files beside it.
   enum class Open { create, existing, immutable };
-  Database(const std::filesystem::path& file, Open open);
+  /// Messages name the file as `known_as`, where that is given.
+  Database(const std::filesystem::path& file, Open open, const std::filesystem::path& known_as = {});
   ~Database();
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;

@@ -28,4 +28,8 @@ Outcome parse_outcome(std::string_view name) {
   fail("unknown outcome '{}'{}", name, did_you_mean(std::string(name), known));
 }
 
+bool is_old_int8_key(std::string_view key_text) {
+  return key_text.find("\nactivation error: int8_block32\n") != std::string_view::npos;
+}
+
 }  // namespace assay

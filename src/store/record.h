@@ -6,14 +6,23 @@
 #include <utility>
 #include <vector>
 
+#include "spec/accuracy.h"
+
 namespace assay {
 
-/// Of the store's tables, and in every result's key: 2 added `completion`.
-inline constexpr int64_t kStoreSchema = 3;
+/// Of the store's tables, and in every result's key: 2 added `completion`, 4 `accuracy` and `bound_used`.
+inline constexpr int64_t kStoreSchema = 4;
 
 enum class Outcome { pass, wrong, impossible, noisy, unsupported, build_failed, device_limit, launch_failed, crashed, timed_out };
 std::string_view outcome_name(Outcome outcome);
 Outcome parse_outcome(std::string_view name);  // Error if unknown
+
+/// Whether a key's text, from before records had a class, is of a variant with int8 activations.
+bool is_old_int8_key(std::string_view key_text);
+
+/// A tag of what failed and may not fail again: memory that others had taken, a folder mounted noexec, a signal from
+/// outside. A later run measures it anew.
+inline constexpr std::string_view kRetryTag = "retry";
 
 /// Raw error statistics of all checked launches against the reference: enough to judge again under another tolerance.
 struct ErrorStats {
@@ -23,6 +32,7 @@ struct ErrorStats {
   double nmse = 0;               // Σ Δ² / Σ ref²
   double worst_ratio = 0;        // max |Δ| / (the bound with c = 1)
   double bound_c = 0;            // the c that was allowed
+  double bound_used = 0;         // max |Δ| / (what the class allows that element): above 1 is wrong
   int64_t worst_index = -1;      // element of D with worst_ratio
   double worst_value = 0, worst_reference = 0;
   int64_t nan_count = 0;
@@ -36,6 +46,7 @@ struct CaseRecord {
   std::string math_line;
   std::vector<std::string> completion;  // Spec::completion: how spec_line got what its source lacks
   std::string variant;           // family/name
+  Accuracy accuracy = Accuracy::exact;  // the class whose bound it was held to
   std::string device;            // "cpu:0"
   std::string mode;              // decode, cold, hot, batched
   Outcome outcome = Outcome::pass;

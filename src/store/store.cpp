@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/file_identity.h"
+#include "base/standard_streams.h"
 #include "store/case_rows.h"
 #include "store/store_file.h"
 
@@ -41,36 +43,45 @@ struct Store::Impl {
   }
 };
 
+Store::Store() { impl_ = std::make_unique<Impl>("", open_store_in_memory()); }
+
 Store::Store(const fs::path& file, Access access, int64_t max_pages) {
   std::error_code error;
+  if (file.empty()) fail("an empty name is no store; name it with --store FILE");
   if (fs::exists(file, error) && !fs::is_regular_file(file, error))
     fail("{}: not a file; choose another place with --store FILE", file.string());
-  // SQLite keeps its logs beside the file that a link points to, so names are made from that one.
-  const fs::path resolved = fs::weakly_canonical(file, error), real = error || file == ":memory:" ? file : resolved;
+  // SQLite keeps its logs beside the file that a link points to, so names are made from that one; and it takes
+  // ":memory:" and "file:…" for something else unless they begin with a folder.
+  const fs::path real = follow_links(file);
   if (access == Access::read_only) {
     impl_ = std::make_unique<Impl>(file, open_store_for_reading(real));
     return;
   }
-  const fs::path folder = real.has_parent_path() ? real.parent_path() : fs::path(".");
+  const fs::path folder = real.parent_path();
   fs::create_directories(folder, error);
   if (error)
     fail("{}: the store's folder cannot be made ({}); choose another place with --store FILE", folder.string(),
          error.message());
+  const auto open = [&] { impl_ = std::make_unique<Impl>(file, open_store_for_writing(real, max_pages)); };
   try {
-    impl_ = std::make_unique<Impl>(file, open_store_for_writing(real, max_pages));
+    open();
     return;
   } catch (const DamagedFile&) {
   }
-  const FolderLock lock(folder);
-  try {  // another process may have moved it since
-    impl_ = std::make_unique<Impl>(file, open_store_for_writing(real, max_pages));
-    return;
-  } catch (const DamagedFile& damage) {
-    const fs::path aside = move_aside(real);
-    fmt::print(stderr, "assay: {}: the store is damaged ({}); moved to {}, a new store is made\n", real.string(),
-               damage.reason(), aside.string());
+  {
+    const FolderLock lock(folder);
+    try {  // another process may have moved it since
+      if (fs::exists(real, error)) {
+        open();
+        return;
+      }
+    } catch (const DamagedFile& damage) {
+      const fs::path aside = move_aside(real);
+      remark("assay: {}: the store is damaged ({}); moved to {}, a new store is made\n", real.string(),
+                 damage.reason(), aside.string());
+    }
   }
-  impl_ = std::make_unique<Impl>(file, open_store_for_writing(real, max_pages));
+  open();
 }
 
 Store::~Store() {

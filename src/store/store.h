@@ -14,10 +14,12 @@ namespace assay {
 class Store {
  public:
   enum class Access { read_write, read_only };
-  /// Opens or makes the store; a damaged file is moved to FILE.corrupt-N with a message. Error: another program's
-  /// database, a newer schema, a place that cannot be written. read_only: Error without a store; nothing is made or
-  /// moved. ":memory:" keeps nothing. max_pages > 0 stands for a disk that small. Not for use in a forked child.
+  /// Opens or makes the store; a damaged one is moved to FILE.corrupt-N with a message. Error: any file that does not
+  /// carry a store's mark, a newer schema, a place that cannot be written. read_only: Error without a store; nothing is
+  /// made or moved. max_pages > 0 stands for a disk that small. Not for use in a forked child.
   explicit Store(const std::filesystem::path& file, Access access = Access::read_write, int64_t max_pages = 0);
+  /// In memory: keeps nothing.
+  Store();
   ~Store();
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
@@ -28,8 +30,8 @@ class Store {
   void put(const EnvironmentRecord& record);
   void put(const CeilingRecord& record);
 
-  std::optional<CaseRecord> find(const std::string& key) const;       // newest of that key
-  std::vector<CaseRecord> newest_of_each_key() const;                  // oldest first
+  std::optional<CaseRecord> find(const std::string& key) const;  // newest of that key
+  std::vector<CaseRecord> newest_of_each_key() const;            // oldest first
   std::optional<CeilingRecord> newest_ceiling(const std::string& device_key) const;
   std::optional<EnvironmentRecord> environment(const std::string& id) const;
   const std::filesystem::path& file() const;

@@ -11,8 +11,8 @@ namespace assay {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr uint32_t kApplicationId = 0x41535359;  // "ASSY", at byte 68 of the file
-constexpr size_t kHeaderBytes = 100;
+constexpr uint32_t kApplicationId = 0x41535359;  // "ASSY"
+constexpr size_t kHeaderBytes = 100, kApplicationIdAt = 68;
 constexpr std::string_view kMagic{"SQLite format 3\0", 16};
 
 std::string schema_sql() {
@@ -28,31 +28,67 @@ std::string schema_sql() {
       case_column_definitions(), kApplicationId, kStoreSchema);
 }
 
-// Decides from the file's first bytes, before SQLite reads or touches anything: an empty file, ours, damaged, or
-// someone else's.
-bool is_empty_or_ours(const Database& database) {
-  const std::string header = database.first_bytes(kHeaderBytes);
-  if (header.empty()) return true;
-  if (header.size() < kHeaderBytes || !header.starts_with(kMagic))
-    throw DamagedFile(database.file(), "it has no SQLite header");
+/// What the first bytes say, before SQLite reads or touches anything. Only a file that carries the store's own mark may
+/// be called a damaged store: what else lies at this name is somebody's.
+void check_identity(const Database& database) {
+  const std::string header = database.first_bytes(kHeaderBytes), name = database.file().string();
+  if (header.empty()) fail("{}: an empty file, not an assay store; remove it, or use another --store FILE", name);
+  if (!header.starts_with(kMagic)) fail("{}: not an assay store; it is left as it is: use another --store FILE", name);
+  if (header.size() < kApplicationIdAt + 4)
+    fail(
+        "{}: the head of an SQLite database that was cut off, perhaps not an assay store; move it away or use another "
+        "--store FILE",
+        name);
   uint32_t id = 0;
-  for (size_t i = 68; i < 72; ++i) id = id << 8 | uint8_t(header[i]);
-  return id == kApplicationId;
+  for (size_t i = 0; i < 4; ++i) id = id << 8 | uint8_t(header[kApplicationIdAt + i]);
+  if (id != kApplicationId)
+    fail("{}: a database of another program, not an assay store; use another --store FILE", name);
+  if (header.size() < kHeaderBytes) throw DamagedFile(database.file(), "its header is cut off");
 }
 
-void check_identity(Database& database) {
-  if (!is_empty_or_ours(database))
-    fail("{}: a database of another program, not an assay store; use another --store FILE", database.file().string());
+bool is_there(const fs::path& file) {
+  std::error_code ignored;
+  return fs::exists(fs::symlink_status(file, ignored));
 }
 
-void create_schema(Database& database) {
-  database.execute("BEGIN IMMEDIATE");  // two may meet here: the second finds the work done
-  if (database.integer("PRAGMA user_version") == 0) {
-    if (database.integer("SELECT count(*) FROM sqlite_schema") > 0)
-      throw DamagedFile(database.file(), "it has lost its schema version");
-    database.execute(schema_sql());
+/// Logs of a store that is gone: SQLite would play them back into the one that takes its place.
+void move_orphaned_logs(const fs::path& file) {
+  const auto any = [&] { return is_there(file.string() + "-wal") || is_there(file.string() + "-journal"); };
+  if (!any()) return;
+  const FolderLock lock(file.parent_path());
+  if (any() && !is_there(file)) move_aside(file);  // they may be those of a store that was made meanwhile
+}
+
+/// Makes an empty store beside and puts it in place: a file at that name is a whole store from its first moment on, so
+/// an empty one is never ours. Where another process was faster, its store stands.
+void make_store(const fs::path& file, int64_t max_pages) {
+  move_orphaned_logs(file);
+  std::error_code error;
+  const fs::path made = file.string() + fmt::format(".{}.new", getpid());
+  try {
+    Database database(made, Database::Open::create, file);
+    if (max_pages > 0) database.execute(fmt::format("PRAGMA max_page_count = {}", max_pages));
+    database.execute("BEGIN;\n" + schema_sql() + "COMMIT");
+  } catch (...) {
+    for (const char* suffix : {"", "-journal"}) fs::remove(made.string() + suffix, error);
+    throw;
   }
-  database.execute("COMMIT");
+  fs::create_hard_link(made, file, error);  // unlike a rename, it replaces nothing
+  if (!error || error == std::errc::file_exists) return void(fs::remove(made, error));
+  fs::rename(made, file, error);  // a file system without such links
+  if (error)
+    fail("{}: the store cannot be put in place ({}); use another --store FILE", file.string(), error.message());
+}
+
+std::unique_ptr<Database> open_or_make(const fs::path& file, int64_t max_pages) {
+  if (!is_there(file)) make_store(file, max_pages);
+  try {
+    return std::make_unique<Database>(file, Database::Open::existing);
+  } catch (const Error&) {
+    if (is_there(file)) throw;
+  }
+  make_store(file, max_pages);  // it was damaged, and another process has just moved it aside
+  return std::make_unique<Database>(file, Database::Open::existing);
 }
 
 void upgrade_schema(Database& database) {
@@ -66,23 +102,23 @@ void upgrade_schema(Database& database) {
 
 void check_schema(Database& database) {
   const int64_t schema = database.integer("PRAGMA user_version");
+  if (schema == 0) throw DamagedFile(database.file(), "it has lost its schema version");
   if (schema > kStoreSchema)
     fail("{}: written by a newer assay (schema {}); use another --store FILE or update assay", database.file().string(),
          schema);
   if (schema < kStoreSchema)
-    fail("{}: written by an older assay (schema {}); assay probe --store {} brings it up to date", database.file().string(), schema,
-         database.file().string());
+    fail("{}: written by an older assay (schema {}); assay probe --store {} brings it up to date",
+         database.file().string(), schema, database.file().string());
 }
 
 }  // namespace
 
 std::unique_ptr<Database> open_store_for_writing(const fs::path& file, int64_t max_pages) {
-  auto database = std::make_unique<Database>(file, Database::Open::create);
+  std::unique_ptr<Database> database = open_or_make(file, max_pages);
   if (database->is_read_only())
     fail("{}: the store cannot be written; change its permissions or use another --store FILE", file.string());
   check_identity(*database);
   if (max_pages > 0) database->execute(fmt::format("PRAGMA max_page_count = {}", max_pages));
-  if (database->integer("PRAGMA user_version") == 0) create_schema(*database);
   upgrade_schema(*database);
   check_schema(*database);
   database->use_write_ahead_log();
@@ -92,12 +128,17 @@ std::unique_ptr<Database> open_store_for_writing(const fs::path& file, int64_t m
   return database;
 }
 
+std::unique_ptr<Database> open_store_in_memory() {
+  auto database = std::make_unique<Database>(":memory:", Database::Open::create);
+  database->execute(schema_sql());
+  return database;
+}
+
 std::unique_ptr<Database> open_store_for_reading(const fs::path& file) {
   std::error_code ignored;
   if (!fs::exists(file, ignored)) fail("{}: there is no such store; assay probe makes one", file.string());
   auto database = std::make_unique<Database>(file, Database::Open::existing);
   check_identity(*database);
-  if (database->file_bytes() == 0) fail("{}: an empty file, not an assay store", file.string());
   // SQLite reads a log only with a shared-memory file beside it, which it would leave behind in a place like this.
   if (database->is_read_only() && !fs::exists(file.string() + "-wal", ignored))
     database = std::make_unique<Database>(file, Database::Open::immutable);

@@ -7,9 +7,12 @@
 
 namespace assay {
 
-/// Opens the store, making it where there is none. DamagedFile if its bytes are no store's any more; Error if it is
-/// another program's, of a newer schema, or cannot be written.
+/// Opens the store, making it where there is none. DamagedFile if it carries a store's mark and its bytes are broken; Error
+/// for any other file, a newer schema, and what cannot be written.
 std::unique_ptr<Database> open_store_for_writing(const std::filesystem::path& file, int64_t max_pages);
+
+/// An empty one that ends with the connection.
+std::unique_ptr<Database> open_store_in_memory();
 
 /// The same for reading; leaves no files behind, also in a folder that cannot be written.
 std::unique_ptr<Database> open_store_for_reading(const std::filesystem::path& file);

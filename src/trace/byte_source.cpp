@@ -1,8 +1,6 @@
 // Plain read() rather than a mapping: as fast from the page cache, and a file that shrinks ends early instead of killing.
 #include "trace/byte_source.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
@@ -13,6 +11,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/file.h"
 
 namespace assay {
 namespace {
@@ -166,11 +165,9 @@ bool is_zstd(std::string_view head) {
 }  // namespace
 
 std::unique_ptr<ByteSource> open_byte_source(const std::string& path) {
-  const int fd = path == "-" ? STDIN_FILENO : open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) fail("{}: cannot be read ({}); give a trace: JSONL, or that as .gz or .zst, or - for standard input", path, std::strerror(errno));
+  constexpr const char* kHint = "; give a trace: JSONL, or that as .gz or .zst, or - for standard input, which may be a pipe";
+  const int fd = path == "-" ? STDIN_FILENO : open_input(path, kHint);
   auto file = std::make_unique<PlainSource>(fd, path == "-" ? "standard input" : path);
-  struct stat status;
-  if (fstat(fd, &status) == 0 && S_ISDIR(status.st_mode)) fail("{}: is a folder, not a trace; name the file in it", path);
   const std::string_view head = file->peek(4);
   if (is_gzip(head)) return std::make_unique<GzipSource>(std::move(file));
   if (is_zstd(head)) return std::make_unique<ZstdSource>(std::move(file));

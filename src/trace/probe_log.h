@@ -1,63 +1,77 @@
-// The text that a probe run printed, in seed-000's line format or our own: specs, rows, failures; what no rule reads is
-// named.
+// The text that probe runs printed, in seed-000's line format, its older form or our own: specs, rows, failures; what
+// no rule reads is named.
 #pragma once
-#include <limits>
+#include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "spec/spec.h"
+#include "trace/byte_source.h"
+#include "trace/probe_failures.h"
+#include "trace/probe_row.h"
+#include "trace/string_table.h"
 
 namespace assay {
 
-/// One "   - family/name [tags]: avg_gpu=… | avg_cpu=… maxRel=…" line. A time that the line does not say is NaN.
-struct ProbeRow {
-  size_t line = 0;  // from 1
-  std::string variant;
-  std::vector<std::string> tags;                                // "best-gpu", … without brackets
-  double device_us = std::numeric_limits<double>::quiet_NaN();  // the median where the line has one, else the average
-  double device_average_us = device_us;                         // of avg_gpu or avg_dev alone, to set beside host_us
-  double device_digit_us = 0;                                   // half of its last printed digit
-  double host_us = std::numeric_limits<double>::quiet_NaN();
-  bool ranks_by_median = false;            // our own logs: averages stand beside what ranked
-  std::optional<double> max_abs, max_rel;  // of which either may be NaN
-  std::string outcome, detail;             // where the line says one: "pass", "wrong", "crashed", …
-
-  bool measured() const { return device_us == device_us; }
-  bool has_tag(std::string_view tag) const;
+/// "  best_avg_gpu: family/name = 0.05ms" of the older form.
+struct ProbeCrown {
+  uint64_t line = 0;
+  std::string tag;  // "best_avg_gpu"
+  bool of_host = false;
+  std::string_view variant;
+  double us = 0;
 };
 
 struct ProbeLogSpec {
-  size_t line = 0;
-  std::string text;   // "op=matmul | batch=1 | …", as it stands there
-  SpecFields fields;  // empty where no grammar reads the text
-  std::vector<ProbeRow> rows;
+  uint64_t line = 0;
+  std::string text;           // "op=matmul | batch=1 | …"
+  SpecFields fields;          // empty where no grammar reads the text
+  std::deque<ProbeRow> rows;  // each of them once
+  std::vector<ProbeCrown> crowns;
+  bool unsuccessful = false;          // "no successful variants", says the log
   std::optional<double> original_ms;  // "vs orig"
 };
 
-/// "matmul skipped 4 (unsupported)" of one variant.
-struct ProbeFailure {
-  std::string variant, op_name, what, reason;
-  int64_t count = 0;
-};
-
 struct ProbeLogTrouble {
-  size_t line = 0;
+  uint64_t line = 0;
   std::string why;
 };
 
+/// What one run printed. The texts of its rows live as long as it does.
 struct ProbeLog {
   std::string file;
+  uint64_t line = 0;                                                    // where it begins
   int64_t iterations = 0, claimed_results = -1, claimed_failures = -1;  // -1: the log does not say
   std::vector<ProbeLogSpec> specs;
-  std::vector<ProbeFailure> failures;
-  std::vector<ProbeLogTrouble> unread;  // lines where a row or a spec should stand
-  size_t rows() const;
+  std::vector<ProbeFailure> failures;   // alike ones counted together
+  std::vector<ProbeLogTrouble> unread;  // lines where a row or a spec should stand: the first kKeptTroubles
+  uint64_t unread_lines = 0;
+  uint64_t content = 0;  // hash of all lines that a rule read: equal where a log stands again word for word
+  StringTable texts;
+
+  static constexpr size_t kKeptTroubles = 1000;
+  uint64_t rows() const;
+  uint64_t failed_cases() const;
 };
 
-/// Reads the log, whatever else (a compiler's output, colours, CR LF) stands in it. Error where it holds no spec line
-/// at all.
-ProbeLog parse_probe_log(std::string_view text, const std::string& file);
+/// Reads a file log by log: a log ends where the heading of another stands, or a spec that it has already. Memory is
+/// that of one log, whose lines count once however often they stand there, and of its distinct texts.
+class ProbeLogReader {
+ public:
+  ProbeLogReader(std::unique_ptr<ByteSource> bytes, std::string file);
+  ~ProbeLogReader();
+
+  /// The next log; nullopt at the end. Error where the file holds no spec line at all.
+  std::optional<ProbeLog> next();
+  /// Why the bytes ended before the file did (a damaged .gz), or "".
+  const std::string& cut_off() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
 
 }  // namespace assay

@@ -21,7 +21,8 @@ enum class Sin {
   writes_addend,
   writes_prepared,
   reads_b_though_prepared,
-  writes_after_return
+  writes_after_return,
+  writes_long_after_return
 };
 constexpr Sin kSin = Sin::MUTANT;
 
@@ -66,13 +67,15 @@ void write_stray(void* address) { *static_cast<volatile float*>(address) = kStra
 
 void spoil(const assay_tensor& tensor) { honest::write(tensor, 0, 0, 0, honest::read(tensor, 0, 0, 0) + 1.0f); }
 
-/// Writes into D 20 ms after the latest return. One thread at a time: one a launch would meet the memory limit.
+constexpr bool kWritesLate = kSin == Sin::writes_after_return || kSin == Sin::writes_long_after_return;
+
+/// Writes into D so long after the latest return. One thread at a time: one a launch would meet the memory limit.
 class LateWriter {
  public:
   void call_returns(const assay_tensor& d) {
     const std::lock_guard<std::mutex> lock(mutex_);
     victim_ = d;
-    due_ = Clock::now() + std::chrono::milliseconds(20);
+    due_ = Clock::now() + kDelay;
     if (waiting_) return;
     waiting_ = true;
     std::thread([this] { wait_and_write(); }).detach();
@@ -80,6 +83,7 @@ class LateWriter {
 
  private:
   using Clock = std::chrono::steady_clock;
+  static constexpr std::chrono::milliseconds kDelay{kSin == Sin::writes_after_return ? 20 : 200};
 
   void wait_and_write() {
     std::unique_lock<std::mutex> lock(mutex_);
@@ -111,7 +115,7 @@ void misdeed(const honest::Product& p, const assay_call* call) {
   if constexpr (kSin == Sin::writes_bias) spoil(p.bias);
   if constexpr (kSin == Sin::writes_addend) spoil(p.c);
   if constexpr (kSin == Sin::writes_prepared) spoil(p.b);
-  if constexpr (kSin == Sin::writes_after_return) {
+  if constexpr (kWritesLate) {
     // Never destroyed: its thread may outlive main.
     static LateWriter& writer = *new LateWriter;
     writer.call_returns(p.d);

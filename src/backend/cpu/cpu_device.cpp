@@ -13,6 +13,7 @@
 #include "backend/cpu/cpu_info.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/private_folder.h"
 
 namespace assay {
 namespace {
@@ -77,12 +78,20 @@ struct Call {
   Call(const Call&) = delete;
 };
 
+/// The loader's words say "failed to map segment" where they mean that the folder's file system is mounted noexec.
+std::string cannot_load(const std::filesystem::path& module, const std::string& why) {
+  if (is_mounted_noexec(module))
+    return fmt::format("{}: its folder is mounted noexec; mount it otherwise, or set XDG_CACHE_HOME to another one",
+                       module.string());
+  return why;
+}
+
 class CpuKernel final : public LoadedKernel {
  public:
   CpuKernel(const Variant& variant, const BuiltModule& module, uint32_t threads)
       : threading_(variant.threading), threads_(threads) {
     handle_ = dlopen(module.file.c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (!handle_) fail("{}: {}", variant.id(), dlerror());
+    if (!handle_) throw Unavailable(fmt::format("{}: {}", variant.id(), cannot_load(module.file, dlerror())));
     const auto entry = reinterpret_cast<const assay_kernel* (*)()>(dlsym(handle_, "assay_kernel_entry"));
     if (!entry) fail("{}: exports no assay_kernel_entry", variant.id());
     kernel_ = entry();
@@ -174,7 +183,8 @@ Address CpuDevice::import(std::span<std::byte> host) {
 }
 
 void CpuDevice::protect(Address memory, int64_t bytes) {
-  if (mprotect(memory, size_t(bytes), PROT_READ) != 0) fail("cannot protect {} bytes of input: {}", bytes, strerror(errno));
+  if (mprotect(memory, size_t(bytes), PROT_READ) != 0)
+    throw NoRoom(fmt::format("cannot protect {} bytes of input: {}", bytes, strerror(errno)));
   read_only.add(memory, bytes);
 }
 
@@ -186,7 +196,7 @@ bool CpuDevice::withhold(Address memory, int64_t bytes) {
 
 Address CpuDevice::allocate(int64_t bytes) {
   void* memory = mmap(nullptr, size_t(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) fail("cannot allocate {} bytes: {}", bytes, strerror(errno));
+  if (memory == MAP_FAILED) throw NoRoom(fmt::format("cannot allocate {} bytes: {}", bytes, strerror(errno)));
   if (bytes >= (4 << 20)) madvise(memory, size_t(bytes), MADV_HUGEPAGE);
   memory_.emplace_back(static_cast<std::byte*>(memory), Unmap{bytes});
   return static_cast<std::byte*>(memory);

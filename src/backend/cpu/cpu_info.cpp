@@ -6,10 +6,12 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
 
 #include "base/error.h"
+#include "base/memory.h"
 
 namespace assay {
 namespace {
@@ -42,11 +44,13 @@ std::string caches() {
   return found.empty() ? "unknown" : fmt::format("{} (as announced)", fmt::join(found, ", "));
 }
 
-int64_t available_memory() {
-  std::ifstream in("/proc/meminfo");
-  for (std::string line; std::getline(in, line);)
-    if (line.rfind("MemAvailable:", 0) == 0) return std::stoll(line.substr(13)) * 1024;
-  return int64_t(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
+/// The generation of an AMD processor, from its family and model as cpuid gives them; "" of others and where it is not known.
+std::string generation(const std::string& vendor, int family, int model) {
+  if (vendor != "AuthenticAMD") return "";
+  const int tens = model / 16;
+  if (family == 0x17) return tens >= 3 ? "Zen 2" : "";
+  if (family == 0x19) return tens == 1 || tens == 6 || tens == 7 || tens == 10 ? "Zen 4" : "Zen 3";
+  return family == 0x1a ? "Zen 5" : "";
 }
 
 }  // namespace
@@ -94,8 +98,12 @@ DeviceInfo cpu_device_info() {
   info.backend = "cpu";
   info.isa = cpu_isa_levels();
   info.threads = int(cpus.size());
-  info.memory_bytes = available_memory();
-  info.name = fmt::format("{}, {} thread{}, {}", model, cpus.size(), cpus.size() == 1 ? "" : "s", info.isa.back().name);
+  const MemoryRoom room = memory_room();
+  info.memory_bytes = room.bytes;
+  if (!room.is_machine) info.memory_limit = room.limit;
+  info.kind = generation(cpuinfo_field("vendor_id"), std::atoi(cpuinfo_field("cpu family").c_str()), std::atoi(cpuinfo_field("model\t").c_str()));
+  info.name = fmt::format("{}{}, {} thread{}, {}", model, info.kind.empty() ? "" : " (" + info.kind + ")", cpus.size(),
+                          cpus.size() == 1 ? "" : "s", info.isa.back().name);
 
   std::string flags = cpuinfo_field("flags");
   if (flags.empty()) flags = cpuinfo_field("Features");

@@ -15,6 +15,7 @@ namespace {
 // Busy before the graph, so that the host is done with submitting it before its first node may run.
 constexpr uint64_t kProbeBeforeNs = 60'000, kProbeAfterNs = 20'000;
 constexpr double kClockTolerance = 0.04;
+constexpr int64_t kProjectionBytes = 2 * sizeof(double);
 constexpr int64_t kClockBytes = 16, kSurveyOffset = 2 * kClockBytes;
 constexpr int64_t kMostSurveys = 16;  // at once: as many segments as a spec may have
 constexpr int64_t kStagingBytes = int64_t(1) << 20;
@@ -53,6 +54,7 @@ CudaDevice::CudaDevice(const DeviceInfo& info) : info_(info) {
   protected_.open(checksum, unsigned(std::max<int64_t>(info_.limits.processors, 1)) * kChecksumBlocksPerProcessor, stream_,
                   info_.limits.l2_bytes);
   check(driver().cuModuleGetFunction_(&gather_, module, "gather"), "loading the probes");
+  check(driver().cuModuleGetFunction_(&project_, module, "project"), "loading the probes");
   scratch_ = allocate(kSurveyOffset + kMostSurveys * int64_t(sizeof(Surveyed)));
   gathering_ = static_cast<Gathered*>(allocate_on_host(int64_t(kMostGathered * sizeof(Gathered))));
   staging_ = static_cast<std::byte*>(allocate_on_host(kStagingBytes));
@@ -66,7 +68,7 @@ std::unique_ptr<LoadedKernel> CudaDevice::load(const Variant& variant, const Bui
 Address CudaDevice::allocate(int64_t bytes) {
   CUdeviceptr memory = 0;
   if (const CUresult result = driver().cuMemAlloc_(&memory, size_t(bytes)); result == CUDA_ERROR_OUT_OF_MEMORY)
-    throw OverLimit(fmt::format("needs {} MB more memory than {} has left", bytes >> 20, info_.id));
+    throw NoRoom(fmt::format("needs {} MB more memory than {} has left", bytes >> 20, info_.id));
   else
     check(result, "allocating");
   return reinterpret_cast<Address>(memory);
@@ -118,6 +120,7 @@ void CudaDevice::look(Look& look) {
     fill(out, 0, bytes);
     for (size_t i = 0; i < seen.size(); ++i) survey(look.buffers[i], out + i * sizeof(Surveyed));
     ranges.push_back({seen.data(), out, bytes});
+    project(look.buffers, ranges);
   }
   read_all(ranges);
   look.seen.clear();
@@ -132,6 +135,31 @@ void CudaDevice::survey(const GuardedBuffers& buffers, Address out) {
   void* parameters[] = {&memory, &guard, &bytes, &step, &infinity, &upper, &to};
   const auto blocks = unsigned(std::clamp<int64_t>(buffers.step / kSurveyBlockBytes, 1, kMostSurveyBlocks));
   launch_own_kernel(survey_, blocks, unsigned(buffers.count + 1), stream_, parameters);
+}
+
+/// Into memory of its own, from where `ranges` brings them.
+void CudaDevice::project(const std::vector<GuardedBuffers>& buffers, std::vector<ReadBack>& ranges) {
+  const auto rows = [](const GuardedBuffers& b) { return b.bytes / dtype_bytes(b.dtype, b.columns); };
+  const auto stretches = [](const GuardedBuffers& b) { return (b.columns + kProjectionColumns - 1) / kProjectionColumns; };
+  int64_t wanted = 0;
+  for (const GuardedBuffers& b : buffers)
+    if (b.weights) wanted += b.count * rows(b) * stretches(b) * kProjectionBytes;
+  if (wanted > projected_bytes_) {
+    projected_bytes_ = 2 * wanted;
+    projected_ = allocate(projected_bytes_);
+  }
+  Address next = projected_;
+  for (const GuardedBuffers& b : buffers) {
+    if (!b.weights) continue;
+    CUdeviceptr memory = pointer(b.memory), weights = pointer(b.weights), out = pointer(next);
+    uint32_t guard = uint32_t(b.guard), step = uint32_t(b.step), columns = uint32_t(b.columns), of_row = uint32_t(stretches(b));
+    uint32_t kind = b.dtype == Dtype::f32 ? 0 : b.dtype == Dtype::f16 ? 1 : 2;
+    void* parameters[] = {&memory, &guard, &step, &columns, &of_row, &kind, &weights, &out};
+    launch_own_kernel(project_, unsigned(rows(b)) * of_row, unsigned(b.count), stream_, parameters, /*threads=*/32);
+    const int64_t bytes = b.count * rows(b) * stretches(b) * kProjectionBytes;
+    ranges.push_back({b.sums, next, bytes});
+    next += bytes;
+  }
 }
 
 void CudaDevice::fill(Address to, unsigned char byte, int64_t bytes) {

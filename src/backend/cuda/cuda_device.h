@@ -44,6 +44,7 @@ class CudaDevice final : public Device {
   CUgraphExec capture(std::span<const Launch> sequence);
   void read_all(std::span<const ReadBack> ranges);
   void survey(const GuardedBuffers& buffers, Address out);
+  void project(const std::vector<GuardedBuffers>& buffers, std::vector<ReadBack>& ranges);
   void probe_clock(int slot, uint64_t ns);
   bool clock_dropped();
   double elapsed_us() const;
@@ -52,8 +53,10 @@ class CudaDevice final : public Device {
   const DeviceInfo info_;
   CUstream stream_ = nullptr;
   CUevent begin_ = nullptr, end_ = nullptr;
-  CUfunction clock_probe_ = nullptr, survey_ = nullptr, gather_ = nullptr;
+  CUfunction clock_probe_ = nullptr, survey_ = nullptr, gather_ = nullptr, project_ = nullptr;
   Address scratch_ = nullptr;     // two Clocks, then what surveys write
+  Address projected_ = nullptr;   // what projections write
+  int64_t projected_bytes_ = 0;
   Gathered* gathering_ = nullptr;  // of the host, like staging_
   std::byte* staging_ = nullptr;
   double best_mhz_ = 0;

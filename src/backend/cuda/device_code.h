@@ -7,7 +7,9 @@ namespace assay {
 /// checksum(data, words, sum), words of 16 bytes: adds each word's hash to *sum, so that any change of one word changes it.
 /// survey(memory, guard, bytes, step, infinity, upper, out), a row of blocks for each buffer and one more: GuardedBuffers that lie as
 /// device.h says; `infinity` and `upper` are that value's bits and the mask of one element, at the upper end of a word. Adds each word's hash to
-/// out[0], and to out[1] how many threads met a NaN inside of a buffer or no poison outside.
+/// out[0], and to out[1] how many threads met a NaN or an infinity inside of a buffer or no poison outside.
+/// project(memory, guard, step, columns, stretches, kind, weights, out), a warp for each (row, stretch) of each buffer: GuardedBuffers' sums; kind
+/// is 0 for f32, 1 for f16, 2 for bf16.
 /// gather(table), a row of blocks for each entry {from, to, words, bytes}: copies so many bytes, the first of them in words of 16.
 inline constexpr char kDeviceCode[] = R"(
 .version 7.0
@@ -152,9 +154,9 @@ next:
   and.b32 %word, %word, %poison;
   and.b32 %element, %word, %upper;
   shl.b32 %element, %element, 1;
-  setp.gt.or.u32 %is_broken, %element, %infinity, %is_broken;
+  setp.ge.or.u32 %is_broken, %element, %infinity, %is_broken;
   shl.b32 %element, %word, 17;
-  setp.gt.and.u32 %is_nan, %element, %infinity, %is_half;
+  setp.ge.and.u32 %is_nan, %element, %infinity, %is_half;
   or.pred %is_broken, %is_broken, %is_nan;
   @%is_broken mov.u32 %broken, 1;
   add.u32 %offset, %offset, %stride;
@@ -170,6 +172,95 @@ add_up:
   setp.ne.u32 %is_first, %lane, 0;
   @%is_first ret;
   red.global.add.u64 [%out], %hash;
+  ret;
+}
+
+.visible .entry project(.param .u64 memory, .param .u32 guard, .param .u32 step, .param .u32 columns, .param .u32 stretches, .param .u32 kind,
+                        .param .u64 weights, .param .u64 out)
+{
+  .reg .u64 %d, %weights, %out, %place, %at;
+  .reg .u32 %columns, %stretches, %kind, %block, %blocks, %buffer, %lane, %column, %end, %row, %size, %bits, %part0, %part1;
+  .reg .b16 %half;
+  .reg .f32 %value;
+  .reg .f64 %term, %weight, %sum, %squares, %other;
+  .reg .pred %done, %is_f32, %is_f16, %is_not_first;
+  ld.param.u64 %d, [memory];
+  ld.param.u32 %part0, [guard];
+  ld.param.u32 %part1, [step];
+  ld.param.u32 %columns, [columns];
+  ld.param.u32 %stretches, [stretches];
+  ld.param.u32 %kind, [kind];
+  ld.param.u64 %weights, [weights];
+  ld.param.u64 %out, [out];
+  cvta.to.global.u64 %d, %d;
+  cvta.to.global.u64 %weights, %weights;
+  cvta.to.global.u64 %out, %out;
+  mov.u32 %block, %ctaid.x;
+  mov.u32 %blocks, %nctaid.x;
+  mov.u32 %buffer, %ctaid.y;
+  mov.u32 %lane, %tid.x;
+  setp.eq.u32 %is_f32, %kind, 0;
+  setp.eq.u32 %is_f16, %kind, 1;
+  selp.u32 %size, 4, 2, %is_f32;
+  mul.wide.u32 %place, %buffer, %part1;
+  add.u64 %d, %d, %place;
+  cvt.u64.u32 %place, %part0;
+  add.u64 %d, %d, %place;
+  div.u32 %row, %block, %stretches;
+  rem.u32 %column, %block, %stretches;
+  // The row's first element.
+  mul.wide.u32 %place, %row, %columns;
+  cvt.u64.u32 %at, %size;
+  mad.lo.u64 %d, %place, %at, %d;
+  shl.b32 %column, %column, 8;
+  add.u32 %end, %column, 256;
+  min.u32 %end, %end, %columns;
+  add.u32 %column, %column, %lane;
+  mov.f64 %sum, 0d0000000000000000;
+  mov.f64 %squares, 0d0000000000000000;
+next:
+  setp.ge.u32 %done, %column, %end;
+  @%done bra add_up;
+  mul.wide.u32 %at, %column, %size;
+  add.u64 %at, %at, %d;
+  @%is_f32 ld.global.f32 %value, [%at];
+  @%is_f32 bra decoded;
+  ld.global.b16 %half, [%at];
+  @%is_f16 cvt.f32.f16 %value, %half;
+  @%is_f16 bra decoded;
+  cvt.u32.u16 %bits, %half;
+  shl.b32 %bits, %bits, 16;
+  mov.b32 %value, %bits;
+decoded:
+  cvt.f64.f32 %term, %value;
+  mul.wide.u32 %at, %column, 4;
+  add.u64 %at, %at, %weights;
+  ld.global.f32 %value, [%at];
+  cvt.f64.f32 %weight, %value;
+  mul.f64 %term, %term, %weight;
+  add.f64 %sum, %sum, %term;
+  fma.rn.f64 %squares, %term, %term, %squares;
+  add.u32 %column, %column, 32;
+  bra next;
+add_up:
+)"
+#define ASSAY_ADD_LANES(register, lanes)                              \
+  "  mov.b64 {%part0, %part1}, " register ";\n"                       \
+  "  shfl.sync.down.b32 %part0, %part0, " lanes ", 31, 0xffffffff;\n" \
+  "  shfl.sync.down.b32 %part1, %part1, " lanes ", 31, 0xffffffff;\n" \
+  "  mov.b64 %other, {%part0, %part1};\n"                             \
+  "  add.f64 " register ", " register ", %other;\n"
+#define ASSAY_ADD_WARP(register)                                                                              \
+  ASSAY_ADD_LANES(register, "16") ASSAY_ADD_LANES(register, "8") ASSAY_ADD_LANES(register, "4")               \
+  ASSAY_ADD_LANES(register, "2") ASSAY_ADD_LANES(register, "1")
+    ASSAY_ADD_WARP("%sum") ASSAY_ADD_WARP("%squares")
+        R"(
+  setp.ne.u32 %is_not_first, %lane, 0;
+  @%is_not_first ret;
+  mad.lo.u32 %row, %buffer, %blocks, %block;
+  mul.wide.u32 %at, %row, 16;
+  add.u64 %at, %at, %out;
+  st.global.v2.f64 [%at], {%sum, %squares};
   ret;
 }
 
@@ -221,5 +312,7 @@ next_byte:
 }
 )";
 #undef ASSAY_FOLD
+#undef ASSAY_ADD_LANES
+#undef ASSAY_ADD_WARP
 
 }  // namespace assay

@@ -7,7 +7,7 @@
 #include <type_traits>
 
 #include "backend/cuda/shared_library.h"
-#include "base/error.h"
+#include "backend/device.h"
 
 namespace assay {
 namespace {
@@ -69,6 +69,7 @@ void check(CUresult result, const char* step) {
   if (result == CUDA_SUCCESS) return;
   for (size_t i = 0; i < std::size(kFaults); ++i)
     if (kFaults[i].result == result) _exit(kFirstFaultExit + int(i));
+  if (result == CUDA_ERROR_OUT_OF_MEMORY) throw NoRoom(fmt::format("{}: {}", step, driver_error(result)));
   fail("{}: {}", step, driver_error(result));
 }
 

@@ -1,0 +1,73 @@
+// What random projections of D must be: a few numbers for each copy of the weights prove every element of every launch at once.
+#pragma once
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <vector>
+
+#include "probe/activation_rounding.h"
+
+namespace assay {
+
+/// A row of D is projected in stretches of kProjectionColumns columns (device.h): Σ r·D over the stretch must be A·(Bᵀr), with r drawn anew for
+/// each spec. Bᵀr, once for a copy, answers for every A; of signs by groups of columns (Variation) a sum a group does. A wrong element escapes
+/// only if it is smaller than the rounding of all 256 together.
+/// Order of all below: segments, batches, rows, stretches.
+class Projections {
+ public:
+  /// Reads all copies: about a nanosecond an element of B.
+  Projections(const SpecInputs& inputs, const std::vector<ActivationRounding>& roundings);
+
+  /// r: of each column of a segment.
+  std::span<const float> weights(size_t segment) const { return weights_[segment]; }
+  /// How many there are of one D.
+  int64_t count() const { return count_; }
+
+  /// A·B, projected: count() of them into `to`. A has the variation's signs, its factor is left out.
+  void products(int64_t copy, const Variation& variation, std::vector<double>& to) const;
+  /// Multiplications that products() takes where the variation is free.
+  int64_t free_cost() const { return by_column_.empty() ? std::numeric_limits<int64_t>::max() / 1024 : count_ * inputs_.spec().k; }
+
+  /// What else goes into a projection: beta = 1 times C, and bias; and the norms over its columns that its bound needs.
+  struct Expected {
+    double c = 0, bias = 0;
+    double magnitude = 0;       // at least √Σ (r Σ|a||b|)²
+    double c_norm = 0, bias_norm = 0;
+    double activations = 0;     // √Σ (r · the standard deviation that rounding activations, as the class does, causes)²
+  };
+  Expected expected(int64_t copy, int64_t index, Accuracy accuracy) const;
+  /// Where a projection lies in D.
+  struct Place {
+    size_t segment;
+    int64_t batch, row, first, last;  // columns [first, last)
+  };
+  const Place& place(int64_t index) const { return places_[size_t(index)]; }
+
+ private:
+  struct Terms {  // of bias or C
+    std::vector<double> sums, norms;
+  };
+  void project_copy(int64_t copy, const std::vector<ActivationRounding>& roundings, class ProjectedWeights& projected);
+  void project_terms();
+
+  const SpecInputs& inputs_;
+  int64_t count_ = 0, stretches_ = 0;  // of one D; of all segments and batches, rows not counted
+  std::vector<std::vector<float>> weights_;
+  std::vector<Place> places_;
+  std::vector<int64_t> stretch_of_;     // of a projection
+  std::vector<double> by_group_;        // Σ a·(Bᵀr) over each group of columns, [copy][projection][group]
+  std::vector<float> by_column_;        // Bᵀr, [copy][stretch][column of A]; empty where it would take too much memory
+  std::vector<float> magnitude_;        // [copy][projection]
+  std::array<std::vector<float>, kAccuracies> deviation_;  // likewise, of the classes that were asked for
+  Terms c_, bias_;                      // [projection]
+};
+
+/// The same of a D on the host, rows of `columns` elements: Σ r·d and Σ (r·d)² of each stretch, one after the other, into `sums`.
+void project(Dtype dtype, const std::byte* d, int64_t elements, int64_t columns, const float* weights, double* sums);
+
+/// Stretches of a row of so many columns.
+inline int64_t stretches_of(int64_t columns) { return (columns + kProjectionColumns - 1) / kProjectionColumns; }
+
+}  // namespace assay

@@ -1,0 +1,27 @@
+// Values as floats, many at a time; of B a row or a column, exact for every weight type.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "backend/device.h"
+
+// The harness is built for any processor of its architecture: loops over all of B choose their vector width at run time. Not under a
+// sanitizer, whose runtime is not there yet when the loader makes that choice; clang has no such attribute for two of the three.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define ASSAY_CLONES __attribute__((target_clones("default", "avx2,fma", "avx512f")))
+#else
+#define ASSAY_CLONES
+#endif
+
+namespace assay {
+
+/// `count` values of a dense type that lie one after another.
+void decode_values(Dtype dtype, const std::byte* from, int64_t count, float* to);
+/// Row n of B in logical order: k values.
+void decode_row(const Tensor& b, int64_t batch, int64_t n, std::vector<float>& row);
+/// Column k of B: n values. For B that is stored so ("NN"), where a row would be read with a stride.
+void decode_column(const Tensor& b, int64_t batch, int64_t k, std::vector<float>& column);
+/// Whether the columns of this B are what lies together in memory.
+bool is_stored_by_columns(const Tensor& b);
+
+}  // namespace assay
