@@ -57,6 +57,7 @@ struct FakeHistory {
   bool taint = false;         // a kernel sets it: memory of others has changed, until the device is opened anew
   bool evicted = false;       // a megabyte was overwritten since the last launch
   int warm = 0;               // launches before which that was not so
+  int copies = 0;             // of prepared weights that a kernel has met
   pid_t left = 0;             // a process that a kernel left behind
   bool dispatched = false;    // the last call was a dispatch: the host has its code at hand
 };
@@ -65,15 +66,16 @@ constexpr double kFakeSubmitUs = 7, kFakeColdSubmitUs = 30;  // of a dispatch af
 
 class FakeLoaded final : public LoadedKernel {
  public:
-  explicit FakeLoaded(FakeKernel kernel) : run_(std::move(kernel)) {}
+  FakeLoaded(FakeKernel kernel, int64_t prepared_bytes) : run_(std::move(kernel)), prepared_bytes_(prepared_bytes) {}
   int64_t workspace_bytes(const Launch&) override { return 0; }
-  /// What is prepared is one byte.
-  int64_t prepared_bytes(const Launch&) override { return 1; }
+  /// What is prepared is one byte, whatever it claims.
+  int64_t prepared_bytes(const Launch&) override { return prepared_bytes_; }
   void prepare(const Launch& launch) override { *launch.prepared = std::byte{1}; }
   void run(const Launch& launch, size_t index, size_t count) const { run_(launch, index, count); }
 
  private:
   FakeKernel run_;
+  int64_t prepared_bytes_;
 };
 
 class FakeDevice final : public Device {
@@ -85,10 +87,10 @@ class FakeDevice final : public Device {
     for (void* block : blocks_) std::free(block);
   }
 
-  /// A variant's parameter "index" says where its loads are counted.
+  /// A variant's parameter "index" says where its loads are counted, "prepared_bytes" what it claims to prepare.
   std::unique_ptr<LoadedKernel> load(const Variant& variant, const BuiltModule&) override {
     ++history_.loaded[variant.parameter_or("index", 0)];
-    return std::make_unique<FakeLoaded>(kernels_.at(variant.name));
+    return std::make_unique<FakeLoaded>(kernels_.at(variant.name), variant.parameter_or("prepared_bytes", 1));
   }
   Address import(std::span<std::byte> host) override { return host.data(); }
   void protect(Address block, int64_t bytes) override { protected_[block].assign(block, block + bytes); }

@@ -197,10 +197,10 @@ TEST(SpecInputs, CopiesCoverTheFootprintAndAreOneWhereItIsZero) {
       for (const auto& [data, bytes] : pieces_of(many.b(copy))) covered += bytes, ++piece_count;
     // Beside the values there are guards and, for whole blocks, up to 1,087 bytes of alignment.
     EXPECT_GE(covered + piece_count * (2 * kGuardBytes + 1088), 3'000'000);
-    const std::byte* first = many.covered().data();
+    const std::byte* first = many.covered()[0].data();
     for (const int64_t copy : {int64_t(0), many.copies() - 1}) {
       const Tensor& t = many.b(copy)[0];
-      EXPECT_TRUE(t.data >= first && t.data + t.bytes <= first + many.covered().size());
+      EXPECT_TRUE(t.data >= first && t.data + t.bytes <= first + many.covered()[0].size());
     }
   }
 }

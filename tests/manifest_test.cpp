@@ -103,6 +103,17 @@ TEST_F(ManifestTest, what_a_family_leaves_out_has_the_default_of_the_struct) {
   EXPECT_TRUE(got.supports.strides) << "what a manifest does not say is tried";
 }
 
+TEST_F(ManifestTest, who_prepares_does_without_b_unless_it_says_that_it_reads_both) {
+  const auto parsed = [&](const Json& prepare) {
+    Json one = family();
+    one["prepare"] = prepare;
+    return parse(document({one})).variants[0];
+  };
+  EXPECT_TRUE(parsed(true).prepares && !parsed(true).keeps_b);
+  EXPECT_TRUE(parsed("with_b").prepares && parsed("with_b").keeps_b);
+  EXPECT_FALSE(parsed(false).prepares || parsed(false).keeps_b);
+}
+
 TEST_F(ManifestTest, every_key_reaches_its_field) {
   Json full = family();
   full["isa"] = {"generic", "avx2"};
@@ -221,6 +232,7 @@ TEST_F(ManifestTest, a_wrong_key_or_value_is_an_error_with_its_pointer) {
   expect_error(with("/accuracy", "int8"), "/accuracy", "unknown \"int8\"");
   expect_error(with("/activation_error", "int8_block16"), "/activation_error", "write \"accuracy\"");
   expect_error(with("/prepare", 1), "/prepare", "true or false");
+  expect_error(with("/prepare", "with_B"), "/prepare", "or \"with_b\"");
   expect_error(with("/baseline", Json::array({"r1_u3"})), "/baseline/0", "no variant is named \"r1_u3\"");
   expect_error(with("/baseline", "r1_u2"), "/baseline", "true or false");
   expect_error(with("/enabled", false), "/enabled", "\"reason\"");

@@ -185,7 +185,8 @@ Visit visit(const SharedMachine& machine, double claimed_share, int rounds, uint
   return result;
 }
 
-double accused_share(const SharedMachine& machine, double claimed_share, int rounds, int visits = 500) {
+double accused_share(const SharedMachine& machine, double claimed_share, int rounds) {
+  const int visits = rounds < 10 ? 500 : 100;
   int accused = 0;
   for (int seed = 0; seed < visits; ++seed) {
     const Visit seen = visit(machine, claimed_share, rounds, uint64_t(seed));
@@ -200,8 +201,8 @@ const SharedMachine kShared[] = {{"quiet", 0, 1, false, 0.05, 0},          {"31 
                                  {"31 to 37 GB/s at once", 0.16, 0.3, false, 0.15, 0.01}, {"noise", 0.3, 0.5, false, 1, 0.05},
                                  {"half the rate for seconds", 0.5, 2, true, 0.3, 0.02}, {"half the rate for moments", 0.5, 0.1, true, 0.3, 0.02}};
 
-// Seven rounds are the least, forty the most. Up to 1.5 % faster than the best reader of the family is honest.
-TEST(PhysicsOnSharedMachines, NoneOfFiveHundredHonestVisitsIsAccused) {
+// Seven rounds are the least (500 visits each), forty the most (100). Up to 1.5 % faster than the best reader of the family is honest.
+TEST(PhysicsOnSharedMachines, NoneOfManyHonestVisitsIsAccused) {
   for (const int rounds : {7, 40})
     for (const double share : {1.0, 0.985}) {
       EXPECT_EQ(accused_share(kGpu, share, rounds), 0) << share;
@@ -217,16 +218,22 @@ TEST(PhysicsOnSharedMachines, WhoClaimsThreeTimesTheRateOrMoreIsAlwaysAccused) {
 
 TEST(PhysicsOnSharedMachines, WhatASteadyMachineShowsIsAccusedOnIt) {
   EXPECT_EQ(accused_share(kGpu, 0.96, 7), 1) << "4 % too fast";
-  EXPECT_GE(accused_share(kShared[0], 0.94, 7), 0.99);
-  EXPECT_GE(accused_share(kShared[1], 0.85, 7), 0.99);
-  EXPECT_GE(accused_share(kShared[2], 0.65, 7), 0.99);
-  EXPECT_GE(accused_share(kShared[3], 0.5, 7), 0.99);
+  EXPECT_GE(accused_share(kShared[0], 0.95, 7), 0.99);
+  EXPECT_GE(accused_share(kShared[1], 0.9, 7), 0.99);
+  EXPECT_GE(accused_share(kShared[2], 0.7, 7), 0.99);
+  EXPECT_GE(accused_share(kShared[3], 0.55, 7), 0.99);
 }
 
 TEST(PhysicsOnSharedMachines, TheSpreadOfTheAccusedAcquitsNobody) {
   std::vector<double> erratic(24, us_of(kBytes) / 4);
   for (size_t i = 0; i < erratic.size(); i += 3) erratic[i] *= 12;  // p75 − p25 is eleven times the median
   EXPECT_NE(accusation(erratic, std::vector<double>(12, us_of(kBulkBytes))), "");
+}
+
+TEST(PhysicsOnSharedMachines, WhoIsTooFastInEverySecondLaunchIsAccused) {
+  std::vector<double> remembers(24, us_of(kBytes) * 1.1);
+  for (size_t i = 0; i < remembers.size(); i += 2) remembers[i] /= 3;
+  EXPECT_NE(accusation(remembers, std::vector<double>(12, us_of(kBulkBytes))), "");
 }
 
 TEST(PhysicsOnSharedMachines, AMarginIsLeftForWhatTheReadersMiss) {

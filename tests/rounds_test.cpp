@@ -23,6 +23,7 @@ class RoundsTest : public ::testing::Test {
     context_.arenas = &arenas_;
     context_.mode = Mode::hot;  // one copy, which has a reference: turns are of equal length
     context_.reader = work("reader", [this](const Launch&, size_t, size_t) { backend_.history().launch_us = kLaunchUs; });
+    context_.bulk_reader = context_.reader;
     context_.effort.screen_launches = context_.effort.screen_least_launches = 10;
     context_.effort.turn_launches = context_.effort.turn_least_launches = kTurn;
     context_.effort.turn_warm_up = 0;

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <list>
+#include <set>
 #include <tuple>
 
 #include "fake_device.h"
@@ -198,7 +199,7 @@ TEST_P(WorkerGroupTest, AWriteIntoPreparedWeightsIsFoundAtTheEndOfTheStepIfTheyA
                                              if (count > 1) *launch.prepared = std::byte{2};
                                              multiply(launch);
                                            });
-  variants_.back().prepares = true;
+  variants_.back().prepares = variants_.back().keeps_b = true;
   EXPECT_EQ(ask(writes, Step::setup).outcome, Outcome::pass);
   EXPECT_EQ(sample(right), Outcome::pass);
   const Reply reply = ask(writes, Step::sample);
@@ -208,13 +209,35 @@ TEST_P(WorkerGroupTest, AWriteIntoPreparedWeightsIsFoundAtTheEndOfTheStepIfTheyA
   EXPECT_EQ(opened(), 2);
 }
 
+TEST_P(WorkerGroupTest, WhoPreparedItsOwnCopyFindsNaNWhereBWasUnlessItsManifestSaysThatItReadsBoth) {
+  const size_t reads_b = add_right("reads_b");
+  variants_.back().prepares = true;
+  const size_t says_so = add_right("says_so");
+  variants_.back().prepares = variants_.back().keeps_b = true;
+  EXPECT_EQ(ask(reads_b, Step::setup).outcome, Outcome::wrong);
+  EXPECT_EQ(sample(says_so), Outcome::pass) << ask(says_so, Step::sample).detail;
+}
+
+TEST_P(WorkerGroupTest, ClaimingManyPreparedBytesBuysNoWarmWeights) {
+  const size_t claims = add("claims", [this, met = std::set<Address>()](const Launch& launch, size_t, size_t) mutable {
+    met.insert(launch.prepared);
+    history().copies = int(met.size());
+    multiply(launch);
+  });
+  Variant& variant = variants_.back();
+  variant.prepares = variant.keeps_b = true;
+  variant.parameters.emplace_back("prepared_bytes", kFootprint);
+  EXPECT_EQ(sample(claims), Outcome::pass) << ask(claims, Step::sample).detail;
+  EXPECT_GE(history().copies, elements_ == 24 ? 10 : 2) << "a footprint's worth of weights, by what they are at most";
+}
+
 TEST_P(WorkerGroupTest, AWriteIntoAnothersPreparedWeightsIsNeverTheOthersFaultAndIsFoundWhenItHappensAgain) {
   Address prepared = nullptr;  // of the child's
   const size_t right = add("right", [&prepared](const Launch& launch, size_t, size_t) {
     multiply(launch);
     prepared = launch.prepared;
   });
-  variants_.back().prepares = true;
+  variants_.back().prepares = variants_.back().keeps_b = true;
   const size_t bystander = add_right("bystander"), meddles = add("meddles", [&prepared](const Launch& launch, size_t, size_t count) {
                                                      multiply(launch);
                                                      if (count > 1 && prepared) *prepared = std::byte{2};

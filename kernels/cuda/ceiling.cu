@@ -7,48 +7,41 @@ namespace assay {
 
 __device__ __forceinline__ uint32_t fold(const Words& w) { return w.w[0] ^ w.w[1] ^ w.w[2] ^ w.w[3]; }
 
-__device__ __forceinline__ uint32_t fold_pieces(const void* data, uint32_t pieces) {
-  const Words* p = static_cast<const Words*>(data);
+/// `piece(i)`: the address of the i-th 16 bytes. UNROLL of them are asked for before any is looked at.
+template <class Piece>
+__device__ __forceinline__ uint32_t fold_pieces(uint32_t pieces, Piece piece) {
   const uint32_t step = gridDim.x * THREADS;
   uint32_t folded = 0;
   for (uint32_t from = blockIdx.x * THREADS + threadIdx.x; from < pieces; from += step * UNROLL) {
     Words w[UNROLL];
 #pragma unroll
-    for (int u = 0; u < UNROLL; ++u) w[u] = load_words_if<HINT>(from + u * step < pieces, p + (from + u * step));
+    for (int u = 0; u < UNROLL; ++u) w[u] = load_words_if<HINT>(from + u * step < pieces, piece(from + u * step));
 #pragma unroll
     for (int u = 0; u < UNROLL; ++u) folded ^= fold(w[u]);
   }
   return folded;
 }
 
-/// Several segments, or one with scales, in turns side by side: a thread's loads of all of them are on their way together. One segment is
-/// read as three thirds.
+/// Several segments, or one with scales, as if they lay one behind the other: a thread's loads of all of them are on their way together.
 __device__ __forceinline__ uint32_t fold_parts(const assay_cuda_brief& brief) {
-  constexpr int kParts = ASSAY_CUDA_SEGMENTS;
-  const int64_t step = int64_t(gridDim.x) * THREADS, thread = int64_t(blockIdx.x) * THREADS + threadIdx.x;
-  const Words* p[2 * kParts];
-  int64_t pieces[2 * kParts], most = 0;
-  uint32_t folded = 0;
+  constexpr int kParts = 2 * ASSAY_CUDA_SEGMENTS;
+  const Words* from[kParts];  // where the first piece of all would lie if this part's memory went on before it
+  uint32_t begin[kParts], pieces = 0;
 #pragma unroll
-  for (int s = 0; s < kParts; ++s) {
-    p[s] = static_cast<const Words*>(s == 0 ? brief.b : brief.more_b[s - 1]), pieces[s] = brief.bytes[s] / 16;
-    p[kParts + s] = static_cast<const Words*>(brief.beside[s].scales), pieces[kParts + s] = brief.scale_bytes[s] / 16;
+  for (int i = 0; i < kParts; ++i) {
+    const int s = i % ASSAY_CUDA_SEGMENTS;
+    const bool is_scales = i >= ASSAY_CUDA_SEGMENTS;
+    const void* data = is_scales ? brief.beside[s].scales : s == 0 ? brief.b : brief.more_b[s > 0 ? s - 1 : 0];
+    begin[i] = pieces;
+    from[i] = static_cast<const Words*>(data) - pieces;
+    pieces += uint32_t((is_scales ? brief.scale_bytes[s] : brief.bytes[s]) / 16);
   }
-  if (brief.segments == 1) {
-    const int64_t all = pieces[0], third = (all + 2) / 3;
-    p[1] = p[0] + third, p[2] = p[1] + third;
-    pieces[0] = third, pieces[1] = min(third, all - third), pieces[2] = max(all - 2 * third, int64_t(0));
-  }
+  return fold_pieces(pieces, [&](uint32_t i) {
+    const Words* base = from[0];
 #pragma unroll
-  for (int s = 0; s < 2 * kParts; ++s) most = max(most, pieces[s]);
-  for (int64_t from = thread; from < most; from += step) {
-    Words w[2 * kParts];
-#pragma unroll
-    for (int s = 0; s < 2 * kParts; ++s) w[s] = load_words_if<HINT>(from < pieces[s], p[s] + from);
-#pragma unroll
-    for (int s = 0; s < 2 * kParts; ++s) folded ^= fold(w[s]);
-  }
-  return folded;
+    for (int part = 1; part < kParts; ++part) base = i >= begin[part] ? from[part] : base;
+    return base + i;
+  });
 }
 
 /// What is no whole 16 bytes, at the end.
@@ -71,7 +64,8 @@ __device__ __noinline__ uint32_t fold_any(const assay_cuda_brief& brief) {
 
 // The usual case alone and in one piece, as in the kernels that it is compared with: see dot_m1.cu.
 ASSAY_RUN {
-  uint32_t folded = assay::fold_pieces(call.brief.b, call.brief.pieces);
+  const assay::Words* b = static_cast<const assay::Words*>(call.brief.b);
+  uint32_t folded = assay::fold_pieces(call.brief.pieces, [=](uint32_t i) { return b + i; });
   if (__builtin_expect(call.brief.pieces == 0, 0)) folded = assay::fold_any(call.brief);
   // All but never true, and the compiler cannot know: no read can be left out.
   if (folded == 0x9e3779b9u) static_cast<uint32_t*>(call.workspace)[0] = folded;

@@ -171,6 +171,9 @@ class Device {
   virtual Address import(std::span<std::byte> host) = 0;
   /// From now on a kernel's write to this block, which allocate() gave, is caught like one to an import.
   virtual void protect(Address block, int64_t bytes) = 0;
+  /// From now on a kernel that reads this part of an import ends the process, and trap_message() tells why. False where the device cannot
+  /// see to that: nothing has changed then.
+  virtual bool withhold(Address, int64_t /*bytes*/) { return false; }
   /// 64-byte aligned memory that lives as long as the device, unless it is released.
   virtual Address allocate(int64_t bytes) = 0;
   /// Gives back what allocate() gave and protect() never saw. No launch may still use it.

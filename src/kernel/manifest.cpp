@@ -165,6 +165,14 @@ std::vector<std::string> read_flags(const JsonReader& family, const std::string&
   return family.has(key) ? family.at(key).strings() : std::vector<std::string>();
 }
 
+void read_prepare(const JsonReader& family, Variant& variant) {
+  if (!family.has("prepare")) return;
+  const JsonReader in = family.at("prepare");
+  variant.keeps_b = in.json() == "with_b";
+  if (!variant.keeps_b && !in.json().is_boolean()) in.error("must be true or false, or \"with_b\" where the kernel reads B as well");
+  variant.prepares = variant.keeps_b || in.boolean();
+}
+
 // Everything that a family's variants share.
 Variant read_family(const JsonReader& family, const Manifest& manifest, bool mutants) {
   family.only_keys({"family", "source", "technique", "parameters", "constraints", "name", "isa", "compile_flags",
@@ -187,7 +195,7 @@ Variant read_family(const JsonReader& family, const Manifest& manifest, bool mut
   variant.link_flags = read_flags(family, "link_flags");
   variant.supports = read_supports(family.at("supports"));
   variant.supports.most_outputs = rules.most_outputs;
-  variant.prepares = family.boolean_or("prepare", variant.prepares);
+  read_prepare(family, variant);
   variant.accuracy = read_accuracy(family);
   variant.threading =
       read_choice<Threading>(family, "threads", variant.threading,

@@ -39,7 +39,8 @@ struct Variant {
   std::shared_ptr<GeometryRules> launch;  // null where the kernel decides itself how it is entered
   ArchRange arch;
   bool baseline = false;  // what the others are shown against
-  bool prepares = false;  // repacks the weights once before use
+  bool prepares = false;  // repacks the weights once before use …
+  bool keeps_b = false;   // … and reads them as they lie as well; else they are out of its reach from then on
   Threading threading = Threading::team;
   Role role = Role::kernel;
   Accuracy accuracy = Accuracy::exact;  // what it may round the activations to

@@ -9,8 +9,8 @@
 namespace assay {
 namespace {
 
-constexpr int64_t kBulkBytes = int64_t(32)
-                               << 20;  // half a millisecond: long beside a dispatch, short beside what disturbs
+constexpr int64_t kMostWidening = 4;        // f32 of Q8_0, and some padding
+constexpr int64_t kFewBytes = 64 << 10;     // tiles of little weights may be padded to so much
 
 int64_t weight_bytes(const Launch& launch) {
   int64_t bytes = 0;
@@ -48,6 +48,15 @@ Address OpenedArenas::special(const SpecialWeights& weights) {
     found->second = device_->import(host);
   }
   return found->second;
+}
+
+Address OpenedArenas::poison(int64_t bytes) {
+  if (bytes > poison_bytes_) {
+    poison_ = device_->allocate(bytes);
+    device_->fill(poison_, kPoison, bytes);
+    poison_bytes_ = bytes;
+  }
+  return poison_;
 }
 
 void OpenedArenas::protect(Address block, int64_t bytes) {
@@ -108,13 +117,19 @@ void Binding::bind_copies(const std::vector<Tensor>& tensors, int64_t hot_bytes)
   }
 }
 
-/// Long reads: the first B tensor becomes a piece of what the copies cover, as f32; the pieces rotate like copies do.
+/// Long reads: the first B tensor becomes a piece of what the copies cover, as f32; the pieces rotate like copies do. All are equally long, so
+/// that a small arena beside a big one (the scales of split Q8_0) is read where it has a whole one.
 void Binding::bind_bulk(const std::vector<Tensor>& tensors) {
   constexpr int64_t kColumns = 1024, kRowBytes = 4 * kColumns;
   static_assert(kRowBytes <= kSpareBytes);
-  const std::span<std::byte> covered = work_.inputs->covered();
-  const int64_t piece = std::clamp(int64_t(covered.size()) / kRowBytes * kRowBytes, kRowBytes, kBulkBytes);
-  for (int64_t offset = 0; offset == 0 || offset + piece <= int64_t(covered.size()); offset += piece) {
+  const std::vector<std::span<std::byte>>& covered = work_.inputs->covered();
+  const auto largest = std::max_element(covered.begin(), covered.end(), [](const auto& a, const auto& b) { return a.size() < b.size(); });
+  const int64_t piece = std::clamp(int64_t(largest->size()) / kRowBytes * kRowBytes, kRowBytes, kBulkBytes);
+  std::vector<const std::byte*> pieces;
+  for (const std::span<std::byte> range : covered)
+    for (int64_t offset = 0; offset + piece <= int64_t(range.size()); offset += piece) pieces.push_back(range.data() + offset);
+  if (pieces.empty()) pieces.push_back(largest->data());
+  for (const std::byte* from : pieces) {
     Launch launch;
     launch.kernel = &kernel_;
     launch.spec = &spec_;
@@ -128,7 +143,7 @@ void Binding::bind_bulk(const std::vector<Tensor>& tensors) {
         t.strides[0] = piece / 4, t.strides[1] = kColumns, t.strides[2] = 1;
         t.bytes = piece;
         t.scale_bytes = 0;
-        t.data = opened_.address(covered.data() + offset);
+        t.data = opened_.address(from);
         t.scales = nullptr;
       }
       launch.tensors.push_back(t);
@@ -148,13 +163,32 @@ void Binding::bind_workspace() {
   }
 }
 
+/// Where a read of B cannot be trapped, as others read it in the same process, NaN lies where the kernel would look for it.
+void Binding::withhold_b(std::vector<Launch>& launches) {
+  bool is_withheld = true;
+  for (const std::span<std::byte> range : work_.inputs->used())
+    is_withheld &= device_.withhold(opened_.address(range.data()), int64_t(range.size()));
+  if (is_withheld) return;
+  int64_t most = 0;
+  for (const Tensor& t : launches[0].tensors)
+    if (t.operand == Operand::b) most = std::max({most, t.bytes, t.scale_bytes});
+  const Address poison = opened_.poison(most);
+  for (Launch& launch : launches)
+    for (Tensor& t : launch.tensors) {
+      if (t.operand != Operand::b) continue;
+      t.data = poison;
+      if (t.scales) t.scales = poison;
+    }
+}
+
 Binding::Preparation Binding::prepare() {
   Preparation result;
   if (!work_.variant->prepares) return result;
   const int64_t bytes = kernel_.prepared_bytes(launches_[0]);
   if (bytes <= 0) fail("its manifest says it prepares, but it needs {} bytes for that", bytes);
-  const int64_t wanted =
-      std::clamp(work_.mode == Mode::hot ? 1 : (work_.footprint + bytes - 1) / bytes, int64_t(1), rotation());
+  // Whoever claims far more than the weights take would rotate over few copies, and find what it really reads in a cache.
+  const int64_t counted = std::min(bytes, std::max(kMostWidening * weight_bytes(launches_[0]), kFewBytes));
+  const int64_t wanted = std::clamp(work_.mode == Mode::hot ? 1 : (work_.footprint + counted - 1) / counted, int64_t(1), rotation());
   std::vector<size_t> order;
   for (size_t i = 0; i < launches_.size(); ++i)
     if (work_.reference && work_.reference->find(int64_t(i))) order.push_back(i);
@@ -172,7 +206,7 @@ Binding::Preparation Binding::prepare() {
     Launch launch = launches_[i];
     launch.prepared = block + kGuardBytes + step * int64_t(prepared.size());
     launch.prepared_bytes = bytes;
-    launch.bytes += bytes - weight_bytes(launch);
+    launch.bytes += work_.variant->keeps_b ? bytes : bytes - weight_bytes(launch);
     const int64_t began = now_ns();
     kernel_.prepare(launch);
     if (prepared.empty()) result.us = double(now_ns() - began) * 1e-3;
@@ -184,6 +218,7 @@ Binding::Preparation Binding::prepare() {
   result.check_us = double(now_ns() - began) * 1e-3;
   opened_.protect(block, all);
   prepared_block_ = block;
+  if (!work_.variant->keeps_b) withhold_b(prepared);
   launches_ = std::move(prepared);
   source_copy_ = std::move(sources);
   return result;

@@ -12,6 +12,9 @@
 
 namespace assay {
 
+/// What a long read reads: half a millisecond, long beside a dispatch, short beside what disturbs. Less where the copies cover less.
+inline constexpr int64_t kBulkBytes = int64_t(32) << 20;
+
 /// The device as one process has it open, with the arenas that its cases read.
 class OpenedArenas {
  public:
@@ -22,6 +25,8 @@ class OpenedArenas {
   Address address(const std::byte* host) const;
   /// Where the device has special weights; it gets them at the first call.
   Address special(const SpecialWeights& weights);
+  /// Memory of NaN, at least so big.
+  Address poison(int64_t bytes);
   /// Prepared weights, read-only from now on where the device can; each block one case's.
   void protect(Address block, int64_t bytes);
   std::span<const Address> prepared_blocks() const { return prepared_blocks_; }
@@ -37,6 +42,8 @@ class OpenedArenas {
   std::vector<Imported> imported_;
   std::map<const SpecialWeights*, Address> special_;
   std::vector<Address> prepared_blocks_;
+  Address poison_ = nullptr;
+  int64_t poison_bytes_ = 0;
 };
 
 class Binding {
@@ -51,7 +58,7 @@ class Binding {
     std::string message;  // "" or what it did wrong
   };
   /// Where the variant prepares: repacks as many copies as fill the footprint with repacked bytes, those with a
-  /// reference first.
+  /// reference first. B itself is out of its reach from then on, unless it says that it reads both.
   Preparation prepare();
   /// The block that prepare() filled, if it did.
   std::span<const Address> prepared_blocks() const { return {&prepared_block_, prepared_block_ ? 1u : 0u}; }
@@ -73,6 +80,7 @@ class Binding {
   void bind_copies(const std::vector<Tensor>& tensors, int64_t hot_bytes);
   void bind_bulk(const std::vector<Tensor>& tensors);
   void bind_workspace();
+  void withhold_b(std::vector<Launch>& launches);
 
   const WorkerCase& work_;
   const Spec& spec_;

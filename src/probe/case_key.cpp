@@ -63,8 +63,8 @@ CaseKey case_key(const Spec& spec, const Variant& variant, const BuildKey& build
   key.text = fmt::format("method: {}\nschema: {}\nmode: {}\nspec: {}\nvariant: {}\nlibraries: {}\n", kMethodVersion, kStoreSchema, mode_name(mode),
                          spec.math_line(), variant.id(), library_versions(variant));
   constexpr const char* kThreadings[] = {"team", "region", "own"};
-  key.text += fmt::format("threads: {}\nprepare: {}\naccuracy: {}\n", kThreadings[size_t(variant.threading)], variant.prepares,
-                          accuracy_name(variant.accuracy));
+  key.text += fmt::format("threads: {}\nprepare: {}\naccuracy: {}\n", kThreadings[size_t(variant.threading)],
+                          variant.keeps_b ? "with_b" : variant.prepares ? "true" : "false", accuracy_name(variant.accuracy));
   if (!variant.supports.strides) key.text += "strides: dense\n";
   if (!variant.vendor.empty()) key.text += "vendor: " + vendor_version(variant, device) + "\n";
   if (variant.launch) key.text += geometry_text(variant.geometry(launch_sizes(spec_tensors(spec), device)));

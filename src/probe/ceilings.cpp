@@ -1,21 +1,16 @@
 // Measuring what a device reaches, in a process of its own.
 #include "probe/ceilings.h"
 
-#include <poll.h>
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <bit>
 #include <cmath>
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/isolated_process.h"
 #include "base/json_reader.h"
 #include "base/memory.h"
 #include "probe/inputs.h"
-#include "probe/process_death.h"
-#include "probe/worker_process.h"
+#include "probe/measuring_child.h"
 #include "stats/summary.h"
 
 namespace assay {
@@ -28,8 +23,6 @@ constexpr double kBudgetNs = 40e6;              // for one point
 constexpr double kFootprintTolerance = 0.05;
 constexpr int64_t kLeastFootprint = int64_t(64) << 20;  // caches of 32 MB are common, and what a virtual machine announces is no bound
 constexpr double kLimitS = 60;                  // for all points
-constexpr double kPatienceS = 1;
-constexpr size_t kMostText = size_t(1) << 17;  // of the ceilings as JSON
 constexpr double kSequenceUs = 2000, kLongUs = 500;
 constexpr int64_t kMostPasses = int64_t(1) << 24;
 constexpr int64_t kMemoryOverLargest =
@@ -159,10 +152,10 @@ CeilingKernels find_ceiling_kernels(const std::vector<const Variant*>& variants)
   CeilingKernels found;
   for (const Variant* variant : variants) {
     if (variant->role != Role::ceiling || !variant->disabled.empty()) continue;
-    if (variant->family == "ceiling" && !found.read) found.read = variant;
+    if (variant->family == "ceiling") found.readers.insert(variant->baseline ? found.readers.begin() : found.readers.end(), variant);
     if (variant->family.rfind("peak_", 0) == 0) found.peaks.push_back(variant);
   }
-  if (!found.read || found.peaks.empty()) fail("the backend's manifest has no families \"ceiling\" and \"peak_…\": nothing can be judged without them");
+  if (found.readers.empty() || found.peaks.empty()) fail("the backend's manifest has no families \"ceiling\" and \"peak_…\": nothing can be judged without them");
   return found;
 }
 
@@ -171,32 +164,11 @@ Ceilings measure_ceilings(const Backend& backend, const DeviceInfo& info, const 
   if (largest < kLeastLargest)
     fail("{}: too little to measure what it reaches; it takes {} MB", info.memory_text(),
          (kLeastLargest * kMemoryOverLargest) >> 20);
-  const int64_t memory_kills = out_of_memory_kills();
-  IsolatedProcess process([&](int socket) {
-    std::string text;
-    try {
-      const auto device = backend.open(info, 2 * largest + (int64_t(1) << 30));
-      InputArena arena(Format::f32, largest);
-      text = to_json(measure(*device, info, kernels, arena, largest));
-    } catch (const std::exception& e) {
-      text = std::string("error: ") + e.what();
-    }
-    send(socket, text.data(), text.size(), MSG_NOSIGNAL);
-  });
-  std::string text(kMostText, '\0');
-  ssize_t got = -1;
-  for (const int64_t began = now_ns(); got < 0 && !interrupted() && double(now_ns() - began) < kLimitS * 1e9;) {
-    pollfd events[2] = {{process.socket(), POLLIN, 0}, {process.ending(), POLLIN, 0}};
-    if (poll(events, 2, 100) > 0) got = recv(process.socket(), text.data(), text.size(), MSG_DONTWAIT);
-    if (got < 0 && events[1].revents != 0) got = 0;
-  }
-  const ProcessEnd end = process.end(got < 0 ? 0 : kPatienceS);
-  if (got < 0)
-    fail("measuring the ceilings of {} {}", info.id, interrupted() ? "was interrupted" : "took over a minute: stopped");
-  if (got == 0) fail("measuring the ceilings of {} failed: {}", info.id, describe_death(end, memory_kills).text);
-  text.resize(size_t(got));
-  if (text.rfind("error: ", 0) == 0) fail("measuring the ceilings of {} failed: {}", info.id, text.substr(7));
-  return ceilings_from_json(text);
+  return ceilings_from_json(text_of_child(fmt::format("measuring the ceilings of {}", info.id), kLimitS, [&] {
+    const auto device = backend.open(info, 2 * largest + (int64_t(1) << 30));
+    InputArena arena(Format::f32, largest);
+    return to_json(measure(*device, info, kernels, arena, largest));
+  }));
 }
 
 std::string to_json(const Ceilings& c) {

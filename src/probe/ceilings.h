@@ -36,7 +36,7 @@ struct Ceilings {
 
 /// The variants of a manifest that measure ceilings; Error if one is missing.
 struct CeilingKernels {
-  const Variant* read = nullptr;  // ceiling/…: B once
+  std::vector<const Variant*> readers;  // ceiling/…: B once; the baseline first
   std::vector<const Variant*> peaks;
 };
 CeilingKernels find_ceiling_kernels(const std::vector<const Variant*>& variants);

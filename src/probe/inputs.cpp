@@ -165,10 +165,9 @@ SpecInputs::SpecInputs(const Spec& spec, Arenas& arenas, int64_t footprint) : sp
     }
     copies_.push_back(std::move(tensors));
   }
-  const Format first = pieces(shape[0])[0].first;
-  covered_ = arenas.get(first).bytes().first(size_t(next[first]));
   for (const auto& [format, end] : next) {
     const std::span<std::byte> arena = arenas.get(format).bytes();
+    covered_.push_back(arena.first(size_t(end)));
     used_.push_back(arena.first(std::min(size_t(end + kSpareBytes), arena.size())));
   }
 

@@ -59,8 +59,8 @@ class SpecInputs {
   int64_t copies() const { return int64_t(copies_.size()); }
   /// The B tensors (one a segment) of a copy, with host addresses.
   const std::vector<Tensor>& b(int64_t copy) const { return copies_[size_t(copy)]; }
-  /// The whole range that the copies cover in their first arena: what a bulk read reads.
-  std::span<std::byte> covered() const { return covered_; }
+  /// The range that the copies cover in each of their arenas: what bulk reads read.
+  const std::vector<std::span<std::byte>>& covered() const { return covered_; }
   /// Of each arena that the copies lie in, its beginning up to their end and kSpareBytes more.
   const std::vector<std::span<std::byte>>& used() const { return used_; }
 
@@ -83,8 +83,7 @@ class SpecInputs {
   Arenas& arenas_;
   std::vector<std::vector<Tensor>> copies_;
   std::vector<Guard> guards_;
-  std::span<std::byte> covered_;
-  std::vector<std::span<std::byte>> used_;
+  std::vector<std::span<std::byte>> covered_, used_;
 };
 
 /// One value of a dense type from its bytes, and to them (round to nearest even).

@@ -166,6 +166,9 @@ RankedSpec rank_spec(const Spec& spec, std::vector<CaseRecord> records,
     const CaseRecord& best = result.cases[size_t(result.best)].record;
     if (best.floor_us > 0 && std::isfinite(best.floor_us)) result.floor_us = best.floor_us;
     if (best.reachable_us > 0 && std::isfinite(best.reachable_us)) result.reachable_us = best.reachable_us;
+    // What a proved kernel did is reachable, whatever the readers missed.
+    const double proved_us = result.cases[size_t(result.best)].device.median;
+    if (proved_us > 0) result.reachable_us = std::min(result.reachable_us, proved_us);
   }
   return result;
 }

@@ -35,7 +35,7 @@ class SpecRun {
         standings_(spec_, context) {
     for (const CaseToRun& work : cases) standings_.cases.push_back(contender(work, &reference_, false));
     standings_.reader = contender(context.reader, nullptr, false);
-    standings_.bulk_reader = contender(context.reader, nullptr, true);
+    standings_.bulk_reader = contender(context.bulk_reader, nullptr, true);
     group();
   }
 

@@ -46,7 +46,7 @@ struct RoundsContext {
   const Backend* backend = nullptr;
   const DeviceInfo* device = nullptr;
   const Ceilings* ceilings = nullptr;
-  CaseToRun reader;              // the ceiling that only reads the same bytes
+  CaseToRun reader, bulk_reader; // ceilings that only read, the fastest at: the same bytes, and long pieces
   Arenas* arenas = nullptr;
   Mode mode = Mode::decode;
   int64_t footprint = 0;

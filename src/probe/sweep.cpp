@@ -12,6 +12,7 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "probe/batches.h"
+#include "probe/binding.h"
 #include "probe/measuring_lock.h"
 #include "probe/visits.h"
 
@@ -127,7 +128,7 @@ void Sweep::build(bool also_measured) {
   const auto want = [&](const Variant& variant) {
     if (const IsaLevel* isa = choose_isa(variant, device_); isa && wanted.insert(variant.id()).second) requests.push_back({&variant, isa});
   };
-  want(*ceiling_kernels_.read);
+  for (const Variant* variant : ceiling_kernels_.readers) want(*variant);
   for (const Variant* variant : ceiling_kernels_.peaks) want(*variant);
   for (const SpecState& state : specs_)
     for (const Case& c : state.cases)
@@ -158,16 +159,57 @@ void Sweep::keep(Case& c, CaseRecord record) {
   if (events_.on_done) events_.on_done(1);
 }
 
+std::string Sweep::readers_key(int64_t footprint) {
+  std::string text = fmt::format("best readers\nmethod: {}\nfootprint: {}\n", kMethodVersion, footprint) + device_.identity();
+  for (const Variant* variant : ceiling_kernels_.readers)
+    if (const IsaLevel* isa = choose_isa(*variant, device_)) text += variant->id() + "\n" + cache_.key(*variant, *isa).text;
+  return hash_hex(text);
+}
+
+/// For every size that is to be measured and was not met before on this device. Without an answer the usual reader is as good as it was.
+void Sweep::choose_readers(int64_t footprint) {
+  const std::string key = readers_key(footprint);
+  if (const auto kept = store_.newest_ceiling(key)) best_readers_ = best_readers_from_json(kept->text);
+  std::set<int64_t> sizes{reader_size(std::min(footprint, kBulkBytes))};
+  for (const SpecState& state : specs_)
+    if (std::any_of(state.cases.begin(), state.cases.end(), is_to_run)) sizes.insert(reader_size(state.spec.b_bytes()));
+  std::erase_if(sizes, [this](int64_t bytes) { return best_readers_.count(bytes) > 0; });
+  std::span<std::byte> memory;
+  for (const InputArena* arena : arenas_.all())
+    if (arena->bytes().size() > memory.size()) memory = arena->bytes();
+  std::vector<std::pair<const Variant*, BuiltModule>> kernels;
+  for (const Variant* variant : ceiling_kernels_.readers)
+    if (const BuiltModule module = built(*variant); module.error.empty()) kernels.emplace_back(variant, module);
+  if (sizes.empty() || memory.empty() || kernels.size() < 2) return;
+  try {
+    best_readers_.merge(find_best_readers(backend_, device_, kernels, memory, {sizes.begin(), sizes.end()},
+                                          options_.mode == Mode::hot));
+    store_.put(CeilingRecord{key, to_json(best_readers_), std::time(nullptr)});
+  } catch (const Error& e) {
+    if (!interrupted()) note(fmt::format("{}: {} reads for all sizes", e.what(), ceiling_kernels_.readers.front()->id()));
+  }
+}
+
+CaseToRun Sweep::reader_of(int64_t bytes) {
+  const Variant* reader = ceiling_kernels_.readers.front();
+  if (const auto best = best_readers_.find(reader_size(bytes)); best != best_readers_.end())
+    for (const Variant* variant : ceiling_kernels_.readers)
+      if (variant->id() == best->second) reader = variant;
+  CaseToRun result{reader, built(*reader), {}};
+  if (!result.module.error.empty()) fail("{}: {}", reader->id(), result.module.error);
+  return result;
+}
+
 RoundsContext Sweep::rounds_context(const SpecState& state) {
   RoundsContext context;
   context.backend = &backend_;
   context.device = &device_;
   context.ceilings = &*ceilings_;
-  context.reader = {ceiling_kernels_.read, built(*ceiling_kernels_.read), {}};
-  if (!context.reader.module.error.empty()) fail("{}: {}", ceiling_kernels_.read->id(), context.reader.module.error);
   context.arenas = &arenas_;
   context.mode = options_.mode;
   context.footprint = options_.footprint > 0 ? options_.footprint : ceilings_->footprint;
+  context.reader = reader_of(state.spec.b_bytes());
+  context.bulk_reader = reader_of(std::min(context.footprint, kBulkBytes));
   context.effort = options_.effort;
   context.watched_winners = &watched_winners_;
   context.on_case = [this, &state](const Variant& variant) {
@@ -242,13 +284,12 @@ void Sweep::measure(SpecState& state) {
 
 /// Before the first spec: an arena that grew later would move. Inputs that do not fit are their cases' limit.
 void Sweep::reserve_inputs(SpecState& state, int64_t footprint) {
-  const auto is_wanted = [](const Case& c) { return !c.record && c.planned.over_limit.empty(); };
-  if (std::none_of(state.cases.begin(), state.cases.end(), is_wanted)) return;
+  if (std::none_of(state.cases.begin(), state.cases.end(), is_to_run)) return;
   const int64_t more = arenas_.growth(state.spec, footprint);
   const MemoryRoom room = more > 0 ? memory_room() : MemoryRoom();
   if (more <= room.bytes * 3 / 4) return arenas_.reserve(state.spec, footprint);
   for (Case& c : state.cases)
-    if (is_wanted(c))
+    if (is_to_run(c))
       c.planned.over_limit =
           fmt::format("its inputs take {} MB more, {} MB are left ({})", more >> 20, room.bytes >> 20, room.limit);
 }
@@ -267,6 +308,7 @@ void Sweep::run() {
   ceilings();
   const int64_t footprint = options_.mode == Mode::hot ? 0 : options_.footprint > 0 ? options_.footprint : ceilings_->footprint;
   for (SpecState& state : specs_) reserve_inputs(state, footprint);
+  choose_readers(footprint);
   for (SpecState& state : specs_) {
     lock.release();  // held per spec: others get their turn between two
     if (interrupted() || !lock.acquire(waiting)) return;

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "probe/case_key.h"
+#include "probe/readers.h"
 #include "probe/rounds.h"
 #include "probe/sweep_report.h"
 #include "store/store.h"
@@ -67,9 +68,13 @@ class Sweep {
     std::string quarantine;      // the reference disagrees with itself
   };
 
+  static bool is_to_run(const Case& c) { return !c.record && c.planned.over_limit.empty(); }
   bool enough(const CaseRecord& record, const PlannedCase& planned) const;
   void build(bool also_measured);
   void reserve_inputs(SpecState& state, int64_t footprint);
+  std::string readers_key(int64_t footprint);
+  void choose_readers(int64_t footprint);
+  CaseToRun reader_of(int64_t bytes);
   RoundsContext rounds_context(const SpecState& state);
   void measure(SpecState& state);
   static bool contends(const Case& c);
@@ -90,6 +95,7 @@ class Sweep {
   SweepEvents events_;
   CeilingKernels ceiling_kernels_;
   std::optional<Ceilings> ceilings_;
+  BestReaders best_readers_;
   std::vector<SpecState> specs_;
   std::map<std::string, BuiltModule> modules_;   // by variant id
   Arenas arenas_;

@@ -86,7 +86,7 @@ const std::vector<CaseColumn>& case_columns() {
        [](const CaseContext& c) { return known(c.ranked.percent_of_floor); }},
       {{"floor_us", "floor us", Format::fixed2, 0, 0}, [](const CaseContext& c) { return known(c.record.floor_us); }},
       {{"reachable_us", "reachable us", Format::fixed2, 0, 0},
-       [](const CaseContext& c) { return known(c.record.reachable_us); }},
+       [](const CaseContext& c) { return known(c.spec.reachable_us); }},
       {{"ceiling_gbps", "ceiling GB/s", Format::fixed1, 0, 0},
        [](const CaseContext& c) { return known(c.record.ceiling_gbps); }},
       {{"max_abs", "maxAbs", Format::scientific, 2, 0},

@@ -1,12 +1,13 @@
-// Honest kernels that the harness must let pass; and a fast one, for the twins and for the timer that lies.
+// Honest kernels that the harness must let pass; and a fast one, for the twins and for the timers that lie.
 #include <ctime>
 
 #include "honest.h"
 
 namespace {
 
-enum class Control { correct, slow, order_changes, fast, int8_blocks };
+enum class Control { correct, slow, order_changes, fast, fast_claims_64_bytes, int8_blocks };
 constexpr Control kControl = Control::MUTANT;
+constexpr bool kClaims = kControl == Control::fast_claims_64_bytes;
 
 /// A float sum that starts elsewhere each time: right within tolerance, never the same rounding twice.
 double sum_from(const honest::Product& p, const honest::Output& at, int64_t start) {
@@ -64,7 +65,7 @@ void compute_fast(const honest::Product& p, honest::Share rows) {
 int run(const assay_call* call, const assay_thread* thread) {
   const honest::Product p = honest::open(call);
   const honest::Share part = honest::share(p.outputs(), thread);
-  if constexpr (kControl == Control::fast) {
+  if constexpr (kControl == Control::fast || kClaims) {
     compute_fast(p, part);
   } else if constexpr (kControl == Control::order_changes) {
     const int64_t start = honest::next_ticket() * 37 % p.k;
@@ -84,6 +85,13 @@ int run(const assay_call* call, const assay_thread* thread) {
   return ASSAY_OK;
 }
 
+/// What it says that it reads of prepared weights. It reads B.
+[[maybe_unused]] size_t prepared_bytes(const assay_call*) { return 64; }
+[[maybe_unused]] int prepare(const assay_call*, void* prepared) {
+  std::memset(prepared, 0, 64);
+  return ASSAY_OK;
+}
+
 }  // namespace
 
-MUTANT_ENTRY(run, nullptr, nullptr, nullptr)
+MUTANT_ENTRY(run, nullptr, kClaims ? prepared_bytes : nullptr, kClaims ? prepare : nullptr)

@@ -20,12 +20,14 @@ enum class Sin {
   writes_bias,
   writes_addend,
   writes_prepared,
+  reads_b_though_prepared,
   writes_after_return,
   writes_long_after_return
 };
 constexpr Sin kSin = Sin::MUTANT;
 
 constexpr bool kUsesWorkspace = kSin == Sin::reads_workspace || kSin == Sin::writes_behind_workspace;
+constexpr bool kPrepares = kSin == Sin::writes_prepared || kSin == Sin::reads_b_though_prepared;
 constexpr int64_t kPastBytes = 64;  // one cache line beyond the last element: a vector too many
 constexpr int64_t kStrayBytes = 32;
 constexpr float kStray = 12345.0f;
@@ -144,5 +146,5 @@ int run(const assay_call* call, const assay_thread* thread) {
 
 }  // namespace
 
-MUTANT_ENTRY(run, kUsesWorkspace ? workspace_bytes : nullptr, kSin == Sin::writes_prepared ? prepared_bytes : nullptr,
-             kSin == Sin::writes_prepared ? prepare : nullptr)
+MUTANT_ENTRY(run, kUsesWorkspace ? workspace_bytes : nullptr, kPrepares ? prepared_bytes : nullptr,
+             kPrepares ? prepare : nullptr)

@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 #include <sched.h>
 #include <signal.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -20,16 +21,39 @@ namespace {
 constexpr double kDisturbedShare = 0.01;  // of a launch's time
 
 // The handler may only read plain globals.
-struct ReadOnlyRange {
-  const std::byte *first, *last;
-};
-ReadOnlyRange read_only_ranges[16];
-volatile int read_only_count = 0;
+struct Ranges {
+  struct {
+    const std::byte *first, *last;
+  } ranges[16];
+  volatile int count = 0;
 
-void on_fault(int signal, siginfo_t* info, void*) {
+  void add(const std::byte* memory, int64_t bytes) {
+    const int slot = count;
+    ASSAY_CHECK(slot < int(std::size(ranges)));
+    ranges[slot] = {memory, memory + bytes};
+    count = slot + 1;
+  }
+  bool contain(const std::byte* address) const {
+    for (int i = 0; i < count; ++i)
+      if (address >= ranges[i].first && address < ranges[i].last) return true;
+    return false;
+  }
+};
+Ranges read_only, withheld;
+
+/// Elsewhere it cannot be told, and what is withheld is more likely to be read.
+bool is_write([[maybe_unused]] const void* context) {
+#if defined(__x86_64__)
+  return static_cast<const ucontext_t*>(context)->uc_mcontext.gregs[REG_ERR] & 2;
+#else
+  return false;
+#endif
+}
+
+void on_fault(int signal, siginfo_t* info, void* context) {
   const auto* address = static_cast<const std::byte*>(info->si_addr);
-  for (int i = 0; i < read_only_count; ++i)
-    if (address >= read_only_ranges[i].first && address < read_only_ranges[i].last) _exit(kExitWroteInput);
+  if (withheld.contain(address) && !is_write(context)) _exit(kExitReadWithheld);
+  if (read_only.contain(address)) _exit(kExitWroteInput);
   ::signal(signal, SIG_DFL);  // returning repeats the access, which now ends the process with its own signal
 }
 
@@ -161,10 +185,13 @@ Address CpuDevice::import(std::span<std::byte> host) {
 void CpuDevice::protect(Address memory, int64_t bytes) {
   if (mprotect(memory, size_t(bytes), PROT_READ) != 0)
     throw NoRoom(fmt::format("cannot protect {} bytes of input: {}", bytes, strerror(errno)));
-  const int slot = read_only_count;
-  ASSAY_CHECK(slot < int(std::size(read_only_ranges)));
-  read_only_ranges[slot] = {memory, memory + bytes};
-  read_only_count = slot + 1;
+  read_only.add(memory, bytes);
+}
+
+bool CpuDevice::withhold(Address memory, int64_t bytes) {
+  if (mprotect(memory, size_t(bytes), PROT_NONE) != 0) return false;
+  withheld.add(memory, bytes);
+  return true;
 }
 
 Address CpuDevice::allocate(int64_t bytes) {

@@ -10,6 +10,8 @@ namespace assay {
 
 /// Exit code of a worker whose kernel wrote into imported memory.
 inline constexpr int kExitWroteInput = 97;
+/// … and of one whose kernel read what was withheld from it.
+inline constexpr int kExitReadWithheld = 96;
 
 class CpuDevice final : public Device {
  public:
@@ -18,6 +20,7 @@ class CpuDevice final : public Device {
   std::unique_ptr<LoadedKernel> load(const Variant& variant, const BuiltModule& module) override;
   Address import(std::span<std::byte> host) override;
   void protect(Address memory, int64_t bytes) override;
+  bool withhold(Address memory, int64_t bytes) override;
   Address allocate(int64_t bytes) override;
   void release(Address block) noexcept override;
   void write(Address to, const void* from, int64_t bytes) override;

@@ -1,7 +1,7 @@
-// Honest kernels that the harness must let pass; and a fast one, for the twins and for the timer that lies.
+// Honest kernels that the harness must let pass; and a fast one, for the twins and for the timers that lie.
 #include "honest.h"
 
-enum class Control { correct, slow, order_changes, fast, int8_blocks };
+enum class Control { correct, slow, order_changes, fast, fast_claims_64_bytes, int8_blocks };
 constexpr Control kControl = Control::MUTANT;
 
 constexpr uint64_t kSlowNs = 300000;
@@ -59,9 +59,14 @@ __device__ uint64_t now_ns() {
   return ns;
 }
 
+/// Of 64 bytes that it says it reads. It reads B.
+ASSAY_PREPARE {
+  if (blockIdx.x == 0 && threadIdx.x < 16) static_cast<uint32_t*>(call.prepared)[threadIdx.x] = 0;
+}
+
 ASSAY_RUN {
   const honest::Product p = honest::open(call);
-  if constexpr (kControl == Control::fast) {
+  if constexpr (kControl == Control::fast || kControl == Control::fast_claims_64_bytes) {
     compute_fast(p);
   } else if constexpr (kControl == Control::order_changes) {
     const int64_t start = honest::call_number() * 37 % p.k;

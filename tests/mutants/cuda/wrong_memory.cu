@@ -3,7 +3,7 @@
 
 enum class Sin {
   reads_output, reads_workspace, past_activations, past_weights, writes_before_output, writes_behind_output, writes_behind_workspace,
-  writes_activations, writes_weights, writes_bias, writes_addend, writes_prepared
+  writes_activations, writes_weights, writes_bias, writes_addend, writes_prepared, reads_b_though_prepared
 };
 constexpr Sin kSin = Sin::MUTANT;
 
