@@ -40,7 +40,7 @@ class SpecialLaunchTest : public ::testing::Test {
     Variant& variant = variants_.emplace_back();
     variant.name = name;
     variant.supports.strides = takes_strides;
-    variant.prepares = prepares;
+    variant.prepares = variant.keeps_b = prepares;  // these kernels multiply by B as it lies
     WorkerCase work;
     work.backend = &backend_;
     work.device = &device_;

@@ -9,6 +9,8 @@
 namespace assay {
 namespace {
 
+constexpr int64_t kMostSpareBytes = int64_t(64) << 20;  // of one block
+
 constexpr int64_t kMostWidening = 4;        // f32 of Q8_0, and some padding
 constexpr int64_t kFewBytes = 64 << 10;     // tiles of little weights may be padded to so much
 
@@ -48,6 +50,21 @@ Address OpenedArenas::special(const SpecialWeights& weights) {
     found->second = device_->import(host);
   }
   return found->second;
+}
+
+Address OpenedArenas::borrow(int64_t bytes) {
+  const auto found = spare_.find(bytes);
+  if (found == spare_.end()) return device_->allocate(bytes);
+  const Address block = found->second;
+  spare_.erase(found);
+  return block;
+}
+
+void OpenedArenas::give_back(Address block, int64_t bytes) noexcept {
+  if (copies_ && bytes <= kMostSpareBytes)
+    spare_.emplace(bytes, block);
+  else
+    device_->release(block);
 }
 
 Address OpenedArenas::poison(int64_t bytes) {

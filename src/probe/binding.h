@@ -25,6 +25,9 @@ class OpenedArenas {
   Address address(const std::byte* host) const;
   /// Where the device has special weights; it gets them at the first call.
   Address special(const SpecialWeights& weights);
+  /// Memory for a while. Where cases share a process what is given back waits for the next of them: a GPU takes long to map memory anew.
+  Address borrow(int64_t bytes);
+  void give_back(Address block, int64_t bytes) noexcept;
   /// Memory of NaN, at least so big.
   Address poison(int64_t bytes);
   /// Prepared weights, read-only from now on where the device can; each block one case's.
@@ -42,6 +45,7 @@ class OpenedArenas {
   std::vector<Imported> imported_;
   std::map<const SpecialWeights*, Address> special_;
   std::vector<Address> prepared_blocks_;
+  std::multimap<int64_t, Address> spare_;  // by size
   Address poison_ = nullptr;
   int64_t poison_bytes_ = 0;
 };

@@ -14,7 +14,7 @@ namespace {
 class SpecialLaunch {
  public:
   SpecialLaunch(const WorkerCase& work, OpenedArenas& opened, LoadedKernel& kernel, Spacing spacing)
-      : values_(*work.special), accuracy_(work.variant->accuracy), device_(opened.device()) {
+      : values_(*work.special), accuracy_(work.variant->accuracy), opened_(opened), device_(opened.device()) {
     launch_.kernel = &kernel;
     launch_.spec = &work.inputs->spec();
     launch_.tensors = values_.weights(spacing)->tensors();
@@ -43,7 +43,7 @@ class SpecialLaunch {
     kernel.prepare(launch_);
   }
   ~SpecialLaunch() {
-    for (const Address block : blocks_) device_.release(block);
+    for (const auto& [block, bytes] : blocks_) opened_.give_back(block, bytes);
   }
   SpecialLaunch(const SpecialLaunch&) = delete;
   SpecialLaunch& operator=(const SpecialLaunch&) = delete;
@@ -58,9 +58,9 @@ class SpecialLaunch {
  private:
   Address allocate(int64_t bytes) {
     const int64_t all = (bytes + 63) / 64 * 64 + 2 * kGuardBytes;
-    blocks_.push_back(device_.allocate(all));
-    device_.fill(blocks_.back(), kPoison, all);
-    return blocks_.back() + kGuardBytes;
+    blocks_.emplace_back(opened_.borrow(all), all);
+    device_.fill(blocks_.back().first, kPoison, all);
+    return blocks_.back().first + kGuardBytes;
   }
 
   std::string run(int64_t number) {
@@ -100,9 +100,10 @@ class SpecialLaunch {
 
   const SpecialValues& values_;
   const Accuracy accuracy_;
+  OpenedArenas& opened_;
   Device& device_;
   Launch launch_;
-  std::vector<Address> blocks_;
+  std::vector<std::pair<Address, int64_t>> blocks_;
 };
 
 }  // namespace

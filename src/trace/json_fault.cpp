@@ -65,6 +65,7 @@ std::string structure_fault(std::string_view line) {
       const size_t next = line.find_first_not_of(" \t\r", at);
       if (next == std::string_view::npos) continue;
       if (line[next] == '{' || line[next] == '[') return "two objects on a line: a line end is missing";
+      if (line[next] == '}' || line[next] == ']') continue;  // one too many
       return "something behind the object";
     }
   }
