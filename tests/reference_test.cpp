@@ -119,7 +119,7 @@ TEST(Reference, EqualsTheNaiveProductInExtendedPrecisionOnEveryLayoutTypeAndSegm
               magnitude += std::fabs(term);
               ASSERT_EQ(double(weight(spec, b, batch, n, k)), b_element(b, batch, n, k));
             }
-            ASSERT_LE(std::fabs(product - static_cast<long double>(reference.product(copy, int64_t(element), 0))), 1e-13L * magnitude);
+            ASSERT_LE(std::fabs(product - static_cast<long double>(reference.product(copy, int64_t(element), Variation::factors(0)))), 1e-13L * magnitude);
             ASSERT_LE(std::fabs(magnitude - static_cast<long double>(copy.magnitude[element])), 1e-13L * magnitude);
           });
     }
@@ -166,7 +166,7 @@ TEST(Reference, AtLeastEveryFourthCopyOfSmallWeightsHasOneSpreadOverAll) {
   }
   EXPECT_EQ(found, int64_t(reference.copies().size()));
   std::set<double> firsts;
-  for (const CopyReference& copy : reference.copies()) firsts.insert(reference.product(copy, 0, 0));
+  for (const CopyReference& copy : reference.copies()) firsts.insert(reference.product(copy, 0, Variation::factors(0)));
   EXPECT_EQ(firsts.size(), reference.copies().size()) << "copies share an answer";
 }
 

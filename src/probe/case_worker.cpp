@@ -18,7 +18,7 @@ constexpr double kWarmUpBelowUs = 300;  // a longer launch does not feel how it 
 constexpr double kTurnPatience = 30;    // a turn's time may be exceeded so far for the sake of its least launches
 constexpr int64_t kWholeCheckElements = 65'536;
 constexpr int64_t kCheapCheckElements = 1'000;  // above, only one launch of a turn is compared element by element
-constexpr int64_t kMostCompared = 4;            // where that is cheap, so many launches of a sequence are
+constexpr int64_t kMostCompared = 2;            // where that is cheap, so many launches of a sequence are
 constexpr uint64_t kComparableOf = 4;           // of so many samples that are not to be compared one gets an A that the reference knows
 constexpr int64_t kFreeProjections = 1'000'000; // multiplications that projections of one sample may take where A is free
 

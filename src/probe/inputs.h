@@ -1,5 +1,6 @@
 // The inputs of one spec: A, bias and C on the host, and the copies of B with guard bands, cut from the arenas.
 #pragma once
+#include <array>
 #include <map>
 #include <memory>
 #include <vector>
@@ -42,6 +43,14 @@ struct Variation {
   bool is_free = false;  // … or of column k the bit that is drawn from `signs`: nothing remembered of other launches is of use
   double of_column(int64_t k) const { return is_free ? drawn(signs, k) : signs >> (k % kGroups) & 1 ? -1 : 1; }
   double of_row(int64_t row) const { return drawn(rows, row); }
+
+  /// The groups' signs as ±1.
+  using Signs = std::array<double, kGroups>;
+  static Signs factors(uint64_t signs) {
+    Signs factors;
+    for (int group = 0; group < kGroups; ++group) factors[size_t(group)] = signs >> group & 1 ? -1 : 1;
+    return factors;
+  }
 
  private:
   static double drawn(uint64_t seed, int64_t i) { return random_bits(seed + uint64_t(i / 64)) >> (i % 64) & 1 ? -1 : 1; }

@@ -106,7 +106,7 @@ void compare_opinions(const Reference& all, const CopyReference& reference) {
       const int64_t column = index % n, m = index / n % spec.m, batch = index / n / spec.m;
       const uint64_t signs = all.signs_from(random_bits(uint64_t(index)));
       const size_t at = base + size_t(index);
-      const double first = all.product(reference, int64_t(at), signs), other = double(second_opinion(inputs, b, batch, m, column, {1, signs, 0, false}));
+      const double first = all.product(reference, int64_t(at), Variation::factors(signs)), other = double(second_opinion(inputs, b, batch, m, column, {1, signs, 0, false}));
       if (!(std::fabs(other - first) <= 1e-12 * reference.magnitude[at]))
         fail("suspect the reference: its two implementations disagree at element {} of {} ({} and {})", index, spec.line(), first, other);
     }
@@ -156,10 +156,10 @@ uint64_t Reference::signs_from(uint64_t bits) const {
   return signs;
 }
 
-double Reference::product(const CopyReference& reference, int64_t element, uint64_t signs) const {
+double Reference::product(const CopyReference& reference, int64_t element, const Variation::Signs& signs) const {
   const double* sums = &reference.sums[size_t(element) * size_t(groups_)];
   double product = 0;
-  for (int group = 0; group < groups_; ++group) product += signs >> group & 1 ? -sums[group] : sums[group];
+  for (int group = 0; group < groups_; ++group) product += sums[group] * signs[size_t(group)];
   return product;
 }
 

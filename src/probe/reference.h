@@ -33,7 +33,7 @@ class Reference {
   /// Signs of a Variation that is not free, from random bits: alike in columns that share a sum. Many outputs leave memory for few sums.
   uint64_t signs_from(uint64_t bits) const;
   /// Σ a·b of an element when A has these signs.
-  double product(const CopyReference& reference, int64_t element, uint64_t signs) const;
+  double product(const CopyReference& reference, int64_t element, const Variation::Signs& signs) const;
   /// What random projections of D must be, for every copy.
   const Projections& projections() const { return projections_; }
 

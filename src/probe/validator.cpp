@@ -110,6 +110,7 @@ std::string Validator::check(std::span<const std::byte> d, const LaunchInputs& l
   const double epilogue_units = squared * kEpilogueRoundings;
 
   ++stats_.launches_checked;
+  const Variation::Signs signs = Variation::factors(launch.a.signs);
   int64_t worst = -1;
   double worst_ratio = 0, worst_value = 0, worst_reference = 0, worst_bound = 0;
   double squared_deviations = 0, in_variances = 0;
@@ -123,7 +124,7 @@ std::string Validator::check(std::span<const std::byte> d, const LaunchInputs& l
         const int64_t first = std::max<int64_t>(0, range.first - row_begin), last = std::min(n, range.end - row_begin);
         for (int64_t column = first; column < last; ++column) {
           const int64_t element = row_begin + column;
-          const double product = of_row * reference_.product(*reference, element, launch.a.signs);
+          const double product = of_row * reference_.product(*reference, element, signs);
           const double magnitude = std::fabs(scale) * reference->magnitude[size_t(element)];
           const size_t local = size_t((batch * spec_.m + m) * n + column);
           const double from_c = spec_.beta != 0 ? spec_.beta * inputs.c[segment].values[local] : 0;
@@ -134,26 +135,33 @@ std::string Validator::check(std::span<const std::byte> d, const LaunchInputs& l
           double fixed = u_out * std::fabs(expected) + tiny;
           const double variance = sum_units * scale * scale * reference->squares[size_t(element)] +
                                   epilogue_units * (scale * product * scale * product + from_c * from_c + from_bias * from_bias);
-          const double free = std::min(accumulate * (magnitude + std::fabs(from_c) + std::fabs(from_bias)), kSumDeviations * std::sqrt(variance));
+          const auto free_part = [&] {
+            return std::min(accumulate * (magnitude + std::fabs(from_c) + std::fabs(from_bias)), kSumDeviations * std::sqrt(variance));
+          };
           if (accuracy_ == Accuracy::exact) {
             in_variances += error * error / (variance + fixed * fixed / kUniform);
           } else {  // whose error is not that of sums
             const double deviation = std::fabs(scale) * reference->deviation[size_t(accuracy_)][size_t(element)];
-            squared_deviations += error * error / (deviation * deviation + fixed * fixed + free * free);
+            squared_deviations += error * error / (deviation * deviation + fixed * fixed + free_part() * free_part());
             fixed += kDeviations * deviation;
           }
+          ++checked;
+          squared_error_ += error * error;
+          squared_reference_ += expected * expected;
+          stats_.max_abs = std::max(stats_.max_abs, error);
+          // Divisions and roots take most of the time, and few elements raise a maximum.
+          if (const double size = std::max({1.0, std::fabs(got), std::fabs(expected)}); !(error <= stats_.max_rel * size)) {
+            stats_.max_rel = std::max(stats_.max_rel, error / size);
+          }
+          if (error <= std::min(1.0, stats_.bound_used) * fixed) continue;
+          const double free = free_part();
           // The ratio that c must reach: what is left after the output's own rounding, over the accumulator's share.
           const double ratio = error <= fixed ? 0 : std::isnan(error) ? HUGE_VAL : (error - fixed) / free;
           stats_.bound_used = std::max(stats_.bound_used, std::isnan(error) ? HUGE_VAL : error / (fixed + kToleranceC * free));
-          stats_.max_abs = std::max(stats_.max_abs, error);
-          stats_.max_rel = std::max(stats_.max_rel, error / std::max({1.0, std::fabs(got), std::fabs(expected)}));
-          squared_error_ += error * error;
-          squared_reference_ += expected * expected;
           if (ratio > worst_ratio) {
             worst = element;
             worst_ratio = ratio, worst_value = got, worst_reference = expected, worst_bound = fixed + kToleranceC * free;
           }
-          ++checked;
         }
         row_begin += n;
       }
