@@ -135,7 +135,7 @@ int run_selftest(const SelftestOptions& options) {
 CommandRun add_selftest(CLI::App& command, CommandFiles& files) {
   const auto o = std::make_shared<SelftestOptions>();
   command.footer("Shows on your machine that the checks find what they are there to find. Exit 1 if a wrong kernel got away or an honest\n"
-                 "one was accused. Takes under 45 seconds; on a busy machine longer: what only times can show is tried up to six times.");
+                 "one was accused. Takes about a minute; on a busy machine longer: what only times can show is tried up to six times.");
   command.add_option("--device", o->device, "the device to test on")->capture_default_str();
   files.add(CommandFiles::Part::input, [] { return files_below("the mutant", project_folder("tests/mutants")); });
   o->formats =
