@@ -61,6 +61,17 @@ const std::vector<Machine> kMachines = {
     {0.3, 0.3, 2, 3, 3}, {0.3, 0.3, 17, 60, 6}, {0.15, 1.0, 6, 24, 3},
 };
 
+TEST(Physics, OneTurnWhoseWeightsLayInACacheAccusesNobodyWhereverItStands) {
+  const std::vector<double> reads(60, 4.0);
+  for (size_t launches = 12; launches <= 64; ++launches)
+    for (size_t begin = 0; begin + 4 <= launches; ++begin) {
+      std::vector<double> claims(launches, 5.0);
+      std::fill_n(claims.begin() + long(begin), std::min(launches / 3, launches - begin), 2.4);
+      const ReadSamples read{reads, 1000};
+      ASSERT_EQ(beats_physics(claims, 1000, {&read, 1}, 0, 0), "") << launches << " launches, warm from " << begin;
+    }
+}
+
 TEST(Physics, AnHonestKernelAtTheCeilingIsNeverAccusedWhateverNoiseAndDrift) {
   for (const Machine& machine : kMachines)
     for (uint64_t seed = 0; seed < 2000; ++seed)
