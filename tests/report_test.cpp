@@ -1,4 +1,4 @@
-// Laws and goldens of the report: seed lines, tables, CSV, Markdown, JSON.
+// Laws and goldens of the report: seed lines, tables, CSV, Markdown.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -14,109 +14,12 @@
 #include "report/markdown.h"
 #include "report/rows.h"
 #include "report/text.h"
+#include "sample_report.h"
 #include "text_lines.h"
 
 namespace assay {
 namespace {
 
-const char* kTypes = " | dtA=f16 | dtB=f16 | dtD=f16";
-const std::string kUp = std::string("op=matmul | batch=1 | m=1 | n=9728 | k=896 | tA=0 | tB=1") + kTypes;
-const std::string kBias =
-    std::string("op=matmul_bias_add | batch=1 | m=1 | n=1152 | k=896 | tA=0 | tB=0 | bias=1") + kTypes;
-
-CaseRecord record(const std::string& variant, double device_us, double host_us) {
-  CaseRecord result;
-  result.key = "0123456789abcdef";
-  result.variant = variant;
-  result.device = "cpu:0";
-  result.mode = "decode";
-  for (int i = 0; i < 12; ++i) {
-    const double step = 0.0012 * (i % 4 - 1.5);
-    result.device_us.push_back(device_us * (1 + step));
-    result.host_us.push_back(host_us * (1 + step));
-    result.disturbed.push_back(0);
-  }
-  result.bytes = 17'452'544;
-  result.flops = 17'432'576;
-  result.ceiling_gbps = 131.7;
-  result.floor_us = 132.5;
-  result.reachable_us = 138;
-  result.errors.launches_checked = 3;
-  result.errors.bound_used = 0.31;
-  result.errors.max_abs = 1.5522e-2;
-  result.errors.max_rel = 4.7867e-4;
-  result.environment = "e1";
-  result.measured_at = 1'760'000'000;
-  return result;
-}
-
-CaseRecord failing(const std::string& variant, Outcome outcome, const std::string& detail) {
-  CaseRecord result = record(variant, 10, 12);
-  result.outcome = outcome;
-  result.detail = detail;
-  if (outcome != Outcome::wrong) result.device_us = result.host_us = {}, result.errors = {};
-  return result;
-}
-
-SweepReport sample_report() {
-  SweepReport report;
-  report.device = "cpu:0";
-  report.device_text = "Example CPU, 2 threads";
-  report.method = "decode";
-  report.store_file = "results.db";
-  report.read_gbps = 131.7;
-  report.copy_gbps = 60.2;
-  report.dispatch_us = 1.25;
-  report.cases_measured = 5;
-  report.cases_from_store = 1;
-  report.cases_planned = 6;
-  report.elapsed_s = 12.34;
-  CaseRecord shaky = record("q/nondet", 160, 165);
-  shaky.tags = {"nondeterministic"};
-  report.specs.push_back(rank_spec(
-      parse_spec(kUp),
-      {record("naive/plain", 484, 713), record("gemv_rowdot/r4_u2", 141.2, 273),
-       record("gemv_rowdot/r4_u4", 141.3, 272.8), shaky, failing("x/crash", Outcome::crashed, "signal 11\n(SIGSEGV)"),
-       failing("x/wrong", Outcome::wrong, "max error at 17: 3 | not 4")},
-      {"naive/plain"}, {}));
-  report.specs[0].original_ms = 0.325;
-  report.specs[0].original_device = "Apple laptop GPU";
-  report.specs.push_back(
-      rank_spec(parse_spec(kBias),
-                {failing("naive/plain", Outcome::wrong, "nmse 1"), failing("x/wrong", Outcome::wrong, "nmse 2")},
-                {"naive/plain"}, {}));
-  report.skips = {{"gemv_rowdot/r4_u2", "matmul_alpha_beta", "alpha_beta not supported", 8},
-                  {"gemv_rowdot/r4_u2", "matmul_bias_add", "", 1},
-                  {"openblas/f32", "matmul", "disabled: for comparison only", 2}};
-  Workload workload;
-  workload.name = "qwen2.5-0.5b-f16";
-  WorkloadEntry up, bias;
-  up.spec = parse_spec(kUp);
-  up.calls_per_token = bias.calls_per_token = 24;
-  up.sources.push_back({"seed-002", 17, kUp, {"dtA=f16: half"}, {{"mps", "Apple laptop GPU", 0.324, 2280}}, 24});
-  bias.spec = parse_spec(kBias);
-  workload.entries = {up, bias};
-  workload.quarantined.push_back({{"seed-003", 7, "op=fused | n=?", {}, {}, 24}, "no rule for n"});
-  report.workloads.push_back(price_workload(workload, report.specs, report.read_gbps));
-  WorkloadRow family;
-  family.spec_line = "attention_scores n=1..95";
-  family.calls_per_token = 24;
-  family.best_variant = "batched_small/t2";
-  family.best_us = 8;
-  family.floor_us = 5;
-  family.total_ms = 0.192;
-  family.to_win_ms = 0.072;
-  family.measured = 14;
-  family.interpolated = 81;
-  WorkloadTable& table = report.workloads[0];
-  table.rows.push_back(family);
-  table.calls_per_token += 24;
-  table.total_ms += family.total_ms;
-  table.to_win_ms += family.to_win_ms;
-  return report;
-}
-
-/// ASSAY_UPDATE_GOLDEN=1 writes the file anew, to be read in the diff.
 void expect_golden(const std::string& name, const std::string& text) {
   const std::string file = std::string(ASSAY_SOURCE_DIR) + "/tests/golden/" + name;
   if (std::getenv("ASSAY_UPDATE_GOLDEN")) write_file(file, text);
@@ -316,89 +219,6 @@ TEST(Markdown, ABarInATextDoesNotEndItsCell) {
   table.columns = {{"a", "a|b", Column::Format::text, 1, 0}};
   table.rows = {{std::string("x | <y>\nz")}};
   EXPECT_EQ(markdown_table(table), "| a\\|b |\n| --- |\n| x \\| &lt;y> z |\n");
-}
-
-TEST(Json, CasesComeBackAsTheyWere) {
-  SweepReport report = sample_report();
-  CaseRecord& odd = report.specs[0].cases[0].record;
-  odd.key_text = "spec=\"x\"\nvariant=\t\xc2\xb5";
-  odd.device_us = {0.1, 1e-300, 123456789.123456789, std::numeric_limits<double>::quiet_NaN()};
-  odd.head_to_head_us = {1.0 / 3};
-  odd.disturbed = {0, 1, 0, 1};
-  odd.bytes = (int64_t(1) << 47) + 1;
-  odd.errors.max_abs = std::numeric_limits<double>::infinity();
-  odd.errors.worst_value = -std::numeric_limits<double>::infinity();
-  const std::vector<CaseRecord> back = read_report_json(json_report(report), "r.json");
-  ASSERT_EQ(back.size(), 8u);
-  const CaseRecord& same = back[0];
-  EXPECT_EQ(same.key_text, odd.key_text);
-  EXPECT_EQ(same.disturbed, odd.disturbed);
-  EXPECT_EQ(same.head_to_head_us, odd.head_to_head_us);
-  EXPECT_EQ(same.bytes, odd.bytes);
-  EXPECT_EQ(same.errors.max_abs, odd.errors.max_abs);
-  EXPECT_EQ(same.errors.worst_value, odd.errors.worst_value);
-  ASSERT_EQ(same.device_us.size(), 4u);
-  for (size_t i = 0; i < 3; ++i) EXPECT_EQ(same.device_us[i], odd.device_us[i]);
-  EXPECT_TRUE(std::isnan(same.device_us[3]));
-  SweepReport again = report;
-  size_t next = 0;
-  for (RankedSpec& spec : again.specs)
-    for (RankedCase& ranked : spec.cases) ranked.record = back[next++];
-  EXPECT_EQ(json_report(again), json_report(report));
-}
-
-TEST(Json, AReportOfBeforeThereWereClassesIsReadAndItsKeysSayWhoRoundedActivations) {
-  SweepReport report = sample_report();
-  report.specs[0].cases[0].record.key_text = "prepare: false\nactivation error: int8_block32\n";
-  std::string old = json_report(report);
-  const auto drop = [&](const std::string& part, const std::string& instead) {
-    for (size_t at; (at = old.find(part)) != std::string::npos;) old.replace(at, part.size(), instead);
-  };
-  drop("\"version\":3", "\"version\":2");
-  drop("\"accuracy\":\"exact\",", "");
-  drop("\"bound_used\":0.31,", "");
-  drop("\"bound_used\":0.0,", "");
-  const std::vector<CaseRecord> back = read_report_json(old, "r.json");
-  EXPECT_EQ(back[0].accuracy, Accuracy::int8_activation);
-  EXPECT_EQ(back[1].accuracy, Accuracy::exact);
-  EXPECT_TRUE(std::isnan(back[1].errors.bound_used)) << "not known";
-}
-
-TEST(Json, BytesThatAreNoUtf8DoNotStopTheReport) {
-  SweepReport report = sample_report();
-  report.specs[0].cases[0].record.detail = "bad \xff byte";
-  EXPECT_EQ(read_report_json(json_report(report), "r.json")[0].detail, "bad \xef\xbf\xbd byte");
-}
-
-std::string error_of(const std::string& text) {
-  try {
-    read_report_json(text, "r.json");
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "";
-}
-
-TEST(Json, BadInputNamesTheFileAndThePlace) {
-  const std::string good = json_report(sample_report());
-  const auto with = [&](const std::string& old_part, const std::string& new_part) {
-    std::string text = good;
-    const size_t at = text.find(old_part);
-    EXPECT_NE(at, std::string::npos) << old_part;
-    return error_of(text.replace(at, old_part.size(), new_part));
-  };
-  EXPECT_EQ(error_of(good), "");
-  EXPECT_TRUE(contains(error_of("{"), "r.json:1: not valid JSON"));
-  EXPECT_TRUE(contains(error_of("[]"), "not a report of assay"));
-  EXPECT_TRUE(contains(error_of("{\"schema\":\"other\"}"), "not a report of assay"));
-  EXPECT_TRUE(contains(with("\"version\":3", "\"version\":4"), "r.json at /version: version 4 is newer"));
-  EXPECT_TRUE(contains(with("\"version\":3", "\"version\":0"), "/version"));
-  EXPECT_TRUE(contains(with("\"outcome\":\"pass\"", "\"outcome\":\"past\""), "/specs/0/cases/0/outcome"));
-  EXPECT_TRUE(contains(with("\"flops\":17432576", "\"flops\":\"x\""), "/specs/0/cases/0/flops"));
-  EXPECT_TRUE(contains(with("\"flops\"", "\"flop\""), "unknown key \"flop\"; did you mean"));
-  EXPECT_TRUE(contains(with("\"disturbed\":[0", "\"disturbed\":[256"), "/specs/0/cases/0/disturbed/0"));
-  EXPECT_TRUE(contains(with("\"nan_count\":0", "\"nan_count\":null"), "/specs/0/cases/0/errors/nan_count"));
-  EXPECT_TRUE(contains(with("\"floor_us\":132.5", "\"floor_us\":1e999"), "r.json"));
 }
 
 }  // namespace
