@@ -36,6 +36,18 @@ struct Projected {
   double sum = 0, squares = 0;
 };
 
+/// The lanes, and the last few that fill no vector.
+template <class Vector>
+Projected total(const Vector& sums, const Vector& squares, const float* x, const float* r, int64_t count) {
+  Projected all;
+  for (size_t lane = 0; lane < sizeof(Vector) / sizeof sums[0]; ++lane) all.sum += double(sums[lane]), all.squares += double(squares[lane]);
+  for (int64_t i = 0; i < count; ++i) {
+    const double p = double(x[i]) * double(r[i]);
+    all.sum += p, all.squares += p * p;
+  }
+  return all;
+}
+
 ASSAY_CLONES Projected project_weights(const float* x, const float* r, int64_t count) {
   constexpr int kLanes = 16;
   Floats sums{}, squares{};
@@ -48,13 +60,7 @@ ASSAY_CLONES Projected project_weights(const float* x, const float* r, int64_t c
     sums += p;
     squares += p * p;
   }
-  Projected all;
-  for (; i < count; ++i) {
-    const double p = double(x[i]) * double(r[i]);
-    all.sum += p, all.squares += p * p;
-  }
-  for (int lane = 0; lane < kLanes; ++lane) all.sum += double(sums[lane]), all.squares += double(squares[lane]);
-  return all;
+  return total(sums, squares, x + i, r + i, count - i);
 }
 
 /// In double: a wrong D may hold anything.
@@ -70,13 +76,7 @@ ASSAY_CLONES Projected project_output(const float* x, const float* r, int64_t co
     sums += p;
     squares += p * p;
   }
-  Projected all;
-  for (; i < count; ++i) {
-    const double p = double(x[i]) * double(r[i]);
-    all.sum += p, all.squares += p * p;
-  }
-  for (int lane = 0; lane < kLanes; ++lane) all.sum += sums[lane], all.squares += squares[lane];
-  return all;
+  return total(sums, squares, x + i, r + i, count - i);
 }
 
 }  // namespace
