@@ -44,6 +44,8 @@ struct Variation {
   double of_column(int64_t k) const { return is_free ? drawn(signs, k) : signs >> (k % kGroups) & 1 ? -1 : 1; }
   double of_row(int64_t row) const { return drawn(rows, row); }
 
+  bool operator==(const Variation&) const = default;
+
   /// The groups' signs as ±1.
   using Signs = std::array<double, kGroups>;
   static Signs factors(uint64_t signs) {

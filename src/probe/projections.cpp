@@ -11,12 +11,13 @@
 namespace assay {
 namespace {
 
-constexpr int kRowsAtOnce = 4;  // of B: the sums are loaded and stored once for so many
+constexpr int kRowsAtOnce = 4;                       // of B: the sums are loaded and stored once for so many
 constexpr int64_t kMostByColumn = int64_t(1) << 24;  // of all copies: 64 MB
 
-/// sums += Σ r·row, squares += Σ (r·row)², element by element of kRowsAtOnce rows. In float: what that rounds off of 256 terms is nothing beside
-/// what a bound allows a kernel for its k.
-ASSAY_CLONES void add_rows(const float* const rows[kRowsAtOnce], const float* r, int64_t k, float* sums, float* squares) {
+/// sums += Σ r·row, squares += Σ (r·row)², element by element of kRowsAtOnce rows. In float: what that rounds off of
+/// 256 terms is nothing beside what a bound allows a kernel for its k.
+ASSAY_CLONES void add_rows(const float* const rows[kRowsAtOnce], const float* r, int64_t k, float* sums,
+                           float* squares) {
   const float *x0 = rows[0], *x1 = rows[1], *x2 = rows[2], *x3 = rows[3];
   const float r0 = r[0], r1 = r[1], r2 = r[2], r3 = r[3];
   for (int64_t i = 0; i < k; ++i) {
@@ -40,7 +41,8 @@ struct Projected {
 template <class Vector>
 Projected total(const Vector& sums, const Vector& squares, const float* x, const float* r, int64_t count) {
   Projected all;
-  for (size_t lane = 0; lane < sizeof(Vector) / sizeof sums[0]; ++lane) all.sum += double(sums[lane]), all.squares += double(squares[lane]);
+  for (size_t lane = 0; lane < sizeof(Vector) / sizeof sums[0]; ++lane)
+    all.sum += double(sums[lane]), all.squares += double(squares[lane]);
   for (int64_t i = 0; i < count; ++i) {
     const double p = double(x[i]) * double(r[i]);
     all.sum += p, all.squares += p * p;
@@ -93,8 +95,12 @@ class ProjectedWeights {
     else
       by_rows(b, batch, r);
   }
-  std::span<const float> sums(int64_t stretch) const { return std::span(sums_).subspan(size_t(stretch * k_), size_t(k_)); }
-  std::span<const float> squares(int64_t stretch) const { return std::span(squares_).subspan(size_t(stretch * k_), size_t(k_)); }
+  std::span<const float> sums(int64_t stretch) const {
+    return std::span(sums_).subspan(size_t(stretch * k_), size_t(k_));
+  }
+  std::span<const float> squares(int64_t stretch) const {
+    return std::span(squares_).subspan(size_t(stretch * k_), size_t(k_));
+  }
 
  private:
   void by_rows(const Tensor& b, int64_t batch, std::span<const float> r) {
@@ -119,7 +125,8 @@ class ProjectedWeights {
       decode_column(b, batch, k, column_);
       for (int64_t first = 0; first < b.dims[1]; first += kProjectionColumns) {
         const size_t at = size_t(first / kProjectionColumns * k_ + k);
-        const auto p = project_weights(&column_[size_t(first)], &r[size_t(first)], std::min(kProjectionColumns, b.dims[1] - first));
+        const auto p = project_weights(&column_[size_t(first)], &r[size_t(first)],
+                                       std::min(kProjectionColumns, b.dims[1] - first));
         sums_[at] = float(p.sum), squares_[at] = float(p.squares);
       }
     }
@@ -131,9 +138,18 @@ class ProjectedWeights {
 
 namespace {
 
-/// Σ a·b over the columns of each group.
-void add_by_group(const double* a, std::span<const float> b, double* groups) {
-  for (size_t k = 0; k < b.size(); ++k) groups[k % Variation::kGroups] += a[k] * double(b[k]);
+/// Σ a·b over the columns of each group, `step` apart.
+void put_by_group(const double* a, std::span<const float> b, float* groups, int64_t step) {
+  double sums[Variation::kGroups] = {};
+  for (size_t k = 0; k < b.size(); ++k) sums[k % Variation::kGroups] += a[k] * double(b[k]);
+  for (int group = 0; group < Variation::kGroups; ++group) groups[group * step] = float(sums[group]);
+}
+
+/// to = Σ signs · groups, `count` of each group in a row.
+ASSAY_CLONES void add_groups(const float* groups, const double* signs, int64_t count, double* to) {
+  for (int64_t i = 0; i < count; ++i) to[i] = double(groups[i]) * signs[0];
+  for (int group = 1; group < Variation::kGroups; ++group)
+    for (int64_t i = 0; i < count; ++i) to[i] += double(groups[group * count + i]) * signs[group];
 }
 
 ASSAY_CLONES double dot(const double* a, const float* b, int64_t count) {
@@ -196,30 +212,35 @@ Projections::Projections(const SpecInputs& inputs, const std::vector<ActivationR
   by_group_.resize(all * Variation::kGroups);
   magnitude_.resize(all);
   for (const ActivationRounding& rounding : roundings) deviation_[size_t(rounding.accuracy)].resize(all);
-  if (const int64_t wanted = inputs.copies() * stretches_ * spec.k; wanted <= kMostByColumn) by_column_.resize(size_t(wanted));
+  if (const int64_t wanted = inputs.copies() * stretches_ * spec.k; wanted <= kMostByColumn)
+    by_column_.resize(size_t(wanted));
   ProjectedWeights projected;
   for (int64_t copy = 0; copy < inputs.copies(); ++copy) project_copy(copy, roundings, projected);
   project_terms();
 }
 
-void Projections::project_copy(int64_t copy, const std::vector<ActivationRounding>& roundings, ProjectedWeights& projected) {
+void Projections::project_copy(int64_t copy, const std::vector<ActivationRounding>& roundings,
+                               ProjectedWeights& projected) {
   const Spec& spec = inputs_.spec();
   size_t projection = size_t(copy * count_);
+  float* const groups = &by_group_[size_t(copy * count_) * Variation::kGroups];
   int64_t stretch = 0;
   for (const Tensor& b : inputs_.b(copy)) {
     const int64_t stretches = stretches_of(b.dims[1]);
     for (int64_t batch = 0; batch < spec.batch; ++batch, stretch += stretches) {
       projected.project(b, batch, weights_[b.segment]);
       for (int64_t s = 0; s < stretches && !by_column_.empty(); ++s)
-        std::copy(projected.sums(s).begin(), projected.sums(s).end(), by_column_.begin() + (copy * stretches_ + stretch + s) * spec.k);
+        std::copy(projected.sums(s).begin(), projected.sums(s).end(),
+                  by_column_.begin() + (copy * stretches_ + stretch + s) * spec.k);
       for (int64_t row = 0; row < spec.m; ++row)
         for (int64_t s = 0; s < stretches; ++s, ++projection) {
           const size_t row_of_a = size_t((batch * spec.m + row) * spec.k);
           const double* a = &inputs_.a_logical[row_of_a];
-          add_by_group(a, projected.sums(s), &by_group_[projection * Variation::kGroups]);
+          put_by_group(a, projected.sums(s), groups + projection - copy * count_, count_);
           magnitude_[projection] = float(magnitude(a, projected.squares(s)));
           for (const ActivationRounding& rounding : roundings)
-            deviation_[size_t(rounding.accuracy)][projection] = float(deviation(&rounding.variances[row_of_a], projected.squares(s)));
+            deviation_[size_t(rounding.accuracy)][projection] =
+                float(deviation(&rounding.variances[row_of_a], projected.squares(s)));
         }
     }
   }
@@ -246,14 +267,9 @@ void Projections::project_terms() {
 
 void Projections::products(int64_t copy, const Variation& variation, std::vector<double>& to) const {
   to.resize(size_t(count_));
-  if (variation.is_free)
-    free_products(copy, variation, to);
-  else
-    group_products(copy, variation, to);
-  for (int64_t i = 0; i < count_; ++i) {
-    const Place& place = places_[size_t(i)];
-    to[size_t(i)] *= variation.of_row(place.batch * inputs_.spec().m + place.row);
-  }
+  if (variation.is_free) return free_products(copy, variation, to);
+  add_groups(&by_group_[size_t(copy * count_) * Variation::kGroups], Variation::factors(variation.signs).data(), count_,
+             to.data());
 }
 
 void Projections::free_products(int64_t copy, const Variation& variation, std::vector<double>& to) const {
@@ -262,33 +278,18 @@ void Projections::free_products(int64_t copy, const Variation& variation, std::v
   int64_t row_of_a = -1;
   for (size_t i = 0; i < to.size(); ++i) {
     const int64_t row = places_[i].batch * spec.m + places_[i].row;
-    for (int64_t k = 0; k < spec.k && row != row_of_a; ++k) a[size_t(k)] = inputs_.a_logical[size_t(row * spec.k + k)] * variation.of_column(k);
+    for (int64_t k = 0; k < spec.k && row != row_of_a; ++k)
+      a[size_t(k)] = inputs_.a_logical[size_t(row * spec.k + k)] * variation.of_column(k);
     row_of_a = row;
     to[i] = dot(a.data(), &by_column_[size_t((copy * stretches_ + stretch_of_[i]) * spec.k)], spec.k);
   }
 }
 
-void Projections::group_products(int64_t copy, const Variation& variation, std::vector<double>& to) const {
-  static_assert(Variation::kGroups % 4 == 0);
-  double signs[Variation::kGroups];
-  for (int group = 0; group < Variation::kGroups; ++group) signs[group] = variation.of_column(group);
-  const double* groups = &by_group_[size_t(copy * count_) * Variation::kGroups];
-  for (size_t i = 0; i < to.size(); ++i, groups += Variation::kGroups) {
-    double sums[4] = {};
-    for (int group = 0; group < Variation::kGroups; group += 4)
-      for (int lane = 0; lane < 4; ++lane) sums[lane] += groups[group + lane] * signs[group + lane];
-    to[i] = (sums[0] + sums[1]) + (sums[2] + sums[3]);
-  }
-}
-
-Projections::Expected Projections::expected(int64_t copy, int64_t index, Accuracy accuracy) const {
-  const size_t at = size_t(copy * count_ + index);
-  Expected e;
-  e.magnitude = double(magnitude_[at]);
-  if (const std::vector<float>& deviations = deviation_[size_t(accuracy)]; !deviations.empty()) e.activations = double(deviations[at]);
-  if (!c_.sums.empty()) e.c = c_.sums[size_t(index)], e.c_norm = c_.norms[size_t(index)];
-  if (!bias_.sums.empty()) e.bias = bias_.sums[size_t(index)], e.bias_norm = bias_.norms[size_t(index)];
-  return e;
+Projections::Added Projections::added(int64_t index) const {
+  Added added;
+  if (!c_.sums.empty()) added.c = c_.sums[size_t(index)], added.c_norm = c_.norms[size_t(index)];
+  if (!bias_.sums.empty()) added.bias = bias_.sums[size_t(index)], added.bias_norm = bias_.norms[size_t(index)];
+  return added;
 }
 
 void project(Dtype dtype, const std::byte* d, int64_t elements, int64_t columns, const float* weights, double* sums) {

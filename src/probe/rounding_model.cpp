@@ -13,6 +13,10 @@ constexpr double kRareDeviations = 6.4;  // of a normal distribution: 1 in 10^10
 
 }  // namespace
 
+double least_subnormal(Dtype dtype) {
+  return dtype == Dtype::f16 ? 0x1p-24 : dtype == Dtype::bf16 ? 0x1p-133 : 0x1p-149;
+}
+
 double summation_variance(int64_t k, bool may_cut_off) {
   return 1 + kSequential * double(k) + (may_cut_off ? kCutOff * double(k) * double(k) : 0);
 }

@@ -3,9 +3,16 @@
 #pragma once
 #include <cstdint>
 
+#include "spec/dtype.h"
+
 namespace assay {
 
 inline constexpr double kF32Roundoff = 0x1p-24;
+inline constexpr double kEpilogueRoundings = 4;  // alpha, beta, their products and sums in f32
+inline constexpr double kToleranceC = 2.0;       // how often the share of the accumulator may be had (validator.h)
+
+/// The least number above zero.
+double least_subnormal(Dtype dtype);
 
 /// Variance of the rounding error of a sum of k products of mixed signs, in units of kF32Roundoff² · Σ(ab)²: at least
 /// that of any order of adding which does not depend on the values, rounded to nearest or, where tensor cores may add,

@@ -11,22 +11,19 @@
 namespace assay {
 namespace {
 
-constexpr double kEpilogueRoundings = 4;     // alpha, beta, their products and sums in f32
-constexpr double kSumDeviations = 5;         // … times c: no element of an honest sum is off by ten
-constexpr double kSumMeanSquare = 2;         // mean of squared errors in units of the largest variance that honest sums have
-constexpr double kDeviations = 6;            // of rounded activations
-constexpr double kMeanSquare = 2;            // mean of squared errors in units of their variance: 1 where the model holds
+constexpr double kSumDeviations = 5;  // … times c: no element of an honest sum is off by ten
+constexpr double kSumMeanSquare = 2;  // mean of squared errors in units of the largest variance that honest sums have
+constexpr double kDeviations = 6;     // of rounded activations
+constexpr double kMeanSquare = 2;     // mean of squared errors in units of their variance: 1 where the model holds
 constexpr int64_t kLeastElements = 64;
-constexpr double kProjectionDeviations = 8;  // 10^8 projections a sweep, and none may be out by chance
-constexpr double kUniform = 3;               // the variance of an error anywhere within ±e is e²/3
-
-double least_subnormal(Dtype dtype) { return dtype == Dtype::f16 ? 0x1p-24 : dtype == Dtype::bf16 ? 0x1p-133 : 0x1p-149; }
+constexpr double kUniform = 3;  // the variance of an error anywhere within ±e is e²/3
 
 /// Elements whose bits without the sign are those of infinity or above.
 template <class Bits>
 int64_t count_not_finite(std::span<const std::byte> d, int64_t count, Bits infinity) {
   const auto* values = reinterpret_cast<const Bits*>(d.data());
-  constexpr int64_t kBlock = 4096;  // its count fits Bits, so that the compiler compares and counts in lanes of their width
+  constexpr int64_t kBlock =
+      4096;  // its count fits Bits, so that the compiler compares and counts in lanes of their width
   int64_t nans = 0;
   for (int64_t begin = 0; begin < count; begin += kBlock) {
     Bits in_block = 0;
@@ -63,7 +60,10 @@ void decode(Dtype dtype, std::span<const std::byte> d, std::vector<float>& value
 }  // namespace
 
 Validator::Validator(const Reference& reference, Accuracy accuracy)
-    : reference_(reference), spec_(reference.inputs().spec()), accuracy_(accuracy) {
+    : reference_(reference),
+      spec_(reference.inputs().spec()),
+      accuracy_(accuracy),
+      projections_(reference.projections(), spec_, accuracy) {
   stats_.bound_c = kToleranceC;
 }
 
@@ -95,7 +95,8 @@ std::string Validator::scan(std::span<const std::byte> d) {
   int64_t first = 0;
   while (count_not_finite(spec_.d, d.subspan(size_t(first * size)), 1) == 0) ++first;
   const bool untouched = is_poison(spec_.d, &d[size_t(first * size)]);
-  return fmt::format("{} of {} elements {}, first {}", count, reference_.elements(), untouched ? "never written" : "are NaN or infinite", where(first));
+  return fmt::format("{} of {} elements {}, first {}", count, reference_.elements(),
+                     untouched ? "never written" : "are NaN or infinite", where(first));
 }
 
 std::string Validator::check(std::span<const std::byte> d, const LaunchInputs& launch, ElementRange range) {
@@ -104,9 +105,11 @@ std::string Validator::check(std::span<const std::byte> d, const LaunchInputs& l
   const SpecInputs& inputs = reference_.inputs();
   decode(spec_.d, d, values_);
   const double u_out = unit_roundoff(spec_.d), scale = spec_.alpha * launch.a.factor;
-  const double accumulate = std::sqrt(double(spec_.k) + kEpilogueRoundings) * kF32Roundoff, tiny = least_subnormal(spec_.d) / 2;
+  const double accumulate = std::sqrt(double(spec_.k) + kEpilogueRoundings) * kF32Roundoff,
+               tiny = least_subnormal(spec_.d) / 2;
   // Tensor cores, which cut off, take no f32.
-  const double squared = kF32Roundoff * kF32Roundoff, sum_units = squared * summation_variance(spec_.k, spec_.a != Dtype::f32);
+  const double squared = kF32Roundoff * kF32Roundoff,
+               sum_units = squared * summation_variance(spec_.k, spec_.a != Dtype::f32);
   const double epilogue_units = squared * kEpilogueRoundings;
 
   ++stats_.launches_checked;
@@ -133,10 +136,12 @@ std::string Validator::check(std::span<const std::byte> d, const LaunchInputs& l
           const double got = double(values_[size_t(element)]);
           const double error = std::fabs(got - expected);
           double fixed = u_out * std::fabs(expected) + tiny;
-          const double variance = sum_units * scale * scale * reference->squares[size_t(element)] +
-                                  epilogue_units * (scale * product * scale * product + from_c * from_c + from_bias * from_bias);
+          const double variance =
+              sum_units * scale * scale * reference->squares[size_t(element)] +
+              epilogue_units * (scale * product * scale * product + from_c * from_c + from_bias * from_bias);
           const auto free_part = [&] {
-            return std::min(accumulate * (magnitude + std::fabs(from_c) + std::fabs(from_bias)), kSumDeviations * std::sqrt(variance));
+            return std::min(accumulate * (magnitude + std::fabs(from_c) + std::fabs(from_bias)),
+                            kSumDeviations * std::sqrt(variance));
           };
           if (accuracy_ == Accuracy::exact) {
             in_variances += error * error / (variance + fixed * fixed / kUniform);
@@ -150,17 +155,20 @@ std::string Validator::check(std::span<const std::byte> d, const LaunchInputs& l
           squared_reference_ += expected * expected;
           stats_.max_abs = std::max(stats_.max_abs, error);
           // Divisions and roots take most of the time, and few elements raise a maximum.
-          if (const double size = std::max({1.0, std::fabs(got), std::fabs(expected)}); !(error <= stats_.max_rel * size)) {
+          if (const double size = std::max({1.0, std::fabs(got), std::fabs(expected)});
+              !(error <= stats_.max_rel * size)) {
             stats_.max_rel = std::max(stats_.max_rel, error / size);
           }
           if (error <= std::min(1.0, stats_.bound_used) * fixed) continue;
           const double free = free_part();
           // The ratio that c must reach: what is left after the output's own rounding, over the accumulator's share.
           const double ratio = error <= fixed ? 0 : std::isnan(error) ? HUGE_VAL : (error - fixed) / free;
-          stats_.bound_used = std::max(stats_.bound_used, std::isnan(error) ? HUGE_VAL : error / (fixed + kToleranceC * free));
+          stats_.bound_used =
+              std::max(stats_.bound_used, std::isnan(error) ? HUGE_VAL : error / (fixed + kToleranceC * free));
           if (ratio > worst_ratio) {
             worst = element;
-            worst_ratio = ratio, worst_value = got, worst_reference = expected, worst_bound = fixed + kToleranceC * free;
+            worst_ratio = ratio, worst_value = got, worst_reference = expected,
+            worst_bound = fixed + kToleranceC * free;
           }
         }
         row_begin += n;
@@ -178,47 +186,36 @@ std::string Validator::check(std::span<const std::byte> d, const LaunchInputs& l
     return fmt::format("errs {:.2f} times as much as class {} explains (root mean square over {} elements)",
                        std::sqrt(squared_deviations / double(checked)), accuracy_name(accuracy_), checked);
   if (worst_ratio <= kToleranceC) return mean_square_message(in_variances, checked);
-  return fmt::format("{} is {:.6g}, should be {:.6g}: off by {:.3g}, allowed {:.3g}", where(worst), worst_value, worst_reference,
-                     std::fabs(worst_value - worst_reference), worst_bound);
+  return fmt::format("{} is {:.6g}, should be {:.6g}: off by {:.3g}, allowed {:.3g}", where(worst), worst_value,
+                     worst_reference, std::fabs(worst_value - worst_reference), worst_bound);
 }
 
-/// Of a launch's elements, and of all that were compared so far: a few of each launch are many in the end. Launches on one copy of B round
-/// alike, so that it counts once.
+/// Of a launch's elements, and of all that were compared so far: a few of each launch are many in the end. Launches on
+/// one copy of B round alike, so that it counts once.
 std::string Validator::mean_square_message(double in_variances, int64_t checked) {
   in_variances_ += in_variances;
   const int64_t independent = reference_.elements() * int64_t(reference_.copies().size());
   const std::pair<double, int64_t> sets[] = {{in_variances, checked}, {in_variances_, stats_.elements_checked}};
   for (const auto& [sum, count] : sets)
     if (count > 0 && sum > kSumMeanSquare * mean_square_limit(std::min(count, independent)) * double(count))
-      return fmt::format("its sums err {:.3g} times as much as adding in f32 and one rounding explain (root mean square over {} elements): "
-                         "is anything rounded to fewer bits on the way?",
-                         std::sqrt(sum / double(count)), count);
+      return fmt::format(
+          "its sums err {:.3g} times as much as adding in f32 and one rounding explain (root mean square over {} "
+          "elements): "
+          "is anything rounded to fewer bits on the way?",
+          std::sqrt(sum / double(count)), count);
   return "";
 }
 
 std::string Validator::check_projections(std::span<const double> sums, const LaunchInputs& launch) {
-  const Projections& projections = reference_.projections();
-  ASSAY_CHECK(int64_t(sums.size()) == 2 * projections.count());
-  const double scale = spec_.alpha * launch.a.factor, u_out = unit_roundoff(spec_.d);
-  const double accumulate = kToleranceC * std::sqrt(double(spec_.k) + kEpilogueRoundings) * kF32Roundoff;
-  const double tiny = least_subnormal(spec_.d) * std::sqrt(double(kProjectionColumns));
-  projections.products(launch.copy, launch.a, products_);
-  for (int64_t i = 0; i < projections.count(); ++i) {
-    const Projections::Place& place = projections.place(i);
-    const Projections::Expected e = projections.expected(launch.copy, i, accuracy_);
-    const double expected = scale * products_[size_t(i)] + spec_.beta * e.c + e.bias;
-    const double got = sums[size_t(2 * i)], squares = sums[size_t(2 * i + 1)];
-    const double free = accumulate * (std::fabs(scale) * e.magnitude + std::fabs(spec_.beta) * e.c_norm + e.bias_norm);
-    const double activations = std::fabs(scale) * e.activations;
-    const double variance = free * free + u_out * u_out * squares / kUniform + activations * activations, error = got - expected;
-    if (std::isfinite(got) && error * error <= kProjectionDeviations * kProjectionDeviations * variance) continue;
-    const double allowed = kProjectionDeviations * std::sqrt(variance) + tiny;
-    if (std::isfinite(got) && std::fabs(error) <= allowed) continue;
-    const std::string columns = place.last - place.first == 1 ? fmt::format("{}", place.first) : fmt::format("{}..{}", place.first, place.last - 1);
-    return fmt::format("{} is wrong somewhere: a random projection of it is {:.6g}, should be {:.6g}: off by {:.3g}, allowed {:.3g}",
-                       name(place.segment, place.batch, place.row, columns), got, expected, std::fabs(got - expected), allowed);
-  }
-  return "";
+  const std::optional<ProjectionCheck::Miss> miss = projections_.first_miss(sums, launch.copy, launch.a);
+  if (!miss) return "";
+  const Projections::Place& place = reference_.projections().place(miss->index);
+  const std::string columns = place.last - place.first == 1 ? fmt::format("{}", place.first)
+                                                            : fmt::format("{}..{}", place.first, place.last - 1);
+  return fmt::format(
+      "{} is wrong somewhere: a random projection of it is {:.6g}, should be {:.6g}: off by {:.3g}, allowed {:.3g}",
+      name(place.segment, place.batch, place.row, columns), miss->got, miss->expected,
+      std::fabs(miss->got - miss->expected), miss->allowed);
 }
 
 }  // namespace assay
