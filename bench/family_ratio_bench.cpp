@@ -23,7 +23,8 @@ struct Best {
 
 int main(int argc, char** argv) try {
   if (argc != 4) {
-    fmt::print(stderr, "usage: family_ratio_bench STORE GLOB_A GLOB_B   (e.g. results.sqlite 'gemv_rowdot/*' 'openblas/*')\n");
+    fmt::print(stderr,
+               "usage: family_ratio_bench STORE GLOB_A GLOB_B   (e.g. results.sqlite 'gemv_rowdot/*' 'openblas/*')\n");
     return 2;
   }
   std::map<std::string, std::pair<Best, Best>> specs;
@@ -41,8 +42,9 @@ int main(int argc, char** argv) try {
   for (const auto& [line, pair] : specs) {
     const auto& [a, b] = pair;
     if (std::isinf(a.us) || std::isinf(b.us)) continue;
-    fmt::print("{:<42} {:>9.2f} {:>6.1f}  {:>9.2f} {:>6.1f}  {:>6.3f}  {} : {}\n", assay::short_spec(line) + " " + assay::spec_field(line, "dtB"),
-               a.us, a.percent_of_ceiling, b.us, b.percent_of_ceiling, b.us / a.us, a.variant, b.variant);
+    fmt::print("{:<42} {:>9.2f} {:>6.1f}  {:>9.2f} {:>6.1f}  {:>6.3f}  {} : {}\n",
+               assay::short_spec(line) + " " + assay::spec_field(line, "dtB"), a.us, a.percent_of_ceiling, b.us,
+               b.percent_of_ceiling, b.us / a.us, a.variant, b.variant);
     log_sum += std::log(b.us / a.us);
     ++count;
   }

@@ -1,4 +1,5 @@
-// regret A B: what choosing by one sweep costs in another. For each spec the winner of A, timed in B, over B's best, and the reverse.
+// regret A B: what choosing by one sweep costs in another. For each spec the winner of A, timed in B, over B's best,
+// and the reverse.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -46,7 +47,8 @@ int main(int argc, char** argv) try {
       ++tie_sizes[tie_set_size(spec)];
       regrets.push_back(value);
       if (value > 0.03 || value < 0)
-        fmt::print("{:<40} {} : {}\n", short_spec(line), winner, value < 0 ? "not ranked in the other" : fmt::format("{:.1f} %", value * 100));
+        fmt::print("{:<40} {} : {}\n", short_spec(line), winner,
+                   value < 0 ? "not ranked in the other" : fmt::format("{:.1f} %", value * 100));
     }
   if (regrets.empty()) {
     fmt::print(stderr, "the stores share no spec\n");
@@ -54,10 +56,10 @@ int main(int argc, char** argv) try {
   }
   std::sort(regrets.begin(), regrets.end());
   const auto within = std::count_if(regrets.begin(), regrets.end(), [](double r) { return r >= 0 && r <= 0.03; });
-  fmt::print("{} choices: within 3 % {:.1f} %, zero {:.1f} %, median {:.2f} %, p95 {:.2f} %, worst {:.2f} %\n", regrets.size(),
-             100.0 * double(within) / double(regrets.size()),
-             100.0 * double(std::count(regrets.begin(), regrets.end(), 0.0)) / double(regrets.size()), 100 * percentile(regrets, 50),
-             100 * percentile(regrets, 95), 100 * regrets.back());
+  fmt::print("{} choices: within 3 % {:.1f} %, zero {:.1f} %, median {:.2f} %, p95 {:.2f} %, worst {:.2f} %\n",
+             regrets.size(), 100.0 * double(within) / double(regrets.size()),
+             100.0 * double(std::count(regrets.begin(), regrets.end(), 0.0)) / double(regrets.size()),
+             100 * percentile(regrets, 50), 100 * percentile(regrets, 95), 100 * regrets.back());
   fmt::print("tie sets:");
   for (const auto& [size, count] : tie_sizes) fmt::print(" {} of size {},", count, size);
   fmt::print("\n");

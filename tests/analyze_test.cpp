@@ -28,13 +28,17 @@ TEST_F(analyze, bad_lines_are_named_where_they_occur_and_leave_the_exit_code_at_
 }
 
 TEST_F(analyze, accounts_come_after_the_classic_report_and_not_with_classic) {
-  const std::string trace = write("t.jsonl", gpu_line("Generation Loop/a/cb_wait", "40") + gpu_line("Generation Loop/a/cb_gpu", "30") +
-                                                 internal_line("generation_loop", "iteration_total", "50") + "bad\n");
+  const std::string trace =
+      write("t.jsonl", gpu_line("Generation Loop/a/cb_wait", "40") + gpu_line("Generation Loop/a/cb_gpu", "30") +
+                           internal_line("generation_loop", "iteration_total", "50") + "bad\n");
   const std::string classic = home_.run({"analyze", "--classic", trace}).out, whole = home_.run({"analyze", trace}).out;
   EXPECT_EQ(whole.substr(0, classic.size()), classic);
   EXPECT_FALSE(has(classic, "Time per token"));
   const std::string more = whole.substr(classic.size());
-  EXPECT_TRUE(has(more, "\nTime per token:\n  decode: tokens=1 | wall=0.050ms = gpu_busy 0.030 + host_cost 0.010 + cpu 0.000 + unattributed 0.010 (20.0%)")) << more;
+  EXPECT_TRUE(has(more,
+                  "\nTime per token:\n  decode: tokens=1 | wall=0.050ms = gpu_busy 0.030 + host_cost 0.010 + cpu 0.000 "
+                  "+ unattributed 0.010 (20.0%)"))
+      << more;
   EXPECT_TRUE(has(more, "\nAnomalies (lines from 0):\n  not JSON: 1 line left out, first line 3: ")) << more;
 }
 
@@ -52,7 +56,8 @@ TEST_F(analyze, an_empty_trace_has_no_events) {
   const Ended ended = home_.run({"analyze", "--classic", trace});
   EXPECT_EQ(ended.exit_code, 2);
   EXPECT_EQ(ended.out, "\n=== Analyzing " + trace + " ===\n" + kNothing);
-  EXPECT_EQ(ended.err, "assay: " + trace + ": no event in it; it looks like an empty file; was the engine's tracing on when it ran?\n");
+  EXPECT_EQ(ended.err, "assay: " + trace +
+                           ": no event in it; it looks like an empty file; was the engine's tracing on when it ran?\n");
 }
 
 TEST_F(analyze, a_folder_or_a_missing_trace_is_refused) {
@@ -68,7 +73,8 @@ TEST_F(analyze, a_folder_or_a_missing_trace_is_refused) {
 }
 
 TEST_F(analyze, several_traces_get_a_report_each) {
-  const std::string one = write("one.jsonl", gpu_line("a", "1")), two = write("two.jsonl", gpu_line("b", "1") + gpu_line("b", "1"));
+  const std::string one = write("one.jsonl", gpu_line("a", "1")),
+                    two = write("two.jsonl", gpu_line("b", "1") + gpu_line("b", "1"));
   const Ended both = home_.run({"analyze", "--classic", one, two});
   EXPECT_EQ(both.out, home_.run({"analyze", "--classic", one}).out + home_.run({"analyze", "--classic", two}).out);
   EXPECT_EQ(count_of(both.out, "=== Analyzing "), 2u);
@@ -92,11 +98,13 @@ TEST_F(analyze, compressed_data_that_ends_early_gives_the_report_so_far_and_exit
   const Ended ended = home_.run({"analyze", "--classic", trace});
   EXPECT_EQ(ended.exit_code, 2);
   EXPECT_TRUE(has(ended.out, kNothing)) << ended.out;
-  EXPECT_TRUE(has(ended.err, "t.gz: the gzip data ends early: the report covers the 0 events before that\n")) << ended.err;
+  EXPECT_TRUE(has(ended.err, "t.gz: the gzip data ends early: the report covers the 0 events before that\n"))
+      << ended.err;
 }
 
 TEST_F(analyze, a_missing_trace_among_several_costs_its_own_report_alone) {
-  const std::string one = write("one.jsonl", gpu_line("a", "1")), missing = home_.folder / "missing.jsonl", json = home_.folder / "x.json";
+  const std::string one = write("one.jsonl", gpu_line("a", "1")), missing = home_.folder / "missing.jsonl",
+                    json = home_.folder / "x.json";
   const Ended ended = home_.run({"analyze", "--classic", "--json", json, missing, one});
   EXPECT_EQ(ended.exit_code, 2);
   EXPECT_EQ(ended.out, home_.run({"analyze", "--classic", one}).out);
@@ -138,10 +146,12 @@ TEST_F(analyze, a_trace_that_shrinks_while_it_is_read_gives_the_report_so_far_an
 }
 
 TEST_F(analyze, tokens_that_the_account_finds_are_those_of_the_shapes_too) {
-  const std::string fields = R"(,"data":{"op":"matmul","backend":"b","batch":"1","m":"1","n":"64","k":"32","tA":"0","tB":"1"})";
+  const std::string fields =
+      R"(,"data":{"op":"matmul","backend":"b","batch":"1","m":"1","n":"64","k":"32","tA":"0","tB":"1"})";
   std::string text;
   for (int i = 0; i < 3; ++i)
-    text += gpu_line("generation/logits/generation/logits/k", "9", fields) + gpu_line("generation/logits/cb_wait", "8") + gpu_line("generation/logits/cb_gpu", "5");
+    text += gpu_line("generation/logits/generation/logits/k", "9", fields) +
+            gpu_line("generation/logits/cb_wait", "8") + gpu_line("generation/logits/cb_gpu", "5");
   const std::string out = home_.run({"analyze", write("t.jsonl", text)}).out;
   EXPECT_TRUE(has(out, "decode: tokens=3 ")) << out;
   EXPECT_TRUE(has(out, "3 tokens (ends of tokens in the account of time)")) << out;
@@ -158,9 +168,11 @@ TEST_F(analyze, an_option_that_is_not_a_number_is_refused) {
 }
 
 TEST_F(analyze, a_device_of_this_machine_is_a_ceiling) {
-  const std::string fields = R"(,"data":{"op":"matmul","backend":"b","batch":"1","m":"1","n":"64","k":"32","tA":"0","tB":"1"})";
+  const std::string fields =
+      R"(,"data":{"op":"matmul","backend":"b","batch":"1","m":"1","n":"64","k":"32","tA":"0","tB":"1"})";
   const std::string trace = write("t.jsonl", gpu_line("matmul/k", "9", fields));
-  const Ended first = home_.run({"analyze", "--dtype", "f16", "--ceiling", "cpu:0", trace}), again = home_.run({"analyze", "--dtype", "f16", "--ceiling", "cpu", trace});
+  const Ended first = home_.run({"analyze", "--dtype", "f16", "--ceiling", "cpu:0", trace}),
+              again = home_.run({"analyze", "--dtype", "f16", "--ceiling", "cpu", trace});
   ASSERT_EQ(first.exit_code, 0) << first.err;
   EXPECT_TRUE(has(first.err, "measuring the ceilings of cpu:0")) << first.err;
   EXPECT_TRUE(has(first.err, "cpu:0 was measured to read")) << first.err;
@@ -172,12 +184,15 @@ TEST_F(analyze, a_device_of_this_machine_is_a_ceiling) {
 }
 
 TEST_F(analyze, options_reach_the_report) {
-  const std::string trace = write("t.jsonl", gpu_line("a", "2") + gpu_line("b", "1") + internal_line("p", "x_total", "1") + internal_line("p", "k", "1"));
+  const std::string trace = write("t.jsonl", gpu_line("a", "2") + gpu_line("b", "1") +
+                                                 internal_line("p", "x_total", "1") + internal_line("p", "k", "1"));
   EXPECT_FALSE(has(home_.run({"analyze", "--top", "1", trace}).out, "\n  b: count=1"));
   EXPECT_TRUE(has(home_.run({"analyze", trace}).out, "\n  b: count=1"));
   EXPECT_TRUE(has(home_.run({"analyze", "--include-kernel-totals", trace}).out, "\n  x_total: count=1"));
-  EXPECT_FALSE(has(home_.run({"analyze", "--include-kernel-totals", "--kernel-top", "1", trace}).out, "\n  k: count=1"));
-  EXPECT_TRUE(has(home_.run({"analyze", "--kernel-filter", "B", trace}).out, "Kernel aggregate (all parents):\n  (no kernels matched)\n"));
+  EXPECT_FALSE(
+      has(home_.run({"analyze", "--include-kernel-totals", "--kernel-top", "1", trace}).out, "\n  k: count=1"));
+  EXPECT_TRUE(has(home_.run({"analyze", "--kernel-filter", "B", trace}).out,
+                  "Kernel aggregate (all parents):\n  (no kernels matched)\n"));
 }
 
 }  // namespace

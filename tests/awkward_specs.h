@@ -16,9 +16,10 @@ inline const std::vector<std::pair<int64_t, int64_t>> kShapes = {  // n, k
     {17, 1}, {31, 129}, {77, 141}, {130, 257}, {7, 4097}, {1000, 3}, {515, 899}};
 inline const std::vector<std::pair<int64_t, int64_t>> kOddShapes = {{1, 1}, {77, 141}};
 /// k of whole 16-byte loads, which some kernels ask for: one pass and several, tails of both.
-inline const std::vector<std::pair<int64_t, int64_t>> kAlignedShapes = {{1, 8}, {77, 144}, {130, 264}, {7, 4104}, {515, 896}};
-inline const std::vector<std::pair<int64_t, int64_t>> kBlockShapes = {{1, 32},   {2, 32},    {1, 64},   {3, 96},   {5, 224},
-                                                               {77, 160}, {130, 288}, {7, 4128}, {515, 896}};
+inline const std::vector<std::pair<int64_t, int64_t>> kAlignedShapes = {
+    {1, 8}, {77, 144}, {130, 264}, {7, 4104}, {515, 896}};
+inline const std::vector<std::pair<int64_t, int64_t>> kBlockShapes = {
+    {1, 32}, {2, 32}, {1, 64}, {3, 96}, {5, 224}, {77, 160}, {130, 288}, {7, 4128}, {515, 896}};
 
 inline std::vector<Spec> awkward_specs() {
   std::vector<Spec> specs;

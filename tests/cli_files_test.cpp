@@ -162,7 +162,8 @@ TEST_F(cli_files, an_output_that_cannot_be_written_is_told_before_anything_is_me
 
 TEST_F(cli_files, an_option_in_the_place_of_a_name_is_no_file) {
   expect_refused_and_nothing_changed({"probe", "--csv", "--dry-run"}, {"--csv: --dry-run looks like an option"});
-  expect_refused_and_nothing_changed({"analyze", "--json=", "--classic", at("trace")}, {"--json: --classic looks like"});
+  expect_refused_and_nothing_changed({"analyze", "--json=", "--classic", at("trace")},
+                                     {"--json: --classic looks like"});
   expect_refused_and_nothing_changed({"compare", "a\nb", at("trace")}, {"a b: cannot be read"});
 }
 

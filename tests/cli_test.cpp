@@ -263,7 +263,8 @@ TEST(cli_compare, a_kernel_that_became_slow_exits_1_and_is_named) {
     home.run(home.probe(spec_line("64")));
   };
   Ended ended;
-  for (int attempt = 0; attempt < 5 && ended.exit_code != 1; ++attempt) {  // a busy machine may leave too few turns to be sure
+  for (int attempt = 0; attempt < 5 && ended.exit_code != 1;
+       ++attempt) {  // a busy machine may leave too few turns to be sure
     report_settled("", {"--variant", "test_*", "--fresh"});
     fs::copy_file(home.folder / "report.json", before, fs::copy_options::overwrite_existing);
     report_settled(fmt::format("#define BUSY {}", 2000 + attempt), {"--variant", "test_*"});

@@ -55,7 +55,9 @@ TEST(Compare, WhatTheMemoryExplainsIsUnsureAndWhatItDoesNotIsADifference) {
     result.reachable_us = reachable_us;
     return result;
   };
-  const auto word = [](const CaseRecord& before, const CaseRecord& after) { return compare_records({before}, {after}).rows[0].word(); };
+  const auto word = [](const CaseRecord& before, const CaseRecord& after) {
+    return compare_records({before}, {after}).rows[0].word();
+  };
   EXPECT_EQ(word(beside_reader(100, 90), beside_reader(130, 117)), "UNSURE");
   EXPECT_EQ(word(beside_reader(130, 117), beside_reader(100, 90)), "UNSURE");
   EXPECT_EQ(word(beside_reader(100, 90), beside_reader(130, 90)), "SLOWER");
@@ -73,7 +75,10 @@ CaseRecord built(const std::string& variant, const std::string& key, double us, 
 
 TEST(Compare, ADifferenceMustExceedThatOfEveryCaseOfItsSpecWhoseCodeIsTheSame) {
   const auto word = [](const std::string& after_key, double after_us, const CaseRecord& control) {
-    return compare_records({built("a/x", "1", 100), built("a/control", "2", 100)}, {built("a/x", after_key, after_us), control}).rows[0].word();
+    return compare_records({built("a/x", "1", 100), built("a/control", "2", 100)},
+                           {built("a/x", after_key, after_us), control})
+        .rows[0]
+        .word();
   };
   const CaseRecord faster = built("a/control", "2", 85), slower = built("a/control", "2", 115);
   EXPECT_EQ(word("1", 85, faster), "UNSURE");
@@ -93,8 +98,10 @@ TEST(Compare, ADifferenceMustExceedThatOfEveryCaseOfItsSpecWhoseCodeIsTheSame) {
 
 TEST(Compare, TheTextSaysWhatCasesDidWhoseCodeIsTheSame) {
   const std::vector<CaseRecord> before{built("a/x", "1", 100), built("a/y", "2", 100), built("a/z", "3", 100)};
-  const std::string text = compare_text(compare_records(before, {built("a/x", "1", 85), built("a/y", "2", 90), built("a/z", "new", 50)}));
-  EXPECT_NE(text.find("B/A of the 2 cases that are the same build in both: 0.875 in the median, "), std::string::npos) << text;
+  const std::string text =
+      compare_text(compare_records(before, {built("a/x", "1", 85), built("a/y", "2", 90), built("a/z", "new", 50)}));
+  EXPECT_NE(text.find("B/A of the 2 cases that are the same build in both: 0.875 in the median, "), std::string::npos)
+      << text;
   EXPECT_EQ(compare_text(compare_records(before, before)).find("B/A of the"), std::string::npos) << "measured once";
 }
 
@@ -120,7 +127,8 @@ TEST(Compare, WhatFailedBeforeCannotRegress) {
   EXPECT_EQ(compare_records({broken}, {broken}).rows[0].word(), "FAILING");
   CaseRecord absent = broken;
   absent.outcome = Outcome::unsupported;
-  EXPECT_EQ(compare_records({absent}, {absent}).rows[0].word(), "ABSENT") << "what a library does not have is no failure";
+  EXPECT_EQ(compare_records({absent}, {absent}).rows[0].word(), "ABSENT")
+      << "what a library does not have is no failure";
   EXPECT_FALSE(compare_records({broken}, {record("a/x", 100)}).regressed());
   EXPECT_FALSE(compare_records({broken}, {broken}).regressed());
 }

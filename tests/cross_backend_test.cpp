@@ -183,7 +183,8 @@ class Prover {
 /// Absence is data: a vendor's library that says so when it is asked, and a launch that a smaller device cannot hold.
 bool is_absence(Outcome outcome) { return outcome == Outcome::unsupported || outcome == Outcome::device_limit; }
 
-/// `count` of the shapes that a variant supports (all, if it has no more), spread over the whole list: their places in it.
+/// `count` of the shapes that a variant supports (all, if it has no more), spread over the whole list: their places in
+/// it.
 std::vector<size_t> spread_shapes(const Variant& variant, const std::vector<Spec>& specs, size_t count) {
   std::vector<size_t> supported, chosen;
   for (size_t s = 0; s < specs.size(); ++s)
@@ -193,8 +194,8 @@ std::vector<size_t> spread_shapes(const Variant& variant, const std::vector<Spec
   return chosen;
 }
 
-/// What one walk proves: every variant on every shape; or with ASSAY_TEST_SHAPES=N each of ours on N of its shapes, where a checker of races
-/// makes a launch a hundred times as long.
+/// What one walk proves: every variant on every shape; or with ASSAY_TEST_SHAPES=N each of ours on N of its shapes,
+/// where a checker of races makes a launch a hundred times as long.
 class Walk {
  public:
   Walk(const std::vector<const Variant*>& kernels, const std::vector<Spec>& specs) {
@@ -203,7 +204,8 @@ class Walk {
     whole_ = false;
     for (const Variant* variant : kernels)
       if (variant->vendor.empty())
-        for (const size_t s : spread_shapes(*variant, specs, size_t(std::max(1, std::atoi(count))))) chosen_[s].insert(variant);
+        for (const size_t s : spread_shapes(*variant, specs, size_t(std::max(1, std::atoi(count)))))
+          chosen_[s].insert(variant);
   }
   bool whole() const { return whole_; }
   bool has(size_t spec, const Variant* variant) const {
@@ -270,13 +272,14 @@ TEST(CrossBackend, EveryEnabledVariantIsRightOnEveryAwkwardShapeThatItSupports) 
           EXPECT_EQ(proofs[i].message, "") << variant.id() << " on " << planned.spec.line();
       }
     }
-    fmt::print("{}: {} cases over {} specs and {} variants; {} pairs left out, {} skipped:\n", here.device.id, proved, specs.size(),
-               kernels.size(), left_out, skipped);
+    fmt::print("{}: {} cases over {} specs and {} variants; {} pairs left out, {} skipped:\n", here.device.id, proved,
+               specs.size(), kernels.size(), left_out, skipped);
     for (const auto& [reason, count] : skips) fmt::print("  {:5} {}\n", count, reason);
-    // Not ours to repair, and a probe would say so; many would be our mistake. Seen: cuBLASLt 13.1, alpha·A·B + beta·C + bias in F16 with A
-    // transposed, off by about a unit of F16.
+    // Not ours to repair, and a probe would say so; many would be our mistake. Seen: cuBLASLt 13.1, alpha·A·B + beta·C
+    // + bias in F16 with A transposed, off by about a unit of F16.
     for (const std::string& error : vendor_errors) fmt::print("  a vendor's answer is out of bounds: {}\n", error);
-    EXPECT_EQ(proved + skipped + left_out, int64_t(specs.size() * kernels.size())) << "pairs that are neither a case nor a skip";
+    EXPECT_EQ(proved + skipped + left_out, int64_t(specs.size() * kernels.size()))
+        << "pairs that are neither a case nor a skip";
     EXPECT_LE(int64_t(vendor_errors.size()) * 50, of_vendors);
     for (const auto& [request, isa] : wanted) {
       if (!request.first->vendor.empty()) continue;  // how many algorithms a vendor's heuristic has, only it knows

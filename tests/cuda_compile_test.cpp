@@ -1,4 +1,5 @@
-// CUDA kernels without a GPU: every enabled variant compiles for each architecture that its manifest names, and mistakes are told.
+// CUDA kernels without a GPU: every enabled variant compiles for each architecture that its manifest names, and
+// mistakes are told.
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -43,11 +44,13 @@ void expect_compiles(const Compiler& compiler, const fs::path& folder, std::span
   std::vector<BuildRequest> requests;
   for (const Target& target : targets)
     for (const Variant& variant : manifest.variants)
-      if (variant.disabled.empty() && variant.vendor.empty() && target.arch >= variant.arch.least && target.arch <= variant.arch.most)
+      if (variant.disabled.empty() && variant.vendor.empty() && target.arch >= variant.arch.least &&
+          target.arch <= variant.arch.most)
         requests.push_back({&variant, &target.isa});
   ASSERT_FALSE(requests.empty());
   BuildCache cache(compiler, {fs::path(ASSAY_PROGRAM).parent_path() / "kernels"}, kKernels);
-  const std::vector<BuiltModule> modules = cache.build_all(requests, int(std::max(1u, std::thread::hardware_concurrency())));
+  const std::vector<BuiltModule> modules =
+      cache.build_all(requests, int(std::max(1u, std::thread::hardware_concurrency())));
   for (size_t i = 0; i < requests.size(); ++i)
     EXPECT_EQ(modules[i].error, "") << requests[i].variant->id() << " for " << requests[i].isa->name;
 }
@@ -71,7 +74,9 @@ TEST_F(CudaCompileTest, AMistakeIsToldWithFileAndLine) {
   const fs::path folder = fs::temp_directory_path() / fmt::format("assay-cuda-test-{}", getpid());
   fs::create_directories(folder);
   write_file(folder / "bad.cu", "extern \"C\" __global__ void run() {\n  int x = nothing;\n}\n");
-  const ProcessResult result = run_process({compiler_.command, "--gpu-architecture=sm_80", (folder / "bad.cu").string(), "-o", (folder / "bad.cubin").string()}, 60);
+  const ProcessResult result = run_process({compiler_.command, "--gpu-architecture=sm_80", (folder / "bad.cu").string(),
+                                            "-o", (folder / "bad.cubin").string()},
+                                           60);
   EXPECT_EQ(result.exit_code, 1);
   EXPECT_NE(result.output.find("bad.cu(2): error"), std::string::npos) << result.output;
   EXPECT_FALSE(fs::exists(folder / "bad.cubin"));

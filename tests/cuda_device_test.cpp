@@ -1,16 +1,15 @@
 // Laws of an NVIDIA GPU as a device: what it sees itself is what the host would see. Skipped where there is none.
 #ifdef ASSAY_HAS_CUDA
-#include "backend/cuda/cuda_backend.h"
-
 #include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <random>
 
+#include "backend/cuda/cuda_backend.h"
 #include "probe/projections.h"
 
 namespace assay {
@@ -38,8 +37,10 @@ void on_a_gpu(Law law) {
 /// Outputs with poison all around them, and what they hold as the host knows it.
 class Buffers {
  public:
-  Buffers(Device& device, Dtype dtype, int64_t elements, int64_t count) : device_(device), size_(dtype_bytes(dtype, 1)) {
-    described_ = {nullptr, kGuard, elements * size_, (elements * size_ + 63) / 64 * 64 + kGuard, count, dtype, 0, nullptr, nullptr};
+  Buffers(Device& device, Dtype dtype, int64_t elements, int64_t count)
+      : device_(device), size_(dtype_bytes(dtype, 1)) {
+    described_ = {nullptr, kGuard,  elements * size_, (elements * size_ + 63) / 64 * 64 + kGuard, count, dtype,
+                  0,       nullptr, nullptr};
     described_.memory = device.allocate(bytes());
     device.fill(described_.memory, 0xff, bytes());
     std::vector<std::byte> d(size_t(described_.bytes));
@@ -74,10 +75,12 @@ class Buffers {
     device_.write(described_.memory + offset, &before, count);
     return seen;
   }
-  /// Bits of numbers, the largest among them; and of what is none: infinity, the NaN nearest to it and the one farthest. With a sign and without.
+  /// Bits of numbers, the largest among them; and of what is none: infinity, the NaN nearest to it and the one
+  /// farthest. With a sign and without.
   std::vector<uint32_t> numbers() const { return {infinity() - 1, sign(), 0, sign() | (infinity() - 1)}; }
   std::vector<uint32_t> nans() const {
-    return {infinity(), sign() | infinity(), infinity() + 1, sign() - 1, sign() | (infinity() + 1), sign() | (sign() - 1)};
+    return {infinity(), sign() | infinity(),       infinity() + 1,
+            sign() - 1, sign() | (infinity() + 1), sign() | (sign() - 1)};
   }
 
  private:
@@ -107,9 +110,11 @@ TEST(CudaDevice, SurveyFindsWhatIsNotFiniteInABufferAndAnyByteOutsideThatIsNoPoi
               }
             } else if ((offset - kGuard) % buffers.element_size() == 0) {
               for (const uint32_t nan : buffers.nans())
-                EXPECT_FALSE(buffers.with(offset, &nan, buffers.element_size()).whole) << "byte " << offset << " NaN " << nan;
+                EXPECT_FALSE(buffers.with(offset, &nan, buffers.element_size()).whole)
+                    << "byte " << offset << " NaN " << nan;
               for (const uint32_t number : buffers.numbers())
-                EXPECT_TRUE(buffers.with(offset, &number, buffers.element_size()).whole) << "byte " << offset << " " << number;
+                EXPECT_TRUE(buffers.with(offset, &number, buffers.element_size()).whole)
+                    << "byte " << offset << " " << number;
             }
           }
           EXPECT_EQ(buffers.survey(), untouched) << "all was put back";
@@ -120,7 +125,8 @@ TEST(CudaDevice, SurveyFindsWhatIsNotFiniteInABufferAndAnyByteOutsideThatIsNoPoi
 TEST(CudaDevice, SurveyOfBigAndOfManyBuffersFindsWhatIsPutAnywhere) {
   on_a_gpu([](Device& device) {
     std::mt19937_64 random(7);
-    for (const auto& [elements, count] : {std::pair<int64_t, int64_t>{151'936, 16}, {9'728, 216}, {1'000'003, 3}, {5, 4'096}})
+    for (const auto& [elements, count] :
+         {std::pair<int64_t, int64_t>{151'936, 16}, {9'728, 216}, {1'000'003, 3}, {5, 4'096}})
       for (const Dtype dtype : {Dtype::f32, Dtype::f16}) {
         Buffers buffers(device, dtype, elements, count);
         const Survey untouched = buffers.survey();
@@ -151,7 +157,8 @@ TEST(CudaDevice, ProjectsEachBufferAsTheHostDoes) {
       for (const int64_t columns : {1, 31, 33, 255, 256, 257, 4003})
         for (const auto& [rows, count] : {std::pair<int64_t, int64_t>{1, 1}, {3, 2}, {1, 200}}) {
           const int64_t size = dtype_bytes(dtype, 1), bytes = rows * columns * size, stretches = stretches_of(columns);
-          GuardedBuffers buffers{nullptr, kGuard, bytes, (bytes + 63) / 64 * 64 + kGuard, count, dtype, columns, nullptr, nullptr};
+          GuardedBuffers buffers{nullptr, kGuard,  bytes,  (bytes + 63) / 64 * 64 + kGuard, count, dtype,
+                                 columns, nullptr, nullptr};
           buffers.memory = device.allocate(kGuard + count * buffers.step);
           buffers.weights = device.allocate(columns * 4);
           std::vector<float> weights;
@@ -160,22 +167,27 @@ TEST(CudaDevice, ProjectsEachBufferAsTheHostDoes) {
           std::vector<double> seen(size_t(count * rows * stretches * 2)), expected(seen.size());
           for (int64_t i = 0; i < count; ++i) {
             std::vector<std::byte> d(static_cast<size_t>(bytes));
-            for (int64_t e = 0; e < rows * columns; ++e) encode_value(dtype, double(random() % 2001) / 128 - 7, &d[size_t(e * size)]);
+            for (int64_t e = 0; e < rows * columns; ++e)
+              encode_value(dtype, double(random() % 2001) / 128 - 7, &d[size_t(e * size)]);
             device.write(buffers.memory + kGuard + i * buffers.step, d.data(), bytes);
-            project(dtype, d.data(), rows * columns, columns, weights.data(), &expected[size_t(i * rows * stretches * 2)]);
+            project(dtype, d.data(), rows * columns, columns, weights.data(),
+                    &expected[size_t(i * rows * stretches * 2)]);
           }
           buffers.sums = seen.data();
           Look look;
           look.buffers = {buffers};
           device.look(look);
-          for (size_t i = 0; i < seen.size(); ++i) EXPECT_NEAR(seen[i], expected[i], 1e-9 * (1 + std::abs(expected[i]))) << columns << " " << i;
+          for (size_t i = 0; i < seen.size(); ++i)
+            EXPECT_NEAR(seen[i], expected[i], 1e-9 * (1 + std::abs(expected[i]))) << columns << " " << i;
         }
   });
 }
 
 TEST(CudaDevice, AChangeOfOneByteOfAnImportOrOfABlockThatIsWatchedIsSeenAndStays) {
-  // A changed device is not used again, so each place has a device of its own: of the import, or of the first or the second block.
-  for (const auto& [region, place] : {std::pair<int, int64_t>{0, 0}, {0, 1}, {0, 500'000}, {0, 999'983}, {1, 0}, {1, 4095}, {2, 17}})
+  // A changed device is not used again, so each place has a device of its own: of the import, or of the first or the
+  // second block.
+  for (const auto& [region, place] :
+       {std::pair<int, int64_t>{0, 0}, {0, 1}, {0, 500'000}, {0, 999'983}, {1, 0}, {1, 4095}, {2, 17}})
     on_a_gpu([region = region, place = place](Device& device) {
       const std::vector<std::byte> made(1'000'000, std::byte{7});
       std::vector<std::byte> host = made;
@@ -240,5 +252,7 @@ TEST(CudaDevice, ALookBringsEveryRangeHoweverBigAndHoweverManyAndSurveysBesideTh
 #else
 #include <gtest/gtest.h>
 
-TEST(CudaDevice, IsTestedWhereTheBackendIsBuilt) { GTEST_SKIP() << "built without CUDA: assay devices says what to install"; }
+TEST(CudaDevice, IsTestedWhereTheBackendIsBuilt) {
+  GTEST_SKIP() << "built without CUDA: assay devices says what to install";
+}
 #endif

@@ -35,11 +35,13 @@ class DescribedDeviceTest : public ::testing::Test {
   void TearDown() override { fs::remove_all(folder_); }
 
   Plan plan(const std::string& launch, const std::string& more = "") {
-    const std::string text = R"({"schema":1,"backend":"cuda","families":[{"family":"tile","source":"a.cu","technique":"t","name":"x",)" + more +
-                             R"("launch":)" + launch +
-                             R"(,"supports":{"op":["matmul"],"a":["f16"],"b":["f16"],"d":["f16"],"layout":["nt"]}}]})";
+    const std::string text =
+        R"({"schema":1,"backend":"cuda","families":[{"family":"tile","source":"a.cu","technique":"t","name":"x",)" +
+        more + R"("launch":)" + launch +
+        R"(,"supports":{"op":["matmul"],"a":["f16"],"b":["f16"],"d":["f16"],"layout":["nt"]}}]})";
     manifest_ = parse_manifest(text, folder_ / "manifest.json");
-    const Spec spec = parse_spec("op=matmul | batch=1 | m=1 | n=9728 | k=896 | tA=0 | tB=1 | dtA=f16 | dtB=f16 | dtD=f16");
+    const Spec spec =
+        parse_spec("op=matmul | batch=1 | m=1 | n=9728 | k=896 | tA=0 | tB=1 | dtA=f16 | dtB=f16 | dtD=f16");
     return make_plan({spec}, {&manifest_.variants[0]}, load_device(kFile), {});
   }
   fs::path folder_;
@@ -63,7 +65,8 @@ TEST_F(DescribedDeviceTest, AMistakeIsNamedWithItsPlace) {
   EXPECT_NE(error_of(json).find("unknown key \"limit\"; did you mean limits?"), std::string::npos) << error_of(json);
   json = good;
   json["limits"]["l2_bytes"] = -1;
-  EXPECT_NE(error_of(json).find("d.json at /limits/l2_bytes: must not be negative"), std::string::npos) << error_of(json);
+  EXPECT_NE(error_of(json).find("d.json at /limits/l2_bytes: must not be negative"), std::string::npos)
+      << error_of(json);
   json = good;
   json.erase("isa");
   EXPECT_NE(error_of(json).find("missing key \"isa\""), std::string::npos) << error_of(json);
@@ -71,11 +74,14 @@ TEST_F(DescribedDeviceTest, AMistakeIsNamedWithItsPlace) {
 
 TEST_F(DescribedDeviceTest, MoreThanALaunchMayHaveIsADeviceLimitWithBothNumbers) {
   EXPECT_EQ(plan(R"({"grid":1,"block":1024})").specs[0].cases.at(0).over_limit, "");
-  EXPECT_EQ(plan(R"({"grid":1,"block":[32,33]})").specs[0].cases.at(0).over_limit, "needs 1056 threads a block, cuda:0 has 1024");
+  EXPECT_EQ(plan(R"({"grid":1,"block":[32,33]})").specs[0].cases.at(0).over_limit,
+            "needs 1056 threads a block, cuda:0 has 1024");
   EXPECT_EQ(plan(R"({"grid":1,"block":32,"shared_bytes":233472})").specs[0].cases.at(0).over_limit,
             "needs 233472 bytes of shared memory, cuda:0 has 232448");
-  EXPECT_EQ(plan(R"({"grid":32,"block":32,"cluster":32})").specs[0].cases.at(0).over_limit, "needs 32 blocks a cluster, cuda:0 has 16");
-  EXPECT_EQ(plan(R"({"grid":[1,"n*8"],"block":32})").specs[0].cases.at(0).over_limit, "needs 77824 blocks in y or z, cuda:0 has 65535");
+  EXPECT_EQ(plan(R"({"grid":32,"block":32,"cluster":32})").specs[0].cases.at(0).over_limit,
+            "needs 32 blocks a cluster, cuda:0 has 16");
+  EXPECT_EQ(plan(R"({"grid":[1,"n*8"],"block":32})").specs[0].cases.at(0).over_limit,
+            "needs 77824 blocks in y or z, cuda:0 has 65535");
 }
 
 TEST_F(DescribedDeviceTest, AnotherProcessorGenerationIsSkippedWithBothSidesNamed) {
@@ -88,7 +94,8 @@ TEST_F(DescribedDeviceTest, AnotherProcessorGenerationIsSkippedWithBothSidesName
 }
 
 TEST(LaunchSizes, CountFusedOutputsTogetherAndApart) {
-  const Spec spec = parse_spec("op=matmul | batch=1 | m=1 | n=? | k=896 | tA=? | tB=? | n0=4864 | n1=48 | dtA=f16 | dtB=f16 | dtD=f16");
+  const Spec spec = parse_spec(
+      "op=matmul | batch=1 | m=1 | n=? | k=896 | tA=? | tB=? | n0=4864 | n1=48 | dtA=f16 | dtB=f16 | dtD=f16");
   const GeometrySizes s = launch_sizes(spec_tensors(spec), load_device(kFile));
   EXPECT_EQ(s.n, 4912);
   EXPECT_EQ(s.n0, 4864);

@@ -153,7 +153,8 @@ class FakeDevice final : public Device {
       const int64_t at = i % buffers.step - buffers.guard;
       const bool is_inside = at >= 0 && at < buffers.bytes && i / buffers.step < buffers.count;
       if (!is_inside) seen.whole &= buffers.memory[i] == std::byte{0xff};
-      if (is_inside && at % dtype_bytes(buffers.dtype, 1) == 0) seen.whole &= std::isfinite(value(buffers.dtype, buffers.memory + i));
+      if (is_inside && at % dtype_bytes(buffers.dtype, 1) == 0)
+        seen.whole &= std::isfinite(value(buffers.dtype, buffers.memory + i));
     }
     return seen;
   }
@@ -164,7 +165,8 @@ class FakeDevice final : public Device {
     for (int64_t row = 0; row < buffers.count * rows; ++row)
       for (int64_t n = 0; n < buffers.columns; ++n) {
         if (n % kProjectionColumns == 0) sums += n > 0 || row > 0 ? 2 : 0, sums[0] = sums[1] = 0;
-        const std::byte* at = buffers.memory + row / rows * buffers.step + buffers.guard + (row % rows * buffers.columns + n) * size;
+        const std::byte* at =
+            buffers.memory + row / rows * buffers.step + buffers.guard + (row % rows * buffers.columns + n) * size;
         const double term = double(weights[n]) * double(value(buffers.dtype, at));
         sums[0] += term, sums[1] += term * term;
       }

@@ -23,12 +23,14 @@ class GeometryTest : public ::testing::Test {
   void TearDown() override { fs::remove_all(folder_); }
 
   static Json family() {
-    return Json::parse(R"json({"family":"dot","source":"a.cu","technique":"rows","parameters":{"ROWS":[2,4]},"name":"r{ROWS}",
+    return Json::parse(
+        R"json({"family":"dot","source":"a.cu","technique":"rows","parameters":{"ROWS":[2,4]},"name":"r{ROWS}",
       "launch":{"grid":["ceil(n/ROWS)","m","batch"],"block":[128]},
       "supports":{"op":["matmul"],"a":["f16"],"b":["f16"],"d":["f16"],"layout":["nt"]}})json");
   }
   static Json vendor() {
-    return Json::parse(R"json({"family":"cublaslt","vendor":"cublaslt","technique":"theirs","parameters":{"ALGO":[0,1]},"name":"algo{ALGO}",
+    return Json::parse(
+        R"json({"family":"cublaslt","vendor":"cublaslt","technique":"theirs","parameters":{"ALGO":[0,1]},"name":"algo{ALGO}",
       "supports":{"op":["matmul"],"a":["f16"],"b":["f16"],"d":["f16"],"layout":["nt"]}})json");
   }
   Manifest parse(const Json& one, const std::string& backend = "cuda") const {
@@ -46,7 +48,8 @@ class GeometryTest : public ::testing::Test {
     }
     return "no error";
   }
-  void expect_error(const Json& one, const std::string& pointer, const std::string& words, const std::string& backend = "cuda") const {
+  void expect_error(const Json& one, const std::string& pointer, const std::string& words,
+                    const std::string& backend = "cuda") const {
     const std::string error = error_of(one, backend);
     EXPECT_NE(error.find(" at " + pointer + ": "), std::string::npos) << error;
     EXPECT_NE(error.find(words), std::string::npos) << error;
@@ -64,7 +67,8 @@ GeometrySizes sizes(int64_t m, int64_t n, int64_t k) {
 TEST_F(GeometryTest, EachVariantEvaluatesTheSharedExpressionsWithItsOwnParameters) {
   const Manifest manifest = parse(family());
   ASSERT_EQ(manifest.variants.size(), 2u);
-  const Geometry two = manifest.variants[0].geometry(sizes(3, 9, 64)), four = manifest.variants[1].geometry(sizes(3, 9, 64));
+  const Geometry two = manifest.variants[0].geometry(sizes(3, 9, 64)),
+                 four = manifest.variants[1].geometry(sizes(3, 9, 64));
   EXPECT_EQ(two.grid, (std::array<int64_t, 3>{5, 3, 1}));
   EXPECT_EQ(four.grid, (std::array<int64_t, 3>{3, 3, 1}));
   EXPECT_EQ(two.block, (std::array<int64_t, 3>{128, 1, 1}));
@@ -75,7 +79,8 @@ TEST_F(GeometryTest, EachVariantEvaluatesTheSharedExpressionsWithItsOwnParameter
 
 TEST_F(GeometryTest, SizesOfSpecAndDeviceCanBeUsed) {
   Json json = family();
-  json["launch"] = Json::parse(R"json({"grid":"min(sms, n0 + n1 + n2)","block":["k > 32 ? 64 : 32"],"cluster":"segments","shared_bytes":"2*k",
+  json["launch"] = Json::parse(
+      R"json({"grid":"min(sms, n0 + n1 + n2)","block":["k > 32 ? 64 : 32"],"cluster":"segments","shared_bytes":"2*k",
                                    "workspace_bytes":"bytes/2"})json");
   GeometrySizes s = sizes(1, 30, 64);
   s.n0 = 10, s.n1 = s.n2 = 10, s.segments = 3;
@@ -124,7 +129,8 @@ TEST_F(GeometryTest, AValueThatIsNoSizeIsNamedWithItsPlaceWhenItIsEvaluated) {
   };
   Json json = family();
   json["launch"]["grid"] = "n/2";
-  EXPECT_NE(evaluate(json).find("/families/0/launch/grid: gives 4.5, which is no whole number"), std::string::npos) << evaluate(json);
+  EXPECT_NE(evaluate(json).find("/families/0/launch/grid: gives 4.5, which is no whole number"), std::string::npos)
+      << evaluate(json);
   json["launch"]["grid"] = "n-9";
   EXPECT_NE(evaluate(json).find("gives 0; it must lie from 1"), std::string::npos) << evaluate(json);
   json["launch"]["grid"] = "n/(n-9)";

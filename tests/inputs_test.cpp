@@ -261,9 +261,11 @@ TEST(SpecInputs, VariedActivationsAreExactInEveryTypeAndStorage) {
           inputs.varied_a(variation, bytes);
           ASSERT_EQ(bytes.size(), inputs.a.bytes.size());
           for (int64_t i = 0; i < int64_t(inputs.a_logical.size()); ++i) {
-            const double wanted = inputs.a_logical[size_t(i)] * variation.factor * variation.of_column(i % spec.k) * variation.of_row(i / spec.k);
+            const double wanted = inputs.a_logical[size_t(i)] * variation.factor * variation.of_column(i % spec.k) *
+                                  variation.of_row(i / spec.k);
             const int64_t at = inputs.a_storage_index(i) * dtype_bytes(spec.a, 1);
-            ASSERT_EQ(decode_value(spec.a, &bytes[size_t(at)]), wanted) << spec.line() << " factor " << variation.factor;
+            ASSERT_EQ(decode_value(spec.a, &bytes[size_t(at)]), wanted)
+                << spec.line() << " factor " << variation.factor;
           }
         }
     }
@@ -279,7 +281,8 @@ TEST(SpecInputs, AboutHalfOfTheColumnsOfALaunchDifferFromThoseOfEveryOther) {
   for (int i = 0; i < kLaunches; ++i)
     for (int j = 0; j < i; ++j) {
       int64_t alike = 0;
-      for (int64_t k = 0; k < kColumns; ++k) alike += launches[size_t(i)].of_column(k) == launches[size_t(j)].of_column(k);
+      for (int64_t k = 0; k < kColumns; ++k)
+        alike += launches[size_t(i)].of_column(k) == launches[size_t(j)].of_column(k);
       ASSERT_LT(std::max(alike, kColumns - alike), kColumns * 6 / 10) << i << " " << j;
     }
 }

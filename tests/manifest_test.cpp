@@ -176,7 +176,8 @@ TEST_F(ManifestTest, a_disabled_combination_keeps_the_first_reason_that_fits) {
 
 TEST_F(ManifestTest, a_disabled_combination_is_enabled_where_its_reason_was_not_seen) {
   Json json = family();
-  json["disabled"] = Json::parse(R"([{"when":"ROWS==1","on":["Zen 4"],"reason":"one row"},{"when":"UNROLL==2","reason":"short"}])");
+  json["disabled"] =
+      Json::parse(R"([{"when":"ROWS==1","on":["Zen 4"],"reason":"one row"},{"when":"UNROLL==2","reason":"short"}])");
   const std::vector<Variant> variants = parse(document({json})).variants;
   EXPECT_EQ(variants[0].disabled_reason("Zen 4"), "seen on Zen 4: one row");
   EXPECT_EQ(variants[0].disabled_reason("Zen 3"), "short");

@@ -125,7 +125,8 @@ TEST_P(OutputRingTest, WhatIsReadFromASlotOnHoldsThatSlotAndAllBehindIt) {
     }
     EXPECT_TRUE(look(ring, kSlots, true, first));
     for (int64_t slot = first; slot < kSlots; ++slot)
-      EXPECT_EQ(copy(ring.slot(slot)), bytes({{10, int(slot + first)}, {6, int(50 + slot + first)}})) << first << " " << slot;
+      EXPECT_EQ(copy(ring.slot(slot)), bytes({{10, int(slot + first)}, {6, int(50 + slot + first)}}))
+          << first << " " << slot;
   }
 }
 
@@ -169,7 +170,8 @@ TEST_P(OutputRingTest, AWriteAfterTheReadIsAChangeInDAndInAGuardBand) {
   EXPECT_FALSE(ring.unchanged());
 }
 
-INSTANTIATE_TEST_SUITE_P(, OutputRingTest, ::testing::Bool(), [](const auto& which) { return which.param ? "ByTheDevice" : "ByTheHost"; });
+INSTANTIATE_TEST_SUITE_P(, OutputRingTest, ::testing::Bool(),
+                         [](const auto& which) { return which.param ? "ByTheDevice" : "ByTheHost"; });
 
 }  // namespace
 }  // namespace assay

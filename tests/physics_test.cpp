@@ -151,18 +151,19 @@ TEST(Physics, TooFewSamplesAccuseNobody) {
   EXPECT_EQ(beats_physics(lie, kBytes, {}, 0, 0), "");
 }
 
-/// One visit to a spec as rounds play it: a kernel, a reader of the same bytes and long reads take turns in drawn order.
+/// One visit to a spec as rounds play it: a kernel, a reader of the same bytes and long reads take turns in drawn
+/// order.
 struct Visit {
   std::vector<double> device_us, single_us, bulk_us;
 };
 
 struct SharedMachine {
   const char* name;
-  double slower = 0;     // by what the rate falls at most …
-  double period_s = 1;   // … within such a time, as a wave
-  bool flips = false;    // … or at once, after a time that is drawn
-  double noise = 0;      // of single launches: most far less
-  double stalls = 0;     // share of launches that wait for up to 2 ms
+  double slower = 0;    // by what the rate falls at most …
+  double period_s = 1;  // … within such a time, as a wave
+  bool flips = false;   // … or at once, after a time that is drawn
+  double noise = 0;     // of single launches: most far less
+  double stalls = 0;    // share of launches that wait for up to 2 ms
 };
 
 Visit visit(const SharedMachine& machine, double claimed_share, int rounds, uint64_t seed) {
@@ -208,23 +209,29 @@ double accused_share(const SharedMachine& machine, double claimed_share, int rou
 }
 
 const SharedMachine kGpu{"GPU", 0, 1, false, 0.004, 0};
-const SharedMachine kShared[] = {{"quiet", 0, 1, false, 0.05, 0},          {"31 to 37 GB/s in a minute", 0.16, 60, false, 0.15, 0.01},
-                                 {"31 to 37 GB/s at once", 0.16, 0.3, false, 0.15, 0.01}, {"noise", 0.3, 0.5, false, 1, 0.05},
-                                 {"half the rate for seconds", 0.5, 2, true, 0.3, 0.02}, {"half the rate for moments", 0.5, 0.1, true, 0.3, 0.02}};
+const SharedMachine kShared[] = {{"quiet", 0, 1, false, 0.05, 0},
+                                 {"31 to 37 GB/s in a minute", 0.16, 60, false, 0.15, 0.01},
+                                 {"31 to 37 GB/s at once", 0.16, 0.3, false, 0.15, 0.01},
+                                 {"noise", 0.3, 0.5, false, 1, 0.05},
+                                 {"half the rate for seconds", 0.5, 2, true, 0.3, 0.02},
+                                 {"half the rate for moments", 0.5, 0.1, true, 0.3, 0.02}};
 
-// Seven rounds are the least (500 visits each), forty the most (100). Up to 1.5 % faster than the best reader of the family is honest.
+// Seven rounds are the least (500 visits each), forty the most (100). Up to 1.5 % faster than the best reader of the
+// family is honest.
 TEST(PhysicsOnSharedMachines, NoneOfManyHonestVisitsIsAccused) {
   for (const int rounds : {7, 40})
     for (const double share : {1.0, 0.985}) {
       EXPECT_EQ(accused_share(kGpu, share, rounds), 0) << share;
-      for (const SharedMachine& machine : kShared) EXPECT_EQ(accused_share(machine, share, rounds), 0) << machine.name << " " << share;
+      for (const SharedMachine& machine : kShared)
+        EXPECT_EQ(accused_share(machine, share, rounds), 0) << machine.name << " " << share;
     }
 }
 
 TEST(PhysicsOnSharedMachines, WhoClaimsThreeTimesTheRateOrMoreIsAlwaysAccused) {
   for (const int rounds : {7, 40})
     for (const double share : {0.33, 0.25, 0.1})
-      for (const SharedMachine& machine : kShared) EXPECT_GE(accused_share(machine, share, rounds), 0.98) << machine.name << " " << share;
+      for (const SharedMachine& machine : kShared)
+        EXPECT_GE(accused_share(machine, share, rounds), 0.98) << machine.name << " " << share;
 }
 
 TEST(PhysicsOnSharedMachines, WhatASteadyMachineShowsIsAccusedOnIt) {

@@ -220,12 +220,15 @@ TEST(Plan, AnAccuracyLeavesOutEveryLessAccurateClass) {
   kernels.all[1].accuracy = Accuracy::f16_activation;
   const DeviceInfo device = imagined_device();
   Selection selection;
-  for (const auto& [most, planned] : std::map<Accuracy, size_t>{
-           {Accuracy::exact, 0}, {Accuracy::f16_activation, 1}, {Accuracy::bf16_activation, 1}, {Accuracy::int8_activation, 2}}) {
+  for (const auto& [most, planned] : std::map<Accuracy, size_t>{{Accuracy::exact, 0},
+                                                                {Accuracy::f16_activation, 1},
+                                                                {Accuracy::bf16_activation, 1},
+                                                                {Accuracy::int8_activation, 2}}) {
     selection.accuracy = most;
     const Plan plan = make_plan({kF16}, kernels.pointers, device, selection);
     EXPECT_EQ(plan.specs[0].cases.size(), planned) << accuracy_name(most);
-    EXPECT_EQ(skipped(plan, "rowdot/r1", fmt::format("accuracy: int8_activation, asked for {}", accuracy_name(most))), planned < 2);
+    EXPECT_EQ(skipped(plan, "rowdot/r1", fmt::format("accuracy: int8_activation, asked for {}", accuracy_name(most))),
+              planned < 2);
   }
 }
 
@@ -244,7 +247,9 @@ TEST(Plan, AVariantThatThisProcessorCannotRunIsNotCalledDisabled) {
   kernels.all[0].disabled = {{"slow", {}}};
   kernels.all[0].isa = {"widest"};
   const DeviceInfo device = imagined_device();
-  EXPECT_EQ(skipped(make_plan({kF16}, kernels.pointers, device, {}), "rowdot/r1", "unsupported: needs widest; this processor has wider"), 1);
+  EXPECT_EQ(skipped(make_plan({kF16}, kernels.pointers, device, {}), "rowdot/r1",
+                    "unsupported: needs widest; this processor has wider"),
+            1);
 }
 
 TEST(Plan, MoreThanTheDevicesMemoryIsADeviceLimitThatSaysHowMuchOfHowMuch) {

@@ -251,8 +251,8 @@ TEST(damaged_logs, a_crowned_row_that_cannot_be_read_is_a_crown_that_nobody_chec
 
 TEST(damaged_logs, a_row_that_contradicts_itself_is_not_believed) {
   for (const std::string row : {"a/x: avg_gpu=1ms maxRel=1.9 maxRel=1e-5", "a/x: avg_gpu=1ms maxRel=nan maxRel=1e-5",
-                                 "a/x: avg_gpu=1ms avg_gpu=2ms maxRel=0", "a/x: avg_gpu=1ms | median=2us | median=3us",
-                                 "a/x: avg_gpu=1ms class=exact class=int8_activation"}) {
+                                "a/x: avg_gpu=1ms avg_gpu=2ms maxRel=0", "a/x: avg_gpu=1ms | median=2us | median=3us",
+                                "a/x: avg_gpu=1ms class=exact class=int8_activation"}) {
     const Audit audit = audit_of(log_of({row, "a/y: avg_gpu=1ms maxRel=0"}));
     EXPECT_EQ(audit.rows, 1u) << row;
     ASSERT_EQ(audit.unread, 1u) << row;

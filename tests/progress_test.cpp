@@ -219,7 +219,8 @@ TEST(Text, IsBrokenAtBlanksAndWithinAWordThatIsLongerThanALine) {
   EXPECT_EQ(wrap("one two three", 8, 2), "one two\n  three");
   EXPECT_EQ(wrap("abcdefghij", 4, 1), "abcd\n efg\n hij");
   EXPECT_EQ(wrap_lines("one two\nthree\n", 4, 0), "one\ntwo\nthre\ne\n");
-  const std::string text = " - 日本語 " + paint("coloured words", Colour::red, true) + " averyverylongword 日本語日本語日本語日本語";
+  const std::string text =
+      " - 日本語 " + paint("coloured words", Colour::red, true) + " averyverylongword 日本語日本語日本語日本語";
   for (size_t width = 2; width < 60; ++width)
     for (const std::string& line : lines_of(wrap(text, width, 3) + "\n")) EXPECT_LE(display_width(line), width) << line;
 }

@@ -15,7 +15,10 @@ namespace {
 class Bench {
  public:
   explicit Bench(const std::string& line)
-      : spec_(parse_spec(line)), inputs_(spec_, reserved(), kFootprint), reference_(inputs_), validator_(reference_, Accuracy::exact) {}
+      : spec_(parse_spec(line)),
+        inputs_(spec_, reserved(), kFootprint),
+        reference_(inputs_),
+        validator_(reference_, Accuracy::exact) {}
 
   const Spec& spec() const { return spec_; }
   const Reference& reference() const { return reference_; }
@@ -29,9 +32,11 @@ class Bench {
           for (int64_t n = 0; n < b.dims[1]; ++n) {
             double sum = 0;
             for (int64_t k = 0; k < spec_.k; ++k)
-              sum += launch.a.of_column(k) * inputs_.a_logical[size_t((batch * spec_.m + m) * spec_.k + k)] * b_element(b, batch, n, k);
+              sum += launch.a.of_column(k) * inputs_.a_logical[size_t((batch * spec_.m + m) * spec_.k + k)] *
+                     b_element(b, batch, n, k);
             sum *= spec_.alpha * launch.a.factor * launch.a.of_row(batch * spec_.m + m);
-            if (spec_.beta != 0) sum += spec_.beta * inputs_.c[b.segment].values[size_t((batch * spec_.m + m) * b.dims[1] + n)];
+            if (spec_.beta != 0)
+              sum += spec_.beta * inputs_.c[b.segment].values[size_t((batch * spec_.m + m) * b.dims[1] + n)];
             if (spec_.bias) sum += inputs_.bias[b.segment].values[size_t(n)];
             d.push_back(sum);
           }
@@ -66,15 +71,16 @@ class Bench {
   Validator validator_;
 };
 
-const char* const kSpecs[] = {
-    "op=matmul | batch=1 | m=1 | n=700 | k=141 | tA=0 | tB=1 | dtA=f32 | dtB=f32 | dtD=f32",
-    "op=matmul | batch=1 | m=1 | n=1 | k=1 | tA=0 | tB=1 | dtA=f32 | dtB=f32 | dtD=f32",
-    "op=matmul | batch=1 | m=3 | n=257 | k=65 | tA=1 | tB=0 | dtA=f16 | dtB=f16 | dtD=f16",
-    "op=matmul | batch=1 | m=2 | n=256 | k=33 | tA=0 | tB=1 | dtA=bf16 | dtB=bf16 | dtD=bf16",
-    "op=matmul_alpha_beta | batch=3 | m=2 | n=77 | k=141 | tA=0 | tB=0 | dtA=f32 | dtB=f32 | dtD=f32 | alpha=0.5 | beta=0.75 | bias=1",
-    "op=matmul | batch=1 | m=1 | n=300 | k=96 | tA=0 | tB=1 | dtA=f16 | dtB=q8_0 | dtD=f16",
-    "op=matmul | batch=1 | m=2 | n=? | n0=130 | n1=300 | k=64 | tA=? | tB=? | dtA=f16 | dtB=q8_0 | dtD=f16 | loader=q8nk_split",
-    "op=matmul | batch=1 | m=1 | n=2000 | k=896 | tA=0 | tB=1 | dtA=f16 | dtB=f16 | dtD=f16"};
+const char* const kSpecs[] = {"op=matmul | batch=1 | m=1 | n=700 | k=141 | tA=0 | tB=1 | dtA=f32 | dtB=f32 | dtD=f32",
+                              "op=matmul | batch=1 | m=1 | n=1 | k=1 | tA=0 | tB=1 | dtA=f32 | dtB=f32 | dtD=f32",
+                              "op=matmul | batch=1 | m=3 | n=257 | k=65 | tA=1 | tB=0 | dtA=f16 | dtB=f16 | dtD=f16",
+                              "op=matmul | batch=1 | m=2 | n=256 | k=33 | tA=0 | tB=1 | dtA=bf16 | dtB=bf16 | dtD=bf16",
+                              "op=matmul_alpha_beta | batch=3 | m=2 | n=77 | k=141 | tA=0 | tB=0 | dtA=f32 | dtB=f32 | "
+                              "dtD=f32 | alpha=0.5 | beta=0.75 | bias=1",
+                              "op=matmul | batch=1 | m=1 | n=300 | k=96 | tA=0 | tB=1 | dtA=f16 | dtB=q8_0 | dtD=f16",
+                              "op=matmul | batch=1 | m=2 | n=? | n0=130 | n1=300 | k=64 | tA=? | tB=? | dtA=f16 | "
+                              "dtB=q8_0 | dtD=f16 | loader=q8nk_split",
+                              "op=matmul | batch=1 | m=1 | n=2000 | k=896 | tA=0 | tB=1 | dtA=f16 | dtB=f16 | dtD=f16"};
 
 class ProjectionsTest : public ::testing::TestWithParam<const char*> {};
 

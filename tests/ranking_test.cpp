@@ -104,14 +104,16 @@ CaseRecord rounded(CaseRecord record, Accuracy accuracy) {
 }
 
 TEST(Ranking, WhereClassesDifferEachHasItsBest) {
-  const RankedSpec spec = rank({record("a/exact", 100, 110), record("b/exact", 120, 125), rounded(record("c/int8", 60, 70), Accuracy::int8_activation),
+  const RankedSpec spec = rank({record("a/exact", 100, 110), record("b/exact", 120, 125),
+                                rounded(record("c/int8", 60, 70), Accuracy::int8_activation),
                                 rounded(record("d/int8", 80, 90), Accuracy::int8_activation)});
   EXPECT_EQ(spec.cases[size_t(spec.best)].record.variant, "c/int8");
   EXPECT_EQ(spec.cases[size_t(spec.best_exact())].record.variant, "a/exact");
   EXPECT_EQ(spec.best_of_class[size_t(Accuracy::f16_activation)], -1);
   EXPECT_TRUE(case_of(spec, "a/exact").best_of_class && case_of(spec, "c/int8").best_of_class);
   EXPECT_FALSE(case_of(spec, "b/exact").best_of_class || case_of(spec, "d/int8").best_of_class);
-  EXPECT_FALSE(case_of(rank({record("a/exact", 100, 110)}), "a/exact").best_of_class) << "one class alone needs no mark";
+  EXPECT_FALSE(case_of(rank({record("a/exact", 100, 110)}), "a/exact").best_of_class)
+      << "one class alone needs no mark";
 }
 
 TEST(Ranking, DisturbedSamplesAreLeftOutWhenTenOthersRemain) {

@@ -119,7 +119,9 @@ TEST(Reference, EqualsTheNaiveProductInExtendedPrecisionOnEveryLayoutTypeAndSegm
               magnitude += std::fabs(term);
               ASSERT_EQ(double(weight(spec, b, batch, n, k)), b_element(b, batch, n, k));
             }
-            ASSERT_LE(std::fabs(product - static_cast<long double>(reference.product(copy, int64_t(element), Variation::factors(0)))), 1e-13L * magnitude);
+            ASSERT_LE(std::fabs(product - static_cast<long double>(
+                                              reference.product(copy, int64_t(element), Variation::factors(0)))),
+                      1e-13L * magnitude);
             ASSERT_LE(std::fabs(magnitude - static_cast<long double>(copy.magnitude[element])), 1e-13L * magnitude);
           });
     }
@@ -184,8 +186,8 @@ TEST(Reference, ADisagreementOfTheTwoImplementationsSaysSuspectTheReference) {
   }
 }
 
-// The reference is of the base value of A, in sums of its columns: whatever signs and factor a launch draws, it has to match a product that
-// never heard of that shortcut.
+// The reference is of the base value of A, in sums of its columns: whatever signs and factor a launch draws, it has to
+// match a product that never heard of that shortcut.
 TEST(Reference, UnderAnySignsAndFactorItEqualsAProductOfTheVeryBytesOfA) {
   std::mt19937_64 random(3);
   for (const Spec& spec : every_layout()) {
@@ -196,7 +198,8 @@ TEST(Reference, UnderAnySignsAndFactorItEqualsAProductOfTheVeryBytesOfA) {
     std::vector<std::byte> a, d(size_t(reference.elements() * size));
     for (const double factor : {1.0, -8.0, 0.125})
       for (int draw = 0; draw < 3; ++draw) {
-        const LaunchInputs launch{reference.copies().back().copy, {factor, reference.signs_from(random()), random(), false}};
+        const LaunchInputs launch{reference.copies().back().copy,
+                                  {factor, reference.signs_from(random()), random(), false}};
         given.inputs.varied_a(launch.a, a);
         for_each_element(spec, given.inputs.b(launch.copy),
                          [&](size_t element, const Tensor& b, int64_t batch, int64_t m, int64_t n) {
@@ -211,7 +214,8 @@ TEST(Reference, UnderAnySignsAndFactorItEqualsAProductOfTheVeryBytesOfA) {
         LaunchInputs other = launch;
         other.a.signs = reference.signs_from(launch.a.signs ^ 2);
         if (spec.k > 1 && spec.d == Dtype::f32) {
-          EXPECT_NE(Validator(reference, Accuracy::exact).check(d, other), "") << "other columns' signs were taken for these";
+          EXPECT_NE(Validator(reference, Accuracy::exact).check(d, other), "")
+              << "other columns' signs were taken for these";
         }
         other = launch;
         other.a.factor = -factor;
@@ -231,7 +235,8 @@ TEST(Reference, ManyOutputsOrCopiesLeaveMemoryForFewSumsAndSignsAreDrawnForThose
     for (uint64_t bits = 0; bits < 1000; ++bits) {
       const uint64_t signs = reference.signs_from(bits * 0x9e3779b97f4a7c15u);
       for (int64_t k = 0; k < 64; ++k)
-        EXPECT_EQ((Variation{1, signs, 0, false}.of_column(k)), (Variation{1, signs, 0, false}.of_column(k % int64_t(sums))));
+        EXPECT_EQ((Variation{1, signs, 0, false}.of_column(k)),
+                  (Variation{1, signs, 0, false}.of_column(k % int64_t(sums))));
     }
     return sums;
   };

@@ -52,12 +52,16 @@ TEST(TextReport, ARowEndsWithItsClassAndHowMuchOfItsBoundItUsed) {
   SweepReport report = sample_report();
   CaseRecord rounded = record("q8_dot/i8act", 100, 110);
   rounded.accuracy = Accuracy::int8_activation;
-  report.specs[0] = rank_spec(parse_spec(kUp), {record("gemv_rowdot/r4_u2", 141.2, 273), rounded, failing("x/crash", Outcome::crashed, "signal 11")}, {}, {});
+  report.specs[0] = rank_spec(
+      parse_spec(kUp),
+      {record("gemv_rowdot/r4_u2", 141.2, 273), rounded, failing("x/crash", Outcome::crashed, "signal 11")}, {}, {});
   const std::string text = text_report(report);
   EXPECT_TRUE(contains(text, " | pass | best of class | class=exact | err=0.31 of bound\n")) << text;
   EXPECT_TRUE(contains(text, " | pass | best of class | class=int8_activation | err=0.31 of bound\n")) << text;
   EXPECT_TRUE(contains(text, " | no samples | class=exact\n")) << "what was not checked used nothing";
-  EXPECT_TRUE(contains(text, " | best=100.0us | 132.5% of floor | 100.0% of reachable | best exact=141.2us (gemv_rowdot/r4_u2)\n")) << text;
+  EXPECT_TRUE(contains(
+      text, " | best=100.0us | 132.5% of floor | 100.0% of reachable | best exact=141.2us (gemv_rowdot/r4_u2)\n"))
+      << text;
 }
 
 TEST(AllReports, APriceWithRoundedActivationsStandsBesideTheExactOne) {
@@ -132,7 +136,8 @@ TEST(AllReports, WhatAKernelTakesOfTheDeviceStandsBesideItsCase) {
   SweepReport report;
   report.specs.push_back(rank_spec(parse_spec(kUp), {spilling, lean, record("own/untold", 160, 290)}, {}, {}));
   const std::string text = text_report(report);
-  EXPECT_TRUE(contains(text, " | pass | 255 registers, 33280 bytes of shared memory, 16 bytes spilled | class=")) << text;
+  EXPECT_TRUE(contains(text, " | pass | 255 registers, 33280 bytes of shared memory, 16 bytes spilled | class="))
+      << text;
   EXPECT_TRUE(contains(text, " | 40 registers, 0 bytes of shared memory | class=")) << text;
   EXPECT_FALSE(contains(text, " | 0 registers")) << text;
   EXPECT_TRUE(contains(csv_report(report), ",255,33280,16,exact,0.31\r\n")) << csv_report(report);
@@ -165,7 +170,8 @@ TEST(TextReport, IsPlainTextUnlessColourIsAllowed) {
 }
 
 TEST(TextReport, AMessageOfManyLinesStaysOnItsLine) {
-  EXPECT_TRUE(contains(text_report(sample_report()), "   - x/crash: crashed: signal 11 (SIGSEGV) | no samples | class=exact\n"));
+  EXPECT_TRUE(contains(text_report(sample_report()),
+                       "   - x/crash: crashed: signal 11 (SIGSEGV) | no samples | class=exact\n"));
 }
 
 TEST(AllReports, AnEmptySweepAndNotANumberDoNotCrash) {

@@ -31,7 +31,8 @@ class Products {
   std::string judge(const Sum& sum, int launches = 1) {
     Validator validator(reference_, Accuracy::exact);
     for (int i = 0; i < launches; ++i) {
-      const LaunchInputs launch{0, {std::ldexp(i % 2 ? -1.0 : 1.0, i % 7 - 3), reference_.signs_from(random_bits(uint64_t(i))), 0, false}};
+      const LaunchInputs launch{
+          0, {std::ldexp(i % 2 ? -1.0 : 1.0, i % 7 - 3), reference_.signs_from(random_bits(uint64_t(i))), 0, false}};
       if (const std::string message = validator.check(run(launch, sum), launch); !message.empty()) return message;
     }
     return "";

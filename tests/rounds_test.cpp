@@ -22,7 +22,8 @@ class RoundsTest : public ::testing::Test {
     context_.ceilings = &ceilings_;
     context_.arenas = &arenas_;
     context_.mode = Mode::hot;  // one copy, which has a reference: turns are of equal length
-    context_.reader = work("reader", [this](const Launch&, size_t, size_t) { backend_.history().launch_us = kLaunchUs; });
+    context_.reader =
+        work("reader", [this](const Launch&, size_t, size_t) { backend_.history().launch_us = kLaunchUs; });
     context_.bulk_reader = context_.reader;
     context_.effort.screen_launches = context_.effort.screen_least_launches = 10;
     context_.effort.turn_launches = context_.effort.turn_least_launches = kTurn;
@@ -54,7 +55,7 @@ class RoundsTest : public ::testing::Test {
 
   std::vector<CaseRecord> run(const std::vector<CaseToRun>& cases) { return run_rounds(spec_, cases, context_); }
 
-  static constexpr double kLaunchUs = 0.01;  // far less than a turn takes here
+  static constexpr double kLaunchUs = 0.01;             // far less than a turn takes here
   static constexpr int kTurn = 2, kFirstTurn = 3 + 10;  // after a worker's warm-up and the screening round
   const Spec spec_ = parse_spec("op=matmul | batch=1 | m=1 | n=24 | k=32 | tA=0 | tB=1 | dtA=f32 | dtB=f32 | dtD=f32");
   FakeBackend backend_;
@@ -77,7 +78,9 @@ TEST_F(RoundsTest, SteadyCasesGetTheLeastRounds) {
 
 TEST_F(RoundsTest, ATurnThatStalledCostsItsSpecMoreRoundsAndNoCaseItsRank) {
   const int stalled = kFirstTurn + 3 * kTurn;
-  const auto records = run({kernel("one", steady), kernel("stalls", [stalled](int i) { return i >= stalled && i < stalled + kTurn ? 3 : 1; })});
+  const auto records =
+      run({kernel("one", steady),
+           kernel("stalls", [stalled](int i) { return i >= stalled && i < stalled + kTurn ? 3 : 1; })});
   const Summary turns = summarize(records[1].head_to_head_us);
   EXPECT_GT(turns.max, 1.5 * turns.median) << "the stall was among the turns";
   EXPECT_EQ(records[1].outcome, Outcome::pass) << records[1].detail;

@@ -21,7 +21,8 @@ std::vector<bool> every(int64_t step, int64_t places) {
 
 TEST(SequenceLength, ASequenceTakesAboutFourMillisecondsWithinItsLimits) {
   SequenceLength length(1, kMost, kRoom, {});
-  for (const auto& [us, launches] : {std::pair{0.0, 200}, {2.0, 200}, {20.0, 200}, {40.0, 100}, {1000.0, 4}, {4001.0, 1}, {1e9, 1}}) {
+  for (const auto& [us, launches] :
+       {std::pair{0.0, 200}, {2.0, 200}, {20.0, 200}, {40.0, 100}, {1000.0, 4}, {4001.0, 1}, {1e9, 1}}) {
     length.choose(us);
     EXPECT_EQ(length.from(0), launches) << us;
     EXPECT_EQ(length.is_sequence(), launches > 1) << us;
@@ -42,7 +43,8 @@ TEST(SequenceLength, EveryPositionsSequenceEndsAtAReferenceAndFitsItsRoom) {
       length.choose(2);
       for (int64_t position = 0; position < 3 * places; ++position) {
         const int64_t launches = length.from(position);
-        EXPECT_TRUE(every(step, places)[size_t((position + launches - 1) % places)]) << step << " " << places << " " << position;
+        EXPECT_TRUE(every(step, places)[size_t((position + launches - 1) % places)])
+            << step << " " << places << " " << position;
         EXPECT_LE(launches, slots) << "each launch writes an output of its own";
         EXPECT_GE(launches, slots - step) << "and as many as there is room for";
       }

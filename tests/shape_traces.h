@@ -25,7 +25,7 @@ inline std::string fields_json(const std::string& words) {
 
 /// A call in a scope of its own: the op, and its command buffer unless gpu is empty.
 inline std::string call(const std::string& fields, const std::string& op_us, const std::string& gpu_us,
-                 const std::string& scope = "s") {
+                        const std::string& scope = "s") {
   std::string lines = gpu_line(scope + "/" + scope + "/k", op_us, R"(,"data":)" + fields_json(fields));
   if (!gpu_us.empty()) lines += gpu_line(scope + "/cb_wait", op_us) + gpu_line(scope + "/cb_gpu", gpu_us);
   return lines;

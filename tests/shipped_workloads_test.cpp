@@ -1,6 +1,4 @@
 // Laws of the two workloads of specs/: every line of their sources kept, equal maths counted once, calls that add up.
-#include "spec/workload.h"
-
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -8,6 +6,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "spec/workload.h"
 
 namespace assay {
 namespace {

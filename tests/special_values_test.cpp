@@ -162,7 +162,8 @@ TEST(SpecialValues, HonestKernelsPassInEveryTypeStorageAndSpacing) {
 TEST(SpecialValues, HonestKernelsOfEveryAccuracyPassAndAreAccusedUnderABetterOne) {
   for (const Spec& spec : many_specs()) {
     EXPECT_EQ(judge(spec, Spacing::padded, Accuracy::int8_activation, int8_kernel(32)), "") << spec.line();
-    EXPECT_EQ(judge(spec, Spacing::dense, Accuracy::int8_activation, int8_kernel_with_half_scales()), "") << spec.line();
+    EXPECT_EQ(judge(spec, Spacing::dense, Accuracy::int8_activation, int8_kernel_with_half_scales()), "")
+        << spec.line();
     EXPECT_EQ(judge(spec, Spacing::dense, Accuracy::f16_activation, rounding_kernel(Dtype::f16)), "") << spec.line();
     EXPECT_EQ(judge(spec, Spacing::dense, Accuracy::bf16_activation, rounding_kernel(Dtype::bf16)), "") << spec.line();
   }
@@ -179,7 +180,8 @@ TEST(SpecialValues, Int8ScalesOfOtherBlocksOrRoundedOnesAreFound) {
       for (const size_t block : {size_t(64), size_t(256), size_t(k)})
         EXPECT_NE(judge(spec, Spacing::dense, Accuracy::int8_activation, int8_kernel(block)), "")
             << block << " " << spec.line();
-      EXPECT_NE(judge(spec, Spacing::dense, Accuracy::int8_activation, int8_kernel(32, /*powers=*/true)), "") << spec.line();
+      EXPECT_NE(judge(spec, Spacing::dense, Accuracy::int8_activation, int8_kernel(32, /*powers=*/true)), "")
+          << spec.line();
     }
 }
 

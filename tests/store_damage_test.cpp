@@ -259,7 +259,8 @@ TEST_F(StoreTest, ARowOfBeforeThereWereClassesHasTheOneThatItsKeySays) {
   rounded.key_text = "threads: team\nactivation error: int8_block32\n";
   { Store(file_).put(rounded); }
   { Store(file_).put(small_record("b")); }
-  sql(file_, "ALTER TABLE cases DROP COLUMN accuracy; ALTER TABLE cases DROP COLUMN bound_used; PRAGMA user_version = 3");
+  sql(file_,
+      "ALTER TABLE cases DROP COLUMN accuracy; ALTER TABLE cases DROP COLUMN bound_used; PRAGMA user_version = 3");
   Store store(file_);
   EXPECT_EQ(store.find("a")->accuracy, Accuracy::int8_activation);
   EXPECT_EQ(store.find("b")->accuracy, Accuracy::exact);

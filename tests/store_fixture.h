@@ -1,4 +1,5 @@
-// What tests of store/ share: a folder of their own, records, and another program's, process's or user's look at the file.
+// What tests of store/ share: a folder of their own, records, and another program's, process's or user's look at the
+// file.
 #pragma once
 #include <gtest/gtest.h>
 #include <sqlite3.h>

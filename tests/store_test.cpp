@@ -230,7 +230,8 @@ TEST_F(StoreTest, ReadingCreatesAndMovesNothing) {
   write_file(file_, "");
   EXPECT_NE(error_of([&] { Store store(file_, Store::Access::read_only); }), "");
   write_file(file_, "hello");
-  EXPECT_NE(error_of([&] { Store store(file_, Store::Access::read_only); }).find("not an assay store"), std::string::npos);
+  EXPECT_NE(error_of([&] { Store store(file_, Store::Access::read_only); }).find("not an assay store"),
+            std::string::npos);
   EXPECT_EQ(read_file(file_), "hello");
   EXPECT_EQ(names(), std::set<std::string>{"results.db"});
 }

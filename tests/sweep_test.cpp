@@ -169,7 +169,8 @@ TEST(sweep_resume, nothing_left_to_measure_measures_nothing) {
   EXPECT_EQ(reported_number(home, "cases_measured"), 0);
   EXPECT_EQ(reported_number(home, "cases_from_store"), 4);
   const Ended planned = home.run(home.probe(spec_line("16..80..16"), {"--variant", "test_*", "--dry-run"}));
-  EXPECT_NE(planned.out.find("5 specs, 5 cases; 4 in the store, 1 to measure: about 1s\n"), std::string::npos) << planned.out << "of one spec";
+  EXPECT_NE(planned.out.find("5 specs, 5 cases; 4 in the store, 1 to measure: about 1s\n"), std::string::npos)
+      << planned.out << "of one spec";
   const auto second = home.reported();
   ASSERT_EQ(second.size(), first.size());
   for (size_t i = 0; i < first.size(); ++i) EXPECT_EQ(second[i].device_us, first[i].device_us);
@@ -200,7 +201,8 @@ TEST(sweep_resume, what_was_too_noisy_to_rank_is_measured_again_as_its_message_a
   write_drop_ins(home.kernels(), {{"test_plain"}, {"test_other"}});
   EXPECT_EQ(home.run(home.probe(spec_line("64"))).exit_code, 0);
   home.settle();
-  Database(home.store(), Database::Open::existing).execute("UPDATE cases SET outcome = 'noisy' WHERE variant = 'test_other/plain'");
+  Database(home.store(), Database::Open::existing)
+      .execute("UPDATE cases SET outcome = 'noisy' WHERE variant = 'test_other/plain'");
   EXPECT_EQ(home.run(home.probe(spec_line("64"))).exit_code, 0);
   EXPECT_EQ(reported_number(home, "cases_measured"), 1);
   EXPECT_EQ(reported_number(home, "cases_from_store"), 1);
@@ -247,10 +249,12 @@ TEST(sweep_sharing, two_probes_on_one_store_both_finish_and_measure_no_case_twic
   EXPECT_EQ(store.integer("SELECT count(DISTINCT key) FROM cases"), 6);
   // Whoever comes second measures again what the first left noisy, and nothing else.
   const int64_t noisy = store.integer("SELECT count(DISTINCT key) FROM cases WHERE outcome = 'noisy'");
-  const int64_t measured = home.report()["cases_measured"].get<int64_t>() + home.report("second.json")["cases_measured"].get<int64_t>();
+  const int64_t measured =
+      home.report()["cases_measured"].get<int64_t>() + home.report("second.json")["cases_measured"].get<int64_t>();
   EXPECT_GE(measured, 6);
   EXPECT_LE(measured, 6 + noisy);
-  EXPECT_LE(store.integer("SELECT count(*) FROM cases"), 4 * measured) << "one record a visit, four visits by whoever measured";
+  EXPECT_LE(store.integer("SELECT count(*) FROM cases"), 4 * measured)
+      << "one record a visit, four visits by whoever measured";
   EXPECT_EQ(home.reported().size(), 6u);
   EXPECT_EQ(home.reported("second.json").size(), 6u) << "each shows what the other measured as well";
   EXPECT_EQ(store.integer("SELECT count(DISTINCT device_key) FROM ceilings"), 2) << "the ceilings, and who reads best";

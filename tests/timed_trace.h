@@ -55,7 +55,8 @@ class Trace {
 };
 
 /// wall = GPU + host + CPU + unattributed, in µs.
-inline void expect_parts(const TimeParts& parts, int64_t wall, int64_t gpu, int64_t host, int64_t cpu, int64_t unattributed) {
+inline void expect_parts(const TimeParts& parts, int64_t wall, int64_t gpu, int64_t host, int64_t cpu,
+                         int64_t unattributed) {
   EXPECT_EQ(parts.wall_ns, wall * 1000);
   EXPECT_EQ(parts.gpu_ns, gpu * 1000);
   EXPECT_EQ(parts.host_ns, host * 1000);

@@ -10,7 +10,8 @@ namespace {
 using Lines = std::vector<std::string>;
 
 TEST(trace_event, has_the_fields_of_its_line) {
-  const ReadTrace trace(R"({"timestamp":1762100000000000001,"span_id":18446744073709551615,"parent_span_id":7,"span_name":"decode","event":{"type":"InternalKernelCompleted","data":{"parent_op_name":"loop","internal_kernel_name":"k","duration_us":12}}}
+  const ReadTrace trace(
+      R"({"timestamp":1762100000000000001,"span_id":18446744073709551615,"parent_span_id":7,"span_name":"decode","event":{"type":"InternalKernelCompleted","data":{"parent_op_name":"loop","internal_kernel_name":"k","duration_us":12}}}
 {"timestamp":"1970-01-01T00:00:02.5+00:00","event":{"type":"KernelBackendSelected","data":{"op_name":"sdpa","backend":"legacy","reason":"auto"}}}
 {"event":{"type":"GpuKernelDispatched","data":{"kernel_name":"gemv","op_name":"o","thread_groups":[1,2,3]}}})");
   ASSERT_EQ(trace.all.events.size(), 3u);
@@ -19,11 +20,14 @@ TEST(trace_event, has_the_fields_of_its_line) {
   EXPECT_EQ(internal.timestamp_ns, 1762100000000000001);
   EXPECT_EQ(internal.span_id, UINT64_MAX);
   EXPECT_EQ(internal.parent_span_id, 7u);
-  EXPECT_EQ(trace.text(internal.span_name) + trace.text(internal.parent_op_name) + trace.text(internal.internal_kernel_name), "decodeloopk");
+  EXPECT_EQ(
+      trace.text(internal.span_name) + trace.text(internal.parent_op_name) + trace.text(internal.internal_kernel_name),
+      "decodeloopk");
   EXPECT_TRUE(internal.duration_us() == 12);
   const Event& selected = trace.all.events[1];
   EXPECT_EQ(selected.timestamp_ns, 2'500'000'000);
-  EXPECT_EQ(trace.text(selected.op_name) + trace.text(selected.backend) + trace.text(selected.reason), "sdpalegacyauto");
+  EXPECT_EQ(trace.text(selected.op_name) + trace.text(selected.backend) + trace.text(selected.reason),
+            "sdpalegacyauto");
   EXPECT_FALSE(selected.has_duration());
   EXPECT_EQ(trace.all.events[2].timestamp_ns, kNoTime);
   EXPECT_EQ(trace.text(trace.all.events[2].kernel_name), "gemv");
@@ -35,8 +39,8 @@ TEST(trace_event, rfc3339_times_are_nanoseconds_since_1970) {
   EXPECT_EQ(rfc3339_ns("2025-10-06T12:34:56.123456789Z"), 1759754096123456789);
   EXPECT_EQ(rfc3339_ns("2024-02-29T23:59:59.5-01:30"), 1709256599500000000);
   EXPECT_EQ(rfc3339_ns("1969-12-31t23:59:59z"), -1'000'000'000);
-  for (const char* none : {"", "2025-10-06", "2025-13-06T12:34:56Z", "2025-10-06T12:34:56", "2025-10-06T12:34:56.Z", "2025-10-06T12:34:56+0100", "2025-10-06T12:34:56Zx",
-                           "9999-10-06T12:34:56Z"})
+  for (const char* none : {"", "2025-10-06", "2025-13-06T12:34:56Z", "2025-10-06T12:34:56", "2025-10-06T12:34:56.Z",
+                           "2025-10-06T12:34:56+0100", "2025-10-06T12:34:56Zx", "9999-10-06T12:34:56Z"})
     EXPECT_EQ(rfc3339_ns(none), kNoTime) << none;
 }
 
@@ -54,13 +58,27 @@ std::string decimal(Int128 value) {
 TEST(trace_event, durations_are_truncated_and_exact_up_to_64_bits) {
   constexpr DurationKind number = DurationKind::number, text = DurationKind::text, none = DurationKind::none;
   const DurationCase cases[] = {
-      {"0", "0", number},          {"-0", "0", number},   {"12", "12", number},       {"12.9", "12", number},
-      {"-12.9", "-12", number},    {"1e3", "1000", number}, {"-7", "-7", number},     {"true", "1", number},
-      {"false", "0", number},      {"null", "", none},    {"\"120\"", "120", text},   {"\" -1_000 \"", "-1000", text},
-      {"\"12.7\"", "12", text},    {"\"+5\"", "5", text}, {"9223372036854775807", "9223372036854775807", number},
-      {"9223372036854775808", "9223372036854775808", number}, {"18446744073709551615", "18446744073709551615", number},
-      {"-9223372036854775808", "-9223372036854775808", number}, {"1e19", "10000000000000000000", number},
-      {"\"18446744073709551615\"", "18446744073709551615", text}, {"\"-9223372036854775808\"", "-9223372036854775808", text},
+      {"0", "0", number},
+      {"-0", "0", number},
+      {"12", "12", number},
+      {"12.9", "12", number},
+      {"-12.9", "-12", number},
+      {"1e3", "1000", number},
+      {"-7", "-7", number},
+      {"true", "1", number},
+      {"false", "0", number},
+      {"null", "", none},
+      {"\"120\"", "120", text},
+      {"\" -1_000 \"", "-1000", text},
+      {"\"12.7\"", "12", text},
+      {"\"+5\"", "5", text},
+      {"9223372036854775807", "9223372036854775807", number},
+      {"9223372036854775808", "9223372036854775808", number},
+      {"18446744073709551615", "18446744073709551615", number},
+      {"-9223372036854775808", "-9223372036854775808", number},
+      {"1e19", "10000000000000000000", number},
+      {"\"18446744073709551615\"", "18446744073709551615", text},
+      {"\"-9223372036854775808\"", "-9223372036854775808", text},
   };
   for (const DurationCase& c : cases) {
     const ReadTrace trace(gpu_line("a", c.written));
@@ -72,7 +90,8 @@ TEST(trace_event, durations_are_truncated_and_exact_up_to_64_bits) {
 }
 
 TEST(trace_event, an_unreadable_duration_is_a_wrong_shape_where_kernels_are_timed_and_none_elsewhere) {
-  for (const char* written : {"\"abc\"", "\"\"", "\"1__0\"", "\"_1\"", "\"- 1\"", "\"inf\"", "\"99999999999999999999999\"", "[]", "{}", "1e30"}) {
+  for (const char* written : {"\"abc\"", "\"\"", "\"1__0\"", "\"_1\"", "\"- 1\"", "\"inf\"",
+                              "\"99999999999999999999999\"", "[]", "{}", "1e30"}) {
     EXPECT_EQ(ReadTrace(gpu_line("a", written)).bad(), Lines{"shape 0"}) << written;
     EXPECT_EQ(ReadTrace(internal_line("p", "k", written)).bad(), Lines{"shape 0"}) << written;
     const ReadTrace other(event_line("Other", std::string(R"({"duration_us":)") + written + "}"));
@@ -82,31 +101,41 @@ TEST(trace_event, an_unreadable_duration_is_a_wrong_shape_where_kernels_are_time
 }
 
 TEST(trace_event, of_equal_keys_the_last_counts_at_every_level) {
-  const ReadTrace trace(R"({"event":5,"event":{"type":5,"data":[],"type":"GpuOpCompleted","data":{"op_name":1,"op_name":"a","duration_us":"x","duration_us":1,"duration_us":2,"data":{"op":"x","n":"1","backend":"b","op":"matmul"}}}})");
+  const ReadTrace trace(
+      R"({"event":5,"event":{"type":5,"data":[],"type":"GpuOpCompleted","data":{"op_name":1,"op_name":"a","duration_us":"x","duration_us":1,"duration_us":2,"data":{"op":"x","n":"1","backend":"b","op":"matmul"}}}})");
   ASSERT_EQ(trace.all.events.size(), 1u);
   EXPECT_EQ(trace.text(trace.all.events[0].op_name), "a");
   EXPECT_TRUE(trace.all.events[0].duration_us() == 2);
-  EXPECT_EQ(unpack_fields(trace.text(trace.all.events[0].matmul)), (MatmulFields{{"backend", "b"}, {"n", "1"}, {"op", "matmul"}}));
+  EXPECT_EQ(unpack_fields(trace.text(trace.all.events[0].matmul)),
+            (MatmulFields{{"backend", "b"}, {"n", "1"}, {"op", "matmul"}}));
   const ReadTrace second(R"({"event":{"type":"GpuOpCompleted","data":{"op_name":"a"}},"event":{}})");
   EXPECT_EQ(second.totals.untyped, 1u);
 }
 
 TEST(trace_event, a_key_may_be_written_with_escapes_and_a_name_in_any_script) {
-  const ReadTrace trace("{\"\\u0065vent\":{\"type\":\"GpuOpCompleted\",\"data\":{\"op\\u005fname\":\"\\u00e9\xE2\x82\xAC\\ud83d\\ude00\\n\"}}}");
+  const ReadTrace trace(
+      "{\"\\u0065vent\":{\"type\":\"GpuOpCompleted\",\"data\":{\"op\\u005fname\":"
+      "\"\\u00e9\xE2\x82\xAC\\ud83d\\ude00\\n\"}}}");
   ASSERT_EQ(trace.all.events.size(), 1u);
   EXPECT_EQ(trace.text(trace.all.events[0].op_name), "\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80\n");
 }
 
 TEST(trace_event, names_are_those_of_its_own_line_whatever_came_before) {
-  const Lines written = {"a", "ab", "a", "abc", "a", "ab", "", "a\\\"b", "a", "a\\u0062", "ab", "a", "a\\\"b", "a", std::string(5000, 'a'), "a", "ab", "a", "b", "a"};
-  const Lines names = {"a", "ab", "a", "abc", "a", "ab", "", "a\"b", "a", "ab", "ab", "a", "a\"b", "a", std::string(5000, 'a'), "a", "ab", "a", "b", "a"};
+  const Lines written = {
+      "a", "ab", "a", "abc", "a", "ab", "", "a\\\"b", "a", "a\\u0062", "ab", "a", "a\\\"b", "a", std::string(5000, 'a'),
+      "a", "ab", "a", "b",   "a"};
+  const Lines names = {
+      "a", "ab", "a", "abc", "a", "ab", "", "a\"b", "a", "ab", "ab", "a", "a\"b", "a", std::string(5000, 'a'),
+      "a", "ab", "a", "b",   "a"};
   std::string text;
   for (int round = 0; round < 3; ++round)
     for (const std::string& name : written) text += gpu_line(name, "1");
-  text += R"({"event":{"type":"GpuOpCompleted","data":{"op_name":"a")";  // the buffer ends where a longer name is expected
+  text +=
+      R"({"event":{"type":"GpuOpCompleted","data":{"op_name":"a")";  // the buffer ends where a longer name is expected
   const ReadTrace trace(text, {.threads = 1});
   ASSERT_EQ(trace.all.events.size(), 3 * names.size());
-  for (size_t i = 0; i < trace.all.events.size(); ++i) EXPECT_EQ(trace.text(trace.all.events[i].op_name), names[i % names.size()]) << i;
+  for (size_t i = 0; i < trace.all.events.size(); ++i)
+    EXPECT_EQ(trace.text(trace.all.events[i].op_name), names[i % names.size()]) << i;
 }
 
 /// The fields of the matmul that an event's data describes.
@@ -125,12 +154,23 @@ TEST(trace_matmul, comes_from_the_map_within_the_map_else_from_the_map_and_never
   EXPECT_EQ(matmul_of(R"({"op_name":"a","data":{"op":"x","m":"1"},"backend":"y"})"), none);
   EXPECT_EQ(matmul_of(R"({"op":"x","backend":"y"})"), none);
   EXPECT_EQ(matmul_of(R"({"op":"x","backend":"y","data":"op"})"), none);
-  EXPECT_EQ(matmul_of(R"({"data":{"op":"x","backend":"y","data":null}})"), (MatmulFields{{"backend", "y"}, {"data", "None"}, {"op", "x"}}));
+  EXPECT_EQ(matmul_of(R"({"data":{"op":"x","backend":"y","data":null}})"),
+            (MatmulFields{{"backend", "y"}, {"data", "None"}, {"op", "x"}}));
 }
 
 TEST(trace_matmul, values_that_are_no_text_are_written_as_python_prints_them) {
-  EXPECT_EQ(matmul_of(R"({"data":{"data":{"op":true,"a":1,"b":-2.50,"c":1e22,"d":1e-5,"e":0.0001,"f":1e15,"g":null,"h":18446744073709551615}}})"),
-            (MatmulFields{{"a", "1"}, {"b", "-2.5"}, {"c", "1e+22"}, {"d", "1e-05"}, {"e", "0.0001"}, {"f", "1000000000000000.0"}, {"g", "None"}, {"h", "18446744073709551615"}, {"op", "True"}}));
+  EXPECT_EQ(
+      matmul_of(
+          R"({"data":{"data":{"op":true,"a":1,"b":-2.50,"c":1e22,"d":1e-5,"e":0.0001,"f":1e15,"g":null,"h":18446744073709551615}}})"),
+      (MatmulFields{{"a", "1"},
+                    {"b", "-2.5"},
+                    {"c", "1e+22"},
+                    {"d", "1e-05"},
+                    {"e", "0.0001"},
+                    {"f", "1000000000000000.0"},
+                    {"g", "None"},
+                    {"h", "18446744073709551615"},
+                    {"op", "True"}}));
   EXPECT_EQ(matmul_of(R"({"data":{"op":["a",1,{}],"backend":{"x":"it's","y":[],"x":"\"'\n"}}})"),
             (MatmulFields{{"backend", R"({'x': '"\'\n', 'y': []})"}, {"op", "['a', 1, {}]"}}));
 }
@@ -142,13 +182,46 @@ TEST(trace_matmul, packing_keeps_every_byte) {
 
 // Lines that are not JSON, as the name says why.
 const Lines kNotJson = {
-    "not json", "{", "{\"event\":{\"type\":\"a\"}", "{\"event\":{\"type\":\"a\"}}}", "{} {}", "{\"a\":1,}", "[1,2", "{\"a\":NaN}", "{\"a\":Infinity}",
-    "{\"a\":-Infinity}", "-Infinity", "{\"a\":01}", "{\"a\":1.}", "{\"a\":.5}", "{\"a\":+1}", "{\"a\":tru}", "{\"a\":'b'}", "{a:1}",
-    "{\"a\":18446744073709551616}", "{\"a\":-9223372036854775809}", "{\"a\":123456789012345678901234567890}", "{\"a\":1e400}",
-    "{\"a\":\"\\ud800\"}", "{\"a\":\"\\udc00\\ud800\"}", "{\"a\":\"\\x\"}", "{\"a\":\"\\u12g4\"}", "{\"a\":\"\t\"}", "{\"a\":\"\xff\xfe\"}", "{\"a\":\"\xc0\xaf\"}",
-    "{\"a\":\"\xed\xa0\x80\"}", "\xef\xbb\xbf{\"event\":{\"type\":\"a\"}}", std::string("\0", 1), std::string("{\"a\":\"\0\"}", 9),
-    std::string("{\0\"\0e\0", 6), std::string(100'000, '['), std::string(100'000, '{'), "{\"event\":{\"type\":\"GpuOpCompleted\",\"data\":{\"op_name\":\"a\",\"duration_us\":5,\"x\":[1,,2]}}}",
-    "{\"event\":{\"type\":\"a\",\"data\":{\"x\":{\"y\":[[[tru]]]}}}}", "{\"event\":{\"type\":\"a\",\"data\":{\"x\":\"\\q\"}}}", "{\"event\":{\"type\":\"a\",\"data\":{\"x\":1e}}}",
+    "not json",
+    "{",
+    "{\"event\":{\"type\":\"a\"}",
+    "{\"event\":{\"type\":\"a\"}}}",
+    "{} {}",
+    "{\"a\":1,}",
+    "[1,2",
+    "{\"a\":NaN}",
+    "{\"a\":Infinity}",
+    "{\"a\":-Infinity}",
+    "-Infinity",
+    "{\"a\":01}",
+    "{\"a\":1.}",
+    "{\"a\":.5}",
+    "{\"a\":+1}",
+    "{\"a\":tru}",
+    "{\"a\":'b'}",
+    "{a:1}",
+    "{\"a\":18446744073709551616}",
+    "{\"a\":-9223372036854775809}",
+    "{\"a\":123456789012345678901234567890}",
+    "{\"a\":1e400}",
+    "{\"a\":\"\\ud800\"}",
+    "{\"a\":\"\\udc00\\ud800\"}",
+    "{\"a\":\"\\x\"}",
+    "{\"a\":\"\\u12g4\"}",
+    "{\"a\":\"\t\"}",
+    "{\"a\":\"\xff\xfe\"}",
+    "{\"a\":\"\xc0\xaf\"}",
+    "{\"a\":\"\xed\xa0\x80\"}",
+    "\xef\xbb\xbf{\"event\":{\"type\":\"a\"}}",
+    std::string("\0", 1),
+    std::string("{\"a\":\"\0\"}", 9),
+    std::string("{\0\"\0e\0", 6),
+    std::string(100'000, '['),
+    std::string(100'000, '{'),
+    "{\"event\":{\"type\":\"GpuOpCompleted\",\"data\":{\"op_name\":\"a\",\"duration_us\":5,\"x\":[1,,2]}}}",
+    "{\"event\":{\"type\":\"a\",\"data\":{\"x\":{\"y\":[[[tru]]]}}}}",
+    "{\"event\":{\"type\":\"a\",\"data\":{\"x\":\"\\q\"}}}",
+    "{\"event\":{\"type\":\"a\",\"data\":{\"x\":1e}}}",
 };
 
 TEST(trace_bad_line, what_is_not_json_is_named_and_the_lines_around_it_stay_exact) {
@@ -189,12 +262,15 @@ TEST(trace_bad_line, each_kind_of_fault_has_a_name_of_its_own) {
 
 TEST(trace_bad_line, json_of_a_wrong_shape_is_named) {
   for (const char* line :
-       {"[]", "5", "null", "\"text\"", "{\"event\":null}", "{\"event\":[]}", "{\"event\":\"x\"}", "{\"event\":{\"type\":5}}", "{\"event\":{\"type\":[1]}}",
-        "{\"event\":{\"type\":\"x\",\"data\":null}}", "{\"event\":{\"type\":\"x\",\"data\":[1]}}", "{\"event\":{\"type\":\"x\",\"data\":\"s\"}}",
-        "{\"event\":{\"type\":\"GpuOpCompleted\",\"data\":{\"op_name\":null,\"duration_us\":1}}}", "{\"event\":{\"type\":\"GpuOpCompleted\",\"data\":{\"op_name\":[],\"duration_us\":\"1\"}}}",
+       {"[]", "5", "null", "\"text\"", "{\"event\":null}", "{\"event\":[]}", "{\"event\":\"x\"}",
+        "{\"event\":{\"type\":5}}", "{\"event\":{\"type\":[1]}}", "{\"event\":{\"type\":\"x\",\"data\":null}}",
+        "{\"event\":{\"type\":\"x\",\"data\":[1]}}", "{\"event\":{\"type\":\"x\",\"data\":\"s\"}}",
+        "{\"event\":{\"type\":\"GpuOpCompleted\",\"data\":{\"op_name\":null,\"duration_us\":1}}}",
+        "{\"event\":{\"type\":\"GpuOpCompleted\",\"data\":{\"op_name\":[],\"duration_us\":\"1\"}}}",
         "{\"event\":{\"type\":\"InternalKernelCompleted\",\"data\":{\"parent_op_name\":4,\"duration_us\":1}}}",
         "{\"event\":{\"type\":\"InternalKernelCompleted\",\"data\":{\"internal_kernel_name\":null,\"duration_us\":1}}}",
-        "{\"event\":{\"type\":\"KernelBackendSelected\",\"data\":{\"reason\":{}}}}", "{\"event\":{\"type\":\"Other\",\"data\":{\"op_name\":7,\"duration_us\":1}}}"}) {
+        "{\"event\":{\"type\":\"KernelBackendSelected\",\"data\":{\"reason\":{}}}}",
+        "{\"event\":{\"type\":\"Other\",\"data\":{\"op_name\":7,\"duration_us\":1}}}"}) {
     const ReadTrace trace(gpu_line("a", "1") + line + "\n" + gpu_line("b", "2"));
     EXPECT_EQ(trace.bad(), Lines{"shape 1"}) << line;
     EXPECT_EQ(trace.totals.events, 2u) << line;
@@ -202,15 +278,17 @@ TEST(trace_bad_line, json_of_a_wrong_shape_is_named) {
 }
 
 TEST(trace_bad_line, fields_that_no_rule_reads_may_be_anything) {
-  for (const char* line : {R"({"timestamp":[],"span_id":"x","parent_span_id":-1,"span_name":7,"event":{"type":"x"}})",
-                           R"({"event":{"type":"GpuOpCompleted","data":{"op_name":"a","backend":null,"duration_us":1,"data":null}}})",
-                           R"({"event":{"type":"GpuOpCompleted","data":{"op_name":"a","duration_us":1,"data":[{}]}}})",
-                           R"({"event":{"type":"HostMemory","data":{"total_bytes":null,"breakdown":"?","op_name":[]}}})"})
+  for (const char* line :
+       {R"({"timestamp":[],"span_id":"x","parent_span_id":-1,"span_name":7,"event":{"type":"x"}})",
+        R"({"event":{"type":"GpuOpCompleted","data":{"op_name":"a","backend":null,"duration_us":1,"data":null}}})",
+        R"({"event":{"type":"GpuOpCompleted","data":{"op_name":"a","duration_us":1,"data":[{}]}}})",
+        R"({"event":{"type":"HostMemory","data":{"total_bytes":null,"breakdown":"?","op_name":[]}}})"})
     EXPECT_EQ(ReadTrace(line).totals.events, 1u) << line;
 }
 
 TEST(trace_bad_line, no_event_type_is_no_event_and_not_bad) {
-  for (const char* line : {"{}", "{\"event\":{}}", "{\"event\":{\"type\":null}}", "{\"event\":{\"type\":\"\"}}", "{\"event\":{\"type\":0,\"data\":5}}", "{\"a\":[1]}"}) {
+  for (const char* line : {"{}", "{\"event\":{}}", "{\"event\":{\"type\":null}}", "{\"event\":{\"type\":\"\"}}",
+                           "{\"event\":{\"type\":0,\"data\":5}}", "{\"a\":[1]}"}) {
     const ReadTrace trace(line);
     EXPECT_EQ(trace.totals.untyped, 1u) << line;
     EXPECT_TRUE(trace.all.bad_lines.empty()) << line;
@@ -239,9 +317,10 @@ TEST(trace_line, that_is_shorter_than_the_numbers_of_the_line_before_ends_the_te
 }
 
 std::string fields_of(const ReadTrace& trace, const Event& e) {
-  std::string out = fmt::format("{} {} {} {} {} {} {}", e.timestamp_ns, e.span_id, e.parent_span_id, e.duration_bits, int(e.type), int(e.duration_kind),
-                                e.duration_unsigned);
-  for (const StringId id : {e.type_name, e.span_name, e.op_name, e.backend, e.reason, e.parent_op_name, e.internal_kernel_name, e.kernel_name, e.matmul})
+  std::string out = fmt::format("{} {} {} {} {} {} {}", e.timestamp_ns, e.span_id, e.parent_span_id, e.duration_bits,
+                                int(e.type), int(e.duration_kind), e.duration_unsigned);
+  for (const StringId id : {e.type_name, e.span_name, e.op_name, e.backend, e.reason, e.parent_op_name,
+                            e.internal_kernel_name, e.kernel_name, e.matmul})
     out += "|" + trace.text(id);
   return out;
 }
@@ -256,26 +335,64 @@ std::vector<std::string> said_by_line(const std::string& text) {
 }
 
 TEST(trace_line, means_the_same_after_any_other_lines) {
-  const std::string head = R"({"timestamp":5,"span_id":6,"parent_span_id":7)", op = R"(,"event":{"type":"GpuOpCompleted","data":{"op_name":"a")";
+  const std::string head = R"({"timestamp":5,"span_id":6,"parent_span_id":7)",
+                    op = R"(,"event":{"type":"GpuOpCompleted","data":{"op_name":"a")";
   std::vector<std::string> lines = kNotJson;
-  for (const char* begin : {R"({"timestamp":5,"span_id":6,"parent_span_id":7)", R"({"timestamp":8,"span_id":6,"parent_span_id":7)", R"({"timestamp":8,"span_id":9)",
-                            R"({"timestamp":8)", R"({"timestamp":"2025-10-06T12:00:00Z","span_id":6)", R"({"timestamp":"soon","span_id":6)",
-                            R"({"timestamp":5,"span_id":6,"parent_span_id":null)", R"({"timestamp":5,"span_id":6,"parent_span_id":7e1)",
-                            R"({"timestamp":5,"span_id":0e3,"parent_span_id":7)", R"({"timestamp":5,"span_id":7e3,"parent_span_id":7)", R"({"timestamp":5.5,"span_id":6)",
-                            R"({"timestamp":5,"span_id":0.5)", R"({"timestamp":5,"span_id":7.5)", R"({"timestamp":-5,"span_id":6)", R"({"timestamp":05,"span_id":6)", R"({"timestamp":18446744073709551615,"span_id":18446744073709551615)",
-                            R"({"timestamp":5,"span_id":18446744073709551616)", R"({"span_id":6,"timestamp":5)", R"({"timestamp":5,"parent_span_id":7,"span_id":6)"})
+  for (const char* begin :
+       {R"({"timestamp":5,"span_id":6,"parent_span_id":7)", R"({"timestamp":8,"span_id":6,"parent_span_id":7)",
+        R"({"timestamp":8,"span_id":9)", R"({"timestamp":8)", R"({"timestamp":"2025-10-06T12:00:00Z","span_id":6)",
+        R"({"timestamp":"soon","span_id":6)", R"({"timestamp":5,"span_id":6,"parent_span_id":null)",
+        R"({"timestamp":5,"span_id":6,"parent_span_id":7e1)", R"({"timestamp":5,"span_id":0e3,"parent_span_id":7)",
+        R"({"timestamp":5,"span_id":7e3,"parent_span_id":7)", R"({"timestamp":5.5,"span_id":6)",
+        R"({"timestamp":5,"span_id":0.5)", R"({"timestamp":5,"span_id":7.5)", R"({"timestamp":-5,"span_id":6)",
+        R"({"timestamp":05,"span_id":6)", R"({"timestamp":18446744073709551615,"span_id":18446744073709551615)",
+        R"({"timestamp":5,"span_id":18446744073709551616)", R"({"span_id":6,"timestamp":5)",
+        R"({"timestamp":5,"parent_span_id":7,"span_id":6)"})
     lines.push_back(begin + op + R"(,"duration_us":3}}})");
-  for (const char* end : {R"(,"duration_us":4}}})", R"(,"duration_us":04}}})", R"(,"duration_us":-4}}})", R"(,"duration_us":4.5}}})", R"(,"duration_us":4e2}}})", R"(,"duration_us":}}})",
-                          R"(,"duration_us":9223372036854775807}}})", R"(,"duration_us":9223372036854775808}}})", R"(,"duration_us":18446744073709551616}}})",
-                          R"(,"duration_us":"4"}}})", R"(,"duration_us":null}}})", R"(,"duration_us":true}}})", R"(,"duration_us":4} }})", R"(,"duration_us":4}}}x)", R"(,"duration_us":4}}} )",
-                          R"(,"duration_us":4}})", R"(,"duration_us":4}}}})", R"(,"duration_us":4,"duration_us":5}}})", R"(,"duration_us":4,"x":{"duration_us":4}}}})",
-                          R"(,"duration_us":4,"x":{"duration_us":5}}}})", R"(,"x":{"duration_us":4}}}})", R"(,"x":[{"duration_us":4}}})", R"(}}})", R"(},"duration_us":4}})",
-                          R"(,"duration_us":4,"data":{"op":"m","n":"1"}}}})", R"(,"duration_us":5,"data":{"op":"m","n":"1"}}}})", R"(,"duration_us":4,"data":{"op":"m","n":"2"}}}})",
-                          R"(,"duration_us":4,"data":{"op":"m","n":}}}})", R"(,"duration_us":4,"data":{"op":{"a":"b"}}}}})", R"(,"duration_us":4,"data":{"op":"m","n":["1"]}}}})",
-                          R"(,"duration_us":4,"data":{}}}})", R"(,"duration_us":4,"data":[]}}})", R"(,"duration_us":4,"data":{"duration_us":4}}}})", R"(,"duration_us":4,"data":{"duration_us":5}}}})",
-                          R"(,"data":{"op":"m"},"duration_us":4}}})", R"(,"data":{"op":"m","duration_us":4}}}})", R"(,"span_id":8,"duration_us":4}}})", R"(,"op":"m","duration_us":4}}})",
-                          R"(,"duration_us":4},"x":{"duration_us":4}}})", R"(,"duration_us":4},"x":{"duration_us":5}}})", R"(,"duration_us":4}},"x":{"y":{"duration_us":4}}})",
-                          R"(,"duration_us":4}},"x":{"y":{"duration_us":5}}})", R"(},"x":{"duration_us":4}}})", R"(},"x":{"duration_us":5}}})",
+  for (const char* end : {R"(,"duration_us":4}}})",
+                          R"(,"duration_us":04}}})",
+                          R"(,"duration_us":-4}}})",
+                          R"(,"duration_us":4.5}}})",
+                          R"(,"duration_us":4e2}}})",
+                          R"(,"duration_us":}}})",
+                          R"(,"duration_us":9223372036854775807}}})",
+                          R"(,"duration_us":9223372036854775808}}})",
+                          R"(,"duration_us":18446744073709551616}}})",
+                          R"(,"duration_us":"4"}}})",
+                          R"(,"duration_us":null}}})",
+                          R"(,"duration_us":true}}})",
+                          R"(,"duration_us":4} }})",
+                          R"(,"duration_us":4}}}x)",
+                          R"(,"duration_us":4}}} )",
+                          R"(,"duration_us":4}})",
+                          R"(,"duration_us":4}}}})",
+                          R"(,"duration_us":4,"duration_us":5}}})",
+                          R"(,"duration_us":4,"x":{"duration_us":4}}}})",
+                          R"(,"duration_us":4,"x":{"duration_us":5}}}})",
+                          R"(,"x":{"duration_us":4}}}})",
+                          R"(,"x":[{"duration_us":4}}})",
+                          R"(}}})",
+                          R"(},"duration_us":4}})",
+                          R"(,"duration_us":4,"data":{"op":"m","n":"1"}}}})",
+                          R"(,"duration_us":5,"data":{"op":"m","n":"1"}}}})",
+                          R"(,"duration_us":4,"data":{"op":"m","n":"2"}}}})",
+                          R"(,"duration_us":4,"data":{"op":"m","n":}}}})",
+                          R"(,"duration_us":4,"data":{"op":{"a":"b"}}}}})",
+                          R"(,"duration_us":4,"data":{"op":"m","n":["1"]}}}})",
+                          R"(,"duration_us":4,"data":{}}}})",
+                          R"(,"duration_us":4,"data":[]}}})",
+                          R"(,"duration_us":4,"data":{"duration_us":4}}}})",
+                          R"(,"duration_us":4,"data":{"duration_us":5}}}})",
+                          R"(,"data":{"op":"m"},"duration_us":4}}})",
+                          R"(,"data":{"op":"m","duration_us":4}}}})",
+                          R"(,"span_id":8,"duration_us":4}}})",
+                          R"(,"op":"m","duration_us":4}}})",
+                          R"(,"duration_us":4},"x":{"duration_us":4}}})",
+                          R"(,"duration_us":4},"x":{"duration_us":5}}})",
+                          R"(,"duration_us":4}},"x":{"y":{"duration_us":4}}})",
+                          R"(,"duration_us":4}},"x":{"y":{"duration_us":5}}})",
+                          R"(},"x":{"duration_us":4}}})",
+                          R"(},"x":{"duration_us":5}}})",
                           R"(,"duration_us":4}},"x":{"y":{"duration_us":5,"data":{"op":"m","n":"1"}}}})"}) {
     lines.push_back(head + op + end);
     lines.push_back(head + R"(,"event":{"type":"Other","data":{"op_name":"a")" + end);
@@ -293,13 +410,16 @@ TEST(trace_line, means_the_same_after_any_other_lines) {
   std::vector<size_t> order;
   for (size_t a = 0; a < lines.size(); ++a)
     for (size_t b = 0; b < lines.size(); ++b)
-      for (const size_t c : {b, (a + 2 * b) % lines.size(), (a + b) % lines.size()}) order.insert(order.end(), {a, b, a, c});
+      for (const size_t c : {b, (a + 2 * b) % lines.size(), (a + b) % lines.size()})
+        order.insert(order.end(), {a, b, a, c});
   for (const size_t i : order) text += lines[i] + "\n";
   const std::vector<std::string> together = said_by_line(text);
   ASSERT_EQ(together.size(), order.size());
   size_t wrong = 0;
   for (size_t i = 0; i < order.size() && wrong < 5; ++i)
-    if (together[i] != alone[order[i]]) ADD_FAILURE() << "line " << ++wrong << ": " << lines[order[i]] << "\n  " << together[i] << "\n  alone " << alone[order[i]];
+    if (together[i] != alone[order[i]])
+      ADD_FAILURE() << "line " << ++wrong << ": " << lines[order[i]] << "\n  " << together[i] << "\n  alone "
+                    << alone[order[i]];
 }
 
 }  // namespace

@@ -12,14 +12,16 @@ namespace assay {
 
 /// {"event":{"type":TYPE,"data":DATA}} with a line end.
 inline std::string event_line(const std::string& type, const std::string& data) {
-  return R"({"timestamp":1,"span_id":2,"parent_span_id":null,"span_name":"s","event":{"type":")" + type + R"(","data":)" + data + "}}\n";
+  return R"({"timestamp":1,"span_id":2,"parent_span_id":null,"span_name":"s","event":{"type":")" + type +
+         R"(","data":)" + data + "}}\n";
 }
 inline std::string gpu_line(const std::string& op_name, const std::string& duration, const std::string& more = "") {
-  return event_line("GpuOpCompleted", R"({"op_name":")" + op_name + R"(","backend":"Metal","duration_us":)" + duration + more + "}");
+  return event_line("GpuOpCompleted",
+                    R"({"op_name":")" + op_name + R"(","backend":"Metal","duration_us":)" + duration + more + "}");
 }
 inline std::string internal_line(const std::string& parent, const std::string& kernel, const std::string& duration) {
-  return event_line("InternalKernelCompleted",
-                    R"({"parent_op_name":")" + parent + R"(","internal_kernel_name":")" + kernel + R"(","duration_us":)" + duration + "}");
+  return event_line("InternalKernelCompleted", R"({"parent_op_name":")" + parent + R"(","internal_kernel_name":")" +
+                                                   kernel + R"(","duration_us":)" + duration + "}");
 }
 
 /// Bytes from memory, at most `step` at a time; then the end, or an Error with `failure`.

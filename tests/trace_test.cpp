@@ -55,9 +55,12 @@ std::string mixed_trace(int rounds) {
   std::string text;
   for (int i = 0; i < rounds; ++i) {
     const std::string n = std::to_string(i);
-    text += gpu_line("loop/block_" + n + "/cb_gpu", n) + "\n \r\n" + internal_line("p" + std::to_string(i % 3), "k\\u0041" + n, n);
-    text += "{\"event\":" + n + "}\nnot json " + n + "\n" + gpu_line(std::string(size_t(i % 700), 'x'), "7", R"(,"data":{"op":"matmul","n":")" + n + "\"}");
-    text += event_line("HostMemory", R"({"total_bytes":1,"breakdown":{"a":[1,2.5,{"b":null}],"c":true}})") + "{\"event\":{}}\r\n";
+    text += gpu_line("loop/block_" + n + "/cb_gpu", n) + "\n \r\n" +
+            internal_line("p" + std::to_string(i % 3), "k\\u0041" + n, n);
+    text += "{\"event\":" + n + "}\nnot json " + n + "\n" +
+            gpu_line(std::string(size_t(i % 700), 'x'), "7", R"(,"data":{"op":"matmul","n":")" + n + "\"}");
+    text += event_line("HostMemory", R"({"total_bytes":1,"breakdown":{"a":[1,2.5,{"b":null}],"c":true}})") +
+            "{\"event\":{}}\r\n";
   }
   return text + R"({"event":{"type":"End"}})";  // without a line end
 }
@@ -65,11 +68,13 @@ std::string mixed_trace(int rounds) {
 std::string shown(const ReadTrace& trace) {
   std::string out;
   for (const Event& e : trace.all.events)
-    out += fmt::format("{} {} {} {} {} {} {}\n", e.line, e.type_name, e.op_name, e.internal_kernel_name, e.parent_op_name, e.matmul, e.duration_bits);
+    out += fmt::format("{} {} {} {} {} {} {}\n", e.line, e.type_name, e.op_name, e.internal_kernel_name,
+                       e.parent_op_name, e.matmul, e.duration_bits);
   for (const BadLine& bad : trace.all.bad_lines) out += fmt::format("{} {}\n", bad.line, bad.message);
   for (StringId id = 0; id < trace.strings.size(); ++id) out += trace.text(id) + "\n";
   const ReadTotals& t = trace.totals;
-  return out + fmt::format("{} {} {} {} {} {} {}", t.bytes, t.lines, t.blank, t.untyped, t.events, t.not_json, t.wrong_shape);
+  return out +
+         fmt::format("{} {} {} {} {} {} {}", t.bytes, t.lines, t.blank, t.untyped, t.events, t.not_json, t.wrong_shape);
 }
 
 TEST(trace_reader, threads_and_chunk_sizes_change_nothing_not_even_the_numbers_of_strings) {
@@ -77,7 +82,8 @@ TEST(trace_reader, threads_and_chunk_sizes_change_nothing_not_even_the_numbers_o
   const std::string expected = shown(ReadTrace(text, {.threads = 1, .chunk_bytes = text.size() * 2}));
   for (const unsigned threads : {1u, 2u, 4u})
     for (const size_t chunk_bytes : {size_t(1), size_t(100), size_t(997), size_t(65536)})
-      EXPECT_EQ(shown(ReadTrace(text, {.threads = threads, .chunk_bytes = chunk_bytes})), expected) << threads << " " << chunk_bytes;
+      EXPECT_EQ(shown(ReadTrace(text, {.threads = threads, .chunk_bytes = chunk_bytes})), expected)
+          << threads << " " << chunk_bytes;
   EXPECT_EQ(shown(ReadTrace(std::make_unique<MemorySource>(text, 13), {.threads = 2, .chunk_bytes = 500})), expected);
 }
 
@@ -105,7 +111,9 @@ TEST(trace_reader, a_consumers_exception_comes_out_of_read_trace) {
   } thrower;
   StringTable strings;
   EventConsumer* const consumers[] = {&thrower};
-  EXPECT_THROW(read_trace(std::make_unique<MemorySource>(mixed_trace(100)), strings, consumers, {.threads = 3, .chunk_bytes = 64}), Error);
+  EXPECT_THROW(read_trace(std::make_unique<MemorySource>(mixed_trace(100)), strings, consumers,
+                          {.threads = 3, .chunk_bytes = 64}),
+               Error);
 }
 
 TEST(trace_reader, bytes_that_end_in_an_error_leave_the_lines_before_it) {
@@ -128,9 +136,11 @@ TEST(trace_reader, a_line_of_100_MB_is_read_like_any_other) {
 TEST(trace_reader, a_line_longer_than_the_longest_allowed_is_bad_and_is_not_kept) {
   for (const size_t chunk_bytes : {size_t(300), size_t(1000), size_t(100'000)}) {
     const std::string end = "{\"event\":{\"type\":\"End\"}}";
-    const ReadTrace trace(gpu_line("a", "1") + std::string(50'000, 'x') + "\n" + gpu_line("b", "3") + std::string(70'000, ' ') + "\n" + end,
+    const ReadTrace trace(gpu_line("a", "1") + std::string(50'000, 'x') + "\n" + gpu_line("b", "3") +
+                              std::string(70'000, ' ') + "\n" + end,
                           {.threads = 2, .chunk_bytes = chunk_bytes, .longest_line = 2000});
-    const Lines expected = chunk_bytes < 50'000 ? Lines{"json 1", "json 3"} : Lines{"json 1"};  // a chunk may hold it anyway
+    const Lines expected =
+        chunk_bytes < 50'000 ? Lines{"json 1", "json 3"} : Lines{"json 1"};  // a chunk may hold it anyway
     EXPECT_EQ(trace.bad(), expected);
     EXPECT_EQ(trace.totals.events, 3u);
     EXPECT_EQ(trace.all.events.back().line, 4u);
@@ -150,10 +160,12 @@ TEST(string_table, numbers_strings_in_order_of_first_appearance_at_addresses_tha
 }
 
 TEST_F(trace_file, compressed_ones_say_the_same_in_one_piece_or_several) {
-  const std::string text = mixed_trace(200), half = text.substr(0, text.size() / 2), rest = text.substr(text.size() / 2);
+  const std::string text = mixed_trace(200), half = text.substr(0, text.size() / 2),
+                    rest = text.substr(text.size() / 2);
   const std::string expected = shown(ReadTrace(text));
   const std::string skippable("\x50\x2a\x4d\x18\x03\0\0\0abc", 11);
-  for (const std::string& bytes : {gzip(text), gzip(half) + gzip(rest), zstd(text), zstd(half) + zstd(rest), skippable + zstd(text)})
+  for (const std::string& bytes :
+       {gzip(text), gzip(half) + gzip(rest), zstd(text), zstd(half) + zstd(rest), skippable + zstd(text)})
     EXPECT_EQ(shown(ReadTrace(open_byte_source(write("trace", bytes)))), expected);
 }
 
@@ -193,7 +205,8 @@ TEST_F(trace_file, one_that_shrinks_or_vanishes_while_it_is_read_ends_early) {
   truncate.path = write("shrinks", text);
   StringTable strings;
   EventConsumer* const consumers[] = {&truncate};
-  const ReadTotals totals = read_trace(open_byte_source(truncate.path), strings, consumers, {.threads = 2, .chunk_bytes = 50'000});
+  const ReadTotals totals =
+      read_trace(open_byte_source(truncate.path), strings, consumers, {.threads = 2, .chunk_bytes = 50'000});
   EXPECT_EQ(totals.events, truncate.events);
   EXPECT_GE(totals.events, 300u);
   EXPECT_LT(totals.events, 20'000u);

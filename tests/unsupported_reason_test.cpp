@@ -1,7 +1,7 @@
 // Laws of unsupported_reason: what a spec is refused for, in words that name the value.
-#include "kernel/manifest.h"
-
 #include <gtest/gtest.h>
+
+#include "kernel/manifest.h"
 
 namespace assay {
 namespace {

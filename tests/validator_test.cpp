@@ -163,7 +163,8 @@ TEST(Validator, NaNAndPoisonAreFoundWhereverTheyAreAndToldApart) {
     EXPECT_FALSE(passes(nan.stats(), 1e300));
   }
   std::vector<std::byte> untouched(good.size(), std::byte{kPoison});
-  EXPECT_EQ(Validator(bench.reference(), Accuracy::exact).scan(untouched), "21 of 21 elements never written, first D[0,0]");
+  EXPECT_EQ(Validator(bench.reference(), Accuracy::exact).scan(untouched),
+            "21 of 21 elements never written, first D[0,0]");
 }
 
 TEST(Validator, InfinityIsWrongInEveryOutputType) {

@@ -195,7 +195,7 @@ TEST_P(WorkerGroupTest, ACaseThatChangedWhatOthersReadIsWrongAndTheOthersBeginAn
 }
 
 TEST_P(WorkerGroupTest, AWriteIntoPreparedWeightsIsFoundAtTheEndOfTheStepIfTheyAreTheCasesOwn) {
-  const size_t right = add_right("right"), writes = add("writes", [](const Launch& launch, size_t, size_t count) {
+  const size_t right = add_right("right"), writes = add("writes", [](const Launch&launch, size_t, size_t count) {
                                              if (count > 1) *launch.prepared = std::byte{2};
                                              multiply(launch);
                                            });
@@ -238,10 +238,11 @@ TEST_P(WorkerGroupTest, AWriteIntoAnothersPreparedWeightsIsNeverTheOthersFaultAn
     prepared = launch.prepared;
   });
   variants_.back().prepares = variants_.back().keeps_b = true;
-  const size_t bystander = add_right("bystander"), meddles = add("meddles", [&prepared](const Launch& launch, size_t, size_t count) {
-                                                     multiply(launch);
-                                                     if (count > 1 && prepared) *prepared = std::byte{2};
-                                                   });
+  const size_t bystander = add_right("bystander"),
+               meddles = add("meddles", [&prepared](const Launch&launch, size_t, size_t count) {
+                 multiply(launch);
+                 if (count > 1 && prepared) *prepared = std::byte{2};
+               });
   for (const size_t index : {right, bystander, meddles}) EXPECT_EQ(ask(index, Step::setup).outcome, Outcome::pass);
   EXPECT_EQ(sample(meddles), Outcome::pass) << "nobody looks at what it changed yet";
   EXPECT_EQ(sample(bystander), Outcome::pass);
@@ -285,7 +286,8 @@ TEST_P(WorkerGroupTest, OneElementThatOneLaunchOfASampleLeavesOutIsFoundWhicheve
     command.launches = command.least_launches = 1;
     const Reply reply = group.ask(place, command, kWatchdogS).reply;
     EXPECT_EQ(reply.outcome, Outcome::wrong) << name;
-    EXPECT_EQ(std::string(reply.detail).find(fmt::format("1 of {} elements never written", elements_)), 0u) << name << ": " << reply.detail;
+    EXPECT_EQ(std::string(reply.detail).find(fmt::format("1 of {} elements never written", elements_)), 0u)
+        << name << ": " << reply.detail;
   }
 }
 
@@ -349,9 +351,11 @@ TEST_P(WorkerGroupTest, AWriteAfterTheLastLaunchIsFoundWhenAllHaveSettled) {
   EXPECT_EQ(ask(right, Step::settle).outcome, Outcome::pass);
 }
 
-INSTANTIATE_TEST_SUITE_P(, WorkerGroupTest, ::testing::Combine(::testing::Bool(), ::testing::Values(24, 1200)), [](const auto& which) {
-  return fmt::format("{}{}", std::get<0>(which.param) ? "ByTheDevice" : "ByTheHost", std::get<1>(which.param));
-});
+INSTANTIATE_TEST_SUITE_P(, WorkerGroupTest, ::testing::Combine(::testing::Bool(), ::testing::Values(24, 1200)),
+                         [](const auto& which) {
+                           return fmt::format("{}{}", std::get<0>(which.param) ? "ByTheDevice" : "ByTheHost",
+                                              std::get<1>(which.param));
+                         });
 
 }  // namespace
 }  // namespace assay

@@ -12,9 +12,9 @@ extern "C" {
 
 enum assay_dtype { ASSAY_F32 = 0, ASSAY_F16 = 1, ASSAY_BF16 = 2, ASSAY_Q8_0 = 3 };
 
-/* How a tensor lies in memory. STRIDED: element (i0,i1,i2) at data + Σ i·stride elements, dims and strides outermost first.
- * Q8_0_BLOCKS: rows of k/32 blocks {f16 scale, int8[32]}, strides in blocks. Q8_0_SPLIT: int8 values at data (row-major, strided),
- * f16 scales at scales, k/32 a row. */
+/* How a tensor lies in memory. STRIDED: element (i0,i1,i2) at data + Σ i·stride elements, dims and strides outermost
+ * first. Q8_0_BLOCKS: rows of k/32 blocks {f16 scale, int8[32]}, strides in blocks. Q8_0_SPLIT: int8 values at data
+ * (row-major, strided), f16 scales at scales, k/32 a row. */
 enum assay_layout { ASSAY_STRIDED = 0, ASSAY_Q8_0_BLOCKS = 1, ASSAY_Q8_0_SPLIT = 2 };
 
 enum assay_role { ASSAY_A = 0, ASSAY_B = 1, ASSAY_C = 2, ASSAY_D = 3, ASSAY_BIAS = 4 };
@@ -24,16 +24,16 @@ enum assay_op { ASSAY_MATMUL = 1 };
 /* Parameters of an op, by id. */
 enum assay_param_id { ASSAY_ALPHA = 1, ASSAY_BETA = 2 };
 
-/* For matmul every A, C and D tensor is [batch, m, columns]; A is [batch, m, k] whatever its storage order (strides tell).
- * B is [batch, n, k] in logical order n, k whatever its storage (strides tell: NT has the stride of k = 1, NN that of n = 1).
- * BIAS is [1, 1, n]. A fused spec has one B, D (and BIAS) per segment. */
+/* For matmul every A, C and D tensor is [batch, m, columns]; A is [batch, m, k] whatever its storage order (strides
+ * tell). B is [batch, n, k] in logical order n, k whatever its storage (strides tell: NT has the stride of k = 1, NN
+ * that of n = 1). BIAS is [1, 1, n]. A fused spec has one B, D (and BIAS) per segment. */
 typedef struct assay_tensor {
   void* data;
-  void* scales;        /* Q8_0_SPLIT only */
+  void* scales; /* Q8_0_SPLIT only */
   uint32_t role, segment;
   uint32_t dtype, layout;
-  int64_t dims[4];     /* [batch, rows, columns, 1] */
-  int64_t strides[4];  /* in elements (blocks for Q8_0_BLOCKS) */
+  int64_t dims[4];    /* [batch, rows, columns, 1] */
+  int64_t strides[4]; /* in elements (blocks for Q8_0_BLOCKS) */
 } assay_tensor;
 
 typedef struct assay_param {
@@ -47,20 +47,21 @@ typedef struct assay_call {
   const assay_tensor* tensors;
   const assay_param* params;
   uint32_t param_count, reserved;
-  void* workspace;          /* 64-byte aligned, content undefined at every call */
+  void* workspace; /* 64-byte aligned, content undefined at every call */
   size_t workspace_bytes;
-  const void* prepared;     /* what prepare wrote, or NULL */
+  const void* prepared; /* what prepare wrote, or NULL */
   size_t prepared_bytes;
 } assay_call;
 
 /* The calling thread among those that run this call. */
 typedef struct assay_thread {
   uint32_t struct_size, index, count;
-  uint32_t available;  /* threads that a kernel with its own pool, or a region, may use: one per CPU */
+  uint32_t available; /* threads that a kernel with its own pool, or a region, may use: one per CPU */
   void* team;
   /* Waits for all `count` threads. */
   void (*barrier)(const struct assay_thread*);
-  /* Only where count = 1 and the kernel is entered once (manifest "threads": "region"): runs fn on every thread of the pool. */
+  /* Only where count = 1 and the kernel is entered once (manifest "threads": "region"): runs fn on every thread of the
+   * pool. */
   void (*parallel)(const struct assay_thread*, void (*fn)(const struct assay_thread*, void*), void* argument);
 } assay_thread;
 
@@ -72,7 +73,8 @@ typedef struct assay_kernel {
   const char* name;
   /* Bytes of workspace for this call with so many threads; NULL: none. */
   size_t (*workspace_bytes)(const assay_call*, uint32_t thread_count);
-  /* Repacking of the weights, once before use: bytes needed, then the work (one thread, `prepared` 64-byte aligned). Both NULL: none. */
+  /* Repacking of the weights, once before use: bytes needed, then the work (one thread, `prepared` 64-byte aligned).
+   * Both NULL: none. */
   size_t (*prepared_bytes)(const assay_call*);
   int (*prepare)(const assay_call*, void* prepared);
   /* Entered by every thread of the team (manifest "threads": "team", the default), or once ("region", "own").
@@ -84,7 +86,8 @@ typedef struct assay_kernel {
 #if defined(__GNUC__)
 __attribute__((visibility("default")))
 #endif
-const assay_kernel* assay_kernel_entry(void);
+const assay_kernel*
+assay_kernel_entry(void);
 
 #ifdef __cplusplus
 }

@@ -15,7 +15,8 @@ inline int64_t element_count(const assay_tensor& t) { return t.dims[0] * t.dims[
 inline bool has_rows(const assay_tensor& b) { return b.layout != ASSAY_STRIDED || b.strides[2] == 1; }
 
 /// `count` weights that follow each other in B's storage as floats: row i of n×k storage, else column i of B.
-__attribute__((noinline)) inline void widen_line(const assay_tensor& b, int64_t batch, int64_t i, int64_t count, float* out) {
+__attribute__((noinline)) inline void widen_line(const assay_tensor& b, int64_t batch, int64_t i, int64_t count,
+                                                 float* out) {
   const bool rows = has_rows(b);
   const int64_t first = batch * b.strides[0] + i * b.strides[rows ? 1 : 2], step = b.strides[rows ? 2 : 1];
   if (b.layout == ASSAY_STRIDED) {
@@ -26,8 +27,9 @@ __attribute__((noinline)) inline void widen_line(const assay_tensor& b, int64_t 
   }
   const bool split = b.layout == ASSAY_Q8_0_SPLIT;
   for (int64_t block = 0; block < count / 32; ++block) {
-    const char* scale_at = split ? static_cast<const char*>(b.scales) + 2 * ((batch * b.dims[1] + i) * (b.dims[2] / 32) + block)
-                                 : static_cast<const char*>(b.data) + 34 * (first + block);
+    const char* scale_at =
+        split ? static_cast<const char*>(b.scales) + 2 * ((batch * b.dims[1] + i) * (b.dims[2] / 32) + block)
+              : static_cast<const char*>(b.data) + 34 * (first + block);
     const char* values = split ? static_cast<const char*>(b.data) + first + 32 * block : scale_at + 2;
     Half scale;
     memcpy(&scale, scale_at, sizeof scale);

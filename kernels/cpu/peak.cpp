@@ -1,5 +1,6 @@
 // peak: what the machine does at most: an empty dispatch, a copy, re-reading from cache, multiply-adds per second.
-// KIND 0 empty, 1 copy B to D, 2 read B dims[0] times over, 3 f32 FMA, 4 int8 dot, 5 bf16 dot: n·k multiply-adds of B's dims.
+// KIND 0 empty, 1 copy B to D, 2 read B dims[0] times over, 3 f32 FMA, 4 int8 dot, 5 bf16 dot: n·k multiply-adds of B's
+// dims.
 #include "call.h"
 
 #if defined(__AVX512F__) || defined(__AVX2__)

@@ -1,4 +1,5 @@
-/* The CUDA kernel ABI: what a kernel gets. One struct by value, the same for every variant; host and device read it alike. */
+/* The CUDA kernel ABI: what a kernel gets. One struct by value, the same for every variant; host and device read it
+ * alike. */
 #ifndef ASSAY_CUDA_H
 #define ASSAY_CUDA_H
 
@@ -23,9 +24,10 @@ enum assay_cuda_dtype { ASSAY_CUDA_F32 = 0, ASSAY_CUDA_F16 = 1, ASSAY_CUDA_BF16 
 enum assay_cuda_layout { ASSAY_CUDA_STRIDED = 0, ASSAY_CUDA_Q8_0_BLOCKS = 1, ASSAY_CUDA_Q8_0_SPLIT = 2 };
 enum assay_cuda_role { ASSAY_CUDA_A = 0, ASSAY_CUDA_B = 1, ASSAY_CUDA_C = 2, ASSAY_CUDA_D = 3, ASSAY_CUDA_BIAS = 4 };
 
-/* Element (i0,i1,i2) of [batch, rows, columns] lies at data + Σ i·strides; strides in elements, in blocks of 34 bytes for Q8_0 blocks.
- * A is [batch, m, k], C and D are [batch, m, n], BIAS is [1, 1, n], B is [batch, n, k] whatever its storage (strides tell).
- * `scales`: only where Q8_0 is split, k/32 halves a row of B. Addresses are 64-byte aligned; rows need not be. */
+/* Element (i0,i1,i2) of [batch, rows, columns] lies at data + Σ i·strides; strides in elements, in blocks of 34 bytes
+ * for Q8_0 blocks. A is [batch, m, k], C and D are [batch, m, n], BIAS is [1, 1, n], B is [batch, n, k] whatever its
+ * storage (strides tell). `scales`: only where Q8_0 is split, k/32 halves a row of B. Addresses are 64-byte aligned;
+ * rows need not be. */
 typedef struct assay_cuda_tensor {
   void* data;
   void* scales;
@@ -39,22 +41,24 @@ typedef struct assay_cuda_segment {
   assay_cuda_tensor b, d, c, bias; /* bias.data is null without one; beta = 0: C holds NaN and is never read */
 } assay_cuda_segment;
 
-/* What products of one row need, again and side by side: each line of constants that a launch touches comes from memory, and three of them
- * in turn took half a microsecond on an H200. The first 48 bytes, where Hopper's line ends, are what every launch needs before its weights
- * are asked for; the next 64 those of fused outputs, bias and scales. assay_cuda_set_brief() makes it. */
+/* What products of one row need, again and side by side: each line of constants that a launch touches comes from
+ * memory, and three of them in turn took half a microsecond on an H200. The first 48 bytes, where Hopper's line ends,
+ * are what every launch needs before its weights are asked for; the next 64 those of fused outputs, bias and scales.
+ * assay_cuda_set_brief() makes it. */
 typedef struct assay_cuda_brief {
   const void *a, *b; /* b: the prepared weights where they are given */
   void* d;
   int32_t k, n;    /* n: of the first segment, as b and d */
   int32_t stride;  /* from row to row of B in memory, in elements or blocks; k where prepared */
-  uint32_t pieces; /* of 16 bytes in b, if that is all there is to read (one segment, no scales, whole 16 bytes, less than 32 GB); else 0 */
+  uint32_t pieces; /* of 16 bytes in b, if that is all there is to read (one segment, no scales, whole 16 bytes, less
+                      than 32 GB); else 0 */
   uint16_t segments;
   uint8_t adds_c, biased; /* whether beta is not 0; bit s: segment s has a bias */
   float alpha;
 
   float beta;
-  uint32_t zero;                                /* a 0 that the compiler does not know */
-  int32_t more_n[ASSAY_CUDA_SEGMENTS - 1];      /* of the other segments */
+  uint32_t zero;                           /* a 0 that the compiler does not know */
+  int32_t more_n[ASSAY_CUDA_SEGMENTS - 1]; /* of the other segments */
   const void* more_b[ASSAY_CUDA_SEGMENTS - 1];
   void* more_d[ASSAY_CUDA_SEGMENTS - 1];
   struct {
@@ -64,7 +68,8 @@ typedef struct assay_cuda_brief {
   int64_t bytes[ASSAY_CUDA_SEGMENTS], scale_bytes[ASSAY_CUDA_SEGMENTS];
 } assay_cuda_brief;
 
-/* segment[s] for s < segments; the rest is zero. A kernel's D is alpha·A·B + beta·C + bias, summed in F32, rounded once. */
+/* segment[s] for s < segments; the rest is zero. A kernel's D is alpha·A·B + beta·C + bias, summed in F32, rounded
+ * once. */
 typedef struct assay_cuda_call {
   assay_cuda_brief brief;
   uint32_t struct_size, abi_version;
@@ -88,8 +93,11 @@ static inline void assay_cuda_set_brief(assay_cuda_call* call) {
   to->d = s->d.data;
   to->k = s->b.dims[2];
   to->n = s->b.dims[1];
-  to->stride = call->prepared_given ? s->b.dims[2] : (int32_t)(s->b.strides[1] != 1 ? s->b.strides[1] : s->b.strides[2]);
-  to->pieces = call->segments == 1 && s->b.scale_bytes == 0 && s->b.bytes % 16 == 0 && s->b.bytes < ((int64_t)1 << 35) ? (uint32_t)(s->b.bytes / 16) : 0;
+  to->stride =
+      call->prepared_given ? s->b.dims[2] : (int32_t)(s->b.strides[1] != 1 ? s->b.strides[1] : s->b.strides[2]);
+  to->pieces = call->segments == 1 && s->b.scale_bytes == 0 && s->b.bytes % 16 == 0 && s->b.bytes < ((int64_t)1 << 35)
+                   ? (uint32_t)(s->b.bytes / 16)
+                   : 0;
   to->segments = (uint16_t)call->segments;
   to->adds_c = call->beta != 0;
   to->biased = 0;
@@ -110,10 +118,11 @@ static inline void assay_cuda_set_brief(assay_cuda_call* call) {
 }
 #endif
 
-/* A source's entries: run_LAYOUT_A_B_D for each combination that its manifest promises (layout: A, then B as they lie in memory; types
- * f16 bf16 f32 q8_0, and q8_0_split for the split storage), or one plain `run` that looks at the tensors' types itself. Of a spec with
- * several outputs fused_LAYOUT_A_B_D is run if there is one: a case less for the others to tell apart. Where weights are repacked,
- * prepare_LAYOUT_A_B_D or `prepare` likewise: reads B, writes `prepared`. */
+/* A source's entries: run_LAYOUT_A_B_D for each combination that its manifest promises (layout: A, then B as they lie
+ * in memory; types f16 bf16 f32 q8_0, and q8_0_split for the split storage), or one plain `run` that looks at the
+ * tensors' types itself. Of a spec with several outputs fused_LAYOUT_A_B_D is run if there is one: a case less for the
+ * others to tell apart. Where weights are repacked, prepare_LAYOUT_A_B_D or `prepare` likewise: reads B, writes
+ * `prepared`. */
 #ifdef __CUDACC__
 #ifndef ASSAY_BOUNDS
 #define ASSAY_BOUNDS

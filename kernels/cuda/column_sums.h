@@ -4,7 +4,8 @@
 
 namespace assay {
 
-/// kParts neighbouring threads share a column: they add up its kWarps partial sums; in a cluster the first block adds up all blocks'.
+/// kParts neighbouring threads share a column: they add up its kWarps partial sums; in a cluster the first block adds
+/// up all blocks'.
 template <class T, int kColumns, int kWarps, int kCluster>
 struct ColumnSums {
   static constexpr int kThreads = kWarps * 32, kMost = kThreads / kColumns;
@@ -23,7 +24,8 @@ struct ColumnSums {
     return assay::addend<T>(call, rows_of<false>(call, 0, 1), first + column(), finishes(first, n, rank));
   }
 
-  /// After every warp wrote its row of `partial`. `add`: what the finishing thread read. Clusters: cluster_arrive() was called before.
+  /// After every warp wrote its row of `partial`. `add`: what the finishing thread read. Clusters: cluster_arrive() was
+  /// called before.
   __device__ __forceinline__ void finish(const assay_cuda_call& call, int first, int n, int rank, float add) {
     __syncthreads();
     float sum = 0;
@@ -46,7 +48,8 @@ struct ColumnSums {
 #pragma unroll
         for (int r = 0; r < kCluster; ++r) sum += total[r][column()];
     }
-    if (finishes(first, n, rank)) static_cast<T*>(call.brief.d)[first + column()] = from_float<T>(fmaf(call.brief.alpha, sum, add));
+    if (finishes(first, n, rank))
+      static_cast<T*>(call.brief.d)[first + column()] = from_float<T>(fmaf(call.brief.alpha, sum, add));
   }
 };
 

@@ -1,4 +1,5 @@
-// What kernels share on the device: element types, loads with cache hints, sums over lanes, tensor-core products, the epilogue.
+// What kernels share on the device: element types, loads with cache hints, sums over lanes, tensor-core products, the
+// epilogue.
 #pragma once
 #include "assay_cuda.h"
 
@@ -50,13 +51,17 @@ template <int kHint>
 __device__ __forceinline__ Words load_words(const void* p) {
   Words v;
   if constexpr (kHint == kCached)
-    asm volatile("ld.global.nc.v4.u32 {%0,%1,%2,%3}, [%4];" : "=r"(v.w[0]), "=r"(v.w[1]), "=r"(v.w[2]), "=r"(v.w[3]) : "l"(p));
+    asm volatile("ld.global.nc.v4.u32 {%0,%1,%2,%3}, [%4];"
+                 : "=r"(v.w[0]), "=r"(v.w[1]), "=r"(v.w[2]), "=r"(v.w[3])
+                 : "l"(p));
   if constexpr (kHint == kNoAllocate)
     asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0,%1,%2,%3}, [%4];"
                  : "=r"(v.w[0]), "=r"(v.w[1]), "=r"(v.w[2]), "=r"(v.w[3])
                  : "l"(p));
   if constexpr (kHint == kStreaming)
-    asm volatile("ld.global.cs.v4.u32 {%0,%1,%2,%3}, [%4];" : "=r"(v.w[0]), "=r"(v.w[1]), "=r"(v.w[2]), "=r"(v.w[3]) : "l"(p));
+    asm volatile("ld.global.cs.v4.u32 {%0,%1,%2,%3}, [%4];"
+                 : "=r"(v.w[0]), "=r"(v.w[1]), "=r"(v.w[2]), "=r"(v.w[3])
+                 : "l"(p));
   if constexpr (kHint == kEvictFirst) {
     uint64_t policy;
     asm("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(policy));
@@ -80,7 +85,9 @@ __device__ __forceinline__ Words load_words_if(bool wanted, const void* p) {
 }
 
 __device__ __forceinline__ void unpack(uint32_t word, Half, float* to) {
-  asm("{.reg .b16 l, h; mov.b32 {l, h}, %2; cvt.f32.f16 %0, l; cvt.f32.f16 %1, h;}" : "=f"(to[0]), "=f"(to[1]) : "r"(word));
+  asm("{.reg .b16 l, h; mov.b32 {l, h}, %2; cvt.f32.f16 %0, l; cvt.f32.f16 %1, h;}"
+      : "=f"(to[0]), "=f"(to[1])
+      : "r"(word));
 }
 __device__ __forceinline__ void unpack(uint32_t word, Bfloat, float* to) {
   to[0] = __uint_as_float(word << 16), to[1] = __uint_as_float(word & 0xffff0000u);
@@ -114,19 +121,21 @@ __device__ __forceinline__ float lanes_sum(float v) {
   return v;
 }
 
-/// c[16x8] += a[16x16] · b[16x8] on tensor cores, F32 sums. Lane (g, t) = (lane / 4, lane % 4) holds of a: rows g and g+8, columns
-/// 2t, 2t+1 (a0, a1) and 2t+8, 2t+9 (a2, a3); of b: rows 2t, 2t+1 (b0) and 2t+8, 2t+9 (b1) of column g; of c: columns 2t, 2t+1 of rows g and g+8.
-__device__ __forceinline__ void multiply_tile(float* c, uint32_t a0, uint32_t a1, uint32_t a2, uint32_t a3, uint32_t b0, uint32_t b1,
-                                              Half) {
+/// c[16x8] += a[16x16] · b[16x8] on tensor cores, F32 sums. Lane (g, t) = (lane / 4, lane % 4) holds of a: rows g and
+/// g+8, columns 2t, 2t+1 (a0, a1) and 2t+8, 2t+9 (a2, a3); of b: rows 2t, 2t+1 (b0) and 2t+8, 2t+9 (b1) of column g; of
+/// c: columns 2t, 2t+1 of rows g and g+8.
+__device__ __forceinline__ void multiply_tile(float* c, uint32_t a0, uint32_t a1, uint32_t a2, uint32_t a3, uint32_t b0,
+                                              uint32_t b1, Half) {
   asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
                : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
                : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
 }
-__device__ __forceinline__ void multiply_tile(float* c, uint32_t a0, uint32_t a1, uint32_t a2, uint32_t a3, uint32_t b0, uint32_t b1,
-                                              Bfloat) {
-  asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-               : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-               : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
+__device__ __forceinline__ void multiply_tile(float* c, uint32_t a0, uint32_t a1, uint32_t a2, uint32_t a3, uint32_t b0,
+                                              uint32_t b1, Bfloat) {
+  asm volatile(
+      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+      : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
 }
 
 template <class T>
@@ -136,7 +145,8 @@ __device__ __forceinline__ const T* element(const assay_cuda_tensor& t, int64_t 
 
 /// beta·C + bias of one output: what can be read before the product is known.
 template <class T>
-__device__ __forceinline__ float addend(const assay_cuda_call& call, const assay_cuda_segment& s, int batch, int row, int column) {
+__device__ __forceinline__ float addend(const assay_cuda_call& call, const assay_cuda_segment& s, int batch, int row,
+                                        int column) {
   float v = 0;
   if (call.beta != 0) v = call.beta * to_float(*element<T>(s.c, batch, row, column));
   if (s.bias.data) v += to_float(*element<T>(s.bias, 0, 0, column));
@@ -150,11 +160,13 @@ __device__ __forceinline__ void store(const assay_cuda_segment& s, int batch, in
 
 /// Writes one output: alpha · sum + beta·C + bias.
 template <class T>
-__device__ __forceinline__ void write(const assay_cuda_call& call, const assay_cuda_segment& s, int batch, int row, int column, float sum) {
+__device__ __forceinline__ void write(const assay_cuda_call& call, const assay_cuda_segment& s, int batch, int row,
+                                      int column, float sum) {
   store<T>(s, batch, row, column, call.alpha * sum + addend<T>(call, s, batch, row, column));
 }
 
-/// Rows of B that a group of lanes works on, and where their products go: one segment's weights, its outputs, the group's first row.
+/// Rows of B that a group of lanes works on, and where their products go: one segment's weights, its outputs, the
+/// group's first row.
 struct Rows {
   const void *b, *scales;
   void* d;
@@ -163,7 +175,8 @@ struct Rows {
   int n, row, segment;
 };
 
-/// Group `group` of `rows` rows each; segments begin with a new group. A group past the last gets row >= n. kFused: several outputs.
+/// Group `group` of `rows` rows each; segments begin with a new group. A group past the last gets row >= n. kFused:
+/// several outputs.
 template <bool kFused>
 __device__ __forceinline__ Rows rows_of(const assay_cuda_call& call, int group, int rows) {
   const assay_cuda_brief& brief = call.brief;
@@ -185,10 +198,12 @@ __device__ __forceinline__ Rows rows_of(const assay_cuda_call& call, int group, 
 #undef ASSAY_OF_SEGMENT
 }
 
-/// The address of `column` in row `row` of memory that has `stride` elements a row: one multiplication of 32 by 32 bits.
+/// The address of `column` in row `row` of memory that has `stride` elements a row: one multiplication of 32 by 32
+/// bits.
 template <class T>
 __device__ __forceinline__ const T* row_at(const void* base, uint32_t row, uint32_t stride, uint32_t column) {
-  return reinterpret_cast<const T*>(static_cast<const char*>(base) + uint64_t(row) * (stride * uint32_t(sizeof(T))) + column * sizeof(T));
+  return reinterpret_cast<const T*>(static_cast<const char*>(base) + uint64_t(row) * (stride * uint32_t(sizeof(T))) +
+                                    column * sizeof(T));
 }
 
 /// The number at `p` where `wanted`, else 0 and no access. No branch, so that it is asked for where the call stands.
@@ -196,21 +211,26 @@ template <class T>
 __device__ __forceinline__ float load_if(bool wanted, const T* p) {
   if constexpr (sizeof(T) == 4) {
     float v;
-    asm volatile("{.reg .pred p; setp.ne.u32 p, %2, 0; mov.f32 %0, 0f00000000; @p ld.global.nc.f32 %0, [%1];}" : "=f"(v) : "l"(p), "r"(uint32_t(wanted)));
+    asm volatile("{.reg .pred p; setp.ne.u32 p, %2, 0; mov.f32 %0, 0f00000000; @p ld.global.nc.f32 %0, [%1];}"
+                 : "=f"(v)
+                 : "l"(p), "r"(uint32_t(wanted)));
     return v;
   } else {
     T v;
-    asm volatile("{.reg .pred p; setp.ne.u32 p, %2, 0; mov.b16 %0, 0; @p ld.global.nc.u16 %0, [%1];}" : "=h"(v.bits) : "l"(p), "r"(uint32_t(wanted)));
+    asm volatile("{.reg .pred p; setp.ne.u32 p, %2, 0; mov.b16 %0, 0; @p ld.global.nc.u16 %0, [%1];}"
+                 : "=h"(v.bits)
+                 : "l"(p), "r"(uint32_t(wanted)));
     return to_float(v);
   }
 }
 
-/// beta·C + bias of output `row` of a product of one row where `wanted`; to be asked for while the weights are on their way. kPlain: beta is
-/// 0 here, and then there is no branch.
+/// beta·C + bias of output `row` of a product of one row where `wanted`; to be asked for while the weights are on their
+/// way. kPlain: beta is 0 here, and then there is no branch.
 template <class T, bool kPlain = false>
 __device__ __forceinline__ float addend(const assay_cuda_call& call, const Rows& r, int row, bool wanted) {
   float v = load_if(wanted && (call.brief.biased >> r.segment & 1), static_cast<const T*>(r.bias) + row);
-  if (!kPlain && call.brief.adds_c) v = fmaf(call.brief.beta, load_if(wanted, static_cast<const T*>(call.segment[r.segment].c.data) + row), v);
+  if (!kPlain && call.brief.adds_c)
+    v = fmaf(call.brief.beta, load_if(wanted, static_cast<const T*>(call.segment[r.segment].c.data) + row), v);
   return v;
 }
 template <class T>
@@ -218,12 +238,14 @@ __device__ __forceinline__ void finish(const assay_cuda_call& call, const Rows& 
   static_cast<T*>(r.d)[row] = from_float<T>(fmaf(call.brief.alpha, sum, add));
 }
 
-/// Shared memory by address. It is taken before the loads and kept in a register by adding a 0 that the compiler does not know: else it is
-/// put together behind them, twice, from a special register (0.03 µs on an H100).
+/// Shared memory by address. It is taken before the loads and kept in a register by adding a 0 that the compiler does
+/// not know: else it is put together behind them, twice, from a special register (0.03 µs on an H100).
 __device__ __forceinline__ uint32_t shared_address(const assay_cuda_call& call, const void* shared) {
   return uint32_t(__cvta_generic_to_shared(shared)) + call.brief.zero;
 }
-__device__ __forceinline__ void store_shared(uint32_t at, float v) { asm volatile("st.shared.f32 [%0], %1;" ::"r"(at), "f"(v) : "memory"); }
+__device__ __forceinline__ void store_shared(uint32_t at, float v) {
+  asm volatile("st.shared.f32 [%0], %1;" ::"r"(at), "f"(v) : "memory");
+}
 __device__ __forceinline__ float load_shared(uint32_t at) {
   float v;
   asm volatile("ld.shared.f32 %0, [%1];" : "=f"(v) : "r"(at) : "memory");

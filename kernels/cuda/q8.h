@@ -4,7 +4,8 @@
 
 namespace assay {
 
-/// Four signed bytes as four halves: u = q + 128 placed below the exponent of 1024 is 1024 + u; less 1152 that is q, exactly.
+/// Four signed bytes as four halves: u = q + 128 placed below the exponent of 1024 is 1024 + u; less 1152 that is q,
+/// exactly.
 __device__ __forceinline__ void bytes_to_halves(uint32_t bytes, uint32_t& low, uint32_t& high) {
   const uint32_t biased = bytes ^ 0x80808080u;
   low = __byte_perm(biased, 0x64646464u, 0x4140);
@@ -13,6 +14,8 @@ __device__ __forceinline__ void bytes_to_halves(uint32_t bytes, uint32_t& low, u
   asm("sub.rn.f16x2 %0, %0, %1;" : "+r"(high) : "r"(0x64806480u));
 }
 
-__device__ __forceinline__ float scale_at(const void* scales, int64_t index) { return to_float(static_cast<const Half*>(scales)[index]); }
+__device__ __forceinline__ float scale_at(const void* scales, int64_t index) {
+  return to_float(static_cast<const Half*>(scales)[index]);
+}
 
 }  // namespace assay

@@ -4,17 +4,20 @@
 
 namespace assay {
 
-/// A warp multiplies kRows rows of B with A. The tile's 16 rows are kRows rows times kSlices slices of 32 along k, so that a lane's 16-byte
-/// loads are consecutive memory and A's words are the tile's right side as loaded: column s holds slice s of A.
+/// A warp multiplies kRows rows of B with A. The tile's 16 rows are kRows rows times kSlices slices of 32 along k, so
+/// that a lane's 16-byte loads are consecutive memory and A's words are the tile's right side as loaded: column s holds
+/// slice s of A.
 template <class T, int kRows, int kSteps, int kHint>
 struct RowDots {
   static constexpr int kSlices = 16 / kRows, kStep = 32 * kSlices;  // values of k a step
-  Words a[kSteps], low[kSteps], high[kSteps];                         // rows [0, kRows/2) and [kRows/2, kRows)
+  Words a[kSteps], low[kSteps], high[kSteps];                       // rows [0, kRows/2) and [kRows/2, kRows)
   float c[4];
 
   static __device__ __forceinline__ int lane() { return int(threadIdx.x % 32u); }
   /// Where in a step's k this lane's 8 values begin; its first row within the kRows.
-  static __device__ __forceinline__ int lane_k() { return int((unsigned(lane()) / 4 % kSlices) * 32 + unsigned(lane()) % 4 * 8); }
+  static __device__ __forceinline__ int lane_k() {
+    return int((unsigned(lane()) / 4 % kSlices) * 32 + unsigned(lane()) % 4 * 8);
+  }
   static __device__ __forceinline__ int lane_row() { return int(unsigned(lane()) / 4 / kSlices); }
 
   __device__ __forceinline__ void load_a(const T* a_row, int first_k, int k) {

@@ -38,8 +38,8 @@ Json pairs_json(const std::vector<std::pair<std::string, std::string>>& pairs) {
 DeviceInfo parse_device(const std::string& text, const std::string& file) {
   const Json json = parse_json(text, file);
   const JsonReader in(json, file);
-  in.only_keys({"id", "backend", "name", "kind", "properties", "isa", "vendors", "limits", "arch", "one_worker", "launches_per_sample", "threads",
-                "memory_bytes"});
+  in.only_keys({"id", "backend", "name", "kind", "properties", "isa", "vendors", "limits", "arch", "one_worker",
+                "launches_per_sample", "threads", "memory_bytes"});
   DeviceInfo info;
   info.id = in.at("id").string();
   info.backend = in.at("backend").string();
@@ -56,7 +56,8 @@ DeviceInfo parse_device(const std::string& text, const std::string& file) {
   info.one_worker = in.boolean_or("one_worker", false);
   if (in.has("arch")) info.limits.arch = int(std::min<int64_t>(read_positive(in.at("arch")), 10000));
   if (in.has("threads")) info.threads = int(std::clamp<int64_t>(in.at("threads").integer(), 1, 1 << 16));
-  if (in.has("launches_per_sample")) info.launches_per_sample = int(std::clamp<int64_t>(in.at("launches_per_sample").integer(), 1, 1 << 16));
+  if (in.has("launches_per_sample"))
+    info.launches_per_sample = int(std::clamp<int64_t>(in.at("launches_per_sample").integer(), 1, 1 << 16));
   if (in.has("limits")) {
     std::vector<std::string> known;
     for (const auto& [name, member] : kLimits) known.emplace_back(name);
@@ -70,7 +71,11 @@ DeviceInfo parse_device(const std::string& text, const std::string& file) {
 DeviceInfo load_device(const std::filesystem::path& file) { return parse_device(read_file(file), file.string()); }
 
 std::string device_json(const DeviceInfo& info) {
-  Json json = {{"id", info.id}, {"backend", info.backend}, {"name", info.name}, {"kind", info.kind}, {"memory_bytes", info.memory_bytes}};
+  Json json = {{"id", info.id},
+               {"backend", info.backend},
+               {"name", info.name},
+               {"kind", info.kind},
+               {"memory_bytes", info.memory_bytes}};
   json["properties"] = pairs_json(info.properties);
   json["vendors"] = pairs_json(info.vendors);
   json["isa"] = Json::array();

@@ -54,7 +54,8 @@ JsonReader JsonReader::at(const std::string& key) const {
 std::vector<JsonReader> JsonReader::items() const {
   if (!value_->is_array()) error("expected an array");
   std::vector<JsonReader> result;
-  for (size_t i = 0; i < value_->size(); ++i) result.emplace_back((*value_)[i], file_, fmt::format("{}/{}", pointer_, i));
+  for (size_t i = 0; i < value_->size(); ++i)
+    result.emplace_back((*value_)[i], file_, fmt::format("{}/{}", pointer_, i));
   return result;
 }
 

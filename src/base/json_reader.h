@@ -25,7 +25,7 @@ class JsonReader {
   void only_keys(const std::vector<std::string>& known) const;
   bool has(const std::string& key) const;
   JsonReader at(const std::string& key) const;
-  std::vector<JsonReader> items() const;                             // of an array
+  std::vector<JsonReader> items() const;                            // of an array
   std::vector<std::pair<std::string, JsonReader>> members() const;  // of an object, in file order
 
   std::string string() const;

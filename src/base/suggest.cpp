@@ -29,7 +29,8 @@ size_t edit_distance(const std::string& a, const std::string& b) {
 std::vector<std::string> near_names(const std::string& name, const std::vector<std::string>& known) {
   std::vector<std::pair<size_t, std::string>> scored;
   for (const std::string& candidate : known) {
-    const size_t distance = candidate.find(name) != std::string::npos && name.size() > 2 ? 1 : edit_distance(name, candidate);
+    const size_t distance =
+        candidate.find(name) != std::string::npos && name.size() > 2 ? 1 : edit_distance(name, candidate);
     if (2 * distance <= std::max(name.size(), candidate.size())) scored.emplace_back(distance, candidate);
   }
   std::sort(scored.begin(), scored.end());

@@ -13,7 +13,8 @@
 
 namespace assay {
 
-/// A folder of this project ("kernels", "specs", "tests/mutants"): beside the program's build folder, or where it was built from.
+/// A folder of this project ("kernels", "specs", "tests/mutants"): beside the program's build folder, or where it was
+/// built from.
 std::filesystem::path project_folder(const std::string& name);
 
 /// Every backend that this program was built with: one line each.
@@ -21,7 +22,8 @@ std::vector<std::unique_ptr<Backend>> make_backends();
 /// Those that it was built without, and why.
 std::vector<std::pair<std::string, std::string>> backends_not_built();
 
-/// The device named "cpu" or "cpu:0" and its backend, or the one that a .json file describes. Error with the names there are.
+/// The device named "cpu" or "cpu:0" and its backend, or the one that a .json file describes. Error with the names
+/// there are.
 struct OpenedDevice {
   const Backend* backend = nullptr;
   DeviceInfo info;
@@ -44,7 +46,8 @@ std::filesystem::path default_store();
 /// The same file. Error if it is the default one and its folder is not this user's own.
 std::filesystem::path checked_store(const std::filesystem::path& file);
 
-/// What the store knows that this device reaches; measured now, in seconds, where it knows nothing or `again`. Notes go to stderr.
+/// What the store knows that this device reaches; measured now, in seconds, where it knows nothing or `again`. Notes go
+/// to stderr.
 Ceilings device_ceilings(const Backend& backend, const DeviceInfo& device, Store& store, bool again = false);
 /// The same where the store knows them; nothing is measured.
 std::optional<Ceilings> known_device_ceilings(const Backend& backend, const DeviceInfo& device, Store& store);

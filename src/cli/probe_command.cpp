@@ -45,7 +45,8 @@ std::vector<Workload> choose_workloads(const ProbeOptions& options) {
   for (const std::string& file : options.spec_files) loaded.push_back(load_workload(file));
   ShapeOptions shapes;  // one --dtype completes what a trace's lines lack, as it does with --spec
   if (options.selection.dtypes.size() == 1) shapes.dtype = options.selection.dtypes[0];
-  for (const std::string& trace : options.traces) loaded.push_back(parse_workload(workload_of_trace(trace, shapes), trace));
+  for (const std::string& trace : options.traces)
+    loaded.push_back(parse_workload(workload_of_trace(trace, shapes), trace));
   if (!options.spec_lines.empty() && options.workloads.empty()) return loaded;
   if (loaded.empty() || !options.workloads.empty())
     for (Workload& w : load_workloads(project_folder("specs"))) loaded.push_back(std::move(w));
@@ -57,7 +58,8 @@ std::vector<Workload> choose_workloads(const ProbeOptions& options) {
     const size_t before = chosen.size();
     for (const Workload& w : loaded)
       if (glob_matches(glob, w.name)) chosen.push_back(w);
-    if (chosen.size() == before) fail("--workload {}: not among {}{}", glob, fmt::join(names, ", "), did_you_mean(glob, names));
+    if (chosen.size() == before)
+      fail("--workload {}: not among {}{}", glob, fmt::join(names, ", "), did_you_mean(glob, names));
   }
   return chosen;
 }
@@ -83,7 +85,8 @@ std::vector<Spec> all_specs(const ProbeOptions& options, const std::vector<Workl
     for (Spec& spec : specs_of_line(line, options.selection.dtypes)) specs.push_back(std::move(spec));
   for (const Workload& workload : workloads)
     for (const WorkloadEntry& entry : workload.entries) specs.push_back(entry.spec);
-  if (!options.traces.empty() && options.selection.dtypes.size() == 1) return specs;  // it said what the trace's types are
+  if (!options.traces.empty() && options.selection.dtypes.size() == 1)
+    return specs;  // it said what the trace's types are
   const std::vector<Spec> own = specs;
   for (const std::string& dtype : options.selection.dtypes)
     for (Spec& spec : with_dtype(own, dtype)) specs.push_back(std::move(spec));
@@ -103,7 +106,8 @@ std::string skips_text(const Plan& plan, const ProbeOptions& options, size_t wid
   if (options.screen.skips) return skip_report(plan.skips, width);
   std::string text = "Skipped:\n";
   if (width == 0)
-    for (const SkipGroup& skip : plan.skips) text += fmt::format(" - {}: {} skipped {} ({})\n", skip.variant, skip.op_name, skip.count, skip.reason);
+    for (const SkipGroup& skip : plan.skips)
+      text += fmt::format(" - {}: {} skipped {} ({})\n", skip.variant, skip.op_name, skip.count, skip.reason);
   else
     text += fmt::format(" {} reasons: --skips\n", skip_reasons(plan.skips).size());
   return text;
@@ -115,13 +119,14 @@ void print_plan(const Plan& plan, const Sweep& sweep, const ProbeOptions& option
   for (const PlannedSpec& spec : plan.specs) {
     text += fmt::format("Spec {}:\n", spec.spec.line());
     for (const PlannedCase& c : spec.cases)
-      text += fmt::format("   - {} ({}{})\n", c.variant->id(), c.isa->name, c.over_limit.empty() ? "" : "; device_limit: " + c.over_limit);
+      text += fmt::format("   - {} ({}{})\n", c.variant->id(), c.isa->name,
+                          c.over_limit.empty() ? "" : "; device_limit: " + c.over_limit);
     if (spec.cases.empty()) text += "   no variant supports it\n";
   }
   text += "\n" + skips_text(plan, options, width);
   const size_t missing = sweep.missing();
-  text += fmt::format("\n{} specs, {} cases; {} in the store, {} to measure: about {}\n", plan.specs.size(), plan.cases(),
-                      size_t(plan.cases()) - missing, missing, duration_text(sweep.expected_seconds()));
+  text += fmt::format("\n{} specs, {} cases; {} in the store, {} to measure: about {}\n", plan.specs.size(),
+                      plan.cases(), size_t(plan.cases()) - missing, missing, duration_text(sweep.expected_seconds()));
   put(stdout, wrap_lines(text, width, 6));
 }
 
@@ -141,7 +146,8 @@ bool any_failure(const SweepReport& report, const std::vector<const Variant*>& v
   for (const RankedSpec& spec : report.specs)
     for (const RankedCase& c : spec.cases)
       if (enabled.count(c.record.variant) && is_failure(c.record.outcome)) return true;
-  return std::any_of(report.specs.begin(), report.specs.end(), [](const RankedSpec& s) { return !s.quarantine.empty(); });
+  return std::any_of(report.specs.begin(), report.specs.end(),
+                     [](const RankedSpec& s) { return !s.quarantine.empty(); });
 }
 
 /// What a probe reads beside what its options name as files.
@@ -167,7 +173,8 @@ int run_probe(ProbeOptions options) {
   const auto backends = make_backends();
   const OpenedDevice device = find_device(backends, options.device, options.threads);
   if (device.described && !options.dry_run && !options.build_only)
-    fail("--device {}: a description, not a device; add --dry-run to see the plan for it, or --build-only", options.device);
+    fail("--device {}: a description, not a device; add --dry-run to see the plan for it, or --build-only",
+         options.device);
   options.sweep.effort = Effort::of(device.info, options.sweep.thorough);
   const std::vector<Workload> workloads = choose_workloads(options);
   const std::vector<Manifest> manifests = load_manifests(*device.backend, options.kernels);
@@ -180,9 +187,10 @@ int run_probe(ProbeOptions options) {
   const bool keeps = !options.dry_run && !options.build_only;
   std::error_code ignored;
   const bool readable = std::filesystem::exists(options.store, ignored);
-  const auto store_of_run = keeps || readable ? std::make_unique<Store>(checked_store(options.store),
-                                                                        keeps ? Store::Access::read_write : Store::Access::read_only)
-                                              : std::make_unique<Store>();
+  const auto store_of_run = keeps || readable
+                                ? std::make_unique<Store>(checked_store(options.store),
+                                                          keeps ? Store::Access::read_write : Store::Access::read_only)
+                                : std::make_unique<Store>();
   Store& store = *store_of_run;
 
   const Terminal terminal = describe_terminal(stderr);
@@ -191,10 +199,10 @@ int run_probe(ProbeOptions options) {
   if (!options.quiet) {
     events.on_case = [&](const Variant& v, const Spec& spec) { progress.start(v.name, v.family, spec.short_name()); };
     events.on_done = [&](size_t cases) { progress.advance(cases); };
-    events.on_revisit = [&](int visit, const Spec& spec, size_t i, size_t n) { progress.again(visit, spec.short_name(), i, n); };
-    events.on_build = [&](const Variant& v, size_t done, size_t total) {
-      progress.build(v.id(), done, total);
+    events.on_revisit = [&](int visit, const Spec& spec, size_t i, size_t n) {
+      progress.again(visit, spec.short_name(), i, n);
     };
+    events.on_build = [&](const Variant& v, size_t done, size_t total) { progress.build(v.id(), done, total); };
     events.note = [&](const std::string& line) { progress.note(line); };
   }
   Sweep sweep(*device.backend, device.info, variants, plan, cache, store, options.sweep, events);
@@ -230,8 +238,10 @@ CommandRun add_probe(CLI::App& command, CommandFiles& files) {
   const auto o = std::make_shared<ProbeOptions>();
   using Part = CommandFiles::Part;
   command.footer(
-      "Each launch runs on poisoned buffers and is checked afterwards, samples of them element by element against a double-precision\n"
-      "reference; only proved results are ranked. Results are kept in the store: a second run measures what is missing or was noisy, an\n"
+      "Each launch runs on poisoned buffers and is checked afterwards, samples of them element by element against a "
+      "double-precision\n"
+      "reference; only proved results are ranked. Results are kept in the store: a second run measures what is missing "
+      "or was noisy, an\n"
       "edited kernel alone.\n\n"
       "Examples:\n"
       "  assay probe --dry-run                                    the plan and how long it takes\n"
@@ -254,17 +264,30 @@ CommandRun add_probe(CLI::App& command, CommandFiles& files) {
   what(command.add_option("--variant", o->selection.variants,
                           "globs on family/name (default: every enabled one; a disabled one runs when named in full)"));
   what(command.add_option("--op", o->selection.ops, "globs on the spec's op name"));
-  what(command.add_option("--shape", o->selection.shapes, "n=9728 or k=800..900 or m=1,n=64: several terms must all hold")
+  what(command
+           .add_option("--shape", o->selection.shapes, "n=9728 or k=800..900 or m=1,n=64: several terms must all hold")
            ->delimiter('\0'));
-  what(command.add_option("--dtype", o->selection.dtypes, "also measure the specs with these weights: f32, f16, bf16, q8_0"));
-  what(command.add_option("--accuracy", o->accuracy,
-                          "the least accurate class of variants that is measured: exact, f16_activation, bf16_activation or int8_activation")
+  what(command.add_option("--dtype", o->selection.dtypes,
+                          "also measure the specs with these weights: f32, f16, bf16, q8_0"));
+  what(command
+           .add_option("--accuracy", o->accuracy,
+                       "the least accurate class of variants that is measured: exact, f16_activation, bf16_activation "
+                       "or int8_activation")
            ->capture_default_str());
-  what(command.add_option("--kernels", o->kernels, "folders with drop-in kernels: manifest.json and sources (docs/drop-in-kernels.md)")
+  what(command
+           .add_option("--kernels", o->kernels,
+                       "folders with drop-in kernels: manifest.json and sources (docs/drop-in-kernels.md)")
            ->check(CLI::ExistingDirectory));
   const auto how = [&](CLI::Option* option) { option->group("How to measure"); };
-  how(command.add_option("--device", o->device, "cpu, cuda:0 …: assay devices lists them; or a description of one, FILE.json, for --dry-run and --build-only")->capture_default_str());
-  how(command.add_option("--mode", o->mode, "decode: weights cold, the rest hot; cold: all cold, each launch alone; hot: all hot; batched: 20 dispatches a submission")
+  how(command
+          .add_option("--device", o->device,
+                      "cpu, cuda:0 …: assay devices lists them; or a description of one, FILE.json, for --dry-run and "
+                      "--build-only")
+          ->capture_default_str());
+  how(command
+          .add_option("--mode", o->mode,
+                      "decode: weights cold, the rest hot; cold: all cold, each launch alone; hot: all hot; batched: "
+                      "20 dispatches a submission")
           ->capture_default_str());
   how(command.add_option("--threads", o->threads, "use fewer than all allowed CPUs")->check(whole_from(1, 1'000'000)));
   how(command
@@ -290,9 +313,13 @@ CommandRun add_probe(CLI::App& command, CommandFiles& files) {
   o->formats =
       std::make_shared<ReportFormats>(command, files, std::vector<std::string>{"text", "csv", "json", "markdown"});
   result(command.add_flag("--dry-run", o->dry_run, "show the plan, its skips and the expected time; measure nothing"));
-  result(command.add_flag("--build-only", o->build_only, "compile the plan's kernels and stop: a later probe only measures"));
-  result(command.add_flag("--full", o->screen.full, "on a terminal: a row a variant, where there would be one screen with the verdict (a pipe gets all)"));
-  result(command.add_flag("--skips", o->screen.skips, "also the pairs of spec and variant that were left out, a line a reason"));
+  result(command.add_flag("--build-only", o->build_only,
+                          "compile the plan's kernels and stop: a later probe only measures"));
+  result(command.add_flag(
+      "--full", o->screen.full,
+      "on a terminal: a row a variant, where there would be one screen with the verdict (a pipe gets all)"));
+  result(command.add_flag("--skips", o->screen.skips,
+                          "also the pairs of spec and variant that were left out, a line a reason"));
   result(command.add_flag("--verbose", o->screen.verbose, "as --full, and where each line of a workload comes from"));
   result(command.add_flag("--quiet", o->quiet, "no progress"));
   return [o] { return run_probe(*o); };

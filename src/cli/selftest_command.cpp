@@ -23,7 +23,8 @@
 namespace assay {
 namespace {
 
-constexpr double kWatchdogS = 3;  // what hangs costs so long; where a busy machine made it too short, kPatientS is asked next
+constexpr double kWatchdogS =
+    3;  // what hangs costs so long; where a busy machine made it too short, kPatientS is asked next
 constexpr double kPatientS = 20;
 constexpr int kAttempts = 6;  // at a spec, while time alone keeps a kernel from what it deserves
 
@@ -89,8 +90,8 @@ int run_selftest(const SelftestOptions& options) {
         selection.variants = trials.needed(name);
         if (selection.variants.empty()) break;
         sweep_options.effort.watchdog_s = sweep_options.effort.setup_watchdog_s = attempt > 0 ? kPatientS : kWatchdogS;
-        Sweep sweep(*device.backend, device.info, variants, make_plan({spec}, variants, device.info, selection), cache, store,
-                    sweep_options, events);
+        Sweep sweep(*device.backend, device.info, variants, make_plan({spec}, variants, device.info, selection), cache,
+                    store, sweep_options, events);
         sweep.run();
         const SweepReport report = sweep.report({});
         trials.add_attempt(name, report.specs.empty() ? RankedSpec() : report.specs[0]);
@@ -102,8 +103,10 @@ int run_selftest(const SelftestOptions& options) {
   if (interrupted()) return 130;
 
   Table table;
-  table.columns = {{"what", "kernel that", Column::Format::text, 9, 20}, {"spec", "spec", Column::Format::text, 4, 0},
-                   {"outcome", "outcome", Column::Format::text, 9, 0}, {"verdict", "", Column::Format::text, 9, 0},
+  table.columns = {{"what", "kernel that", Column::Format::text, 9, 20},
+                   {"spec", "spec", Column::Format::text, 4, 0},
+                   {"outcome", "outcome", Column::Format::text, 9, 0},
+                   {"verdict", "", Column::Format::text, 9, 0},
                    {"detail", "because", Column::Format::text, 5, 30}};
   size_t failures = 0;
   for (const Trial& trial : trials.all()) {
@@ -134,8 +137,11 @@ int run_selftest(const SelftestOptions& options) {
 
 CommandRun add_selftest(CLI::App& command, CommandFiles& files) {
   const auto o = std::make_shared<SelftestOptions>();
-  command.footer("Shows on your machine that the checks find what they are there to find. Exit 1 if a wrong kernel got away or an honest\n"
-                 "one was accused. Takes about a minute; on a busy machine longer: what only times can show is tried up to six times.");
+  command.footer(
+      "Shows on your machine that the checks find what they are there to find. Exit 1 if a wrong kernel got away or an "
+      "honest\n"
+      "one was accused. Takes about a minute; on a busy machine longer: what only times can show is tried up to six "
+      "times.");
   command.add_option("--device", o->device, "the device to test on")->capture_default_str();
   files.add(CommandFiles::Part::input, [] { return files_below("the mutant", project_folder("tests/mutants")); });
   o->formats =

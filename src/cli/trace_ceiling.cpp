@@ -50,10 +50,9 @@ double known_gbps(const std::string& device_name) {
       }
       if (known)
         remark("assay: the trace's device is {} here, which was measured to read {:.1f} GB/s\n", info.id,
-                   known->memory_gbps());
+               known->memory_gbps());
       else
-        remark("assay: the trace's device is {} here, which was never measured: --ceiling {} does\n",
-                   info.id, info.id);
+        remark("assay: the trace's device is {} here, which was never measured: --ceiling {} does\n", info.id, info.id);
       return known ? known->memory_gbps() : 0;
     }
   return 0;

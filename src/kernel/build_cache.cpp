@@ -124,10 +124,11 @@ BuildKey BuildCache::key(const Variant& variant, const IsaLevel& isa) const {
     return key;
   }
   const SourceHash& source = source_hash(variant);
-  key.text = fmt::format(
-      "abi version: {}\n{}source hash: {}\ndefines: {}\nflags: {}\nisa: {}\ncompiler: {}\nlink flags: {}\n",
-      compiler_.abi_version, source.text, source.hash, Json(defines).dump(), Json(flags_of(compiler_, variant, isa)).dump(), isa.name,
-      compiler_.version.empty() ? "none" : compiler_.version, Json(variant.link_flags).dump());
+  key.text =
+      fmt::format("abi version: {}\n{}source hash: {}\ndefines: {}\nflags: {}\nisa: {}\ncompiler: {}\nlink flags: {}\n",
+                  compiler_.abi_version, source.text, source.hash, Json(defines).dump(),
+                  Json(flags_of(compiler_, variant, isa)).dump(), isa.name,
+                  compiler_.version.empty() ? "none" : compiler_.version, Json(variant.link_flags).dump());
   key.hash = hash_hex(key.text);
   return key;
 }
@@ -137,7 +138,8 @@ std::optional<BuiltModule> BuildCache::find_module(const BuildRequest& request, 
   std::error_code ignored;
   for (const fs::path& folder : folders_) {
     const fs::path module = folder / (module_name(request, key) + compiler_.module_extension);
-    if (is_module(module, compiler_) && read_file(key_file(module)) == key.text) return BuiltModule{module, key, "", true};
+    if (is_module(module, compiler_) && read_file(key_file(module)) == key.text)
+      return BuiltModule{module, key, "", true};
   }
   if (!compiler_.version.empty()) return std::nullopt;
   for (const fs::path& folder : folders_)
@@ -172,7 +174,12 @@ BuildCache::Job BuildCache::prepare(const BuildRequest& request, const BuildKey&
   const std::string name = module_name(request, key);
   const fs::path& folder = folders_.back();
   const fs::path partial = folder / fmt::format(".{}.{}.partial", name, getpid());
-  return {request, key, source_hash(*request.variant).hash, folder / (name + compiler_.module_extension), PartialFile(partial), {}};
+  return {request,
+          key,
+          source_hash(*request.variant).hash,
+          folder / (name + compiler_.module_extension),
+          PartialFile(partial),
+          {}};
 }
 
 BuiltModule BuildCache::finish(const Job& job, const ProcessResult& result) const {

@@ -14,7 +14,8 @@
 
 namespace assay {
 
-/// A level of instructions that a source can be compiled for: its compiler flags, and what a processor must have to run it.
+/// A level of instructions that a source can be compiled for: its compiler flags, and what a processor must have to run
+/// it.
 struct IsaLevel {
   std::string name;  // "generic", "avx2", "avx512" … of a CPU; "sm_90a" of a GPU
   std::vector<std::string> flags;

@@ -7,12 +7,14 @@
 
 namespace assay {
 
-/// One program that is called as PROGRAM FLAGS… -Ifolder… -DNAME=value… SOURCE -o MODULE LINK_FLAGS… and exits 0 or prints why not.
+/// One program that is called as PROGRAM FLAGS… -Ifolder… -DNAME=value… SOURCE -o MODULE LINK_FLAGS… and exits 0 or
+/// prints why not.
 struct Compiler {
   std::string command;   // "g++", $ASSAY_CXX: one program, without arguments
   std::string version;   // "12.2.0 x86_64-linux-gnu; g++ (Debian 12.2.0-14+deb12u1) 12.2.0"; empty if it is missing
   double limit_s = 120;  // one file may take this long; $ASSAY_COMPILE_LIMIT_S changes it
-  std::vector<std::string> module_flags = cxx_module_flags();  // of every module, before those of ISA level and manifest
+  std::vector<std::string> module_flags =
+      cxx_module_flags();  // of every module, before those of ISA level and manifest
   std::string module_extension = ".so";
   int abi_version = 1;  // of the kernel ABI that its modules have; part of every key
   std::string install = "install g++ (apt-get install g++) or set ASSAY_CXX";  // what to do when it is missing

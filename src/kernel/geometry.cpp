@@ -22,7 +22,8 @@ GeometryRules::GeometryRules(const JsonReader& launch, const std::vector<Paramet
     : launch_(std::make_shared<Json>(launch.json())), names_(names_of(parameters)) {
   names_.insert(names_.end(), kSizeNames.begin(), kSizeNames.end());
   const JsonReader own(*launch_, launch.file(), launch.pointer());
-  own.only_keys({"grid", "block", "cluster", "shared_bytes", "workspace_bytes", "prepared_bytes", "prepare_grid", "prepare_block"});
+  own.only_keys({"grid", "block", "cluster", "shared_bytes", "workspace_bytes", "prepared_bytes", "prepare_grid",
+                 "prepare_block"});
   grid_ = read(own, "grid", true);
   block_ = read(own, "block", true);
   cluster_ = read(own, "cluster", false);
@@ -42,7 +43,8 @@ GeometryRules::Rules GeometryRules::read(const JsonReader& launch, const std::st
   std::vector<JsonReader> items{json};
   if (json.json().is_array()) items = json.items();
   const size_t most = key.ends_with("grid") || key.ends_with("block") ? 3 : 1;
-  if (items.empty() || items.size() > most) json.error(fmt::format("expected {}", most == 1 ? "one expression" : "one to three expressions"));
+  if (items.empty() || items.size() > most)
+    json.error(fmt::format("expected {}", most == 1 ? "one expression" : "one to three expressions"));
   for (const JsonReader& item : items) {
     const std::string text = item.json().is_number_integer() ? std::to_string(item.integer()) : item.string();
     rules.push_back({item, at_place(item, [&] { return Expression(text, names_); })});
@@ -53,8 +55,10 @@ GeometryRules::Rules GeometryRules::read(const JsonReader& launch, const std::st
 int64_t GeometryRules::value(Rule& rule, const std::vector<int64_t>& values, bool is_bytes) {
   const double result = at_place(rule.json, [&] { return rule.expression.value(values); });
   const double least = is_bytes ? 0 : 1, most = is_bytes ? kMostBytes : kMostThreads;
-  if (result != std::floor(result)) rule.json.error(fmt::format("gives {}, which is no whole number; use ceil() or floor()", result));
-  if (result < least || result > most) rule.json.error(fmt::format("gives {:.0f}; it must lie from {:.0f} to {:.0f}", result, least, most));
+  if (result != std::floor(result))
+    rule.json.error(fmt::format("gives {}, which is no whole number; use ceil() or floor()", result));
+  if (result < least || result > most)
+    rule.json.error(fmt::format("gives {:.0f}; it must lie from {:.0f} to {:.0f}", result, least, most));
   return int64_t(result);
 }
 

@@ -1,4 +1,5 @@
-// Launch geometry: how many blocks and threads a kernel is launched with, and what memory it needs, as its manifest says it.
+// Launch geometry: how many blocks and threads a kernel is launched with, and what memory it needs, as its manifest
+// says it.
 #pragma once
 #include <array>
 #include <memory>
@@ -11,8 +12,8 @@
 
 namespace assay {
 
-/// What the expressions may use beside the family's parameters. n is the sum over segments, n0, n1, n2 are theirs (0 if absent);
-/// bytes: all of B's; sms: the device's processors.
+/// What the expressions may use beside the family's parameters. n is the sum over segments, n0, n1, n2 are theirs (0 if
+/// absent); bytes: all of B's; sms: the device's processors.
 struct GeometrySizes {
   int64_t m = 1, n = 0, n0 = 0, n1 = 0, n2 = 0, k = 0, batch = 1, segments = 1, bytes = 0, sms = 0;
 };
@@ -27,10 +28,12 @@ struct Geometry {
 /// The "launch" object of a family, parsed once and shared by its variants.
 class GeometryRules {
  public:
-  /// Error with file and pointer on unknown keys and bad expressions. prepares: the keys of a prepare step must, else must not be there.
+  /// Error with file and pointer on unknown keys and bad expressions. prepares: the keys of a prepare step must, else
+  /// must not be there.
   GeometryRules(const JsonReader& launch, const std::vector<Parameter>& parameters, bool prepares);
 
-  /// Error "FILE at /pointer: …" where a value is no whole number, below 1 (bytes: below 0), or above 2^31 (bytes: 2^40).
+  /// Error "FILE at /pointer: …" where a value is no whole number, below 1 (bytes: below 0), or above 2^31 (bytes:
+  /// 2^40).
   Geometry evaluate(const ParameterValues& values, const GeometrySizes& sizes);
 
  private:

@@ -59,7 +59,8 @@ Accuracy read_accuracy(const JsonReader& family) {
     if (family.has("accuracy")) family.at("activation_error").error("says again what \"accuracy\" says; leave it out");
     const std::string text = family.at("activation_error").string();
     if (text != "" && text != "int8_block32")
-      family.at("activation_error").error(fmt::format("unknown \"{}\"; write \"accuracy\": one of {}", text, fmt::join(accuracy_names(), " ")));
+      family.at("activation_error")
+          .error(fmt::format("unknown \"{}\"; write \"accuracy\": one of {}", text, fmt::join(accuracy_names(), " ")));
     return text.empty() ? Accuracy::exact : Accuracy::int8_activation;
   }
   std::vector<std::pair<std::string, Accuracy>> choices;
@@ -88,16 +89,21 @@ double read_timer_scale(const JsonReader& family, bool mutants) {
 
 /// What the families of a backend's manifests may have.
 struct BackendRules {
-  bool launches = false;               // "launch" and "arch": the host chooses blocks and threads
-  std::vector<std::string> isa;        // levels that a family may name; empty: none
-  std::vector<std::string> kinds;      // of processors, which a reason for being disabled may be of
-  std::vector<std::string> vendors;    // libraries that are kernels themselves
-  int64_t most_outputs;                // fused ones; what a call has room for
+  bool launches = false;             // "launch" and "arch": the host chooses blocks and threads
+  std::vector<std::string> isa;      // levels that a family may name; empty: none
+  std::vector<std::string> kinds;    // of processors, which a reason for being disabled may be of
+  std::vector<std::string> vendors;  // libraries that are kernels themselves
+  int64_t most_outputs;              // fused ones; what a call has room for
 };
 
 const std::map<std::string, BackendRules>& backend_rules() {
   static const std::map<std::string, BackendRules> rules = {
-      {"cpu", {false, {"generic", "avx2", "avx512", "avx512_vnni", "avx512_bf16"}, {"Zen 2", "Zen 3", "Zen 4", "Zen 5"}, {}, INT64_MAX}},
+      {"cpu",
+       {false,
+        {"generic", "avx2", "avx512", "avx512_vnni", "avx512_bf16"},
+        {"Zen 2", "Zen 3", "Zen 4", "Zen 5"},
+        {},
+        INT64_MAX}},
       {"cuda", {true, {}, {}, {"cublas", "cublaslt"}, 3}},
   };
   return rules;
@@ -108,7 +114,8 @@ std::vector<std::string> read_known(const JsonReader& list, const std::vector<st
   std::vector<std::string> names;
   for (const JsonReader& item : list.items()) {
     if (std::find(known.begin(), known.end(), item.string()) == known.end())
-      item.error(fmt::format("unknown \"{}\"{}; known: {}", item.string(), did_you_mean(item.string(), known), fmt::join(known, ", ")));
+      item.error(fmt::format("unknown \"{}\"{}; known: {}", item.string(), did_you_mean(item.string(), known),
+                             fmt::join(known, ", ")));
     if (std::find(names.begin(), names.end(), item.string()) != names.end()) item.error("stands twice");
     names.push_back(item.string());
   }
@@ -117,7 +124,8 @@ std::vector<std::string> read_known(const JsonReader& list, const std::vector<st
 
 std::vector<std::string> read_isa(const JsonReader& family, const BackendRules& rules) {
   if (!family.has("isa")) return {};
-  if (rules.isa.empty()) family.at("isa").error("a family of this backend names no levels; \"arch\" says where it runs");
+  if (rules.isa.empty())
+    family.at("isa").error("a family of this backend names no levels; \"arch\" says where it runs");
   return read_known(family.at("isa"), rules.isa);
 }
 
@@ -129,7 +137,8 @@ std::vector<std::string> read_kinds(const JsonReader& rule, const BackendRules& 
   return kinds;
 }
 
-std::vector<DisabledWhen> read_disabled(const JsonReader& family, const BackendRules& backend, const std::vector<Parameter>& parameters) {
+std::vector<DisabledWhen> read_disabled(const JsonReader& family, const BackendRules& backend,
+                                        const std::vector<Parameter>& parameters) {
   std::vector<DisabledWhen> rules;
   if (!family.has("disabled")) return rules;
   for (const JsonReader& rule : family.at("disabled").items()) {
@@ -146,18 +155,22 @@ std::vector<DisabledWhen> read_disabled(const JsonReader& family, const BackendR
 std::string read_vendor(const JsonReader& family, const BackendRules& rules) {
   const std::string vendor = family.at("vendor").string();
   if (std::find(rules.vendors.begin(), rules.vendors.end(), vendor) == rules.vendors.end())
-    family.at("vendor").error(fmt::format("unknown \"{}\"{}; known: {}", vendor, did_you_mean(vendor, rules.vendors), fmt::join(rules.vendors, " ")));
+    family.at("vendor").error(fmt::format("unknown \"{}\"{}; known: {}", vendor, did_you_mean(vendor, rules.vendors),
+                                          fmt::join(rules.vendors, " ")));
   for (const char* key : {"source", "launch", "compile_flags", "link_flags", "isa", "threads", "prepare"})
     if (family.has(key)) family.at(key).error("a vendor's library has no such thing");
   return vendor;
 }
 
-void read_launch(const JsonReader& family, const BackendRules& rules, const std::vector<Parameter>& parameters, Variant& variant) {
+void read_launch(const JsonReader& family, const BackendRules& rules, const std::vector<Parameter>& parameters,
+                 Variant& variant) {
   for (const char* key : {"launch", "arch"})
-    if (!rules.launches && family.has(key)) family.at(key).error(fmt::format("backend {} has no such key", variant.backend));
+    if (!rules.launches && family.has(key))
+      family.at(key).error(fmt::format("backend {} has no such key", variant.backend));
   if (family.has("arch")) variant.arch = read_arch(family.at("arch"));
   if (!rules.launches || !variant.vendor.empty()) return;
-  if (family.has("threads")) family.at("threads").error(fmt::format("backend {} has no such key; \"launch\" has the block", variant.backend));
+  if (family.has("threads"))
+    family.at("threads").error(fmt::format("backend {} has no such key; \"launch\" has the block", variant.backend));
   variant.launch = std::make_shared<GeometryRules>(family.at("launch"), parameters, variant.prepares);
 }
 
@@ -169,15 +182,17 @@ void read_prepare(const JsonReader& family, Variant& variant) {
   if (!family.has("prepare")) return;
   const JsonReader in = family.at("prepare");
   variant.keeps_b = in.json() == "with_b";
-  if (!variant.keeps_b && !in.json().is_boolean()) in.error("must be true or false, or \"with_b\" where the kernel reads B as well");
+  if (!variant.keeps_b && !in.json().is_boolean())
+    in.error("must be true or false, or \"with_b\" where the kernel reads B as well");
   variant.prepares = variant.keeps_b || in.boolean();
 }
 
 // Everything that a family's variants share.
 Variant read_family(const JsonReader& family, const Manifest& manifest, bool mutants) {
-  family.only_keys({"family", "source", "technique", "parameters", "constraints", "name", "isa", "compile_flags",
-                    "link_flags", "threads", "prepare", "accuracy", "activation_error", "baseline", "role", "enabled", "reason",
-                    "disabled", "supports", "harness", "launch", "arch", "vendor"});
+  family.only_keys(
+      {"family",     "source",   "technique", "parameters", "constraints",      "name",     "isa",   "compile_flags",
+       "link_flags", "threads",  "prepare",   "accuracy",   "activation_error", "baseline", "role",  "enabled",
+       "reason",     "disabled", "supports",  "harness",    "launch",           "arch",     "vendor"});
   const BackendRules& rules = backend_rules().at(manifest.backend);
   Variant variant;
   variant.backend = manifest.backend;
@@ -251,7 +266,8 @@ std::vector<Variant> read_variants(const JsonReader& family, const Manifest& man
 std::string Variant::disabled_reason(const std::string& kind) const {
   for (const DisabledRule& rule : disabled) {
     if (rule.kinds.empty()) return rule.reason;
-    if (std::find(rule.kinds.begin(), rule.kinds.end(), kind) != rule.kinds.end()) return fmt::format("seen on {}: {}", kind, rule.reason);
+    if (std::find(rule.kinds.begin(), rule.kinds.end(), kind) != rule.kinds.end())
+      return fmt::format("seen on {}: {}", kind, rule.reason);
   }
   return "";
 }
@@ -281,7 +297,8 @@ Manifest parse_manifest(const std::string& text, const fs::path& file) {
   if (!backend_rules().count(manifest.backend)) {
     std::vector<std::string> known;
     for (const auto& [name, rules] : backend_rules()) known.push_back(name);
-    top.at("backend").error(fmt::format("unknown \"{}\"{}; known: {}", manifest.backend, did_you_mean(manifest.backend, known), fmt::join(known, " ")));
+    top.at("backend").error(fmt::format("unknown \"{}\"{}; known: {}", manifest.backend,
+                                        did_you_mean(manifest.backend, known), fmt::join(known, " ")));
   }
   const bool mutants = top.boolean_or("mutants", false);
   std::set<std::string> ids;
@@ -289,7 +306,8 @@ Manifest parse_manifest(const std::string& text, const fs::path& file) {
     std::vector<Variant> variants = read_variants(family, manifest, mutants);
     for (const Variant& variant : variants)
       if (!ids.insert(variant.id()).second)
-        family.at("family").error(fmt::format("an earlier entry of this family has {} too; choose another name", variant.id()));
+        family.at("family").error(
+            fmt::format("an earlier entry of this family has {} too; choose another name", variant.id()));
     std::move(variants.begin(), variants.end(), std::back_inserter(manifest.variants));
   }
   return manifest;

@@ -29,9 +29,9 @@ struct DisabledRule {
 struct Variant {
   std::string family, name;  // id is family/name
   std::string backend;
-  std::string technique;                                    // one line
-  std::filesystem::path source;                             // the source file, absolute; empty where a vendor's library is the kernel
-  std::string vendor;                                       // that library: "cublas", "cublaslt"
+  std::string technique;         // one line
+  std::filesystem::path source;  // the source file, absolute; empty where a vendor's library is the kernel
+  std::string vendor;            // that library: "cublas", "cublaslt"
   std::vector<std::pair<std::string, int64_t>> parameters;  // compiled in as -Dname=value
   std::vector<std::string> isa;                             // levels it can be built for, best last; empty: every level
   std::vector<std::string> compile_flags, link_flags;
@@ -45,7 +45,7 @@ struct Variant {
   Role role = Role::kernel;
   Accuracy accuracy = Accuracy::exact;  // what it may round the activations to
   std::vector<DisabledRule> disabled;   // the first that is of a device's kind disables it there
-  double timer_scale = 1;        // not 1 only in the self-test: a timer that lies
+  double timer_scale = 1;               // not 1 only in the self-test: a timer that lies
   std::string id() const { return family + "/" + name; }
   /// Only where `launch` is set. Error with file and pointer on an impossible value.
   Geometry geometry(const GeometrySizes& sizes) const;

@@ -115,8 +115,8 @@ std::string wrong_sizes(const Supports& supports, const Spec& spec) {
 }  // namespace
 
 Supports read_supports(const JsonReader& json) {
-  json.only_keys({"op", "a", "b", "d", "layout", "loader", "batch", "bias", "alpha_beta", "segments", "strides", "m", "n", "k",
-                  "n_values", "k_multiple_of"});
+  json.only_keys({"op", "a", "b", "d", "layout", "loader", "batch", "bias", "alpha_beta", "segments", "strides", "m",
+                  "n", "k", "n_values", "k_multiple_of"});
   Supports supports;
   supports.op = read_names(json.at("op"), kOps);
   supports.a = read_dtypes(json.at("a"));

@@ -35,12 +35,18 @@ void fill_block(std::byte* block, uint64_t index) {
 uint64_t random_word(Format format, uint64_t counter) {
   const uint64_t bits = random_bits(counter + (uint64_t(format) << 48));
   switch (format) {  // keep sign, two low exponent bits and mantissa; set the exponent's base
-    case Format::f32: return (bits & 0x81ffffff81ffffffu) | 0x3e0000003e000000u;
-    case Format::f16: return (bits & 0x8fff8fff8fff8fffu) | 0x3000300030003000u;
-    case Format::bf16: return (bits & 0x81ff81ff81ff81ffu) | 0x3e003e003e003e00u;
-    case Format::q8_scale: return (bits & 0x07ff07ff07ff07ffu) | 0x2000200020002000u;  // [2^-7, 2^-5)
-    case Format::int8: return without_minus_128(bits);
-    case Format::q8_0: break;
+    case Format::f32:
+      return (bits & 0x81ffffff81ffffffu) | 0x3e0000003e000000u;
+    case Format::f16:
+      return (bits & 0x8fff8fff8fff8fffu) | 0x3000300030003000u;
+    case Format::bf16:
+      return (bits & 0x81ff81ff81ff81ffu) | 0x3e003e003e003e00u;
+    case Format::q8_scale:
+      return (bits & 0x07ff07ff07ff07ffu) | 0x2000200020002000u;  // [2^-7, 2^-5)
+    case Format::int8:
+      return without_minus_128(bits);
+    case Format::q8_0:
+      break;
   }
   ASSAY_CHECK(!"q8_0 comes in blocks");
   return 0;
@@ -49,7 +55,8 @@ uint64_t random_word(Format format, uint64_t counter) {
 InputArena::InputArena(Format format, int64_t bytes) : format_(format) {
   const int64_t size = (bytes + (2 << 20) - 1) / (2 << 20) * (2 << 20);
   void* memory = mmap(nullptr, size_t(size), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) fail("cannot allocate {} MB for inputs: {}; try a smaller --footprint", size >> 20, std::strerror(errno));
+  if (memory == MAP_FAILED)
+    fail("cannot allocate {} MB for inputs: {}; try a smaller --footprint", size >> 20, std::strerror(errno));
   madvise(memory, size_t(size), MADV_HUGEPAGE);
   bytes_ = {static_cast<std::byte*>(memory), size_t(size)};
   restore(0, size);

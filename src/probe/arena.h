@@ -1,4 +1,5 @@
-// Input memory: big regions of random values, filled once per sweep, that every spec's copies of its weights are cut from.
+// Input memory: big regions of random values, filled once per sweep, that every spec's copies of its weights are cut
+// from.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -11,8 +11,8 @@ namespace {
 
 constexpr int64_t kMostSpareBytes = int64_t(64) << 20;  // of one block
 
-constexpr int64_t kMostWidening = 4;        // f32 of Q8_0, and some padding
-constexpr int64_t kFewBytes = 64 << 10;     // tiles of little weights may be padded to so much
+constexpr int64_t kMostWidening = 4;     // f32 of Q8_0, and some padding
+constexpr int64_t kFewBytes = 64 << 10;  // tiles of little weights may be padded to so much
 
 int64_t weight_bytes(const Launch& launch) {
   int64_t bytes = 0;
@@ -134,17 +134,20 @@ void Binding::bind_copies(const std::vector<Tensor>& tensors, int64_t hot_bytes)
   }
 }
 
-/// Long reads: the first B tensor becomes a piece of what the copies cover, as f32; the pieces rotate like copies do. All are equally long, so
-/// that a small arena beside a big one (the scales of split Q8_0) is read where it has a whole one.
+/// Long reads: the first B tensor becomes a piece of what the copies cover, as f32; the pieces rotate like copies do.
+/// All are equally long, so that a small arena beside a big one (the scales of split Q8_0) is read where it has a whole
+/// one.
 void Binding::bind_bulk(const std::vector<Tensor>& tensors) {
   constexpr int64_t kColumns = 1024, kRowBytes = 4 * kColumns;
   static_assert(kRowBytes <= kSpareBytes);
   const std::vector<std::span<std::byte>>& covered = work_.inputs->covered();
-  const auto largest = std::max_element(covered.begin(), covered.end(), [](const auto& a, const auto& b) { return a.size() < b.size(); });
+  const auto largest = std::max_element(covered.begin(), covered.end(),
+                                        [](const auto& a, const auto& b) { return a.size() < b.size(); });
   const int64_t piece = std::clamp(int64_t(largest->size()) / kRowBytes * kRowBytes, kRowBytes, kBulkBytes);
   std::vector<const std::byte*> pieces;
   for (const std::span<std::byte> range : covered)
-    for (int64_t offset = 0; offset + piece <= int64_t(range.size()); offset += piece) pieces.push_back(range.data() + offset);
+    for (int64_t offset = 0; offset + piece <= int64_t(range.size()); offset += piece)
+      pieces.push_back(range.data() + offset);
   if (pieces.empty()) pieces.push_back(largest->data());
   for (const std::byte* from : pieces) {
     Launch launch;
@@ -180,7 +183,8 @@ void Binding::bind_workspace() {
   }
 }
 
-/// Where a read of B cannot be trapped, as others read it in the same process, NaN lies where the kernel would look for it.
+/// Where a read of B cannot be trapped, as others read it in the same process, NaN lies where the kernel would look for
+/// it.
 void Binding::withhold_b(std::vector<Launch>& launches) {
   bool is_withheld = true;
   for (const std::span<std::byte> range : work_.inputs->used())
@@ -203,9 +207,11 @@ Binding::Preparation Binding::prepare() {
   if (!work_.variant->prepares) return result;
   const int64_t bytes = kernel_.prepared_bytes(launches_[0]);
   if (bytes <= 0) fail("its manifest says it prepares, but it needs {} bytes for that", bytes);
-  // Whoever claims far more than the weights take would rotate over few copies, and find what it really reads in a cache.
+  // Whoever claims far more than the weights take would rotate over few copies, and find what it really reads in a
+  // cache.
   const int64_t counted = std::min(bytes, std::max(kMostWidening * weight_bytes(launches_[0]), kFewBytes));
-  const int64_t wanted = std::clamp(work_.mode == Mode::hot ? 1 : (work_.footprint + counted - 1) / counted, int64_t(1), rotation());
+  const int64_t wanted =
+      std::clamp(work_.mode == Mode::hot ? 1 : (work_.footprint + counted - 1) / counted, int64_t(1), rotation());
   std::vector<size_t> order;
   for (size_t i = 0; i < launches_.size(); ++i)
     if (work_.reference && work_.reference->find(int64_t(i))) order.push_back(i);
@@ -231,7 +237,8 @@ Binding::Preparation Binding::prepare() {
     sources.push_back(int64_t(i));
   }
   const int64_t began = now_ns();
-  if (!surroundings_.bands_are_whole(block, step, wanted + 1)) result.message = "its prepare wrote outside of its buffer";
+  if (!surroundings_.bands_are_whole(block, step, wanted + 1))
+    result.message = "its prepare wrote outside of its buffer";
   result.check_us = double(now_ns() - began) * 1e-3;
   opened_.protect(block, all);
   prepared_block_ = block;

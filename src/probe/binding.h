@@ -12,7 +12,8 @@
 
 namespace assay {
 
-/// What a long read reads: half a millisecond, long beside a dispatch, short beside what disturbs. Less where the copies cover less.
+/// What a long read reads: half a millisecond, long beside a dispatch, short beside what disturbs. Less where the
+/// copies cover less.
 inline constexpr int64_t kBulkBytes = int64_t(32) << 20;
 
 /// The device as one process has it open, with the arenas that its cases read.
@@ -25,7 +26,8 @@ class OpenedArenas {
   Address address(const std::byte* host) const;
   /// Where the device has special weights; it gets them at the first call.
   Address special(const SpecialWeights& weights);
-  /// Memory for a while. Where cases share a process what is given back waits for the next of them: a GPU takes long to map memory anew.
+  /// Memory for a while. Where cases share a process what is given back waits for the next of them: a GPU takes long to
+  /// map memory anew.
   Address borrow(int64_t bytes);
   void give_back(Address block, int64_t bytes) noexcept;
   /// Memory of NaN, at least so big.

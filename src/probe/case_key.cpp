@@ -50,9 +50,9 @@ std::string vendor_version(const Variant& variant, const DeviceInfo& device) {
 }
 
 std::string geometry_text(const Geometry& g) {
-  return fmt::format("launch: grid {} block {} cluster {} shared {} workspace {} prepared {} by {} {}\n", fmt::join(g.grid, ","), fmt::join(g.block, ","),
-                     g.cluster, g.shared_bytes, g.workspace_bytes, g.prepared_bytes, fmt::join(g.prepare_grid, ","),
-                     fmt::join(g.prepare_block, ","));
+  return fmt::format("launch: grid {} block {} cluster {} shared {} workspace {} prepared {} by {} {}\n",
+                     fmt::join(g.grid, ","), fmt::join(g.block, ","), g.cluster, g.shared_bytes, g.workspace_bytes,
+                     g.prepared_bytes, fmt::join(g.prepare_grid, ","), fmt::join(g.prepare_block, ","));
 }
 
 }  // namespace
@@ -60,11 +60,14 @@ std::string geometry_text(const Geometry& g) {
 CaseKey case_key(const Spec& spec, const Variant& variant, const BuildKey& build, const DeviceInfo& device, Mode mode,
                  int64_t given_footprint) {
   CaseKey key;
-  key.text = fmt::format("method: {}\nschema: {}\nmode: {}\nspec: {}\nvariant: {}\nlibraries: {}\n", kMethodVersion, kStoreSchema, mode_name(mode),
-                         spec.math_line(), variant.id(), library_versions(variant));
+  key.text = fmt::format("method: {}\nschema: {}\nmode: {}\nspec: {}\nvariant: {}\nlibraries: {}\n", kMethodVersion,
+                         kStoreSchema, mode_name(mode), spec.math_line(), variant.id(), library_versions(variant));
   constexpr const char* kThreadings[] = {"team", "region", "own"};
   key.text += fmt::format("threads: {}\nprepare: {}\naccuracy: {}\n", kThreadings[size_t(variant.threading)],
-                          variant.keeps_b ? "with_b" : variant.prepares ? "true" : "false", accuracy_name(variant.accuracy));
+                          variant.keeps_b    ? "with_b"
+                          : variant.prepares ? "true"
+                                             : "false",
+                          accuracy_name(variant.accuracy));
   if (!variant.supports.strides) key.text += "strides: dense\n";
   if (!variant.vendor.empty()) key.text += "vendor: " + vendor_version(variant, device) + "\n";
   if (variant.launch) key.text += geometry_text(variant.geometry(launch_sizes(spec_tensors(spec), device)));
@@ -75,7 +78,8 @@ CaseKey case_key(const Spec& spec, const Variant& variant, const BuildKey& build
   return key;
 }
 
-CaseRecord empty_record(const CaseKey& key, const Spec& spec, const Variant& variant, const DeviceInfo& device, Mode mode) {
+CaseRecord empty_record(const CaseKey& key, const Spec& spec, const Variant& variant, const DeviceInfo& device,
+                        Mode mode) {
   CaseRecord record;
   record.key = key.hash;
   record.key_text = key.text;

@@ -19,7 +19,8 @@ CaseKey case_key(const Spec& spec, const Variant& variant, const BuildKey& build
                  int64_t given_footprint);
 
 /// A record of that case before anything was done: who it is, and nothing measured.
-CaseRecord empty_record(const CaseKey& key, const Spec& spec, const Variant& variant, const DeviceInfo& device, Mode mode);
+CaseRecord empty_record(const CaseKey& key, const Spec& spec, const Variant& variant, const DeviceInfo& device,
+                        Mode mode);
 
 /// "libopenblasp-r0.3.21.so (35123456 bytes)" for each -l flag: the vendor library and version behind a variant.
 std::string library_versions(const Variant& variant);

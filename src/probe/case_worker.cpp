@@ -19,8 +19,10 @@ constexpr double kTurnPatience = 30;    // a turn's time may be exceeded so far 
 constexpr int64_t kWholeCheckElements = 65'536;
 constexpr int64_t kCheapCheckElements = 1'000;  // above, only one launch of a turn is compared element by element
 constexpr int64_t kMostCompared = 2;            // where that is cheap, so many launches of a sequence are
-constexpr uint64_t kComparableOf = 4;           // of so many samples that are not to be compared one gets an A that the reference knows
-constexpr int64_t kFreeProjections = 1'000'000; // multiplications that projections of one sample may take where A is free
+constexpr uint64_t kComparableOf =
+    4;  // of so many samples that are not to be compared one gets an A that the reference knows
+constexpr int64_t kFreeProjections =
+    1'000'000;  // multiplications that projections of one sample may take where A is free
 
 }  // namespace
 
@@ -60,8 +62,7 @@ void CaseWorker::warm_up(Reply& reply) {
     if (i == 0) first.assign(d.begin(), d.end());
     if (std::equal(d.begin(), d.end(), first.begin(), first.end())) continue;  // and so as right as the first
     reply.nondeterministic = 1;
-    if (const std::string message =
-            validator_->check(d, {bound_->source_copy(inputs.copy), inputs.a});
+    if (const std::string message = validator_->check(d, {bound_->source_copy(inputs.copy), inputs.a});
         !message.empty())
       set(reply, Outcome::wrong, message);
   }
@@ -72,7 +73,8 @@ void CaseWorker::warm_up(Reply& reply) {
 void CaseWorker::try_special_values(Reply& reply) {
   if (!validator_ || !work_.special || reply.outcome != Outcome::pass) return;
   const int64_t began = now_ns();
-  if (const std::string message = check_special_values(work_, opened_, *kernel_); !message.empty()) set(reply, Outcome::wrong, message);
+  if (const std::string message = check_special_values(work_, opened_, *kernel_); !message.empty())
+    set(reply, Outcome::wrong, message);
   reply.untimed_check_us += double(now_ns() - began) * 1e-3;
 }
 
@@ -83,11 +85,12 @@ void CaseWorker::sample(const Command& command, Reply& reply, LaunchTimes* times
   finish(reply);
 }
 
-/// Whether nobody wrote into this case's prepared weights since its last step. It cannot be told who did: the group then begins anew, and
-/// watches all of them.
+/// Whether nobody wrote into this case's prepared weights since its last step. It cannot be told who did: the group
+/// then begins anew, and watches all of them.
 bool CaseWorker::prepared_is_whole(Reply& reply) {
   const int64_t began = now_ns();
-  if (!bound_->prepared_blocks().empty() && !device_.protected_changed(bound_->prepared_blocks()).empty()) reply.tainted = 1;
+  if (!bound_->prepared_blocks().empty() && !device_.protected_changed(bound_->prepared_blocks()).empty())
+    reply.tainted = 1;
   reply.untimed_check_us += double(now_ns() - began) * 1e-3;
   return !reply.tainted;
 }
@@ -97,16 +100,17 @@ std::span<const Address> CaseWorker::watched() const {
   return watch_all_ ? opened_.prepared_blocks() : bound_->prepared_blocks();
 }
 
-/// A disturbed launch is left out at most three times running, then kept and marked; so is the last one at once, or a turn that is
-/// disturbed throughout could meet the copies with a reference, every fourth, only in launches that are left out. Every launch meets the
-/// next copy: one that was just read would be found in a cache.
+/// A disturbed launch is left out at most three times running, then kept and marked; so is the last one at once, or a
+/// turn that is disturbed throughout could meet the copies with a reference, every fourth, only in launches that are
+/// left out. Every launch meets the next copy: one that was just read would be found in a cache.
 void CaseWorker::take_samples(const Command& command, Reply& reply, LaunchTimes* times) {
   const int64_t began = now_ns();
   sampling_ = true;
   int64_t position = command.first_copy;
   int warm_up = length_->is_sequence() ? 0 : command.warm_up;
   // Which sample has a launch compared element by element; the last one, if the turn ends before.
-  const int drawn = int(random_() % uint64_t(std::max(1, length_->is_sequence() ? command.least_launches : command.launches)));
+  const int drawn =
+      int(random_() % uint64_t(std::max(1, length_->is_sequence() ? command.least_launches : command.launches)));
   bool compared = false;
   for (int left_out = 0; reply.samples < kMostSamples && reply.outcome == Outcome::pass; ++position) {
     const int64_t length = length_->from(position);
@@ -117,7 +121,8 @@ void CaseWorker::take_samples(const Command& command, Reply& reply, LaunchTimes*
     const bool can_check = !validator_ || validator_->can_check(bound_->source_copy(position));
     const bool last = enough && can_check, compare = !compared && can_check && (last || reply.samples >= drawn);
     compared |= compare;
-    const LaunchInputs inputs = random_inputs(position % bound_->rotation(), length, compare || last || random_() % kComparableOf == 0);
+    const LaunchInputs inputs =
+        random_inputs(position % bound_->rotation(), length, compare || last || random_() % kComparableOf == 0);
     const LaunchTimes taken = launch(inputs, length, reply, {compare, last});
     if (!last && length_->was_too_short(taken.device_us)) continue;
     if (warm_up-- > 0 && taken.device_us < kWarmUpBelowUs) continue;
@@ -171,7 +176,9 @@ void CaseWorker::set(Reply& reply, Outcome outcome, const std::string& detail) {
 }
 
 /// Of one sample: what makes a submission in batched mode.
-int64_t CaseWorker::least_launches() const { return work_.mode == Mode::batched && !work_.bulk ? work_.batch_launches : 1; }
+int64_t CaseWorker::least_launches() const {
+  return work_.mode == Mode::batched && !work_.bulk ? work_.batch_launches : 1;
+}
 
 /// The device's wish, if it is more. Cold buffers can be had for single launches alone.
 int64_t CaseWorker::most_launches() const {
@@ -181,21 +188,25 @@ int64_t CaseWorker::most_launches() const {
 /// Which places of the rotation have weights with a reference; none if nothing is compared.
 std::vector<bool> CaseWorker::checkable() const {
   std::vector<bool> places;
-  for (int64_t i = 0; validator_ && i < bound_->rotation(); ++i) places.push_back(validator_->can_check(bound_->source_copy(i)));
+  for (int64_t i = 0; validator_ && i < bound_->rotation(); ++i)
+    places.push_back(validator_->can_check(bound_->source_copy(i)));
   return places;
 }
 
-/// Position in the rotation, and A: ±2^j times its base value, with signs by groups of columns where it is to be compared, else with a sign for
-/// each. About half of all columns then differ from those of any other launch: nothing remembered is right, or of use.
+/// Position in the rotation, and A: ±2^j times its base value, with signs by groups of columns where it is to be
+/// compared, else with a sign for each. About half of all columns then differ from those of any other launch: nothing
+/// remembered is right, or of use.
 LaunchInputs CaseWorker::random_inputs(int64_t position, int64_t length, bool comparable) {
   const uint64_t bits = random_();
   const double factor = std::ldexp(bits & 0x100 ? -1.0 : 1.0, int(bits % 7) - 3);
-  const bool is_free = !work_.reference || (!comparable && work_.reference->projections().free_cost() * length <= kFreeProjections);
+  const bool is_free =
+      !work_.reference || (!comparable && work_.reference->projections().free_cost() * length <= kFreeProjections);
   return {position, {factor, is_free ? random_() : work_.reference->signs_from(random_()), random_(), is_free}};
 }
 
-/// One sample: `length` launches, which end with the place inputs.copy of the rotation. Where the device is kept busy until it has all of them, host
-/// times are those of a single dispatch just before, in batched mode those of the submission.
+/// One sample: `length` launches, which end with the place inputs.copy of the rotation. Where the device is kept busy
+/// until it has all of them, host times are those of a single dispatch just before, in batched mode those of the
+/// submission.
 LaunchTimes CaseWorker::launch(const LaunchInputs& inputs, int64_t length, Reply& reply, Role role) {
   const int64_t began = now_ns();
   if (validator_) {
@@ -204,7 +215,8 @@ LaunchTimes CaseWorker::launch(const LaunchInputs& inputs, int64_t length, Reply
   }
   const Launch& bound = bound_->launch(inputs.copy);
   order_.draw(inputs.copy, length, bound_->ring().slots(), bound_->rotation(), random_);
-  const bool is_sequence = length > 1 || (sampling_ && work_.mode == Mode::cold && work_.device->launches_per_sample > 1);
+  const bool is_sequence =
+      length > 1 || (sampling_ && work_.mode == Mode::cold && work_.device->launches_per_sample > 1);
   const bool needs_alone = is_sequence && work_.mode != Mode::batched;
   // Before the poison: what it writes must not stand in for the sequence's own launch.
   const int64_t alone_began = now_ns();
@@ -225,7 +237,8 @@ LaunchTimes CaseWorker::launch(const LaunchInputs& inputs, int64_t length, Reply
   return times;
 }
 
-/// The second of two: an engine makes one dispatch after another, and finds its code and the library's in the host's caches.
+/// The second of two: an engine makes one dispatch after another, and finds its code and the library's in the host's
+/// caches.
 LaunchTimes CaseWorker::dispatch_alone(int64_t copy) {
   evict();
   device_.dispatch(bound_->launch(copy - 1));
@@ -274,7 +287,8 @@ std::vector<int64_t> CaseWorker::draw_compared(const LaunchInputs& inputs, Role 
   return slots;
 }
 
-/// Every launch's buffer is scanned and projected, by the device where it can: then only those that are compared come to the host.
+/// Every launch's buffer is scanned and projected, by the device where it can: then only those that are compared come
+/// to the host.
 void CaseWorker::verify(const LaunchInputs& inputs, Reply& reply, Role role) {
   OutputRing& ring = bound_->ring();
   const int64_t used = order_.used_slots();
@@ -297,7 +311,8 @@ void CaseWorker::verify(const LaunchInputs& inputs, Reply& reply, Role role) {
   if (role.last) device_.start_protected_check(watched());
 
   std::string message;
-  for (int64_t slot = 0; slot < used && !is_whole && message.empty(); ++slot) message = validator_->scan(ring.slot(slot));
+  for (int64_t slot = 0; slot < used && !is_whole && message.empty(); ++slot)
+    message = validator_->scan(ring.slot(slot));
   if (is_whole)
     validator_->count_scanned(used);
   else if (message.empty())

@@ -17,18 +17,20 @@ namespace assay {
 namespace {
 
 constexpr std::string_view kPeak = "peak_";
-constexpr int64_t kColumns = 1024;              // of f32: 4 KB rows
+constexpr int64_t kColumns = 1024;                   // of f32: 4 KB rows
 constexpr int64_t kMultiplyAdds = int64_t(1) << 25;  // of one pass of an arithmetic peak
-constexpr double kBudgetNs = 40e6;              // for one point
+constexpr double kBudgetNs = 40e6;                   // for one point
 constexpr double kFootprintTolerance = 0.05;
-constexpr int64_t kLeastFootprint = int64_t(64) << 20;  // caches of 32 MB are common, and what a virtual machine announces is no bound
-constexpr double kLimitS = 60;                  // for all points
+constexpr int64_t kLeastFootprint =
+    int64_t(64) << 20;          // caches of 32 MB are common, and what a virtual machine announces is no bound
+constexpr double kLimitS = 60;  // for all points
 constexpr double kSequenceUs = 2000, kLongUs = 500;
 constexpr int64_t kMostPasses = int64_t(1) << 24;
 constexpr int64_t kMemoryOverLargest =
     4;  // half as much again is read and copied; others may take their part meanwhile
 constexpr int64_t kLeastLargest = int64_t(8) << 20;
-constexpr int64_t kFootprintOverL2 = 16;  // a cache may keep its part of a footprint for good while the rest streams through: 6 %
+constexpr int64_t kFootprintOverL2 =
+    16;  // a cache may keep its part of a footprint for good while the rest streams through: 6 %
 
 /// Runs in the child: launches of one kernel over the first bytes of one arena.
 class Bench {
@@ -63,7 +65,8 @@ class Bench {
     const int64_t began = now_ns();
     std::vector<double> disturbed;
     const double once_us = device_.time({&launch, 1})[0].device_us;  // a warm-up
-    const std::vector<Launch> sequence(size_t(std::clamp(kSequenceUs / std::max(once_us, 0.1), 1.0, double(launches_))), launch);
+    const std::vector<Launch> sequence(size_t(std::clamp(kSequenceUs / std::max(once_us, 0.1), 1.0, double(launches_))),
+                                       launch);
     for (int i = 0; i < 4 || (i < 200 && double(now_ns() - began) < kBudgetNs); ++i) {
       const LaunchTimes t = device_.time(sequence)[0];
       (t.disturbed ? disturbed : samples).push_back(t.device_us);
@@ -71,7 +74,8 @@ class Bench {
     return summarize(samples.empty() ? disturbed : samples);
   }
 
-  /// The same with as many passes as make a launch long, where launches can be too short to time alone; `passes` then says how many.
+  /// The same with as many passes as make a launch long, where launches can be too short to time alone; `passes` then
+  /// says how many.
   Summary time_long(LoadedKernel& kernel, int64_t bytes, int64_t& passes) {
     Summary s = time(kernel, bytes, passes);
     while (launches_ > 1 && s.median < kLongUs && passes < kMostPasses) {
@@ -88,7 +92,8 @@ class Bench {
   Spec spec_;
 };
 
-Ceilings measure(Device& device, const DeviceInfo& info, const std::vector<std::pair<const Variant*, BuiltModule>>& kernels, InputArena& arena,
+Ceilings measure(Device& device, const DeviceInfo& info,
+                 const std::vector<std::pair<const Variant*, BuiltModule>>& kernels, InputArena& arena,
                  int64_t largest) {
   const auto load = [&](const std::string& peak) {
     for (const auto& [variant, module] : kernels)
@@ -152,15 +157,17 @@ CeilingKernels find_ceiling_kernels(const std::vector<const Variant*>& variants)
   CeilingKernels found;
   for (const Variant* variant : variants) {
     if (variant->role != Role::ceiling || !variant->disabled.empty()) continue;
-    if (variant->family == "ceiling") found.readers.insert(variant->baseline ? found.readers.begin() : found.readers.end(), variant);
+    if (variant->family == "ceiling")
+      found.readers.insert(variant->baseline ? found.readers.begin() : found.readers.end(), variant);
     if (variant->family.rfind("peak_", 0) == 0) found.peaks.push_back(variant);
   }
-  if (found.readers.empty() || found.peaks.empty()) fail("the backend's manifest has no families \"ceiling\" and \"peak_…\": nothing can be judged without them");
+  if (found.readers.empty() || found.peaks.empty())
+    fail("the backend's manifest has no families \"ceiling\" and \"peak_…\": nothing can be judged without them");
   return found;
 }
 
-Ceilings measure_ceilings(const Backend& backend, const DeviceInfo& info, const std::vector<std::pair<const Variant*, BuiltModule>>& kernels,
-                          int64_t largest) {
+Ceilings measure_ceilings(const Backend& backend, const DeviceInfo& info,
+                          const std::vector<std::pair<const Variant*, BuiltModule>>& kernels, int64_t largest) {
   if (largest < kLeastLargest)
     fail("{}: too little to measure what it reaches; it takes {} MB", info.memory_text(),
          (kLeastLargest * kMemoryOverLargest) >> 20);
@@ -172,13 +179,16 @@ Ceilings measure_ceilings(const Backend& backend, const DeviceInfo& info, const 
 }
 
 std::string to_json(const Ceilings& c) {
-  const auto point = [](const CeilingPoint& p) { return Json{{"bytes", p.bytes}, {"gbps", p.value}, {"spread", p.spread}}; };
+  const auto point = [](const CeilingPoint& p) {
+    return Json{{"bytes", p.bytes}, {"gbps", p.value}, {"spread", p.spread}};
+  };
   Json json;
   json["read"] = Json::array();
   for (const CeilingPoint& p : c.read) json["read"].push_back(point(p));
   json["copy"] = point(c.copy);
   json["peaks"] = Json::array();
-  for (const NamedPeak& p : c.peaks) json["peaks"].push_back({{"type", p.name}, {"gflops", p.gflops}, {"spread", p.spread}});
+  for (const NamedPeak& p : c.peaks)
+    json["peaks"].push_back({{"type", p.name}, {"gflops", p.gflops}, {"spread", p.spread}});
   json["dispatch"] = {{"us", c.dispatch_us}, {"spread", c.dispatch_spread}};
   json["footprint"] = c.footprint;
   return json.dump();

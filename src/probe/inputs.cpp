@@ -16,10 +16,14 @@ constexpr int64_t kMostCopies = 1 << 14;
 
 Format format_of(Dtype dtype) {
   switch (dtype) {
-    case Dtype::f32: return Format::f32;
-    case Dtype::f16: return Format::f16;
-    case Dtype::bf16: return Format::bf16;
-    case Dtype::q8_0: return Format::q8_0;
+    case Dtype::f32:
+      return Format::f32;
+    case Dtype::f16:
+      return Format::f16;
+    case Dtype::bf16:
+      return Format::bf16;
+    case Dtype::q8_0:
+      return Format::q8_0;
   }
   return Format::f32;
 }
@@ -45,7 +49,8 @@ std::vector<Tensor> b_tensors(const Spec& spec) {
 std::map<Format, int64_t> copy_sizes(const std::vector<Tensor>& b) {
   std::map<Format, int64_t> sizes;
   for (const Tensor& t : b)
-    for (const auto& [format, bytes] : pieces(t)) sizes[format] += round_up(bytes + 2 * kGuardBytes, alignment_of(format));
+    for (const auto& [format, bytes] : pieces(t))
+      sizes[format] += round_up(bytes + 2 * kGuardBytes, alignment_of(format));
   return sizes;
 }
 
@@ -141,7 +146,9 @@ SpecInputs::SpecInputs(const Spec& spec, Arenas& arenas, int64_t footprint) : sp
   const std::map<Format, int64_t> sizes = copy_sizes(shape);
   int64_t count = copies_over(footprint, sizes);
   for (const auto& [format, bytes] : sizes)
-    count = std::min(count, std::max(int64_t(1), (int64_t(arenas.get(format).bytes().size()) - arenas.get(format).alignment()) / bytes));
+    count = std::min(
+        count,
+        std::max(int64_t(1), (int64_t(arenas.get(format).bytes().size()) - arenas.get(format).alignment()) / bytes));
 
   std::map<Format, int64_t> next;
   const auto place = [&](Format format, int64_t bytes) {
@@ -203,7 +210,8 @@ void SpecInputs::varied_a(const Variation& variation, std::vector<std::byte>& by
     const double factor = variation.factor * variation.of_row(row);
     for (int64_t k = 0; k < spec_.k; ++k) {
       const int64_t i = row * spec_.k + k;
-      encode_value(spec_.a, a_logical[size_t(i)] * of_column[size_t(k)] * factor, &bytes[size_t(a_storage_index(i) * size)]);
+      encode_value(spec_.a, a_logical[size_t(i)] * of_column[size_t(k)] * factor,
+                   &bytes[size_t(a_storage_index(i) * size)]);
     }
   }
 }

@@ -34,13 +34,15 @@ struct HostTensor {
   std::vector<double> values;
 };
 
-/// How A of a launch differs from its base value: by a power of two, and by a sign for each column k and each row (batch · m + row).
+/// How A of a launch differs from its base value: by a power of two, and by a sign for each column k and each row
+/// (batch · m + row).
 struct Variation {
   static constexpr int kGroups = 16;
   double factor = 1;
-  uint64_t signs = 0;    // of column k bit k % kGroups: the reference keeps a sum for each …
-  uint64_t rows = 0;     // of row r the bit that is drawn from this
-  bool is_free = false;  // … or of column k the bit that is drawn from `signs`: nothing remembered of other launches is of use
+  uint64_t signs = 0;  // of column k bit k % kGroups: the reference keeps a sum for each …
+  uint64_t rows = 0;   // of row r the bit that is drawn from this
+  bool is_free =
+      false;  // … or of column k the bit that is drawn from `signs`: nothing remembered of other launches is of use
   double of_column(int64_t k) const { return is_free ? drawn(signs, k) : signs >> (k % kGroups) & 1 ? -1 : 1; }
   double of_row(int64_t row) const { return drawn(rows, row); }
 
@@ -55,12 +57,15 @@ struct Variation {
   }
 
  private:
-  static double drawn(uint64_t seed, int64_t i) { return random_bits(seed + uint64_t(i / 64)) >> (i % 64) & 1 ? -1 : 1; }
+  static double drawn(uint64_t seed, int64_t i) {
+    return random_bits(seed + uint64_t(i / 64)) >> (i % 64) & 1 ? -1 : 1;
+  }
 };
 
 class SpecInputs {
  public:
-  /// Cuts copies over about `footprint` bytes (0: one copy) and writes their guard bands; the destructor restores the arenas.
+  /// Cuts copies over about `footprint` bytes (0: one copy) and writes their guard bands; the destructor restores the
+  /// arenas.
   SpecInputs(const Spec& spec, Arenas& arenas, int64_t footprint);
   ~SpecInputs();
   SpecInputs(const SpecInputs&) = delete;

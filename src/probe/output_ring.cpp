@@ -11,10 +11,21 @@ int64_t OutputRing::Part::start(int64_t slot) const { return kGuardBytes + slot 
 
 int64_t OutputRing::span_bytes(const Part& part, int64_t used) { return kGuardBytes + used * part.step; }
 
-OutputRing::OutputRing(Device& device, const std::vector<Tensor>& d, int64_t slots, const Projections* projections) : device_(device) {
+OutputRing::OutputRing(Device& device, const std::vector<Tensor>& d, int64_t slots, const Projections* projections)
+    : device_(device) {
   int64_t slot_bytes = 0;
   for (const Tensor& t : d) {
-    parts_.push_back({t.segment, t.dtype, t.bytes, (t.bytes + 63) / 64 * 64 + kGuardBytes, nullptr, {}, {}, t.dims[2], {}, nullptr, {}});
+    parts_.push_back({t.segment,
+                      t.dtype,
+                      t.bytes,
+                      (t.bytes + 63) / 64 * 64 + kGuardBytes,
+                      nullptr,
+                      {},
+                      {},
+                      t.dims[2],
+                      {},
+                      nullptr,
+                      {}});
     if (projections) give_weights(parts_.back(), *projections);
     slot_bytes += parts_.back().step;
   }
@@ -86,14 +97,15 @@ std::span<const double> OutputRing::projected(int64_t slot) {
     if (on_device_)
       std::copy_n(part.sums.begin() + slot * count, count, joined_sums_.begin() + int64_t(at));
     else if (count > 0)
-      project(part.dtype, &part.host[size_t(part.start(slot))], part.bytes / dtype_bytes(part.dtype, 1), part.columns, part.weights.data(),
-              &joined_sums_[at]);
+      project(part.dtype, &part.host[size_t(part.start(slot))], part.bytes / dtype_bytes(part.dtype, 1), part.columns,
+              part.weights.data(), &joined_sums_[at]);
   }
   return joined_sums_;
 }
 
 std::span<const std::byte> OutputRing::slot(int64_t slot) {
-  if (parts_.size() == 1) return std::span(parts_[0].host).subspan(size_t(parts_[0].start(slot)), size_t(parts_[0].bytes));
+  if (parts_.size() == 1)
+    return std::span(parts_[0].host).subspan(size_t(parts_[0].start(slot)), size_t(parts_[0].bytes));
   joined_.clear();
   for (const Part& part : parts_) {
     const auto from = part.host.begin() + part.start(slot);
@@ -122,7 +134,8 @@ bool OutputRing::unchanged() {
     Look look;
     for (const Part& part : parts_) look.buffers.push_back(used_buffers(part));
     device_.look(look);
-    return std::equal(parts_.begin(), parts_.end(), look.seen.begin(), [](const Part& part, const Survey& now) { return part.seen == now; });
+    return std::equal(parts_.begin(), parts_.end(), look.seen.begin(),
+                      [](const Part& part, const Survey& now) { return part.seen == now; });
   }
   std::vector<std::byte> now;
   for (const Part& part : parts_) {

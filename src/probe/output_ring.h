@@ -28,8 +28,8 @@ class OutputRing {
   void add_survey(Look& look, int64_t used);
   /// Adds what brings slots [first, last) with the bands around them to the host.
   void add_slots(Look& look, int64_t first, int64_t last);
-  /// When that look was taken: whether the device itself found all elements of the slots finite and their guard bands whole; nullopt where it
-  /// leaves that to the host.
+  /// When that look was taken: whether the device itself found all elements of the slots finite and their guard bands
+  /// whole; nullopt where it leaves that to the host.
   std::optional<bool> surveyed(const Look& look);
   /// The D of a slot that was read, all segments one after another.
   std::span<const std::byte> slot(int64_t slot);
@@ -49,11 +49,13 @@ class OutputRing {
     Address memory;
     std::vector<std::byte> host;
     Survey seen;
-    int64_t columns;                // of a row of D
+    int64_t columns;                 // of a row of D
     std::span<const float> weights;  // of each; and where the device has them, if it can survey
     Address device_weights;
-    std::vector<double> sums;       // of each slot, sums_of_slot() values
-    int64_t sums_of_slot() const { return weights.empty() ? 0 : 2 * (bytes / dtype_bytes(dtype, columns)) * stretches_of(columns); }
+    std::vector<double> sums;  // of each slot, sums_of_slot() values
+    int64_t sums_of_slot() const {
+      return weights.empty() ? 0 : 2 * (bytes / dtype_bytes(dtype, columns)) * stretches_of(columns);
+    }
     int64_t start(int64_t slot) const;
   };
   static int64_t span_bytes(const Part& part, int64_t used);

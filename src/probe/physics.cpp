@@ -31,10 +31,13 @@ std::string beats_physics(std::span<const double> device_us, int64_t bytes, std:
       memory_us = std::min(memory_us, us);
     }
     if (std::isinf(memory_us)) return "";
-    // Of the claims the first and the last third as well: a single turn in the middle whose weights lay in a cache by chance, as was seen on a
-    // busy machine, must not be what both halves show.
-    const auto third = [second](std::span<const double> s) { return second ? s.last(s.size() / 3) : s.first(s.size() / 3); };
-    // A quarter of the launches is enough, where they are many: slow ones beside them, its own or the machine's, are no excuse.
+    // Of the claims the first and the last third as well: a single turn in the middle whose weights lay in a cache by
+    // chance, as was seen on a busy machine, must not be what both halves show.
+    const auto third = [second](std::span<const double> s) {
+      return second ? s.last(s.size() / 3) : s.first(s.size() / 3);
+    };
+    // A quarter of the launches is enough, where they are many: slow ones beside them, its own or the machine's, are no
+    // excuse.
     const double share = half(device_us).size() >= kMany ? 25 : 50;
     const double claimed_us = std::max(percentile(half(device_us), share), percentile(third(device_us), share));
     const double compute_us = peak_gflops > 0 ? double(flops) / peak_gflops * 1e-3 : 0;

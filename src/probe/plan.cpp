@@ -32,7 +32,8 @@ std::vector<ShapeTerm> parse_shape(const std::string& text) {
         fail("--shape {}: \"{}\" is not a number from 1; write n=9728 or k=800..900", text, digits);
       return value;
     };
-    if (equals == std::string::npos) fail("--shape {}: write field=value or field=first..last, e.g. n=9728,k=896", text);
+    if (equals == std::string::npos)
+      fail("--shape {}: write field=value or field=first..last, e.g. n=9728,k=896", text);
     const std::string field = term.substr(0, equals);
     static const std::vector<std::string> kFields{"batch", "m", "n", "k"};
     if (std::find(kFields.begin(), kFields.end(), field) == kFields.end())
@@ -48,7 +49,10 @@ std::vector<ShapeTerm> parse_shape(const std::string& text) {
 
 bool shape_matches(const std::vector<ShapeTerm>& terms, const Spec& spec) {
   return std::all_of(terms.begin(), terms.end(), [&](const ShapeTerm& term) {
-    const int64_t value = term.field == "batch" ? spec.batch : term.field == "m" ? spec.m : term.field == "n" ? spec.n : spec.k;
+    const int64_t value = term.field == "batch" ? spec.batch
+                          : term.field == "m"   ? spec.m
+                          : term.field == "n"   ? spec.n
+                                                : spec.k;
     return value >= term.least && value <= term.most;
   });
 }
@@ -69,29 +73,31 @@ std::vector<Spec> select_specs(const std::vector<Spec>& specs, const Selection& 
   }
   std::vector<Spec> selected;
   for (const Spec& spec : specs) {
-    const bool op = selection.ops.empty() || std::any_of(selection.ops.begin(), selection.ops.end(),
-                                                         [&](const auto& glob) { return glob_matches(glob, spec.op_name); });
-    const bool shape = shapes.empty() || std::any_of(shapes.begin(), shapes.end(), [&](const auto& s) { return shape_matches(s, spec); });
+    const bool op =
+        selection.ops.empty() || std::any_of(selection.ops.begin(), selection.ops.end(),
+                                             [&](const auto& glob) { return glob_matches(glob, spec.op_name); });
+    const bool shape = shapes.empty() ||
+                       std::any_of(shapes.begin(), shapes.end(), [&](const auto& s) { return shape_matches(s, spec); });
     if (op && shape) selected.push_back(spec);
   }
-  if (selected.empty()) fail("no spec matches --shape {}; leave it out to see all with --dry-run", fmt::join(selection.shapes, " or "));
+  if (selected.empty())
+    fail("no spec matches --shape {}; leave it out to see all with --dry-run", fmt::join(selection.shapes, " or "));
   return selected;
 }
 
 /// Whether a glob names the variant, or there are no globs.
 bool is_meant(const Variant& variant, const Selection& selection) {
-  return selection.variants.empty() || std::any_of(selection.variants.begin(), selection.variants.end(), [&](const std::string& glob) {
-    return glob_matches(glob, variant.id());
-  });
+  return selection.variants.empty() ||
+         std::any_of(selection.variants.begin(), selection.variants.end(),
+                     [&](const std::string& glob) { return glob_matches(glob, variant.id()); });
 }
 
 /// Whether the user's globs take the variant; a disabled one only by its exact name.
 bool is_selected(const Variant& variant, bool enabled, const Selection& selection) {
   const std::string id = variant.id();
   if (selection.variants.empty()) return enabled;
-  return std::any_of(selection.variants.begin(), selection.variants.end(), [&](const std::string& glob) {
-    return enabled ? glob_matches(glob, id) : glob == id;
-  });
+  return std::any_of(selection.variants.begin(), selection.variants.end(),
+                     [&](const std::string& glob) { return enabled ? glob_matches(glob, id) : glob == id; });
 }
 
 std::string arch_text(int arch) { return fmt::format("{}.{}", arch / 10, arch % 10); }
@@ -99,17 +105,22 @@ std::string arch_text(int arch) { return fmt::format("{}.{}", arch / 10, arch % 
 std::string over_launch_limit(const Geometry& g, const DeviceInfo& device) {
   const DeviceLimits& most = device.limits;
   const auto over = [&](int64_t needed, int64_t limit, const char* what) {
-    return limit > 0 && needed > limit ? fmt::format("needs {} {}, {} has {}", needed, what, device.id, limit) : std::string();
+    return limit > 0 && needed > limit ? fmt::format("needs {} {}, {} has {}", needed, what, device.id, limit)
+                                       : std::string();
   };
   for (const auto& [block, grid] : {std::pair(g.block, g.grid), std::pair(g.prepare_block, g.prepare_grid)}) {
-    if (auto text = over(block[0] * block[1] * block[2], most.block_threads, "threads a block"); !text.empty()) return text;
-    if (auto text = over(std::max(grid[1], grid[2]), most.block_threads > 0 ? 65535 : 0, "blocks in y or z"); !text.empty()) return text;
+    if (auto text = over(block[0] * block[1] * block[2], most.block_threads, "threads a block"); !text.empty())
+      return text;
+    if (auto text = over(std::max(grid[1], grid[2]), most.block_threads > 0 ? 65535 : 0, "blocks in y or z");
+        !text.empty())
+      return text;
   }
   if (auto text = over(g.shared_bytes, most.shared_bytes, "bytes of shared memory"); !text.empty()) return text;
   return over(g.cluster, most.cluster_blocks, "blocks a cluster");
 }
 
-/// What a case needs of the device's memory at most: inputs, their repacked form in f32, and as much again for the rest.
+/// What a case needs of the device's memory at most: inputs, their repacked form in f32, and as much again for the
+/// rest.
 std::string over_limit(const Spec& spec, const Variant& variant, const DeviceInfo& device) {
   const int64_t weights = spec.b_bytes(), repacked = variant.prepares ? spec.batch * spec.n * spec.k * 4 : 0;
   const int64_t needed = weights + repacked + spec.a_bytes() + 2 * spec.d_bytes();
@@ -117,19 +128,23 @@ std::string over_limit(const Spec& spec, const Variant& variant, const DeviceInf
   return variant.launch ? over_launch_limit(variant.geometry(launch_sizes(spec_tensors(spec), device)), device) : "";
 }
 
-/// The processor generation that the variant needs and the device has not, or the library that is missing; "" if neither.
+/// The processor generation that the variant needs and the device has not, or the library that is missing; "" if
+/// neither.
 std::string unsuited(const Variant& variant, const DeviceInfo& device) {
   const int arch = device.limits.arch;
   if (arch < variant.arch.least || arch > variant.arch.most)
     return fmt::format("needs compute capability {}{}, {} has {}", arch_text(variant.arch.least),
-                       arch > variant.arch.most ? " to " + arch_text(variant.arch.most) : "", device.id, arch_text(arch));
-  if (!variant.vendor.empty() && std::none_of(device.vendors.begin(), device.vendors.end(), [&](const auto& v) { return v.first == variant.vendor; }))
+                       arch > variant.arch.most ? " to " + arch_text(variant.arch.most) : "", device.id,
+                       arch_text(arch));
+  if (!variant.vendor.empty() && std::none_of(device.vendors.begin(), device.vendors.end(),
+                                              [&](const auto& v) { return v.first == variant.vendor; }))
     return fmt::format("the library {} is not here", variant.vendor);
   return "";
 }
 
 std::string lacks_isa(const Variant& variant, const DeviceInfo& device) {
-  return fmt::format("unsupported: needs {}; this processor has {}", fmt::join(variant.isa, " or "), device.isa.back().name);
+  return fmt::format("unsupported: needs {}; this processor has {}", fmt::join(variant.isa, " or "),
+                     device.isa.back().name);
 }
 
 }  // namespace
@@ -143,12 +158,14 @@ int64_t Plan::cases() const {
 const IsaLevel* choose_isa(const Variant& variant, const DeviceInfo& device) {
   const IsaLevel* best = nullptr;
   for (const IsaLevel& level : device.isa)
-    if (variant.isa.empty() || std::find(variant.isa.begin(), variant.isa.end(), level.name) != variant.isa.end()) best = &level;
+    if (variant.isa.empty() || std::find(variant.isa.begin(), variant.isa.end(), level.name) != variant.isa.end())
+      best = &level;
   return best;
 }
 
 void check_dtype(const std::string& dtype) {
-  if (!parse_dtype(dtype)) fail("--dtype {}: unknown; choose {}{}", dtype, fmt::join(dtype_names(), ", "), did_you_mean(dtype, dtype_names()));
+  if (!parse_dtype(dtype))
+    fail("--dtype {}: unknown; choose {}{}", dtype, fmt::join(dtype_names(), ", "), did_you_mean(dtype, dtype_names()));
 }
 
 std::vector<Spec> with_dtype(const std::vector<Spec>& specs, const std::string& dtype) {
@@ -179,7 +196,8 @@ Plan make_plan(const std::vector<Spec>& specs, const std::vector<const Variant*>
     if (variant->role == Role::kernel) known.insert(variant->family + "/*");
   for (const std::string& glob : selection.variants)
     if (std::none_of(ids.begin(), ids.end(), [&](const std::string& id) { return glob_matches(glob, id); }))
-      fail("--variant {}: matches none of the {} variants{}", glob, ids.size(), did_you_mean(glob, {known.begin(), known.end()}));
+      fail("--variant {}: matches none of the {} variants{}", glob, ids.size(),
+           did_you_mean(glob, {known.begin(), known.end()}));
 
   std::vector<Spec> wanted = select_specs(specs, selection);
   Plan plan;
@@ -194,11 +212,13 @@ Plan make_plan(const std::vector<Spec>& specs, const std::vector<const Variant*>
       const IsaLevel* isa = choose_isa(*variant, device);
       const std::string disabled = variant->disabled_reason(device.kind);
       if (!is_selected(*variant, disabled.empty(), selection)) {
-        if (!disabled.empty() && is_meant(*variant, selection)) skip(isa ? "disabled: " + disabled : lacks_isa(*variant, device));
+        if (!disabled.empty() && is_meant(*variant, selection))
+          skip(isa ? "disabled: " + disabled : lacks_isa(*variant, device));
         continue;
       }
       if (variant->accuracy > selection.accuracy) {
-        skip(fmt::format("accuracy: {}, asked for {}", accuracy_name(variant->accuracy), accuracy_name(selection.accuracy)));
+        skip(fmt::format("accuracy: {}, asked for {}", accuracy_name(variant->accuracy),
+                         accuracy_name(selection.accuracy)));
         continue;
       }
       if (const std::string reason = unsupported_reason(*variant, spec); !reason.empty()) {
@@ -217,7 +237,8 @@ Plan make_plan(const std::vector<Spec>& specs, const std::vector<const Variant*>
     }
     plan.specs.push_back(std::move(planned));
   }
-  for (const auto& [what, count] : skipped) plan.skips.push_back({std::get<0>(what), std::get<1>(what), std::get<2>(what), count});
+  for (const auto& [what, count] : skipped)
+    plan.skips.push_back({std::get<0>(what), std::get<1>(what), std::get<2>(what), count});
   return plan;
 }
 

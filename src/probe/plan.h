@@ -20,7 +20,7 @@ struct Selection {
 struct PlannedCase {
   const Variant* variant = nullptr;
   const IsaLevel* isa = nullptr;  // the device's, which must outlive the plan
-  std::string over_limit;  // not "": more than the device has; a device_limit outcome, never built
+  std::string over_limit;         // not "": more than the device has; a device_limit outcome, never built
 };
 
 struct PlannedSpec {
@@ -35,7 +35,7 @@ struct SkipGroup {
 };
 
 struct Plan {
-  std::vector<PlannedSpec> specs;   // those without any case are left in, so that they are reported
+  std::vector<PlannedSpec> specs;  // those without any case are left in, so that they are reported
   std::vector<SkipGroup> skips;
   int64_t cases() const;
 };
@@ -47,8 +47,8 @@ Plan make_plan(const std::vector<Spec>& specs, const std::vector<const Variant*>
 /// Error "--dtype X: …" where there are no such weights.
 void check_dtype(const std::string& dtype);
 
-/// The specs with other types: weights and the types that go with them (q8_0: f16 activations and output; else all alike).
-/// Specs that cannot have them are left out.
+/// The specs with other types: weights and the types that go with them (q8_0: f16 activations and output; else all
+/// alike). Specs that cannot have them are left out.
 std::vector<Spec> with_dtype(const std::vector<Spec>& specs, const std::string& dtype);
 
 /// The best level of the device that the variant can be built for, or null.

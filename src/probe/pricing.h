@@ -11,9 +11,9 @@ namespace assay {
 struct WorkloadRow {
   std::string spec_line;  // or "attention_scores n=1..95" for a family
   double calls_per_token = 0;
-  std::string best_variant;  // "" where nothing passed
-  Accuracy accuracy = Accuracy::exact;     // of the best variant; of a family the least accurate of its winners
-  bool best_is_prepared = false;           // its weights are repacked once before, which is in no time here
+  std::string best_variant;             // "" where nothing passed
+  Accuracy accuracy = Accuracy::exact;  // of the best variant; of a family the least accurate of its winners
+  bool best_is_prepared = false;        // its weights are repacked once before, which is in no time here
   double best_us = 0, floor_us = 0;
   double to_win_ms = 0;                    // calls × (best − floor)
   double total_ms = 0;                     // calls × best

@@ -83,7 +83,8 @@ int fastest(const RankedSpec& spec, const Wanted& wanted) {
 void tag_best_of_classes(RankedSpec& spec) {
   int classes = 0;
   for (size_t i = 0; i < kAccuracies; ++i) {
-    spec.best_of_class[i] = fastest(spec, [i](const RankedCase& candidate) { return size_t(candidate.record.accuracy) == i; });
+    spec.best_of_class[i] =
+        fastest(spec, [i](const RankedCase& candidate) { return size_t(candidate.record.accuracy) == i; });
     classes += spec.best_of_class[i] >= 0;
   }
   if (classes < 2) return;
@@ -107,7 +108,8 @@ void tag_best(RankedSpec& spec, const RankingOptions& options) {
   best.best_device = best.in_tie_set = true;
   for (RankedCase& candidate : spec.cases) {
     if (&candidate == &best || !ranked(candidate)) continue;
-    candidate.in_tie_set = !(contenders && has_tag(candidate.record, "abandoned")) && tied(best.device, candidate.device, options.tie_limit);
+    candidate.in_tie_set = !(contenders && has_tag(candidate.record, "abandoned")) &&
+                           tied(best.device, candidate.device, options.tie_limit);
     candidate.host_gap = closes_host_gap(candidate, best, options);
   }
 }
@@ -142,7 +144,8 @@ RankingSamples ranking_samples(const CaseRecord& record, bool head_to_head) {
   bool host_all = false;
   result.host_us = unmarked(record.host_us, record.disturbed, host_all);
   if (head_to_head) result.device_us = finite_only(record.head_to_head_us);
-  if (result.device_us.size() < kEnoughTurns) result.device_us = unmarked(record.device_us, record.disturbed, result.all);
+  if (result.device_us.size() < kEnoughTurns)
+    result.device_us = unmarked(record.device_us, record.disturbed, result.all);
   return result;
 }
 

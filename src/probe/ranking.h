@@ -19,13 +19,13 @@ struct RankingOptions {
 /// One case beside its competitors. Times in µs.
 struct RankedCase {
   CaseRecord record;
-  Summary device, host;     // over the unmarked samples if there are ten, else over all
-  bool all_samples = false; // marked samples had to be used
-  double gbps = 0;          // record.bytes over the device median
+  Summary device, host;           // over the unmarked samples if there are ten, else over all
+  bool all_samples = false;       // marked samples had to be used
+  double gbps = 0;                // record.bytes over the device median
   double percent_of_ceiling = 0;  // gbps over record.ceiling_gbps
   double percent_of_floor = 0;    // floor over median: 100 is the physical limit
   bool baseline = false, best_device = false, best_host = false, host_gap = false;
-  bool in_tie_set = false;  // ties with the best device time (the best itself included)
+  bool in_tie_set = false;     // ties with the best device time (the best itself included)
   bool best_of_class = false;  // of its accuracy class, where variants of more than one are proved
 };
 
@@ -33,21 +33,23 @@ struct RankedCase {
 struct RankedSpec {
   std::string spec_line, math_line;
   std::vector<RankedCase> cases;
-  int best = -1;                  // index of the best device time, or -1
+  int best = -1;                                                  // index of the best device time, or -1
   std::array<int, kAccuracies> best_of_class = {-1, -1, -1, -1};  // the same of each accuracy class
   int best_exact() const { return best_of_class[size_t(Accuracy::exact)]; }
   double floor_us = 0, reachable_us = 0;
-  double original_ms = 0;         // what the workload's own source saw for it ("vs orig"); 0 where unknown
+  double original_ms = 0;  // what the workload's own source saw for it ("vs orig"); 0 where unknown
   std::string original_device;
-  bool in_workload = false;       // of one that was asked for
-  std::string quarantine;         // "suspect the reference or the harness: all N variants fail", or ""
+  bool in_workload = false;  // of one that was asked for
+  std::string quarantine;    // "suspect the reference or the harness: all N variants fail", or ""
 };
 
-/// Launches of one turn share the machine's state of that moment: a turn is one observation, and fewer than these say little.
+/// Launches of one turn share the machine's state of that moment: a turn is one observation, and fewer than these say
+/// little.
 inline constexpr size_t kEnoughTurns = 5;
 
-/// The times that rank a case, in µs: the medians of its turns among the contenders where it had enough (and they are asked
-/// for), else its launches without the disturbed ones if ten others are left. Host times are always those of the launches.
+/// The times that rank a case, in µs: the medians of its turns among the contenders where it had enough (and they are
+/// asked for), else its launches without the disturbed ones if ten others are left. Host times are always those of the
+/// launches.
 struct RankingSamples {
   std::vector<double> device_us, host_us;
   bool all = false;  // disturbed launches had to be used
@@ -55,11 +57,11 @@ struct RankingSamples {
 RankingSamples ranking_samples(const CaseRecord& record, bool head_to_head = true);
 
 /// Ranks the records of one spec. An abandoned case is never best nor in a tie set while a contender passed.
-RankedSpec rank_spec(const Spec& spec, std::vector<CaseRecord> records, const std::vector<std::string>& baseline_variants,
-                     const RankingOptions& options);
+RankedSpec rank_spec(const Spec& spec, std::vector<CaseRecord> records,
+                     const std::vector<std::string>& baseline_variants, const RankingOptions& options);
 
-/// The regret of `winner` (a variant id) in another sweep's ranking of the same spec: median over best − 1; 0 inside the best's
-/// tie set; -1 where it is not ranked there.
+/// The regret of `winner` (a variant id) in another sweep's ranking of the same spec: median over best − 1; 0 inside
+/// the best's tie set; -1 where it is not ranked there.
 double regret(const std::string& winner, const RankedSpec& other);
 
 }  // namespace assay

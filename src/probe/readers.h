@@ -14,8 +14,8 @@ using BestReaders = std::map<int64_t, std::string>;
 /// The size that stands for this one: readers of little differ little, and are not tried at each.
 int64_t reader_size(int64_t bytes);
 
-/// Tries all readers at these sizes in a process of its own. `memory`: what they read, an arena of the caller's: piece after piece of it, or (hot)
-/// its beginning again and again. Error if that process fails.
+/// Tries all readers at these sizes in a process of its own. `memory`: what they read, an arena of the caller's: piece
+/// after piece of it, or (hot) its beginning again and again. Error if that process fails.
 BestReaders find_best_readers(const Backend& backend, const DeviceInfo& info,
                               const std::vector<std::pair<const Variant*, BuiltModule>>& readers,
                               std::span<std::byte> memory, const std::vector<int64_t>& sizes, bool hot = false);

@@ -18,7 +18,8 @@ constexpr int kBlock = 32;
 constexpr int kLanes = Variation::kGroups;
 
 /// Σ a·b over the columns of each lane, k % kLanes; Σ |a||b| and Σ (a·b)² over all.
-ASSAY_CLONES void dot(const double* a, const float* b, int64_t k, double* lane_sums, double* magnitude, double* square) {
+ASSAY_CLONES void dot(const double* a, const float* b, int64_t k, double* lane_sums, double* magnitude,
+                      double* square) {
   double sums[kLanes] = {}, magnitudes[kLanes] = {}, squares[kLanes] = {};
   int64_t i = 0;
   for (; i + kLanes <= k; i += kLanes)
@@ -49,7 +50,8 @@ double deviation(const double* variances, const float* b, int64_t k) {
   return std::sqrt(variance);
 }
 
-CopyReference compute(const SpecInputs& inputs, int64_t copy, int groups, const std::vector<ActivationRounding>& roundings) {
+CopyReference compute(const SpecInputs& inputs, int64_t copy, int groups,
+                      const std::vector<ActivationRounding>& roundings) {
   const Spec& spec = inputs.spec();
   CopyReference result;
   result.copy = copy;
@@ -59,7 +61,8 @@ CopyReference compute(const SpecInputs& inputs, int64_t copy, int groups, const 
     result.sums.resize((base + count) * size_t(groups));
     result.magnitude.resize(base + count);
     result.squares.resize(base + count);
-    for (const ActivationRounding& rounding : roundings) result.deviation[size_t(rounding.accuracy)].resize(base + count);
+    for (const ActivationRounding& rounding : roundings)
+      result.deviation[size_t(rounding.accuracy)].resize(base + count);
     for (int64_t batch = 0; batch < spec.batch; ++batch) {
       RowReader rows(b, batch);
       for (int64_t column = 0; column < n; ++column) {
@@ -70,7 +73,8 @@ CopyReference compute(const SpecInputs& inputs, int64_t copy, int groups, const 
           const size_t at = base + size_t((batch * spec.m + m) * n + column);
           double lanes[kLanes];
           dot(a, row, spec.k, lanes, &result.magnitude[at], &result.squares[at]);
-          for (int lane = 0; lane < kLanes; ++lane) result.sums[at * size_t(groups) + size_t(lane % groups)] += lanes[lane];
+          for (int lane = 0; lane < kLanes; ++lane)
+            result.sums[at * size_t(groups) + size_t(lane % groups)] += lanes[lane];
           for (const ActivationRounding& rounding : roundings)
             result.deviation[size_t(rounding.accuracy)][at] = deviation(&rounding.variances[row_of_a], row, spec.k);
         }
@@ -81,11 +85,13 @@ CopyReference compute(const SpecInputs& inputs, int64_t copy, int groups, const 
 }
 
 /// The same element once more: element by element, extended precision, other order, no table.
-long double second_opinion(const SpecInputs& inputs, const Tensor& b, int64_t batch, int64_t m, int64_t n, const Variation& variation) {
+long double second_opinion(const SpecInputs& inputs, const Tensor& b, int64_t batch, int64_t m, int64_t n,
+                           const Variation& variation) {
   const Spec& spec = inputs.spec();
   long double sum = 0;
   for (int64_t k = spec.k - 1; k >= 0; --k) {
-    const auto a = static_cast<long double>(inputs.a.values[size_t(inputs.a_storage_index((batch * spec.m + m) * spec.k + k))]);
+    const auto a =
+        static_cast<long double>(inputs.a.values[size_t(inputs.a_storage_index((batch * spec.m + m) * spec.k + k))]);
     sum += a * static_cast<long double>(variation.of_column(k)) * static_cast<long double>(b_element(b, batch, n, k));
   }
   return sum;
@@ -106,9 +112,11 @@ void compare_opinions(const Reference& all, const CopyReference& reference) {
       const int64_t column = index % n, m = index / n % spec.m, batch = index / n / spec.m;
       const uint64_t signs = all.signs_from(random_bits(uint64_t(index)));
       const size_t at = base + size_t(index);
-      const double first = all.product(reference, int64_t(at), Variation::factors(signs)), other = double(second_opinion(inputs, b, batch, m, column, {1, signs, 0, false}));
+      const double first = all.product(reference, int64_t(at), Variation::factors(signs)),
+                   other = double(second_opinion(inputs, b, batch, m, column, {1, signs, 0, false}));
       if (!(std::fabs(other - first) <= 1e-12 * reference.magnitude[at]))
-        fail("suspect the reference: its two implementations disagree at element {} of {} ({} and {})", index, spec.line(), first, other);
+        fail("suspect the reference: its two implementations disagree at element {} of {} ({} and {})", index,
+             spec.line(), first, other);
     }
     base += size_t(count);
   }

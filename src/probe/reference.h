@@ -12,9 +12,10 @@ namespace assay {
 /// Per element of D (segments one after another, each [batch][m][n]), of the base value of A.
 struct CopyReference {
   int64_t copy = 0;
-  std::vector<double> sums;                // Σ a·b of each group of columns that may change its sign, [element][group]
+  std::vector<double> sums;  // Σ a·b of each group of columns that may change its sign, [element][group]
   std::vector<double> magnitude, squares;  // Σ |a||b|, Σ (a·b)²
-  /// Of each accuracy class: √(Σ rounding variance of a · b²). Only for the classes that were asked for, none for exact.
+  /// Of each accuracy class: √(Σ rounding variance of a · b²). Only for the classes that were asked for, none for
+  /// exact.
   std::array<std::vector<double>, kAccuracies> deviation;
 };
 
@@ -30,7 +31,8 @@ class Reference {
   const CopyReference* find(int64_t copy) const;
   int64_t elements() const { return elements_; }
 
-  /// Signs of a Variation that is not free, from random bits: alike in columns that share a sum. Many outputs leave memory for few sums.
+  /// Signs of a Variation that is not free, from random bits: alike in columns that share a sum. Many outputs leave
+  /// memory for few sums.
   uint64_t signs_from(uint64_t bits) const;
   /// Σ a·b of an element when A has these signs.
   double product(const CopyReference& reference, int64_t element, const Variation::Signs& signs) const;

@@ -23,13 +23,16 @@ std::vector<Accuracy> classes_of(const std::vector<CaseToRun>& cases) {
 
 std::unique_ptr<SpecialValues> special_values_for(const Spec& spec, const std::vector<CaseToRun>& cases) {
   const auto takes_strides = [](const CaseToRun& c) { return c.variant->supports.strides; };
-  return SpecialValues::make(spec, std::any_of(cases.begin(), cases.end(), takes_strides), !std::all_of(cases.begin(), cases.end(), takes_strides));
+  return SpecialValues::make(spec, std::any_of(cases.begin(), cases.end(), takes_strides),
+                             !std::all_of(cases.begin(), cases.end(), takes_strides));
 }
 
 class SpecRun {
  public:
   SpecRun(const Spec& spec, const std::vector<CaseToRun>& cases, const RoundsContext& context)
-      : spec_(spec), context_(context), inputs_(spec, *context.arenas, context.mode == Mode::hot ? 0 : context.footprint),
+      : spec_(spec),
+        context_(context),
+        inputs_(spec, *context.arenas, context.mode == Mode::hot ? 0 : context.footprint),
         reference_(inputs_, classes_of(cases)),
         special_(context.special_values ? special_values_for(spec, cases) : nullptr),
         standings_(spec_, context) {
@@ -42,7 +45,8 @@ class SpecRun {
   std::vector<CaseRecord> run() {
     for (Contender* reader : {&standings_.reader, &standings_.bulk_reader}) {
       start(*reader);
-      if (!reader->running()) fail("the kernel that reads {}'s bytes failed: {}", spec_.short_name(), reader->record.detail);
+      if (!reader->running())
+        fail("the kernel that reads {}'s bytes failed: {}", spec_.short_name(), reader->record.detail);
     }
     for (Contender& c : standings_.cases) {
       if (interrupted()) return {};
@@ -89,7 +93,8 @@ class SpecRun {
   void group() {
     std::shared_ptr<WorkerGroup> workers;
     for (Contender* c : standings_.everyone()) {
-      if (!workers || !context_.device->one_worker) workers = std::make_shared<WorkerGroup>(context_.effort.setup_watchdog_s);
+      if (!workers || !context_.device->one_worker)
+        workers = std::make_shared<WorkerGroup>(context_.effort.setup_watchdog_s);
       c->worker = workers;
       c->index = workers->add(c->worker_case);
     }
@@ -109,13 +114,16 @@ class SpecRun {
     if (c.last.nondeterministic) c.record.tags.push_back("nondeterministic");
   }
 
-  Answer ask(Contender& c, const Command& command) { return c.worker->ask(c.index, command, context_.effort.watchdog_s); }
+  Answer ask(Contender& c, const Command& command) {
+    return c.worker->ask(c.index, command, context_.effort.watchdog_s);
+  }
 
   /// Keeps what a step gave, or the outcome that ended the case.
   void take(Contender& c, const Answer& answer, bool head_to_head) {
     if (answer.reply.outcome != Outcome::crashed && answer.reply.outcome != Outcome::timed_out) {
       c.last = answer.reply;
-      if (answer.reply.errors.elements_checked > 0 || answer.reply.errors.nan_count > 0) c.record.errors = answer.reply.errors;
+      if (answer.reply.errors.elements_checked > 0 || answer.reply.errors.nan_count > 0)
+        c.record.errors = answer.reply.errors;
     }
     c.record.case_us += answer.parent_us;
     c.record.check_us += answer.reply.untimed_check_us;
@@ -134,8 +142,9 @@ class SpecRun {
       if (answer.reply.retry) c.record.tags.emplace_back(kRetryTag);
       end(c, answer.reply.outcome, answer.reply.detail);
     } else if (sum_us > answer.parent_us) {
-      end(c, Outcome::impossible, fmt::format("its launches report {:.4g} us in a turn that took {:.4g} us by the parent's clock", sum_us,
-                                              answer.parent_us));
+      end(c, Outcome::impossible,
+          fmt::format("its launches report {:.4g} us in a turn that took {:.4g} us by the parent's clock", sum_us,
+                      answer.parent_us));
     }
   }
 
@@ -196,7 +205,8 @@ class SpecRun {
   void watch_winners() {
     std::vector<Contender*> watched;
     for (Contender& c : standings_.cases)
-      if (c.competes() && context_.watched_winners && !context_.watched_winners->count(c.work->variant->id())) watched.push_back(&c);
+      if (c.competes() && context_.watched_winners && !context_.watched_winners->count(c.work->variant->id()))
+        watched.push_back(&c);
     if (watched.empty() || context_.effort.winner_settle_ms <= 0) return;
     for (Contender* c : watched) c->worker->resume();
     poll(nullptr, 0, int(context_.effort.winner_settle_ms));
@@ -232,12 +242,13 @@ Effort Effort::of(const DeviceInfo& device, bool is_thorough) {
   Effort effort = is_thorough ? thorough() : Effort();
   if (device.launches_per_sample <= 1) return effort;
   effort.visits = 1;
-  effort.winner_settle_ms = 0;  // its kernels are over when they have been waited for
+  effort.winner_settle_ms = 0;                    // its kernels are over when they have been waited for
   effort.noisy_rounds = 2 * effort.least_rounds;  // no later visit makes up for a turn that stalled
   return effort;
 }
 
-std::vector<CaseRecord> run_rounds(const Spec& spec, const std::vector<CaseToRun>& cases, const RoundsContext& context) {
+std::vector<CaseRecord> run_rounds(const Spec& spec, const std::vector<CaseToRun>& cases,
+                                   const RoundsContext& context) {
   return SpecRun(spec, cases, context).run();
 }
 

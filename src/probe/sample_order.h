@@ -1,4 +1,5 @@
-// In which order the launches of one sample meet their copies of B and their outputs: drawn, so that a kernel cannot know where it is.
+// In which order the launches of one sample meet their copies of B and their outputs: drawn, so that a kernel cannot
+// know where it is.
 #pragma once
 #include <cstdint>
 #include <random>
@@ -12,8 +13,9 @@ class SampleOrder {
   struct Played {
     int64_t place, slot;
   };
-  /// The places up to `last`, so many as there are launches. Neighbours among them change places within a sixteenth of the rotation: more, and a
-  /// copy would be met again while a cache still has it. Outputs come in any order; each is used again only when all have been.
+  /// The places up to `last`, so many as there are launches. Neighbours among them change places within a sixteenth of
+  /// the rotation: more, and a copy would be met again while a cache still has it. Outputs come in any order; each is
+  /// used again only when all have been.
   void draw(int64_t last, int64_t launches, int64_t slots, int64_t rotation, std::mt19937_64& random);
 
   const std::vector<Played>& launches() const { return launches_; }

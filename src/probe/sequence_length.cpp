@@ -9,7 +9,7 @@
 namespace assay {
 namespace {
 
-constexpr double kSequenceUs = 4000;     // a sequence takes about this long, or has as many launches as the device wants
+constexpr double kSequenceUs = 4000;  // a sequence takes about this long, or has as many launches as the device wants
 constexpr int64_t kShortSequence = 200;  // with fewer short launches its begin and end would be felt
 constexpr double kLeastLaunchUs = 0.1;   // nothing is faster, whatever a clock says
 
@@ -17,12 +17,14 @@ constexpr double kLeastLaunchUs = 0.1;   // nothing is faster, whatever a clock 
 
 SequenceLength::SequenceLength(int64_t least, int64_t most, int64_t slots, std::vector<bool> checkable)
     : checkable_(std::move(checkable)), least_(least) {
-  if (first_checkable() >= std::max(int64_t(checkable_.size()), int64_t(1))) fail("no copy of the weights has a reference");
+  if (first_checkable() >= std::max(int64_t(checkable_.size()), int64_t(1)))
+    fail("no copy of the weights has a reference");
   most_ = std::max(least, std::min(most, slots - longest_extension()));
 }
 
 void SequenceLength::choose(double launch_us) {
-  length_ = most_ == least_ ? most_ : std::clamp(int64_t(kSequenceUs / std::max(launch_us, kLeastLaunchUs)), least_, most_);
+  length_ =
+      most_ == least_ ? most_ : std::clamp(int64_t(kSequenceUs / std::max(launch_us, kLeastLaunchUs)), least_, most_);
 }
 
 bool SequenceLength::was_too_short(double launch_us) {
@@ -39,7 +41,9 @@ int64_t SequenceLength::from(int64_t position) const {
   return length;
 }
 
-int64_t SequenceLength::first_checkable() const { return std::find(checkable_.begin(), checkable_.end(), true) - checkable_.begin(); }
+int64_t SequenceLength::first_checkable() const {
+  return std::find(checkable_.begin(), checkable_.end(), true) - checkable_.begin();
+}
 
 int64_t SequenceLength::longest_extension() const {
   int64_t longest = 0, since = 0;

@@ -224,8 +224,7 @@ std::string SpecialValues::check(const std::vector<Tensor>& d, const std::vector
       for (int64_t m = 0; m < t.dims[1]; ++m)
         for (int64_t column = 0; column < columns; ++column, ++element) {
           if (element / kRun % step != 0 && elements - element > kRun) continue;
-          const int64_t set = set_of(batch * t.dims[1] + m, launch, accuracy),
-                        row = (rows_before + column) % distinct;
+          const int64_t set = set_of(batch * t.dims[1] + m, launch, accuracy), row = (rows_before + column) % distinct;
           const SpecialProduct& p = rows_.product(set, row);
           const double from_c = spec_.beta != 0 ? spec_.beta * beside(Operand::c, rows_before + column) : 0;
           const double from_bias = spec_.bias ? beside(Operand::bias, rows_before - batch * columns + column) : 0;

@@ -17,7 +17,9 @@ namespace {
 constexpr size_t kEnoughToConverge = 10;  // turns
 
 /// All launches so far, without those that were disturbed where enough others are left.
-std::vector<double> undisturbed(const Contender& c) { return ranking_samples(c.record, /*head_to_head=*/false).device_us; }
+std::vector<double> undisturbed(const Contender& c) {
+  return ranking_samples(c.record, /*head_to_head=*/false).device_us;
+}
 
 }  // namespace
 
@@ -32,8 +34,9 @@ Summary Standings::standing(const Contender& c) const {
   return summarize(c.turn_us.size() < kEnoughTurns ? undisturbed(c) : levelled_turns(c));
 }
 
-/// The turns with the machine's state of their round divided out: memory that slows down for a second slows all alike, and the
-/// readers with them. A round's level is the geometric mean of those who took part in all rounds, against the median round's.
+/// The turns with the machine's state of their round divided out: memory that slows down for a second slows all alike,
+/// and the readers with them. A round's level is the geometric mean of those who took part in all rounds, against the
+/// median round's.
 std::vector<double> Standings::levelled_turns(const Contender& c) const {
   std::vector<const Contender*> steady{&reader, &bulk_reader};  // who took part in all rounds
   const size_t rounds = std::max(reader.turn_us.size(), bulk_reader.turn_us.size());
@@ -52,42 +55,49 @@ std::vector<double> Standings::levelled_turns(const Contender& c) const {
 }
 
 void Standings::let_losers_go() {
-  std::array<double, kAccuracies> best_highs;  // among the classes up to this one: a less accurate case makes no other give up
+  std::array<double, kAccuracies>
+      best_highs;  // among the classes up to this one: a less accurate case makes no other give up
   best_highs.fill(HUGE_VAL);
   for (const Contender& c : cases) {
     if (!c.competes() || !accusation(c).empty()) continue;
-    for (size_t i = size_t(c.record.accuracy); i < kAccuracies; ++i) best_highs[i] = std::min(best_highs[i], standing(c).ci_high);
+    for (size_t i = size_t(c.record.accuracy); i < kAccuracies; ++i)
+      best_highs[i] = std::min(best_highs[i], standing(c).ci_high);
   }
   for (Contender& c : cases) {
     if (!c.competes()) continue;
     const double best_high = best_highs[size_t(c.record.accuracy)];
     const Summary s = standing(c);
-    const double ratio = c.turn_us.size() < kEnoughTurns ? context_.effort.screen_ratio : context_.effort.contender_ratio;
+    const double ratio =
+        c.turn_us.size() < kEnoughTurns ? context_.effort.screen_ratio : context_.effort.contender_ratio;
     if (s.ci_low <= best_high * ratio) continue;
     c.contends = false;
     c.record.tags.push_back("abandoned");
-    c.record.detail = fmt::format("abandoned after {} launches: at least {:.2f} times the best", c.record.device_us.size(), s.ci_low / best_high);
+    c.record.detail = fmt::format("abandoned after {} launches: at least {:.2f} times the best",
+                                  c.record.device_us.size(), s.ci_low / best_high);
   }
 }
 
 bool Standings::any_noisy() const {
-  return std::any_of(cases.begin(), cases.end(),
-                     [this](const Contender& c) { return c.competes() && is_noisy(standing(c)) && accusation(c).empty(); });
+  return std::any_of(cases.begin(), cases.end(), [this](const Contender& c) {
+    return c.competes() && is_noisy(standing(c)) && accusation(c).empty();
+  });
 }
 
 bool Standings::all_converged() const {
   return std::all_of(cases.begin(), cases.end(), [this](const Contender& c) {
-    return !c.competes() || (c.turn_us.size() >= kEnoughToConverge && converged(standing(c), context_.effort.converged_width));
+    return !c.competes() ||
+           (c.turn_us.size() >= kEnoughToConverge && converged(standing(c), context_.effort.converged_width));
   });
 }
 
-/// Where rates do not drift, what the whole memory was seen to give counts as well as the readers, which are single launches. Else 0.
+/// Where rates do not drift, what the whole memory was seen to give counts as well as the readers, which are single
+/// launches. Else 0.
 double Standings::steady_gbps() const {
   return context_.device->launches_per_sample > 1 && context_.mode != Mode::hot ? context_.ceilings->memory_gbps() : 0;
 }
 
-/// Whether the times so far beat physics: such a case neither ranks nor makes others give up. What must be read and computed the spec
-/// says: a kernel's own word, as that it prepared 64 bytes, counts for nothing.
+/// Whether the times so far beat physics: such a case neither ranks nor makes others give up. What must be read and
+/// computed the spec says: a kernel's own word, as that it prepared 64 bytes, counts for nothing.
 std::string Standings::accusation(const Contender& c) const {
   const std::vector<double> single = undisturbed(reader), bulk = undisturbed(bulk_reader);
   std::vector<ReadSamples> reads{{single, spec_.b_bytes()}};
@@ -113,7 +123,8 @@ std::vector<CaseRecord> Standings::judge() {
   const double bulk_gbps = context_.mode == Mode::hot ? 0 : double(bulk_reader.record.bytes) / bulk.median * 1e-3;
   const double gbps = std::max({single_gbps, bulk_gbps, steady_gbps()});
   const double peak = context_.ceilings->best_gflops();
-  const double floor_us = std::max(double(spec_.b_bytes()) / gbps * 1e-3, peak > 0 ? double(spec_.flops()) / peak * 1e-3 : 0);
+  const double floor_us =
+      std::max(double(spec_.b_bytes()) / gbps * 1e-3, peak > 0 ? double(spec_.flops()) / peak * 1e-3 : 0);
 
   for (Contender& c : cases) {
     CaseRecord& r = c.record;
@@ -126,7 +137,8 @@ std::vector<CaseRecord> Standings::judge() {
     r.measured_at = std::time(nullptr);
     r.head_to_head_us = levelled_turns(c);
     if (r.outcome == Outcome::pass) judge_times(c);
-    if (std::count(r.disturbed.begin(), r.disturbed.end(), uint8_t(1)) * 2 > int64_t(r.disturbed.size())) r.tags.push_back("disturbed");
+    if (std::count(r.disturbed.begin(), r.disturbed.end(), uint8_t(1)) * 2 > int64_t(r.disturbed.size()))
+      r.tags.push_back("disturbed");
   }
   std::vector<CaseRecord> records;
   for (Contender& c : cases) records.push_back(std::move(c.record));

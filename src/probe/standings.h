@@ -1,4 +1,5 @@
-// What the turns of one spec's cases say so far: who is let go, when they say enough, and the records that come of them.
+// What the turns of one spec's cases say so far: who is let go, when they say enough, and the records that come of
+// them.
 #pragma once
 #include <memory>
 #include <string>
@@ -19,7 +20,7 @@ struct Contender {
   Reply last;
   bool contends = true;
   std::vector<double> encode_us, submit_us, wait_us;
-  std::vector<double> turn_us;          // median of each turn among the contenders, one a round until it is let go
+  std::vector<double> turn_us;  // median of each turn among the contenders, one a round until it is let go
   bool running() const { return worker && record.outcome == Outcome::pass; }
   bool competes() const { return running() && contends; }
 };
@@ -29,7 +30,7 @@ class Standings {
   Standings(const Spec& spec, const RoundsContext& context) : spec_(spec), context_(context) {}
 
   std::vector<Contender> cases;
-  Contender reader, bulk_reader;        // of single copies, and of long pieces
+  Contender reader, bulk_reader;  // of single copies, and of long pieces
   /// The readers and the cases, in this order.
   std::vector<Contender*> everyone();
 

@@ -20,7 +20,9 @@ void Surroundings::put(const Tensor& tensor, const HostTensor& host) {
 }
 
 /// Of what may hold anything, the bands alone.
-int64_t Surroundings::inside_bytes(const Guarded& g, const Tensor& a) { return g.data == a.data || g.content ? g.bytes : 0; }
+int64_t Surroundings::inside_bytes(const Guarded& g, const Tensor& a) {
+  return g.data == a.data || g.content ? g.bytes : 0;
+}
 
 void Surroundings::add_to(Look& look, const Tensor& a) {
   int64_t bytes = 0;
@@ -48,8 +50,10 @@ std::string Surroundings::changed(const Tensor& a, const std::vector<std::byte>&
     const std::span<const std::byte> before = rest.first(kGuardBytes), content = rest.subspan(kGuardBytes, inside),
                                      behind = rest.subspan(kGuardBytes + inside, kGuardBytes);
     rest = rest.subspan(2 * kGuardBytes + inside);
-    if (const int64_t at = broken_at(before); at >= 0) return fmt::format("wrote {} bytes before the start of a buffer", kGuardBytes - at);
-    if (const int64_t at = broken_at(behind); at >= 0) return fmt::format("wrote {} bytes behind the end of a buffer", at + 1);
+    if (const int64_t at = broken_at(before); at >= 0)
+      return fmt::format("wrote {} bytes before the start of a buffer", kGuardBytes - at);
+    if (const int64_t at = broken_at(behind); at >= 0)
+      return fmt::format("wrote {} bytes behind the end of a buffer", at + 1);
     const std::vector<std::byte>* expected = g.data == a.data ? &host_a : g.content;
     if (inside > 0 && !std::equal(content.begin(), content.end(), expected->begin()))
       return fmt::format("wrote into its input {}", g.data == a.data ? "A" : g.name);
@@ -60,7 +64,8 @@ std::string Surroundings::changed(const Tensor& a, const std::vector<std::byte>&
 bool Surroundings::bands_are_whole(Address first, int64_t step, int64_t count) {
   std::vector<std::byte> bands(size_t(count * kGuardBytes));
   Look look;
-  for (int64_t i = 0; i < count; ++i) look.ranges.push_back({&bands[size_t(i * kGuardBytes)], first + i * step, kGuardBytes});
+  for (int64_t i = 0; i < count; ++i)
+    look.ranges.push_back({&bands[size_t(i * kGuardBytes)], first + i * step, kGuardBytes});
   device_.look(look);
   return broken_at(bands) < 0;
 }

@@ -20,15 +20,23 @@ namespace assay {
 namespace {
 
 constexpr std::string_view kThoroughTag = "thorough";
-// Seen: what a visit takes beside its rounds, and a case's start. Of a device that is opened for each visit (H200): that, and a case with its rounds.
+// Seen: what a visit takes beside its rounds, and a case's start. Of a device that is opened for each visit (H200):
+// that, and a case with its rounds.
 constexpr double kVisitSeconds = 0.17, kCaseSeconds = 0.03, kOpenSeconds = 0.87, kSharedCaseSeconds = 0.043;
 
 }  // namespace
 
-Sweep::Sweep(const Backend& backend, DeviceInfo device, std::vector<const Variant*> variants, Plan plan, BuildCache& cache, Store& store,
-             SweepOptions options, SweepEvents events)
-    : backend_(backend), device_(std::move(device)), variants_(std::move(variants)), plan_(std::move(plan)), cache_(cache), store_(store),
-      options_(std::move(options)), events_(std::move(events)), ceiling_kernels_(find_ceiling_kernels(variants_)) {
+Sweep::Sweep(const Backend& backend, DeviceInfo device, std::vector<const Variant*> variants, Plan plan,
+             BuildCache& cache, Store& store, SweepOptions options, SweepEvents events)
+    : backend_(backend),
+      device_(std::move(device)),
+      variants_(std::move(variants)),
+      plan_(std::move(plan)),
+      cache_(cache),
+      store_(store),
+      options_(std::move(options)),
+      events_(std::move(events)),
+      ceiling_kernels_(find_ceiling_kernels(variants_)) {
   environment_id_ = hash_hex(options_.environment);
   std::map<std::pair<const Variant*, const IsaLevel*>, BuildKey> build_keys;
   for (const PlannedSpec& planned : plan_.specs) {
@@ -36,7 +44,9 @@ Sweep::Sweep(const Backend& backend, DeviceInfo device, std::vector<const Varian
     for (const PlannedCase& c : planned.cases) {
       const auto [found, is_new] = build_keys.try_emplace({c.variant, c.isa});
       if (is_new) found->second = cache_.key(*c.variant, *c.isa);
-      state.cases.push_back({c, case_key(planned.spec, *c.variant, found->second, device_, options_.mode, options_.footprint), std::nullopt});
+      state.cases.push_back(
+          {c, case_key(planned.spec, *c.variant, found->second, device_, options_.mode, options_.footprint),
+           std::nullopt});
     }
     specs_.push_back(std::move(state));
   }
@@ -126,7 +136,8 @@ void Sweep::build(bool also_measured) {
   std::vector<BuildRequest> requests;
   std::set<std::string> wanted;
   const auto want = [&](const Variant& variant) {
-    if (const IsaLevel* isa = choose_isa(variant, device_); isa && wanted.insert(variant.id()).second) requests.push_back({&variant, isa});
+    if (const IsaLevel* isa = choose_isa(variant, device_); isa && wanted.insert(variant.id()).second)
+      requests.push_back({&variant, isa});
   };
   for (const Variant* variant : ceiling_kernels_.readers) want(*variant);
   for (const Variant* variant : ceiling_kernels_.peaks) want(*variant);
@@ -160,13 +171,16 @@ void Sweep::keep(Case& c, CaseRecord record) {
 }
 
 std::string Sweep::readers_key(int64_t footprint) {
-  std::string text = fmt::format("best readers\nmethod: {}\nfootprint: {}\n", kMethodVersion, footprint) + device_.identity();
+  std::string text =
+      fmt::format("best readers\nmethod: {}\nfootprint: {}\n", kMethodVersion, footprint) + device_.identity();
   for (const Variant* variant : ceiling_kernels_.readers)
-    if (const IsaLevel* isa = choose_isa(*variant, device_)) text += variant->id() + "\n" + cache_.key(*variant, *isa).text;
+    if (const IsaLevel* isa = choose_isa(*variant, device_))
+      text += variant->id() + "\n" + cache_.key(*variant, *isa).text;
   return hash_hex(text);
 }
 
-/// For every size that is to be measured and was not met before on this device. Without an answer the usual reader is as good as it was.
+/// For every size that is to be measured and was not met before on this device. Without an answer the usual reader is
+/// as good as it was.
 void Sweep::choose_readers(int64_t footprint) {
   const std::string key = readers_key(footprint);
   if (const auto kept = store_.newest_ceiling(key)) best_readers_ = best_readers_from_json(kept->text);
@@ -186,7 +200,8 @@ void Sweep::choose_readers(int64_t footprint) {
                                           options_.mode == Mode::hot));
     store_.put(CeilingRecord{key, to_json(best_readers_), std::time(nullptr)});
   } catch (const Error& e) {
-    if (!interrupted()) note(fmt::format("{}: {} reads for all sizes", e.what(), ceiling_kernels_.readers.front()->id()));
+    if (!interrupted())
+      note(fmt::format("{}: {} reads for all sizes", e.what(), ceiling_kernels_.readers.front()->id()));
   }
 }
 
@@ -220,7 +235,8 @@ RoundsContext Sweep::rounds_context(const SpecState& state) {
 
 /// Whether this run measured it and it was not let go.
 bool Sweep::contends(const Case& c) {
-  return c.measured_now && (c.record->outcome == Outcome::pass || c.record->outcome == Outcome::noisy) && !c.record->head_to_head_us.empty() &&
+  return c.measured_now && (c.record->outcome == Outcome::pass || c.record->outcome == Outcome::noisy) &&
+         !c.record->head_to_head_us.empty() &&
          std::count(c.record->tags.begin(), c.record->tags.end(), "abandoned") == 0;
 }
 
@@ -306,7 +322,9 @@ void Sweep::run() {
   };
   if (!lock.acquire(waiting)) return;
   ceilings();
-  const int64_t footprint = options_.mode == Mode::hot ? 0 : options_.footprint > 0 ? options_.footprint : ceilings_->footprint;
+  const int64_t footprint = options_.mode == Mode::hot ? 0
+                            : options_.footprint > 0   ? options_.footprint
+                                                       : ceilings_->footprint;
   for (SpecState& state : specs_) reserve_inputs(state, footprint);
   choose_readers(footprint);
   for (SpecState& state : specs_) {
@@ -375,7 +393,8 @@ SweepReport Sweep::report(const std::vector<Workload>& workloads) const {
     report.copy_gbps = c.copy.value;
     report.dispatch_us = c.dispatch_us;
   }
-  for (const Workload& workload : workloads) report.workloads.push_back(price_workload(workload, report.specs, report.read_gbps));
+  for (const Workload& workload : workloads)
+    report.workloads.push_back(price_workload(workload, report.specs, report.read_gbps));
   return report;
 }
 

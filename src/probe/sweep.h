@@ -17,27 +17,28 @@ namespace assay {
 /// What a run tells while it goes; every function may be empty.
 struct SweepEvents {
   std::function<void(const Variant&, size_t done, size_t total)> on_build;  // one that had to be compiled
-  std::function<void(const Variant&, const Spec&)> on_case;       // its worker starts
-  std::function<void(size_t cases)> on_done;                      // so many more are finished
-  std::function<void(int visit, const Spec&, size_t spec, size_t specs)> on_revisit;  // later visits, specs and specs counted from 1
-  std::function<void(const std::string&)> note;                   // one line: waiting for the lock, measuring ceilings …
+  std::function<void(const Variant&, const Spec&)> on_case;                 // its worker starts
+  std::function<void(size_t cases)> on_done;                                // so many more are finished
+  std::function<void(int visit, const Spec&, size_t spec, size_t specs)>
+      on_revisit;                                // later visits, specs and specs counted from 1
+  std::function<void(const std::string&)> note;  // one line: waiting for the lock, measuring ceilings …
 };
 
 struct SweepOptions {
   Mode mode = Mode::decode;
   Effort effort;
   bool thorough = false;
-  bool fresh = false;            // measure again what the store has
-  int64_t footprint = 0;         // 0: chosen from the ceilings
+  bool fresh = false;     // measure again what the store has
+  int64_t footprint = 0;  // 0: chosen from the ceilings
   int64_t largest_footprint = int64_t(512) << 20;
   RankingOptions ranking;
-  std::string environment;       // readable text for the store
+  std::string environment;  // readable text for the store
 };
 
 class Sweep {
  public:
-  Sweep(const Backend& backend, DeviceInfo device, std::vector<const Variant*> variants, Plan plan, BuildCache& cache, Store& store,
-        SweepOptions options, SweepEvents events);
+  Sweep(const Backend& backend, DeviceInfo device, std::vector<const Variant*> variants, Plan plan, BuildCache& cache,
+        Store& store, SweepOptions options, SweepEvents events);
 
   /// Cases that the store does not have yet.
   size_t missing() const;
@@ -45,7 +46,8 @@ class Sweep {
   double expected_seconds() const;
   /// Builds and measures them. Stops early when interrupted; what is finished is in the store.
   void run();
-  /// Builds the kernels of all planned cases, measured or not. What went wrong, a line each, with the compiler's messages.
+  /// Builds the kernels of all planned cases, measured or not. What went wrong, a line each, with the compiler's
+  /// messages.
   std::vector<std::string> build_only();
   /// Ranks everything that the plan names and the store or this run has.
   SweepReport report(const std::vector<Workload>& workloads) const;
@@ -65,7 +67,7 @@ class Sweep {
   struct SpecState {
     Spec spec;
     std::vector<Case> cases;
-    std::string quarantine;      // the reference disagrees with itself
+    std::string quarantine;  // the reference disagrees with itself
   };
 
   static bool is_to_run(const Case& c) { return !c.record && c.planned.over_limit.empty(); }
@@ -83,7 +85,9 @@ class Sweep {
   void keep(Case& c, CaseRecord record);
   BuiltModule built(const Variant& variant);
   std::string device_key() const;
-  void note(const std::string& text) const { if (events_.note) events_.note(text); }
+  void note(const std::string& text) const {
+    if (events_.note) events_.note(text);
+  }
 
   const Backend& backend_;
   DeviceInfo device_;
@@ -97,9 +101,9 @@ class Sweep {
   std::optional<Ceilings> ceilings_;
   BestReaders best_readers_;
   std::vector<SpecState> specs_;
-  std::map<std::string, BuiltModule> modules_;   // by variant id
+  std::map<std::string, BuiltModule> modules_;  // by variant id
   Arenas arenas_;
-  std::set<std::string> watched_winners_;        // variant ids, of this sweep
+  std::set<std::string> watched_winners_;  // variant ids, of this sweep
   std::string environment_id_;
   size_t measured_ = 0, from_store_ = 0;
 };

@@ -14,7 +14,8 @@ namespace {
 constexpr double kNoisyWidth = 0.5;
 
 CaseRecord* find(std::vector<CaseRecord*>& records, const CaseRecord& like) {
-  const auto found = std::find_if(records.begin(), records.end(), [&](const CaseRecord* r) { return r->key == like.key; });
+  const auto found =
+      std::find_if(records.begin(), records.end(), [&](const CaseRecord* r) { return r->key == like.key; });
   return found == records.end() ? nullptr : *found;
 }
 
@@ -64,15 +65,18 @@ void merge_case(CaseRecord& to, const CaseRecord& from, double to_factor, double
 
 }  // namespace
 
-bool is_noisy(const Summary& turns) { return turns.count >= kEnoughTurns && turns.ci_high - turns.ci_low > kNoisyWidth * turns.median; }
+bool is_noisy(const Summary& turns) {
+  return turns.count >= kEnoughTurns && turns.ci_high - turns.ci_low > kNoisyWidth * turns.median;
+}
 
 void judge_noise(CaseRecord& record) {
   if (record.outcome != Outcome::pass && record.outcome != Outcome::noisy) return;
   const Summary s = summarize(ranking_samples(record, /*head_to_head=*/true).device_us);
   const bool noisy = is_noisy(s);
   if (noisy)
-    record.detail = fmt::format("the median lies between {:.4g} and {:.4g} us after {} launches; run again on a quieter machine", s.ci_low,
-                                s.ci_high, record.device_us.size());
+    record.detail =
+        fmt::format("the median lies between {:.4g} and {:.4g} us after {} launches; run again on a quieter machine",
+                    s.ci_low, s.ci_high, record.device_us.size());
   if (!noisy && record.outcome == Outcome::noisy) record.detail.clear();
   record.outcome = noisy ? Outcome::noisy : Outcome::pass;
 }

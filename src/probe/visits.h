@@ -1,4 +1,5 @@
-// Several visits to one spec, minutes apart, as one set of records: what the machine was like in one of them decides nothing.
+// Several visits to one spec, minutes apart, as one set of records: what the machine was like in one of them decides
+// nothing.
 #pragma once
 #include <vector>
 
@@ -7,9 +8,9 @@
 
 namespace assay {
 
-/// Merges a later visit's records (of some of the same variants) into the first's: samples one after another, errors and costs
-/// together, an outcome that is no pass wins. Turn medians are brought to a common level first: memory was seen to change its
-/// rate twofold between visits, which says nothing about kernels. Ceilings become geometric means.
+/// Merges a later visit's records (of some of the same variants) into the first's: samples one after another, errors
+/// and costs together, an outcome that is no pass wins. Turn medians are brought to a common level first: memory was
+/// seen to change its rate twofold between visits, which says nothing about kernels. Ceilings become geometric means.
 void merge_visit(std::vector<CaseRecord*>& first, const std::vector<CaseRecord>& later);
 
 /// Whether a contender's turns say too little to rank it: their median's interval is wider than half the median.

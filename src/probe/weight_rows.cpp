@@ -14,7 +14,8 @@ namespace {
 constexpr int kBlock = 32;
 constexpr int64_t kTileRows = 64;
 
-/// By arithmetic, not by a table, so that it is done in lanes: as the exponent of a float what is left is a factor of 2^112.
+/// By arithmetic, not by a table, so that it is done in lanes: as the exponent of a float what is left is a factor of
+/// 2^112.
 ASSAY_CLONES void halves_to_floats(const uint16_t* from, int64_t count, float* to) {
   for (int64_t i = 0; i < count; ++i) {
     const uint32_t magnitude = uint32_t(from[i] & 0x7fffu) << 13;
@@ -55,7 +56,9 @@ void decode_values(Dtype dtype, const std::byte* from, int64_t count, float* to)
     (dtype == Dtype::bf16 ? bf16s_to_floats : halves_to_floats)(reinterpret_cast<const uint16_t*>(from), count, to);
 }
 
-bool is_stored_by_columns(const Tensor& b) { return b.storage == Storage::strided && b.strides[2] != 1 && b.strides[1] == 1; }
+bool is_stored_by_columns(const Tensor& b) {
+  return b.storage == Storage::strided && b.strides[2] != 1 && b.strides[1] == 1;
+}
 
 void decode_row(const Tensor& b, int64_t batch, int64_t n, std::vector<float>& row) {
   const int64_t k = b.dims[2];
@@ -100,7 +103,9 @@ void RowReader::decode_tile(int64_t first) {
   for (int64_t begin = 0; begin < k; begin += kTogether) {
     const int64_t count = std::min(kTogether, k - begin);
     for (int64_t i = 0; i < count; ++i)
-      decode_values(b_.dtype, b_.data + dtype_bytes(b_.dtype, batch_ * b_.strides[0] + (begin + i) * b_.strides[2] + first), rows, columns[i]);
+      decode_values(b_.dtype,
+                    b_.data + dtype_bytes(b_.dtype, batch_ * b_.strides[0] + (begin + i) * b_.strides[2] + first), rows,
+                    columns[i]);
     for (int64_t row = 0; row < rows; ++row)
       for (int64_t i = 0; i < count; ++i) tile_rows_[size_t(row * k + begin + i)] = columns[i][row];
   }

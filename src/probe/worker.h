@@ -25,11 +25,12 @@ struct WorkerCase {
   Mode mode = Mode::decode;
   int64_t footprint = 0;
   int64_t memory_limit = 0;
-  bool bulk = false;                     // long reads over what the copies cover, instead of single copies
-  int64_t batch_launches = 20;           // dispatches per submission in batched mode, at least
+  bool bulk = false;            // long reads over what the copies cover, instead of single copies
+  int64_t batch_launches = 20;  // dispatches per submission in batched mode, at least
 };
 
-/// Serves commands for these cases, on one opened device, until quit or the parent's end; never returns to the caller's code.
+/// Serves commands for these cases, on one opened device, until quit or the parent's end; never returns to the caller's
+/// code.
 [[noreturn]] void serve_worker(const std::vector<const WorkerCase*>& cases, int socket);
 
 }  // namespace assay

@@ -1,4 +1,5 @@
-// Cases that one worker process serves: set up when first asked for, and again in a new process when the old one has ended.
+// Cases that one worker process serves: set up when first asked for, and again in a new process when the old one has
+// ended.
 #pragma once
 #include <memory>
 #include <vector>

@@ -19,7 +19,8 @@ struct Answer {
 
 class WorkerProcess {
  public:
-  /// Forks; the child serves these cases (of one backend) and dies with its parent. Error if there can be no further process.
+  /// Forks; the child serves these cases (of one backend) and dies with its parent. Error if there can be no further
+  /// process.
   explicit WorkerProcess(const std::vector<const WorkerCase*>& cases);
 
   /// Lets it run, sends the command, waits for the answer, stops it again. A worker that ends or hangs answers with

@@ -30,16 +30,16 @@ struct Command {
 struct Reply {
   Outcome outcome = Outcome::pass;  // of this step
   char detail[480] = {};
-  int32_t samples = 0;              // how many LaunchTimes follow
-  int64_t next_copy = 0;            // where the rotation stands now
+  int32_t samples = 0;    // how many LaunchTimes follow
+  int64_t next_copy = 0;  // where the rotation stands now
   int32_t nondeterministic = 0;
-  int32_t tainted = 0;              // memory that must not change has changed; with a pass: not by this case, which did nothing
-  int32_t retry = 0;         // with no pass: the surroundings may have caused it, and may be other ones in the next run
+  int32_t tainted = 0;  // memory that must not change has changed; with a pass: not by this case, which did nothing
+  int32_t retry = 0;    // with no pass: the surroundings may have caused it, and may be other ones in the next run
   int32_t has_children = 0;  // the worker has processes below it, or some that ended and were not waited for
   KernelResources resources;
   int64_t prepared_bytes = 0, workspace_bytes = 0, launch_bytes = 0;
   double prepare_us = 0;
-  double untimed_check_us = 0;      // what checking took in this step
+  double untimed_check_us = 0;  // what checking took in this step
   ErrorStats errors;
 };
 

@@ -202,7 +202,8 @@ Json to_json(const TraceDiff& diff) {
                {"counts", Json::object()}};
   for (const char* verdict : {"SLOWER", "FASTER", "SAME", "UNSURE", "NEW", "GONE"})
     json["counts"][verdict] = diff.count(verdict);
-  for (const auto& [key, rows] : {std::pair("walls", &diff.walls), {"kernel_types", &diff.types}, {"rows", &diff.rows}}) {
+  for (const auto& [key, rows] :
+       {std::pair("walls", &diff.walls), {"kernel_types", &diff.types}, {"rows", &diff.rows}}) {
     json[key] = Json::array();
     for (const DiffRow& row : *rows) json[key].push_back(row_json(row));
   }

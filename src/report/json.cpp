@@ -131,7 +131,8 @@ Json case_json(const RankedCase& ranked) {
 Json best_of_class_json(const RankedSpec& spec) {
   Json object = Json::object();
   for (size_t i = 0; i < kAccuracies; ++i)
-    if (const int best = spec.best_of_class[i]; best >= 0) object[accuracy_names()[i]] = spec.cases[size_t(best)].record.variant;
+    if (const int best = spec.best_of_class[i]; best >= 0)
+      object[accuracy_names()[i]] = spec.cases[size_t(best)].record.variant;
   return object;
 }
 
@@ -176,7 +177,9 @@ Json workload_json(const WorkloadTable& workload) {
 
 Json about_json() {
   return {{"_us", "microseconds; device_us and host_us hold one sample per launch, in the order taken"},
-          {"head_to_head_us", "median of each turn in the shuffled rounds among the contenders, the drift common to all divided out: what ranks them"},
+          {"head_to_head_us",
+           "median of each turn in the shuffled rounds among the contenders, the drift common to all divided out: what "
+           "ranks them"},
           {"disturbed", "per launch: 1 if it was kept though other work disturbed it"},
           {"spec_line", "enough to run the case again: assay probe --spec 'LINE'"},
           {"outcome", "only pass is ever ranked"},
@@ -225,7 +228,9 @@ int64_t version_of(std::string_view name) {
   if (name == "registers" || name == "shared_bytes" || name == "local_bytes") return 2;
   return name == "accuracy" || name == "bound_used" ? 3 : 1;
 }
-bool has_field(const JsonReader& json, const char* name, int64_t version) { return version >= version_of(name) || json.has(name); }
+bool has_field(const JsonReader& json, const char* name, int64_t version) {
+  return version >= version_of(name) || json.has(name);
+}
 
 ErrorStats read_errors(const JsonReader& json, int64_t version) {
   ErrorStats errors;

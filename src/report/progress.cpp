@@ -116,10 +116,11 @@ std::string Progress::live_line(size_t width) const {
   std::string left = fmt::format(" {:.0f}%", 100 * part);
   if (measured_ > 0) {
     const double elapsed_s = double(now_ns() - first_start_ns_) / 1e9;
-    left += fmt::format(" {} left", duration_text(elapsed_s / (double(measured_) * (1 + kVisitWork * visited_)) * work_left()));
+    left += fmt::format(" {} left",
+                        duration_text(elapsed_s / (double(measured_) * (1 + kVisitWork * visited_)) * work_left()));
   }
   const size_t room = width > 1 ? width - 1 : 1;  // the last column would wrap on some terminals
-  if (building_) return cut_end(text_, room);      // the bar is of the measuring
+  if (building_) return cut_end(text_, room);     // the bar is of the measuring
   if (display_width(text_ + bar + left) <= room) return text_ + bar + left;
   if (display_width(text_ + left) <= room) return text_ + left;
   return cut_end(text_, room);

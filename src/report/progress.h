@@ -8,8 +8,8 @@ namespace assay {
 
 class Progress {
  public:
-  /// `total`: cases in the plan. `live`: redraw one line (Terminal::live), at most ten times a second. `later_visits`: how many
-  /// times the contenders of every spec meet again when all cases have been measured.
+  /// `total`: cases in the plan. `live`: redraw one line (Terminal::live), at most ten times a second. `later_visits`:
+  /// how many times the contenders of every spec meet again when all cases have been measured.
   Progress(std::FILE* stream, bool live, size_t total, int later_visits = 0);
   ~Progress();
   Progress(const Progress&) = delete;
@@ -21,7 +21,8 @@ class Progress {
   void start(const std::string& name, const std::string& family, const std::string& shape);
   /// `count` cases are done. Those that no start announced (found in the store) do not count for the time left.
   void advance(size_t count = 1);
-  /// The contenders of one more spec meet again, the `spec`-th of `specs` (from 1): a line at the start of a visit, or the live one.
+  /// The contenders of one more spec meet again, the `spec`-th of `specs` (from 1): a line at the start of a visit, or
+  /// the live one.
   void again(int visit, const std::string& shape, size_t spec, size_t specs);
   /// A line that stays, above the live one.
   void note(const std::string& line);
@@ -40,7 +41,7 @@ class Progress {
   size_t measured_ = 0;
   int later_visits_ = 0;
   bool building_ = false, built_ = false;  // in work; a line said so
-  double visited_ = 0;  // whole later visits that are over, and the part of the one in work
+  double visited_ = 0;                     // whole later visits that are over, and the part of the one in work
   int64_t first_start_ns_ = 0, last_draw_ns_ = 0;
   std::string text_;
 };

@@ -261,10 +261,13 @@ Table workload_rows(const WorkloadTable& workload) {
                           priced ? Cell(std::string(accuracy_name(row.accuracy))) : Cell()});
   }
   if (rounded && workload.exact_ms > 0)
-    table.notes.push_back(fmt::format("with exact variants alone: {:.3f} ms (assay probe --accuracy exact)", workload.exact_ms));
-  if (std::any_of(workload.rows.begin(), workload.rows.end(), [](const WorkloadRow& row) { return row.best_is_prepared; }))
+    table.notes.push_back(
+        fmt::format("with exact variants alone: {:.3f} ms (assay probe --accuracy exact)", workload.exact_ms));
+  if (std::any_of(workload.rows.begin(), workload.rows.end(),
+                  [](const WorkloadRow& row) { return row.best_is_prepared; }))
     table.notes.push_back("(prepared): it repacks its weights once, before its calls; that time is not in these");
-  table.sums = {std::string("sum"), workload.calls_per_token, {}, {}, {}, {}, workload.total_ms, workload.to_win_ms, {}};
+  table.sums = {std::string("sum"), workload.calls_per_token, {}, {}, {}, {},
+                workload.total_ms,  workload.to_win_ms,       {}};
   return table;
 }
 

@@ -53,9 +53,9 @@ bool is_failure(Outcome outcome);
 struct CaseCounts {
   int64_t cases = 0, passed = 0, failed = 0;
   int64_t noisy = 0, unsupported = 0, over_limit = 0;  // cases that neither passed nor failed
-  int64_t disturbed = 0;                               // of those that passed: most launches, or launches that had to rank
-  int64_t skipped = 0;                                 // pairs of the plan, no cases
-  size_t fewest_samples = 0, most_samples = 0;         // of a passing case
+  int64_t disturbed = 0;                        // of those that passed: most launches, or launches that had to rank
+  int64_t skipped = 0;                          // pairs of the plan, no cases
+  size_t fewest_samples = 0, most_samples = 0;  // of a passing case
 };
 CaseCounts count_cases(const SweepReport& report);
 /// "1 noisy", "2 unsupported", "1 device_limit", "11 skipped": those that there are.

@@ -82,7 +82,8 @@ std::string case_line(const RankedSpec& spec, const RankedCase& ranked, const Sw
   for (const std::string& tag : record.tags) fields.push_back(one_line(tag));
   if (ranked.all_samples) fields.emplace_back("disturbed samples used");
   if (record.prepared_bytes > 0)
-    fields.push_back(fmt::format("weights prepared once before: {:.2f} MB in {:.3f} ms", double(record.prepared_bytes) * 1e-6, record.prepare_us * 1e-3));
+    fields.push_back(fmt::format("weights prepared once before: {:.2f} MB in {:.3f} ms",
+                                 double(record.prepared_bytes) * 1e-6, record.prepare_us * 1e-3));
   if (const std::string resources = resources_text(record); !resources.empty()) fields.push_back(resources);
   if (ranked.best_of_class) fields.emplace_back("best of class");
   fields.push_back(fmt::format("class={}", accuracy_name(record.accuracy)));
@@ -103,7 +104,8 @@ std::string limits_line(const RankedSpec& spec) {
     if (spec.reachable_us > 0)
       fields.push_back(fmt::format("{:.1f}% of reachable", 100 * spec.reachable_us / best.device.median));
     if (const int exact = spec.best_exact(); best.record.accuracy != Accuracy::exact && exact >= 0)
-      fields.push_back(fmt::format("best exact={} ({})", us_text(spec.cases[size_t(exact)].device.median), spec.cases[size_t(exact)].record.variant));
+      fields.push_back(fmt::format("best exact={} ({})", us_text(spec.cases[size_t(exact)].device.median),
+                                   spec.cases[size_t(exact)].record.variant));
   } else {
     fields.emplace_back("no proved variant");
   }
@@ -173,7 +175,9 @@ std::string text_report(const SweepReport& report, const ReportOptions& options)
   out += "\n";
   out += paint(heading(report, counts), Colour::bold, options.colour) + "\n";
   for (const RankedSpec& spec : report.specs) add_spec(out, spec, report, options);
-  add_failures(out, "Variant failures:", options.width > 0 ? case_failures(report, is_no_pass) : variant_failures(report), options.colour);
+  add_failures(out,
+               "Variant failures:", options.width > 0 ? case_failures(report, is_no_pass) : variant_failures(report),
+               options.colour);
   add_failures(out, "Unsupported when asked:", unsupported_cases(report), options.colour);
   std::vector<std::string> quarantined;
   for (const RankedSpec& spec : report.specs)

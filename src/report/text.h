@@ -9,7 +9,8 @@ namespace assay {
 struct ReportOptions {
   bool verbose = false;  // also where each workload line comes from
   bool colour = false;
-  size_t width = 0;  // of the terminal: nothing is wider, cases are rows of tables, skips are left to skips.h; 0: the seeds' lines
+  size_t width =
+      0;  // of the terminal: nothing is wider, cases are rows of tables, skips are left to skips.h; 0: the seeds' lines
 };
 
 std::string text_report(const SweepReport& report, const ReportOptions& options = {});

@@ -18,30 +18,30 @@ struct Observation {
 
 /// One line of a source, as it stands there.
 struct SourceLine {
-  std::string source;            // id of the source: "seed-000"
+  std::string source;  // id of the source: "seed-000"
   int64_t line_number = 0;
-  std::string text;              // the spec line as the source has it
+  std::string text;                // the spec line as the source has it
   std::vector<std::string> rules;  // "dtA=f16: why" for each completed field
   std::vector<Observation> observations;
-  double calls_per_token = 0;    // 0 where the source counts nothing
+  double calls_per_token = 0;  // 0 where the source counts nothing
 };
 
 /// One spec of a workload: lines with equal maths stand together and are counted once.
 struct WorkloadEntry {
-  Spec spec;                       // completed
-  double calls_per_token = 0;      // the largest single source's sum over its lines of this spec
-  std::string family;              // the family that prices it, or ""
+  Spec spec;                   // completed
+  double calls_per_token = 0;  // the largest single source's sum over its lines of this spec
+  std::string family;          // the family that prices it, or ""
   std::vector<SourceLine> sources;
 };
 
 /// A range of specs that differ in one dimension, each called alike; only some lengths were seen.
 struct WorkloadFamily {
-  std::string name;                // "attention_scores"
-  Spec prototype;                  // with the varied field at the range's first value
-  std::string varied;              // "n" or "k"
+  std::string name;    // "attention_scores"
+  Spec prototype;      // with the varied field at the range's first value
+  std::string varied;  // "n" or "k"
   int64_t first = 0, last = 0;
   double calls_per_token_each = 0;
-  std::string why;                 // why the range is what it is
+  std::string why;  // why the range is what it is
 };
 
 struct QuarantinedLine {
@@ -52,7 +52,7 @@ struct QuarantinedLine {
 /// A document that lines were taken from.
 struct WorkloadSource {
   std::string id, title, device;
-  int64_t tokens = 0;            // that its counts go over; 0 where it counts nothing
+  int64_t tokens = 0;  // that its counts go over; 0 where it counts nothing
 };
 
 struct Workload {
@@ -64,8 +64,8 @@ struct Workload {
   std::vector<QuarantinedLine> quarantined;
 };
 
-/// Reads one workload file. A line that lacks a field after the rules is quarantined. Error with file and JSON pointer on
-/// unknown keys, wrong types, and lines or rules that the grammar refuses.
+/// Reads one workload file. A line that lacks a field after the rules is quarantined. Error with file and JSON pointer
+/// on unknown keys, wrong types, and lines or rules that the grammar refuses.
 Workload load_workload(const std::filesystem::path& file);
 
 /// The same from the text of a file; errors name it `file`.

@@ -42,7 +42,8 @@ std::vector<CountedValue> counted(std::span<const double> samples) {
     ASSAY_CHECK(!std::isnan(sample));
     values.push_back({sample, 1});
   }
-  std::sort(values.begin(), values.end(), [](const CountedValue& a, const CountedValue& b) { return a.value < b.value; });
+  std::sort(values.begin(), values.end(),
+            [](const CountedValue& a, const CountedValue& b) { return a.value < b.value; });
   return values;
 }
 

@@ -29,7 +29,8 @@ double at_rank(std::vector<double>& values, double rank) {
 double median(std::vector<double>& values) {
   const double upper = at_rank(values, double(values.size() / 2));
   if (values.size() % 2 == 1) return upper;
-  return (*std::max_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2)) + upper) / 2;
+  return (*std::max_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2)) + upper) /
+         2;
 }
 
 double kendall_deviation(const std::vector<std::pair<double, double>>& ascending) {

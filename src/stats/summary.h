@@ -10,8 +10,9 @@ namespace assay {
 struct Summary {
   size_t count = 0;
   double median = 0, min = 0, max = 0, p95 = 0, mean = 0;
-  double ci_low = 0, ci_high = 0;  // 95 % confidence interval of the median, from order statistics (no normality assumed)
-  double spread = 0;               // relative: (p75 - p25) / median
+  double ci_low = 0,
+         ci_high = 0;  // 95 % confidence interval of the median, from order statistics (no normality assumed)
+  double spread = 0;   // relative: (p75 - p25) / median
 };
 
 /// Summary of the samples; count 0 gives all zeros. Percentile p: rank p/100·(n−1), linear between neighbours.

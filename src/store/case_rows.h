@@ -7,8 +7,8 @@
 
 namespace assay {
 
-/// What stands in CREATE TABLE cases(…): id, median_us (of every device sample, for queries by hand: which samples rank is
-/// the ranking's to say; NULL without any), then CaseRecord's fields.
+/// What stands in CREATE TABLE cases(…): id, median_us (of every device sample, for queries by hand: which samples rank
+/// is the ranking's to say; NULL without any), then CaseRecord's fields.
 std::string case_column_definitions();
 /// Gives a table of an older schema the columns that it lacks; its rows get 0, NULL or nothing there.
 void add_missing_case_columns(Database& database);

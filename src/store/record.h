@@ -13,7 +13,18 @@ namespace assay {
 /// Of the store's tables, and in every result's key: 2 added `completion`, 4 `accuracy` and `bound_used`.
 inline constexpr int64_t kStoreSchema = 4;
 
-enum class Outcome { pass, wrong, impossible, noisy, unsupported, build_failed, device_limit, launch_failed, crashed, timed_out };
+enum class Outcome {
+  pass,
+  wrong,
+  impossible,
+  noisy,
+  unsupported,
+  build_failed,
+  device_limit,
+  launch_failed,
+  crashed,
+  timed_out
+};
 std::string_view outcome_name(Outcome outcome);
 Outcome parse_outcome(std::string_view name);  // Error if unknown
 
@@ -27,58 +38,60 @@ inline constexpr std::string_view kRetryTag = "retry";
 /// Raw error statistics of all checked launches against the reference: enough to judge again under another tolerance.
 struct ErrorStats {
   int64_t elements_checked = 0, launches_checked = 0, launches_scanned = 0;
-  double max_abs = 0;            // max |Δ|
-  double max_rel = 0;            // max |Δ| / max(1, |a|, |b|): the seeds' rule
-  double nmse = 0;               // Σ Δ² / Σ ref²
-  double worst_ratio = 0;        // max |Δ| / (the bound with c = 1)
-  double bound_c = 0;            // the c that was allowed
-  int64_t worst_index = -1;      // element of D with worst_ratio
+  double max_abs = 0;        // max |Δ|
+  double max_rel = 0;        // max |Δ| / max(1, |a|, |b|): the seeds' rule
+  double nmse = 0;           // Σ Δ² / Σ ref²
+  double worst_ratio = 0;    // max |Δ| / (the bound with c = 1)
+  double bound_c = 0;        // the c that was allowed
+  int64_t worst_index = -1;  // element of D with worst_ratio
   double worst_value = 0, worst_reference = 0;
   int64_t nan_count = 0;
-  double bound_used = 0;         // max |Δ| / (what the class allows that element): above 1 is wrong
+  double bound_used = 0;  // max |Δ| / (what the class allows that element): above 1 is wrong
 };
 
 /// One case. Times in µs. Every launch's sample is kept in the order taken.
 struct CaseRecord {
-  std::string key;               // hash of key_text
-  std::string key_text;          // readable: spec, variant, build key, device, libraries, method, schema
-  std::string spec_line;         // Spec::line() after completion: enough to run it again
+  std::string key;        // hash of key_text
+  std::string key_text;   // readable: spec, variant, build key, device, libraries, method, schema
+  std::string spec_line;  // Spec::line() after completion: enough to run it again
   std::string math_line;
   std::vector<std::string> completion;  // Spec::completion: how spec_line got what its source lacks
-  std::string variant;           // family/name
+  std::string variant;                  // family/name
   Accuracy accuracy = Accuracy::exact;  // the class whose bound it was held to
-  std::string device;            // "cpu:0"
-  std::string mode;              // decode, cold, hot, batched
+  std::string device;                   // "cpu:0"
+  std::string mode;                     // decode, cold, hot, batched
   Outcome outcome = Outcome::pass;
-  std::string detail;            // why, when it is not a clean pass: one line
-  std::vector<std::string> tags; // nondeterministic, abandoned, disturbed, …
-  std::vector<double> device_us, host_us;   // per launch
-  std::vector<double> head_to_head_us;      // what ranks: median of each turn in the shuffled rounds among the contenders, drift divided out
-  std::vector<uint8_t> disturbed;           // per launch: kept though it was disturbed
+  std::string detail;                      // why, when it is not a clean pass: one line
+  std::vector<std::string> tags;           // nondeterministic, abandoned, disturbed, …
+  std::vector<double> device_us, host_us;  // per launch
+  std::vector<double> head_to_head_us;  // what ranks: median of each turn in the shuffled rounds among the contenders,
+                                        // drift divided out
+  std::vector<uint8_t> disturbed;       // per launch: kept though it was disturbed
   double encode_us = 0, submit_us = 0, wait_us = 0;  // medians: the parts of host time
   double prepare_us = 0;
   int64_t prepared_bytes = 0, workspace_bytes = 0;
-  int64_t registers = 0, shared_bytes = 0, local_bytes = 0;  // of a thread, a block, a thread's spills; 0 registers: not known
-  int64_t bytes = 0, flops = 0;             // one launch
-  double floor_us = 0;                      // physics: bytes over the measured bandwidth, or flops over the peak
-  double reachable_us = 0;                  // a kernel that only reads the same bytes, in the same rounds
-  double ceiling_gbps = 0;                  // the read bandwidth measured around this case
-  double case_us = 0, check_us = 0;         // all of its steps by the parent's clock; the part spent poisoning and checking
+  int64_t registers = 0, shared_bytes = 0,
+          local_bytes = 0;           // of a thread, a block, a thread's spills; 0 registers: not known
+  int64_t bytes = 0, flops = 0;      // one launch
+  double floor_us = 0;               // physics: bytes over the measured bandwidth, or flops over the peak
+  double reachable_us = 0;           // a kernel that only reads the same bytes, in the same rounds
+  double ceiling_gbps = 0;           // the read bandwidth measured around this case
+  double case_us = 0, check_us = 0;  // all of its steps by the parent's clock; the part spent poisoning and checking
   ErrorStats errors;
-  std::string environment;                  // id of the environment row
-  int64_t measured_at = 0;                  // Unix seconds
+  std::string environment;  // id of the environment row
+  int64_t measured_at = 0;  // Unix seconds
 };
 
 /// The machine and program of a sweep, once per store: readable text (CPU, flags, compiler, commit, kernel version …).
 struct EnvironmentRecord {
-  std::string id;                // hash of text
-  std::string text;              // "key: value" lines
+  std::string id;    // hash of text
+  std::string text;  // "key: value" lines
 };
 
 /// Ceilings of a device as measured: raw, so that drift can be seen.
 struct CeilingRecord {
-  std::string device_key;        // what the device's identity text hashes to
-  std::string text;              // JSON of the ceilings
+  std::string device_key;  // what the device's identity text hashes to
+  std::string text;        // JSON of the ceilings
   int64_t measured_at = 0;
 };
 

@@ -77,8 +77,8 @@ Store::Store(const fs::path& file, Access access, int64_t max_pages) {
       }
     } catch (const DamagedFile& damage) {
       const fs::path aside = move_aside(real);
-      remark("assay: {}: the store is damaged ({}); moved to {}, a new store is made\n", real.string(),
-                 damage.reason(), aside.string());
+      remark("assay: {}: the store is damaged ({}); moved to {}, a new store is made\n", real.string(), damage.reason(),
+             aside.string());
     }
   }
   open();

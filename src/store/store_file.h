@@ -7,8 +7,8 @@
 
 namespace assay {
 
-/// Opens the store, making it where there is none. DamagedFile if it carries a store's mark and its bytes are broken; Error
-/// for any other file, a newer schema, and what cannot be written.
+/// Opens the store, making it where there is none. DamagedFile if it carries a store's mark and its bytes are broken;
+/// Error for any other file, a newer schema, and what cannot be written.
 std::unique_ptr<Database> open_store_for_writing(const std::filesystem::path& file, int64_t max_pages);
 
 /// An empty one that ends with the connection.

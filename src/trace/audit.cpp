@@ -145,8 +145,8 @@ void find_best_bandwidth(Audit& audit) {
     }
 }
 
-/// Of a row that is unchecked, or right but too noisy to rank, the time may be the better yardstick: only none at all is
-/// impossible.
+/// Of a row that is unchecked, or right but too noisy to rank, the time may be the better yardstick: only none at all
+/// is impossible.
 void find_impossible_times(Audit& audit) {
   if (!(audit.best_gbps > 0)) return;
   for (AuditSpec& spec : audit.specs)

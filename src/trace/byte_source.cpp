@@ -205,7 +205,8 @@ bool is_zstd(std::string_view head) {
 }  // namespace
 
 std::unique_ptr<ByteSource> open_byte_source(const std::string& path) {
-  constexpr const char* kHint = "; give a trace: JSONL, or that as .gz or .zst, or - for standard input, which may be a pipe";
+  constexpr const char* kHint =
+      "; give a trace: JSONL, or that as .gz or .zst, or - for standard input, which may be a pipe";
   const int fd = path == "-" ? STDIN_FILENO : open_input(path, kHint);
   auto file = std::make_unique<PlainSource>(fd, path == "-" ? "standard input" : path);
   const std::string_view head = file->peek(kPeeked);

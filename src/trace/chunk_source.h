@@ -31,7 +31,7 @@ class ChunkSource {
   ChunkSource(std::unique_ptr<ByteSource> bytes, size_t chunk_bytes, uint64_t longest_line);
 
   struct Chunk {
-    uint64_t index = 0;          // 0, 1, 2 … in file order
+    uint64_t index = 0;           // 0, 1, 2 … in file order
     uint64_t overlong_lines = 0;  // that stood before the text and were passed over
     uint64_t file_bytes = 0;      // taken from the file when the chunk was complete
   };

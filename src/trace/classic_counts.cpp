@@ -10,7 +10,8 @@ char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + '
 
 bool says_sync(std::string_view name) {
   constexpr std::string_view sync = "sync";
-  return std::search(name.begin(), name.end(), sync.begin(), sync.end(), [](char a, char b) { return lower(a) == b; }) != name.end();
+  return std::search(name.begin(), name.end(), sync.begin(), sync.end(),
+                     [](char a, char b) { return lower(a) == b; }) != name.end();
 }
 
 /// The element that stands for `id`, made by `make` when it is new.
@@ -28,7 +29,8 @@ Element& place_of(std::vector<uint32_t>& places, StringId id, std::vector<Elemen
 
 OpClass op_class(std::string_view op_name) {
   if (op_name.find("/cb_gpu") != std::string_view::npos) return OpClass::command_buffer;
-  return op_name.find("cb_wait") != std::string_view::npos || op_name.ends_with("wait") ? OpClass::wait : OpClass::kernel;
+  return op_name.find("cb_wait") != std::string_view::npos || op_name.ends_with("wait") ? OpClass::wait
+                                                                                        : OpClass::kernel;
 }
 
 std::vector<ClassicCounts::Type> ClassicCounts::types() const {
@@ -75,9 +77,13 @@ void ClassicCounts::count_op(const Event& event, const StringTable& strings) {
   if (event.duration_kind == DurationKind::text) op_texts_.add(event.duration_us());
   if (op.op_class != OpClass::kernel) return;
   if (event.matmul != kMissing)
-    place_of(matmul_places_, event.matmul, matmuls_, [&] { return Matmul{event.matmul, false, {}}; }).durations.add(event.duration_us());
+    place_of(matmul_places_, event.matmul, matmuls_, [&] {
+      return Matmul{event.matmul, false, {}};
+    }).durations.add(event.duration_us());
   else if (op.path_has_fields)
-    place_of(path_places_, event.op_name, matmuls_, [&] { return Matmul{event.op_name, true, {}}; }).durations.add(event.duration_us());
+    place_of(path_places_, event.op_name, matmuls_, [&] {
+      return Matmul{event.op_name, true, {}};
+    }).durations.add(event.duration_us());
 }
 
 void ClassicCounts::count_sync(const Event& event, const StringTable& strings) {

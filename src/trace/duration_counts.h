@@ -43,7 +43,9 @@ class DurationCounts {
       if (!places.empty()) __builtin_prefetch(&places[hash(value) & (places.size() - 1)], 1);
     }
     static size_t hash(Value value) {
-      return static_cast<size_t>((static_cast<uint64_t>(value) + static_cast<uint64_t>(value >> (sizeof(Value) * 4))) * 0x9E3779B97F4A7C15u >> 32);
+      return static_cast<size_t>((static_cast<uint64_t>(value) + static_cast<uint64_t>(value >> (sizeof(Value) * 4))) *
+                                     0x9E3779B97F4A7C15u >>
+                                 32);
     }
   };
   template <typename Visit>

@@ -54,13 +54,17 @@ DurationCounts DurationParts::together() const {
   return all;
 }
 
-DurationSummary DurationParts::summary() const { return parts_.size() == 1 ? summarize(*parts_[0]) : summarize(together()); }
+DurationSummary DurationParts::summary() const {
+  return parts_.size() == 1 ? summarize(*parts_[0]) : summarize(together());
+}
 
 std::string summary_line(std::string_view title, const DurationSummary& s, size_t indent) {
   const std::string pad(indent, ' ');
   if (s.count == 0) return fmt::format("{}{}: no samples\n", pad, title);
-  return fmt::format("{}{}: count={} | total={:.2f}ms | avg={:.3f}ms | min={:.3f}ms | max={:.3f}ms | p95_ms={:.3f}ms, p99_ms={:.3f}ms\n", pad,
-                     title, s.count, s.total_ms, s.avg_ms, s.min_ms, s.max_ms, s.p95_ms, s.p99_ms);
+  return fmt::format(
+      "{}{}: count={} | total={:.2f}ms | avg={:.3f}ms | min={:.3f}ms | max={:.3f}ms | p95_ms={:.3f}ms, "
+      "p99_ms={:.3f}ms\n",
+      pad, title, s.count, s.total_ms, s.avg_ms, s.min_ms, s.max_ms, s.p95_ms, s.p99_ms);
 }
 
 }  // namespace assay

@@ -29,10 +29,10 @@ enum class DurationKind : uint8_t {
 constexpr int64_t kNoTime = std::numeric_limits<int64_t>::min();
 
 struct Event {
-  uint64_t line = 0;                        // in its file, from 0, blank lines counted
-  int64_t timestamp_ns = kNoTime;           // an integer as it is, an RFC 3339 text as ns since 1970
+  uint64_t line = 0;                         // in its file, from 0, blank lines counted
+  int64_t timestamp_ns = kNoTime;            // an integer as it is, an RFC 3339 text as ns since 1970
   uint64_t span_id = 0, parent_span_id = 0;  // 0: none
-  uint64_t duration_bits = 0;               // read it with duration_us()
+  uint64_t duration_bits = 0;                // read it with duration_us()
   StringId type_name = kMissing, span_name = kMissing;
   StringId op_name = kMissing, backend = kMissing, reason = kMissing;
   StringId parent_op_name = kMissing, internal_kernel_name = kMissing, kernel_name = kMissing;
@@ -42,7 +42,9 @@ struct Event {
   bool duration_unsigned = false;  // duration_bits is a uint64_t
 
   bool has_duration() const { return duration_kind != DurationKind::none; }
-  Int128 duration_us() const { return duration_unsigned ? Int128(duration_bits) : Int128(static_cast<int64_t>(duration_bits)); }
+  Int128 duration_us() const {
+    return duration_unsigned ? Int128(duration_bits) : Int128(static_cast<int64_t>(duration_bits));
+  }
 };
 
 /// A line that no event came from although it is not blank and not merely without an event type.

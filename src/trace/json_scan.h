@@ -1,5 +1,5 @@
-// Steps over plain JSON without judging it: each function returns where it ended, or nullptr at what it does not expect.
-// The text ends in '\n', which ends every loop, and 64 more bytes are readable.
+// Steps over plain JSON without judging it: each function returns where it ended, or nullptr at what it does not
+// expect. The text ends in '\n', which ends every loop, and 64 more bytes are readable.
 #pragma once
 #include <bit>
 #include <cstdint>
@@ -24,7 +24,8 @@ inline const char* string_end(const char* p) {
   for (;; p += 16) {
     const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
     const __m128i plain_end = _mm_cmpeq_epi8(bytes, quote);
-    const __m128i unusual = _mm_or_si128(_mm_cmpeq_epi8(bytes, backslash), _mm_cmplt_epi8(bytes, blank));  // signed: beyond ASCII too
+    const __m128i unusual =
+        _mm_or_si128(_mm_cmpeq_epi8(bytes, backslash), _mm_cmplt_epi8(bytes, blank));  // signed: beyond ASCII too
     const int found = _mm_movemask_epi8(_mm_or_si128(plain_end, unusual));
     if (found == 0) continue;
     p += __builtin_ctz(static_cast<unsigned>(found));
@@ -62,7 +63,8 @@ inline const char* read_digits(const char* p, uint64_t& value) {
   for (; is_digit(*p) && p - begin < 19; ++p) value = value * 10 + static_cast<uint64_t>(*p - '0');
   if (p == begin || (*begin == '0' && p - begin > 1)) return nullptr;
   if (!is_digit(*p)) return p;
-  if (__builtin_mul_overflow(value, uint64_t(10), &value) || __builtin_add_overflow(value, uint64_t(*p - '0'), &value)) return nullptr;
+  if (__builtin_mul_overflow(value, uint64_t(10), &value) || __builtin_add_overflow(value, uint64_t(*p - '0'), &value))
+    return nullptr;
   ++p;
   return is_digit(*p) ? nullptr : p;
 }

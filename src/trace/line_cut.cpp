@@ -10,8 +10,8 @@
 namespace assay {
 namespace {
 
-constexpr std::string_view kTimestamp = "{\"timestamp\":", kSpan = ",\"span_id\":", kParent = ",\"parent_span_id\":", kData = ",\"data\":",
-                           kDuration = "\"duration_us\":", kClosed = "}}}", kMapClosed = "}}}}";
+constexpr std::string_view kTimestamp = "{\"timestamp\":", kSpan = ",\"span_id\":", kParent = ",\"parent_span_id\":",
+                           kData = ",\"data\":", kDuration = "\"duration_us\":", kClosed = "}}}", kMapClosed = "}}}}";
 
 bool begins_with(const char* p, std::string_view text) { return std::memcmp(p, text.data(), text.size()) == 0; }
 
@@ -65,7 +65,8 @@ const char* LineCut::read_head(const char* line) {
 }
 
 const char* LineCut::cut_head(const char* line, const char* end) {
-  if (slots_ > 0 && size_t(end - line) > head_.size() && begins_with(line, head_) && line[head_.size()] == ',') return line + head_.size();
+  if (slots_ > 0 && size_t(end - line) > head_.size() && begins_with(line, head_) && line[head_.size()] == ',')
+    return line + head_.size();
   const char* const p = read_head(line);
   if (p) head_ = {line, size_t(p - line)};
   return p;

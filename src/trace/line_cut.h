@@ -7,8 +7,9 @@
 
 namespace assay {
 
-/// {"timestamp":N,"span_id":N,"parent_span_id":N TEXT N ,"data": MAP }}} where the ids, the last number, and `,"data":MAP` may be missing.
-/// Nothing is judged: TEXT and MAP may be anything. As for read_usual_line(), lines end in '\n' and 64 more bytes are readable.
+/// {"timestamp":N,"span_id":N,"parent_span_id":N TEXT N ,"data": MAP }}} where the ids, the last number, and
+/// `,"data":MAP` may be missing. Nothing is judged: TEXT and MAP may be anything. As for read_usual_line(), lines end
+/// in '\n' and 64 more bytes are readable.
 class LineCut {
  public:
   int64_t timestamp_ns = kNoTime;
@@ -21,8 +22,8 @@ class LineCut {
   /// What of this is there; never 0.
   int form() const { return slots_ | !duration.empty() << 2 | !map.empty() << 3; }
 
-  /// Cuts off the first numbers, which the line before often has, too: it must still be there. Where TEXT begins; nullptr: another form.
-  /// `end`: of all lines.
+  /// Cuts off the first numbers, which the line before often has, too: it must still be there. Where TEXT begins;
+  /// nullptr: another form. `end`: of all lines.
   const char* cut_head(const char* line, const char* end);
   /// Cuts the rest of the line, of which nothing is known.
   void cut_rest(const char* text_begin, const char* end);

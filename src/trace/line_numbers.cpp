@@ -44,10 +44,11 @@ bool is_python_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r') || (c
 
 int64_t rfc3339_ns(std::string_view t) {
   int year, month, day, hour, minute, second;
-  if (t.size() < 20 || !digits(t, 0, 4, year) || !digits(t, 5, 2, month) || !digits(t, 8, 2, day) || !digits(t, 11, 2, hour) ||
-      !digits(t, 14, 2, minute) || !digits(t, 17, 2, second))
+  if (t.size() < 20 || !digits(t, 0, 4, year) || !digits(t, 5, 2, month) || !digits(t, 8, 2, day) ||
+      !digits(t, 11, 2, hour) || !digits(t, 14, 2, minute) || !digits(t, 17, 2, second))
     return kNoTime;
-  if (t[4] != '-' || t[7] != '-' || (t[10] != 'T' && t[10] != 't' && t[10] != ' ') || t[13] != ':' || t[16] != ':') return kNoTime;
+  if (t[4] != '-' || t[7] != '-' || (t[10] != 'T' && t[10] != 't' && t[10] != ' ') || t[13] != ':' || t[16] != ':')
+    return kNoTime;
   if (month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 || minute > 59 || second > 60) return kNoTime;
   size_t at = 19;
   int64_t fraction_ns = 0;
@@ -61,7 +62,8 @@ int64_t rfc3339_ns(std::string_view t) {
   if (at >= t.size() || !zone_minutes(t, at, zone)) return kNoTime;
   const int64_t seconds = days_from_civil(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - zone * 60;
   int64_t ns;
-  if (__builtin_mul_overflow(seconds, INT64_C(1'000'000'000), &ns) || __builtin_add_overflow(ns, fraction_ns, &ns)) return kNoTime;
+  if (__builtin_mul_overflow(seconds, INT64_C(1'000'000'000), &ns) || __builtin_add_overflow(ns, fraction_ns, &ns))
+    return kNoTime;
   return ns;
 }
 
@@ -83,16 +85,20 @@ DurationField duration_of_text(std::string_view text) {
     const bool between = i > 0 && i + 1 < text.size() && is_digit(text[i - 1]) && is_digit(text[i + 1]);
     if (text[i] != '_' || !between) plain += text[i];
   }
-  if (plain.empty() || !(is_digit(plain[0]) || plain[0] == '.')) return {};  // from_chars would take a second sign, or inf
+  if (plain.empty() || !(is_digit(plain[0]) || plain[0] == '.'))
+    return {};  // from_chars would take a second sign, or inf
   const char* const plain_end = plain.data() + plain.size();
   uint64_t us = 0;
-  if (const auto [end, error] = std::from_chars(plain.data(), plain_end, us); error == std::errc() && end == plain_end) {
+  if (const auto [end, error] = std::from_chars(plain.data(), plain_end, us);
+      error == std::errc() && end == plain_end) {
     if (negative && us > uint64_t(1) << 63) return {};
     const bool is_unsigned = !negative && us > uint64_t(std::numeric_limits<int64_t>::max());
     return {DurationField::Kind::text, is_unsigned, negative ? 0 - us : us};
   }
   double number = 0;
-  if (const auto [end, error] = std::from_chars(plain.data(), plain_end, number); error != std::errc() || end != plain_end) return {};
+  if (const auto [end, error] = std::from_chars(plain.data(), plain_end, number);
+      error != std::errc() || end != plain_end)
+    return {};
   return truncated_duration(negative ? -number : number, DurationField::Kind::text);
 }
 

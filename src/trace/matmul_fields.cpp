@@ -89,7 +89,8 @@ std::string shape_line(const MatmulFields& fields) {
   };
   for (const std::string_view key : kShapeKeys) append(key, field_or(fields, key, "?"));
   for (const auto& [key, value] : fields)
-    if (key != "backend" && std::find(kShapeKeys.begin(), kShapeKeys.end(), key) == kShapeKeys.end()) append(key, value);
+    if (key != "backend" && std::find(kShapeKeys.begin(), kShapeKeys.end(), key) == kShapeKeys.end())
+      append(key, value);
   return line;
 }
 

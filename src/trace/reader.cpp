@@ -22,9 +22,9 @@
 namespace assay {
 namespace {
 
-constexpr unsigned kMostThreads = 4;   // beyond it reading and the consumers are busier than the parsers
-constexpr size_t kChunksAhead = 4;     // read but not parsed
-constexpr int kTries = 2000;           // tens of µs
+constexpr unsigned kMostThreads = 4;  // beyond it reading and the consumers are busier than the parsers
+constexpr size_t kChunksAhead = 4;    // read but not parsed
+constexpr int kTries = 2000;          // tens of µs
 constexpr StringId kNotMapped = UINT32_MAX;
 
 void pause_briefly() {
@@ -41,12 +41,20 @@ struct Chunk {
   size_t parser = 0;
 };
 
-/// Each thread parses; the last one reads, too, and the first, which is the caller's, hands on. Two things stay with one thread because what
-/// they touch again and again would else go from one core's cache to the other's: what was decompressed last, and the consumers' tables.
+/// Each thread parses; the last one reads, too, and the first, which is the caller's, hands on. Two things stay with
+/// one thread because what they touch again and again would else go from one core's cache to the other's: what was
+/// decompressed last, and the consumers' tables.
 class Pipeline {
  public:
-  Pipeline(ChunkSource& source, StringTable& strings, std::span<EventConsumer* const> consumers, const ReadOptions& options, size_t threads)
-      : source_(source), strings_(strings), consumers_(consumers), options_(options), parsers_(threads), ids_(threads), views_(threads) {
+  Pipeline(ChunkSource& source, StringTable& strings, std::span<EventConsumer* const> consumers,
+           const ReadOptions& options, size_t threads)
+      : source_(source),
+        strings_(strings),
+        consumers_(consumers),
+        options_(options),
+        parsers_(threads),
+        ids_(threads),
+        views_(threads) {
     for (size_t i = 0; i < threads + kChunksAhead; ++i) free_.push_back(std::make_unique<Chunk>());
   }
 
@@ -126,8 +134,9 @@ class Pipeline {
     pass_over(chunk.place.overlong_lines);
     for (Event& event : content.events) {
       event.line += totals_.lines;
-      for (StringId Event::*field : {&Event::type_name, &Event::span_name, &Event::op_name, &Event::backend, &Event::reason,
-                                     &Event::parent_op_name, &Event::internal_kernel_name, &Event::kernel_name, &Event::matmul})
+      for (StringId Event::*field :
+           {&Event::type_name, &Event::span_name, &Event::op_name, &Event::backend, &Event::reason,
+            &Event::parent_op_name, &Event::internal_kernel_name, &Event::kernel_name, &Event::matmul})
         event.*field = global(p, event.*field);
     }
     for (BadLine& bad : content.bad_lines) bad.line += totals_.lines;
@@ -176,8 +185,8 @@ class Pipeline {
 
 }  // namespace
 
-ReadTotals read_trace(std::unique_ptr<ByteSource> bytes, StringTable& strings, std::span<EventConsumer* const> consumers,
-                      const ReadOptions& options) {
+ReadTotals read_trace(std::unique_ptr<ByteSource> bytes, StringTable& strings,
+                      std::span<EventConsumer* const> consumers, const ReadOptions& options) {
   ChunkSource source(std::move(bytes), options.chunk_bytes, options.longest_line);
   const unsigned cpus = std::max(1u, std::thread::hardware_concurrency());
   const size_t threads = options.threads ? options.threads : std::min(cpus, kMostThreads);

@@ -122,7 +122,10 @@ struct Said {
 
   Said() = default;
   explicit Said(const MatmulFields& of)
-      : fields(spec_fields(of)), text(print_spec_fields(fields)), line(shape_line(of)), backend(field_or(of, "backend", "<unknown>")) {}
+      : fields(spec_fields(of)),
+        text(print_spec_fields(fields)),
+        line(shape_line(of)),
+        backend(field_or(of, "backend", "<unknown>")) {}
 };
 
 /// Groups the counted matmuls by shape, then by backend, in order of first appearance.
@@ -141,8 +144,8 @@ class ShapeGroups {
       fields.push_back(std::move(said.fields));
     }
     std::vector<ShapeBackend>& backends = shapes[at->second].backends;
-    auto on =
-        std::find_if(backends.begin(), backends.end(), [&](const ShapeBackend& b) { return b.backend == said.backend; });
+    auto on = std::find_if(backends.begin(), backends.end(),
+                           [&](const ShapeBackend& b) { return b.backend == said.backend; });
     if (on == backends.end()) {
       backends.emplace_back().backend = std::move(said.backend);
       on = backends.end() - 1;

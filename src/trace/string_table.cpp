@@ -26,7 +26,8 @@ StringId StringTable::intern(std::string_view text) {
     }
     if (slot.hash != hash) continue;
     const Entry& entry = entries_[slot.id_plus_one - 1];
-    if (entry.length == text.size() && std::memcmp(entry.text, text.data(), text.size()) == 0) return slot.id_plus_one - 1;
+    if (entry.length == text.size() && std::memcmp(entry.text, text.data(), text.size()) == 0)
+      return slot.id_plus_one - 1;
   }
 }
 

@@ -8,8 +8,8 @@
 
 namespace assay {
 
-/// Also guesses which text comes next: what came after the same texts before. Forgets everything when the texts have grown
-/// beyond `most_bytes`: those that come often are soon known again.
+/// Also guesses which text comes next: what came after the same texts before. Forgets everything when the texts have
+/// grown beyond `most_bytes`: those that come often are soon known again.
 template <typename Value>
 class TextMemo {
  public:

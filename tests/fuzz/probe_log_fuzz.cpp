@@ -35,8 +35,8 @@ void demand(bool holds) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  assay::AuditFileReport report(
-      "fuzz", {}, {.json = true, .csv = true, .markdown = true, .text = {.verbose = true, .width = 80}});
+  assay::AuditFileReport report("fuzz", {},
+                                {.json = true, .csv = true, .markdown = true, .text = {.verbose = true, .width = 80}});
   size_t rows = 0;
   try {
     assay::ProbeLogReader reader(std::make_unique<Bytes>(data, size), "fuzz");

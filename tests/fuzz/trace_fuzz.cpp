@@ -1,5 +1,5 @@
-// Fuzz entry of the trace reader: any bytes are lines, good or bad; the fast reader of a line agrees with the full one, and
-// chunks and threads change nothing in the report.
+// Fuzz entry of the trace reader: any bytes are lines, good or bad; the fast reader of a line agrees with the full one,
+// and chunks and threads change nothing in the report.
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -44,19 +44,22 @@ void check_line(std::string_view line, assay::LineJudge& judge) {
   if (!end) return;
   ASSAY_CHECK(end == padded.c_str() + line.size());
   ASSAY_CHECK(judge.judge({padded.c_str(), line.size()}, full) == assay::LineJudge::Verdict::fields);
-  for (const auto field : {&LineFields::type, &LineFields::span_name, &LineFields::op_name, &LineFields::backend, &LineFields::reason,
-                           &LineFields::parent_op_name, &LineFields::internal_kernel_name, &LineFields::kernel_name})
+  for (const auto field :
+       {&LineFields::type, &LineFields::span_name, &LineFields::op_name, &LineFields::backend, &LineFields::reason,
+        &LineFields::parent_op_name, &LineFields::internal_kernel_name, &LineFields::kernel_name})
     check_same(fast.*field, full.*field);
   ASSAY_CHECK(fast.duration.kind == full.duration.kind && fast.duration.bits == full.duration.bits);
   ASSAY_CHECK(fast.duration.is_unsigned == full.duration.is_unsigned);
-  ASSAY_CHECK(fast.timestamp_ns == full.timestamp_ns && fast.span_id == full.span_id && fast.parent_span_id == full.parent_span_id);
+  ASSAY_CHECK(fast.timestamp_ns == full.timestamp_ns && fast.span_id == full.span_id &&
+              fast.parent_span_id == full.parent_span_id);
   if (full.type.text != "GpuOpCompleted" || fast.inner_map.empty()) return;
   const std::string expected(full.packed);
   ASSAY_CHECK(judge.pack_matmul(fast.inner_map) == expected);
 }
 
 /// Events and bad lines with their texts: what they say must not depend on the lines before.
-std::vector<std::string> said(std::string_view text, assay::LineParser& parser, std::vector<std::string_view>& strings) {
+std::vector<std::string> said(std::string_view text, assay::LineParser& parser,
+                              std::vector<std::string_view>& strings) {
   std::string padded(text);
   padded += '\n';
   const size_t size = padded.size();
@@ -66,9 +69,11 @@ std::vector<std::string> said(std::string_view text, assay::LineParser& parser, 
   strings.insert(strings.end(), chunk.new_strings.begin(), chunk.new_strings.end());
   std::vector<std::string> lines(chunk.totals.lines);
   for (const assay::Event& e : chunk.events) {
-    std::string& line = lines[e.line] = fmt::format("{} {} {} {} {} {} {}", e.timestamp_ns, e.span_id, e.parent_span_id, e.duration_bits, int(e.type),
-                                                    int(e.duration_kind), e.duration_unsigned);
-    for (const assay::StringId id : {e.type_name, e.span_name, e.op_name, e.backend, e.reason, e.parent_op_name, e.internal_kernel_name, e.kernel_name, e.matmul})
+    std::string& line = lines[e.line] =
+        fmt::format("{} {} {} {} {} {} {}", e.timestamp_ns, e.span_id, e.parent_span_id, e.duration_bits, int(e.type),
+                    int(e.duration_kind), e.duration_unsigned);
+    for (const assay::StringId id : {e.type_name, e.span_name, e.op_name, e.backend, e.reason, e.parent_op_name,
+                                     e.internal_kernel_name, e.kernel_name, e.matmul})
       line.append("|").append(strings[id]);
   }
   for (const assay::BadLine& bad : chunk.bad_lines) lines[bad.line] = bad.message;
@@ -100,8 +105,10 @@ std::string report(std::string_view text, const assay::ReadOptions& options) {
   const assay::Accounts accounts = accounting.finish(strings);
   for (const assay::TimeParts* p : {&accounts.load, &accounts.outside, &accounts.prompt.parts, &accounts.decode.parts})
     ASSAY_CHECK(p->gpu_ns >= 0 && p->host_ns >= 0 && p->cpu_ns >= 0 && p->unsplit_ns >= 0);
-  const std::string account = assay::accounting_text(accounts) + to_json(accounts).dump() + to_json(accounts.anomalies).dump();
-  return account + assay::classic_text(counts, strings, {}) + fmt::format("{} {} {} {}", t.lines, t.blank, t.not_json, t.wrong_shape);
+  const std::string account =
+      assay::accounting_text(accounts) + to_json(accounts).dump() + to_json(accounts.anomalies).dump();
+  return account + assay::classic_text(counts, strings, {}) +
+         fmt::format("{} {} {} {}", t.lines, t.blank, t.not_json, t.wrong_shape);
 }
 
 }  // namespace
@@ -118,6 +125,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string whole = report(text, {.threads = 1});
   ASSAY_CHECK(report(text, {.threads = 1, .chunk_bytes = 40}) == whole);
   static int runs = 0;
-  if (++runs % 64 == 0) ASSAY_CHECK(report(text, {.threads = 2, .chunk_bytes = 30}) == whole);  // threads are slow to start
+  if (++runs % 64 == 0)
+    ASSAY_CHECK(report(text, {.threads = 2, .chunk_bytes = 30}) == whole);  // threads are slow to start
   return 0;
 }

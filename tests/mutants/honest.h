@@ -98,7 +98,11 @@ inline Quantized quantized_at(const assay_tensor& b, int64_t batch, int64_t row,
   const bool split = b.layout == ASSAY_Q8_0_SPLIT;
   const int64_t block = batch * b.strides[0] + row * b.strides[1] + column / 32;
   Quantized q{};
-  std::memcpy(&q.scale, split ? static_cast<const char*>(b.scales) + 2 * ((batch * b.dims[1] + row) * (b.dims[2] / 32) + column / 32) : data + 34 * block, 2);
+  std::memcpy(
+      &q.scale,
+      split ? static_cast<const char*>(b.scales) + 2 * ((batch * b.dims[1] + row) * (b.dims[2] / 32) + column / 32)
+            : data + 34 * block,
+      2);
   std::memcpy(&q.value, split ? data + offset(b, batch, row, column) : data + 34 * block + 2 + column % 32, 1);
   return q;
 }
@@ -196,9 +200,9 @@ inline int64_t next_call(const assay_thread* thread) { return next_ticket() / th
 // The one symbol that a module exports, named after its sin. Modules are built with hidden visibility.
 #define MUTANT_TEXT_OF(name) #name
 #define MUTANT_TEXT(name) MUTANT_TEXT_OF(name)
-#define MUTANT_ENTRY(run, workspace_bytes, prepared_bytes, prepare)                                                        \
-  extern "C" __attribute__((visibility("default"))) const assay_kernel* assay_kernel_entry(void) {                         \
-    static const assay_kernel kernel = {sizeof(assay_kernel), ASSAY_ABI_VERSION, MUTANT_TEXT(MUTANT), workspace_bytes,     \
-                                        prepared_bytes,       prepare,           run};                                     \
-    return &kernel;                                                                                                        \
+#define MUTANT_ENTRY(run, workspace_bytes, prepared_bytes, prepare)                                                   \
+  extern "C" __attribute__((visibility("default"))) const assay_kernel* assay_kernel_entry(void) {                    \
+    static const assay_kernel kernel = {                                                                              \
+        sizeof(assay_kernel), ASSAY_ABI_VERSION, MUTANT_TEXT(MUTANT), workspace_bytes, prepared_bytes, prepare, run}; \
+    return &kernel;                                                                                                   \
   }

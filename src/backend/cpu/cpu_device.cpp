@@ -67,13 +67,29 @@ struct Call {
     ASSAY_CHECK(launch.tensors.size() <= std::size(tensors));
     for (size_t i = 0; i < launch.tensors.size(); ++i) {
       const Tensor& t = launch.tensors[i];
-      tensors[i] = {t.data, t.scales, uint32_t(t.operand), t.segment, uint32_t(t.dtype), uint32_t(t.storage),
-                    {t.dims[0], t.dims[1], t.dims[2], 1}, {t.strides[0], t.strides[1], t.strides[2], 1}};
+      tensors[i] = {t.data,
+                    t.scales,
+                    uint32_t(t.operand),
+                    t.segment,
+                    uint32_t(t.dtype),
+                    uint32_t(t.storage),
+                    {t.dims[0], t.dims[1], t.dims[2], 1},
+                    {t.strides[0], t.strides[1], t.strides[2], 1}};
     }
     params[0] = {ASSAY_ALPHA, 0, launch.spec->alpha};
     params[1] = {ASSAY_BETA, 0, launch.spec->beta};
-    call = {sizeof(assay_call), ASSAY_ABI_VERSION, ASSAY_MATMUL, uint32_t(launch.tensors.size()), tensors, params, 2, 0,
-            launch.workspace, size_t(launch.workspace_bytes), launch.prepared, size_t(launch.prepared_bytes)};
+    call = {sizeof(assay_call),
+            ASSAY_ABI_VERSION,
+            ASSAY_MATMUL,
+            uint32_t(launch.tensors.size()),
+            tensors,
+            params,
+            2,
+            0,
+            launch.workspace,
+            size_t(launch.workspace_bytes),
+            launch.prepared,
+            size_t(launch.prepared_bytes)};
   }
   Call(const Call&) = delete;
 };
@@ -95,7 +111,8 @@ class CpuKernel final : public LoadedKernel {
     const auto entry = reinterpret_cast<const assay_kernel* (*)()>(dlsym(handle_, "assay_kernel_entry"));
     if (!entry) fail("{}: exports no assay_kernel_entry", variant.id());
     kernel_ = entry();
-    if (!kernel_ || kernel_->abi_version != ASSAY_ABI_VERSION || kernel_->struct_size < sizeof(assay_kernel) || !kernel_->run)
+    if (!kernel_ || kernel_->abi_version != ASSAY_ABI_VERSION || kernel_->struct_size < sizeof(assay_kernel) ||
+        !kernel_->run)
       fail("{}: built for another kernel ABI (this is version {})", variant.id(), ASSAY_ABI_VERSION);
     if (variant.prepares != (kernel_->prepare != nullptr))
       fail("{}: its manifest says prepare is {}, its module says the opposite", variant.id(), variant.prepares);

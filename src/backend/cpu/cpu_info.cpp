@@ -44,7 +44,8 @@ std::string caches() {
   return found.empty() ? "unknown" : fmt::format("{} (as announced)", fmt::join(found, ", "));
 }
 
-/// The generation of an AMD processor, from its family and model as cpuid gives them; "" of others and where it is not known.
+/// The generation of an AMD processor, from its family and model as cpuid gives them; "" of others and where it is not
+/// known.
 std::string generation(const std::string& vendor, int family, int model) {
   if (vendor != "AuthenticAMD") return "";
   const int tens = model / 16;
@@ -76,8 +77,8 @@ std::vector<IsaLevel> cpu_isa_levels() {
   };
   if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return levels;
   add("avx2", {"-mavx2", "-mfma", "-mf16c"});
-  if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512dq") ||
-      !__builtin_cpu_supports("avx512vl"))
+  if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
+      !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512vl"))
     return levels;
   add("avx512", {"-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"});
   if (!__builtin_cpu_supports("avx512vnni")) return levels;
@@ -91,7 +92,8 @@ std::vector<IsaLevel> cpu_isa_levels() {
 DeviceInfo cpu_device_info() {
   const std::vector<int> cpus = allowed_cpus();
   std::string model = cpuinfo_field("model name");
-  if (model.empty()) model = cpuinfo_field("CPU part").empty() ? "unknown processor" : "CPU part " + cpuinfo_field("CPU part");
+  if (model.empty())
+    model = cpuinfo_field("CPU part").empty() ? "unknown processor" : "CPU part " + cpuinfo_field("CPU part");
 
   DeviceInfo info;
   info.id = "cpu:0";
@@ -101,7 +103,8 @@ DeviceInfo cpu_device_info() {
   const MemoryRoom room = memory_room();
   info.memory_bytes = room.bytes;
   if (!room.is_machine) info.memory_limit = room.limit;
-  info.kind = generation(cpuinfo_field("vendor_id"), std::atoi(cpuinfo_field("cpu family").c_str()), std::atoi(cpuinfo_field("model\t").c_str()));
+  info.kind = generation(cpuinfo_field("vendor_id"), std::atoi(cpuinfo_field("cpu family").c_str()),
+                         std::atoi(cpuinfo_field("model\t").c_str()));
   info.name = fmt::format("{}{}, {} thread{}, {}", model, info.kind.empty() ? "" : " (" + info.kind + ")", cpus.size(),
                           cpus.size() == 1 ? "" : "s", info.isa.back().name);
 
@@ -112,7 +115,8 @@ DeviceInfo cpu_device_info() {
   info.properties = {
       {"architecture", system.machine},
       {"model", model},
-      {"family", fmt::format("{} model {} stepping {}", cpuinfo_field("cpu family"), cpuinfo_field("model\t"), cpuinfo_field("stepping"))},
+      {"family", fmt::format("{} model {} stepping {}", cpuinfo_field("cpu family"), cpuinfo_field("model\t"),
+                             cpuinfo_field("stepping"))},
       {"features", flags},
       {"isa", info.isa.back().name},
       {"threads", std::to_string(cpus.size())},

@@ -26,8 +26,8 @@ int64_t read_steal_ns() {
   if (got <= 0) return 0;
   buffer[got] = 0;
   long long user, nice, system, idle, iowait, irq, softirq, steal;
-  if (std::sscanf(buffer, "cpu %lld %lld %lld %lld %lld %lld %lld %lld", &user, &nice, &system, &idle, &iowait, &irq, &softirq,
-                  &steal) != 8)
+  if (std::sscanf(buffer, "cpu %lld %lld %lld %lld %lld %lld %lld %lld", &user, &nice, &system, &idle, &iowait, &irq,
+                  &softirq, &steal) != 8)
     return 0;
   return steal * (INT64_C(1000000000) / sysconf(_SC_CLK_TCK));
 }
@@ -41,9 +41,8 @@ std::vector<int> thread_ids() {
   while (const dirent* entry = readdir(folder))
     if (entry->d_name[0] != '.') ids.push_back(std::atoi(entry->d_name));
   closedir(folder);
-  std::sort(ids.begin(), ids.end(), [main = int(getpid())](int a, int b) {
-    return std::pair(a != main, a) < std::pair(b != main, b);
-  });
+  std::sort(ids.begin(), ids.end(),
+            [main = int(getpid())](int a, int b) { return std::pair(a != main, a) < std::pair(b != main, b); });
   return ids;
 }
 

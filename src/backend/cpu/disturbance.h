@@ -16,7 +16,8 @@ class Disturbance {
   /// Watches the threads that the process has now.
   void watch_threads();
   size_t threads_watched() const { return files_.size(); }
-  /// Starts an interval / tells how many ns of it the threads waited for a CPU (steal is read at most every 5 ms: 10 ms steps).
+  /// Starts an interval / tells how many ns of it the threads waited for a CPU (steal is read at most every 5 ms: 10 ms
+  /// steps).
   void begin();
   int64_t end_ns();
 

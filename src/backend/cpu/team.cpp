@@ -1,11 +1,11 @@
 // A pinned team of threads, entered and left by spinning barriers.
 #include "backend/cpu/team.h"
 
+#include <fmt/format.h>
 #include <pthread.h>
 #include <sched.h>
 
 #include <cfenv>
-#include <fmt/format.h>
 
 #include "base/clock.h"
 
@@ -60,13 +60,15 @@ void pin_this_thread(int cpu) {
   cpu_set_t set;
   CPU_ZERO(&set);
   CPU_SET(cpu, &set);
-  pthread_setaffinity_np(pthread_self(), sizeof set, &set);  // refused in some sandboxes: then the kernel places the thread
+  pthread_setaffinity_np(pthread_self(), sizeof set,
+                         &set);  // refused in some sandboxes: then the kernel places the thread
 }
 
 Team::Team(const std::vector<int>& cpus) {
   for (uint32_t i = 0; i < cpus.size(); ++i) {
     members_.push_back(std::make_unique<Member>());
-    members_[i]->context = {sizeof(assay_thread), i, uint32_t(cpus.size()), uint32_t(cpus.size()), this, &Team::barrier, nullptr};
+    members_[i]->context = {sizeof(assay_thread), i,      uint32_t(cpus.size()), uint32_t(cpus.size()), this,
+                            &Team::barrier,       nullptr};
   }
   pin_this_thread(cpus[0]);
   for (uint32_t i = 1; i < cpus.size(); ++i) members_[i]->thread = std::thread(&Team::loop, this, i, cpus[i]);

@@ -26,7 +26,8 @@ class Team {
   void run(Work work, void* argument);
   /// Returns once every thread is awake and spinning, so that the next run does not time a wake-up.
   void wake();
-  /// Whether a thread's floating-point control state differs from what it had at its start, "" or a message; puts it back.
+  /// Whether a thread's floating-point control state differs from what it had at its start, "" or a message; puts it
+  /// back.
   std::string changed_float_state();
 
  private:
@@ -52,7 +53,8 @@ class Team {
 
 void pin_this_thread(int cpu);
 
-/// The floating-point control state (rounding, flush to zero; not the sticky flags) of the calling thread, and setting it.
+/// The floating-point control state (rounding, flush to zero; not the sticky flags) of the calling thread, and setting
+/// it.
 uint64_t float_control();
 void set_float_control(uint64_t state);
 

@@ -11,8 +11,8 @@ namespace assay {
 namespace {
 
 constexpr int64_t kWorkspaceBytes = int64_t(32) << 20;  // what NVIDIA recommends for Hopper
-constexpr int64_t kWorkspaceAlignment = 256;             // both libraries refuse less
-constexpr uint32_t kOperandAlignment = 64;               // of everything that a launch is bound to
+constexpr int64_t kWorkspaceAlignment = 256;            // both libraries refuse less
+constexpr uint32_t kOperandAlignment = 64;              // of everything that a launch is bound to
 constexpr int kMostAlgorithms = 32;
 
 std::byte* aligned(std::byte* workspace) {
@@ -31,7 +31,9 @@ void check_blas(cublasStatus_t status, const char* step) {
   if (status != CUBLAS_STATUS_SUCCESS) fail("{}: cuBLAS status {}", step, int(status));
 }
 
-cudaDataType_t data_type(Dtype dtype) { return dtype == Dtype::f32 ? CUDA_R_32F : dtype == Dtype::bf16 ? CUDA_R_16BF : CUDA_R_16F; }
+cudaDataType_t data_type(Dtype dtype) {
+  return dtype == Dtype::f32 ? CUDA_R_32F : dtype == Dtype::bf16 ? CUDA_R_16BF : CUDA_R_16F;
+}
 
 /// The tensors of one segment's product.
 struct Product {
@@ -64,9 +66,10 @@ std::vector<Product> products_of(const Launch& launch) {
 }
 
 // Overloaded in C++, so spelled out.
-using GemmStridedBatched = cublasStatus_t (*)(cublasHandle_t, cublasOperation_t, cublasOperation_t, int, int, int, const void*, const void*,
-                                              cudaDataType, int, long long, const void*, cudaDataType, int, long long, const void*, void*,
-                                              cudaDataType, int, long long, int, cublasComputeType_t, cublasGemmAlgo_t);
+using GemmStridedBatched = cublasStatus_t (*)(cublasHandle_t, cublasOperation_t, cublasOperation_t, int, int, int,
+                                              const void*, const void*, cudaDataType, int, long long, const void*,
+                                              cudaDataType, int, long long, const void*, void*, cudaDataType, int,
+                                              long long, int, cublasComputeType_t, cublasGemmAlgo_t);
 
 class CublasKernel final : public StreamKernel {
  public:
@@ -80,7 +83,8 @@ class CublasKernel final : public StreamKernel {
     find(library, set_workspace_, "cublasSetWorkspace_v2");
     find(library, gemm_, "cublasGemmStridedBatchedEx");
     check_blas(create(&handle_), "cublasCreate");
-    check_blas(set_math(handle_, cublasMath_t(CUBLAS_DEFAULT_MATH | CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION)), "cublasSetMathMode");
+    check_blas(set_math(handle_, cublasMath_t(CUBLAS_DEFAULT_MATH | CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION)),
+               "cublasSetMathMode");
   }
 
   int64_t workspace_bytes(const Launch& launch) override {
@@ -97,11 +101,13 @@ class CublasKernel final : public StreamKernel {
     for (const Product& p : products_of(launch)) {
       // It adds to what lies in D.
       if (beta != 0)
-        check(driver().cuMemcpyDtoDAsync_(CUdeviceptr(p.d->data), CUdeviceptr(p.c->data), size_t(p.d->bytes), stream), "copying C");
-      check_blas(gemm_(handle_, p.b_is_nk() ? CUBLAS_OP_T : CUBLAS_OP_N, p.a_is_mk() ? CUBLAS_OP_N : CUBLAS_OP_T, int(p.n()), int(p.m()),
-                       int(p.k()), &alpha, p.b->data, data_type(p.b->dtype), int(p.ld_b()), p.b->strides[0], p.a->data,
-                       data_type(p.a->dtype), int(p.ld_a()), p.a->strides[0], &beta, p.d->data, data_type(p.d->dtype), int(p.ld_d()),
-                       p.d->strides[0], int(p.batch()), CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT),
+        check(driver().cuMemcpyDtoDAsync_(CUdeviceptr(p.d->data), CUdeviceptr(p.c->data), size_t(p.d->bytes), stream),
+              "copying C");
+      check_blas(gemm_(handle_, p.b_is_nk() ? CUBLAS_OP_T : CUBLAS_OP_N, p.a_is_mk() ? CUBLAS_OP_N : CUBLAS_OP_T,
+                       int(p.n()), int(p.m()), int(p.k()), &alpha, p.b->data, data_type(p.b->dtype), int(p.ld_b()),
+                       p.b->strides[0], p.a->data, data_type(p.a->dtype), int(p.ld_a()), p.a->strides[0], &beta,
+                       p.d->data, data_type(p.d->dtype), int(p.ld_d()), p.d->strides[0], int(p.batch()),
+                       CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT),
                  "cublasGemmStridedBatchedEx");
     }
   }
@@ -163,10 +169,12 @@ class CublasLtKernel final : public StreamKernel {
       const Product& p = products[i];
       const Planned& planned = planned_.at(i);
       if (p.bias)
-        check_blas(lt_.desc_set(planned.desc, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &p.bias->data, sizeof p.bias->data), "setting the bias");
+        check_blas(lt_.desc_set(planned.desc, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &p.bias->data, sizeof p.bias->data),
+                   "setting the bias");
       const void* c = beta != 0 ? p.c->data : p.d->data;
-      check_blas(lt_.matmul(lt_.handle, planned.desc, &alpha, p.b->data, planned.b, p.a->data, planned.a, &beta, c, planned.d, p.d->data,
-                            planned.d, &planned.algorithm, aligned(launch.workspace), size_t(kWorkspaceBytes), stream),
+      check_blas(lt_.matmul(lt_.handle, planned.desc, &alpha, p.b->data, planned.b, p.a->data, planned.a, &beta, c,
+                            planned.d, p.d->data, planned.d, &planned.algorithm, aligned(launch.workspace),
+                            size_t(kWorkspaceBytes), stream),
                  "cublasLtMatmul");
     }
   }
@@ -185,10 +193,12 @@ class CublasLtKernel final : public StreamKernel {
 
   cublasLtMatrixLayout_t layout(const Tensor& t, int64_t rows, int64_t columns, int64_t ld, int64_t batch) const {
     cublasLtMatrixLayout_t made = nullptr;
-    check_blas(lt_.layout_create(&made, data_type(t.dtype), uint64_t(rows), uint64_t(columns), ld), "describing a matrix");
+    check_blas(lt_.layout_create(&made, data_type(t.dtype), uint64_t(rows), uint64_t(columns), ld),
+               "describing a matrix");
     const int32_t count = int32_t(batch);
     check_blas(lt_.layout_set(made, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &count, sizeof count), "describing a matrix");
-    check_blas(lt_.layout_set(made, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &t.strides[0], sizeof t.strides[0]), "describing a matrix");
+    check_blas(lt_.layout_set(made, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &t.strides[0], sizeof t.strides[0]),
+               "describing a matrix");
     return made;
   }
 
@@ -204,8 +214,10 @@ class CublasLtKernel final : public StreamKernel {
         set(planned.desc, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, data_type(p.bias->dtype));
         set<const void*>(planned.desc, CUBLASLT_MATMUL_DESC_BIAS_POINTER, p.bias->data);
       }
-      planned.b = p.b_is_nk() ? layout(*p.b, p.k(), p.n(), p.k(), p.batch()) : layout(*p.b, p.n(), p.k(), p.n(), p.batch());
-      planned.a = p.a_is_mk() ? layout(*p.a, p.k(), p.m(), p.k(), p.batch()) : layout(*p.a, p.m(), p.k(), p.m(), p.batch());
+      planned.b =
+          p.b_is_nk() ? layout(*p.b, p.k(), p.n(), p.k(), p.batch()) : layout(*p.b, p.n(), p.k(), p.n(), p.batch());
+      planned.a =
+          p.a_is_mk() ? layout(*p.a, p.k(), p.m(), p.k(), p.batch()) : layout(*p.a, p.m(), p.k(), p.m(), p.batch());
       planned.d = layout(*p.d, p.n(), p.m(), p.n(), p.batch());
       planned.algorithm = choose(planned);
       planned_.push_back(planned);
@@ -216,16 +228,19 @@ class CublasLtKernel final : public StreamKernel {
     cublasLtMatmulPreference_t preference = nullptr;
     check_blas(lt_.preference_create(&preference), "stating preferences");
     const uint64_t workspace = kWorkspaceBytes;
-    check_blas(lt_.preference_set(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace, sizeof workspace), "stating preferences");
+    check_blas(lt_.preference_set(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace, sizeof workspace),
+               "stating preferences");
     for (const auto which : {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
                              CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES})
-      check_blas(lt_.preference_set(preference, which, &kOperandAlignment, sizeof kOperandAlignment), "stating preferences");
+      check_blas(lt_.preference_set(preference, which, &kOperandAlignment, sizeof kOperandAlignment),
+                 "stating preferences");
     cublasLtMatmulHeuristicResult_t results[kMostAlgorithms];
     int count = 0;
-    const cublasStatus_t status = lt_.heuristic(lt_.handle, planned.desc, planned.b, planned.a, planned.d, planned.d, preference,
-                                                kMostAlgorithms, results, &count);
+    const cublasStatus_t status = lt_.heuristic(lt_.handle, planned.desc, planned.b, planned.a, planned.d, planned.d,
+                                                preference, kMostAlgorithms, results, &count);
     if (status != CUBLAS_STATUS_SUCCESS) count = 0;
-    if (algorithm_ >= count) throw Unsupported(fmt::format("the heuristic returned {} algorithm{}", count, count == 1 ? "" : "s"));
+    if (algorithm_ >= count)
+      throw Unsupported(fmt::format("the heuristic returned {} algorithm{}", count, count == 1 ? "" : "s"));
     check_blas(results[algorithm_].state, "the heuristic's answer");
     return results[algorithm_].algo;
   }

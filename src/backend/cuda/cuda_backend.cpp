@@ -15,7 +15,8 @@ constexpr double kVersionLimitS = 20;  // NVRTC is a hundred megabytes that may 
 Compiler find_nvrtc() {
   Compiler compiler;
   compiler.what = "CUDA compiler";
-  compiler.install = "install a CUDA toolkit (12 or 13), or set CUDA_HOME to the folder of one that has lib64/libnvrtc.so";
+  compiler.install =
+      "install a CUDA toolkit (12 or 13), or set CUDA_HOME to the folder of one that has lib64/libnvrtc.so";
   compiler.command = (program_folder_of_process() / "assay-nvrtc").string();
   std::error_code ignored;
   for (const char* up : {"..", "../.."})  // a test's program lies below
@@ -39,7 +40,9 @@ class CudaBackend final : public Backend {
     static const Compiler found = find_nvrtc();
     return found;
   }
-  std::unique_ptr<Device> open(const DeviceInfo& info, int64_t) const override { return std::make_unique<CudaDevice>(info); }
+  std::unique_ptr<Device> open(const DeviceInfo& info, int64_t) const override {
+    return std::make_unique<CudaDevice>(info);
+  }
   std::string trap_message(int) const override { return ""; }
   std::string fault_message(int exit_code) const override { return assay::fault_message(exit_code); }
 

@@ -22,7 +22,8 @@ constexpr int64_t kStagingBytes = int64_t(1) << 20;
 constexpr size_t kMostGathered = 4096;
 constexpr unsigned kGatherBlocks = 8;  // of one range
 constexpr unsigned kChecksumBlocksPerProcessor = 8;
-constexpr int64_t kSurveyBlockBytes = 4096, kMostSurveyBlocks = 64;  // of one buffer: what a block looks at, at least; and how many there are
+constexpr int64_t kSurveyBlockBytes = 4096,
+                  kMostSurveyBlocks = 64;  // of one buffer: what a block looks at, at least; and how many there are
 
 CUdeviceptr pointer(Address address) { return reinterpret_cast<CUdeviceptr>(address); }
 
@@ -51,8 +52,8 @@ CudaDevice::CudaDevice(const DeviceInfo& info) : info_(info) {
   check(driver().cuModuleGetFunction_(&survey_, module, "survey"), "loading the probes");
   CUfunction checksum = nullptr;
   check(driver().cuModuleGetFunction_(&checksum, module, "checksum"), "loading the probes");
-  protected_.open(checksum, unsigned(std::max<int64_t>(info_.limits.processors, 1)) * kChecksumBlocksPerProcessor, stream_,
-                  info_.limits.l2_bytes);
+  protected_.open(checksum, unsigned(std::max<int64_t>(info_.limits.processors, 1)) * kChecksumBlocksPerProcessor,
+                  stream_, info_.limits.l2_bytes);
   check(driver().cuModuleGetFunction_(&gather_, module, "gather"), "loading the probes");
   check(driver().cuModuleGetFunction_(&project_, module, "project"), "loading the probes");
   scratch_ = allocate(kSurveyOffset + kMostSurveys * int64_t(sizeof(Surveyed)));
@@ -95,11 +96,13 @@ void CudaDevice::read_all(std::span<const ReadBack> ranges) {
     for (; count < ranges.size() && count < kMostGathered && used + ranges[count].bytes <= kStagingBytes; ++count) {
       const ReadBack& range = ranges[count];
       const bool in_words = pointer(range.from) % 16 == 0;
-      gathering_[count] = {pointer(range.from), staging_ + used, in_words ? uint64_t(range.bytes) / 16 : 0, uint64_t(range.bytes)};
+      gathering_[count] = {pointer(range.from), staging_ + used, in_words ? uint64_t(range.bytes) / 16 : 0,
+                           uint64_t(range.bytes)};
       used += (range.bytes + 63) / 64 * 64;
     }
     if (count == 0) {  // too big
-      check(driver().cuMemcpyDtoHAsync_(ranges[0].to, pointer(ranges[0].from), size_t(ranges[0].bytes), stream_), "reading");
+      check(driver().cuMemcpyDtoHAsync_(ranges[0].to, pointer(ranges[0].from), size_t(ranges[0].bytes), stream_),
+            "reading");
       ranges = ranges.subspan(1);
       continue;
     }
@@ -133,7 +136,8 @@ void CudaDevice::survey(const GuardedBuffers& buffers, Address out) {
   ASSAY_CHECK(buffers.count < 65'535);
   CUdeviceptr memory = pointer(buffers.memory), to = pointer(out);
   uint32_t guard = uint32_t(buffers.guard), bytes = uint32_t(buffers.bytes), step = uint32_t(buffers.step);
-  uint32_t infinity = buffers.dtype == Dtype::f16 ? 0x7c00'0000u : 0x7f80'0000u, upper = buffers.dtype == Dtype::f32 ? 0xffff'ffffu : 0xffff'0000u;
+  uint32_t infinity = buffers.dtype == Dtype::f16 ? 0x7c00'0000u : 0x7f80'0000u,
+           upper = buffers.dtype == Dtype::f32 ? 0xffff'ffffu : 0xffff'0000u;
   void* parameters[] = {&memory, &guard, &bytes, &step, &infinity, &upper, &to};
   const auto blocks = unsigned(std::clamp<int64_t>(buffers.step / kSurveyBlockBytes, 1, kMostSurveyBlocks));
   launch_own_kernel(survey_, blocks, unsigned(buffers.count + 1), stream_, parameters);
@@ -142,7 +146,9 @@ void CudaDevice::survey(const GuardedBuffers& buffers, Address out) {
 /// Into memory of its own, from where `ranges` brings them.
 void CudaDevice::project(const std::vector<GuardedBuffers>& buffers, std::vector<ReadBack>& ranges) {
   const auto rows = [](const GuardedBuffers& b) { return b.bytes / dtype_bytes(b.dtype, b.columns); };
-  const auto stretches = [](const GuardedBuffers& b) { return (b.columns + kProjectionColumns - 1) / kProjectionColumns; };
+  const auto stretches = [](const GuardedBuffers& b) {
+    return (b.columns + kProjectionColumns - 1) / kProjectionColumns;
+  };
   int64_t wanted = 0;
   for (const GuardedBuffers& b : buffers)
     if (b.weights) wanted += b.count * rows(b) * stretches(b) * kProjectionBytes;
@@ -154,7 +160,8 @@ void CudaDevice::project(const std::vector<GuardedBuffers>& buffers, std::vector
   for (const GuardedBuffers& b : buffers) {
     if (!b.weights) continue;
     CUdeviceptr memory = pointer(b.memory), weights = pointer(b.weights), out = pointer(next);
-    uint32_t guard = uint32_t(b.guard), step = uint32_t(b.step), columns = uint32_t(b.columns), of_row = uint32_t(stretches(b));
+    uint32_t guard = uint32_t(b.guard), step = uint32_t(b.step), columns = uint32_t(b.columns),
+             of_row = uint32_t(stretches(b));
     uint32_t kind = b.dtype == Dtype::f32 ? 0 : b.dtype == Dtype::f16 ? 1 : 2;
     void* parameters[] = {&memory, &guard, &step, &columns, &of_row, &kind, &weights, &out};
     launch_own_kernel(project_, unsigned(rows(b)) * of_row, unsigned(b.count), stream_, parameters, /*threads=*/32);

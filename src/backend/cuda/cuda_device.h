@@ -55,8 +55,8 @@ class CudaDevice final : public Device {
   CUstream stream_ = nullptr;
   CUevent begin_ = nullptr, end_ = nullptr;
   CUfunction clock_probe_ = nullptr, survey_ = nullptr, gather_ = nullptr, project_ = nullptr;
-  Address scratch_ = nullptr;     // two Clocks, then what surveys write
-  Address projected_ = nullptr;   // what projections write
+  Address scratch_ = nullptr;    // two Clocks, then what surveys write
+  Address projected_ = nullptr;  // what projections write
   int64_t projected_bytes_ = 0;
   Gathered* gathering_ = nullptr;  // of the host, like staging_
   std::byte* staging_ = nullptr;

@@ -34,7 +34,8 @@ std::string driver_version() {
   const std::string cuda = fmt::format("CUDA {}.{}", api / 1000, api % 1000 / 10);
   std::ifstream in("/proc/driver/nvidia/version");
   for (std::string word; in >> word;)
-    if (word.find('.') != std::string::npos && word.find_first_not_of("0123456789.") == std::string::npos) return word + ", " + cuda;
+    if (word.find('.') != std::string::npos && word.find_first_not_of("0123456789.") == std::string::npos)
+      return word + ", " + cuda;
   return cuda;
 }
 
@@ -61,7 +62,8 @@ std::vector<std::pair<std::string, std::string>> vendor_versions() {
   return vendors;
 }
 
-DeviceInfo describe(int index, const std::string& version, const std::vector<std::pair<std::string, std::string>>& vendors) {
+DeviceInfo describe(int index, const std::string& version,
+                    const std::vector<std::pair<std::string, std::string>>& vendors) {
   CUdevice device;
   check(driver().cuDeviceGet_(&device, index), "opening a device");
   char name[256] = {};
@@ -147,7 +149,8 @@ CudaInventory cuda_inventory() {
   }
   CudaInventory inventory;
   if (text.empty()) {
-    inventory.missing = "the process that asked the NVIDIA driver for its GPUs ended without an answer; see whether nvidia-smi works";
+    inventory.missing =
+        "the process that asked the NVIDIA driver for its GPUs ended without an answer; see whether nvidia-smi works";
     return inventory;
   }
   const Json json = parse_json(text, "the GPUs");

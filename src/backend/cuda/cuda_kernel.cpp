@@ -16,7 +16,8 @@ constexpr int64_t kSharedWithoutAsking = 48 << 10;
 std::string combination(const Launch& launch) {
   const Spec& spec = *launch.spec;
   const char layout[] = {spec.tA ? 't' : 'n', spec.b_is_nk() ? 't' : 'n', 0};
-  return fmt::format("{}_{}_{}{}_{}", layout, dtype_name(spec.a), dtype_name(spec.b), spec.split_q8() ? "_split" : "", dtype_name(spec.d));
+  return fmt::format("{}_{}_{}{}_{}", layout, dtype_name(spec.a), dtype_name(spec.b), spec.split_q8() ? "_split" : "",
+                     dtype_name(spec.d));
 }
 
 /// Names that an entry may have, the most special first.
@@ -59,7 +60,8 @@ assay_cuda_call call_of(const Launch& launch) {
   call.prepared_bytes = launch.prepared_bytes;
   for (const Tensor& t : launch.tensors) {
     if (t.segment >= ASSAY_CUDA_SEGMENTS)
-      throw Unsupported(fmt::format("{} fused outputs; a CUDA kernel gets {} at most", launch.spec->segments.size(), ASSAY_CUDA_SEGMENTS));
+      throw Unsupported(fmt::format("{} fused outputs; a CUDA kernel gets {} at most", launch.spec->segments.size(),
+                                    ASSAY_CUDA_SEGMENTS));
     assay_cuda_segment& segment = call.segment[t.segment];
     call.segments = std::max(call.segments, t.segment + 1);
     if (t.operand == Operand::a) call.a = tensor_of(t);
@@ -101,7 +103,8 @@ class CudaKernel final : public StreamKernel {
     const CUfunction entry = look_up(entry_names(launch, "run"));
     if (!entry) return {};
     return {attribute(entry, CU_FUNC_ATTRIBUTE_NUM_REGS),
-            attribute(entry, CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES) + int32_t(variant_.geometry(launch_sizes(launch.tensors, info_)).shared_bytes),
+            attribute(entry, CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES) +
+                int32_t(variant_.geometry(launch_sizes(launch.tensors, info_)).shared_bytes),
             attribute(entry, CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES)};
   }
 
@@ -112,10 +115,12 @@ class CudaKernel final : public StreamKernel {
     return value;
   }
 
-  /// Evaluated once for each shape: all copies of the weights have one, and capturing hundreds of launches must be quick.
+  /// Evaluated once for each shape: all copies of the weights have one, and capturing hundreds of launches must be
+  /// quick.
   const Geometry& geometry(const Launch& launch) {
     const GeometrySizes sizes = launch_sizes(launch.tensors, info_);
-    const std::array<int64_t, 9> id{sizes.m, sizes.n, sizes.n0, sizes.n1, sizes.n2, sizes.k, sizes.batch, sizes.segments, sizes.bytes};
+    const std::array<int64_t, 9> id{sizes.m, sizes.n,     sizes.n0,       sizes.n1,   sizes.n2,
+                                    sizes.k, sizes.batch, sizes.segments, sizes.bytes};
     const auto [found, is_new] = geometries_.try_emplace(id);
     if (is_new) found->second = variant_.geometry(sizes);
     return found->second;
@@ -128,7 +133,8 @@ class CudaKernel final : public StreamKernel {
     const CUfunction entry = look_up(names);
     if (!entry) {
       entries_.erase(found);
-      fail("its manifest promises these types and layout, its module has no entry {}", fmt::join(names, " and no entry "));
+      fail("its manifest promises these types and layout, its module has no entry {}",
+           fmt::join(names, " and no entry "));
     }
     if (what == "run") allow(entry, geometry(launch));
     return found->second = entry;
@@ -146,15 +152,18 @@ class CudaKernel final : public StreamKernel {
   void allow(CUfunction entry, const Geometry& g) const {
     const int64_t shared = attribute(entry, CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES) + g.shared_bytes;
     if (shared > info_.limits.shared_bytes)
-      throw OverLimit(fmt::format("needs {} bytes of shared memory, {} has {}", shared, info_.id, info_.limits.shared_bytes));
+      throw OverLimit(
+          fmt::format("needs {} bytes of shared memory, {} has {}", shared, info_.id, info_.limits.shared_bytes));
     const int64_t threads = attribute(entry, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK);
     if (g.block_threads() > threads)
-      throw OverLimit(fmt::format("needs {} threads a block, {} can run {} with its {} registers a thread", g.block_threads(), info_.id, threads,
-                                  attribute(entry, CU_FUNC_ATTRIBUTE_NUM_REGS)));
+      throw OverLimit(fmt::format("needs {} threads a block, {} can run {} with its {} registers a thread",
+                                  g.block_threads(), info_.id, threads, attribute(entry, CU_FUNC_ATTRIBUTE_NUM_REGS)));
     if (shared > kSharedWithoutAsking)
-      check(driver().cuFuncSetAttribute_(entry, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, int(g.shared_bytes)), "asking for shared memory");
+      check(driver().cuFuncSetAttribute_(entry, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, int(g.shared_bytes)),
+            "asking for shared memory");
     if (g.cluster > kPortableClusterBlocks)
-      check(driver().cuFuncSetAttribute_(entry, CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED, 1), "asking for a large cluster");
+      check(driver().cuFuncSetAttribute_(entry, CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED, 1),
+            "asking for a large cluster");
   }
 
   static void submit(const Launch& launch, CUfunction entry, const std::array<int64_t, 3>& grid,
@@ -187,7 +196,8 @@ class CudaKernel final : public StreamKernel {
 
 }  // namespace
 
-std::unique_ptr<StreamKernel> load_cuda_kernel(const Variant& variant, const BuiltModule& module, const DeviceInfo& info, CUstream stream) {
+std::unique_ptr<StreamKernel> load_cuda_kernel(const Variant& variant, const BuiltModule& module,
+                                               const DeviceInfo& info, CUstream stream) {
   return std::make_unique<CudaKernel>(variant, module, info, stream);
 }
 

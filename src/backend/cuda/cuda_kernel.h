@@ -17,6 +17,7 @@ class StreamKernel : public LoadedKernel {
 };
 
 /// Error if the module cannot be loaded; OverLimit where it needs more than the device has.
-std::unique_ptr<StreamKernel> load_cuda_kernel(const Variant& variant, const BuiltModule& module, const DeviceInfo& info, CUstream stream);
+std::unique_ptr<StreamKernel> load_cuda_kernel(const Variant& variant, const BuiltModule& module,
+                                               const DeviceInfo& info, CUstream stream);
 
 }  // namespace assay

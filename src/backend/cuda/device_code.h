@@ -1,16 +1,18 @@
-// Device code of the harness itself, as PTX that the driver compiles: a clock probe, a checksum, a survey of outputs, a gathering read.
+// Device code of the harness itself, as PTX that the driver compiles: a clock probe, a checksum, a survey of outputs, a
+// gathering read.
 #pragma once
 
 namespace assay {
 
 /// clock_probe(out, ns), one thread: waits for a tick of the timer, then ns more; out = {cycles, ns} of the wait.
-/// checksum(data, words, sum), words of 16 bytes: adds each word's hash to *sum, so that any change of one word changes it.
-/// survey(memory, guard, bytes, step, infinity, upper, out), a row of blocks for each buffer and one more: GuardedBuffers that lie as
-/// device.h says; `infinity` and `upper` are that value's bits and the mask of one element, at the upper end of a word. Adds each word's hash to
-/// out[0], and to out[1] how many threads met a NaN or an infinity inside of a buffer or no poison outside.
-/// project(memory, guard, step, columns, stretches, kind, weights, out), a warp for each (row, stretch) of each buffer: GuardedBuffers' sums; kind
-/// is 0 for f32, 1 for f16, 2 for bf16.
-/// gather(table), a row of blocks for each entry {from, to, words, bytes}: copies so many bytes, the first of them in words of 16.
+/// checksum(data, words, sum), words of 16 bytes: adds each word's hash to *sum, so that any change of one word changes
+/// it. survey(memory, guard, bytes, step, infinity, upper, out), a row of blocks for each buffer and one more:
+/// GuardedBuffers that lie as device.h says; `infinity` and `upper` are that value's bits and the mask of one element,
+/// at the upper end of a word. Adds each word's hash to out[0], and to out[1] how many threads met a NaN or an infinity
+/// inside of a buffer or no poison outside. project(memory, guard, step, columns, stretches, kind, weights, out), a
+/// warp for each (row, stretch) of each buffer: GuardedBuffers' sums; kind is 0 for f32, 1 for f16, 2 for bf16.
+/// gather(table), a row of blocks for each entry {from, to, words, bytes}: copies so many bytes, the first of them in
+/// words of 16.
 inline constexpr char kDeviceCode[] = R"(
 .version 7.0
 .target sm_75
@@ -75,11 +77,13 @@ next:
   bra next;
 add_up:
 )"
-#define ASSAY_FOLD(lanes)                            \
-  "  mov.b64 {%part0, %part1}, %hash;\n"             \
-  "  shfl.sync.down.b32 %part0, %part0, " lanes ", 31, 0xffffffff;\n" \
-  "  shfl.sync.down.b32 %part1, %part1, " lanes ", 31, 0xffffffff;\n" \
-  "  mov.b64 %other, {%part0, %part1};\n"            \
+#define ASSAY_FOLD(lanes)                       \
+  "  mov.b64 {%part0, %part1}, %hash;\n"        \
+  "  shfl.sync.down.b32 %part0, %part0, " lanes \
+  ", 31, 0xffffffff;\n"                         \
+  "  shfl.sync.down.b32 %part1, %part1, " lanes \
+  ", 31, 0xffffffff;\n"                         \
+  "  mov.b64 %other, {%part0, %part1};\n"       \
   "  add.u64 %hash, %hash, %other;\n"
     ASSAY_FOLD("16") ASSAY_FOLD("8") ASSAY_FOLD("4") ASSAY_FOLD("2") ASSAY_FOLD("1")
         R"(
@@ -162,9 +166,8 @@ next:
   add.u32 %offset, %offset, %stride;
   bra next;
 add_up:
-)"
-    ASSAY_FOLD("16") ASSAY_FOLD("8") ASSAY_FOLD("4") ASSAY_FOLD("2") ASSAY_FOLD("1")
-        R"(
+)" ASSAY_FOLD("16") ASSAY_FOLD("8") ASSAY_FOLD("4") ASSAY_FOLD("2") ASSAY_FOLD("1")
+            R"(
   setp.ne.u32 %is_broken, %broken, 0;
   cvt.u64.u32 %other, %broken;
   @%is_broken red.global.add.u64 [%out+8], %other;
@@ -244,15 +247,16 @@ decoded:
   bra next;
 add_up:
 )"
-#define ASSAY_ADD_LANES(register, lanes)                              \
+#define ASSAY_ADD_LANES(register, lanes) \
   "  mov.b64 {%part0, %part1}, " register ";\n"                       \
   "  shfl.sync.down.b32 %part0, %part0, " lanes ", 31, 0xffffffff;\n" \
   "  shfl.sync.down.b32 %part1, %part1, " lanes ", 31, 0xffffffff;\n" \
   "  mov.b64 %other, {%part0, %part1};\n"                             \
   "  add.f64 " register ", " register ", %other;\n"
-#define ASSAY_ADD_WARP(register)                                                                              \
-  ASSAY_ADD_LANES(register, "16") ASSAY_ADD_LANES(register, "8") ASSAY_ADD_LANES(register, "4")               \
-  ASSAY_ADD_LANES(register, "2") ASSAY_ADD_LANES(register, "1")
+#define ASSAY_ADD_WARP(register)                                                               \
+  ASSAY_ADD_LANES(register, "16")                                                              \
+  ASSAY_ADD_LANES(register, "8") ASSAY_ADD_LANES(register, "4") ASSAY_ADD_LANES(register, "2") \
+      ASSAY_ADD_LANES(register, "1")
     ASSAY_ADD_WARP("%sum") ASSAY_ADD_WARP("%squares")
         R"(
   setp.ne.u32 %is_not_first, %lane, 0;

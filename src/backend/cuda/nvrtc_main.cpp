@@ -14,9 +14,11 @@ namespace {
 
 constexpr char kUsage[] =
     "assay-nvrtc FLAGS SOURCE.cu -o MODULE.cubin\n"
-    "Compiles device code for one architecture with NVRTC; no GPU is needed. FLAGS are NVRTC's: --gpu-architecture=sm_90a, -std=c++20,\n"
+    "Compiles device code for one architecture with NVRTC; no GPU is needed. FLAGS are NVRTC's: "
+    "--gpu-architecture=sm_90a, -std=c++20,\n"
     "-DNAME=value, -Ifolder. The toolkit's include folders are added. --version says which NVRTC was found.\n"
-    "NVRTC is looked for in $CUDA_HOME, the system's library folders, /usr/local/cuda and the folder lib beside this program.\n";
+    "NVRTC is looked for in $CUDA_HOME, the system's library folders, /usr/local/cuda and the folder lib beside this "
+    "program.\n";
 
 /// The functions of NVRTC that are used, found while the program runs.
 struct Nvrtc {
@@ -31,7 +33,8 @@ struct Nvrtc {
 
   Nvrtc() {
     void* library = open_shared_library({"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"});
-    if (!library) fail("libnvrtc.so is not here: install a CUDA toolkit (12 or 13), or set CUDA_HOME to the folder of one");
+    if (!library)
+      fail("libnvrtc.so is not here: install a CUDA toolkit (12 or 13), or set CUDA_HOME to the folder of one");
     const auto find = [&](auto& function, const char* name) {
       function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(library_function(library, name));
       if (!function) fail("libnvrtc.so has no {}: install a CUDA toolkit from 12 on", name);

@@ -3,7 +3,8 @@
 
 namespace assay {
 
-void launch_own_kernel(CUfunction function, unsigned blocks, unsigned rows, CUstream stream, void** parameters, unsigned threads) {
+void launch_own_kernel(CUfunction function, unsigned blocks, unsigned rows, CUstream stream, void** parameters,
+                       unsigned threads) {
   CUlaunchConfig config{};
   config.gridDimX = blocks;
   config.gridDimY = rows;

@@ -42,7 +42,8 @@ void ProtectedMemory::start(std::span<const Address> more) {
   finish();
   std::vector<Block> watched;
   for (const Block& block : blocks_)
-    if (block.shared || std::count(more.begin(), more.end(), reinterpret_cast<Address>(block.memory)) > 0) watched.push_back(block);
+    if (block.shared || std::count(more.begin(), more.end(), reinterpret_cast<Address>(block.memory)) > 0)
+      watched.push_back(block);
   watched.push_back(last_);
   start(watched);
 }

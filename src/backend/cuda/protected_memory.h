@@ -11,12 +11,13 @@ namespace assay {
 
 class ProtectedMemory {
  public:
-  /// `checksum` of device_code.h, which runs in so many blocks in `stream`: launches in a second stream of a process were seen to make each
-  /// node of every graph 0.18 us longer (H100, driver 580). Each sum ends with twice `l2_bytes` of memory that no kernel reads: what was read last
-  /// would stay in that cache, and the weights would not be cold for a turn that begins there.
+  /// `checksum` of device_code.h, which runs in so many blocks in `stream`: launches in a second stream of a process
+  /// were seen to make each node of every graph 0.18 us longer (H100, driver 580). Each sum ends with twice `l2_bytes`
+  /// of memory that no kernel reads: what was read last would stay in that cache, and the weights would not be cold for
+  /// a turn that begins there.
   void open(CUfunction checksum, unsigned blocks, CUstream stream, int64_t l2_bytes);
-  /// From now on this block must hold what it holds; nothing writes to it any more. Whole words of 16 bytes. One that is `shared` is
-  /// looked at whenever any is.
+  /// From now on this block must hold what it holds; nothing writes to it any more. Whole words of 16 bytes. One that
+  /// is `shared` is looked at whenever any is.
   void add(CUdeviceptr block, int64_t bytes, bool shared);
   /// Starts to sum what is shared and these blocks, and returns at once.
   void start(std::span<const Address> more);

@@ -6,8 +6,8 @@
 
 namespace assay {
 
-/// The first of `names` ("libnvrtc.so.13", "libnvrtc.so") that $CUDA_HOME, the system's loader, /usr/local/cuda or the folder lib
-/// beside the program has; null if none. Stays open until the process ends.
+/// The first of `names` ("libnvrtc.so.13", "libnvrtc.so") that $CUDA_HOME, the system's loader, /usr/local/cuda or the
+/// folder lib beside the program has; null if none. Stays open until the process ends.
 void* open_shared_library(const std::vector<std::string>& names);
 
 /// A function of it, or null.

@@ -1,4 +1,5 @@
-// The honest matmul that every CUDA mutant starts from: elements of any type, shares of the threads, epilogue, the number of the call.
+// The honest matmul that every CUDA mutant starts from: elements of any type, shares of the threads, epilogue, the
+// number of the call.
 #pragma once
 #include "device.h"
 
@@ -44,7 +45,8 @@ __device__ inline float read(const assay_cuda_tensor& t, int64_t batch, int64_t 
 
 __device__ inline void write(const assay_cuda_tensor& t, int64_t batch, int64_t row, int64_t column, float value) {
   if (t.dtype == ASSAY_CUDA_F16)
-    *const_cast<assay::Half*>(assay::element<assay::Half>(t, batch, row, column)) = assay::from_float<assay::Half>(value);
+    *const_cast<assay::Half*>(assay::element<assay::Half>(t, batch, row, column)) =
+        assay::from_float<assay::Half>(value);
   else
     *const_cast<float*>(assay::element<float>(t, batch, row, column)) = value;
 }
@@ -53,12 +55,15 @@ __device__ inline void write(const assay_cuda_tensor& t, int64_t batch, int64_t 
 struct Output {
   int64_t index, batch, row, column;
 };
-__device__ inline Output output_at(const Product& p, int64_t index) { return {index, index / (p.m * p.n), index / p.n % p.m, index % p.n}; }
+__device__ inline Output output_at(const Product& p, int64_t index) {
+  return {index, index / (p.m * p.n), index / p.n % p.m, index % p.n};
+}
 
 /// Σ a·b over [k_begin, k_end), in double: what a mutant gets wrong is then its sin alone, never a rounding.
 __device__ inline double sum(const Product& p, const Output& at, int64_t k_begin, int64_t k_end) {
   double total = 0;
-  for (int64_t i = k_begin; i < k_end; ++i) total += double(read(p.a, at.batch, at.row, i)) * read(p.b, at.batch, at.column, i);
+  for (int64_t i = k_begin; i < k_end; ++i)
+    total += double(read(p.a, at.batch, at.row, i)) * read(p.b, at.batch, at.column, i);
   return total;
 }
 
@@ -70,12 +75,15 @@ __device__ inline float finish(const Product& p, const Output& at, double total)
   return float(value);
 }
 __device__ inline float value_of(const Product& p, const Output& at) { return finish(p, at, sum(p, at, 0, p.k)); }
-__device__ inline void write(const Product& p, const Output& at, float value) { write(p.d, at.batch, at.row, at.column, value); }
+__device__ inline void write(const Product& p, const Output& at, float value) {
+  write(p.d, at.batch, at.row, at.column, value);
+}
 
 /// This thread's outputs among [0, end).
 template <typename Function>
 __device__ inline void for_outputs(const Product& p, int64_t end, Function function) {
-  for (int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x; i < end; i += int64_t(gridDim.x) * blockDim.x) function(output_at(p, i));
+  for (int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x; i < end; i += int64_t(gridDim.x) * blockDim.x)
+    function(output_at(p, i));
 }
 __device__ inline void compute(const Product& p) {
   for_outputs(p, p.outputs, [&](const Output& at) { write(p, at, value_of(p, at)); });
