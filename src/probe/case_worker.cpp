@@ -16,7 +16,7 @@ constexpr int kRedoDisturbed = 3;
 constexpr int kWarmUpLaunches = 3;
 constexpr double kWarmUpBelowUs = 300;  // a longer launch does not feel how it begins
 constexpr double kTurnPatience = 30;    // a turn's time may be exceeded so far for the sake of its least launches
-constexpr int64_t kWholeCheckElements = 65'536;
+constexpr int64_t kWholeCheckElements = 2'048;
 constexpr int64_t kCheapCheckElements = 1'000;  // above, only one launch of a turn is compared element by element
 constexpr int64_t kMostCompared = 2;            // where that is cheap, so many launches of a sequence are
 constexpr uint64_t kComparableOf =
@@ -330,12 +330,13 @@ void CaseWorker::verify(const LaunchInputs& inputs, Reply& reply, Role role) {
   if (!message.empty()) set(reply, Outcome::wrong, message);
 }
 
-/// A turn's check of a big D is of a sixteenth, anywhere: the first launch and the last are checked whole.
+/// A turn's check of a big D is of a part, anywhere: the first launch and the last are checked whole.
 ElementRange CaseWorker::checked_range() {
   const int64_t elements = validator_->check_cost();
   if (!sampling_ || elements <= kWholeCheckElements) return {};
-  const int64_t first = int64_t(random_() % uint64_t(elements - elements / 16 + 1));
-  return {first, first + elements / 16};
+  const int64_t part = std::max(kWholeCheckElements, elements / 16);
+  const int64_t first = int64_t(random_() % uint64_t(elements - part + 1));
+  return {first, first + part};
 }
 
 }  // namespace assay

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <random>
 
+#include "base/parallel.h"
 #include "probe/weight_rows.h"
 
 namespace assay {
@@ -152,20 +153,20 @@ ASSAY_CLONES void add_groups(const float* groups, const double* signs, int64_t c
     for (int64_t i = 0; i < count; ++i) to[i] += double(groups[group * count + i]) * signs[group];
 }
 
-ASSAY_CLONES double dot(const double* a, const float* b, int64_t count) {
-  constexpr int kLanes = 8;
-  Doubles sums{};
+/// Products in float, as add_rows; each of 16 lanes adds a sixteenth of them.
+ASSAY_CLONES double dot(const float* a, const float* b, int64_t count) {
+  constexpr int kLanes = 16;
+  Floats sums{};
   int64_t i = 0;
   for (; i + kLanes <= count; i += kLanes) {
-    Doubles x;
-    HalfFloats y;
+    Floats x, y;
     std::memcpy(&x, a + i, sizeof x);
     std::memcpy(&y, b + i, sizeof y);
-    sums += x * __builtin_convertvector(y, Doubles);
+    sums += x * y;
   }
   double sum = 0;
-  for (; i < count; ++i) sum += a[i] * double(b[i]);
-  for (int lane = 0; lane < kLanes; ++lane) sum += sums[lane];
+  for (; i < count; ++i) sum += double(a[i]) * double(b[i]);
+  for (int lane = 0; lane < kLanes; ++lane) sum += double(sums[lane]);
   return sum;
 }
 
@@ -214,13 +215,12 @@ Projections::Projections(const SpecInputs& inputs, const std::vector<ActivationR
   for (const ActivationRounding& rounding : roundings) deviation_[size_t(rounding.accuracy)].resize(all);
   if (const int64_t wanted = inputs.copies() * stretches_ * spec.k; wanted <= kMostByColumn)
     by_column_.resize(size_t(wanted));
-  ProjectedWeights projected;
-  for (int64_t copy = 0; copy < inputs.copies(); ++copy) project_copy(copy, roundings, projected);
+  in_parallel(inputs.copies(), [&](int64_t copy) { project_copy(copy, roundings); });
   project_terms();
 }
 
-void Projections::project_copy(int64_t copy, const std::vector<ActivationRounding>& roundings,
-                               ProjectedWeights& projected) {
+void Projections::project_copy(int64_t copy, const std::vector<ActivationRounding>& roundings) {
+  ProjectedWeights projected;
   const Spec& spec = inputs_.spec();
   size_t projection = size_t(copy * count_);
   float* const groups = &by_group_[size_t(copy * count_) * Variation::kGroups];
@@ -265,23 +265,31 @@ void Projections::project_terms() {
   }
 }
 
-void Projections::products(int64_t copy, const Variation& variation, std::vector<double>& to) const {
-  to.resize(size_t(count_));
-  if (variation.is_free) return free_products(copy, variation, to);
-  add_groups(&by_group_[size_t(copy * count_) * Variation::kGroups], Variation::factors(variation.signs).data(), count_,
-             to.data());
+Projections::Signs Projections::signs(const Variation& variation) const {
+  Signs signs;
+  if (!variation.is_free) {
+    signs.of_groups = Variation::factors(variation.signs);
+    return signs;
+  }
+  const Spec& spec = inputs_.spec();
+  signs.a.resize(inputs_.a_logical.size());
+  std::vector<float> of_columns(static_cast<size_t>(spec.k));
+  for (int64_t k = 0; k < spec.k; ++k) of_columns[size_t(k)] = float(variation.of_column(k));
+  for (size_t i = 0; i < signs.a.size(); ++i)
+    signs.a[i] = float(inputs_.a_logical[i]) * of_columns[i % of_columns.size()];
+  return signs;
 }
 
-void Projections::free_products(int64_t copy, const Variation& variation, std::vector<double>& to) const {
+void Projections::products(int64_t copy, const Signs& signs, std::vector<double>& to) const {
+  to.resize(size_t(count_));
+  if (signs.a.empty())
+    return add_groups(&by_group_[size_t(copy * count_) * Variation::kGroups], signs.of_groups.data(), count_,
+                      to.data());
   const Spec& spec = inputs_.spec();
-  std::vector<double> a(static_cast<size_t>(spec.k));
-  int64_t row_of_a = -1;
   for (size_t i = 0; i < to.size(); ++i) {
     const int64_t row = places_[i].batch * spec.m + places_[i].row;
-    for (int64_t k = 0; k < spec.k && row != row_of_a; ++k)
-      a[size_t(k)] = inputs_.a_logical[size_t(row * spec.k + k)] * variation.of_column(k);
-    row_of_a = row;
-    to[i] = dot(a.data(), &by_column_[size_t((copy * stretches_ + stretch_of_[i]) * spec.k)], spec.k);
+    to[i] =
+        dot(&signs.a[size_t(row * spec.k)], &by_column_[size_t((copy * stretches_ + stretch_of_[i]) * spec.k)], spec.k);
   }
 }
 

@@ -26,9 +26,15 @@ class Projections {
   /// How many there are of one D.
   int64_t count() const { return count_; }
 
-  /// A·B, projected: count() of them into `to`. A has the variation's signs of columns; those of rows and its factor
-  /// are left out.
-  void products(int64_t copy, const Variation& variation, std::vector<double>& to) const;
+  /// Of a variation what products() needs: A of the same sample is that of all its launches.
+  struct Signs {
+    Variation::Signs of_groups{};
+    std::vector<float> a;  // of all rows, with the signs of a free variation; else empty
+  };
+  Signs signs(const Variation& variation) const;
+  /// A·B, projected: count() of them into `to`. A has these signs of columns; those of rows and its factor are left
+  /// out.
+  void products(int64_t copy, const Signs& signs, std::vector<double>& to) const;
   /// Multiplications that products() takes where the variation is free.
   int64_t free_cost() const {
     return by_column_.empty() ? std::numeric_limits<int64_t>::max() / 1024 : count_ * inputs_.spec().k;
@@ -60,9 +66,8 @@ class Projections {
   struct Terms {  // of bias or C
     std::vector<double> sums, norms;
   };
-  void project_copy(int64_t copy, const std::vector<ActivationRounding>& roundings, class ProjectedWeights& projected);
+  void project_copy(int64_t copy, const std::vector<ActivationRounding>& roundings);
   void project_terms();
-  void free_products(int64_t copy, const Variation& variation, std::vector<double>& to) const;
 
   const SpecInputs& inputs_;
   int64_t count_ = 0, stretches_ = 0;  // of one D; of all segments and batches, rows not counted

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/parallel.h"
 #include "probe/weight_rows.h"
 
 namespace assay {
@@ -97,15 +98,16 @@ long double second_opinion(const SpecInputs& inputs, const Tensor& b, int64_t ba
   return sum;
 }
 
-void compare_opinions(const Reference& all, const CopyReference& reference) {
+void compare_opinions(const Reference& all, int64_t index_of_copy) {
   constexpr int kSamples = 24, kFewSamples = 2;  // of the first copies and of the others, which the same code computes
-  constexpr size_t kFirstCopies = 8;
+  constexpr int64_t kFirstCopies = 8;
+  const CopyReference& reference = all.copies()[size_t(index_of_copy)];
   const SpecInputs& inputs = all.inputs();
   const Spec& spec = inputs.spec();
   size_t base = 0;
   for (const Tensor& b : inputs.b(reference.copy)) {
     const int64_t n = b.dims[1], count = spec.batch * spec.m * n;
-    for (int sample = 0; sample < (all.copies().size() <= kFirstCopies ? kSamples : kFewSamples); ++sample) {
+    for (int sample = 0; sample < (index_of_copy < kFirstCopies ? kSamples : kFewSamples); ++sample) {
       int64_t index = int64_t(random_bits(uint64_t(sample) + (uint64_t(reference.copy) << 20)) % uint64_t(count));
       if (sample == 0) index = 0;
       if (sample == 1) index = count - 1;
@@ -150,12 +152,13 @@ Reference::Reference(const SpecInputs& inputs, const std::vector<ActivationRound
                                   std::max(kMostReferenceElements / b_elements, int64_t(1)));
   while (groups_ < std::min<int64_t>(kLanes, spec.k) && wanted * elements_ * groups_ * 2 <= kMostSums) groups_ *= 2;
   index_of_copy_.assign(size_t(inputs.copies()), -1);
-  for (int64_t i = 0; i < wanted; ++i) {
+  copies_.resize(size_t(wanted));
+  in_parallel(wanted, [&](int64_t i) {
     const int64_t copy = i * inputs.copies() / wanted;
-    index_of_copy_[size_t(copy)] = int32_t(copies_.size());
-    copies_.push_back(compute(inputs, copy, groups_, roundings));
-    compare_opinions(*this, copies_.back());
-  }
+    index_of_copy_[size_t(copy)] = int32_t(i);
+    copies_[size_t(i)] = compute(inputs, copy, groups_, roundings);
+    compare_opinions(*this, i);
+  });
 }
 
 uint64_t Reference::signs_from(uint64_t bits) const {

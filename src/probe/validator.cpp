@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "probe/rounding_model.h"
+#include "probe/weight_rows.h"
 
 namespace assay {
 namespace {
@@ -45,16 +46,12 @@ bool is_poison(Dtype dtype, const std::byte* at) {
   return true;
 }
 
-/// D as floats.
-void decode(Dtype dtype, std::span<const std::byte> d, std::vector<float>& values) {
-  values.resize(d.size() / size_t(dtype_bytes(dtype, 1)));
-  if (dtype == Dtype::f32) {
-    std::memcpy(values.data(), d.data(), d.size());
-    return;
-  }
-  const float* table = value_table(dtype);
-  const auto* bits = reinterpret_cast<const uint16_t*>(d.data());
-  for (size_t i = 0; i < values.size(); ++i) values[i] = table[bits[i]];
+/// D as floats, in their places; no others than those of the range.
+void decode(Dtype dtype, std::span<const std::byte> d, ElementRange range, std::vector<float>& values) {
+  const int64_t size = dtype_bytes(dtype, 1), count = int64_t(d.size()) / size;
+  values.resize(size_t(count));
+  decode_values(dtype, d.data() + range.first * size, std::min(range.end, count) - range.first,
+                &values[size_t(range.first)]);
 }
 
 }  // namespace
@@ -103,7 +100,7 @@ std::string Validator::check(std::span<const std::byte> d, const LaunchInputs& l
   const CopyReference* reference = reference_.find(launch.copy);
   ASSAY_CHECK(reference != nullptr && !launch.a.is_free);
   const SpecInputs& inputs = reference_.inputs();
-  decode(spec_.d, d, values_);
+  decode(spec_.d, d, range, values_);
   const double u_out = unit_roundoff(spec_.d), scale = spec_.alpha * launch.a.factor;
   const double accumulate = std::sqrt(double(spec_.k) + kEpilogueRoundings) * kF32Roundoff,
                tiny = least_subnormal(spec_.d) / 2;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <thread>
 
 #include "backend/cpu/cpu_info.h"
 #include "base/clock.h"
@@ -19,6 +20,7 @@ namespace assay {
 namespace {
 
 constexpr double kDisturbedShare = 0.01;  // of a launch's time
+constexpr int64_t kFillOnSeveral = int64_t(16) << 20, kMostFilling = 4, kPageBytes = int64_t(2) << 20;
 
 // The handler may only read plain globals.
 struct Ranges {
@@ -225,7 +227,20 @@ void CpuDevice::release(Address block) noexcept {
 
 void CpuDevice::write(Address to, const void* from, int64_t bytes) { std::memcpy(to, from, size_t(bytes)); }
 void CpuDevice::read(void* to, Address from, int64_t bytes) { std::memcpy(to, from, size_t(bytes)); }
-void CpuDevice::fill(Address to, unsigned char byte, int64_t bytes) { std::memset(to, byte, size_t(bytes)); }
+
+/// Memory that was never touched costs more to get than to fill: on several processors, where it is much.
+void CpuDevice::fill(Address to, unsigned char byte, int64_t bytes) {
+  const int64_t threads = bytes < kFillOnSeveral ? 1 : std::min(int64_t(cpus_.size()), kMostFilling);
+  const int64_t share = bytes / threads / kPageBytes * kPageBytes;
+  std::vector<std::jthread> others;
+  for (int64_t i = 1; i < threads; ++i)
+    others.emplace_back([=, this] {
+      pin_this_thread(cpus_[size_t(i)]);
+      std::memset(to + (i - 1) * share, byte, size_t(share));
+    });
+  const int64_t done = (threads - 1) * share;
+  std::memset(to + done, byte, size_t(bytes - done));
+}
 
 void CpuDevice::pin_foreign_threads() {
   const std::vector<int> ids = thread_ids();
