@@ -36,6 +36,7 @@ void CaseWorker::setup(const Command& command, Reply& reply) {
   kernel_ = device_.load(*work_.variant, *work_.module);
   bound_.emplace(work_, opened_, *kernel_, most_launches() > 1 ? most_launches() + SequenceLength::kRoomToExtend : 1);
   reply.workspace_bytes = bound_->launch(0).workspace_bytes;
+  const std::string of_special = try_special_values(reply);
   const Binding::Preparation prepared = bound_->prepare();
   reply.prepare_us = prepared.us;
   reply.untimed_check_us += prepared.check_us;
@@ -46,7 +47,7 @@ void CaseWorker::setup(const Command& command, Reply& reply) {
   reply.resources = kernel_->resources(first_launch);
   length_.emplace(least_launches(), most_launches(), bound_->ring().slots(), checkable());
   warm_up(reply);
-  try_special_values(reply);
+  if (!of_special.empty()) set(reply, Outcome::wrong, of_special);  // what is wrong in any case is said first
   finish(reply);
 }
 
@@ -56,7 +57,8 @@ void CaseWorker::warm_up(Reply& reply) {
   double device_us = INFINITY;  // the first launches are slow, some of them by far
   for (int i = 0; i < kWarmUpLaunches && reply.outcome == Outcome::pass; ++i) {
     const bool last = i + 1 == kWarmUpLaunches;
-    device_us = std::min(device_us, launch(inputs, 1, reply, {.compared = i == 0 || last, .last = last}).device_us);
+    device_us = std::min(
+        device_us, launch(inputs, 1, reply, {.compared = i == 0 || last, .last = last, .whole = i == 0}).device_us);
     if (!validator_) continue;
     const std::span<const std::byte> d = bound_->ring().slot(0);
     if (i == 0) first.assign(d.begin(), d.end());
@@ -69,13 +71,13 @@ void CaseWorker::warm_up(Reply& reply) {
   length_->choose(device_us);
 }
 
-/// After the usual values, so that what is wrong in any case is said first.
-void CaseWorker::try_special_values(Reply& reply) {
-  if (!validator_ || !work_.special || reply.outcome != Outcome::pass) return;
+/// Before the weights are prepared: their block may be the one that this took.
+std::string CaseWorker::try_special_values(Reply& reply) {
+  if (!validator_ || !work_.special) return "";
   const int64_t began = now_ns();
-  if (const std::string message = check_special_values(work_, opened_, *kernel_); !message.empty())
-    set(reply, Outcome::wrong, message);
+  std::string message = check_special_values(work_, opened_, *kernel_);
   reply.untimed_check_us += double(now_ns() - began) * 1e-3;
+  return message;
 }
 
 void CaseWorker::sample(const Command& command, Reply& reply, LaunchTimes* times) {
@@ -145,7 +147,7 @@ void CaseWorker::settle(Reply& reply) {
   bound_->surroundings().add_to(look, bound_->a());
   device_.look(look);
   if (validator_->can_check(last_))
-    if (const std::string message = validator_->check(ring.slot(last_slot_), last_); !message.empty())
+    if (const std::string message = validator_->check(ring.slot(last_slot_), last_, drawn_part()); !message.empty())
       set(reply, Outcome::wrong, message);
   if (const std::string message = bound_->surroundings().changed(bound_->a(), host_a_); !message.empty())
     set(reply, Outcome::wrong, message);
@@ -318,7 +320,8 @@ void CaseWorker::verify(const LaunchInputs& inputs, Reply& reply, Role role) {
   else if (message.empty())
     message = ring.broken_guard();
   for (const int64_t slot : compared)
-    if (message.empty()) message = validator_->check(ring.slot(slot), of_slot(inputs, slot), checked_range());
+    if (message.empty())
+      message = validator_->check(ring.slot(slot), of_slot(inputs, slot), role.whole ? ElementRange() : drawn_part());
   for (int64_t slot = 0; slot < used && message.empty(); ++slot)
     message = validator_->check_projections(ring.projected(slot), of_slot(inputs, slot));
   last_slot_ = compared.empty() ? 0 : compared.front();
@@ -330,10 +333,10 @@ void CaseWorker::verify(const LaunchInputs& inputs, Reply& reply, Role role) {
   if (!message.empty()) set(reply, Outcome::wrong, message);
 }
 
-/// A turn's check of a big D is of a part, anywhere: the first launch and the last are checked whole.
-ElementRange CaseWorker::checked_range() {
+/// Of a big D a part, anywhere.
+ElementRange CaseWorker::drawn_part() {
   const int64_t elements = validator_->check_cost();
-  if (!sampling_ || elements <= kWholeCheckElements) return {};
+  if (elements <= kWholeCheckElements) return {};
   const int64_t part = std::max(kWholeCheckElements, elements / 16);
   const int64_t first = int64_t(random_() % uint64_t(elements - part + 1));
   return {first, first + part};

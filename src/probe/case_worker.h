@@ -33,10 +33,11 @@ class CaseWorker {
   struct Role {
     bool compared = false;  // one of its launches element by element in any case, not only where that is cheap
     bool last = false;      // of its step
+    bool whole = false;     // what is compared of a big D is all of it, not a part
   };
 
   void warm_up(Reply& reply);
-  void try_special_values(Reply& reply);
+  std::string try_special_values(Reply& reply);
   void take_samples(const Command& command, Reply& reply, LaunchTimes* times);
   bool prepared_is_whole(Reply& reply);
   void finish(Reply& reply);
@@ -52,7 +53,7 @@ class CaseWorker {
   std::vector<int64_t> draw_compared(const LaunchInputs& inputs, Role role);
   LaunchInputs of_slot(const LaunchInputs& inputs, int64_t slot) const;
   std::span<const Address> watched() const;
-  ElementRange checked_range();
+  ElementRange drawn_part();
 
   const WorkerCase& work_;
   OpenedArenas& opened_;
