@@ -201,16 +201,26 @@ int64_t SpecInputs::a_storage_index(int64_t logical) const {
   return batch * spec_.m * spec_.k + k * spec_.m + row;
 }
 
+std::vector<float> Variation::of_columns(int64_t count) const {
+  static_assert(kGroups == 16);
+  std::vector<float> factors(static_cast<size_t>(count));
+  uint64_t bits = 0;
+  for (int64_t k = 0; k < count; ++k) {
+    if (k % 64 == 0) bits = is_free ? random_bits(signs + uint64_t(k / 64)) : (signs & 0xffff) * 0x0001000100010001u;
+    factors[size_t(k)] = bits >> (k % 64) & 1 ? -1.0f : 1.0f;
+  }
+  return factors;
+}
+
 void SpecInputs::varied_a(const Variation& variation, std::vector<std::byte>& bytes) const {
   bytes.resize(a.bytes.size());
-  std::vector<double> of_column;
-  for (int64_t k = 0; k < spec_.k; ++k) of_column.push_back(variation.of_column(k));
+  const std::vector<float> of_column = variation.of_columns(spec_.k);
   const int64_t size = dtype_bytes(spec_.a, 1);
   for (int64_t row = 0; row < spec_.batch * spec_.m; ++row) {
     const double factor = variation.factor * variation.of_row(row);
     for (int64_t k = 0; k < spec_.k; ++k) {
       const int64_t i = row * spec_.k + k;
-      encode_value(spec_.a, a_logical[size_t(i)] * of_column[size_t(k)] * factor,
+      encode_value(spec_.a, a_logical[size_t(i)] * double(of_column[size_t(k)]) * factor,
                    &bytes[size_t(a_storage_index(i) * size)]);
     }
   }

@@ -44,6 +44,8 @@ struct Variation {
   bool is_free =
       false;  // … or of column k the bit that is drawn from `signs`: nothing remembered of other launches is of use
   double of_column(int64_t k) const { return is_free ? drawn(signs, k) : signs >> (k % kGroups) & 1 ? -1 : 1; }
+  /// Of the first so many columns, at once.
+  std::vector<float> of_columns(int64_t count) const;
   double of_row(int64_t row) const { return drawn(rows, row); }
 
   bool operator==(const Variation&) const = default;

@@ -271,12 +271,10 @@ Projections::Signs Projections::signs(const Variation& variation) const {
     signs.of_groups = Variation::factors(variation.signs);
     return signs;
   }
-  const Spec& spec = inputs_.spec();
   signs.a.resize(inputs_.a_logical.size());
-  std::vector<float> of_columns(static_cast<size_t>(spec.k));
-  for (int64_t k = 0; k < spec.k; ++k) of_columns[size_t(k)] = float(variation.of_column(k));
-  for (size_t i = 0; i < signs.a.size(); ++i)
-    signs.a[i] = float(inputs_.a_logical[i]) * of_columns[i % of_columns.size()];
+  const std::vector<float> of_columns = variation.of_columns(inputs_.spec().k);
+  for (size_t row = 0; row < signs.a.size(); row += of_columns.size())
+    for (size_t k = 0; k < of_columns.size(); ++k) signs.a[row + k] = float(inputs_.a_logical[row + k]) * of_columns[k];
   return signs;
 }
 
