@@ -9,7 +9,7 @@
 namespace assay {
 namespace {
 
-constexpr int64_t kMostSpareBytes = int64_t(64) << 20;  // of one block of a GPU
+constexpr int64_t kMostSpareBytes = int64_t(64) << 20;  // of one block
 
 constexpr int64_t kMostWidening = 4;     // f32 of Q8_0, and some padding
 constexpr int64_t kFewBytes = 64 << 10;  // tiles of little weights may be padded to so much
@@ -54,25 +54,17 @@ Address OpenedArenas::special(const SpecialWeights& weights) {
 
 Address OpenedArenas::borrow(int64_t bytes) {
   const auto found = spare_.find(bytes);
-  if (found == spare_.end()) {
-    if (!copies_) release_spare();  // a process's memory is limited
-    return device_->allocate(bytes);
-  }
+  if (found == spare_.end()) return device_->allocate(bytes);
   const Address block = found->second;
   spare_.erase(found);
   return block;
 }
 
 void OpenedArenas::give_back(Address block, int64_t bytes) noexcept {
-  if (!copies_ || bytes <= kMostSpareBytes)
+  if (copies_ && bytes <= kMostSpareBytes)
     spare_.emplace(bytes, block);
   else
     device_->release(block);
-}
-
-void OpenedArenas::release_spare() noexcept {
-  for (const auto& [bytes, block] : spare_) device_->release(block);
-  spare_.clear();
 }
 
 Address OpenedArenas::poison(int64_t bytes) {
@@ -231,7 +223,7 @@ Binding::Preparation Binding::prepare() {
   std::vector<int64_t> sources;
   // One block, guard bands between its copies: hundreds of small ones would fault every 4 KB page apart.
   const int64_t step = (bytes + 63) / 64 * 64 + kGuardBytes, all = kGuardBytes + step * wanted;
-  const Address block = opened_.borrow(all);  // maybe what the special launch had: fresh memory takes its time
+  const Address block = device_.allocate(all);
   device_.fill(block, kPoison, all);
   for (const size_t i : order) {
     Launch launch = launches_[i];

@@ -26,7 +26,8 @@ class OpenedArenas {
   Address address(const std::byte* host) const;
   /// Where the device has special weights; it gets them at the first call.
   Address special(const SpecialWeights& weights);
-  /// Memory for a while. What is given back waits for the next who wants as much: memory takes long to map anew.
+  /// Memory for a while. Where cases share a process what is given back waits for the next of them: a GPU takes long to
+  /// map memory anew.
   Address borrow(int64_t bytes);
   void give_back(Address block, int64_t bytes) noexcept;
   /// Memory of NaN, at least so big.
@@ -36,8 +37,6 @@ class OpenedArenas {
   std::span<const Address> prepared_blocks() const { return prepared_blocks_; }
 
  private:
-  void release_spare() noexcept;
-
   struct Imported {
     std::span<std::byte> host;
     Address device;

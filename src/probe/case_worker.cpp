@@ -36,8 +36,6 @@ void CaseWorker::setup(const Command& command, Reply& reply) {
   kernel_ = device_.load(*work_.variant, *work_.module);
   bound_.emplace(work_, opened_, *kernel_, most_launches() > 1 ? most_launches() + SequenceLength::kRoomToExtend : 1);
   reply.workspace_bytes = bound_->launch(0).workspace_bytes;
-  // Before the weights are prepared, as their block may be the one that this took; else when the kernel is warm.
-  std::string of_special = work_.variant->prepares ? try_special_values(reply) : "";
   const Binding::Preparation prepared = bound_->prepare();
   reply.prepare_us = prepared.us;
   reply.untimed_check_us += prepared.check_us;
@@ -48,8 +46,7 @@ void CaseWorker::setup(const Command& command, Reply& reply) {
   reply.resources = kernel_->resources(first_launch);
   length_.emplace(least_launches(), most_launches(), bound_->ring().slots(), checkable());
   warm_up(reply);
-  if (!work_.variant->prepares && reply.outcome == Outcome::pass) of_special = try_special_values(reply);
-  if (!of_special.empty()) set(reply, Outcome::wrong, of_special);  // what is wrong in any case is said first
+  try_special_values(reply);
   finish(reply);
 }
 
@@ -73,12 +70,13 @@ void CaseWorker::warm_up(Reply& reply) {
   length_->choose(device_us);
 }
 
-std::string CaseWorker::try_special_values(Reply& reply) {
-  if (!validator_ || !work_.special) return "";
+/// After the usual values, so that what is wrong in any case is said first.
+void CaseWorker::try_special_values(Reply& reply) {
+  if (!validator_ || !work_.special || reply.outcome != Outcome::pass) return;
   const int64_t began = now_ns();
-  std::string message = check_special_values(work_, opened_, *kernel_);
+  if (const std::string message = check_special_values(work_, opened_, *kernel_); !message.empty())
+    set(reply, Outcome::wrong, message);
   reply.untimed_check_us += double(now_ns() - began) * 1e-3;
-  return message;
 }
 
 void CaseWorker::sample(const Command& command, Reply& reply, LaunchTimes* times) {

@@ -37,7 +37,7 @@ class CaseWorker {
   };
 
   void warm_up(Reply& reply);
-  std::string try_special_values(Reply& reply);
+  void try_special_values(Reply& reply);
   void take_samples(const Command& command, Reply& reply, LaunchTimes* times);
   bool prepared_is_whole(Reply& reply);
   void finish(Reply& reply);

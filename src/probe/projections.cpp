@@ -164,10 +164,14 @@ ASSAY_CLONES double dot(const float* a, const float* b, int64_t count) {
     std::memcpy(&y, b + i, sizeof y);
     sums += x * y;
   }
-  double sum = 0;
-  for (; i < count; ++i) sum += double(a[i]) * double(b[i]);
-  for (int lane = 0; lane < kLanes; ++lane) sum += double(sums[lane]);
-  return sum;
+  double rest = 0;
+  for (; i < count; ++i) rest += double(a[i]) * double(b[i]);
+  // Halves are added to halves: lane by lane the sum of a short product would take longer than the product.
+  float lanes[kLanes];
+  std::memcpy(lanes, &sums, sizeof lanes);
+  for (int width = kLanes / 2; width > 0; width /= 2)
+    for (int lane = 0; lane < width; ++lane) lanes[lane] += lanes[lane + width];
+  return double(lanes[0]) + rest;
 }
 
 /// At least √Σ (r Σ|a||b|)², by Minkowski: the norms of B's columns, weighted by |a|.
