@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 seconds=${1:-60}
 command -v clang++ >/dev/null || { echo "fuzz: needs clang++ (apt-get install clang libclang-rt-14-dev)" >&2; exit 1; }
 mkdir -p build-fuzz
-sources=$(ls src/base/*.cpp src/spec/*.cpp src/stats/*.cpp src/store/*.cpp src/trace/*.cpp src/kernel/*.cpp src/backend/device.cpp src/probe/ranking.cpp src/report/*.cpp)
+sources=$(ls src/base/*.cpp src/spec/*.cpp src/stats/*.cpp src/store/*.cpp src/trace/*.cpp src/analysis/*.cpp src/audit/*.cpp src/kernel/*.cpp src/backend/device.cpp src/measure/ranking_samples.cpp src/probe/ranking.cpp src/report/*.cpp)
 for fuzz in tests/fuzz/*_fuzz.cpp; do
   name=$(basename "$fuzz" .cpp)
   # shellcheck disable=SC2086

@@ -1,6 +1,6 @@
 // Laws of the audit: seed-000's numbers, verdicts, crowns, bandwidth, logs of our own renderer, and logs that are
 // damaged.
-#include "trace/audit.h"
+#include "audit/audit.h"
 
 #include "assay_program.h"
 #include "base/error.h"

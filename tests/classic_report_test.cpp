@@ -3,8 +3,8 @@
 
 #include <map>
 
-#include "trace/classic.h"
-#include "trace/duration_summary.h"
+#include "analysis/classic.h"
+#include "analysis/duration_summary.h"
 #include "trace_lines.h"
 
 namespace assay {

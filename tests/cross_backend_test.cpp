@@ -17,8 +17,8 @@
 #include "backend/cuda/cuda_backend.h"
 #endif
 #include "base/error.h"
+#include "measure/worker_group.h"
 #include "probe/plan.h"
-#include "probe/worker_group.h"
 #include "spec/workload.h"
 
 namespace assay {

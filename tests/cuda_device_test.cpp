@@ -10,7 +10,7 @@
 #include <random>
 
 #include "backend/cuda/cuda_backend.h"
-#include "probe/projections.h"
+#include "proof/projections.h"
 
 namespace assay {
 namespace {

@@ -1,5 +1,5 @@
 // Laws of the inputs: values in their documented ranges, copies that differ, guards around each, and arenas put back.
-#include "probe/inputs.h"
+#include "proof/inputs.h"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 // Laws of the measuring lock: nobody's planted file is used, no orphan holds it, and who waits is told for whom.
-#include "probe/measuring_lock.h"
+#include "measure/measuring_lock.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>

@@ -10,7 +10,7 @@
 #include <numeric>
 
 #include "base/file.h"
-#include "probe/batches.h"
+#include "measure/batches.h"
 
 namespace assay {
 namespace {

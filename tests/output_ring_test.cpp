@@ -1,10 +1,10 @@
 // Laws of the output ring: every buffer of a sample is looked at by itself, and nothing around or after it goes unseen.
-#include "probe/output_ring.h"
+#include "measure/output_ring.h"
 
 #include <gtest/gtest.h>
 
 #include "fake_device.h"
-#include "probe/validator.h"
+#include "proof/validator.h"
 
 namespace assay {
 namespace {

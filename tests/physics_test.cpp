@@ -1,5 +1,5 @@
 // Laws of physics: a liar is accused, an honest kernel at the ceiling never, whatever the machine's noise and drift.
-#include "probe/physics.h"
+#include "measure/physics.h"
 
 #include <gtest/gtest.h>
 

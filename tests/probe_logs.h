@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "trace/audit.h"
+#include "audit/audit.h"
 #include "trace_lines.h"
 
 namespace assay {

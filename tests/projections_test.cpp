@@ -1,12 +1,12 @@
 // Laws of random projections: an honest D always agrees, whatever the spec; one wrong element anywhere does not.
-#include "probe/projections.h"
+#include "proof/projections.h"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 
-#include "probe/validator.h"
+#include "proof/validator.h"
 
 namespace assay {
 namespace {

@@ -1,5 +1,5 @@
 // Laws of the family of readers: the fastest at each size is found, whatever order and sequences it is tried in.
-#include "probe/readers.h"
+#include "measure/readers.h"
 
 #include <gtest/gtest.h>
 
@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "fake_device.h"
-#include "probe/arena.h"
+#include "proof/arena.h"
 
 namespace assay {
 namespace {

@@ -1,5 +1,5 @@
 // Laws of the reference: it equals a naive product in extended precision on every layout, type and segment.
-#include "probe/reference.h"
+#include "proof/reference.h"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +9,7 @@
 #include <set>
 
 #include "base/error.h"
-#include "probe/validator.h"
+#include "proof/validator.h"
 
 namespace assay {
 namespace {

@@ -5,8 +5,8 @@
 #include <functional>
 
 #include "base/half.h"
-#include "probe/rounding_model.h"
-#include "probe/validator.h"
+#include "proof/rounding_model.h"
+#include "proof/validator.h"
 #include "summation_orders.h"
 
 namespace assay {

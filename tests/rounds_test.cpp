@@ -1,5 +1,5 @@
 // Laws of a spec's rounds on a device whose times are to order.
-#include "probe/rounds.h"
+#include "measure/rounds.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // Laws of the verdict on one row: what counts as an error, and whose bound holds.
-#include "trace/row_judgement.h"
+#include "audit/row_judgement.h"
 
 #include "assay_program.h"
 #include "probe_logs.h"

@@ -1,5 +1,5 @@
 // Laws of the order in which a sample's launches meet their copies and outputs.
-#include "probe/sample_order.h"
+#include "measure/sample_order.h"
 
 #include <gtest/gtest.h>
 

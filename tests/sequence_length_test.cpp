@@ -1,5 +1,5 @@
 // Laws of how many launches make a sample.
-#include "probe/sequence_length.h"
+#include "measure/sequence_length.h"
 
 #include <gtest/gtest.h>
 

@@ -5,9 +5,9 @@
 #include <sstream>
 #include <string>
 
-#include "trace/classic.h"
-#include "trace/shape_counts.h"
-#include "trace/shapes.h"
+#include "analysis/classic.h"
+#include "analysis/shape_counts.h"
+#include "analysis/shapes.h"
 #include "trace_lines.h"
 
 namespace assay {

@@ -1,13 +1,13 @@
 // Laws of launches on special values: they decide a case's outcome at its set-up, and cost the device no memory that is
 // not given back.
-#include "probe/special_launch.h"
+#include "measure/special_launch.h"
 
 #include <gtest/gtest.h>
 
 #include <list>
 
 #include "fake_device.h"
-#include "probe/worker_group.h"
+#include "measure/worker_group.h"
 
 namespace assay {
 namespace {

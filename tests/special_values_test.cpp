@@ -1,6 +1,6 @@
 // Laws of special values: whatever honest kernels make of them passes, in every type, storage, spacing and accuracy;
 // what is special is found out by those that cannot take it.
-#include "probe/special_values.h"
+#include "proof/special_values.h"
 
 #include <gtest/gtest.h>
 
@@ -9,8 +9,8 @@
 #include <limits>
 
 #include "base/half.h"
-#include "probe/inputs.h"
-#include "probe/reference.h"
+#include "proof/inputs.h"
+#include "proof/reference.h"
 
 namespace assay {
 namespace {

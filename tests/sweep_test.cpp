@@ -1,6 +1,6 @@
 // Whole sweeps by the real program: lying kernels, compilers that fail, interruption, resuming, sharing, re-measuring.
 #include "assay_program.h"
-#include "probe/measuring_lock.h"
+#include "measure/measuring_lock.h"
 
 namespace assay {
 namespace {

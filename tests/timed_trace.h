@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "trace/accounting.h"
+#include "analysis/accounting.h"
 #include "trace_lines.h"
 
 namespace assay {

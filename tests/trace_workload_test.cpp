@@ -1,5 +1,5 @@
 // Workload files out of traces: what is given back, families, what is left out; and analyze and probe as programs.
-#include "trace/trace_workload.h"
+#include "analysis/trace_workload.h"
 
 #include "assay_program.h"
 #include "shape_traces.h"

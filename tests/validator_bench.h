@@ -7,7 +7,7 @@
 #include <random>
 
 #include "base/half.h"
-#include "probe/validator.h"
+#include "proof/validator.h"
 
 namespace assay {
 

@@ -1,5 +1,5 @@
 // Laws of the validator: no false alarm over any order of summation, and no systematic error that gets through.
-#include "probe/validator.h"
+#include "proof/validator.h"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 // Laws of merging several visits to one spec.
-#include "probe/visits.h"
+#include "measure/visits.h"
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
 // Laws of a group of cases that share one worker process: a fault costs its case alone, and every buffer of a sample is
 // looked at.
-#include "probe/worker_group.h"
+#include "measure/worker_group.h"
 
 #include <gtest/gtest.h>
 

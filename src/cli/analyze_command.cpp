@@ -7,6 +7,7 @@
 #include <future>
 #include <optional>
 
+#include "analysis/trace_workload.h"
 #include "base/error.h"
 #include "base/standard_streams.h"
 #include "base/terminal.h"
@@ -21,7 +22,6 @@
 #include "report/analysis_text.h"
 #include "report/csv.h"
 #include "report/summary_text.h"
-#include "trace/trace_workload.h"
 
 namespace assay {
 namespace {

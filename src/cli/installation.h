@@ -9,7 +9,7 @@
 #include "backend/device.h"
 #include "kernel/build_cache.h"
 #include "kernel/manifest.h"
-#include "probe/ceilings.h"
+#include "measure/ceilings.h"
 
 namespace assay {
 

@@ -7,12 +7,12 @@
 #include <future>
 #include <vector>
 
+#include "analysis/trace_workload.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/standard_streams.h"
 #include "base/terminal.h"
 #include "trace/file_kind.h"
-#include "trace/trace_workload.h"
 
 namespace assay {
 namespace {

@@ -5,9 +5,9 @@
 #include <memory>
 #include <string>
 
-#include "trace/accounting.h"
+#include "analysis/accounting.h"
+#include "analysis/shapes.h"
 #include "trace/reader.h"
-#include "trace/shapes.h"
 
 namespace assay {
 

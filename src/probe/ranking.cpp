@@ -12,29 +12,8 @@
 namespace assay {
 namespace {
 
-constexpr size_t kEnoughUnmarked = 10;
-
 bool has_tag(const CaseRecord& record, const std::string& tag) {
   return std::find(record.tags.begin(), record.tags.end(), tag) != record.tags.end();
-}
-
-std::vector<double> finite_only(std::span<const double> samples) {
-  std::vector<double> kept;
-  for (const double sample : samples)
-    if (std::isfinite(sample)) kept.push_back(sample);
-  return kept;
-}
-
-/// The samples whose launch has no mark, if there are enough of them; else all, and `all` says that marked ones are
-/// among them.
-std::vector<double> unmarked(std::span<const double> samples, std::span<const uint8_t> marks, bool& all) {
-  std::vector<double> kept;
-  for (size_t i = 0; i < samples.size(); ++i)
-    if (std::isfinite(samples[i]) && (i >= marks.size() || !marks[i])) kept.push_back(samples[i]);
-  std::vector<double> every = finite_only(samples);
-  if (kept.size() >= kEnoughUnmarked || kept.size() == every.size()) return kept;
-  all = true;
-  return every;
 }
 
 bool ranked(const RankedCase& candidate) {
@@ -138,16 +117,6 @@ double least_positive(const std::vector<RankedCase>& cases, double CaseRecord::*
 }
 
 }  // namespace
-
-RankingSamples ranking_samples(const CaseRecord& record, bool head_to_head) {
-  RankingSamples result;
-  bool host_all = false;
-  result.host_us = unmarked(record.host_us, record.disturbed, host_all);
-  if (head_to_head) result.device_us = finite_only(record.head_to_head_us);
-  if (result.device_us.size() < kEnoughTurns)
-    result.device_us = unmarked(record.device_us, record.disturbed, result.all);
-  return result;
-}
 
 RankedSpec rank_spec(const Spec& spec, std::vector<CaseRecord> records,
                      const std::vector<std::string>& baseline_variants, const RankingOptions& options) {

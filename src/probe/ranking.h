@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "measure/ranking_samples.h"
 #include "spec/spec.h"
 #include "stats/summary.h"
 #include "store/record.h"
@@ -42,19 +43,6 @@ struct RankedSpec {
   bool in_workload = false;  // of one that was asked for
   std::string quarantine;    // "suspect the reference or the harness: all N variants fail", or ""
 };
-
-/// Launches of one turn share the machine's state of that moment: a turn is one observation, and fewer than these say
-/// little.
-inline constexpr size_t kEnoughTurns = 5;
-
-/// The times that rank a case, in µs: the medians of its turns among the contenders where it had enough (and they are
-/// asked for), else its launches without the disturbed ones if ten others are left. Host times are always those of the
-/// launches.
-struct RankingSamples {
-  std::vector<double> device_us, host_us;
-  bool all = false;  // disturbed launches had to be used
-};
-RankingSamples ranking_samples(const CaseRecord& record, bool head_to_head = true);
 
 /// Ranks the records of one spec. An abandoned case is never best nor in a tie set while a contender passed.
 RankedSpec rank_spec(const Spec& spec, std::vector<CaseRecord> records,

@@ -11,10 +11,10 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/memory.h"
-#include "probe/batches.h"
-#include "probe/binding.h"
-#include "probe/measuring_lock.h"
-#include "probe/visits.h"
+#include "measure/batches.h"
+#include "measure/binding.h"
+#include "measure/measuring_lock.h"
+#include "measure/visits.h"
 
 namespace assay {
 namespace {
@@ -350,52 +350,6 @@ void Sweep::run() {
       if (events_.on_revisit) events_.on_revisit(visit, contested[i]->spec, i + 1, contested.size());
       revisit(*contested[i]);
     }
-}
-
-SweepReport Sweep::report(const std::vector<Workload>& workloads) const {
-  SweepReport report;
-  report.device = device_.id;
-  report.device_text = device_.name;
-  report.method = std::string(mode_name(options_.mode));
-  report.store_file = store_.file().string();
-  report.skips = plan_.skips;
-  report.cases_measured = int64_t(measured_);
-  report.cases_from_store = int64_t(from_store_);
-  report.cases_planned = plan_.cases();
-  report.interrupted = interrupted();
-  std::vector<std::string> baselines;
-  for (const Variant* variant : variants_)
-    if (variant->baseline) baselines.push_back(variant->id());
-
-  for (const SpecState& state : specs_) {
-    std::vector<CaseRecord> records;
-    for (const Case& c : state.cases)
-      if (c.record) records.push_back(*c.record);
-    if (records.empty() && state.quarantine.empty() && !state.cases.empty()) continue;  // interrupted before it
-    RankedSpec ranked = rank_spec(state.spec, std::move(records), baselines, options_.ranking);
-    if (!state.quarantine.empty()) ranked.quarantine = state.quarantine;
-    for (const Workload& workload : workloads)
-      for (const WorkloadEntry& entry : workload.entries)
-        if (entry.spec.math_line() == ranked.math_line) {
-          ranked.in_workload = true;
-          for (const SourceLine& source : entry.sources)
-            for (const Observation& seen : source.observations)
-              if (ranked.original_ms == 0) {
-                ranked.original_ms = seen.avg_ms;
-                ranked.original_device = seen.device;
-              }
-        }
-    report.specs.push_back(std::move(ranked));
-  }
-  if (const auto kept = store_.newest_ceiling(device_key())) {
-    const Ceilings c = ceilings_from_json(kept->text);
-    report.read_gbps = c.memory_gbps();
-    report.copy_gbps = c.copy.value;
-    report.dispatch_us = c.dispatch_us;
-  }
-  for (const Workload& workload : workloads)
-    report.workloads.push_back(price_workload(workload, report.specs, report.read_gbps));
-  return report;
 }
 
 }  // namespace assay

@@ -6,9 +6,9 @@
 #include <optional>
 #include <set>
 
-#include "probe/case_key.h"
-#include "probe/readers.h"
-#include "probe/rounds.h"
+#include "measure/case_key.h"
+#include "measure/readers.h"
+#include "measure/rounds.h"
 #include "probe/sweep_report.h"
 #include "store/store.h"
 

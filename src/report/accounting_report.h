@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
+#include "analysis/accounting.h"
 #include "base/json_reader.h"
-#include "trace/accounting.h"
 
 namespace assay {
 

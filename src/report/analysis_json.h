@@ -2,9 +2,9 @@
 #pragma once
 #include <string>
 
+#include "analysis/trace_diff.h"
 #include "base/json_reader.h"
 #include "trace/reader.h"
-#include "trace/trace_diff.h"
 
 namespace assay {
 

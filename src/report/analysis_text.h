@@ -2,8 +2,8 @@
 #pragma once
 #include <string>
 
+#include "analysis/trace_diff.h"
 #include "report/table.h"
-#include "trace/trace_diff.h"
 
 namespace assay {
 

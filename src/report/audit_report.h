@@ -2,10 +2,10 @@
 #pragma once
 #include <string>
 
+#include "audit/audit.h"
 #include "base/json_reader.h"
 #include "report/table.h"
 #include "report/text.h"
-#include "trace/audit.h"
 
 namespace assay {
 

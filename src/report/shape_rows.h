@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "trace/shapes.h"
+#include "analysis/shapes.h"
 
 namespace assay {
 

@@ -2,8 +2,8 @@
 #pragma once
 #include <string>
 
+#include "analysis/accounting.h"
 #include "report/analysis_text.h"
-#include "trace/accounting.h"
 #include "trace/reader.h"
 
 namespace assay {

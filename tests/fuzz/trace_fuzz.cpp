@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <cstring>
 
+#include "analysis/classic.h"
 #include "base/error.h"
 #include "report/accounting_report.h"
-#include "trace/classic.h"
 #include "trace/line_parser.h"
 #include "trace/reader.h"
 

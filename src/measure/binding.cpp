@@ -1,0 +1,251 @@
+// A case bound to memory of its device.
+#include "measure/binding.h"
+
+#include <algorithm>
+
+#include "base/clock.h"
+#include "base/error.h"
+
+namespace assay {
+namespace {
+
+constexpr int64_t kMostSpareBytes = int64_t(64) << 20;  // of one block
+
+constexpr int64_t kMostWidening = 4;     // f32 of Q8_0, and some padding
+constexpr int64_t kFewBytes = 64 << 10;  // tiles of little weights may be padded to so much
+
+int64_t weight_bytes(const Launch& launch) {
+  int64_t bytes = 0;
+  for (const Tensor& t : launch.tensors)
+    if (t.operand == Operand::b) bytes += t.bytes + t.scale_bytes;
+  return bytes;
+}
+
+}  // namespace
+
+OpenedArenas::OpenedArenas(const WorkerCase& work)
+    : device_(work.backend->open(*work.device, work.memory_limit)), copies_(work.device->one_worker) {
+  std::vector<std::span<std::byte>> ranges = work.inputs->used();
+  if (!copies_) {  // memory of the host's costs nothing, and a write anywhere in it is caught
+    ranges.clear();
+    for (InputArena* arena : work.arenas->all()) ranges.push_back(arena->bytes());
+  }
+  for (const std::span<std::byte> range : ranges) imported_.push_back({range, device_->import(range)});
+}
+
+Address OpenedArenas::address(const std::byte* host) const {
+  for (const auto& [from, to] : imported_)
+    if (const auto offset = host - from.data(); offset >= 0 && offset < int64_t(from.size())) return to + offset;
+  return nullptr;
+}
+
+/// A copy is not watched for writes: nothing that is timed reads it, and each case is judged by what it makes of it.
+Address OpenedArenas::special(const SpecialWeights& weights) {
+  const auto [found, is_new] = special_.try_emplace(&weights, nullptr);
+  const std::span<std::byte> host = weights.memory();
+  if (is_new && copies_) {
+    found->second = device_->allocate(int64_t(host.size()));
+    device_->write(found->second, host.data(), int64_t(host.size()));
+  } else if (is_new) {
+    found->second = device_->import(host);
+  }
+  return found->second;
+}
+
+Address OpenedArenas::borrow(int64_t bytes) {
+  const auto found = spare_.find(bytes);
+  if (found == spare_.end()) return device_->allocate(bytes);
+  const Address block = found->second;
+  spare_.erase(found);
+  return block;
+}
+
+void OpenedArenas::give_back(Address block, int64_t bytes) noexcept {
+  if (copies_ && bytes <= kMostSpareBytes)
+    spare_.emplace(bytes, block);
+  else
+    device_->release(block);
+}
+
+Address OpenedArenas::poison(int64_t bytes) {
+  if (bytes > poison_bytes_) {
+    poison_ = device_->allocate(bytes);
+    device_->fill(poison_, kPoison, bytes);
+    poison_bytes_ = bytes;
+  }
+  return poison_;
+}
+
+void OpenedArenas::protect(Address block, int64_t bytes) {
+  device_->protect(block, bytes);
+  prepared_blocks_.push_back(block);
+}
+
+Binding::Binding(const WorkerCase& work, OpenedArenas& opened, LoadedKernel& kernel, int64_t slots)
+    : work_(work),
+      spec_(work.inputs->spec()),
+      opened_(opened),
+      device_(opened.device()),
+      kernel_(kernel),
+      surroundings_(device_) {
+  std::vector<Tensor> tensors = spec_tensors(spec_), d;
+  int64_t hot_bytes = 0;
+  size_t bias = 0, c = 0;
+  for (Tensor& t : tensors) {
+    if (t.operand == Operand::b) continue;
+    if (t.operand == Operand::d) {
+      d.push_back(t);
+    } else {
+      t.data = surroundings_.allocate(t.bytes);
+      if (t.operand == Operand::a) a_ = t;
+      if (t.operand == Operand::bias) surroundings_.put(t, work.inputs->bias[bias++]);
+      if (t.operand == Operand::c) surroundings_.put(t, work.inputs->c[c++]);
+    }
+    if (t.operand != Operand::c || spec_.beta != 0) hot_bytes += t.bytes;
+  }
+  ring_.emplace(device_, d, slots, work.reference ? &work.reference->projections() : nullptr);
+  if (work.bulk)
+    bind_bulk(tensors);
+  else
+    bind_copies(tensors, hot_bytes);
+  for (Launch& launch : launches_) ring_->bind(launch, 0);
+  bind_workspace();
+  if (work.mode == Mode::cold) scratch_ = surroundings_.allocate(scratch_bytes());
+}
+
+int64_t Binding::scratch_bytes() const { return std::max(work_.footprint, int64_t(1) << 20); }
+
+void Binding::bind_copies(const std::vector<Tensor>& tensors, int64_t hot_bytes) {
+  for (int64_t copy = 0; copy < work_.inputs->copies(); ++copy) {
+    Launch launch;
+    launch.kernel = &kernel_;
+    launch.spec = &spec_;
+    launch.tensors = tensors;
+    launch.flops = spec_.flops();
+    for (Tensor& t : launch.tensors) {
+      if (t.operand != Operand::b) continue;
+      t = work_.inputs->b(copy)[t.segment];
+      t.data = opened_.address(t.data);
+      if (t.scales) t.scales = opened_.address(t.scales);
+    }
+    launch.bytes = hot_bytes + weight_bytes(launch);
+    launches_.push_back(std::move(launch));
+    source_copy_.push_back(copy);
+  }
+}
+
+/// Long reads: the first B tensor becomes a piece of what the copies cover, as f32; the pieces rotate like copies do.
+/// All are equally long, so that a small arena beside a big one (the scales of split Q8_0) is read where it has a whole
+/// one.
+void Binding::bind_bulk(const std::vector<Tensor>& tensors) {
+  constexpr int64_t kColumns = 1024, kRowBytes = 4 * kColumns;
+  static_assert(kRowBytes <= kSpareBytes);
+  const std::vector<std::span<std::byte>>& covered = work_.inputs->covered();
+  const auto largest = std::max_element(covered.begin(), covered.end(),
+                                        [](const auto& a, const auto& b) { return a.size() < b.size(); });
+  const int64_t piece = std::clamp(int64_t(largest->size()) / kRowBytes * kRowBytes, kRowBytes, kBulkBytes);
+  std::vector<const std::byte*> pieces;
+  for (const std::span<std::byte> range : covered)
+    for (int64_t offset = 0; offset + piece <= int64_t(range.size()); offset += piece)
+      pieces.push_back(range.data() + offset);
+  if (pieces.empty()) pieces.push_back(largest->data());
+  for (const std::byte* from : pieces) {
+    Launch launch;
+    launch.kernel = &kernel_;
+    launch.spec = &spec_;
+    launch.bytes = piece;
+    for (Tensor t : tensors) {
+      if (t.operand == Operand::b && t.segment > 0) continue;
+      if (t.operand == Operand::b) {
+        t.dtype = Dtype::f32;
+        t.storage = Storage::strided;
+        t.dims[0] = 1, t.dims[1] = piece / kRowBytes, t.dims[2] = kColumns;
+        t.strides[0] = piece / 4, t.strides[1] = kColumns, t.strides[2] = 1;
+        t.bytes = piece;
+        t.scale_bytes = 0;
+        t.data = opened_.address(from);
+        t.scales = nullptr;
+      }
+      launch.tensors.push_back(t);
+    }
+    launches_.push_back(std::move(launch));
+    source_copy_.push_back(0);
+  }
+}
+
+void Binding::bind_workspace() {
+  const int64_t bytes = kernel_.workspace_bytes(launches_[0]);
+  if (bytes < 0 || bytes > work_.memory_limit) fail("it asks for {} bytes of workspace", bytes);
+  const Address workspace = bytes > 0 ? surroundings_.allocate(bytes) : nullptr;
+  for (Launch& launch : launches_) {
+    launch.workspace = workspace;
+    launch.workspace_bytes = bytes;
+  }
+}
+
+/// Where a read of B cannot be trapped, as others read it in the same process, NaN lies where the kernel would look for
+/// it.
+void Binding::withhold_b(std::vector<Launch>& launches) {
+  bool is_withheld = true;
+  for (const std::span<std::byte> range : work_.inputs->used())
+    is_withheld &= device_.withhold(opened_.address(range.data()), int64_t(range.size()));
+  if (is_withheld) return;
+  int64_t most = 0;
+  for (const Tensor& t : launches[0].tensors)
+    if (t.operand == Operand::b) most = std::max({most, t.bytes, t.scale_bytes});
+  const Address poison = opened_.poison(most);
+  for (Launch& launch : launches)
+    for (Tensor& t : launch.tensors) {
+      if (t.operand != Operand::b) continue;
+      t.data = poison;
+      if (t.scales) t.scales = poison;
+    }
+}
+
+Binding::Preparation Binding::prepare() {
+  Preparation result;
+  if (!work_.variant->prepares) return result;
+  const int64_t bytes = kernel_.prepared_bytes(launches_[0]);
+  if (bytes <= 0) fail("its manifest says it prepares, but it needs {} bytes for that", bytes);
+  // Whoever claims far more than the weights take would rotate over few copies, and find what it really reads in a
+  // cache.
+  const int64_t counted = std::min(bytes, std::max(kMostWidening * weight_bytes(launches_[0]), kFewBytes));
+  const int64_t wanted =
+      std::clamp(work_.mode == Mode::hot ? 1 : (work_.footprint + counted - 1) / counted, int64_t(1), rotation());
+  std::vector<size_t> order;
+  for (size_t i = 0; i < launches_.size(); ++i)
+    if (work_.reference && work_.reference->find(int64_t(i))) order.push_back(i);
+  for (size_t i = 0; i < launches_.size() && order.size() < size_t(wanted); ++i)
+    if (!work_.reference || !work_.reference->find(int64_t(i))) order.push_back(i);
+  order.resize(size_t(wanted));
+  std::sort(order.begin(), order.end());
+  std::vector<Launch> prepared;
+  std::vector<int64_t> sources;
+  // One block, guard bands between its copies: hundreds of small ones would fault every 4 KB page apart.
+  const int64_t step = (bytes + 63) / 64 * 64 + kGuardBytes, all = kGuardBytes + step * wanted;
+  const Address block = device_.allocate(all);
+  device_.fill(block, kPoison, all);
+  for (const size_t i : order) {
+    Launch launch = launches_[i];
+    launch.prepared = block + kGuardBytes + step * int64_t(prepared.size());
+    launch.prepared_bytes = bytes;
+    launch.bytes += work_.variant->keeps_b ? bytes : bytes - weight_bytes(launch);
+    const int64_t began = now_ns();
+    kernel_.prepare(launch);
+    if (prepared.empty()) result.us = double(now_ns() - began) * 1e-3;
+    prepared.push_back(std::move(launch));
+    sources.push_back(int64_t(i));
+  }
+  const int64_t began = now_ns();
+  if (!surroundings_.bands_are_whole(block, step, wanted + 1))
+    result.message = "its prepare wrote outside of its buffer";
+  result.check_us = double(now_ns() - began) * 1e-3;
+  opened_.protect(block, all);
+  prepared_block_ = block;
+  if (!work_.variant->keeps_b) withhold_b(prepared);
+  launches_ = std::move(prepared);
+  source_copy_ = std::move(sources);
+  return result;
+}
+
+}  // namespace assay

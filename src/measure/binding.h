@@ -1,0 +1,104 @@
+// A case bound to memory of its device: one launch for each copy of B that it rotates over, prepared weights included.
+#pragma once
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "measure/output_ring.h"
+#include "measure/surroundings.h"
+#include "measure/worker.h"
+
+namespace assay {
+
+/// What a long read reads: half a millisecond, long beside a dispatch, short beside what disturbs. Less where the
+/// copies cover less.
+inline constexpr int64_t kBulkBytes = int64_t(32) << 20;
+
+/// The device as one process has it open, with the arenas that its cases read.
+class OpenedArenas {
+ public:
+  explicit OpenedArenas(const WorkerCase& work);
+
+  Device& device() { return *device_; }
+  /// Where the device has what lies at `host` in an arena.
+  Address address(const std::byte* host) const;
+  /// Where the device has special weights; it gets them at the first call.
+  Address special(const SpecialWeights& weights);
+  /// Memory for a while. Where cases share a process what is given back waits for the next of them: a GPU takes long to
+  /// map memory anew.
+  Address borrow(int64_t bytes);
+  void give_back(Address block, int64_t bytes) noexcept;
+  /// Memory of NaN, at least so big.
+  Address poison(int64_t bytes);
+  /// Prepared weights, read-only from now on where the device can; each block one case's.
+  void protect(Address block, int64_t bytes);
+  std::span<const Address> prepared_blocks() const { return prepared_blocks_; }
+
+ private:
+  struct Imported {
+    std::span<std::byte> host;
+    Address device;
+  };
+
+  std::unique_ptr<Device> device_;
+  const bool copies_;  // it does not see the host's memory
+  std::vector<Imported> imported_;
+  std::map<const SpecialWeights*, Address> special_;
+  std::vector<Address> prepared_blocks_;
+  std::multimap<int64_t, Address> spare_;  // by size
+  Address poison_ = nullptr;
+  int64_t poison_bytes_ = 0;
+};
+
+class Binding {
+ public:
+  /// A, C, D (in a ring of `slots` buffers), bias and workspace are the same memory in all launches; all are bound to
+  /// slot 0.
+  Binding(const WorkerCase& work, OpenedArenas& opened, LoadedKernel& kernel, int64_t slots);
+
+  struct Preparation {
+    double us = 0;        // of one copy
+    double check_us = 0;  // that none of them wrote outside
+    std::string message;  // "" or what it did wrong
+  };
+  /// Where the variant prepares: repacks as many copies as fill the footprint with repacked bytes, those with a
+  /// reference first. B itself is out of its reach from then on, unless it says that it reads both.
+  Preparation prepare();
+  /// The block that prepare() filled, if it did.
+  std::span<const Address> prepared_blocks() const { return {&prepared_block_, prepared_block_ ? 1u : 0u}; }
+
+  int64_t rotation() const { return int64_t(launches_.size()); }
+  /// The launch at a place in the rotation, and which copy of B it reads. Any number is a place.
+  const Launch& launch(int64_t position) const { return launches_[index(position)]; }
+  int64_t source_copy(int64_t position) const { return source_copy_[index(position)]; }
+
+  const Tensor& a() const { return a_; }
+  OutputRing& ring() { return *ring_; }
+  Surroundings& surroundings() { return surroundings_; }
+  /// In mode cold: as much as the footprint, to be overwritten before each launch. Else null.
+  Address scratch() const { return scratch_; }
+  int64_t scratch_bytes() const;
+
+ private:
+  size_t index(int64_t position) const { return size_t((position % rotation() + rotation()) % rotation()); }
+  void bind_copies(const std::vector<Tensor>& tensors, int64_t hot_bytes);
+  void bind_bulk(const std::vector<Tensor>& tensors);
+  void bind_workspace();
+  void withhold_b(std::vector<Launch>& launches);
+
+  const WorkerCase& work_;
+  const Spec& spec_;
+  OpenedArenas& opened_;
+  Device& device_;
+  LoadedKernel& kernel_;
+  Surroundings surroundings_;
+  Tensor a_;
+  std::optional<OutputRing> ring_;
+  std::vector<Launch> launches_;
+  std::vector<int64_t> source_copy_;
+  Address scratch_ = nullptr, prepared_block_ = nullptr;
+};
+
+}  // namespace assay

@@ -1,0 +1,344 @@
+// One case in its worker.
+#include "measure/case_worker.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "measure/special_launch.h"
+
+namespace assay {
+namespace {
+
+constexpr int kRedoDisturbed = 3;
+constexpr int kWarmUpLaunches = 3;
+constexpr double kWarmUpBelowUs = 300;  // a longer launch does not feel how it begins
+constexpr double kTurnPatience = 30;    // a turn's time may be exceeded so far for the sake of its least launches
+constexpr int64_t kWholeCheckElements = 2'048;
+constexpr int64_t kCheapCheckElements = 1'000;  // above, only one launch of a turn is compared element by element
+constexpr int64_t kMostCompared = 2;            // where that is cheap, so many launches of a sequence are
+constexpr uint64_t kComparableOf =
+    4;  // of so many samples that are not to be compared one gets an A that the reference knows
+constexpr int64_t kFreeProjections =
+    1'000'000;  // multiplications that projections of one sample may take where A is free
+
+}  // namespace
+
+CaseWorker::CaseWorker(const WorkerCase& work, OpenedArenas& opened)
+    : work_(work), opened_(opened), device_(opened.device()), random_(std::random_device{}()) {
+  if (work.reference) validator_.emplace(*work.reference, work.variant->accuracy);
+}
+
+void CaseWorker::setup(const Command& command, Reply& reply) {
+  watch_all_ = command.watch_all;
+  kernel_ = device_.load(*work_.variant, *work_.module);
+  bound_.emplace(work_, opened_, *kernel_, most_launches() > 1 ? most_launches() + SequenceLength::kRoomToExtend : 1);
+  reply.workspace_bytes = bound_->launch(0).workspace_bytes;
+  const Binding::Preparation prepared = bound_->prepare();
+  reply.prepare_us = prepared.us;
+  reply.untimed_check_us += prepared.check_us;
+  if (!prepared.message.empty()) set(reply, Outcome::wrong, prepared.message);
+  const Launch& first_launch = bound_->launch(0);
+  reply.prepared_bytes = first_launch.prepared_bytes;
+  reply.launch_bytes = first_launch.bytes;
+  reply.resources = kernel_->resources(first_launch);
+  length_.emplace(least_launches(), most_launches(), bound_->ring().slots(), checkable());
+  warm_up(reply);
+  try_special_values(reply);
+  finish(reply);
+}
+
+void CaseWorker::warm_up(Reply& reply) {
+  const LaunchInputs inputs = random_inputs(length_->first_checkable(), 1, /*comparable=*/true);
+  std::vector<std::byte> first;
+  double device_us = INFINITY;  // the first launches are slow, some of them by far
+  for (int i = 0; i < kWarmUpLaunches && reply.outcome == Outcome::pass; ++i) {
+    const bool last = i + 1 == kWarmUpLaunches;
+    device_us = std::min(
+        device_us, launch(inputs, 1, reply, {.compared = i == 0 || last, .last = last, .whole = i == 0}).device_us);
+    if (!validator_) continue;
+    const std::span<const std::byte> d = bound_->ring().slot(0);
+    if (i == 0) first.assign(d.begin(), d.end());
+    if (std::equal(d.begin(), d.end(), first.begin(), first.end())) continue;  // and so as right as the first
+    reply.nondeterministic = 1;
+    if (const std::string message = validator_->check(d, {bound_->source_copy(inputs.copy), inputs.a});
+        !message.empty())
+      set(reply, Outcome::wrong, message);
+  }
+  length_->choose(device_us);
+}
+
+/// After the usual values, so that what is wrong in any case is said first.
+void CaseWorker::try_special_values(Reply& reply) {
+  if (!validator_ || !work_.special || reply.outcome != Outcome::pass) return;
+  const int64_t began = now_ns();
+  if (const std::string message = check_special_values(work_, opened_, *kernel_); !message.empty())
+    set(reply, Outcome::wrong, message);
+  reply.untimed_check_us += double(now_ns() - began) * 1e-3;
+}
+
+void CaseWorker::sample(const Command& command, Reply& reply, LaunchTimes* times) {
+  watch_all_ = command.watch_all;
+  if (!watch_all_ && !prepared_is_whole(reply)) return;
+  take_samples(command, reply, times);
+  finish(reply);
+}
+
+/// Whether nobody wrote into this case's prepared weights since its last step. It cannot be told who did: the group
+/// then begins anew, and watches all of them.
+bool CaseWorker::prepared_is_whole(Reply& reply) {
+  const int64_t began = now_ns();
+  if (!bound_->prepared_blocks().empty() && !device_.protected_changed(bound_->prepared_blocks()).empty())
+    reply.tainted = 1;
+  reply.untimed_check_us += double(now_ns() - began) * 1e-3;
+  return !reply.tainted;
+}
+
+/// What a launch of this case could have changed: the weights that all read, and its own prepared ones.
+std::span<const Address> CaseWorker::watched() const {
+  return watch_all_ ? opened_.prepared_blocks() : bound_->prepared_blocks();
+}
+
+/// A disturbed launch is left out at most three times running, then kept and marked; so is the last one at once, or a
+/// turn that is disturbed throughout could meet the copies with a reference, every fourth, only in launches that are
+/// left out. Every launch meets the next copy: one that was just read would be found in a cache.
+void CaseWorker::take_samples(const Command& command, Reply& reply, LaunchTimes* times) {
+  const int64_t began = now_ns();
+  sampling_ = true;
+  int64_t position = command.first_copy;
+  int warm_up = length_->is_sequence() ? 0 : command.warm_up;
+  // Which sample has a launch compared element by element; the last one, if the turn ends before.
+  const int drawn =
+      int(random_() % uint64_t(std::max(1, length_->is_sequence() ? command.least_launches : command.launches)));
+  bool compared = false;
+  for (int left_out = 0; reply.samples < kMostSamples && reply.outcome == Outcome::pass; ++position) {
+    const int64_t length = length_->from(position);
+    position += length - 1;  // where the sample's last launch stands
+    const double spent_us = double(now_ns() - began) * 1e-3;
+    const bool enough = reply.samples + 1 >= command.launches || spent_us > kTurnPatience * command.time_us ||
+                        (reply.samples + 1 >= command.least_launches && spent_us > command.time_us);
+    const bool can_check = !validator_ || validator_->can_check(bound_->source_copy(position));
+    const bool last = enough && can_check, compare = !compared && can_check && (last || reply.samples >= drawn);
+    compared |= compare;
+    const LaunchInputs inputs =
+        random_inputs(position % bound_->rotation(), length, compare || last || random_() % kComparableOf == 0);
+    const LaunchTimes taken = launch(inputs, length, reply, {compare, last});
+    if (!last && length_->was_too_short(taken.device_us)) continue;
+    if (warm_up-- > 0 && taken.device_us < kWarmUpBelowUs) continue;
+    if (taken.disturbed && !last && left_out++ < kRedoDisturbed) continue;
+    left_out = 0;
+    times[reply.samples++] = taken;
+    if (last) break;
+  }
+  reply.next_copy = position + 1;
+}
+
+void CaseWorker::settle(Reply& reply) {
+  if (!validator_ || bound_->ring().empty()) return;
+  const int64_t began = now_ns();
+  OutputRing& ring = bound_->ring();
+  if (!ring.unchanged())
+    set(reply, Outcome::wrong, "D changed after the kernel had returned: something still writes to it");
+  Look look;
+  ring.add_slots(look, last_slot_, last_slot_ + 1);
+  bound_->surroundings().add_to(look, bound_->a());
+  device_.look(look);
+  if (validator_->can_check(last_))
+    if (const std::string message = validator_->check(ring.slot(last_slot_), last_, drawn_part()); !message.empty())
+      set(reply, Outcome::wrong, message);
+  if (const std::string message = bound_->surroundings().changed(bound_->a(), host_a_); !message.empty())
+    set(reply, Outcome::wrong, message);
+  reply.untimed_check_us += double(now_ns() - began) * 1e-3;
+}
+
+/// At the end of a step that launched.
+void CaseWorker::finish(Reply& reply) {
+  const int64_t began = now_ns();
+  if (const std::string message = device_.protected_changed(watched()); !message.empty()) {
+    reply.tainted = 1;
+    reply.outcome = Outcome::pass;  // whatever else was wrong may come of it
+    set(reply, Outcome::wrong, message);
+  }
+  reply.untimed_check_us += double(now_ns() - began) * 1e-3;
+}
+
+void CaseWorker::fill_in(Reply& reply) const {
+  if (validator_) reply.errors = validator_->stats();
+}
+
+void CaseWorker::set(Reply& reply, Outcome outcome, const std::string& detail) {
+  if (reply.outcome != Outcome::pass) return;
+  reply.outcome = outcome;
+  const size_t length = std::min(detail.size(), sizeof reply.detail - 1);
+  std::memcpy(reply.detail, detail.data(), length);
+  reply.detail[length] = 0;
+}
+
+/// Of one sample: what makes a submission in batched mode.
+int64_t CaseWorker::least_launches() const {
+  return work_.mode == Mode::batched && !work_.bulk ? work_.batch_launches : 1;
+}
+
+/// The device's wish, if it is more. Cold buffers can be had for single launches alone.
+int64_t CaseWorker::most_launches() const {
+  return work_.mode == Mode::cold ? 1 : std::max<int64_t>(least_launches(), work_.device->launches_per_sample);
+}
+
+/// Which places of the rotation have weights with a reference; none if nothing is compared.
+std::vector<bool> CaseWorker::checkable() const {
+  std::vector<bool> places;
+  for (int64_t i = 0; validator_ && i < bound_->rotation(); ++i)
+    places.push_back(validator_->can_check(bound_->source_copy(i)));
+  return places;
+}
+
+/// Position in the rotation, and A: ±2^j times its base value, with signs by groups of columns where it is to be
+/// compared, else with a sign for each. About half of all columns then differ from those of any other launch: nothing
+/// remembered is right, or of use.
+LaunchInputs CaseWorker::random_inputs(int64_t position, int64_t length, bool comparable) {
+  const uint64_t bits = random_();
+  const double factor = std::ldexp(bits & 0x100 ? -1.0 : 1.0, int(bits % 7) - 3);
+  const bool is_free =
+      !work_.reference || (!comparable && work_.reference->projections().free_cost() * length <= kFreeProjections);
+  return {position, {factor, is_free ? random_() : work_.reference->signs_from(random_()), random_(), is_free}};
+}
+
+/// One sample: `length` launches, which end with the place inputs.copy of the rotation. Where the device is kept busy
+/// until it has all of them, host times are those of a single dispatch just before, in batched mode those of the
+/// submission.
+LaunchTimes CaseWorker::launch(const LaunchInputs& inputs, int64_t length, Reply& reply, Role role) {
+  const int64_t began = now_ns();
+  if (validator_) {
+    work_.inputs->varied_a(inputs.a, host_a_);
+    device_.write(bound_->a().data, host_a_.data(), bound_->a().bytes);
+  }
+  const Launch& bound = bound_->launch(inputs.copy);
+  order_.draw(inputs.copy, length, bound_->ring().slots(), bound_->rotation(), random_);
+  const bool is_sequence =
+      length > 1 || (sampling_ && work_.mode == Mode::cold && work_.device->launches_per_sample > 1);
+  const bool needs_alone = is_sequence && work_.mode != Mode::batched;
+  // Before the poison: what it writes must not stand in for the sequence's own launch.
+  const int64_t alone_began = now_ns();
+  const LaunchTimes alone = needs_alone ? dispatch_alone(inputs.copy) : LaunchTimes();
+  const int64_t alone_ended = now_ns();
+  if (validator_) bound_->ring().poison(order_.used_slots());
+  if (bound.workspace_bytes > 0) device_.fill(bound.workspace, kPoison, bound.workspace_bytes);
+  evict();
+
+  const int64_t submitted = now_ns();
+  LaunchTimes times = is_sequence ? submit_many() : device_.dispatch(bound);
+  const int64_t returned = now_ns();
+  if (needs_alone) times.encode_us = alone.encode_us, times.submit_us = alone.submit_us, times.wait_us = alone.wait_us;
+  if (validator_) verify(inputs, reply, role);
+  const double timed_us = double(alone_ended - alone_began + returned - submitted) * 1e-3;
+  reply.untimed_check_us += double(now_ns() - began) * 1e-3 - timed_us;
+  times.device_us *= work_.variant->timer_scale;  // not 1 only in the self-test
+  return times;
+}
+
+/// The second of two: an engine makes one dispatch after another, and finds its code and the library's in the host's
+/// caches.
+LaunchTimes CaseWorker::dispatch_alone(int64_t copy) {
+  evict();
+  device_.dispatch(bound_->launch(copy - 1));
+  evict();
+  return device_.dispatch(bound_->launch(copy));
+}
+
+/// In mode cold: nothing that a launch reads is left in a cache.
+void CaseWorker::evict() {
+  if (bound_->scratch()) device_.fill(bound_->scratch(), 0, bound_->scratch_bytes());
+}
+
+/// A sequence, each launch with its own copy of B; their mean. Host times are those of its submission.
+LaunchTimes CaseWorker::submit_many() {
+  std::vector<Launch> sequence;
+  for (const SampleOrder::Played& played : order_.launches()) {
+    sequence.push_back(bound_->launch(played.place));
+    bound_->ring().bind(sequence.back(), played.slot);
+  }
+  LaunchTimes mean;
+  const double share = 1.0 / double(sequence.size());
+  for (const LaunchTimes& t : device_.time(sequence)) {
+    mean.device_us += t.device_us * share;
+    mean.encode_us += t.encode_us * share;
+    mean.submit_us += t.submit_us * share;
+    mean.wait_us += t.wait_us * share;
+    mean.disturbed |= t.disturbed;
+  }
+  mean.launches = int32_t(sequence.size());
+  return mean;
+}
+
+LaunchInputs CaseWorker::of_slot(const LaunchInputs& inputs, int64_t slot) const {
+  return {bound_->source_copy(order_.place_in_slot(slot)), inputs.a};
+}
+
+/// Which slots are compared element by element: any of those that have a reference.
+std::vector<int64_t> CaseWorker::draw_compared(const LaunchInputs& inputs, Role role) {
+  std::vector<int64_t> slots;
+  for (int64_t slot = 0; slot < order_.used_slots(); ++slot)
+    if (validator_->can_check(bound_->source_copy(order_.place_in_slot(slot)))) slots.push_back(slot);
+  if (inputs.a.is_free) slots.clear();
+  std::shuffle(slots.begin(), slots.end(), random_);
+  const bool is_cheap = validator_->check_cost() <= kCheapCheckElements;
+  slots.resize(std::min(slots.size(), size_t(is_cheap ? kMostCompared : role.compared ? 1 : 0)));
+  return slots;
+}
+
+/// Every launch's buffer is scanned and projected, by the device where it can: then only those that are compared come
+/// to the host.
+void CaseWorker::verify(const LaunchInputs& inputs, Reply& reply, Role role) {
+  OutputRing& ring = bound_->ring();
+  const int64_t used = order_.used_slots();
+  const std::vector<int64_t> compared = draw_compared(inputs, role);
+  Look look;
+  ring.add_survey(look, used);
+  if (look.buffers.empty())
+    ring.add_slots(look, 0, used);
+  else
+    for (const int64_t slot : compared) ring.add_slots(look, slot, slot + 1);
+  bound_->surroundings().add_to(look, bound_->a());
+  device_.look(look);
+  const std::optional<bool> survey = ring.surveyed(look);
+  const bool is_whole = survey.value_or(false);
+  if (survey && !is_whole) {
+    Look again;
+    ring.add_slots(again, 0, used);
+    device_.look(again);
+  }
+  if (role.last) device_.start_protected_check(watched());
+
+  std::string message;
+  for (int64_t slot = 0; slot < used && !is_whole && message.empty(); ++slot)
+    message = validator_->scan(ring.slot(slot));
+  if (is_whole)
+    validator_->count_scanned(used);
+  else if (message.empty())
+    message = ring.broken_guard();
+  for (const int64_t slot : compared)
+    if (message.empty())
+      message = validator_->check(ring.slot(slot), of_slot(inputs, slot), role.whole ? ElementRange() : drawn_part());
+  for (int64_t slot = 0; slot < used && message.empty(); ++slot)
+    message = validator_->check_projections(ring.projected(slot), of_slot(inputs, slot));
+  last_slot_ = compared.empty() ? 0 : compared.front();
+  last_ = of_slot(inputs, last_slot_);
+  if (message.empty() && survey && !is_whole)
+    message = "the device saw NaN in D or a broken guard band, which are gone: something still writes to it";
+  if (const std::string left = device_.left_behind(); message.empty()) message = left;
+  if (message.empty()) message = bound_->surroundings().changed(bound_->a(), host_a_);
+  if (!message.empty()) set(reply, Outcome::wrong, message);
+}
+
+/// Of a big D a part, anywhere.
+ElementRange CaseWorker::drawn_part() {
+  const int64_t elements = validator_->check_cost();
+  if (elements <= kWholeCheckElements) return {};
+  const int64_t part = std::max(kWholeCheckElements, elements / 16);
+  const int64_t first = int64_t(random_() % uint64_t(elements - part + 1));
+  return {first, first + part};
+}
+
+}  // namespace assay

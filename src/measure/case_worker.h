@@ -1,0 +1,74 @@
+// One case in its worker: sequences of launches timed, each poisoned before and checked after.
+#pragma once
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "measure/binding.h"
+#include "measure/sample_order.h"
+#include "measure/sequence_length.h"
+
+namespace assay {
+
+class CaseWorker {
+ public:
+  /// Both outlive it; `opened` is shared by the cases of one worker.
+  CaseWorker(const WorkerCase& work, OpenedArenas& opened);
+
+  /// Loads, binds, prepares, warms up. What a kernel does wrong is the reply's outcome; Error where it reports one
+  /// itself.
+  void setup(const Command& command, Reply& reply);
+  /// A turn: up to kMostSamples samples into `times`.
+  void sample(const Command& command, Reply& reply, LaunchTimes* times);
+  /// 50 ms and more after the last launch: nothing may have changed since.
+  void settle(Reply& reply);
+  void fill_in(Reply& reply) const;
+
+  /// The first outcome that is no pass stays.
+  static void set(Reply& reply, Outcome outcome, const std::string& detail);
+
+ private:
+  struct Role {
+    bool compared = false;  // one of its launches element by element in any case, not only where that is cheap
+    bool last = false;      // of its step
+    bool whole = false;     // what is compared of a big D is all of it, not a part
+  };
+
+  void warm_up(Reply& reply);
+  void try_special_values(Reply& reply);
+  void take_samples(const Command& command, Reply& reply, LaunchTimes* times);
+  bool prepared_is_whole(Reply& reply);
+  void finish(Reply& reply);
+  int64_t least_launches() const;
+  int64_t most_launches() const;
+  std::vector<bool> checkable() const;
+  LaunchInputs random_inputs(int64_t position, int64_t length, bool comparable);
+  LaunchTimes launch(const LaunchInputs& inputs, int64_t length, Reply& reply, Role role);
+  LaunchTimes dispatch_alone(int64_t copy);
+  void evict();
+  LaunchTimes submit_many();
+  void verify(const LaunchInputs& inputs, Reply& reply, Role role);
+  std::vector<int64_t> draw_compared(const LaunchInputs& inputs, Role role);
+  LaunchInputs of_slot(const LaunchInputs& inputs, int64_t slot) const;
+  std::span<const Address> watched() const;
+  ElementRange drawn_part();
+
+  const WorkerCase& work_;
+  OpenedArenas& opened_;
+  Device& device_;
+  std::unique_ptr<LoadedKernel> kernel_;
+  std::optional<Binding> bound_;
+  std::optional<Validator> validator_;
+  std::mt19937_64 random_;
+  std::optional<SequenceLength> length_;
+  LaunchInputs last_;  // of a launch of the last sample, its copy as the reference counts them
+  int64_t last_slot_ = 0;
+  SampleOrder order_;  // of the sample in work
+  bool sampling_ = false;
+  bool watch_all_ = false;  // as the command of this step says
+  std::vector<std::byte> host_a_;
+};
+
+}  // namespace assay

@@ -1,0 +1,149 @@
+// The buffers that the launches of one sample write D into.
+#include "measure/output_ring.h"
+
+#include <algorithm>
+
+#include "proof/inputs.h"
+
+namespace assay {
+
+int64_t OutputRing::Part::start(int64_t slot) const { return kGuardBytes + slot * step; }
+
+int64_t OutputRing::span_bytes(const Part& part, int64_t used) { return kGuardBytes + used * part.step; }
+
+OutputRing::OutputRing(Device& device, const std::vector<Tensor>& d, int64_t slots, const Projections* projections)
+    : device_(device) {
+  int64_t slot_bytes = 0;
+  for (const Tensor& t : d) {
+    parts_.push_back({t.segment,
+                      t.dtype,
+                      t.bytes,
+                      (t.bytes + 63) / 64 * 64 + kGuardBytes,
+                      nullptr,
+                      {},
+                      {},
+                      t.dims[2],
+                      {},
+                      nullptr,
+                      {}});
+    if (projections) give_weights(parts_.back(), *projections);
+    slot_bytes += parts_.back().step;
+  }
+  slots_ = std::min(slots, std::max(kRingBytes / slot_bytes, kLeastSlots));
+  for (Part& part : parts_) part.memory = device_.allocate(span_bytes(part, slots_));
+  poison(slots_);
+}
+
+void OutputRing::give_weights(Part& part, const Projections& projections) {
+  part.weights = projections.weights(part.segment);
+  if (!device_.can_survey()) return;
+  const auto bytes = int64_t(part.weights.size_bytes());
+  part.device_weights = device_.allocate(bytes);
+  device_.write(part.device_weights, part.weights.data(), bytes);
+}
+
+void OutputRing::bind(Launch& launch, int64_t slot) const {
+  for (Tensor& t : launch.tensors)
+    for (const Part& part : parts_)
+      if (t.operand == Operand::d && t.segment == part.segment) t.data = part.memory + part.start(slot);
+}
+
+void OutputRing::poison(int64_t used) {
+  for (const Part& part : parts_) device_.fill(part.memory, kPoison, span_bytes(part, used));
+}
+
+GuardedBuffers OutputRing::used_buffers(const Part& part) const {
+  GuardedBuffers buffers;
+  buffers.memory = part.memory;
+  buffers.guard = kGuardBytes, buffers.bytes = part.bytes, buffers.step = part.step, buffers.count = used_;
+  buffers.dtype = part.dtype;
+  return buffers;
+}
+
+void OutputRing::add_survey(Look& look, int64_t used) {
+  used_ = used;
+  on_device_ = device_.can_survey();
+  if (!on_device_) return;
+  for (Part& part : parts_) {
+    look.buffers.push_back(used_buffers(part));
+    if (part.weights.empty()) continue;
+    part.sums.resize(size_t(used * part.sums_of_slot()));
+    look.buffers.back().columns = part.columns;
+    look.buffers.back().weights = part.device_weights;
+    look.buffers.back().sums = part.sums.data();
+  }
+}
+
+void OutputRing::add_slots(Look& look, int64_t first, int64_t last) {
+  for (Part& part : parts_) {
+    part.host.resize(size_t(span_bytes(part, used_)));
+    const int64_t from = first * part.step;
+    look.ranges.push_back({part.host.data() + from, part.memory + from, span_bytes(part, last) - from});
+  }
+}
+
+std::optional<bool> OutputRing::surveyed(const Look& look) {
+  if (look.seen.empty()) return std::nullopt;
+  for (size_t i = 0; i < parts_.size(); ++i) parts_[i].seen = look.seen[i];
+  return std::all_of(parts_.begin(), parts_.end(), [](const Part& part) { return part.seen.whole; });
+}
+
+std::span<const double> OutputRing::projected(int64_t slot) {
+  joined_sums_.clear();
+  for (Part& part : parts_) {
+    const int64_t count = part.sums_of_slot();
+    const auto at = joined_sums_.size();
+    joined_sums_.resize(at + size_t(count));
+    if (on_device_)
+      std::copy_n(part.sums.begin() + slot * count, count, joined_sums_.begin() + int64_t(at));
+    else if (count > 0)
+      project(part.dtype, &part.host[size_t(part.start(slot))], part.bytes / dtype_bytes(part.dtype, 1), part.columns,
+              part.weights.data(), &joined_sums_[at]);
+  }
+  return joined_sums_;
+}
+
+std::span<const std::byte> OutputRing::slot(int64_t slot) {
+  if (parts_.size() == 1)
+    return std::span(parts_[0].host).subspan(size_t(parts_[0].start(slot)), size_t(parts_[0].bytes));
+  joined_.clear();
+  for (const Part& part : parts_) {
+    const auto from = part.host.begin() + part.start(slot);
+    joined_.insert(joined_.end(), from, from + part.bytes);
+  }
+  return joined_;
+}
+
+std::string OutputRing::broken_guard() const {
+  const auto is_broken = [](std::byte b) { return b != std::byte{kPoison}; };
+  for (const Part& part : parts_)
+    for (int64_t i = 0; i <= used_; ++i) {
+      // Before slot i; after slot i - 1 it also covers what rounding up left free.
+      const int64_t begin = i == 0 ? 0 : part.start(i - 1) + part.bytes, end = part.start(i);
+      const auto first = part.host.begin() + begin, last = part.host.begin() + end;
+      const auto at = std::find_if(first, last, is_broken);
+      if (at == last) continue;
+      if (i == 0) return fmt::format("wrote {} bytes before the start of a buffer", last - at);
+      return fmt::format("wrote {} bytes behind the end of a buffer", at - first + 1);
+    }
+  return "";
+}
+
+bool OutputRing::unchanged() {
+  if (device_.can_survey()) {
+    Look look;
+    for (const Part& part : parts_) look.buffers.push_back(used_buffers(part));
+    device_.look(look);
+    return std::equal(parts_.begin(), parts_.end(), look.seen.begin(),
+                      [](const Part& part, const Survey& now) { return part.seen == now; });
+  }
+  std::vector<std::byte> now;
+  for (const Part& part : parts_) {
+    now.resize(part.host.size());
+    device_.read(now.data(), part.memory, int64_t(now.size()));
+    if (now != part.host) return false;
+  }
+  return true;
+}
+
+}  // namespace assay

@@ -1,0 +1,73 @@
+// The buffers that the launches of one sample write D into, in turn, with guard bands; and what they hold afterwards.
+#pragma once
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "backend/device.h"
+#include "proof/projections.h"
+
+namespace assay {
+
+inline constexpr int64_t kRingBytes = int64_t(32) << 20, kLeastSlots = 16;
+
+class OutputRing {
+ public:
+  /// Buffers for `slots` launches of these D tensors (one a segment); fewer where D is so big that they would take more
+  /// than kRingBytes, but at least kLeastSlots.
+  /// With projections, every look at a slot gives those of its D.
+  OutputRing(Device& device, const std::vector<Tensor>& d, int64_t slots, const Projections* projections = nullptr);
+
+  int64_t slots() const { return slots_; }
+  /// Puts slot `slot`'s addresses into a launch's D tensors.
+  void bind(Launch& launch, int64_t slot) const;
+  /// Poisons the first `used` slots, before a sample.
+  void poison(int64_t used);
+  /// After a sample: adds what the device itself looks for in its `used` slots, if it can.
+  void add_survey(Look& look, int64_t used);
+  /// Adds what brings slots [first, last) with the bands around them to the host.
+  void add_slots(Look& look, int64_t first, int64_t last);
+  /// When that look was taken: whether the device itself found all elements of the slots finite and their guard bands
+  /// whole; nullopt where it leaves that to the host.
+  std::optional<bool> surveyed(const Look& look);
+  /// The D of a slot that was read, all segments one after another.
+  std::span<const std::byte> slot(int64_t slot);
+  /// The projections of a slot that was surveyed or read: Σ r·d and Σ (r·d)² of each, in the order of Projections.
+  std::span<const double> projected(int64_t slot);
+  /// "" or how a guard band is broken. All were read.
+  std::string broken_guard() const;
+  /// Whether the slots hold what they held when they were looked at.
+  bool unchanged();
+  bool empty() const { return used_ == 0; }
+
+ private:
+  struct Part {  // of one segment: guard, slot 0, guard, slot 1, … guard
+    uint32_t segment;
+    Dtype dtype;
+    int64_t bytes, step;
+    Address memory;
+    std::vector<std::byte> host;
+    Survey seen;
+    int64_t columns;                 // of a row of D
+    std::span<const float> weights;  // of each; and where the device has them, if it can survey
+    Address device_weights;
+    std::vector<double> sums;  // of each slot, sums_of_slot() values
+    int64_t sums_of_slot() const {
+      return weights.empty() ? 0 : 2 * (bytes / dtype_bytes(dtype, columns)) * stretches_of(columns);
+    }
+    int64_t start(int64_t slot) const;
+  };
+  static int64_t span_bytes(const Part& part, int64_t used);
+  void give_weights(Part& part, const Projections& projections);
+  GuardedBuffers used_buffers(const Part& part) const;
+
+  Device& device_;
+  int64_t slots_, used_ = 0;
+  std::vector<Part> parts_;
+  std::vector<std::byte> joined_;
+  std::vector<double> joined_sums_;
+  bool on_device_ = false;  // the last look found the projections there
+};
+
+}  // namespace assay

@@ -1,0 +1,43 @@
+// Which of a record's samples say how fast a case is.
+#include "measure/ranking_samples.h"
+
+#include <cmath>
+#include <span>
+
+namespace assay {
+namespace {
+
+constexpr size_t kEnoughUnmarked = 10;
+
+std::vector<double> finite_only(std::span<const double> samples) {
+  std::vector<double> kept;
+  for (const double sample : samples)
+    if (std::isfinite(sample)) kept.push_back(sample);
+  return kept;
+}
+
+/// The samples whose launch has no mark, if there are enough of them; else all, and `all` says that marked ones are
+/// among them.
+std::vector<double> unmarked(std::span<const double> samples, std::span<const uint8_t> marks, bool& all) {
+  std::vector<double> kept;
+  for (size_t i = 0; i < samples.size(); ++i)
+    if (std::isfinite(samples[i]) && (i >= marks.size() || !marks[i])) kept.push_back(samples[i]);
+  std::vector<double> every = finite_only(samples);
+  if (kept.size() >= kEnoughUnmarked || kept.size() == every.size()) return kept;
+  all = true;
+  return every;
+}
+
+}  // namespace
+
+RankingSamples ranking_samples(const CaseRecord& record, bool head_to_head) {
+  RankingSamples result;
+  bool host_all = false;
+  result.host_us = unmarked(record.host_us, record.disturbed, host_all);
+  if (head_to_head) result.device_us = finite_only(record.head_to_head_us);
+  if (result.device_us.size() < kEnoughTurns)
+    result.device_us = unmarked(record.device_us, record.disturbed, result.all);
+  return result;
+}
+
+}  // namespace assay

@@ -1,0 +1,255 @@
+// The rounds of one spec.
+#include "measure/rounds.h"
+
+#include <poll.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <memory>
+#include <random>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "measure/standings.h"
+
+namespace assay {
+namespace {
+
+std::vector<Accuracy> classes_of(const std::vector<CaseToRun>& cases) {
+  std::vector<Accuracy> classes;
+  for (const CaseToRun& work : cases) classes.push_back(work.variant->accuracy);
+  return classes;
+}
+
+std::unique_ptr<SpecialValues> special_values_for(const Spec& spec, const std::vector<CaseToRun>& cases) {
+  const auto takes_strides = [](const CaseToRun& c) { return c.variant->supports.strides; };
+  return SpecialValues::make(spec, std::any_of(cases.begin(), cases.end(), takes_strides),
+                             !std::all_of(cases.begin(), cases.end(), takes_strides));
+}
+
+class SpecRun {
+ public:
+  SpecRun(const Spec& spec, const std::vector<CaseToRun>& cases, const RoundsContext& context)
+      : spec_(spec),
+        context_(context),
+        inputs_(spec, *context.arenas, context.mode == Mode::hot ? 0 : context.footprint),
+        reference_(inputs_, classes_of(cases)),
+        special_(context.special_values ? special_values_for(spec, cases) : nullptr),
+        standings_(spec_, context) {
+    for (const CaseToRun& work : cases) standings_.cases.push_back(contender(work, &reference_, false));
+    standings_.reader = contender(context.reader, nullptr, false);
+    standings_.bulk_reader = contender(context.bulk_reader, nullptr, true);
+    group();
+  }
+
+  std::vector<CaseRecord> run() {
+    for (Contender* reader : {&standings_.reader, &standings_.bulk_reader}) {
+      start(*reader);
+      if (!reader->running())
+        fail("the kernel that reads {}'s bytes failed: {}", spec_.short_name(), reader->record.detail);
+    }
+    for (Contender& c : standings_.cases) {
+      if (interrupted()) return {};
+      if (context_.on_case) context_.on_case(*c.work->variant);
+      start(c);
+    }
+
+    const int64_t deadline = now_ns() + int64_t(context_.effort.spec_budget_s * 1e9);
+    play_round(/*head_to_head=*/false);
+    standings_.let_losers_go();
+    for (int round = 0; round < context_.effort.rounds && !interrupted(); ++round) {
+      const int least = standings_.any_noisy() ? context_.effort.noisy_rounds : context_.effort.least_rounds;
+      if (round >= least && (now_ns() > deadline || standings_.all_converged())) break;
+      play_round(/*head_to_head=*/true);
+      standings_.let_losers_go();
+    }
+    if (interrupted()) return {};
+    settle();
+    watch_winners();
+    return standings_.judge();
+  }
+
+ private:
+  Contender contender(const CaseToRun& work, const Reference* reference, bool bulk) const {
+    Contender c;
+    c.work = &work;
+    c.record = empty_record(work.key, spec_, *work.variant, *context_.device, context_.mode);
+    c.worker_case.backend = context_.backend;
+    c.worker_case.device = context_.device;
+    c.worker_case.variant = work.variant;
+    c.worker_case.module = &work.module;
+    c.worker_case.reference = reference;
+    c.worker_case.inputs = &inputs_;
+    c.worker_case.special = special_.get();
+    c.worker_case.arenas = context_.arenas;
+    c.worker_case.mode = context_.mode;
+    c.worker_case.footprint = context_.footprint;
+    c.worker_case.memory_limit = (int64_t(1) << 30) + context_.footprint + 8 * spec_.b_bytes();
+    c.worker_case.bulk = bulk;
+    return c;
+  }
+
+  /// A worker process for each case, or one for all where the device wants that.
+  void group() {
+    std::shared_ptr<WorkerGroup> workers;
+    for (Contender* c : standings_.everyone()) {
+      if (!workers || !context_.device->one_worker)
+        workers = std::make_shared<WorkerGroup>(context_.effort.setup_watchdog_s);
+      c->worker = workers;
+      c->index = workers->add(c->worker_case);
+    }
+  }
+
+  void start(Contender& c) {
+    Command command;
+    command.step = Step::setup;
+    take(c, ask(c, command), false);
+    c.record.prepare_us = c.last.prepare_us;
+    c.record.prepared_bytes = c.last.prepared_bytes;
+    c.record.workspace_bytes = c.last.workspace_bytes;
+    c.record.registers = c.last.resources.registers;
+    c.record.shared_bytes = c.last.resources.shared_bytes;
+    c.record.local_bytes = c.last.resources.local_bytes;
+    c.record.bytes = c.last.launch_bytes;
+    if (c.last.nondeterministic) c.record.tags.push_back("nondeterministic");
+  }
+
+  Answer ask(Contender& c, const Command& command) {
+    return c.worker->ask(c.index, command, context_.effort.watchdog_s);
+  }
+
+  /// Keeps what a step gave, or the outcome that ended the case.
+  void take(Contender& c, const Answer& answer, bool head_to_head) {
+    if (answer.reply.outcome != Outcome::crashed && answer.reply.outcome != Outcome::timed_out) {
+      c.last = answer.reply;
+      if (answer.reply.errors.elements_checked > 0 || answer.reply.errors.nan_count > 0)
+        c.record.errors = answer.reply.errors;
+    }
+    c.record.case_us += answer.parent_us;
+    c.record.check_us += answer.reply.untimed_check_us;
+    double sum_us = 0;
+    for (const LaunchTimes& t : answer.times) {
+      sum_us += t.device_us * t.launches;
+      c.record.device_us.push_back(t.device_us);
+      c.record.host_us.push_back(t.host_us());
+      c.record.disturbed.push_back(t.disturbed);
+      c.encode_us.push_back(t.encode_us);
+      c.submit_us.push_back(t.submit_us);
+      c.wait_us.push_back(t.wait_us);
+    }
+    if (head_to_head && !answer.times.empty()) c.turn_us.push_back(turn_median(answer.times));
+    if (answer.reply.outcome != Outcome::pass) {
+      if (answer.reply.retry) c.record.tags.emplace_back(kRetryTag);
+      end(c, answer.reply.outcome, answer.reply.detail);
+    } else if (sum_us > answer.parent_us) {
+      end(c, Outcome::impossible,
+          fmt::format("its launches report {:.4g} us in a turn that took {:.4g} us by the parent's clock", sum_us,
+                      answer.parent_us));
+    }
+  }
+
+  /// Without the disturbed launches, if others are left.
+  static double turn_median(const std::vector<LaunchTimes>& times) {
+    std::vector<double> clean, all;
+    for (const LaunchTimes& t : times) {
+      all.push_back(t.device_us);
+      if (!t.disturbed) clean.push_back(t.device_us);
+    }
+    return summarize(clean.empty() ? all : clean).median;
+  }
+
+  static void end(Contender& c, Outcome outcome, const std::string& detail) {
+    c.record.outcome = outcome;
+    c.record.detail = detail;
+    c.worker.reset();
+  }
+
+  void play_round(bool head_to_head) {
+    const Effort& effort = context_.effort;
+    std::vector<Contender*> order;
+    for (Contender* c : standings_.everyone())
+      if (c->competes()) order.push_back(c);
+    std::shuffle(order.begin(), order.end(), random_);
+    for (Contender* c : order) {
+      if (interrupted()) return;
+      Command command;
+      command.step = Step::sample;
+      command.launches = std::min(head_to_head ? effort.turn_launches : effort.screen_launches, kMostSamples);
+      command.least_launches = head_to_head ? effort.turn_least_launches : effort.screen_least_launches;
+      command.warm_up = effort.turn_warm_up;
+      int64_t& next_copy = c == &standings_.bulk_reader ? next_piece_ : next_copy_;
+      command.first_copy = next_copy;
+      command.time_us = effort.turn_ms * 1e3;
+      const Answer answer = ask(*c, command);
+      next_copy = std::max(answer.reply.next_copy, next_copy + 1);
+      take(*c, answer, head_to_head);
+    }
+  }
+
+  /// Lets every worker run, idle, and then looks whether anything changed behind its back.
+  void settle() {
+    for (Contender& c : standings_.cases)
+      if (c.running()) c.worker->resume();
+    poll(nullptr, 0, int(context_.effort.settle_ms));
+    for (Contender& c : standings_.cases)
+      if (c.running()) look_again(c);
+  }
+
+  void look_again(Contender& c) {
+    Command command;
+    command.step = Step::settle;
+    take(c, ask(c, command), false);
+  }
+
+  /// What may be crowned is watched for longer, all of it at once; a variant that was once is not again in this sweep.
+  void watch_winners() {
+    std::vector<Contender*> watched;
+    for (Contender& c : standings_.cases)
+      if (c.competes() && context_.watched_winners && !context_.watched_winners->count(c.work->variant->id()))
+        watched.push_back(&c);
+    if (watched.empty() || context_.effort.winner_settle_ms <= 0) return;
+    for (Contender* c : watched) c->worker->resume();
+    poll(nullptr, 0, int(context_.effort.winner_settle_ms));
+    for (Contender* c : watched) {
+      look_again(*c);
+      if (c->running()) context_.watched_winners->insert(c->work->variant->id());
+    }
+  }
+
+  const Spec spec_;
+  const RoundsContext& context_;
+  SpecInputs inputs_;
+  Reference reference_;
+  std::unique_ptr<SpecialValues> special_;
+  Standings standings_;
+  int64_t next_copy_ = 0, next_piece_ = 0;  // the bulk reader's pieces are no copies
+  std::mt19937_64 random_{std::random_device{}()};
+};
+
+}  // namespace
+
+Effort Effort::thorough() {
+  Effort effort;
+  effort.screen_launches = 40;
+  effort.rounds = 400;
+  effort.spec_budget_s = 3;
+  effort.converged_width = 0.004;
+  effort.contender_ratio = 1.5;
+  return effort;
+}
+
+Effort Effort::of(const DeviceInfo& device, bool is_thorough) {
+  Effort effort = is_thorough ? thorough() : Effort();
+  if (device.launches_per_sample <= 1) return effort;
+  effort.visits = 1;
+  effort.winner_settle_ms = 0;                    // its kernels are over when they have been waited for
+  effort.noisy_rounds = 2 * effort.least_rounds;  // no later visit makes up for a turn that stalled
+  return effort;
+}
+
+std::vector<CaseRecord> run_rounds(const Spec& spec, const std::vector<CaseToRun>& cases,
+                                   const RoundsContext& context) {
+  return SpecRun(spec, cases, context).run();
+}
+
+}  // namespace assay

@@ -1,0 +1,65 @@
+// The rounds of one spec: every case in its own worker, turns in shuffled order, losers let go early, contenders head
+// to head.
+#pragma once
+#include <functional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "measure/case_key.h"
+#include "measure/ceilings.h"
+#include "measure/worker_group.h"
+
+namespace assay {
+
+struct Effort {
+  double turn_ms = 3;           // a turn's timed part
+  int turn_launches = 8;        // … ends earlier after so many
+  int turn_least_launches = 2;  // … and not before so many
+  int turn_warm_up = 2;         // launches at its start that are no samples
+  int screen_launches = 16;     // of the first round, which decides who contends
+  int screen_least_launches = 5;
+  int rounds = 40;                // among contenders, at most
+  int least_rounds = 6;           // … and at least, whatever they take
+  int noisy_rounds = 6;           // … or so many, while a contender would be noisy (measure/visits.h)
+  int visits = 4;                 // to each spec; the later ones, when all have been visited, to contenders alone
+  double spec_budget_s = 0.15;    // rounds of one visit end after this
+  double converged_width = 0.02;  // … or when every contender's interval, over its turns, is this narrow
+  double screen_ratio =
+      2.0;  // a case whose interval lies above the best's by this factor is let go: after one turn each …
+  double contender_ratio = 1.2;  // … and after five; memory alone was seen to change its rate twofold between two turns
+  double watchdog_s = 20;        // for one turn
+  double setup_watchdog_s = 60;  // loading a vendor library and repacking may take their time
+  double settle_ms = 50;
+  double winner_settle_ms = 300;  // of those still in the running at the end, once a sweep for each variant
+  static Effort thorough();
+  /// What a device needs: one that times whole sequences alone in its process spreads by 0.2 %, and one visit says all.
+  static Effort of(const DeviceInfo& device, bool thorough);
+};
+
+/// One case to measure.
+struct CaseToRun {
+  const Variant* variant = nullptr;
+  BuiltModule module;
+  CaseKey key;
+};
+
+struct RoundsContext {
+  const Backend* backend = nullptr;
+  const DeviceInfo* device = nullptr;
+  const Ceilings* ceilings = nullptr;
+  CaseToRun reader, bulk_reader;  // ceilings that only read, the fastest at: the same bytes, and long pieces
+  Arenas* arenas = nullptr;
+  Mode mode = Mode::decode;
+  int64_t footprint = 0;
+  Effort effort;
+  std::set<std::string>* watched_winners = nullptr;  // variants that were watched so long, by id; null: none is
+  bool special_values = false;                       // each case is tried on them, once
+  std::function<void(const Variant&)> on_case;       // as each case's worker starts
+};
+
+/// Measures the cases of one spec together. Empty if interrupted before every case was settled. Never throws for what a
+/// kernel does; Error if the reference disagrees with itself.
+std::vector<CaseRecord> run_rounds(const Spec& spec, const std::vector<CaseToRun>& cases, const RoundsContext& context);
+
+}  // namespace assay

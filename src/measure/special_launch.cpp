@@ -1,0 +1,127 @@
+// A kernel's launches on its spec's special values.
+#include "measure/special_launch.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/error.h"
+#include "proof/special_values.h"
+
+namespace assay {
+namespace {
+
+/// One spacing of the operands in memory of the device, as long as it lives.
+class SpecialLaunch {
+ public:
+  SpecialLaunch(const WorkerCase& work, OpenedArenas& opened, LoadedKernel& kernel, Spacing spacing)
+      : values_(*work.special), accuracy_(work.variant->accuracy), opened_(opened), device_(opened.device()) {
+    launch_.kernel = &kernel;
+    launch_.spec = &work.inputs->spec();
+    launch_.tensors = values_.weights(spacing)->tensors();
+    const Address weights = opened.special(*values_.weights(spacing));
+    for (Tensor& t : launch_.tensors) {
+      launch_.bytes += t.bytes + t.scale_bytes;
+      if (t.operand == Operand::d) {
+        t.data = allocate(t.bytes);
+        blocks_.pop_back();  // kept: a kernel that writes late is to be found out, not to crash
+      } else if (t.operand != Operand::b) {
+        t.data = allocate(t.bytes);
+      }
+      if (t.operand != Operand::b) continue;
+      const std::byte* first = values_.weights(spacing)->memory().data();
+      t.data = weights + (t.data - first);
+      if (t.scales) t.scales = weights + (t.scales - first);
+    }
+    launch_.flops = launch_.spec->flops();
+    launch_.workspace_bytes = kernel.workspace_bytes(launch_);
+    if (launch_.workspace_bytes > 0) launch_.workspace = allocate(launch_.workspace_bytes);
+    if (!work.variant->prepares) return;
+    launch_.prepared_bytes = kernel.prepared_bytes(launch_);
+    if (launch_.prepared_bytes <= 0)
+      fail("it prepares weights, but needs {} bytes for that where they are special", launch_.prepared_bytes);
+    launch_.prepared = allocate(launch_.prepared_bytes);
+    kernel.prepare(launch_);
+  }
+  ~SpecialLaunch() {
+    for (const auto& [block, bytes] : blocks_) opened_.give_back(block, bytes);
+  }
+  SpecialLaunch(const SpecialLaunch&) = delete;
+  SpecialLaunch& operator=(const SpecialLaunch&) = delete;
+
+  /// "" or the first thing that is wrong.
+  std::string run() {
+    for (int64_t i = 0; i < values_.launches(accuracy_); ++i)
+      if (const std::string message = run(i); !message.empty()) return message;
+    return "";
+  }
+
+ private:
+  Address allocate(int64_t bytes) {
+    const int64_t all = (bytes + 63) / 64 * 64 + 2 * kGuardBytes;
+    blocks_.emplace_back(opened_.borrow(all), all);
+    device_.fill(blocks_.back().first, kPoison, all);
+    return blocks_.back().first + kGuardBytes;
+  }
+
+  std::string run(int64_t number) {
+    for (const Tensor& t : launch_.tensors) {
+      if (t.operand == Operand::d) device_.fill(t.data, kPoison, t.bytes);
+      if (t.operand == Operand::b || t.operand == Operand::d) continue;
+      if (number > 0 && t.operand != Operand::a) continue;  // C and bias are those of every launch
+      const std::vector<std::byte> content = values_.content(t, number, accuracy_);
+      device_.write(t.data, content.data(), t.bytes);
+    }
+    if (launch_.workspace) device_.fill(launch_.workspace, kPoison, launch_.workspace_bytes);
+    device_.dispatch(launch_);
+    std::vector<Tensor> d;
+    std::vector<std::vector<std::byte>> bytes;
+    for (const Tensor& t : launch_.tensors) {
+      if (t.operand != Operand::d) continue;
+      d.push_back(t);
+      bytes.emplace_back(size_t(t.bytes) + 2 * kGuardBytes);
+      device_.read(bytes.back().data(), t.data - kGuardBytes, t.bytes + 2 * kGuardBytes);
+    }
+    for (size_t i = 0; i < d.size(); ++i)
+      if (!is_whole_around(d[i], bytes[i])) return "writes between or around the rows of D";
+    return values_.check(d, bytes, number, accuracy_);
+  }
+
+  /// Whether all but D's elements is still poison; the guard band before them is cut off.
+  static bool is_whole_around(const Tensor& d, std::vector<std::byte>& bytes) {
+    std::vector<std::byte> around = bytes;
+    const auto row_bytes = size_t(dtype_bytes(d.dtype, d.dims[2]));
+    for (int64_t batch = 0; batch < d.dims[0]; ++batch)
+      for (int64_t row = 0; row < d.dims[1]; ++row)
+        std::memset(&around[size_t(kGuardBytes + dtype_bytes(d.dtype, batch * d.strides[0] + row * d.strides[1]))],
+                    kPoison, row_bytes);
+    bytes.erase(bytes.begin(), bytes.begin() + kGuardBytes);
+    return std::all_of(around.begin(), around.end(), [](std::byte b) { return b == std::byte{kPoison}; });
+  }
+
+  const SpecialValues& values_;
+  const Accuracy accuracy_;
+  OpenedArenas& opened_;
+  Device& device_;
+  Launch launch_;
+  std::vector<std::pair<Address, int64_t>> blocks_;
+};
+
+}  // namespace
+
+std::string check_special_values(const WorkerCase& work, OpenedArenas& opened, LoadedKernel& kernel) {
+  const auto run = [&](Spacing spacing) { return SpecialLaunch(work, opened, kernel, spacing).run(); };
+  const bool has_dense = work.special->weights(Spacing::dense), has_padded = work.special->weights(Spacing::padded);
+  if (!work.variant->supports.strides || !has_padded) return has_dense ? run(Spacing::dense) : "";
+  std::string padded;
+  try {
+    padded = run(Spacing::padded);
+    if (padded.empty() || !has_dense) return padded;
+  } catch (const Error&) {  // it says itself that it does not take them
+    if (!has_dense) return "";
+  }
+  if (const std::string dense = run(Spacing::dense); !dense.empty() || padded.empty()) return dense;
+  return "it ignores strides: with padding between rows " + padded +
+         R"(; if dense operands are all it takes, its manifest's "supports" says "strides": false)";
+}
+
+}  // namespace assay

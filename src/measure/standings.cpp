@@ -1,0 +1,148 @@
+// What the turns of one spec's cases say so far.
+#include "measure/standings.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <ctime>
+
+#include "base/error.h"
+#include "measure/physics.h"
+#include "measure/ranking_samples.h"
+#include "measure/visits.h"
+
+namespace assay {
+namespace {
+
+constexpr size_t kEnoughToConverge = 10;  // turns
+
+/// All launches so far, without those that were disturbed where enough others are left.
+std::vector<double> undisturbed(const Contender& c) {
+  return ranking_samples(c.record, /*head_to_head=*/false).device_us;
+}
+
+}  // namespace
+
+std::vector<Contender*> Standings::everyone() {
+  std::vector<Contender*> all{&reader, &bulk_reader};
+  for (Contender& c : cases) all.push_back(&c);
+  return all;
+}
+
+/// The summary that decisions between cases rest on.
+Summary Standings::standing(const Contender& c) const {
+  return summarize(c.turn_us.size() < kEnoughTurns ? undisturbed(c) : levelled_turns(c));
+}
+
+/// The turns with the machine's state of their round divided out: memory that slows down for a second slows all alike,
+/// and the readers with them. A round's level is the geometric mean of those who took part in all rounds, against the
+/// median round's.
+std::vector<double> Standings::levelled_turns(const Contender& c) const {
+  std::vector<const Contender*> steady{&reader, &bulk_reader};  // who took part in all rounds
+  const size_t rounds = std::max(reader.turn_us.size(), bulk_reader.turn_us.size());
+  for (const Contender& other : cases) steady.push_back(&other);
+  std::erase_if(steady, [&](const Contender* other) { return other->turn_us.size() != rounds; });
+  std::vector<double> turns = c.turn_us;
+  if (steady.size() < 2) return turns;
+  std::vector<double> level(rounds, 0);
+  for (size_t r = 0; r < rounds; ++r) {
+    for (const Contender* other : steady) level[r] += std::log(other->turn_us[r]);
+    level[r] = std::exp(level[r] / double(steady.size()));
+  }
+  const double median_level = summarize(level).median;
+  for (size_t r = 0; r < turns.size() && r < rounds; ++r) turns[r] *= median_level / level[r];
+  return turns;
+}
+
+void Standings::let_losers_go() {
+  std::array<double, kAccuracies>
+      best_highs;  // among the classes up to this one: a less accurate case makes no other give up
+  best_highs.fill(HUGE_VAL);
+  for (const Contender& c : cases) {
+    if (!c.competes() || !accusation(c).empty()) continue;
+    for (size_t i = size_t(c.record.accuracy); i < kAccuracies; ++i)
+      best_highs[i] = std::min(best_highs[i], standing(c).ci_high);
+  }
+  for (Contender& c : cases) {
+    if (!c.competes()) continue;
+    const double best_high = best_highs[size_t(c.record.accuracy)];
+    const Summary s = standing(c);
+    const double ratio =
+        c.turn_us.size() < kEnoughTurns ? context_.effort.screen_ratio : context_.effort.contender_ratio;
+    if (s.ci_low <= best_high * ratio) continue;
+    c.contends = false;
+    c.record.tags.push_back("abandoned");
+    c.record.detail = fmt::format("abandoned after {} launches: at least {:.2f} times the best",
+                                  c.record.device_us.size(), s.ci_low / best_high);
+  }
+}
+
+bool Standings::any_noisy() const {
+  return std::any_of(cases.begin(), cases.end(), [this](const Contender& c) {
+    return c.competes() && is_noisy(standing(c)) && accusation(c).empty();
+  });
+}
+
+bool Standings::all_converged() const {
+  return std::all_of(cases.begin(), cases.end(), [this](const Contender& c) {
+    return !c.competes() ||
+           (c.turn_us.size() >= kEnoughToConverge && converged(standing(c), context_.effort.converged_width));
+  });
+}
+
+/// Where rates do not drift, what the whole memory was seen to give counts as well as the readers, which are single
+/// launches. Else 0.
+double Standings::steady_gbps() const {
+  return context_.device->launches_per_sample > 1 && context_.mode != Mode::hot ? context_.ceilings->memory_gbps() : 0;
+}
+
+/// Whether the times so far beat physics: such a case neither ranks nor makes others give up. What must be read and
+/// computed the spec says: a kernel's own word, as that it prepared 64 bytes, counts for nothing.
+std::string Standings::accusation(const Contender& c) const {
+  const std::vector<double> single = undisturbed(reader), bulk = undisturbed(bulk_reader);
+  std::vector<ReadSamples> reads{{single, spec_.b_bytes()}};
+  if (context_.mode != Mode::hot) reads.push_back({bulk, bulk_reader.record.bytes});
+  const std::vector<double> ever(8, steady_gbps() > 0 ? double(spec_.b_bytes()) / steady_gbps() * 1e-3 : 0);
+  if (steady_gbps() > 0) reads.push_back({ever, spec_.b_bytes()});
+  return beats_physics(c.record.device_us, spec_.b_bytes(), reads, spec_.flops(), context_.ceilings->best_gflops());
+}
+
+void Standings::judge_times(Contender& c) {
+  if (const std::string accused = accusation(c); !accused.empty()) {
+    c.record.outcome = Outcome::impossible;
+    c.record.detail = accused;
+  } else if (c.contends) {
+    judge_noise(c.record);
+  }
+}
+
+std::vector<CaseRecord> Standings::judge() {
+  const Summary reachable = summarize(undisturbed(reader)), bulk = summarize(undisturbed(bulk_reader));
+  // What memory gives: the long reads' rate, or the single launches' where those were faster (a cache's, in hot mode).
+  const double single_gbps = double(spec_.b_bytes()) / reachable.median * 1e-3;
+  const double bulk_gbps = context_.mode == Mode::hot ? 0 : double(bulk_reader.record.bytes) / bulk.median * 1e-3;
+  const double gbps = std::max({single_gbps, bulk_gbps, steady_gbps()});
+  const double peak = context_.ceilings->best_gflops();
+  const double floor_us =
+      std::max(double(spec_.b_bytes()) / gbps * 1e-3, peak > 0 ? double(spec_.flops()) / peak * 1e-3 : 0);
+
+  for (Contender& c : cases) {
+    CaseRecord& r = c.record;
+    r.floor_us = floor_us;
+    r.reachable_us = reachable.median;
+    r.ceiling_gbps = gbps;
+    r.encode_us = summarize(c.encode_us).median;
+    r.submit_us = summarize(c.submit_us).median;
+    r.wait_us = summarize(c.wait_us).median;
+    r.measured_at = std::time(nullptr);
+    r.head_to_head_us = levelled_turns(c);
+    if (r.outcome == Outcome::pass) judge_times(c);
+    if (std::count(r.disturbed.begin(), r.disturbed.end(), uint8_t(1)) * 2 > int64_t(r.disturbed.size()))
+      r.tags.push_back("disturbed");
+  }
+  std::vector<CaseRecord> records;
+  for (Contender& c : cases) records.push_back(std::move(c.record));
+  return records;
+}
+
+}  // namespace assay

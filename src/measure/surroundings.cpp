@@ -1,0 +1,78 @@
+// What no launch may change.
+#include "measure/surroundings.h"
+
+#include <algorithm>
+
+namespace assay {
+
+Address Surroundings::allocate(int64_t bytes) {
+  const int64_t padded = (bytes + 63) / 64 * 64;
+  const Address block = device_.allocate(padded + 2 * kGuardBytes);
+  device_.fill(block, kPoison, padded + 2 * kGuardBytes);
+  guarded_.push_back({block + kGuardBytes, bytes, nullptr, nullptr});
+  return guarded_.back().data;
+}
+
+void Surroundings::put(const Tensor& tensor, const HostTensor& host) {
+  device_.write(tensor.data, host.bytes.data(), tensor.bytes);
+  for (Guarded& g : guarded_)
+    if (g.data == tensor.data) g.name = tensor.operand == Operand::bias ? "bias" : "C", g.content = &host.bytes;
+}
+
+/// Of what may hold anything, the bands alone.
+int64_t Surroundings::inside_bytes(const Guarded& g, const Tensor& a) {
+  return g.data == a.data || g.content ? g.bytes : 0;
+}
+
+void Surroundings::add_to(Look& look, const Tensor& a) {
+  int64_t bytes = 0;
+  for (const Guarded& g : guarded_) bytes += 2 * kGuardBytes + inside_bytes(g, a);
+  read_.resize(size_t(bytes));
+  std::byte* next = read_.data();
+  const auto add = [&](Address from, int64_t count) {
+    look.ranges.push_back({next, from, count});
+    next += count;
+  };
+  for (const Guarded& g : guarded_) {
+    if (const int64_t inside = inside_bytes(g, a); inside > 0) {
+      add(g.data - kGuardBytes, inside + 2 * kGuardBytes);
+    } else {
+      add(g.data - kGuardBytes, kGuardBytes);
+      add(g.data + g.bytes, kGuardBytes);
+    }
+  }
+}
+
+std::string Surroundings::changed(const Tensor& a, const std::vector<std::byte>& host_a) const {
+  std::span<const std::byte> rest(read_);
+  for (const Guarded& g : guarded_) {
+    const auto inside = size_t(inside_bytes(g, a));
+    const std::span<const std::byte> before = rest.first(kGuardBytes), content = rest.subspan(kGuardBytes, inside),
+                                     behind = rest.subspan(kGuardBytes + inside, kGuardBytes);
+    rest = rest.subspan(2 * kGuardBytes + inside);
+    if (const int64_t at = broken_at(before); at >= 0)
+      return fmt::format("wrote {} bytes before the start of a buffer", kGuardBytes - at);
+    if (const int64_t at = broken_at(behind); at >= 0)
+      return fmt::format("wrote {} bytes behind the end of a buffer", at + 1);
+    const std::vector<std::byte>* expected = g.data == a.data ? &host_a : g.content;
+    if (inside > 0 && !std::equal(content.begin(), content.end(), expected->begin()))
+      return fmt::format("wrote into its input {}", g.data == a.data ? "A" : g.name);
+  }
+  return "";
+}
+
+bool Surroundings::bands_are_whole(Address first, int64_t step, int64_t count) {
+  std::vector<std::byte> bands(size_t(count * kGuardBytes));
+  Look look;
+  for (int64_t i = 0; i < count; ++i)
+    look.ranges.push_back({&bands[size_t(i * kGuardBytes)], first + i * step, kGuardBytes});
+  device_.look(look);
+  return broken_at(bands) < 0;
+}
+
+int64_t Surroundings::broken_at(std::span<const std::byte> band) {
+  const auto broken = std::find_if(band.begin(), band.end(), [](std::byte b) { return b != std::byte{kPoison}; });
+  return broken == band.end() ? -1 : broken - band.begin();
+}
+
+}  // namespace assay

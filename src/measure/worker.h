@@ -1,0 +1,36 @@
+// What a worker process is given and serves: the cases of one spec on one opened device.
+#pragma once
+#include <memory>
+#include <vector>
+
+#include "measure/worker_protocol.h"
+#include "proof/special_values.h"
+#include "proof/validator.h"
+
+namespace assay {
+
+enum class Mode { decode, cold, hot, batched };
+std::string_view mode_name(Mode mode);
+Mode parse_mode(const std::string& name);  // Error with the four names
+
+struct WorkerCase {
+  const Backend* backend = nullptr;
+  const DeviceInfo* device = nullptr;
+  const Variant* variant = nullptr;
+  const BuiltModule* module = nullptr;
+  const Reference* reference = nullptr;  // null for a ceiling: nothing is validated
+  const SpecInputs* inputs = nullptr;
+  const SpecialValues* special = nullptr;  // null: no launches on special values
+  Arenas* arenas = nullptr;
+  Mode mode = Mode::decode;
+  int64_t footprint = 0;
+  int64_t memory_limit = 0;
+  bool bulk = false;            // long reads over what the copies cover, instead of single copies
+  int64_t batch_launches = 20;  // dispatches per submission in batched mode, at least
+};
+
+/// Serves commands for these cases, on one opened device, until quit or the parent's end; never returns to the caller's
+/// code.
+[[noreturn]] void serve_worker(const std::vector<const WorkerCase*>& cases, int socket);
+
+}  // namespace assay

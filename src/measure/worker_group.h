@@ -1,0 +1,33 @@
+// Cases that one worker process serves: set up when first asked for, and again in a new process when the old one has
+// ended.
+#pragma once
+#include <memory>
+#include <vector>
+
+#include "measure/worker_process.h"
+
+namespace assay {
+
+class WorkerGroup {
+ public:
+  explicit WorkerGroup(double setup_limit_s) : setup_limit_s_(setup_limit_s) {}
+  /// The case's index in the group. All are added before the first ask(), and live as long as the group.
+  size_t add(const WorkerCase& work);
+
+  /// As WorkerProcess::ask; a case that the process does not have yet is set up before.
+  Answer ask(size_t index, Command command, double limit_s);
+  /// Lets it run on, without a command.
+  void resume();
+
+ private:
+  Answer set_up(size_t index);
+  Answer ask_process(size_t index, Command command, double limit_s);
+
+  double setup_limit_s_;
+  std::vector<const WorkerCase*> cases_;
+  std::vector<bool> is_set_up_;
+  std::unique_ptr<WorkerProcess> process_;
+  bool watch_all_ = false;  // after some case was seen to write into another's prepared weights
+};
+
+}  // namespace assay

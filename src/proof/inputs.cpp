@@ -1,0 +1,229 @@
+// The inputs of one spec: host tensors, and copies of B with guard bands, cut from the arenas.
+#include "proof/inputs.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "base/error.h"
+#include "base/half.h"
+
+namespace assay {
+namespace {
+
+constexpr int64_t kMostCopies = 1 << 14;
+
+Format format_of(Dtype dtype) {
+  switch (dtype) {
+    case Dtype::f32:
+      return Format::f32;
+    case Dtype::f16:
+      return Format::f16;
+    case Dtype::bf16:
+      return Format::bf16;
+    case Dtype::q8_0:
+      return Format::q8_0;
+  }
+  return Format::f32;
+}
+
+/// The pieces of memory that a B tensor takes: (format, bytes), its values first.
+std::vector<std::pair<Format, int64_t>> pieces(const Tensor& b) {
+  if (b.storage == Storage::q8_0_split) return {{Format::int8, b.bytes}, {Format::q8_scale, b.scale_bytes}};
+  return {{format_of(b.dtype), b.bytes}};
+}
+
+int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
+
+int64_t alignment_of(Format format) { return format == Format::q8_0 ? 1088 : 64; }
+
+std::vector<Tensor> b_tensors(const Spec& spec) {
+  std::vector<Tensor> result;
+  for (const Tensor& t : spec_tensors(spec))
+    if (t.operand == Operand::b) result.push_back(t);
+  return result;
+}
+
+/// Bytes that one copy takes in each arena, guard bands and alignment included.
+std::map<Format, int64_t> copy_sizes(const std::vector<Tensor>& b) {
+  std::map<Format, int64_t> sizes;
+  for (const Tensor& t : b)
+    for (const auto& [format, bytes] : pieces(t))
+      sizes[format] += round_up(bytes + 2 * kGuardBytes, alignment_of(format));
+  return sizes;
+}
+
+int64_t copies_over(int64_t footprint, const std::map<Format, int64_t>& sizes) {
+  int64_t one = 0;
+  for (const auto& [format, bytes] : sizes) one += bytes;
+  return std::clamp((footprint + one - 1) / one, int64_t(1), kMostCopies);
+}
+
+HostTensor random_tensor(Dtype dtype, int64_t count, uint64_t stream) {
+  HostTensor t;
+  t.bytes.resize(size_t(round_up(dtype_bytes(dtype, count), 8)));
+  for (size_t i = 0; i < t.bytes.size() / 8; ++i) {
+    const uint64_t word = random_word(format_of(dtype), (stream << 32) + i);
+    std::memcpy(&t.bytes[8 * i], &word, 8);
+  }
+  t.bytes.resize(size_t(dtype_bytes(dtype, count)));
+  for (int64_t i = 0; i < count; ++i) t.values.push_back(decode_value(dtype, &t.bytes[size_t(dtype_bytes(dtype, i))]));
+  return t;
+}
+
+}  // namespace
+
+double decode_value(Dtype dtype, const std::byte* at) {
+  if (dtype == Dtype::f32) {
+    float value;
+    std::memcpy(&value, at, 4);
+    return double(value);
+  }
+  uint16_t bits;
+  std::memcpy(&bits, at, 2);
+  return double(dtype == Dtype::f16 ? half_to_float(bits) : bf16_to_float(bits));
+}
+
+void encode_value(Dtype dtype, double value, std::byte* at) {
+  const float single = float(value);
+  if (dtype == Dtype::f32) {
+    std::memcpy(at, &single, 4);
+    return;
+  }
+  const uint16_t bits = dtype == Dtype::f16 ? float_to_half(single) : float_to_bf16(single);
+  std::memcpy(at, &bits, 2);
+}
+
+const float* value_table(Dtype dtype) {
+  static const auto make = [](auto decode) {
+    std::vector<float> table(65536);
+    for (uint32_t i = 0; i < 65536; ++i) table[i] = decode(uint16_t(i));
+    return table;
+  };
+  static const std::vector<float> halves = make(half_to_float), bf16s = make(bf16_to_float);
+  return dtype == Dtype::bf16 ? bf16s.data() : halves.data();
+}
+
+InputArena& Arenas::get(Format format) {
+  const auto found = arenas_.find(format);
+  ASSAY_CHECK(found != arenas_.end());
+  return *found->second;
+}
+
+std::vector<InputArena*> Arenas::all() const {
+  std::vector<InputArena*> result;
+  for (const auto& [format, arena] : arenas_) result.push_back(arena.get());
+  return result;
+}
+
+void Arenas::reserve(const Spec& spec, int64_t footprint) {
+  const std::map<Format, int64_t> sizes = copy_sizes(b_tensors(spec));
+  const int64_t count = copies_over(footprint, sizes);
+  for (const auto& [format, bytes] : sizes) {
+    const int64_t wanted = count * bytes + kSpareBytes;
+    auto& arena = arenas_[format];
+    if (arena && int64_t(arena->bytes().size()) >= wanted) continue;
+    arena.reset();
+    arena = std::make_unique<InputArena>(format, wanted);
+  }
+}
+
+int64_t Arenas::growth(const Spec& spec, int64_t footprint) const {
+  const std::map<Format, int64_t> sizes = copy_sizes(b_tensors(spec));
+  const int64_t count = copies_over(footprint, sizes);
+  int64_t more = 0;
+  for (const auto& [format, bytes] : sizes) {
+    const auto found = arenas_.find(format);
+    const int64_t had = found == arenas_.end() ? 0 : int64_t(found->second->bytes().size());
+    more += std::max(count * bytes + kSpareBytes - had, int64_t(0));
+  }
+  return more;
+}
+
+SpecInputs::SpecInputs(const Spec& spec, Arenas& arenas, int64_t footprint) : spec_(spec), arenas_(arenas) {
+  const std::vector<Tensor> shape = b_tensors(spec_);
+  const std::map<Format, int64_t> sizes = copy_sizes(shape);
+  int64_t count = copies_over(footprint, sizes);
+  for (const auto& [format, bytes] : sizes)
+    count = std::min(
+        count,
+        std::max(int64_t(1), (int64_t(arenas.get(format).bytes().size()) - arenas.get(format).alignment()) / bytes));
+
+  std::map<Format, int64_t> next;
+  const auto place = [&](Format format, int64_t bytes) {
+    InputArena& arena = arenas.get(format);
+    const int64_t alignment = arena.alignment();
+    const int64_t data = round_up(next[format] + kGuardBytes, alignment);
+    ASSAY_CHECK(data + bytes + kGuardBytes <= int64_t(arena.bytes().size()));
+    for (const int64_t offset : {data - kGuardBytes, data + bytes}) {
+      std::memset(arena.bytes().data() + offset, kPoison, size_t(kGuardBytes));
+      guards_.push_back({format, offset});
+    }
+    next[format] = data + bytes + kGuardBytes;
+    return arena.bytes().data() + data;
+  };
+  for (int64_t copy = 0; copy < count; ++copy) {
+    std::vector<Tensor> tensors = shape;
+    for (Tensor& t : tensors) {
+      const auto parts = pieces(t);
+      t.data = place(parts[0].first, parts[0].second);
+      if (parts.size() > 1) t.scales = place(parts[1].first, parts[1].second);
+    }
+    copies_.push_back(std::move(tensors));
+  }
+  for (const auto& [format, end] : next) {
+    const std::span<std::byte> arena = arenas.get(format).bytes();
+    covered_.push_back(arena.first(size_t(end)));
+    used_.push_back(arena.first(std::min(size_t(end + kSpareBytes), arena.size())));
+  }
+
+  a = random_tensor(spec_.a, spec_.batch * spec_.m * spec_.k, 1);
+  for (int64_t i = 0; i < int64_t(a.values.size()); ++i) a_logical.push_back(a.values[size_t(a_storage_index(i))]);
+  uint64_t stream = 2;
+  for (const Tensor& t : shape) {
+    const int64_t n = t.dims[1];
+    if (spec_.bias) bias.push_back(random_tensor(spec_.d, n, stream++));
+    c.push_back(random_tensor(spec_.d, spec_.batch * spec_.m * n, stream++));
+    if (spec_.beta != 0) continue;
+    std::fill(c.back().bytes.begin(), c.back().bytes.end(), std::byte{kPoison});
+    std::fill(c.back().values.begin(), c.back().values.end(), std::numeric_limits<double>::quiet_NaN());
+  }
+}
+
+SpecInputs::~SpecInputs() {
+  for (const Guard& guard : guards_) arenas_.get(guard.format).restore(guard.offset, kGuardBytes);
+}
+
+int64_t SpecInputs::a_storage_index(int64_t logical) const {
+  if (!spec_.tA) return logical;
+  const int64_t k = logical % spec_.k, row = logical / spec_.k % spec_.m, batch = logical / spec_.k / spec_.m;
+  return batch * spec_.m * spec_.k + k * spec_.m + row;
+}
+
+std::vector<float> Variation::of_columns(int64_t count) const {
+  static_assert(kGroups == 16);
+  std::vector<float> factors(static_cast<size_t>(count));
+  uint64_t bits = 0;
+  for (int64_t k = 0; k < count; ++k) {
+    if (k % 64 == 0) bits = is_free ? random_bits(signs + uint64_t(k / 64)) : (signs & 0xffff) * 0x0001000100010001u;
+    factors[size_t(k)] = bits >> (k % 64) & 1 ? -1.0f : 1.0f;
+  }
+  return factors;
+}
+
+void SpecInputs::varied_a(const Variation& variation, std::vector<std::byte>& bytes) const {
+  bytes.resize(a.bytes.size());
+  const std::vector<float> of_column = variation.of_columns(spec_.k);
+  const int64_t size = dtype_bytes(spec_.a, 1);
+  for (int64_t row = 0; row < spec_.batch * spec_.m; ++row) {
+    const double factor = variation.factor * variation.of_row(row);
+    for (int64_t k = 0; k < spec_.k; ++k) {
+      const int64_t i = row * spec_.k + k;
+      encode_value(spec_.a, a_logical[size_t(i)] * double(of_column[size_t(k)]) * factor,
+                   &bytes[size_t(a_storage_index(i) * size)]);
+    }
+  }
+}
+
+}  // namespace assay

@@ -1,0 +1,114 @@
+// The inputs of one spec: A, bias and C on the host, and the copies of B with guard bands, cut from the arenas.
+#pragma once
+#include <array>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "backend/device.h"
+#include "proof/arena.h"
+
+namespace assay {
+
+inline constexpr int64_t kGuardBytes = 64;
+inline constexpr unsigned char kPoison = 0xff;  // NaN in every float type
+inline constexpr int64_t kSpareBytes = 4096;    // of an arena behind the copies: the least that a bulk read reads
+
+/// The arenas of a sweep, made large enough before the first spec.
+class Arenas {
+ public:
+  /// Makes or enlarges the arenas so that each spec has copies over `footprint` bytes (at least one copy).
+  void reserve(const Spec& spec, int64_t footprint);
+  /// How many bytes that would take beside what there is.
+  int64_t growth(const Spec& spec, int64_t footprint) const;
+  InputArena& get(Format format);
+  std::vector<InputArena*> all() const;
+
+ private:
+  std::map<Format, std::unique_ptr<InputArena>> arenas_;
+};
+
+/// Decoded values beside the bytes that a device gets.
+struct HostTensor {
+  std::vector<std::byte> bytes;
+  std::vector<double> values;
+};
+
+/// How A of a launch differs from its base value: by a power of two, and by a sign for each column k and each row
+/// (batch · m + row).
+struct Variation {
+  static constexpr int kGroups = 16;
+  double factor = 1;
+  uint64_t signs = 0;  // of column k bit k % kGroups: the reference keeps a sum for each …
+  uint64_t rows = 0;   // of row r the bit that is drawn from this
+  bool is_free =
+      false;  // … or of column k the bit that is drawn from `signs`: nothing remembered of other launches is of use
+  double of_column(int64_t k) const { return is_free ? drawn(signs, k) : signs >> (k % kGroups) & 1 ? -1 : 1; }
+  /// Of the first so many columns, at once.
+  std::vector<float> of_columns(int64_t count) const;
+  double of_row(int64_t row) const { return drawn(rows, row); }
+
+  bool operator==(const Variation&) const = default;
+
+  /// The groups' signs as ±1.
+  using Signs = std::array<double, kGroups>;
+  static Signs factors(uint64_t signs) {
+    Signs factors;
+    for (int group = 0; group < kGroups; ++group) factors[size_t(group)] = signs >> group & 1 ? -1 : 1;
+    return factors;
+  }
+
+ private:
+  static double drawn(uint64_t seed, int64_t i) {
+    return random_bits(seed + uint64_t(i / 64)) >> (i % 64) & 1 ? -1 : 1;
+  }
+};
+
+class SpecInputs {
+ public:
+  /// Cuts copies over about `footprint` bytes (0: one copy) and writes their guard bands; the destructor restores the
+  /// arenas.
+  SpecInputs(const Spec& spec, Arenas& arenas, int64_t footprint);
+  ~SpecInputs();
+  SpecInputs(const SpecInputs&) = delete;
+  SpecInputs& operator=(const SpecInputs&) = delete;
+
+  const Spec& spec() const { return spec_; }
+  int64_t copies() const { return int64_t(copies_.size()); }
+  /// The B tensors (one a segment) of a copy, with host addresses.
+  const std::vector<Tensor>& b(int64_t copy) const { return copies_[size_t(copy)]; }
+  /// The range that the copies cover in each of their arenas: what bulk reads read.
+  const std::vector<std::span<std::byte>>& covered() const { return covered_; }
+  /// Of each arena that the copies lie in, its beginning up to their end and kSpareBytes more.
+  const std::vector<std::span<std::byte>>& used() const { return used_; }
+
+  HostTensor a;                   // [batch, m, k] logical order in values; storage order in bytes
+  std::vector<HostTensor> bias;   // one a segment; empty without
+  std::vector<HostTensor> c;      // one a segment; NaN where beta = 0
+  std::vector<double> a_logical;  // values of op(A) as [batch][m][k]
+
+  /// Index into op(A)'s values → index into its storage.
+  int64_t a_storage_index(int64_t logical) const;
+  /// A's bytes as a launch gets them.
+  void varied_a(const Variation& variation, std::vector<std::byte>& bytes) const;
+
+ private:
+  struct Guard {
+    Format format;
+    int64_t offset;
+  };
+  Spec spec_;
+  Arenas& arenas_;
+  std::vector<std::vector<Tensor>> copies_;
+  std::vector<Guard> guards_;
+  std::vector<std::span<std::byte>> covered_, used_;
+};
+
+/// One value of a dense type from its bytes, and to them (round to nearest even).
+double decode_value(Dtype dtype, const std::byte* at);
+void encode_value(Dtype dtype, double value, std::byte* at);
+
+/// All 65,536 values of f16 or bf16: decoding by look-up is several times faster than by arithmetic.
+const float* value_table(Dtype dtype);
+
+}  // namespace assay

@@ -1,0 +1,182 @@
+// Double-precision products of chosen copies, and a second opinion on samples.
+#include "proof/reference.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "base/error.h"
+#include "base/parallel.h"
+#include "proof/weight_rows.h"
+
+namespace assay {
+namespace {
+
+constexpr int64_t kMostReferenceElements = 36'000'000;  // of B: about 50 ms
+constexpr int64_t kCopiesPerReference = 4;  // a turn ends at a copy with a reference, so they must not lie far apart
+constexpr int64_t kMostSums = int64_t(1) << 22;  // of all copies: 32 MB
+constexpr int kBlock = 32;
+constexpr int kLanes = Variation::kGroups;
+
+/// Σ a·b over the columns of each lane, k % kLanes; Σ |a||b| and Σ (a·b)² over all.
+ASSAY_CLONES void dot(const double* a, const float* b, int64_t k, double* lane_sums, double* magnitude,
+                      double* square) {
+  double sums[kLanes] = {}, magnitudes[kLanes] = {}, squares[kLanes] = {};
+  int64_t i = 0;
+  for (; i + kLanes <= k; i += kLanes)
+    for (int lane = 0; lane < kLanes; ++lane) {
+      const double term = a[i + lane] * double(b[i + lane]);
+      sums[lane] += term;
+      magnitudes[lane] += std::fabs(term);
+      squares[lane] += term * term;
+    }
+  for (int lane = 0; i < k; ++i, ++lane) {
+    const double term = a[i] * double(b[i]);
+    sums[lane] += term;
+    magnitudes[lane] += std::fabs(term);
+    squares[lane] += term * term;
+  }
+  *magnitude = *square = 0;
+  for (int lane = 0; lane < kLanes; ++lane) {
+    lane_sums[lane] = sums[lane];
+    *magnitude += magnitudes[lane];
+    *square += squares[lane];
+  }
+}
+
+/// Standard deviation of a dot product with b whose other factors err by independent errors of these variances.
+double deviation(const double* variances, const float* b, int64_t k) {
+  double variance = 0;
+  for (int64_t i = 0; i < k; ++i) variance += variances[i] * double(b[i]) * double(b[i]);
+  return std::sqrt(variance);
+}
+
+CopyReference compute(const SpecInputs& inputs, int64_t copy, int groups,
+                      const std::vector<ActivationRounding>& roundings) {
+  const Spec& spec = inputs.spec();
+  CopyReference result;
+  result.copy = copy;
+  for (const Tensor& b : inputs.b(copy)) {
+    const int64_t n = b.dims[1];
+    const size_t base = result.magnitude.size(), count = size_t(spec.batch * spec.m * n);
+    result.sums.resize((base + count) * size_t(groups));
+    result.magnitude.resize(base + count);
+    result.squares.resize(base + count);
+    for (const ActivationRounding& rounding : roundings)
+      result.deviation[size_t(rounding.accuracy)].resize(base + count);
+    for (int64_t batch = 0; batch < spec.batch; ++batch) {
+      RowReader rows(b, batch);
+      for (int64_t column = 0; column < n; ++column) {
+        const float* row = rows.row(column);
+        for (int64_t m = 0; m < spec.m; ++m) {
+          const size_t row_of_a = size_t((batch * spec.m + m) * spec.k);
+          const double* a = &inputs.a_logical[row_of_a];
+          const size_t at = base + size_t((batch * spec.m + m) * n + column);
+          double lanes[kLanes];
+          dot(a, row, spec.k, lanes, &result.magnitude[at], &result.squares[at]);
+          for (int lane = 0; lane < kLanes; ++lane)
+            result.sums[at * size_t(groups) + size_t(lane % groups)] += lanes[lane];
+          for (const ActivationRounding& rounding : roundings)
+            result.deviation[size_t(rounding.accuracy)][at] = deviation(&rounding.variances[row_of_a], row, spec.k);
+        }
+      }
+    }
+  }
+  return result;
+}
+
+/// The same element once more: element by element, extended precision, other order, no table.
+long double second_opinion(const SpecInputs& inputs, const Tensor& b, int64_t batch, int64_t m, int64_t n,
+                           const Variation& variation) {
+  const Spec& spec = inputs.spec();
+  long double sum = 0;
+  for (int64_t k = spec.k - 1; k >= 0; --k) {
+    const auto a =
+        static_cast<long double>(inputs.a.values[size_t(inputs.a_storage_index((batch * spec.m + m) * spec.k + k))]);
+    sum += a * static_cast<long double>(variation.of_column(k)) * static_cast<long double>(b_element(b, batch, n, k));
+  }
+  return sum;
+}
+
+void compare_opinions(const Reference& all, int64_t index_of_copy) {
+  constexpr int kSamples = 24, kFewSamples = 2;  // of the first copies and of the others, which the same code computes
+  constexpr int64_t kFirstCopies = 8;
+  const CopyReference& reference = all.copies()[size_t(index_of_copy)];
+  const SpecInputs& inputs = all.inputs();
+  const Spec& spec = inputs.spec();
+  size_t base = 0;
+  for (const Tensor& b : inputs.b(reference.copy)) {
+    const int64_t n = b.dims[1], count = spec.batch * spec.m * n;
+    for (int sample = 0; sample < (index_of_copy < kFirstCopies ? kSamples : kFewSamples); ++sample) {
+      int64_t index = int64_t(random_bits(uint64_t(sample) + (uint64_t(reference.copy) << 20)) % uint64_t(count));
+      if (sample == 0) index = 0;
+      if (sample == 1) index = count - 1;
+      const int64_t column = index % n, m = index / n % spec.m, batch = index / n / spec.m;
+      const uint64_t signs = all.signs_from(random_bits(uint64_t(index)));
+      const size_t at = base + size_t(index);
+      const double first = all.product(reference, int64_t(at), Variation::factors(signs)),
+                   other = double(second_opinion(inputs, b, batch, m, column, {1, signs, 0, false}));
+      if (!(std::fabs(other - first) <= 1e-12 * reference.magnitude[at]))
+        fail("suspect the reference: its two implementations disagree at element {} of {} ({} and {})", index,
+             spec.line(), first, other);
+    }
+    base += size_t(count);
+  }
+}
+
+}  // namespace
+
+double b_element(const Tensor& b, int64_t batch, int64_t n, int64_t k) {
+  if (b.storage == Storage::strided) {
+    const int64_t index = batch * b.strides[0] + n * b.strides[1] + k * b.strides[2];
+    return decode_value(b.dtype, b.data + index * dtype_bytes(b.dtype, 1));
+  }
+  if (b.storage == Storage::q8_0_blocks) {
+    const std::byte* block = b.data + 34 * (batch * b.strides[0] + n * b.strides[1] + k / kBlock);
+    return decode_value(Dtype::f16, block) * double(int8_t(block[2 + k % kBlock]));
+  }
+  const int64_t row = batch * b.dims[1] + n;
+  return decode_value(Dtype::f16, b.scales + 2 * (row * (b.dims[2] / kBlock) + k / kBlock)) *
+         double(int8_t(b.data[batch * b.strides[0] + n * b.strides[1] + k]));
+}
+
+Reference::Reference(const SpecInputs& inputs, const std::vector<Accuracy>& classes)
+    : Reference(inputs, activation_roundings(inputs, classes)) {}
+
+Reference::Reference(const SpecInputs& inputs, const std::vector<ActivationRounding>& roundings)
+    : inputs_(inputs), projections_(inputs, roundings) {
+  const Spec& spec = inputs.spec();
+  elements_ = spec.batch * spec.m * spec.n;
+  const int64_t b_elements = spec.batch * spec.n * spec.k;
+  const int64_t wanted = std::min((inputs.copies() + kCopiesPerReference - 1) / kCopiesPerReference,
+                                  std::max(kMostReferenceElements / b_elements, int64_t(1)));
+  while (groups_ < std::min<int64_t>(kLanes, spec.k) && wanted * elements_ * groups_ * 2 <= kMostSums) groups_ *= 2;
+  index_of_copy_.assign(size_t(inputs.copies()), -1);
+  copies_.resize(size_t(wanted));
+  in_parallel(wanted, [&](int64_t i) {
+    const int64_t copy = i * inputs.copies() / wanted;
+    index_of_copy_[size_t(copy)] = int32_t(i);
+    copies_[size_t(i)] = compute(inputs, copy, groups_, roundings);
+    compare_opinions(*this, i);
+  });
+}
+
+uint64_t Reference::signs_from(uint64_t bits) const {
+  uint64_t signs = 0;
+  for (int group = 0; group < kLanes; ++group) signs |= (bits >> (group % groups_) & 1) << group;
+  return signs;
+}
+
+double Reference::product(const CopyReference& reference, int64_t element, const Variation::Signs& signs) const {
+  const double* sums = &reference.sums[size_t(element) * size_t(groups_)];
+  double product = 0;
+  for (int group = 0; group < groups_; ++group) product += sums[group] * signs[size_t(group)];
+  return product;
+}
+
+const CopyReference* Reference::find(int64_t copy) const {
+  const int32_t index = index_of_copy_[size_t(copy)];
+  return index < 0 ? nullptr : &copies_[size_t(index)];
+}
+
+}  // namespace assay

@@ -1,0 +1,56 @@
+// What the right answer is: double-precision products of chosen copies, once per spec, and a second opinion on samples.
+#pragma once
+#include <array>
+#include <vector>
+
+#include "proof/inputs.h"
+#include "proof/projections.h"
+#include "spec/accuracy.h"
+
+namespace assay {
+
+/// Per element of D (segments one after another, each [batch][m][n]), of the base value of A.
+struct CopyReference {
+  int64_t copy = 0;
+  std::vector<double> sums;  // Σ a·b of each group of columns that may change its sign, [element][group]
+  std::vector<double> magnitude, squares;  // Σ |a||b|, Σ (a·b)²
+  /// Of each accuracy class: √(Σ rounding variance of a · b²). Only for the classes that were asked for, none for
+  /// exact.
+  std::array<std::vector<double>, kAccuracies> deviation;
+};
+
+class Reference {
+ public:
+  /// Computes copies spread evenly over all: a quarter of them where time allows.
+  /// Error "suspect the reference" if the second, independently written one disagrees on a sampled element.
+  Reference(const SpecInputs& inputs, const std::vector<Accuracy>& classes = {});
+
+  const SpecInputs& inputs() const { return inputs_; }
+  const std::vector<CopyReference>& copies() const { return copies_; }
+  /// The reference of a copy, or null if it has none.
+  const CopyReference* find(int64_t copy) const;
+  int64_t elements() const { return elements_; }
+
+  /// Signs of a Variation that is not free, from random bits: alike in columns that share a sum. Many outputs leave
+  /// memory for few sums.
+  uint64_t signs_from(uint64_t bits) const;
+  /// Σ a·b of an element when A has these signs.
+  double product(const CopyReference& reference, int64_t element, const Variation::Signs& signs) const;
+  /// What random projections of D must be, for every copy.
+  const Projections& projections() const { return projections_; }
+
+ private:
+  Reference(const SpecInputs& inputs, const std::vector<ActivationRounding>& roundings);
+
+  const SpecInputs& inputs_;
+  int64_t elements_ = 0;
+  Projections projections_;
+  std::vector<CopyReference> copies_;
+  std::vector<int32_t> index_of_copy_;
+  int groups_ = 1;  // a power of two, at most Variation::kGroups: column k is in group k % groups_
+};
+
+/// One element of B in logical order: row n of the segment's tensor, column k.
+double b_element(const Tensor& b, int64_t batch, int64_t n, int64_t k);
+
+}  // namespace assay

@@ -1,0 +1,72 @@
+// Rows of special activations.
+#include <algorithm>
+
+#include "proof/inputs.h"
+#include "proof/special_blocks.h"
+
+namespace assay {
+namespace {
+
+double block_value(Block block, Dtype a, int64_t place, int64_t length, Draw& draw) {
+  const bool is_largest = place == std::min(kLargestAt, length - 1);
+  switch (block) {
+    case Block::zero:
+      return draw.sign() * 0.0;
+    // A scale of 2 / 127 is just above a power of two, one of 1.3 / 127 is nearer to the power below it, which cannot
+    // hold it.
+    case Block::clipping:
+      return is_largest ? draw.sign() * 1.3 : draw.number(0.3, 1);
+    case Block::outlier:
+      return place == std::min(kOutlierAt, length - 1) ? draw.sign() * 1000 : draw.number(0x1p-10, 0x1p-8);
+    case Block::faint:
+      if (a == Dtype::f16) return draw.sign() * std::ldexp(double(1 + draw.bits() % 511), -24);
+      break;
+    default:
+      break;
+  }
+  return level(block, a) * (is_largest ? draw.sign() * 2 : draw.number(0.5, 1.5));
+}
+template <typename Function>
+ActivationRow activation_row(const Spec& spec, Function value) {
+  ActivationRow row;
+  row.bytes.resize(size_t(dtype_bytes(spec.a, spec.k)));
+  for (int64_t i = 0; i < spec.k; ++i) {
+    std::byte* at = &row.bytes[size_t(dtype_bytes(spec.a, i))];
+    encode_value(spec.a, value(i), at);
+    row.values.push_back(decode_value(spec.a, at));
+  }
+  return row;
+}
+
+}  // namespace
+
+double subnormal(Dtype dtype, Draw& draw) {
+  const int bits = dtype == Dtype::f32   ? 23
+                   : dtype == Dtype::f16 ? 10
+                                         : 7,
+            exponent = dtype == Dtype::f32   ? -149
+                       : dtype == Dtype::f16 ? -24
+                                             : -133;
+  return draw.sign() * std::ldexp(double(1 + draw.bits() % ((uint64_t(1) << bits) - 1)), exponent);
+}
+
+std::vector<ActivationRow> make_activations(const Spec& spec, const SpecialShape& shape) {
+  std::vector<ActivationRow> rows;
+  Draw draw(1);
+  const auto value = [&](Block block, int64_t i) {
+    return block_value(block, spec.a, i % kSpecialBlock,
+                       std::min(kSpecialBlock, spec.k - i / kSpecialBlock * kSpecialBlock), draw);
+  };
+  for (int64_t offset = 0; offset < shape.offsets; ++offset)
+    rows.push_back(activation_row(spec, [&](int64_t i) { return value(shape.at(i, offset), i); }));
+  rows.push_back(activation_row(spec, [&](int64_t i) { return value(Block::zero, i); }));
+  rows.push_back(activation_row(spec, [&](int64_t i) { return i == spec.k / 2 ? kInfinity : value(Block::plain, i); }));
+  rows.back().for_int8 = false;
+  if (spec.a == Dtype::f16) return rows;  // whose subnormals are among the faint blocks
+  rows.push_back(activation_row(
+      spec, [&](int64_t i) { return i / kSpecialBlock % 2 == 0 ? subnormal(spec.a, draw) : value(Block::plain, i); }));
+  rows.back().for_int8 = false;
+  return rows;
+}
+
+}  // namespace assay

@@ -1,0 +1,70 @@
+// Operands of values that the arenas never hold, for one spec, with the right answers: zeros, subnormals, outliers,
+// sums near the range.
+#pragma once
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "backend/device.h"
+#include "proof/special_rows.h"
+#include "spec/accuracy.h"
+
+namespace assay {
+
+/// How far apart rows and batches lie: as the spec says, or with NaN between them.
+enum class Spacing { dense, padded };
+
+/// B's special values in host memory of its own, guard bands of NaN around each tensor.
+class SpecialWeights {
+ public:
+  SpecialWeights(const Spec& spec, const SpecialRows& rows, Spacing spacing);
+  ~SpecialWeights();
+  SpecialWeights(const SpecialWeights&) = delete;
+  SpecialWeights& operator=(const SpecialWeights&) = delete;
+
+  std::span<std::byte> memory() const { return memory_; }
+  /// All operands as spec_tensors() has them, spaced; only B's addresses are set, to the host's.
+  const std::vector<Tensor>& tensors() const { return tensors_; }
+
+ private:
+  std::span<std::byte> memory_;
+  std::vector<Tensor> tensors_;
+};
+
+class SpecialValues {
+ public:
+  /// Null where the weights are too big to be held once more. Large ones are made in those spacings alone that a case
+  /// takes.
+  static std::unique_ptr<SpecialValues> make(const Spec& spec, bool any_padded, bool any_dense);
+  explicit SpecialValues(const Spec& spec) : spec_(spec), rows_(spec) {}
+
+  const Spec& spec() const { return spec_; }
+  /// Null if they were not made.
+  const SpecialWeights* weights(Spacing spacing) const { return weights_[size_t(spacing)].get(); }
+  /// How many launches show all activations that a kernel of this accuracy must take.
+  int64_t launches(Accuracy accuracy) const;
+
+  /// What an operand other than B and D holds, as its tensor is spaced: A of a launch; C and bias of every one.
+  std::vector<std::byte> content(const Tensor& tensor, int64_t launch, Accuracy accuracy) const;
+  /// Whether the D tensors (their bytes, one a segment) are right: "" or a message naming the element and what is
+  /// special about it.
+  std::string check(const std::vector<Tensor>& d, const std::vector<std::vector<std::byte>>& bytes, int64_t launch,
+                    Accuracy accuracy) const;
+
+ private:
+  int64_t set_of(int64_t a_row, int64_t launch, Accuracy accuracy) const;
+  static double beside(Operand operand, int64_t at);
+  struct Bound {
+    double all, output,
+        deviation;  // of what is allowed: the output's own rounding, and a standard deviation of the activations'
+  };
+  Bound bound_of(const SpecialProduct& p, double expected, double added, Accuracy accuracy) const;
+  bool accepts(double expected, double got, double bound) const;
+
+  Spec spec_;
+  SpecialRows rows_;
+  std::unique_ptr<SpecialWeights> weights_[2];
+};
+
+}  // namespace assay

@@ -1,0 +1,218 @@
+// The error model per element, the search for left-over poison, and the raw statistics of both.
+#include "proof/validator.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "base/error.h"
+#include "proof/rounding_model.h"
+#include "proof/weight_rows.h"
+
+namespace assay {
+namespace {
+
+constexpr double kSumDeviations = 5;  // … times c: no element of an honest sum is off by ten
+constexpr double kSumMeanSquare = 2;  // mean of squared errors in units of the largest variance that honest sums have
+constexpr double kDeviations = 6;     // of rounded activations
+constexpr double kMeanSquare = 2;     // mean of squared errors in units of their variance: 1 where the model holds
+constexpr int64_t kLeastElements = 64;
+constexpr double kUniform = 3;  // the variance of an error anywhere within ±e is e²/3
+
+/// Elements whose bits without the sign are those of infinity or above.
+template <class Bits>
+int64_t count_not_finite(std::span<const std::byte> d, int64_t count, Bits infinity) {
+  const auto* values = reinterpret_cast<const Bits*>(d.data());
+  constexpr int64_t kBlock =
+      4096;  // its count fits Bits, so that the compiler compares and counts in lanes of their width
+  int64_t nans = 0;
+  for (int64_t begin = 0; begin < count; begin += kBlock) {
+    Bits in_block = 0;
+    for (int64_t i = begin; i < std::min(begin + kBlock, count); ++i)
+      in_block = Bits(in_block + (Bits(values[i] << 1) >= Bits(infinity << 1)));
+    nans += in_block;
+  }
+  return nans;
+}
+
+int64_t count_not_finite(Dtype dtype, std::span<const std::byte> d, int64_t count) {
+  if (dtype == Dtype::f32) return count_not_finite<uint32_t>(d, count, 0x7f800000u);
+  return count_not_finite<uint16_t>(d, count, dtype == Dtype::f16 ? 0x7c00u : 0x7f80u);
+}
+
+bool is_poison(Dtype dtype, const std::byte* at) {
+  for (int64_t i = 0; i < dtype_bytes(dtype, 1); ++i)
+    if (at[i] != std::byte{kPoison}) return false;
+  return true;
+}
+
+/// D as floats, in their places; no others than those of the range.
+void decode(Dtype dtype, std::span<const std::byte> d, ElementRange range, std::vector<float>& values) {
+  const int64_t size = dtype_bytes(dtype, 1), count = int64_t(d.size()) / size;
+  values.resize(size_t(count));
+  decode_values(dtype, d.data() + range.first * size, std::min(range.end, count) - range.first,
+                &values[size_t(range.first)]);
+}
+
+}  // namespace
+
+Validator::Validator(const Reference& reference, Accuracy accuracy)
+    : reference_(reference),
+      spec_(reference.inputs().spec()),
+      accuracy_(accuracy),
+      projections_(reference.projections(), spec_, accuracy) {
+  stats_.bound_c = kToleranceC;
+}
+
+std::string Validator::where(int64_t element) const {
+  int64_t rest = element;
+  for (const Tensor& b : reference_.inputs().b(0)) {
+    const int64_t n = b.dims[1], count = spec_.batch * spec_.m * n;
+    if (rest >= count) {
+      rest -= count;
+      continue;
+    }
+    return name(b.segment, rest / n / spec_.m, rest / n % spec_.m, fmt::format("{}", rest % n));
+  }
+  return fmt::format("element {}", element);
+}
+
+std::string Validator::name(size_t segment, int64_t batch, int64_t row, const std::string& columns) const {
+  std::string text = fmt::format("D[{},{}]", row, columns);
+  if (spec_.batch > 1) text = fmt::format("batch {} ", batch) + text;
+  if (!spec_.segments.empty()) text = spec_.segments[segment].name + " " + text;
+  return text;
+}
+
+std::string Validator::scan(std::span<const std::byte> d) {
+  ++stats_.launches_scanned;
+  const int64_t size = dtype_bytes(spec_.d, 1), count = count_not_finite(spec_.d, d, reference_.elements());
+  if (count == 0) return "";
+  stats_.nan_count += count;
+  int64_t first = 0;
+  while (count_not_finite(spec_.d, d.subspan(size_t(first * size)), 1) == 0) ++first;
+  const bool untouched = is_poison(spec_.d, &d[size_t(first * size)]);
+  return fmt::format("{} of {} elements {}, first {}", count, reference_.elements(),
+                     untouched ? "never written" : "are NaN or infinite", where(first));
+}
+
+std::string Validator::check(std::span<const std::byte> d, const LaunchInputs& launch, ElementRange range) {
+  const CopyReference* reference = reference_.find(launch.copy);
+  ASSAY_CHECK(reference != nullptr && !launch.a.is_free);
+  const SpecInputs& inputs = reference_.inputs();
+  decode(spec_.d, d, range, values_);
+  const double u_out = unit_roundoff(spec_.d), scale = spec_.alpha * launch.a.factor;
+  const double accumulate = std::sqrt(double(spec_.k) + kEpilogueRoundings) * kF32Roundoff,
+               tiny = least_subnormal(spec_.d) / 2;
+  // Tensor cores, which cut off, take no f32.
+  const double squared = kF32Roundoff * kF32Roundoff,
+               sum_units = squared * summation_variance(spec_.k, spec_.a != Dtype::f32);
+  const double epilogue_units = squared * kEpilogueRoundings;
+
+  ++stats_.launches_checked;
+  const Variation::Signs signs = Variation::factors(launch.a.signs);
+  int64_t worst = -1;
+  double worst_ratio = 0, worst_value = 0, worst_reference = 0, worst_bound = 0;
+  double squared_deviations = 0, in_variances = 0;
+  int64_t checked = 0, row_begin = 0;
+  for (const Tensor& b : inputs.b(launch.copy)) {
+    const size_t segment = b.segment;
+    const int64_t n = b.dims[1];
+    for (int64_t batch = 0; batch < spec_.batch; ++batch)
+      for (int64_t m = 0; m < spec_.m; ++m) {
+        const double of_row = launch.a.of_row(batch * spec_.m + m);
+        const int64_t first = std::max<int64_t>(0, range.first - row_begin), last = std::min(n, range.end - row_begin);
+        for (int64_t column = first; column < last; ++column) {
+          const int64_t element = row_begin + column;
+          const double product = of_row * reference_.product(*reference, element, signs);
+          const double magnitude = std::fabs(scale) * reference->magnitude[size_t(element)];
+          const size_t local = size_t((batch * spec_.m + m) * n + column);
+          const double from_c = spec_.beta != 0 ? spec_.beta * inputs.c[segment].values[local] : 0;
+          const double from_bias = spec_.bias ? inputs.bias[segment].values[size_t(column)] : 0;
+          const double expected = scale * product + from_c + from_bias;
+          const double got = double(values_[size_t(element)]);
+          const double error = std::fabs(got - expected);
+          double fixed = u_out * std::fabs(expected) + tiny;
+          const double variance =
+              sum_units * scale * scale * reference->squares[size_t(element)] +
+              epilogue_units * (scale * product * scale * product + from_c * from_c + from_bias * from_bias);
+          const auto free_part = [&] {
+            return std::min(accumulate * (magnitude + std::fabs(from_c) + std::fabs(from_bias)),
+                            kSumDeviations * std::sqrt(variance));
+          };
+          if (accuracy_ == Accuracy::exact) {
+            in_variances += error * error / (variance + fixed * fixed / kUniform);
+          } else {  // whose error is not that of sums
+            const double deviation = std::fabs(scale) * reference->deviation[size_t(accuracy_)][size_t(element)];
+            squared_deviations += error * error / (deviation * deviation + fixed * fixed + free_part() * free_part());
+            fixed += kDeviations * deviation;
+          }
+          ++checked;
+          squared_error_ += error * error;
+          squared_reference_ += expected * expected;
+          stats_.max_abs = std::max(stats_.max_abs, error);
+          // Divisions and roots take most of the time, and few elements raise a maximum.
+          if (const double size = std::max({1.0, std::fabs(got), std::fabs(expected)});
+              !(error <= stats_.max_rel * size)) {
+            stats_.max_rel = std::max(stats_.max_rel, error / size);
+          }
+          if (error <= std::min(1.0, stats_.bound_used) * fixed) continue;
+          const double free = free_part();
+          // The ratio that c must reach: what is left after the output's own rounding, over the accumulator's share.
+          const double ratio = error <= fixed ? 0 : std::isnan(error) ? HUGE_VAL : (error - fixed) / free;
+          stats_.bound_used =
+              std::max(stats_.bound_used, std::isnan(error) ? HUGE_VAL : error / (fixed + kToleranceC * free));
+          if (ratio > worst_ratio) {
+            worst = element;
+            worst_ratio = ratio, worst_value = got, worst_reference = expected,
+            worst_bound = fixed + kToleranceC * free;
+          }
+        }
+        row_begin += n;
+      }
+  }
+  stats_.elements_checked += checked;
+  stats_.nmse = squared_reference_ > 0 ? squared_error_ / squared_reference_ : 0;
+  if (worst >= 0 && worst_ratio > stats_.worst_ratio) {
+    stats_.worst_ratio = worst_ratio;
+    stats_.worst_index = worst;
+    stats_.worst_value = worst_value;
+    stats_.worst_reference = worst_reference;
+  }
+  if (squared_deviations > kMeanSquare * double(checked) && checked >= kLeastElements)
+    return fmt::format("errs {:.2f} times as much as class {} explains (root mean square over {} elements)",
+                       std::sqrt(squared_deviations / double(checked)), accuracy_name(accuracy_), checked);
+  if (worst_ratio <= kToleranceC) return mean_square_message(in_variances, checked);
+  return fmt::format("{} is {:.6g}, should be {:.6g}: off by {:.3g}, allowed {:.3g}", where(worst), worst_value,
+                     worst_reference, std::fabs(worst_value - worst_reference), worst_bound);
+}
+
+/// Of a launch's elements, and of all that were compared so far: a few of each launch are many in the end. Launches on
+/// one copy of B round alike, so that it counts once.
+std::string Validator::mean_square_message(double in_variances, int64_t checked) {
+  in_variances_ += in_variances;
+  const int64_t independent = reference_.elements() * int64_t(reference_.copies().size());
+  const std::pair<double, int64_t> sets[] = {{in_variances, checked}, {in_variances_, stats_.elements_checked}};
+  for (const auto& [sum, count] : sets)
+    if (count > 0 && sum > kSumMeanSquare * mean_square_limit(std::min(count, independent)) * double(count))
+      return fmt::format(
+          "its sums err {:.3g} times as much as adding in f32 and one rounding explain (root mean square over {} "
+          "elements): "
+          "is anything rounded to fewer bits on the way?",
+          std::sqrt(sum / double(count)), count);
+  return "";
+}
+
+std::string Validator::check_projections(std::span<const double> sums, const LaunchInputs& launch) {
+  const std::optional<ProjectionCheck::Miss> miss = projections_.first_miss(sums, launch.copy, launch.a);
+  if (!miss) return "";
+  const Projections::Place& place = reference_.projections().place(miss->index);
+  const std::string columns = place.last - place.first == 1 ? fmt::format("{}", place.first)
+                                                            : fmt::format("{}..{}", place.first, place.last - 1);
+  return fmt::format(
+      "{} is wrong somewhere: a random projection of it is {:.6g}, should be {:.6g}: off by {:.3g}, allowed {:.3g}",
+      name(place.segment, place.batch, place.row, columns), miss->got, miss->expected,
+      std::fabs(miss->got - miss->expected), miss->allowed);
+}
+
+}  // namespace assay
