@@ -1,5 +1,6 @@
 // `assay analyze` from the outside: what goes to stdout and stderr, exit codes, several traces, standard input.
 #include "assay_program.h"
+#include "base/json.h"
 #include "trace_lines.h"
 
 namespace assay {

@@ -21,7 +21,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/hash.h"
-#include "base/json_reader.h"
+#include "base/json.h"
 #include "kernel/compiler.h"
 #include "report/json.h"
 #include "store/database.h"
@@ -29,6 +29,13 @@
 
 namespace assay {
 namespace fs = std::filesystem;
+
+/// A sanitizer takes memory and time of its own, in the program as in the test.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool kSanitized = true;
+#else
+inline constexpr bool kSanitized = false;
+#endif
 
 using Arguments = std::vector<std::string>;
 using Variables = std::map<std::string, std::string>;

@@ -4,6 +4,7 @@
 
 #include "assay_program.h"
 #include "base/error.h"
+#include "base/json.h"
 #include "probe_logs.h"
 #include "report/audit_file_report.h"
 #include "report/text.h"

@@ -6,7 +6,7 @@
 
 #include <stack>
 
-#include "base/json_reader.h"
+#include "base/json.h"
 
 namespace assay {
 namespace {

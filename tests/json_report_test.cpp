@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/json_reader.h"
+#include "base/json.h"
 #include "report/json.h"
 #include "sample_report.h"
 #include "text_lines.h"

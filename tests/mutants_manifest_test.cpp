@@ -7,7 +7,7 @@
 #include <set>
 
 #include "base/file.h"
-#include "base/json_reader.h"
+#include "base/json.h"
 #include "base/process.h"
 #include "kernel/compiler.h"
 #include "kernel/manifest.h"

@@ -1,6 +1,7 @@
 // Laws of reading probe logs: the forms there are, several logs in a file, memory, and logs that are damaged.
 #include "assay_program.h"
 #include "base/error.h"
+#include "base/json.h"
 #include "probe_logs.h"
 #include "report/audit_file_report.h"
 

@@ -6,6 +6,7 @@
 #include <list>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "fake_device.h"
 #include "proof/arena.h"
 

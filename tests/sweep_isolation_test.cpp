@@ -89,6 +89,7 @@ TEST(sweep_isolation, what_the_surroundings_caused_and_time_outs_are_measured_ag
 }
 
 TEST(sweep_isolation, where_there_is_little_memory_the_ceilings_are_of_less_and_the_reason_is_told) {
+  if (kSanitized) GTEST_SKIP() << "a sanitizer takes more memory than this law allows";
   const Home home;
   const Ended ended = home.run({"devices", "--device", "cpu"}, {{"ASSAY_MEMORY_MB", "400"}});
   EXPECT_EQ(ended.exit_code, 0) << ended.err;
@@ -101,6 +102,7 @@ TEST(sweep_isolation, where_there_is_little_memory_the_ceilings_are_of_less_and_
 }
 
 TEST(sweep_isolation, inputs_that_do_not_fit_are_the_devices_limit_until_they_do) {
+  if (kSanitized) GTEST_SKIP() << "a sanitizer takes more memory than this law allows";
   const Home home;
   home.with_ceilings();
   write_drop_ins(home.kernels(), {{"test_plain"}});

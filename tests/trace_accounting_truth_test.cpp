@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/process.h"
 #include "report/accounting_report.h"
 #include "trace_lines.h"

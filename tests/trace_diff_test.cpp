@@ -2,6 +2,7 @@
 #include <random>
 
 #include "assay_program.h"
+#include "base/json.h"
 #include "base/terminal.h"
 #include "report/analysis_json.h"
 #include "report/analysis_text.h"

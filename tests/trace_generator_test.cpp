@@ -6,7 +6,7 @@
 #include <sstream>
 
 #include "base/file.h"
-#include "base/json_reader.h"
+#include "base/json.h"
 #include "base/process.h"
 
 namespace assay {

@@ -1,6 +1,7 @@
 // Shapes of a trace: pairing with command buffers, completion rules, bytes and rates, JSON, CSV.
 #include "analysis/trace_workload.h"
 #include "assay_program.h"
+#include "base/json.h"
 #include "report/analysis_json.h"
 #include "report/analysis_text.h"
 #include "report/csv.h"

@@ -2,6 +2,7 @@
 #include "analysis/trace_workload.h"
 
 #include "assay_program.h"
+#include "base/json.h"
 #include "shape_traces.h"
 #include "spec/workload.h"
 

@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/json_reader.h"
+#include "base/json.h"
 
 namespace assay {
 namespace {

@@ -7,7 +7,7 @@
 #include <set>
 
 #include "base/error.h"
-#include "base/json_reader.h"
+#include "base/json.h"
 
 namespace assay {
 namespace {

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/file.h"
+#include "base/json.h"
 
 namespace assay {
 namespace {

@@ -1,10 +1,9 @@
 // Strict reading of small JSON files.
-#include "base/json_reader.h"
-
 #include <algorithm>
 #include <set>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/suggest.h"
 
 namespace assay {

@@ -1,6 +1,6 @@
 // Strict reading of small JSON files: every key is asked for or is an error, named by file and JSON pointer.
 #pragma once
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 

@@ -9,6 +9,7 @@
 
 #include "analysis/trace_workload.h"
 #include "base/error.h"
+#include "base/json.h"
 #include "base/standard_streams.h"
 #include "base/terminal.h"
 #include "cli/commands.h"

@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/suggest.h"
 #include "base/terminal.h"
 #include "cli/commands.h"

@@ -3,6 +3,7 @@
 
 #include <set>
 
+#include "base/json.h"
 #include "base/standard_streams.h"
 #include "base/terminal.h"
 #include "cli/commands.h"

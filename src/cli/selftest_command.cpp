@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/json.h"
 #include "base/terminal.h"
 #include "cli/commands.h"
 #include "cli/installation.h"

@@ -12,7 +12,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
-#include "base/json_reader.h"
+#include "base/json.h"
 #include "base/private_folder.h"
 
 namespace assay {

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/suggest.h"
 #include "kernel/expression.h"
 #include "kernel/parameters.h"

@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/json_reader.h"
+#include "base/json.h"
 #include "base/memory.h"
 #include "measure/measuring_child.h"
 #include "proof/inputs.h"

@@ -8,7 +8,7 @@
 #include <random>
 
 #include "base/error.h"
-#include "base/json_reader.h"
+#include "base/json.h"
 #include "measure/measuring_child.h"
 #include "stats/summary.h"
 

@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "base/file.h"
-#include "base/json_reader.h"
+#include "base/json.h"
 #include "stats/comparison.h"
 
 namespace assay {

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/json.h"
 #include "base/memory.h"
 #include "measure/batches.h"
 #include "measure/binding.h"

@@ -1,4 +1,5 @@
 // The account and the anomalies as JSON: times in µs, lines from 0.
+#include "base/json.h"
 #include "report/accounting_report.h"
 
 namespace assay {

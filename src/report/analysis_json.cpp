@@ -8,6 +8,8 @@
 #include <limits>
 #include <unordered_map>
 
+#include "base/json.h"
+
 namespace assay {
 namespace {
 

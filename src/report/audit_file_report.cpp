@@ -3,7 +3,7 @@
 
 #include <fmt/format.h>
 
-#include "base/json_reader.h"
+#include "base/json.h"
 #include "base/terminal.h"
 #include "report/csv.h"
 #include "report/markdown.h"

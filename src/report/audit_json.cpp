@@ -1,7 +1,7 @@
 // The audit as JSON.
 #include <cmath>
 
-#include "base/json_reader.h"
+#include "base/json.h"
 #include "report/audit_report.h"
 
 namespace assay {

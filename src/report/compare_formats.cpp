@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "base/json.h"
 #include "report/markdown.h"
 #include "report/table_json.h"
 

@@ -6,7 +6,7 @@
 #include <type_traits>
 
 #include "base/error.h"
-#include "base/json_reader.h"
+#include "base/json.h"
 #include "report/rows.h"
 
 namespace assay {

@@ -3,6 +3,8 @@
 
 #include <cmath>
 
+#include "base/json.h"
+
 namespace assay {
 namespace {
 

@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/json_reader.h"
+#include "base/json.h"
 #include "base/suggest.h"
 #include "spec/completion.h"
 

@@ -7,7 +7,7 @@
 #include <deque>
 #include <limits>
 
-#include "base/json_reader.h"
+#include "base/json.h"
 #include "stats/summary.h"
 
 namespace assay {

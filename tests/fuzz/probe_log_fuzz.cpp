@@ -7,7 +7,7 @@
 #include <string>
 
 #include "base/error.h"
-#include "base/json_reader.h"
+#include "base/json.h"
 #include "report/audit_file_report.h"
 
 namespace {

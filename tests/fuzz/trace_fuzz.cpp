@@ -6,6 +6,7 @@
 
 #include "analysis/classic.h"
 #include "base/error.h"
+#include "base/json.h"
 #include "report/accounting_report.h"
 #include "trace/line_parser.h"
 #include "trace/reader.h"

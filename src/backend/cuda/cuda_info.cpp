@@ -13,7 +13,7 @@
 #include "backend/described_device.h"
 #include "base/error.h"
 #include "base/isolated_process.h"
-#include "base/json_reader.h"
+#include "base/json.h"
 
 namespace assay {
 namespace {
