@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/terminal.h"
 #include "refusals.h"
 
 namespace assay {
@@ -42,8 +43,15 @@ TEST(cli_help, help_of_probe_matches_its_golden_however_it_is_asked_for) {
 }
 
 TEST(cli_help, every_subcommand_explains_itself) {
-  for (const std::string command : {"probe", "devices", "selftest", "compare", "analyze", "audit"})
-    EXPECT_TRUE(has(help_of({"help", command}), "assay " + command + " [OPTIONS]")) << command;
+  for (const std::string command : {"probe", "devices", "selftest", "compare", "analyze", "audit"}) {
+    const std::string help = help_of({"help", command});
+    EXPECT_TRUE(has(help, "assay " + command + " [OPTIONS]")) << command;
+    for (std::istringstream lines(help); !lines.eof();) {
+      std::string line;
+      std::getline(lines, line);
+      EXPECT_LE(display_width(line), 120u) << command << ": " << line;
+    }
+  }
 }
 
 TEST(cli_words, an_unknown_word_is_one_line_with_near_names_and_exit_2) {

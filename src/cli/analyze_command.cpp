@@ -217,9 +217,7 @@ int run_analyze(AnalyzeOptions options) {
 }
 
 constexpr char kFooter[] =
-    R"(TRACE holds one JSON object a line (docs/trace-format.md), plain or as .gz or .zst; - is standard input. With several, each
-gets its own report. A line that is not JSON is named on stdout where it occurs, one of a wrong shape on stderr; both are left
-out, and the numbers of all other lines stay exact. Lines count from 0. docs/analyze.md says how to read each section.
+    R"(TRACE holds one JSON object a line (docs/trace-format.md), plain or as .gz or .zst; - is standard input. With several, each gets its own report. A line that is not JSON is named on stdout where it occurs, one of a wrong shape on stderr; both are left out, and the numbers of all other lines stay exact. Lines count from 0. docs/analyze.md says how to read each section.
 
 Examples:
   assay analyze run.jsonl                                    on a terminal one screen; --full for all
@@ -230,8 +228,7 @@ Examples:
   assay analyze --kernel-filter swiglu run.jsonl.zst
   zcat run.jsonl.gz | assay analyze --classic -
 
-Exit codes: 0 the report is whole, bad lines or not; 1 --diff found a regression; 2 a trace could not be opened, not be read to
-its end, or holds no event (the others are reported all the same), or an option is wrong; 130 Ctrl-C.)";
+Exit codes: 0 the report is whole, bad lines or not; 1 --diff found a regression; 2 a trace could not be opened, not be read to its end, or holds no event (the others are reported all the same), or an option is wrong; 130 Ctrl-C.)";
 
 }  // namespace
 

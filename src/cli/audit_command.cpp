@@ -65,7 +65,7 @@ CommandRun add_audit(CLI::App& command, CommandFiles& files) {
       "A file may hold several logs, and be compressed (gzip, zstd): each is judged by itself.\n"
       "docs/audit.md explains each line. Example: assay audit probe.log --csv rows.csv\n\n"
       "Exit codes: 0 no crown sits on a wrong or impossible row; 1 one does; 2 there is no such log, or nothing in it "
-      "is\n"
+      "is "
       "checked.");
   files.add(CommandFiles::Part::input,
             command.add_option("LOG", o->log, "the log ('-': standard input)")->required()->type_name(""));

@@ -73,15 +73,15 @@ CommandRun add_compare(CLI::App& command, CommandFiles& files) {
   using Part = CommandFiles::Part;
   command.footer(
       "SAME: the ratio's whole 95 % interval lies within the threshold. FASTER, SLOWER: it lies beyond, and a rank "
-      "test agrees (p < 0.01),\n"
+      "test agrees (p < 0.01), "
       "also beside the kernel that only reads the same bytes, and by more than every other case of the spec whose "
-      "build is the same on\n"
+      "build is the same on "
       "both sides: what moves those is the machine. UNSURE: none of these, fewer than 5 samples, or a difference of "
-      "what was let go early.\n"
+      "what was let go early. "
       "The very samples of one measurement on both sides have the ratio 1.000 [1.000, 1.000], so they are SAME.\n\n"
       "--format junit and --format github are for CI: test cases that fail, and annotations (docs/formats.md).\n\n"
       "Exit codes: 0 no case became slower; 1 a case is SLOWER, or passed before and does not now; 2 nothing could be "
-      "compared (a side\n"
+      "compared (a side "
       "without cases, no case in common, none that passes), or an error.");
   files.add(Part::input,
             command.add_option("before", o->before, "a store or a JSON report")->required()->type_name("FILE"));

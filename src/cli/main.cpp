@@ -30,6 +30,8 @@ constexpr CommandEntry kCommands[] = {
     {"audit", "a probe log judged anew: wrong rows, crowns that sit on them, the corrected ranking", add_audit},
 };
 
+constexpr size_t kHelpColumns = 120;
+
 constexpr char kFooter[] = R"(Begin with:
   assay probe                                   both Qwen2.5-0.5B workloads, about two minutes the first time
   assay probe --shape n=9728 --variant 'gemv*'  one shape, some variants
@@ -38,6 +40,17 @@ constexpr char kFooter[] = R"(Begin with:
   assay help probe                              all options of a subcommand
 
 Exit codes: 0 fine; 1 a variant failed, a mutant got away, a case became slower or a crown sits on a wrong row; 2 an error, named on stderr; 130 Ctrl-C.)";
+
+/// No line of help is longer than kHelpColumns.
+class WrappedHelp : public CLI::Formatter {
+ public:
+  std::string make_option_desc(const CLI::Option* option) const override {
+    return wrap(CLI::Formatter::make_option_desc(option), kHelpColumns - get_column_width(), 0);
+  }
+  std::string make_footer(const CLI::App* app) const override {
+    return wrap_lines(CLI::Formatter::make_footer(app), kHelpColumns, 0);
+  }
+};
 
 int unknown_argument(const CLI::App& app, const std::string& message) {
   const CLI::App* at = &app;
@@ -57,6 +70,7 @@ int unknown_argument(const CLI::App& app, const std::string& message) {
 int run(int argc, char** argv) {
   CLI::App app{"assay finds, proves and ships the fastest matmul kernel for every shape a language model really runs.",
                "assay"};
+  app.formatter(std::make_shared<WrappedHelp>());
   app.footer(kFooter);
   app.set_version_flag("--version", "assay " ASSAY_VERSION);
   app.require_subcommand(0, 1);

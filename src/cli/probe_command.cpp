@@ -239,9 +239,9 @@ CommandRun add_probe(CLI::App& command, CommandFiles& files) {
   using Part = CommandFiles::Part;
   command.footer(
       "Each launch runs on poisoned buffers and is checked afterwards, samples of them element by element against a "
-      "double-precision\n"
+      "double-precision "
       "reference; only proved results are ranked. Results are kept in the store: a second run measures what is missing "
-      "or was noisy, an\n"
+      "or was noisy, an "
       "edited kernel alone.\n\n"
       "Examples:\n"
       "  assay probe --dry-run                                    the plan and how long it takes\n"

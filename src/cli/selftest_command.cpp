@@ -140,7 +140,7 @@ CommandRun add_selftest(CLI::App& command, CommandFiles& files) {
   const auto o = std::make_shared<SelftestOptions>();
   command.footer(
       "Shows on your machine that the checks find what they are there to find. Exit 1 if a wrong kernel got away or an "
-      "honest\n"
+      "honest "
       "one was accused. Takes about a minute; on a busy machine longer: what only times can show is tried up to six "
       "times.");
   command.add_option("--device", o->device, "the device to test on")->capture_default_str();
