@@ -41,11 +41,11 @@ fi
 step again "$assay" probe --device "$device" --store "$results/again.sqlite" --quiet
 step compare "$assay" compare "$store" "$results/again.sqlite"
 step cross_backend env ASSAY_TEST_DEVICE="$device" "$root/build/cross_backend_test"
-# compute-sanitizer sits in each worker, over a descriptor that it must not lose. Failed look-ups of entries that need not be there are no memory errors.
+# compute-sanitizer: failed look-ups of entries that need not be there are no memory errors.
 walk="--target-processes all --error-exitcode 1 $root/build/cross_backend_test --gtest_filter=*EveryEnabledVariant*"
 # shellcheck disable=SC2086
-step memcheck env ASSAY_KEEP_DESCRIPTORS=1 ASSAY_TEST_DEVICE="$device" compute-sanitizer --tool memcheck --report-api-errors no $walk
+step memcheck env ASSAY_TEST_DEVICE="$device" compute-sanitizer --tool memcheck --report-api-errors no $walk
 # shellcheck disable=SC2086
-step racecheck env ASSAY_KEEP_DESCRIPTORS=1 ASSAY_TEST_DEVICE="$device" ASSAY_TEST_SHAPES="${ASSAY_TEST_SHAPES:-2}" compute-sanitizer --tool racecheck $walk
+step racecheck env ASSAY_TEST_DEVICE="$device" ASSAY_TEST_SHAPES="${ASSAY_TEST_SHAPES:-2}" compute-sanitizer --tool racecheck $walk
 cat "$results/machine.txt"
 exit $failed

@@ -58,11 +58,6 @@ void close_range_or_all(unsigned first, unsigned last) {
   for (unsigned fd = first; fd <= std::min(last, unsigned(sysconf(_SC_OPEN_MAX))); ++fd) close(int(fd));
 }
 
-/// compute-sanitizer and its like sit inside each process and talk over a descriptor of their own.
-void close_what_others_opened(std::vector<int> kept) {
-  if (!std::getenv("ASSAY_KEEP_DESCRIPTORS")) close_all_but(std::move(kept));
-}
-
 void use_null_streams() {
   const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
   for (const int stream : {0, 1, 2}) dup2(null, stream);
@@ -84,8 +79,9 @@ void offer_itself_when_memory_runs_out() {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != keeper) _exit(0);
   setsid();
+  prctl(PR_SET_NAME, "assay-worker");
   prctl(PR_SET_CHILD_SUBREAPER, 1);  // what forks twice stays its own as long as it lives
-  close_what_others_opened({0, 1, 2, socket});
+  close_all_but({0, 1, 2, socket});
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -125,7 +121,7 @@ ProcessEnd end_all(pid_t pid) {
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   prctl(PR_SET_NAME, "assay-keeper");
   use_null_streams();
-  close_what_others_opened({0, 1, 2, socket, control});
+  close_all_but({0, 1, 2, socket, control});
   set_signals({SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGTSTP}, SIG_IGN);
   sigset_t children;
   sigemptyset(&children);
