@@ -1,4 +1,6 @@
 // Strict reading of small JSON files.
+#include "base/json_reader.h"
+
 #include <algorithm>
 #include <set>
 

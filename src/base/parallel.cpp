@@ -5,6 +5,7 @@
 #include <atomic>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -28,7 +29,10 @@ void in_parallel(int64_t count, const std::function<void(int64_t)>& pass) {
   {
     std::vector<std::jthread> others;
     const int64_t threads = std::min<int64_t>(count, std::max(1u, std::thread::hardware_concurrency()));
-    for (int64_t i = 1; i < threads; ++i) others.emplace_back(work);
+    try {
+      for (int64_t i = 1; i < threads; ++i) others.emplace_back(work);
+    } catch (const std::system_error&) {  // there may be no more of them: those that run do all passes
+    }
     work();
   }
   if (failure) std::rethrow_exception(failure);

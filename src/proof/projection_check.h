@@ -30,7 +30,7 @@ class ProjectionCheck {
   const double accumulate_, output_;   // of a magnitude; of a norm of D, squared
   std::optional<Variation> prepared_;  // what these are of: the launches of a sample have the same A
   double scale_ = 1;
-  Projections::Signs signs_;
+  Projections::VariedA varied_a_;
   std::vector<double> factors_;        // of each projection: A's factor, its row's sign, alpha
   std::vector<double> added_, norms_;  // beta·C and bias; their share of the bound
   std::vector<double> products_;

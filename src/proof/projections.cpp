@@ -269,29 +269,29 @@ void Projections::project_terms() {
   }
 }
 
-Projections::Signs Projections::signs(const Variation& variation) const {
-  Signs signs;
+Projections::VariedA Projections::varied(const Variation& variation) const {
+  VariedA a;
   if (!variation.is_free) {
-    signs.of_groups = Variation::factors(variation.signs);
-    return signs;
+    a.of_groups = Variation::factors(variation.signs);
+    return a;
   }
-  signs.a.resize(inputs_.a_logical.size());
+  a.values.resize(inputs_.a_logical.size());
   const std::vector<float> of_columns = variation.of_columns(inputs_.spec().k);
-  for (size_t row = 0; row < signs.a.size(); row += of_columns.size())
-    for (size_t k = 0; k < of_columns.size(); ++k) signs.a[row + k] = float(inputs_.a_logical[row + k]) * of_columns[k];
-  return signs;
+  for (size_t row = 0; row < a.values.size(); row += of_columns.size())
+    for (size_t k = 0; k < of_columns.size(); ++k)
+      a.values[row + k] = float(inputs_.a_logical[row + k]) * of_columns[k];
+  return a;
 }
 
-void Projections::products(int64_t copy, const Signs& signs, std::vector<double>& to) const {
+void Projections::products(int64_t copy, const VariedA& a, std::vector<double>& to) const {
   to.resize(size_t(count_));
-  if (signs.a.empty())
-    return add_groups(&by_group_[size_t(copy * count_) * Variation::kGroups], signs.of_groups.data(), count_,
-                      to.data());
+  if (a.values.empty())
+    return add_groups(&by_group_[size_t(copy * count_) * Variation::kGroups], a.of_groups.data(), count_, to.data());
   const Spec& spec = inputs_.spec();
   for (size_t i = 0; i < to.size(); ++i) {
     const int64_t row = places_[i].batch * spec.m + places_[i].row;
-    to[i] =
-        dot(&signs.a[size_t(row * spec.k)], &by_column_[size_t((copy * stretches_ + stretch_of_[i]) * spec.k)], spec.k);
+    to[i] = dot(&a.values[size_t(row * spec.k)], &by_column_[size_t((copy * stretches_ + stretch_of_[i]) * spec.k)],
+                spec.k);
   }
 }
 

@@ -26,15 +26,14 @@ class Projections {
   /// How many there are of one D.
   int64_t count() const { return count_; }
 
-  /// Of a variation what products() needs: A of the same sample is that of all its launches.
-  struct Signs {
+  /// A variation as products() needs it: made once for the launches of a sample, whose A is the same.
+  struct VariedA {
     Variation::Signs of_groups{};
-    std::vector<float> a;  // of all rows, with the signs of a free variation; else empty
+    std::vector<float> values;  // where the variation is free: all rows of A with its signs of columns; else empty
   };
-  Signs signs(const Variation& variation) const;
-  /// A·B, projected: count() of them into `to`. A has these signs of columns; those of rows and its factor are left
-  /// out.
-  void products(int64_t copy, const Signs& signs, std::vector<double>& to) const;
+  VariedA varied(const Variation& variation) const;
+  /// A·B, projected: count() of them into `to`. A's signs of rows and its factor are left out.
+  void products(int64_t copy, const VariedA& a, std::vector<double>& to) const;
   /// Multiplications that products() takes where the variation is free.
   int64_t free_cost() const {
     return by_column_.empty() ? std::numeric_limits<int64_t>::max() / 1024 : count_ * inputs_.spec().k;
