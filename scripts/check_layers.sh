@@ -10,6 +10,13 @@ if git ls-files src/proof src/measure src/probe src/store src/report | xargs gre
   exit 1
 fi
 
+ops=$(sed -n 's/.*\.name = "\([a-z_0-9]*\)".*/\1/p' src/ops/*.cpp | paste -sd'|')
+[ -n "$ops" ] || { echo "src/ops names no op" >&2; exit 1; }
+if git ls-files src/measure src/probe src/store src/report | xargs grep -n -E "\"($ops)\"" /dev/null; then
+  echo "measure, probe, store and report must know no op by name: what they need of it belongs into spec/op.h" >&2
+  exit 1
+fi
+
 long=$(git ls-files 'src/*.h' 'src/*.cpp' 'tests/*.h' 'tests/*.cpp' 'bench/*.cpp' | xargs wc -l | awk '$2 != "total" && $1 > 400 { print $2 ": " $1 " lines, 400 at most" }')
 [ -z "$long" ] || { echo "$long" >&2; exit 1; }
 

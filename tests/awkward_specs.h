@@ -85,6 +85,10 @@ inline std::vector<Spec> awkward_specs() {
       fused("n0=31 | n1=33", 96, types, loader);
       fused("nq=65 | nk=3 | nv=1", 160, types, loader + " | bias=1");
     }
+  for (const char* types : {"dtA=f32 | dtB=f32 | dtD=f32", "dtA=f16 | dtB=f16 | dtD=f16",
+                            "dtA=bf16 | dtB=f32 | dtD=bf16", "dtA=f32 | dtB=f16 | dtD=f16"})
+    for (const char* shape : {"m=1 | n=1", "m=1 | n=896", "m=3 | n=77", "m=5 | n=4097"})
+      specs.push_back(parse_spec(fmt::format("op=rms_norm | {} | {} | eps=1e-06", shape, types)));
   return specs;
 }
 

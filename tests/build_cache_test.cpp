@@ -87,7 +87,7 @@ TEST_F(BuildCacheTest, the_key_depends_on_nothing_else) {
   write("src/manifest.json", "{}");
   variant_.family = "renamed";
   variant_.technique = "other words";
-  variant_.supports.bias = true;
+  variant_.supports.features = {"bias"};
   EXPECT_EQ(cache().key(variant_, kGeneric).text, before);
   fs::create_directories(root_ / "moved");
   fs::rename(root_ / "src", root_ / "moved" / "elsewhere");

@@ -97,7 +97,7 @@ TEST_F(DescribedDeviceTest, AnotherProcessorGenerationIsSkippedWithBothSidesName
 TEST(LaunchSizes, CountFusedOutputsTogetherAndApart) {
   const Spec spec = parse_spec(
       "op=matmul | batch=1 | m=1 | n=? | k=896 | tA=? | tB=? | n0=4864 | n1=48 | dtA=f16 | dtB=f16 | dtD=f16");
-  const GeometrySizes s = launch_sizes(spec_tensors(spec), load_device(kFile));
+  const GeometrySizes s = launch_sizes(*spec.op, spec.tensors, load_device(kFile));
   EXPECT_EQ(s.n, 4912);
   EXPECT_EQ(s.n0, 4864);
   EXPECT_EQ(s.n1, 48);

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/half.h"
 #include "build_cache_fixture.h"
+#include "matmul_spec.h"
 
 namespace assay {
 namespace {
@@ -95,15 +96,14 @@ TEST_F(DropInExample, is_the_one_that_the_document_shows) {
 
 TEST_F(DropInExample, refuses_what_it_does_not_support) {
   const Manifest manifest = load_manifest(fs::path(ASSAY_SOURCE_DIR) / "docs" / "examples" / "drop-in");
-  Spec spec;
-  spec.op = "matmul";
+  Matmul spec;
   spec.n = 64;
   spec.k = 64;
-  EXPECT_EQ(unsupported_reason(manifest.variants[0], spec), "layout is nn, supports nt");
+  EXPECT_EQ(unsupported_reason(manifest.variants[0], spec_of(spec)), "layout is nn, supports nt");
   spec.tB = true;
-  EXPECT_EQ(unsupported_reason(manifest.variants[0], spec), "");
+  EXPECT_EQ(unsupported_reason(manifest.variants[0], spec_of(spec)), "");
   spec.bias = true;
-  EXPECT_EQ(unsupported_reason(manifest.variants[0], spec), "has a bias, supports none");
+  EXPECT_EQ(unsupported_reason(manifest.variants[0], spec_of(spec)), "has a bias, supports none");
 }
 
 }  // namespace

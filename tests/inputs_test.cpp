@@ -11,6 +11,7 @@
 #include <set>
 
 #include "base/half.h"
+#include "ops/matmul.h"
 
 namespace assay {
 namespace {
@@ -218,14 +219,14 @@ TEST(SpecInputs, BytesAndValuesOfHostTensorsSayTheSameAndUnreadCIsPoison) {
         ASSERT_TRUE(std::fabs(t.values[i]) >= 0.125 && std::fabs(t.values[i]) < 2);
       }
     };
-    expect_same(inputs.a, spec.a);
-    EXPECT_EQ(inputs.a_logical.size(), size_t(spec.batch * spec.m * spec.k));
-    EXPECT_EQ(inputs.bias.size(), spec.bias ? inputs.b(0).size() : 0);
-    for (const HostTensor& bias : inputs.bias) expect_same(bias, spec.d);
+    expect_same(inputs.a, matmul_of(spec).a);
+    EXPECT_EQ(inputs.a_logical.size(), size_t(matmul_of(spec).batch * matmul_of(spec).m * matmul_of(spec).k));
+    EXPECT_EQ(inputs.bias.size(), matmul_of(spec).bias ? inputs.b(0).size() : 0);
+    for (const HostTensor& bias : inputs.bias) expect_same(bias, matmul_of(spec).d);
     ASSERT_EQ(inputs.c.size(), inputs.b(0).size());
     for (const HostTensor& c : inputs.c) {
-      if (spec.beta != 0) {
-        expect_same(c, spec.d);
+      if (matmul_of(spec).beta != 0) {
+        expect_same(c, matmul_of(spec).d);
         continue;
       }
       for (const double value : c.values) ASSERT_TRUE(std::isnan(value));
@@ -261,10 +262,10 @@ TEST(SpecInputs, VariedActivationsAreExactInEveryTypeAndStorage) {
           inputs.varied_a(variation, bytes);
           ASSERT_EQ(bytes.size(), inputs.a.bytes.size());
           for (int64_t i = 0; i < int64_t(inputs.a_logical.size()); ++i) {
-            const double wanted = inputs.a_logical[size_t(i)] * variation.factor * variation.of_column(i % spec.k) *
-                                  variation.of_row(i / spec.k);
-            const int64_t at = inputs.a_storage_index(i) * dtype_bytes(spec.a, 1);
-            ASSERT_EQ(decode_value(spec.a, &bytes[size_t(at)]), wanted)
+            const double wanted = inputs.a_logical[size_t(i)] * variation.factor *
+                                  variation.of_column(i % matmul_of(spec).k) * variation.of_row(i / matmul_of(spec).k);
+            const int64_t at = inputs.a_storage_index(i) * dtype_bytes(matmul_of(spec).a, 1);
+            ASSERT_EQ(decode_value(matmul_of(spec).a, &bytes[size_t(at)]), wanted)
                 << spec.line() << " factor " << variation.factor;
           }
         }

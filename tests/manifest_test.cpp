@@ -100,7 +100,7 @@ TEST_F(ManifestTest, what_a_family_leaves_out_has_the_default_of_the_struct) {
   EXPECT_EQ(got.prepares, expected.prepares);
   EXPECT_EQ(got.timer_scale, expected.timer_scale);
   EXPECT_TRUE(got.disabled.empty() && got.isa.empty() && got.compile_flags.empty() && got.link_flags.empty());
-  EXPECT_EQ(got.supports.m.most, Range().most);
+  EXPECT_EQ(got.supports.sizes.at("m").range.most, Range().most);
   EXPECT_TRUE(got.supports.strides) << "what a manifest does not say is tried";
 }
 
@@ -151,12 +151,12 @@ TEST_F(ManifestTest, every_key_reaches_its_field) {
   EXPECT_EQ(got.disabled_reason("Zen 4"), "slower than gemv everywhere");
   EXPECT_EQ(got.timer_scale, 0.1);
   EXPECT_EQ(got.source, folder_ / "sub" / "b.cpp");
-  EXPECT_TRUE(got.supports.batch && got.supports.bias && got.supports.alpha_beta && got.supports.segments);
+  EXPECT_EQ(got.supports.features, (std::vector<std::string>{"batch", "segments", "bias", "alpha_beta"}));
   EXPECT_FALSE(got.supports.strides);
-  EXPECT_EQ(got.supports.m.most, 8);
-  EXPECT_EQ(got.supports.a, (std::vector<Dtype>{Dtype::f16, Dtype::f32}));
-  EXPECT_EQ(got.supports.n_values, (std::vector<int64_t>{64, 128}));
-  EXPECT_EQ(got.supports.k_multiple_of, std::vector<int64_t>{32});
+  EXPECT_EQ(got.supports.sizes.at("m").range.most, 8);
+  EXPECT_EQ(got.supports.types.at(Operand::a), (std::vector<Dtype>{Dtype::f16, Dtype::f32}));
+  EXPECT_EQ(got.supports.sizes.at("n").values, (std::vector<int64_t>{64, 128}));
+  EXPECT_EQ(got.supports.sizes.at("k").multiple_of, std::vector<int64_t>{32});
 }
 
 TEST_F(ManifestTest, a_combination_stays_only_if_every_constraint_holds) {

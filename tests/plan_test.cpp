@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "ops/matmul.h"
 
 namespace assay {
 namespace {
@@ -34,8 +35,8 @@ Variant variant(const std::string& family, const std::string& name) {
   v.family = family;
   v.name = name;
   v.backend = "cpu";
-  v.supports.a = v.supports.d = {Dtype::f32, Dtype::f16};
-  v.supports.b = {Dtype::f16};
+  v.supports.types = {
+      {Operand::a, {Dtype::f32, Dtype::f16}}, {Operand::b, {Dtype::f16}}, {Operand::d, {Dtype::f32, Dtype::f16}}};
   v.supports.layout = {"nt"};
   return v;
 }
@@ -45,7 +46,7 @@ struct Kernels {
   Kernels() {
     all = {variant("rowdot", "r1"), variant("rowdot", "r4"), variant("q8", "dot"), variant("odd", "slow"),
            variant("ceiling", "read")};
-    all[2].supports.b = {Dtype::q8_0};
+    all[2].supports.types[Operand::b] = {Dtype::q8_0};
     all[3].disabled = {{"loses everywhere", {}}};
     all[4].role = Role::ceiling;
     for (const Variant& v : all) pointers.push_back(&v);
@@ -153,7 +154,7 @@ TEST(Plan, OpsAndShapesFilterAndAnyOfSeveralShapesMatches) {
     std::set<int64_t> sizes;
     for (const PlannedSpec& planned :
          make_plan({kF16, kF16Small, kBias}, kernels.pointers, imagined_device(), selection).specs)
-      sizes.insert(planned.spec.n);
+      sizes.insert(matmul_of(planned.spec).n);
     return sizes;
   };
   using Sizes = std::set<int64_t>;
@@ -255,7 +256,7 @@ TEST(Plan, AVariantThatThisProcessorCannotRunIsNotCalledDisabled) {
 TEST(Plan, MoreThanTheDevicesMemoryIsADeviceLimitThatSaysHowMuchOfHowMuch) {
   const Kernels kernels;
   DeviceInfo device = imagined_device();
-  const int64_t weights = kF16.b_bytes();
+  const int64_t weights = kF16.weight_bytes();
   device.memory_bytes = weights - (1 << 20);
   const Plan plan = make_plan({kF16, kF16Small}, kernels.pointers, device, {});
   for (const PlannedCase& c : plan.specs[0].cases) EXPECT_EQ(c.over_limit, "needs 16 MB of memory, cpu:0 has 15 MB");
@@ -267,7 +268,7 @@ TEST(Plan, RepackedWeightsCountAgainstTheMemory) {
   Kernels kernels;
   kernels.all[1].prepares = true;
   DeviceInfo device = imagined_device();
-  device.memory_bytes = kF16.b_bytes() * 2;
+  device.memory_bytes = kF16.weight_bytes() * 2;
   const Plan plan = make_plan({kF16}, kernels.pointers, device, {});
   ASSERT_EQ(plan.specs[0].cases.size(), 2u);
   EXPECT_EQ(plan.specs[0].cases[0].over_limit, "");
@@ -277,12 +278,14 @@ TEST(Plan, RepackedWeightsCountAgainstTheMemory) {
 TEST(Plan, OtherDtypesKeepTheShapeAndTakeTheTypesThatGoWithThem) {
   const std::vector<Spec> f32 = with_dtype({kF16, kF16Small}, "f32");
   ASSERT_EQ(f32.size(), 2u);
-  for (const Spec& spec : f32) EXPECT_TRUE(spec.a == Dtype::f32 && spec.b == Dtype::f32 && spec.d == Dtype::f32);
-  EXPECT_EQ(f32[0].n, kF16.n);
+  for (const Spec& spec : f32)
+    EXPECT_TRUE(matmul_of(spec).a == Dtype::f32 && matmul_of(spec).b == Dtype::f32 && matmul_of(spec).d == Dtype::f32);
+  EXPECT_EQ(matmul_of(f32[0]).n, matmul_of(kF16).n);
   EXPECT_EQ(parse_spec(f32[0].line()).math_line(), f32[0].math_line());
   const std::vector<Spec> q8 = with_dtype({kF16, kBias}, "q8_0");
   ASSERT_EQ(q8.size(), 1u) << "q8_0 weights lie n×k, the bias spec's do not";
-  EXPECT_TRUE(q8[0].a == Dtype::f16 && q8[0].b == Dtype::q8_0 && q8[0].d == Dtype::f16);
+  EXPECT_TRUE(matmul_of(q8[0]).a == Dtype::f16 && matmul_of(q8[0]).b == Dtype::q8_0 &&
+              matmul_of(q8[0]).d == Dtype::f16);
   EXPECT_EQ(with_dtype({kF16, kF16}, "bf16").size(), 1u);
   EXPECT_EQ(with_dtype({spec_of("n=8 | k=48 | tA=0 | tB=1 | dtA=f16 | dtB=f16 | dtD=f16")}, "q8_0").size(), 0u)
       << "48 is no whole block";

@@ -6,6 +6,7 @@
 
 #include <cmath>
 
+#include "ops/matmul.h"
 #include "proof/validator.h"
 
 namespace assay {
@@ -27,32 +28,35 @@ class Bench {
   std::vector<double> exact(const LaunchInputs& launch) const {
     std::vector<double> d;
     for (const Tensor& b : inputs_.b(launch.copy))
-      for (int64_t batch = 0; batch < spec_.batch; ++batch)
-        for (int64_t m = 0; m < spec_.m; ++m)
+      for (int64_t batch = 0; batch < matmul_of(spec_).batch; ++batch)
+        for (int64_t m = 0; m < matmul_of(spec_).m; ++m)
           for (int64_t n = 0; n < b.dims[1]; ++n) {
             double sum = 0;
-            for (int64_t k = 0; k < spec_.k; ++k)
-              sum += launch.a.of_column(k) * inputs_.a_logical[size_t((batch * spec_.m + m) * spec_.k + k)] *
+            for (int64_t k = 0; k < matmul_of(spec_).k; ++k)
+              sum += launch.a.of_column(k) *
+                     inputs_.a_logical[size_t((batch * matmul_of(spec_).m + m) * matmul_of(spec_).k + k)] *
                      b_element(b, batch, n, k);
-            sum *= spec_.alpha * launch.a.factor * launch.a.of_row(batch * spec_.m + m);
-            if (spec_.beta != 0)
-              sum += spec_.beta * inputs_.c[b.segment].values[size_t((batch * spec_.m + m) * b.dims[1] + n)];
-            if (spec_.bias) sum += inputs_.bias[b.segment].values[size_t(n)];
+            sum *= matmul_of(spec_).alpha * launch.a.factor * launch.a.of_row(batch * matmul_of(spec_).m + m);
+            if (matmul_of(spec_).beta != 0)
+              sum += matmul_of(spec_).beta *
+                     inputs_.c[b.segment].values[size_t((batch * matmul_of(spec_).m + m) * b.dims[1] + n)];
+            if (matmul_of(spec_).bias) sum += inputs_.bias[b.segment].values[size_t(n)];
             d.push_back(sum);
           }
     return d;
   }
   std::string check(const std::vector<double>& d, const LaunchInputs& launch) {
-    std::vector<std::byte> bytes(size_t(dtype_bytes(spec_.d, int64_t(d.size()))));
-    for (size_t i = 0; i < d.size(); ++i) encode_value(spec_.d, d[i], &bytes[size_t(dtype_bytes(spec_.d, int64_t(i)))]);
+    std::vector<std::byte> bytes(size_t(dtype_bytes(matmul_of(spec_).d, int64_t(d.size()))));
+    for (size_t i = 0; i < d.size(); ++i)
+      encode_value(matmul_of(spec_).d, d[i], &bytes[size_t(dtype_bytes(matmul_of(spec_).d, int64_t(i)))]);
     std::vector<double> sums(size_t(2 * reference_.projections().count()));
     double* next = sums.data();
     const std::byte* at = bytes.data();
     for (const Tensor& b : inputs_.b(0)) {
-      const int64_t columns = b.dims[1], elements = spec_.batch * spec_.m * columns;
-      project(spec_.d, at, elements, columns, reference_.projections().weights(b.segment).data(), next);
-      at += dtype_bytes(spec_.d, elements);
-      next += 2 * spec_.batch * spec_.m * stretches_of(columns);
+      const int64_t columns = b.dims[1], elements = matmul_of(spec_).batch * matmul_of(spec_).m * columns;
+      project(matmul_of(spec_).d, at, elements, columns, reference_.projections().weights(b.segment).data(), next);
+      at += dtype_bytes(matmul_of(spec_).d, elements);
+      next += 2 * matmul_of(spec_).batch * matmul_of(spec_).m * stretches_of(columns);
     }
     return validator_.check_projections(sums, launch);
   }

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "ops/matmul.h"
 #include "proof/validator.h"
 
 namespace assay {
@@ -47,22 +48,24 @@ long double decode(Dtype dtype, const std::byte* at) {
 
 /// B[batch][column n][k] by the spec's own words, without the tensors' strides.
 long double weight(const Spec& spec, const Tensor& b, int64_t batch, int64_t n, int64_t k) {
-  const int64_t rows = spec.segments.empty() ? spec.n : spec.segments[b.segment].n, row = batch * rows + n;
-  if (spec.b == Dtype::q8_0 && spec.loader == "q8nk_split")
-    return decode(Dtype::f16, b.scales + 2 * (row * (spec.k / 32) + k / 32)) *
-           static_cast<long double>(int8_t(b.data[row * spec.k + k]));
-  if (spec.b == Dtype::q8_0) {
-    const std::byte* block = b.data + (row * (spec.k / 32) + k / 32) * 34;
+  const int64_t rows = matmul_of(spec).segments.empty() ? matmul_of(spec).n : matmul_of(spec).segments[b.segment].n,
+                row = batch * rows + n;
+  if (matmul_of(spec).b == Dtype::q8_0 && matmul_of(spec).loader == "q8nk_split")
+    return decode(Dtype::f16, b.scales + 2 * (row * (matmul_of(spec).k / 32) + k / 32)) *
+           static_cast<long double>(int8_t(b.data[row * matmul_of(spec).k + k]));
+  if (matmul_of(spec).b == Dtype::q8_0) {
+    const std::byte* block = b.data + (row * (matmul_of(spec).k / 32) + k / 32) * 34;
     return decode(Dtype::f16, block) * static_cast<long double>(int8_t(block[2 + k % 32]));
   }
-  const bool stored_nk = spec.tB || !spec.segments.empty();
-  const int64_t index = stored_nk ? row * spec.k + k : (batch * spec.k + k) * rows + n;
-  return decode(spec.b, b.data + index * (spec.b == Dtype::f32 ? 4 : 2));
+  const bool stored_nk = matmul_of(spec).tB || !matmul_of(spec).segments.empty();
+  const int64_t index = stored_nk ? row * matmul_of(spec).k + k : (batch * matmul_of(spec).k + k) * rows + n;
+  return decode(matmul_of(spec).b, b.data + index * (matmul_of(spec).b == Dtype::f32 ? 4 : 2));
 }
 
 long double activation(const Spec& spec, const std::vector<std::byte>& bytes, int64_t batch, int64_t m, int64_t k) {
-  const int64_t index = spec.tA ? (batch * spec.k + k) * spec.m + m : (batch * spec.m + m) * spec.k + k;
-  return decode(spec.a, &bytes[size_t(index * (spec.a == Dtype::f32 ? 4 : 2))]);
+  const int64_t index = matmul_of(spec).tA ? (batch * matmul_of(spec).k + k) * matmul_of(spec).m + m
+                                           : (batch * matmul_of(spec).m + m) * matmul_of(spec).k + k;
+  return decode(matmul_of(spec).a, &bytes[size_t(index * (matmul_of(spec).a == Dtype::f32 ? 4 : 2))]);
 }
 
 /// Calls visit(element, segment's tensor, batch, m, n) in the order of D.
@@ -70,8 +73,8 @@ template <typename Visit>
 void for_each_element(const Spec& spec, const std::vector<Tensor>& b, Visit visit) {
   size_t element = 0;
   for (const Tensor& t : b)
-    for (int64_t batch = 0; batch < spec.batch; ++batch)
-      for (int64_t m = 0; m < spec.m; ++m)
+    for (int64_t batch = 0; batch < matmul_of(spec).batch; ++batch)
+      for (int64_t m = 0; m < matmul_of(spec).m; ++m)
         for (int64_t n = 0; n < t.dims[1]; ++n) visit(element++, t, batch, m, n);
 }
 
@@ -105,14 +108,14 @@ TEST(Reference, EqualsTheNaiveProductInExtendedPrecisionOnEveryLayoutTypeAndSegm
     SCOPED_TRACE(spec.line());
     const Given given(spec, 5'000);
     const Reference reference(given.inputs);
-    EXPECT_EQ(reference.elements(), spec.batch * spec.m * spec.n);
+    EXPECT_EQ(reference.elements(), matmul_of(spec).batch * matmul_of(spec).m * matmul_of(spec).n);
     for (const CopyReference& copy : reference.copies()) {
       ASSERT_EQ(copy.sums.size() % size_t(reference.elements()), 0u);
       ASSERT_EQ(copy.magnitude.size(), size_t(reference.elements()));
       for_each_element(
           spec, given.inputs.b(copy.copy), [&](size_t element, const Tensor& b, int64_t batch, int64_t m, int64_t n) {
             long double product = 0, magnitude = 0;
-            for (int64_t k = 0; k < spec.k; ++k) {
+            for (int64_t k = 0; k < matmul_of(spec).k; ++k) {
               const long double term =
                   activation(spec, given.inputs.a.bytes, batch, m, k) * weight(spec, b, batch, n, k);
               product += term;
@@ -136,7 +139,7 @@ TEST(Reference, RoundingActivationsToInt8HasTheDeviationOfItsDefinition) {
     for_each_element(spec, given.inputs.b(copy.copy),
                      [&](size_t element, const Tensor& b, int64_t batch, int64_t m, int64_t n) {
                        long double variance = 0;
-                       for (int64_t block = 0; block < spec.k / 32; ++block) {
+                       for (int64_t block = 0; block < matmul_of(spec).k / 32; ++block) {
                          long double largest = 0, squares = 0;
                          for (int64_t k = 32 * block; k < 32 * block + 32; ++k) {
                            largest = std::max(largest, std::fabs(activation(spec, given.inputs.a.bytes, batch, m, k)));
@@ -194,7 +197,7 @@ TEST(Reference, UnderAnySignsAndFactorItEqualsAProductOfTheVeryBytesOfA) {
     SCOPED_TRACE(spec.line());
     const Given given(spec, 3'000);
     const Reference reference(given.inputs);
-    const int64_t size = dtype_bytes(spec.d, 1);
+    const int64_t size = dtype_bytes(matmul_of(spec).d, 1);
     std::vector<std::byte> a, d(size_t(reference.elements() * size));
     for (const double factor : {1.0, -8.0, 0.125})
       for (int draw = 0; draw < 3; ++draw) {
@@ -204,16 +207,16 @@ TEST(Reference, UnderAnySignsAndFactorItEqualsAProductOfTheVeryBytesOfA) {
         for_each_element(spec, given.inputs.b(launch.copy),
                          [&](size_t element, const Tensor& b, int64_t batch, int64_t m, int64_t n) {
                            long double sum = 0;
-                           for (int64_t k = 0; k < spec.k; ++k)
+                           for (int64_t k = 0; k < matmul_of(spec).k; ++k)
                              sum += activation(spec, a, batch, m, k) * weight(spec, b, batch, n, k);
-                           encode_value(spec.d, double(sum), &d[element * size_t(size)]);
+                           encode_value(matmul_of(spec).d, double(sum), &d[element * size_t(size)]);
                          });
         Validator validator(reference, Accuracy::exact);
         EXPECT_EQ(validator.check(d, launch), "") << factor;
         EXPECT_LT(validator.stats().worst_ratio, 1e-3);
         LaunchInputs other = launch;
         other.a.signs = reference.signs_from(launch.a.signs ^ 2);
-        if (spec.k > 1 && spec.d == Dtype::f32) {
+        if (matmul_of(spec).k > 1 && matmul_of(spec).d == Dtype::f32) {
           EXPECT_NE(Validator(reference, Accuracy::exact).check(d, other), "")
               << "other columns' signs were taken for these";
         }

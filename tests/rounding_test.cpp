@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "base/half.h"
+#include "ops/matmul.h"
 #include "proof/rounding_model.h"
 #include "proof/validator.h"
 #include "summation_orders.h"
@@ -55,10 +56,10 @@ class Products {
   std::vector<std::byte> run(const LaunchInputs& launch, const Sum& sum) {
     std::vector<std::byte> bytes, d;
     inputs_.varied_a(launch.a, bytes);
-    for (int64_t row = 0; row < spec_.m; ++row)
-      for (int64_t column = 0; column < spec_.n; ++column) {
-        const float value =
-            sum(line(spec_.a, bytes.data(), size_t(row)), line(spec_.b, inputs_.b(0)[0].data, size_t(column)));
+    for (int64_t row = 0; row < matmul_of(spec_).m; ++row)
+      for (int64_t column = 0; column < matmul_of(spec_).n; ++column) {
+        const float value = sum(line(matmul_of(spec_).a, bytes.data(), size_t(row)),
+                                line(matmul_of(spec_).b, inputs_.b(0)[0].data, size_t(column)));
         const auto* at = reinterpret_cast<const std::byte*>(&value);
         d.insert(d.end(), at, at + sizeof value);
       }
@@ -67,8 +68,8 @@ class Products {
 
   Values line(Dtype dtype, const std::byte* data, size_t index) const {
     Values values;
-    for (int64_t i = 0; i < spec_.k; ++i)
-      values.push_back(float(decode_value(dtype, data + dtype_bytes(dtype, int64_t(index) * spec_.k + i))));
+    for (int64_t i = 0; i < matmul_of(spec_).k; ++i)
+      values.push_back(float(decode_value(dtype, data + dtype_bytes(dtype, int64_t(index) * matmul_of(spec_).k + i))));
     return values;
   }
 

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "ops/matmul.h"
 #include "spec/workload.h"
 
 namespace assay {
@@ -95,7 +96,8 @@ TEST(Workloads, CallsAreTheCountsOverTheSourcesTokens) {
 TEST(Workloads, AttentionLinesAreTheFamiliesAndNothingElseIs) {
   for (const Workload* workload : {&f16(), &q8()})
     for (const WorkloadEntry& entry : workload->entries) {
-      const bool scores = entry.spec.batch == 14 && entry.spec.tB, values = entry.spec.batch == 14 && !entry.spec.tB;
+      const bool scores = matmul_of(entry.spec).batch == 14 && matmul_of(entry.spec).tB,
+                 values = matmul_of(entry.spec).batch == 14 && !matmul_of(entry.spec).tB;
       EXPECT_EQ(entry.family, scores ? "attention_scores" : values ? "attention_values" : "") << entry.spec.line();
       for (const WorkloadFamily& family : workload->families)
         if (family.name == entry.family && entry.calls_per_token > 0) {
@@ -113,10 +115,10 @@ TEST(Workloads, FamiliesCoverEveryContextLength) {
       EXPECT_DOUBLE_EQ(family.calls_per_token_each, 24.0 / tokens);
       EXPECT_FALSE(family.why.empty());
       const Spec member = family_member(family, 77);
-      EXPECT_EQ(family.varied == "n" ? member.n : member.k, 77);
-      EXPECT_EQ(family.varied == "n" ? member.k : member.n, 64);
-      EXPECT_EQ(member.alpha, family.varied == "n" ? 0.125 : 1);
-      EXPECT_EQ(member.beta, 0);
+      EXPECT_EQ(family.varied == "n" ? matmul_of(member).n : matmul_of(member).k, 77);
+      EXPECT_EQ(family.varied == "n" ? matmul_of(member).k : matmul_of(member).n, 64);
+      EXPECT_EQ(matmul_of(member).alpha, family.varied == "n" ? 0.125 : 1);
+      EXPECT_EQ(matmul_of(member).beta, 0);
       EXPECT_EQ(family_member(family, family.first).line(), family.prototype.line());
     }
 }
@@ -166,16 +168,17 @@ TEST(Workloads, EveryCompletedFieldNamesItsRule) {
 }
 
 TEST(Workloads, TypesAreTheModels) {
-  for (const WorkloadEntry& entry : f16().entries) EXPECT_EQ(entry.spec.b, Dtype::f16);
+  for (const WorkloadEntry& entry : f16().entries) EXPECT_EQ(matmul_of(entry.spec).b, Dtype::f16);
   for (const WorkloadEntry& entry : q8().entries)
-    EXPECT_EQ(entry.spec.b, entry.spec.loader == "dense" ? Dtype::f16 : Dtype::q8_0) << entry.spec.line();
+    EXPECT_EQ(matmul_of(entry.spec).b, matmul_of(entry.spec).loader == "dense" ? Dtype::f16 : Dtype::q8_0)
+        << entry.spec.line();
   for (const Workload* workload : {&f16(), &q8()})
     for (const WorkloadEntry& entry : workload->entries) {
-      EXPECT_EQ(entry.spec.a, Dtype::f16);
-      EXPECT_EQ(entry.spec.d, Dtype::f16);
+      EXPECT_EQ(matmul_of(entry.spec).a, Dtype::f16);
+      EXPECT_EQ(matmul_of(entry.spec).d, Dtype::f16);
     }
-  EXPECT_TRUE(entry_of(f16(), "M:1 N:1152 K:896").spec.bias);
-  EXPECT_TRUE(entry_of(q8(), "M:1 N:151936 K:896").spec.b_is_nk());
+  EXPECT_TRUE(matmul_of(entry_of(f16(), "M:1 N:1152 K:896").spec).bias);
+  EXPECT_TRUE(matmul_of(entry_of(q8(), "M:1 N:151936 K:896").spec).b_is_nk());
   EXPECT_EQ(entry_of(q8(), "M:1 N:1152 K:896").spec.segments,
             (std::vector<Segment>{{"nq", 896}, {"nk", 128}, {"nv", 128}}));
 }

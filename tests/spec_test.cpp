@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "ops/matmul.h"
 
 namespace assay {
 namespace {
@@ -74,48 +75,49 @@ TEST(SpecLine, FieldsBecomeTheSpec) {
       "op=matmul_alpha_beta_cache | batch=14 | m=2 | n=86 | k=64 | tA=1 | tB=1 | accumulate=1 | alpha=0.1250 | "
       "beta=-0.5 | "
       "cache=1 | strided_batch=true | loader=dense | bias=1 | dtA=bf16 | dtB=f16 | dtD=f32");
-  EXPECT_EQ(spec.op, "matmul");
+  EXPECT_EQ(spec.op->name, "matmul");
   EXPECT_EQ(spec.op_name, "matmul_alpha_beta_cache");
-  EXPECT_EQ(spec.batch, 14);
-  EXPECT_EQ(spec.m, 2);
-  EXPECT_EQ(spec.n, 86);
-  EXPECT_EQ(spec.k, 64);
-  EXPECT_TRUE(spec.tA);
-  EXPECT_TRUE(spec.tB);
-  EXPECT_TRUE(spec.accumulate);
-  EXPECT_TRUE(spec.bias);
-  EXPECT_EQ(spec.alpha, 0.125);
-  EXPECT_EQ(spec.beta, -0.5);
-  EXPECT_EQ(spec.loader, "dense");
-  EXPECT_EQ(spec.a, Dtype::bf16);
-  EXPECT_EQ(spec.b, Dtype::f16);
-  EXPECT_EQ(spec.d, Dtype::f32);
-  EXPECT_TRUE(spec.segments.empty());
+  EXPECT_EQ(matmul_of(spec).batch, 14);
+  EXPECT_EQ(matmul_of(spec).m, 2);
+  EXPECT_EQ(matmul_of(spec).n, 86);
+  EXPECT_EQ(matmul_of(spec).k, 64);
+  EXPECT_TRUE(matmul_of(spec).tA);
+  EXPECT_TRUE(matmul_of(spec).tB);
+  EXPECT_TRUE(matmul_of(spec).accumulate);
+  EXPECT_TRUE(matmul_of(spec).bias);
+  EXPECT_EQ(matmul_of(spec).alpha, 0.125);
+  EXPECT_EQ(matmul_of(spec).beta, -0.5);
+  EXPECT_EQ(matmul_of(spec).loader, "dense");
+  EXPECT_EQ(matmul_of(spec).a, Dtype::bf16);
+  EXPECT_EQ(matmul_of(spec).b, Dtype::f16);
+  EXPECT_EQ(matmul_of(spec).d, Dtype::f32);
+  EXPECT_TRUE(matmul_of(spec).segments.empty());
 }
 
 TEST(SpecLine, WhereAnOpMaySayNothingItsNameDecides) {
   const Spec spec = parse_spec(kPlain);
-  EXPECT_EQ(spec.alpha, 1);
-  EXPECT_EQ(spec.beta, 0);
-  EXPECT_FALSE(spec.bias);
-  EXPECT_FALSE(spec.accumulate);
-  EXPECT_EQ(spec.loader, "");
+  EXPECT_EQ(matmul_of(spec).alpha, 1);
+  EXPECT_EQ(matmul_of(spec).beta, 0);
+  EXPECT_FALSE(matmul_of(spec).bias);
+  EXPECT_FALSE(matmul_of(spec).accumulate);
+  EXPECT_EQ(matmul_of(spec).loader, "");
 }
 
 TEST(SpecLine, SegmentsStandInTheirOwnOrderWhateverTheLinesOrder) {
   const Spec qkv =
       parse_spec("op=matmul | batch=1 | m=1 | n=? | k=896 | tA=? | tB=? | nk=128 | nq=896 | nv=64" + kQuantized);
-  EXPECT_EQ(qkv.segments, (std::vector<Segment>{{"nq", 896}, {"nk", 128}, {"nv", 64}}));
-  EXPECT_EQ(qkv.n, 1088);
-  EXPECT_TRUE(qkv.b_is_nk());
-  EXPECT_FALSE(qkv.tA);
+  EXPECT_EQ(matmul_of(qkv).segments, (std::vector<Segment>{{"nq", 896}, {"nk", 128}, {"nv", 64}}));
+  EXPECT_EQ(matmul_of(qkv).n, 1088);
+  EXPECT_TRUE(matmul_of(qkv).b_is_nk());
+  EXPECT_FALSE(matmul_of(qkv).tA);
 
   std::string many = "op=matmul | batch=1 | m=1 | n=? | k=32 | tA=? | tB=?" + kTypes;
   for (int i = 10; i >= 0; --i) many += fmt::format(" | n{}={}", i, i + 1);
   const Spec numbered = parse_spec(many);
-  ASSERT_EQ(numbered.segments.size(), 11u);
-  for (int i = 0; i <= 10; ++i) EXPECT_EQ(numbered.segments[size_t(i)], (Segment{fmt::format("n{}", i), i + 1}));
-  EXPECT_EQ(numbered.n, 66);
+  ASSERT_EQ(matmul_of(numbered).segments.size(), 11u);
+  for (int i = 0; i <= 10; ++i)
+    EXPECT_EQ(matmul_of(numbered).segments[size_t(i)], (Segment{fmt::format("n{}", i), i + 1}));
+  EXPECT_EQ(matmul_of(numbered).n, 66);
 }
 
 TEST(SpecLine, AFusedLineMayWriteOutWhatItLeavesOpen) {
@@ -183,7 +185,7 @@ TEST(SpecLine, SizesThatOverflowAreRefusedByOperand) {
   for (const char* field : {"batch", "m", "n", "k"}) expect_refused(plain_with(field, most), {"2^47", most});
   // 2^46 f16 values are 2^47 bytes exactly; one row more is too many.
   const std::string line = "op=matmul | batch=1 | m=1 | n=4294967296 | tA=0 | tB=1 | dtA=f16 | dtD=f16";
-  EXPECT_EQ(parse_spec(line + " | k=16384 | dtB=f16").b_bytes(), int64_t(1) << 47);
+  EXPECT_EQ(parse_spec(line + " | k=16384 | dtB=f16").weight_bytes(), int64_t(1) << 47);
   expect_refused(line + " | k=16385 | dtB=f16", {"B would take more than 2^47 bytes", "k=16385"});
   expect_refused(line + " | k=16384 | dtB=f32", {"B would take more than 2^47 bytes"});
   EXPECT_EQ(error_of(line + " | k=16384 | dtB=q8_0"), "accepted");
@@ -240,7 +242,8 @@ TEST(SpecLine, FieldsBuiltByAProgramObeyTheSameGrammar) {
   fields.emplace_back("k", "897");
   EXPECT_THROW(make_spec(fields, "here"), Error);
   fields.back() = {"alpha", "1 | beta=2"};
-  EXPECT_EQ(parse_spec(make_spec(fields, "here").line()).beta, 2) << "what is printed is what was understood";
+  EXPECT_EQ(matmul_of(parse_spec(make_spec(fields, "here").line())).beta, 2)
+      << "what is printed is what was understood";
 }
 
 TEST(SpecMaths, NamesAndNotesOfTheEngineDoNotChangeIt) {
@@ -271,10 +274,10 @@ TEST(SpecMaths, TheCanonicalLineIsALineOfTheGrammar) {
     const Spec spec = parse_spec(line), again = parse_spec(spec.math_line());
     EXPECT_EQ(again.math_line(), spec.math_line());
     EXPECT_EQ(again.min_bytes(), spec.min_bytes());
-    EXPECT_EQ(again.segments, spec.segments);
-    EXPECT_EQ(again.alpha, spec.alpha);
-    EXPECT_EQ(again.beta, spec.beta);
-    EXPECT_EQ(again.loader, spec.loader);
+    EXPECT_EQ(matmul_of(again).segments, matmul_of(spec).segments);
+    EXPECT_EQ(matmul_of(again).alpha, matmul_of(spec).alpha);
+    EXPECT_EQ(matmul_of(again).beta, matmul_of(spec).beta);
+    EXPECT_EQ(matmul_of(again).loader, matmul_of(spec).loader);
   }
   EXPECT_EQ(parse_spec(kPlain).math_line(),
             "op=matmul | batch=1 | m=1 | n=9728 | k=896 | tA=0 | tB=1 | dtA=f16 | dtB=f16 | dtD=f16 | loader=none | "
@@ -284,30 +287,30 @@ TEST(SpecMaths, TheCanonicalLineIsALineOfTheGrammar) {
 TEST(SpecMaths, TheSplitLoaderDecidesTheStorageWhateverTBSays) {
   const std::string line = "op=matmul | batch=1 | m=1 | n=64 | k=64 | tA=0 | loader=q8nk_split" + kQuantized;
   const Spec spec = parse_spec(line + " | tB=0");
-  EXPECT_TRUE(spec.b_is_nk());
-  EXPECT_TRUE(spec.split_q8());
+  EXPECT_TRUE(matmul_of(spec).b_is_nk());
+  EXPECT_TRUE(matmul_of(spec).split_q8());
   EXPECT_EQ(spec.math_line(), parse_spec(line + " | tB=1").math_line());
-  EXPECT_FALSE(parse_spec(plain_with("tB", "0") + " | loader=dense").b_is_nk());
-  EXPECT_TRUE(parse_spec(kPlain).b_is_nk());
+  EXPECT_FALSE(matmul_of(parse_spec(plain_with("tB", "0") + " | loader=dense")).b_is_nk());
+  EXPECT_TRUE(matmul_of(parse_spec(kPlain)).b_is_nk());
 }
 
 TEST(SpecSizes, BytesAndFlopsFollowTheShape) {
   const Spec spec = parse_spec(
       "op=matmul_alpha_beta | batch=14 | m=2 | n=96 | k=64 | tA=0 | tB=1 | alpha=0.125 | beta=0.5 | bias=1 | dtA=f32 | "
       "dtB=q8_0 | dtD=bf16");
-  EXPECT_EQ(spec.a_bytes(), 14 * 2 * 64 * 4);
-  EXPECT_EQ(spec.b_bytes(), 14 * 96 * 64 / 32 * 34);
-  EXPECT_EQ(spec.d_bytes(), 14 * 2 * 96 * 2);
-  EXPECT_EQ(spec.c_bytes(), spec.d_bytes());
-  EXPECT_EQ(spec.bias_bytes(), 96 * 2);
-  EXPECT_EQ(spec.min_bytes(), spec.a_bytes() + spec.b_bytes() + 2 * spec.d_bytes() + 96 * 2);
-  EXPECT_EQ(spec.flops(), 2LL * 14 * 2 * 96 * 64);
+  EXPECT_EQ(spec.bytes(Operand::a), 14 * 2 * 64 * 4);
+  EXPECT_EQ(spec.weight_bytes(), 14 * 96 * 64 / 32 * 34);
+  EXPECT_EQ(spec.bytes(Operand::d), 14 * 2 * 96 * 2);
+  EXPECT_EQ(spec.bytes(Operand::c), spec.bytes(Operand::d));
+  EXPECT_EQ(spec.bytes(Operand::bias), 96 * 2);
+  EXPECT_EQ(spec.min_bytes(), spec.bytes(Operand::a) + spec.weight_bytes() + 2 * spec.bytes(Operand::d) + 96 * 2);
+  EXPECT_EQ(spec.flops, 2LL * 14 * 2 * 96 * 64);
 }
 
 TEST(SpecSizes, CAndBiasCostNothingWhereTheyAreNotRead) {
   const Spec spec = parse_spec(kPlain + " | accumulate=1");
-  EXPECT_EQ(spec.c_bytes(), 0);
-  EXPECT_EQ(spec.bias_bytes(), 0);
+  EXPECT_EQ(spec.bytes(Operand::c), 0);
+  EXPECT_EQ(spec.bytes(Operand::bias), 0);
   EXPECT_EQ(spec.min_bytes(), 2 * (896 + 9728 * 896 + 9728));
 }
 

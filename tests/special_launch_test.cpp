@@ -8,6 +8,7 @@
 
 #include "fake_device.h"
 #include "measure/worker_group.h"
+#include "proof/reference.h"
 
 namespace assay {
 namespace {
@@ -46,7 +47,7 @@ class SpecialLaunchTest : public ::testing::Test {
     work.device = &device_;
     work.variant = &variant;
     work.module = &module_;
-    work.reference = reference_.get();
+    work.proof = reference_.get();
     work.inputs = inputs_.get();
     work.special = special_.get();
     work.arenas = &arenas_;

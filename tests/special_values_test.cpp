@@ -9,6 +9,7 @@
 #include <limits>
 
 #include "base/half.h"
+#include "ops/matmul.h"
 #include "proof/inputs.h"
 #include "proof/reference.h"
 
@@ -47,7 +48,7 @@ const Tensor& find(const std::vector<Tensor>& tensors, Operand operand, uint32_t
 std::string judge(const Spec& spec, Spacing spacing, Accuracy accuracy, const Kernel& kernel) {
   const std::unique_ptr<SpecialValues> values = SpecialValues::make(spec, true, true);
   const std::vector<Tensor>& tensors = values->weights(spacing)->tensors();
-  std::vector<Tensor> dense = spec_tensors(spec);
+  std::vector<Tensor> dense = spec.tensors;
   for (size_t i = 0; i < dense.size(); ++i) dense[i].data = tensors[i].data, dense[i].scales = tensors[i].scales;
   const std::vector<Tensor>& seen = kernel.ignores_strides ? dense : tensors;
   for (int64_t launch = 0; launch < values->launches(accuracy); ++launch) {
@@ -55,29 +56,31 @@ std::string judge(const Spec& spec, Spacing spacing, Accuracy accuracy, const Ke
     std::vector<std::vector<std::byte>> outputs;
     const std::vector<std::byte> a_bytes = values->content(find(tensors, Operand::a, 0), launch, accuracy);
     const Tensor& a = find(seen, Operand::a, 0);
-    for (uint32_t s = 0; s < std::max<size_t>(1, spec.segments.size()); ++s) {
+    for (uint32_t s = 0; s < std::max<size_t>(1, matmul_of(spec).segments.size()); ++s) {
       const Tensor &b = find(seen, Operand::b, s), &c = find(seen, Operand::c, s);
       d.push_back(find(tensors, Operand::d, s));
       const std::vector<std::byte> c_bytes = values->content(find(tensors, Operand::c, s), launch, accuracy);
       std::vector<std::byte> bias, out(size_t(d.back().bytes), std::byte{kPoison});
-      if (spec.bias) bias = values->content(find(tensors, Operand::bias, s), launch, accuracy);
-      for (int64_t batch = 0; batch < spec.batch; ++batch)
-        for (int64_t m = 0; m < spec.m; ++m) {
-          std::vector<float> row, weights(static_cast<size_t>(spec.k));
-          for (int64_t k = 0; k < spec.k; ++k)
+      if (matmul_of(spec).bias) bias = values->content(find(tensors, Operand::bias, s), launch, accuracy);
+      for (int64_t batch = 0; batch < matmul_of(spec).batch; ++batch)
+        for (int64_t m = 0; m < matmul_of(spec).m; ++m) {
+          std::vector<float> row, weights(static_cast<size_t>(matmul_of(spec).k));
+          for (int64_t k = 0; k < matmul_of(spec).k; ++k)
             row.push_back(float(decode_value(
                 a.dtype,
                 &a_bytes[size_t(dtype_bytes(a.dtype, batch * a.strides[0] + m * a.strides[1] + k * a.strides[2]))])));
           kernel.activations(row);
           for (int64_t n = 0; n < b.dims[1]; ++n) {
-            for (int64_t k = 0; k < spec.k; ++k) weights[size_t(k)] = float(b_element(b, batch, n, k));
-            float value = float(spec.alpha) * dot(kernel, row, weights);
+            for (int64_t k = 0; k < matmul_of(spec).k; ++k) weights[size_t(k)] = float(b_element(b, batch, n, k));
+            float value = float(matmul_of(spec).alpha) * dot(kernel, row, weights);
             const auto at = [&](const Tensor& t) {
               return size_t(dtype_bytes(t.dtype, batch * t.strides[0] + m * t.strides[1] + n));
             };
-            if (spec.beta != 0) value += float(spec.beta) * float(decode_value(c.dtype, &c_bytes[at(c)]));
-            if (spec.bias) value += float(decode_value(spec.d, &bias[size_t(dtype_bytes(spec.d, n))]));
-            encode_value(spec.d, double(value), &out[at(find(seen, Operand::d, s))]);
+            if (matmul_of(spec).beta != 0)
+              value += float(matmul_of(spec).beta) * float(decode_value(c.dtype, &c_bytes[at(c)]));
+            if (matmul_of(spec).bias)
+              value += float(decode_value(matmul_of(spec).d, &bias[size_t(dtype_bytes(matmul_of(spec).d, n))]));
+            encode_value(matmul_of(spec).d, double(value), &out[at(find(seen, Operand::d, s))]);
           }
         }
       outputs.push_back(std::move(out));

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "not_json.h"
+#include "ops/matmul.h"
 #include "trace/line_fields.h"
 #include "trace_lines.h"
 

@@ -2,6 +2,7 @@
 #include "analysis/trace_workload.h"
 #include "assay_program.h"
 #include "base/json.h"
+#include "ops/matmul.h"
 #include "report/analysis_json.h"
 #include "report/analysis_text.h"
 #include "report/csv.h"
@@ -95,7 +96,7 @@ TEST(completion, without_a_rule_a_shape_is_unknown_yet_its_flops_are_not) {
 TEST(completion, types_that_a_line_names_stand_whatever_dtype_says) {
   const Analyzed a(call(kPlain + " dtA=f32 dtB=f32 dtD=f32", "10", "4"), with_dtype_of("q8_0"));
   ASSERT_TRUE(a.only().spec);
-  EXPECT_EQ(a.only().spec->b, Dtype::f32);
+  EXPECT_EQ(matmul_of(*a.only().spec).b, Dtype::f32);
   EXPECT_TRUE(a.only().rules.empty());
 }
 
@@ -118,11 +119,11 @@ TEST(completion, attention_over_the_cache_gets_its_scale_by_rule_and_only_there)
   const std::string scores = "op=matmul_alpha_beta batch=14 m=1 n=10 k=64 tA=0 tB=1 backend=mlx";
   const Analyzed a(call(scores + " loader=dense", "10", "4"), with_dtype_of("q8_0"));
   ASSERT_TRUE(a.only().spec) << a.only().unknown;
-  EXPECT_EQ(a.only().spec->alpha, 0.125);
-  EXPECT_EQ(a.only().spec->b, Dtype::f16);
+  EXPECT_EQ(matmul_of(*a.only().spec).alpha, 0.125);
+  EXPECT_EQ(matmul_of(*a.only().spec).b, Dtype::f16);
   EXPECT_EQ(Analyzed(call(scores, "10", "4"), with_dtype_of("f16")).only().unknown, "lacks alpha, beta");
   const Analyzed said(call(scores + " loader=dense alpha=1 beta=1", "10", "4"), with_dtype_of("f16"));
-  EXPECT_EQ(said.only().spec->beta, 1);
+  EXPECT_EQ(matmul_of(*said.only().spec).beta, 1);
 }
 
 TEST(completion, a_field_that_no_grammar_reads_is_named_and_not_dropped) {
@@ -162,15 +163,15 @@ TEST(rates, are_least_bytes_and_flops_over_mean_time) {
 
 TEST(rates, of_fused_and_batched_products_count_every_segment_and_batch) {
   const Analyzed fused(call(kGate, "20", "10"), with_dtype_of("q8_0"));
-  EXPECT_EQ(fused.only().spec->b_bytes(), 9728 * 896 / 32 * 34);
+  EXPECT_EQ(fused.only().spec->weight_bytes(), 9728 * 896 / 32 * 34);
   EXPECT_EQ(fused.only().flops, 2 * 9728 * 896);
   EXPECT_EQ(fused.only().text, "op=matmul | batch=1 | m=1 | n=? | k=896 | tA=? | tB=? | n0=4864 | n1=4864");
   const Analyzed qkv(call("op=matmul batch=1 m=1 k=896 nq=896 nk=128 nv=128 backend=x", "20", "10"),
                      with_dtype_of("f16"));
-  EXPECT_EQ(qkv.only().spec->b_bytes(), 1152 * 896 * 2);
+  EXPECT_EQ(qkv.only().spec->weight_bytes(), 1152 * 896 * 2);
   const Analyzed batched(call("op=matmul batch=14 m=1 n=10 k=64 tA=0 tB=1 backend=x", "20", "10"),
                          with_dtype_of("f16"));
-  EXPECT_EQ(batched.only().spec->b_bytes(), 14 * 10 * 64 * 2);
+  EXPECT_EQ(batched.only().spec->weight_bytes(), 14 * 10 * 64 * 2);
 }
 
 TEST(rates, above_the_ceiling_win_nothing_and_are_pointed_at) {

@@ -7,6 +7,7 @@
 #include <random>
 
 #include "base/half.h"
+#include "ops/matmul.h"
 #include "proof/validator.h"
 
 namespace assay {
@@ -28,31 +29,35 @@ class Bench {
 
   /// D as a kernel makes it that sums by `sum` and stores by `round`.
   std::vector<std::byte> run(const LaunchInputs& launch, const Sum& sum, const Round& round) const {
-    std::vector<std::byte> bytes, d(size_t(spec_.d_bytes()));
+    std::vector<std::byte> bytes, d(size_t(spec_.bytes(Operand::d)));
     inputs_.varied_a(launch.a, bytes);
-    std::vector<float> a(size_t(spec_.k)), b(size_t(spec_.k));
+    std::vector<float> a(size_t(matmul_of(spec_).k)), b(size_t(matmul_of(spec_).k));
     const Tensor& weights = inputs_.b(launch.copy)[0];
-    for (int64_t n = 0; n < spec_.n; ++n) {
-      for (int64_t k = 0; k < spec_.k; ++k) b[size_t(k)] = float(b_element(weights, 0, n, k));
-      for (int64_t m = 0; m < spec_.m; ++m) {
-        for (int64_t k = 0; k < spec_.k; ++k)
-          a[size_t(k)] = float(decode_value(
-              spec_.a, &bytes[size_t(inputs_.a_storage_index(m * spec_.k + k) * dtype_bytes(spec_.a, 1))]));
-        float value = float(spec_.alpha) * sum(a, b);
-        if (spec_.beta != 0) value += float(spec_.beta) * float(inputs_.c[0].values[size_t(m * spec_.n + n)]);
-        if (spec_.bias) value += float(inputs_.bias[0].values[size_t(n)]);
-        round(double(value), at(d, m * spec_.n + n));
+    for (int64_t n = 0; n < matmul_of(spec_).n; ++n) {
+      for (int64_t k = 0; k < matmul_of(spec_).k; ++k) b[size_t(k)] = float(b_element(weights, 0, n, k));
+      for (int64_t m = 0; m < matmul_of(spec_).m; ++m) {
+        for (int64_t k = 0; k < matmul_of(spec_).k; ++k)
+          a[size_t(k)] =
+              float(decode_value(matmul_of(spec_).a, &bytes[size_t(inputs_.a_storage_index(m * matmul_of(spec_).k + k) *
+                                                                   dtype_bytes(matmul_of(spec_).a, 1))]));
+        float value = float(matmul_of(spec_).alpha) * sum(a, b);
+        if (matmul_of(spec_).beta != 0)
+          value += float(matmul_of(spec_).beta) * float(inputs_.c[0].values[size_t(m * matmul_of(spec_).n + n)]);
+        if (matmul_of(spec_).bias) value += float(inputs_.bias[0].values[size_t(n)]);
+        round(double(value), at(d, m * matmul_of(spec_).n + n));
       }
     }
     return d;
   }
   std::vector<std::byte> run(const LaunchInputs& launch, const Sum& sum) const {
-    return run(launch, sum, [this](double value, std::byte* to) { encode_value(spec_.d, value, to); });
+    return run(launch, sum, [this](double value, std::byte* to) { encode_value(matmul_of(spec_).d, value, to); });
   }
   std::byte* at(std::vector<std::byte>& d, int64_t element) const {
-    return &d[size_t(element * dtype_bytes(spec_.d, 1))];
+    return &d[size_t(element * dtype_bytes(matmul_of(spec_).d, 1))];
   }
-  double value(std::vector<std::byte>& d, int64_t element) const { return decode_value(spec_.d, at(d, element)); }
+  double value(std::vector<std::byte>& d, int64_t element) const {
+    return decode_value(matmul_of(spec_).d, at(d, element));
+  }
   LaunchInputs random_launch(std::mt19937_64& random) const {
     const double factor = std::ldexp(random() % 2 ? 1.0 : -1.0, int(random() % 7) - 3);
     return {0, {factor, reference_.signs_from(random()), random(), false}};

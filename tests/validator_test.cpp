@@ -11,6 +11,7 @@
 #include <random>
 
 #include "base/half.h"
+#include "ops/matmul.h"
 #include "summation_orders.h"
 #include "validator_bench.h"
 
@@ -67,15 +68,15 @@ TEST(Validator, CorrectlyRoundedResultsPassWithNothingLeftForTheAccumulator) {
     for (const int64_t k : {32, 4864}) {
       const Bench bench(fmt::format("m=1 | n=50 | k={} | {}", k, rest));
       const LaunchInputs launch = bench.random_launch(random);
-      std::vector<std::byte> a, d(size_t(bench.spec().d_bytes()));
+      std::vector<std::byte> a, d(size_t(bench.spec().bytes(Operand::d)));
       bench.inputs().varied_a(launch.a, a);
-      for (int64_t n = 0; n < bench.spec().n; ++n) {
+      for (int64_t n = 0; n < matmul_of(bench.spec()).n; ++n) {
         long double sum = 0;
         for (int64_t i = 0; i < k; ++i)
-          sum +=
-              static_cast<long double>(decode_value(bench.spec().a, &a[size_t(i * dtype_bytes(bench.spec().a, 1))])) *
-              static_cast<long double>(b_element(bench.inputs().b(0)[0], 0, n, i));
-        encode_value(bench.spec().d, double(sum), bench.at(d, n));
+          sum += static_cast<long double>(decode_value(matmul_of(bench.spec()).a,
+                                                       &a[size_t(i * dtype_bytes(matmul_of(bench.spec()).a, 1))])) *
+                 static_cast<long double>(b_element(bench.inputs().b(0)[0], 0, n, i));
+        encode_value(matmul_of(bench.spec()).d, double(sum), bench.at(d, n));
       }
       Validator validator(bench.reference(), Accuracy::exact);
       EXPECT_EQ(validator.check(d, launch), "") << rest;
@@ -124,7 +125,7 @@ TEST(Validator, TruncatingTheOutputIsFoundWhereItsUnitExceedsTheAccumulatorsShar
        {Case{"f16", 32}, Case{"f16", 896}, Case{"bf16", 32}, Case{"bf16", 896}, Case{"bf16", 4864}}) {
     const Bench bench(fmt::format("m=1 | n=256 | k={} | {}", k, types("f16", "f16", dtype)));
     const LaunchInputs launch = bench.random_launch(random);
-    const Dtype d = bench.spec().d;
+    const Dtype d = matmul_of(bench.spec()).d;
     const auto cut = [d](double value, std::byte* at) { truncate(d, value, at); };
     EXPECT_NE(Validator(bench.reference(), Accuracy::exact).check(bench.run(launch, in_lanes<8>, cut), launch), "")
         << bench.spec().line();
@@ -156,7 +157,7 @@ TEST(Validator, NaNAndPoisonAreFoundWhereverTheyAreAndToldApart) {
     const std::string where = fmt::format("D[{},{}]", element / 7, element % 7);
     EXPECT_EQ(unwritten.scan(d), fmt::format("1 of 21 elements never written, first {}", where));
     EXPECT_EQ(unwritten.stats().nan_count, 1);
-    encode_value(bench.spec().d, std::numeric_limits<double>::quiet_NaN(), bench.at(d, element));
+    encode_value(matmul_of(bench.spec()).d, std::numeric_limits<double>::quiet_NaN(), bench.at(d, element));
     Validator nan(bench.reference(), Accuracy::exact);
     EXPECT_EQ(nan.scan(d), fmt::format("1 of 21 elements are NaN or infinite, first {}", where));
     EXPECT_NE(nan.check(d, launch), "");
@@ -172,7 +173,7 @@ TEST(Validator, InfinityIsWrongInEveryOutputType) {
     const Bench bench("m=1 | n=5 | k=32 | " + rest);
     const LaunchInputs launch{0, 1, 0};
     std::vector<std::byte> d = bench.run(launch, in_order);
-    encode_value(bench.spec().d, std::numeric_limits<double>::infinity(), bench.at(d, 4));
+    encode_value(matmul_of(bench.spec()).d, std::numeric_limits<double>::infinity(), bench.at(d, 4));
     Validator validator(bench.reference(), Accuracy::exact);
     EXPECT_EQ(validator.scan(d), "1 of 5 elements are NaN or infinite, first D[0,4]");
     EXPECT_EQ(validator.check(d, launch).rfind("D[0,4] is inf", 0), 0u);
@@ -205,8 +206,9 @@ TEST(Validator, TheMessageNamesBatchAndSegment) {
     arenas.reserve(spec, 0);
     const SpecInputs inputs(spec, arenas, 0);
     const Reference reference(inputs);
-    std::vector<std::byte> d(size_t(spec.d_bytes()));
-    std::memset(&d[size_t(element * dtype_bytes(spec.d, 1))], kPoison, size_t(dtype_bytes(spec.d, 1)));
+    std::vector<std::byte> d(size_t(spec.bytes(Operand::d)));
+    std::memset(&d[size_t(element * dtype_bytes(matmul_of(spec).d, 1))], kPoison,
+                size_t(dtype_bytes(matmul_of(spec).d, 1)));
     return Validator(reference, Accuracy::exact).scan(d);
   };
   EXPECT_EQ(message_for("batch=3 | m=2 | n=5 | k=8 | tA=0 | tB=1 | dtA=f32 | dtB=f32 | dtD=f32", 2 * 10 + 5 + 3),

@@ -9,6 +9,7 @@
 #include <tuple>
 
 #include "fake_device.h"
+#include "proof/reference.h"
 
 namespace assay {
 namespace {
@@ -41,7 +42,7 @@ class WorkerGroupTest : public ::testing::TestWithParam<std::tuple<bool, int>> {
     work.device = &device_;
     work.variant = &variant;
     work.module = &module_;
-    work.reference = reference_.get();
+    work.proof = reference_.get();
     work.inputs = inputs_.get();
     work.arenas = &arenas_;
     work.footprint = kFootprint;
@@ -318,11 +319,11 @@ TEST_P(WorkerGroupTest, ATurnThatIsDisturbedThroughoutIsMarkedAndEndsLikeAnother
   device_.launches_per_sample = 1;
   history().disturbed = true;
   add_right("right");
-  const SpecInputs four(spec_, arenas_, 4 * spec_.b_bytes());
+  const SpecInputs four(spec_, arenas_, 4 * spec_.weight_bytes());
   ASSERT_EQ(four.copies(), 4) << "one of them has a reference, and of four launches three are left out";
   const Reference reference(four);
   cases_.back().inputs = &four;
-  cases_.back().reference = &reference;
+  cases_.back().proof = &reference;
   WorkerGroup group(kWatchdogS);
   const std::vector<LaunchTimes> samples = three_samples(group, group.add(cases_.back()));
   EXPECT_LE(samples.size(), 6u);

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "ops/matmul.h"
 
 namespace assay {
 namespace {
@@ -61,7 +62,7 @@ TEST_F(WorkloadFile, ALineThatNoRuleCompletesIsQuarantinedWithWhatItLacks) {
   const std::string scaled = "op=matmul_alpha_beta | batch=1 | m=1 | n=5 | k=64 | tA=0 | tB=1";
   const Workload workload = load(file_of(list(kTypes), list(line(shape(4)) + "," + line(scaled, 9))));
   ASSERT_EQ(workload.entries.size(), 1u);
-  EXPECT_EQ(workload.entries[0].spec.n, 4);
+  EXPECT_EQ(matmul_of(workload.entries[0].spec).n, 4);
   ASSERT_EQ(workload.quarantined.size(), 1u);
   EXPECT_EQ(workload.quarantined[0].source.line_number, 9);
   EXPECT_EQ(workload.quarantined[0].source.text, scaled);
@@ -79,7 +80,7 @@ TEST_F(WorkloadFile, AShapeLeftOpenOutsideAFusedSpecIsQuarantined) {
 
 TEST_F(WorkloadFile, ARuleNeverChangesWhatALineSays) {
   const Workload workload = load(file_of(list(kTypes), list(line(shape(4) + " | dtB=bf16"))));
-  EXPECT_EQ(workload.entries[0].spec.b, Dtype::bf16);
+  EXPECT_EQ(matmul_of(workload.entries[0].spec).b, Dtype::bf16);
   EXPECT_EQ(workload.entries[0].sources[0].rules, (std::vector<std::string>{"dtA=f16: half", "dtD=f16: half"}));
   EXPECT_EQ(workload.entries[0].spec.line(), shape(4) + " | dtB=bf16 | dtA=f16 | dtD=f16");
 }
@@ -90,8 +91,8 @@ TEST_F(WorkloadFile, TheFirstRuleWhoseConditionHoldsGivesAField) {
           "set": {"dtB": "f32"}, "why": "never"}, )" +
       kTypes);
   const Workload workload = load(file_of(rules, list(line(shape(4)) + "," + line(shape(5)))));
-  EXPECT_EQ(workload.entries[0].spec.b, Dtype::f16);
-  EXPECT_EQ(workload.entries[1].spec.b, Dtype::f32);
+  EXPECT_EQ(matmul_of(workload.entries[0].spec).b, Dtype::f16);
+  EXPECT_EQ(matmul_of(workload.entries[1].spec).b, Dtype::f32);
   EXPECT_EQ(workload.entries[1].sources[0].rules[0], "dtB=f32: five");
 }
 
@@ -137,7 +138,7 @@ TEST_F(WorkloadFile, AFamilyTakesOnlyItsOwnMathsWithinItsRange) {
   ASSERT_EQ(workload.families.size(), 1u);
   EXPECT_EQ(workload.families[0].first, 2);
   EXPECT_EQ(workload.families[0].last, 9);
-  EXPECT_EQ(workload.families[0].prototype.n, 2);
+  EXPECT_EQ(matmul_of(workload.families[0].prototype).n, 2);
 }
 
 TEST_F(WorkloadFile, AFamilyHasOneRangeWithoutAStep) {

@@ -19,14 +19,15 @@ enum assay_layout { ASSAY_STRIDED = 0, ASSAY_Q8_0_BLOCKS = 1, ASSAY_Q8_0_SPLIT =
 
 enum assay_role { ASSAY_A = 0, ASSAY_B = 1, ASSAY_C = 2, ASSAY_D = 3, ASSAY_BIAS = 4 };
 
-enum assay_op { ASSAY_MATMUL = 1 };
+enum assay_op { ASSAY_MATMUL = 1, ASSAY_RMS_NORM = 2 };
 
 /* Parameters of an op, by id. */
-enum assay_param_id { ASSAY_ALPHA = 1, ASSAY_BETA = 2 };
+enum assay_param_id { ASSAY_ALPHA = 1, ASSAY_BETA = 2, ASSAY_EPS = 3 };
 
 /* For matmul every A, C and D tensor is [batch, m, columns]; A is [batch, m, k] whatever its storage order (strides
  * tell). B is [batch, n, k] in logical order n, k whatever its storage (strides tell: NT has the stride of k = 1, NN
- * that of n = 1). BIAS is [1, 1, n]. A fused spec has one B, D (and BIAS) per segment. */
+ * that of n = 1). BIAS is [1, 1, n]. A fused spec has one B, D (and BIAS) per segment. For rms_norm A and D are
+ * [1, m, n], B is [1, 1, n]: D = A · B / √(mean of A² over the row + eps). */
 typedef struct assay_tensor {
   void* data;
   void* scales; /* Q8_0_SPLIT only */

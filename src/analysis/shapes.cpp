@@ -46,7 +46,7 @@ int64_t flops_of(SpecFields fields) {
       fields.emplace_back(name, "1");
   }
   try {
-    return make_spec(fields, "trace").flops();
+    return make_spec(fields, "trace").flops;
   } catch (const Error&) {
     return 0;
   }
@@ -79,7 +79,7 @@ void complete(Shape& shape, const SpecFields& fields, const std::vector<Completi
   }
   try {
     shape.spec = make_spec(completed, "trace");
-    shape.flops = shape.spec->flops();
+    shape.flops = shape.spec->flops;
   } catch (const Error& e) {
     shape.flops = flops_of(fields);
     shape.unknown = reason_of(e);

@@ -59,7 +59,7 @@ std::vector<Family> find_families(std::vector<Maths>& all) {
   std::vector<Family> families;
   std::map<std::string, int> names;
   for (const char* varied : {"n", "k"}) {
-    const auto length = [&](size_t i) { return *varied == 'n' ? all[i].spec->n : all[i].spec->k; };
+    const auto length = [&](size_t i) { return all[i].spec->size(varied); };
     std::map<std::string, std::vector<size_t>> groups;
     for (size_t i = 0; i < all.size(); ++i)
       if (all[i].family < 0 && all[i].spec->segments.empty()) groups[without_size(*all[i].spec, varied)].push_back(i);
@@ -71,8 +71,8 @@ std::vector<Family> find_families(std::vector<Maths>& all) {
           ++end;
         if (end - begin < kLeastMembers) continue;
         const Spec& spec = *all[members[begin]].spec;
-        std::string name =
-            fmt::format("{}_{}{}", spec.op_name, varied, spec.batch > 1 ? fmt::format("_b{}", spec.batch) : "");
+        std::string name = fmt::format("{}_{}{}", spec.op_name, varied,
+                                       spec.size("batch") > 1 ? fmt::format("_b{}", spec.size("batch")) : "");
         if (const int count = names[name]++) name += fmt::format("_{}", count + 1);
         Family family{name, varied, length(members[begin]), length(members[end - 1]), all[members[begin]].calls, {}};
         for (size_t i = begin; i < end; ++i) {

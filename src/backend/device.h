@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "kernel/build_cache.h"
 #include "kernel/manifest.h"
-#include "spec/spec.h"
+#include "spec/op.h"
 
 namespace assay {
 
@@ -47,41 +47,27 @@ struct DeviceInfo {
   std::string physical() const;  // its UUID, where it has one: the number in its id may be another in another process
 };
 
-/// Memory of a device; on a GPU not to be touched by the host.
-using Address = std::byte*;
-
-enum class Operand : uint32_t { a = 0, b = 1, c = 2, d = 3, bias = 4 };
-enum class Storage : uint32_t { strided = 0, q8_0_blocks = 1, q8_0_split = 2 };
-
-/// One operand in memory: [batch, rows, columns] with strides in elements (blocks of 32 for q8_0_blocks).
-struct Tensor {
-  Operand operand = Operand::a;
-  uint32_t segment = 0;
-  Dtype dtype = Dtype::f32;
-  Storage storage = Storage::strided;
-  int64_t dims[3] = {1, 1, 1}, strides[3] = {0, 0, 0};
-  int64_t bytes = 0, scale_bytes = 0;  // what it takes at data and at scales
-  Address data = nullptr, scales = nullptr;
-};
-
-/// What the expressions of a manifest's "launch" may use, from the operands of one launch.
-GeometrySizes launch_sizes(const std::vector<Tensor>& tensors, const DeviceInfo& device);
-
-/// The operands of a spec with their shapes, strides and sizes, addresses unset: A, then of each
-/// segment B, D, bias (if any) and C (always: with beta = 0 it is there to hold NaN).
-std::vector<Tensor> spec_tensors(const Spec& spec);
+/// What the expressions of a manifest's "launch" may use, from the operands of one launch of an op.
+GeometrySizes launch_sizes(const Op& op, std::span<const Tensor> tensors, const DeviceInfo& device);
 
 class LoadedKernel;
 
 /// One call of a kernel, bound to memory. It declares what it moves and computes.
 struct Launch {
   LoadedKernel* kernel = nullptr;
-  const Spec* spec = nullptr;
+  const Op* op = nullptr;
+  std::vector<OpParam> params;
   std::vector<Tensor> tensors;
   Address workspace = nullptr, prepared = nullptr;
   int64_t workspace_bytes = 0, prepared_bytes = 0;
   int64_t bytes = 0, flops = 0;
+
+  /// 0 if it has none of this id.
+  double param(uint32_t id) const;
 };
+
+/// A launch of what a spec says; its kernel, memory and bytes are to be set.
+Launch launch_of(const Spec& spec);
 
 /// What a loaded kernel takes of the device; 0 registers: the backend cannot tell.
 struct KernelResources {

@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
+#include <iterator>
 #include <set>
 
 #include "base/error.h"
@@ -140,6 +142,13 @@ void write_output(const std::string& file, const std::string& text) {
     write_file(file, text);
 }
 
+/// Whether the manifest beside the file has its name, as one of its "files".
+static bool is_named(const fs::path& file) {
+  std::ifstream in(file.parent_path() / "manifest.json", std::ios::binary);
+  const std::string manifest{std::istreambuf_iterator<char>(in), {}};
+  return manifest.find('"' + file.filename().string() + '"') != std::string::npos;
+}
+
 std::vector<NamedFile> files_below(const std::string& option, const fs::path& folder) {
   constexpr size_t kMost = 10'000;
   static const std::set<std::string> kReports{".csv", ".md", ".txt", ".log", ".xml", ".html"};
@@ -150,7 +159,7 @@ std::vector<NamedFile> files_below(const std::string& option, const fs::path& fo
     std::error_code ignored;
     const fs::path& file = at->path();
     const bool is_report = kReports.count(file.extension().string()) ||
-                           (file.extension() == ".json" && file.filename() != "manifest.json");
+                           (file.extension() == ".json" && file.filename() != "manifest.json" && !is_named(file));
     if (!is_report && fs::is_regular_file(file, ignored)) files.push_back({option, file.string()});
   }
   return files;

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <iterator>
 
 #include "base/json.h"
 
@@ -19,6 +20,17 @@ std::vector<int64_t> size_values(const GeometrySizes& s) {
 }
 
 }  // namespace
+
+void GeometrySizes::add(std::string_view name, uint32_t segment, int64_t value) {
+  if (name == "n") {
+    n += value;
+    int64_t* const parts[] = {&n0, &n1, &n2};
+    if (segment < std::size(parts)) *parts[segment] = value;
+  }
+  if (name == "m") m = value;
+  if (name == "k") k = value;
+  if (name == "batch") batch = value;
+}
 
 GeometryRules::GeometryRules(const JsonReader& launch, const std::vector<Parameter>& parameters, bool prepares)
     : launch_(std::make_shared<Json>(launch.json())), names_(names_of(parameters)) {

@@ -16,6 +16,9 @@ namespace assay {
 /// absent); bytes: all of B's; sms: the device's processors.
 struct GeometrySizes {
   int64_t m = 1, n = 0, n0 = 0, n1 = 0, n2 = 0, k = 0, batch = 1, segments = 1, bytes = 0, sms = 0;
+
+  /// A size of an op by its name: n is added up over segments, others are those of the last.
+  void add(std::string_view name, uint32_t segment, int64_t value);
 };
 
 /// One launch: blocks, threads a block, blocks a cluster (1: none), dynamic shared memory a block, and buffers.

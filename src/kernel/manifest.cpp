@@ -286,10 +286,26 @@ int64_t Variant::parameter_or(const std::string& wanted, int64_t fallback) const
   return fallback;
 }
 
+namespace {
+
+/// The families of one file, which may be the manifest's own.
+void read_families(const JsonReader& families, bool mutants, std::set<std::string>& ids, Manifest& manifest) {
+  for (const JsonReader& family : families.items()) {
+    std::vector<Variant> variants = read_variants(family, manifest, mutants);
+    for (const Variant& variant : variants)
+      if (!ids.insert(variant.id()).second)
+        family.at("family").error(
+            fmt::format("an earlier entry of this family has {} too; choose another name", variant.id()));
+    std::move(variants.begin(), variants.end(), std::back_inserter(manifest.variants));
+  }
+}
+
+}  // namespace
+
 Manifest parse_manifest(const std::string& text, const fs::path& file) {
   const Json json = parse_json(text, file.string());
   const JsonReader top(json, file.string());
-  top.only_keys({"schema", "backend", "mutants", "families"});
+  top.only_keys({"schema", "backend", "mutants", "families", "files"});
   if (const int64_t schema = top.at("schema").integer(); schema != 1)
     top.at("schema").error(fmt::format("schema {} is unknown; this assay reads schema 1", schema));
   Manifest manifest;
@@ -303,13 +319,17 @@ Manifest parse_manifest(const std::string& text, const fs::path& file) {
   }
   const bool mutants = top.boolean_or("mutants", false);
   std::set<std::string> ids;
-  for (const JsonReader& family : top.at("families").items()) {
-    std::vector<Variant> variants = read_variants(family, manifest, mutants);
-    for (const Variant& variant : variants)
-      if (!ids.insert(variant.id()).second)
-        family.at("family").error(
-            fmt::format("an earlier entry of this family has {} too; choose another name", variant.id()));
-    std::move(variants.begin(), variants.end(), std::back_inserter(manifest.variants));
+  if (top.has("families") || !top.has("files")) read_families(top.at("families"), mutants, ids, manifest);
+  if (!top.has("files")) return manifest;
+  for (const JsonReader& item : top.at("files").items()) {
+    const fs::path part = manifest.file.parent_path() / item.string();
+    std::error_code ignored;
+    if (fs::path(item.string()).filename() != item.string() || !fs::is_regular_file(part, ignored))
+      item.error(fmt::format("there is no file {} beside this manifest", item.string()));
+    const Json more = parse_json(read_file(part), part.string());
+    const JsonReader in(more, part.string());
+    in.only_keys({"families"});
+    read_families(in.at("families"), mutants, ids, manifest);
   }
   return manifest;
 }

@@ -61,8 +61,8 @@ struct Manifest {
   std::vector<Variant> variants;
 };
 
-/// Reads folder/manifest.json. Error "FILE at /pointer: …" on unknown keys, bad expressions, duplicate names, a missing
-/// source.
+/// Reads folder/manifest.json, and the files beside it that its "files" names. Error "FILE at /pointer: …" on unknown
+/// keys, bad expressions, duplicate names, a missing source.
 Manifest load_manifest(const std::filesystem::path& folder);
 
 /// The same from text that is already read; sources are looked for beside `file`.

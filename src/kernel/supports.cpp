@@ -4,13 +4,14 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cctype>
 
 #include "base/suggest.h"
+#include "spec/op.h"
 
 namespace assay {
 namespace {
 
-const std::vector<std::string> kOps = {"matmul"};
 const std::vector<std::string> kLayouts = {"nn", "nt", "tn", "tt"};
 const std::vector<std::string> kLoaders = {"none", "dense", "q8nk_split"};
 
@@ -62,14 +63,14 @@ std::string outside_list(const char* what, const std::string& value, const std::
   return fmt::format("{} is {}, supports {}", what, value, fmt::join(supported, " "));
 }
 
-std::string outside_dtypes(const char* what, Dtype value, const std::vector<Dtype>& supported) {
+std::string outside_dtypes(const std::string& what, Dtype value, const std::vector<Dtype>& supported) {
   if (supported.empty() || contains(supported, value)) return "";
   std::vector<std::string_view> names;
   for (const Dtype dtype : supported) names.push_back(dtype_name(dtype));
   return fmt::format("{} is {}, supports {}", what, dtype_name(value), fmt::join(names, " "));
 }
 
-std::string outside_range(const char* what, int64_t value, const Range& range) {
+std::string outside_range(const std::string& what, int64_t value, const Range& range) {
   if (value >= range.least && value <= range.most) return "";
   if (range.least == range.most) return fmt::format("{} is {}, supports {}", what, value, range.least);
   if (range.most == Range().most) return fmt::format("{} is {}, supports {} and more", what, value, range.least);
@@ -77,63 +78,108 @@ std::string outside_range(const char* what, int64_t value, const Range& range) {
   return fmt::format("{} is {}, supports {} to {}", what, value, range.least, range.most);
 }
 
-std::string layout_of(const Spec& spec) { return {spec.tA ? 't' : 'n', spec.b_is_nk() ? 't' : 'n'}; }
+/// "A" of the op's table is "a" in a manifest.
+std::string type_key(const OpOperand& operand) {
+  std::string key(operand.name);
+  std::transform(key.begin(), key.end(), key.begin(), [](unsigned char c) { return char(std::tolower(c)); });
+  return key;
+}
 
 std::string wrong_operands(const Supports& supports, const Spec& spec) {
-  if (auto reason = outside_list("op", spec.op, supports.op); !reason.empty()) return reason;
-  if (auto reason = outside_dtypes("a", spec.a, supports.a); !reason.empty()) return reason;
-  if (auto reason = outside_dtypes("b", spec.b, supports.b); !reason.empty()) return reason;
-  if (auto reason = outside_dtypes("d", spec.d, supports.d); !reason.empty()) return reason;
+  if (auto reason = outside_list("op", std::string(spec.op->name), supports.op); !reason.empty()) return reason;
+  for (const OpOperand& operand : spec.op->operands) {
+    const auto types = supports.types.find(operand.operand);
+    const auto dtype = spec.dtype(operand.operand);
+    if (types == supports.types.end() || !dtype) continue;
+    if (auto reason = outside_dtypes(type_key(operand), *dtype, types->second); !reason.empty()) return reason;
+  }
   const std::string loader = spec.loader.empty() ? "none" : spec.loader;
   if (auto reason = outside_list("loader", loader, supports.loader); !reason.empty()) return reason;
-  return outside_list("layout", layout_of(spec), supports.layout);
+  return spec.layout.empty() ? "" : outside_list("layout", spec.layout, supports.layout);
 }
 
 std::string wrong_features(const Supports& supports, const Spec& spec) {
-  if (spec.batch > 1 && !supports.batch) return fmt::format("batch is {}, supports 1", spec.batch);
-  if (!spec.segments.empty() && !supports.segments)
-    return fmt::format("{} fused outputs, supports one", spec.segments.size());
-  if (int64_t(spec.segments.size()) > supports.most_outputs)
-    return fmt::format("{} fused outputs, supports {}", spec.segments.size(), supports.most_outputs);
-  if (spec.bias && !supports.bias) return "has a bias, supports none";
-  if (spec.alpha != 1 && !supports.alpha_beta) return fmt::format("alpha is {}, supports 1", spec.alpha);
-  if (spec.beta != 0 && !supports.alpha_beta) return fmt::format("beta is {}, supports 0", spec.beta);
+  for (const SpecNeed& need : spec.needs) {
+    if (!contains(supports.features, std::string(need.feature))) return need.otherwise;
+    if (need.feature == "segments" && int64_t(spec.segments.size()) > supports.most_outputs)
+      return fmt::format("{} fused outputs, supports {}", spec.segments.size(), supports.most_outputs);
+  }
   return "";
 }
 
 std::string wrong_sizes(const Supports& supports, const Spec& spec) {
-  if (auto reason = outside_range("m", spec.m, supports.m); !reason.empty()) return reason;
-  if (auto reason = outside_range("n", spec.n, supports.n); !reason.empty()) return reason;
-  if (auto reason = outside_range("k", spec.k, supports.k); !reason.empty()) return reason;
-  if (!supports.n_values.empty() && !contains(supports.n_values, spec.n))
-    return fmt::format("n is {}, supports {}", spec.n, fmt::join(supports.n_values, " "));
-  for (const int64_t divisor : supports.k_multiple_of)
-    if (spec.k % divisor != 0) return fmt::format("k is {}, supports multiples of {}", spec.k, divisor);
+  for (const auto& [name, value] : spec.sizes)
+    if (const auto rule = supports.sizes.find(name); rule != supports.sizes.end())
+      if (auto reason = outside_range(name, value, rule->second.range); !reason.empty()) return reason;
+  for (const auto& [name, value] : spec.sizes) {
+    const auto rule = supports.sizes.find(name);
+    if (rule == supports.sizes.end()) continue;
+    const auto& [range, values, multiple_of] = rule->second;
+    if (!values.empty() && !contains(values, value))
+      return fmt::format("{} is {}, supports {}", name, value, fmt::join(values, " "));
+    for (const int64_t divisor : multiple_of)
+      if (value % divisor != 0) return fmt::format("{} is {}, supports multiples of {}", name, value, divisor);
+  }
   return "";
+}
+
+/// The ops that the object names; Error if one is unknown.
+std::vector<const Op*> read_ops(const JsonReader& json, Supports& supports) {
+  std::vector<std::string> names;
+  for (const Op* op : all_ops()) names.emplace_back(op->name);
+  supports.op = read_names(json, names);
+  std::vector<const Op*> ops;
+  for (const std::string& name : supports.op) ops.push_back(find_op(name));
+  if (ops.empty()) ops.assign(all_ops().begin(), all_ops().end());
+  return ops;
+}
+
+/// Every key that a "supports" object of these ops may have.
+std::vector<std::string> keys_of(const std::vector<const Op*>& ops) {
+  std::vector<std::string> keys = {"op", "layout", "loader", "strides"};
+  for (const Op* op : ops) {
+    for (const OpOperand& operand : op->operands)
+      if (operand.types_entries) keys.push_back(type_key(operand));
+    for (const std::string_view feature : op->features) keys.emplace_back(feature);
+    for (const OpSize& size : op->sizes)
+      for (const char* ending : {"", "_values", "_multiple_of"}) keys.push_back(std::string(size.name) + ending);
+  }
+  return keys;
+}
+
+void read_sizes_of(const Op& op, const JsonReader& json, Supports& supports) {
+  for (const OpSize& size : op.sizes) {
+    const std::string name(size.name), values = name + "_values", multiple_of = name + "_multiple_of";
+    const bool is_feature = std::find(op.features.begin(), op.features.end(), size.name) != op.features.end();
+    SizeRule rule;
+    if (!is_feature && json.has(name)) rule.range = read_range(json.at(name));
+    if (json.has(values)) rule.values = read_sizes(json.at(values));
+    if (json.has(multiple_of)) rule.multiple_of = read_sizes(json.at(multiple_of));
+    supports.sizes[name] = rule;
+  }
 }
 
 }  // namespace
 
+bool Supports::is_of(const Op& of) const { return op.empty() || contains(op, std::string(of.name)); }
+
 Supports read_supports(const JsonReader& json) {
-  json.only_keys({"op", "a", "b", "d", "layout", "loader", "batch", "bias", "alpha_beta", "segments", "strides", "m",
-                  "n", "k", "n_values", "k_multiple_of"});
   Supports supports;
-  supports.op = read_names(json.at("op"), kOps);
-  supports.a = read_dtypes(json.at("a"));
-  supports.b = read_dtypes(json.at("b"));
-  supports.d = read_dtypes(json.at("d"));
-  supports.layout = read_names(json.at("layout"), kLayouts);
+  const std::vector<const Op*> ops = read_ops(json.at("op"), supports);
+  json.only_keys(keys_of(ops));
+  for (const Op* op : ops) {
+    bool is_ordered = false;
+    for (const OpOperand& operand : op->operands) {
+      if (operand.types_entries) supports.types[operand.operand] = read_dtypes(json.at(type_key(operand)));
+      is_ordered |= operand.orders_entries;
+    }
+    if (is_ordered) supports.layout = read_names(json.at("layout"), kLayouts);
+    for (const std::string_view feature : op->features)
+      if (json.boolean_or(std::string(feature), false)) supports.features.emplace_back(feature);
+    read_sizes_of(*op, json, supports);
+  }
   if (json.has("loader")) supports.loader = read_names(json.at("loader"), kLoaders);
-  supports.batch = json.boolean_or("batch", supports.batch);
-  supports.bias = json.boolean_or("bias", supports.bias);
-  supports.alpha_beta = json.boolean_or("alpha_beta", supports.alpha_beta);
-  supports.segments = json.boolean_or("segments", supports.segments);
   supports.strides = json.boolean_or("strides", supports.strides);
-  if (json.has("m")) supports.m = read_range(json.at("m"));
-  if (json.has("n")) supports.n = read_range(json.at("n"));
-  if (json.has("k")) supports.k = read_range(json.at("k"));
-  if (json.has("n_values")) supports.n_values = read_sizes(json.at("n_values"));
-  if (json.has("k_multiple_of")) supports.k_multiple_of = read_sizes(json.at("k_multiple_of"));
   return supports;
 }
 

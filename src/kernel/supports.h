@@ -1,6 +1,7 @@
 // What a kernel family can compute: as its manifest says it, and compared with a spec.
 #pragma once
 #include <limits>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -13,19 +14,25 @@ struct Range {
   int64_t least = 0, most = std::numeric_limits<int64_t>::max();
 };
 
-/// What a family can compute. Empty lists mean "any".
+/// Of one size of the op: within the range, one of the values, and a multiple of each (empty: any).
+struct SizeRule {
+  Range range;
+  std::vector<int64_t> values, multiple_of;
+};
+
+/// What a family can compute. Empty lists mean "any"; the words are those of its ops (spec/op.h).
 struct Supports {
-  std::vector<std::string> op;                   // "matmul"
-  std::vector<Dtype> a, b, d;                    // activations, weights, output
-  std::vector<std::string> layout;               // "nn", "nt", "tn", "tt" (A then B; B as in memory: Spec::b_is_nk)
-  std::vector<std::string> loader;               // "" is written "none"
-  bool batch = false;                            // batch > 1
-  bool bias = false, alpha_beta = false;         // alpha_beta: alpha != 1 or beta != 0
-  bool segments = false;                         // fused outputs, if so
-  bool strides = true;                           // rows and batches may lie apart; a spec's own are dense
-  int64_t most_outputs = INT64_MAX;              // … this many: the backend's, not the family's
-  Range m, n, k;                                 // n is the sum over fused outputs
-  std::vector<int64_t> n_values, k_multiple_of;  // n one of these; k a multiple of each
+  std::vector<std::string> op;                  // "matmul"
+  std::map<Operand, std::vector<Dtype>> types;  // "a", "b", "d"
+  std::vector<std::string> layout;              // "nn", "nt", "tn", "tt": Spec::layout
+  std::vector<std::string> loader;              // "" is written "none"
+  std::vector<std::string> features;            // those of the op's that it takes: "batch", "bias", "alpha_beta" …
+  bool strides = true;                          // rows and batches may lie apart; a spec's own are dense
+  int64_t most_outputs = INT64_MAX;             // fused ones: the backend's limit, not the family's
+  std::map<std::string, SizeRule, std::less<>> sizes;  // n is the sum over fused outputs
+
+  /// Whether it has anything to do with such specs.
+  bool is_of(const Op& of) const;
 };
 
 /// The "supports" object of a family. Error with file and pointer on unknown keys and values, and on empty ranges.

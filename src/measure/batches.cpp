@@ -16,8 +16,8 @@ constexpr double kUsedShare = 0.9;                    // what is free now may be
 
 int64_t repacked_bytes(const Spec& spec, const Variant& variant, const DeviceInfo& device) {
   if (!variant.prepares) return 0;
-  if (variant.launch) return variant.geometry(launch_sizes(spec_tensors(spec), device)).prepared_bytes;
-  return spec.batch * spec.n * spec.k * int64_t(sizeof(float));  // the widest form that there is
+  if (variant.launch) return variant.geometry(launch_sizes(*spec.op, spec.tensors, device)).prepared_bytes;
+  return spec.weight_values() * int64_t(sizeof(float));  // the widest form that there is
 }
 
 int64_t arena_bytes(const Arenas& arenas) {
@@ -62,7 +62,7 @@ int64_t case_bytes(const Spec& spec, const Variant& variant, const RoundsContext
   const int64_t launches = context.device->launches_per_sample;
   const int64_t slots = launches > 1 && context.mode != Mode::cold ? launches + SequenceLength::kRoomToExtend : 1;
   const int64_t scratch = context.mode == Mode::cold ? context.footprint : 0;
-  return repacked * copies + scratch + 3 * spec.a_bytes() + (slots + 2) * spec.d_bytes() +
+  return repacked * copies + scratch + 3 * spec.bytes(Operand::a) + (slots + 2) * spec.bytes(Operand::d) +
          (context.device->one_worker ? 0 : kProcessBytes);
 }
 

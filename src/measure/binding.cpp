@@ -88,7 +88,7 @@ Binding::Binding(const WorkerCase& work, OpenedArenas& opened, LoadedKernel& ker
       device_(opened.device()),
       kernel_(kernel),
       surroundings_(device_) {
-  std::vector<Tensor> tensors = spec_tensors(spec_), d;
+  std::vector<Tensor> tensors = spec_.tensors, d;
   int64_t hot_bytes = 0;
   size_t bias = 0, c = 0;
   for (Tensor& t : tensors) {
@@ -101,9 +101,10 @@ Binding::Binding(const WorkerCase& work, OpenedArenas& opened, LoadedKernel& ker
       if (t.operand == Operand::bias) surroundings_.put(t, work.inputs->bias[bias++]);
       if (t.operand == Operand::c) surroundings_.put(t, work.inputs->c[c++]);
     }
-    if (t.operand != Operand::c || spec_.beta != 0) hot_bytes += t.bytes;
+    if (t.is_read) hot_bytes += t.bytes;
   }
-  ring_.emplace(device_, d, slots, work.reference ? &work.reference->projections() : nullptr);
+  ring_.emplace(device_, d, slots,
+                work.proof ? work.proof->projection_weights() : std::vector<std::span<const float>>());
   if (work.bulk)
     bind_bulk(tensors);
   else
@@ -117,11 +118,9 @@ int64_t Binding::scratch_bytes() const { return std::max(work_.footprint, int64_
 
 void Binding::bind_copies(const std::vector<Tensor>& tensors, int64_t hot_bytes) {
   for (int64_t copy = 0; copy < work_.inputs->copies(); ++copy) {
-    Launch launch;
+    Launch launch = launch_of(spec_);
     launch.kernel = &kernel_;
-    launch.spec = &spec_;
     launch.tensors = tensors;
-    launch.flops = spec_.flops();
     for (Tensor& t : launch.tensors) {
       if (t.operand != Operand::b) continue;
       t = work_.inputs->b(copy)[t.segment];
@@ -152,7 +151,7 @@ void Binding::bind_bulk(const std::vector<Tensor>& tensors) {
   for (const std::byte* from : pieces) {
     Launch launch;
     launch.kernel = &kernel_;
-    launch.spec = &spec_;
+    launch.op = &op_of_readers();
     launch.bytes = piece;
     for (Tensor t : tensors) {
       if (t.operand == Operand::b && t.segment > 0) continue;
@@ -214,9 +213,9 @@ Binding::Preparation Binding::prepare() {
       std::clamp(work_.mode == Mode::hot ? 1 : (work_.footprint + counted - 1) / counted, int64_t(1), rotation());
   std::vector<size_t> order;
   for (size_t i = 0; i < launches_.size(); ++i)
-    if (work_.reference && work_.reference->find(int64_t(i))) order.push_back(i);
+    if (work_.proof && work_.proof->knows(int64_t(i))) order.push_back(i);
   for (size_t i = 0; i < launches_.size() && order.size() < size_t(wanted); ++i)
-    if (!work_.reference || !work_.reference->find(int64_t(i))) order.push_back(i);
+    if (!work_.proof || !work_.proof->knows(int64_t(i))) order.push_back(i);
   order.resize(size_t(wanted));
   std::sort(order.begin(), order.end());
   std::vector<Launch> prepared;

@@ -70,7 +70,7 @@ CaseKey case_key(const Spec& spec, const Variant& variant, const BuildKey& build
                           accuracy_name(variant.accuracy));
   if (!variant.supports.strides) key.text += "strides: dense\n";
   if (!variant.vendor.empty()) key.text += "vendor: " + vendor_version(variant, device) + "\n";
-  if (variant.launch) key.text += geometry_text(variant.geometry(launch_sizes(spec_tensors(spec), device)));
+  if (variant.launch) key.text += geometry_text(variant.geometry(launch_sizes(*spec.op, spec.tensors, device)));
   if (given_footprint > 0) key.text += fmt::format("footprint: {}\n", given_footprint);
   if (variant.timer_scale != 1) key.text += fmt::format("timer scale: {}\n", variant.timer_scale);
   key.text += "-- build --\n" + build.text + "-- device --\n" + device.identity();
@@ -90,7 +90,7 @@ CaseRecord empty_record(const CaseKey& key, const Spec& spec, const Variant& var
   record.accuracy = variant.accuracy;
   record.device = device.id;
   record.mode = std::string(mode_name(mode));
-  record.flops = spec.flops();
+  record.flops = spec.flops;
   record.measured_at = std::time(nullptr);
   return record;
 }

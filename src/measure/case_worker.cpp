@@ -21,14 +21,12 @@ constexpr int64_t kCheapCheckElements = 1'000;  // above, only one launch of a t
 constexpr int64_t kMostCompared = 2;            // where that is cheap, so many launches of a sequence are
 constexpr uint64_t kComparableOf =
     4;  // of so many samples that are not to be compared one gets an A that the reference knows
-constexpr int64_t kFreeProjections =
-    1'000'000;  // multiplications that projections of one sample may take where A is free
 
 }  // namespace
 
 CaseWorker::CaseWorker(const WorkerCase& work, OpenedArenas& opened)
     : work_(work), opened_(opened), device_(opened.device()), random_(std::random_device{}()) {
-  if (work.reference) validator_.emplace(*work.reference, work.variant->accuracy);
+  if (work.proof) judge_ = work.proof->judge(work.variant->accuracy);
 }
 
 void CaseWorker::setup(const Command& command, Reply& reply) {
@@ -58,13 +56,12 @@ void CaseWorker::warm_up(Reply& reply) {
     const bool last = i + 1 == kWarmUpLaunches;
     device_us = std::min(
         device_us, launch(inputs, 1, reply, {.compared = i == 0 || last, .last = last, .whole = i == 0}).device_us);
-    if (!validator_) continue;
+    if (!judge_) continue;
     const std::span<const std::byte> d = bound_->ring().slot(0);
     if (i == 0) first.assign(d.begin(), d.end());
     if (std::equal(d.begin(), d.end(), first.begin(), first.end())) continue;  // and so as right as the first
     reply.nondeterministic = 1;
-    if (const std::string message = validator_->check(d, {bound_->source_copy(inputs.copy), inputs.a});
-        !message.empty())
+    if (const std::string message = judge_->check(d, {bound_->source_copy(inputs.copy), inputs.a}); !message.empty())
       set(reply, Outcome::wrong, message);
   }
   length_->choose(device_us);
@@ -72,7 +69,7 @@ void CaseWorker::warm_up(Reply& reply) {
 
 /// After the usual values, so that what is wrong in any case is said first.
 void CaseWorker::try_special_values(Reply& reply) {
-  if (!validator_ || !work_.special || reply.outcome != Outcome::pass) return;
+  if (!judge_ || !work_.special || reply.outcome != Outcome::pass) return;
   const int64_t began = now_ns();
   if (const std::string message = check_special_values(work_, opened_, *kernel_); !message.empty())
     set(reply, Outcome::wrong, message);
@@ -119,7 +116,7 @@ void CaseWorker::take_samples(const Command& command, Reply& reply, LaunchTimes*
     const double spent_us = double(now_ns() - began) * 1e-3;
     const bool enough = reply.samples + 1 >= command.launches || spent_us > kTurnPatience * command.time_us ||
                         (reply.samples + 1 >= command.least_launches && spent_us > command.time_us);
-    const bool can_check = !validator_ || validator_->can_check(bound_->source_copy(position));
+    const bool can_check = !judge_ || judge_->can_check(bound_->source_copy(position));
     const bool last = enough && can_check, compare = !compared && can_check && (last || reply.samples >= drawn);
     compared |= compare;
     const LaunchInputs inputs =
@@ -136,7 +133,7 @@ void CaseWorker::take_samples(const Command& command, Reply& reply, LaunchTimes*
 }
 
 void CaseWorker::settle(Reply& reply) {
-  if (!validator_ || bound_->ring().empty()) return;
+  if (!judge_ || bound_->ring().empty()) return;
   const int64_t began = now_ns();
   OutputRing& ring = bound_->ring();
   if (!ring.unchanged())
@@ -145,8 +142,8 @@ void CaseWorker::settle(Reply& reply) {
   ring.add_slots(look, last_slot_, last_slot_ + 1);
   bound_->surroundings().add_to(look, bound_->a());
   device_.look(look);
-  if (validator_->can_check(last_))
-    if (const std::string message = validator_->check(ring.slot(last_slot_), last_, drawn_part()); !message.empty())
+  if (judge_->can_check(last_))
+    if (const std::string message = judge_->check(ring.slot(last_slot_), last_, drawn_part()); !message.empty())
       set(reply, Outcome::wrong, message);
   if (const std::string message = bound_->surroundings().changed(bound_->a(), host_a_); !message.empty())
     set(reply, Outcome::wrong, message);
@@ -165,7 +162,7 @@ void CaseWorker::finish(Reply& reply) {
 }
 
 void CaseWorker::fill_in(Reply& reply) const {
-  if (validator_) reply.errors = validator_->stats();
+  if (judge_) reply.errors = judge_->stats();
 }
 
 void CaseWorker::set(Reply& reply, Outcome outcome, const std::string& detail) {
@@ -189,20 +186,14 @@ int64_t CaseWorker::most_launches() const {
 /// Which places of the rotation have weights with a reference; none if nothing is compared.
 std::vector<bool> CaseWorker::checkable() const {
   std::vector<bool> places;
-  for (int64_t i = 0; validator_ && i < bound_->rotation(); ++i)
-    places.push_back(validator_->can_check(bound_->source_copy(i)));
+  for (int64_t i = 0; judge_ && i < bound_->rotation(); ++i)
+    places.push_back(judge_->can_check(bound_->source_copy(i)));
   return places;
 }
 
-/// Position in the rotation, and A: ±2^j times its base value, with signs by groups of columns where it is to be
-/// compared, else with a sign for each. About half of all columns then differ from those of any other launch: nothing
-/// remembered is right, or of use.
+/// Position in the rotation, and A; of a ceiling nothing looks at A.
 LaunchInputs CaseWorker::random_inputs(int64_t position, int64_t length, bool comparable) {
-  const uint64_t bits = random_();
-  const double factor = std::ldexp(bits & 0x100 ? -1.0 : 1.0, int(bits % 7) - 3);
-  const bool is_free =
-      !work_.reference || (!comparable && work_.reference->projections().free_cost() * length <= kFreeProjections);
-  return {position, {factor, is_free ? random_() : work_.reference->signs_from(random_()), random_(), is_free}};
+  return {position, work_.proof ? work_.proof->draw(random_, length, comparable) : Variation()};
 }
 
 /// One sample: `length` launches, which end with the place inputs.copy of the rotation. Where the device is kept busy
@@ -210,8 +201,8 @@ LaunchInputs CaseWorker::random_inputs(int64_t position, int64_t length, bool co
 /// submission.
 LaunchTimes CaseWorker::launch(const LaunchInputs& inputs, int64_t length, Reply& reply, Role role) {
   const int64_t began = now_ns();
-  if (validator_) {
-    work_.inputs->varied_a(inputs.a, host_a_);
+  if (judge_) {
+    work_.proof->varied_a(inputs.a, host_a_);
     device_.write(bound_->a().data, host_a_.data(), bound_->a().bytes);
   }
   const Launch& bound = bound_->launch(inputs.copy);
@@ -223,7 +214,7 @@ LaunchTimes CaseWorker::launch(const LaunchInputs& inputs, int64_t length, Reply
   const int64_t alone_began = now_ns();
   const LaunchTimes alone = needs_alone ? dispatch_alone(inputs.copy) : LaunchTimes();
   const int64_t alone_ended = now_ns();
-  if (validator_) bound_->ring().poison(order_.used_slots());
+  if (judge_) bound_->ring().poison(order_.used_slots());
   if (bound.workspace_bytes > 0) device_.fill(bound.workspace, kPoison, bound.workspace_bytes);
   evict();
 
@@ -231,7 +222,7 @@ LaunchTimes CaseWorker::launch(const LaunchInputs& inputs, int64_t length, Reply
   LaunchTimes times = is_sequence ? submit_many() : device_.dispatch(bound);
   const int64_t returned = now_ns();
   if (needs_alone) times.encode_us = alone.encode_us, times.submit_us = alone.submit_us, times.wait_us = alone.wait_us;
-  if (validator_) verify(inputs, reply, role);
+  if (judge_) verify(inputs, reply, role);
   const double timed_us = double(alone_ended - alone_began + returned - submitted) * 1e-3;
   reply.untimed_check_us += double(now_ns() - began) * 1e-3 - timed_us;
   times.device_us *= work_.variant->timer_scale;  // not 1 only in the self-test
@@ -280,10 +271,10 @@ LaunchInputs CaseWorker::of_slot(const LaunchInputs& inputs, int64_t slot) const
 std::vector<int64_t> CaseWorker::draw_compared(const LaunchInputs& inputs, Role role) {
   std::vector<int64_t> slots;
   for (int64_t slot = 0; slot < order_.used_slots(); ++slot)
-    if (validator_->can_check(bound_->source_copy(order_.place_in_slot(slot)))) slots.push_back(slot);
+    if (judge_->can_check(bound_->source_copy(order_.place_in_slot(slot)))) slots.push_back(slot);
   if (inputs.a.is_free) slots.clear();
   std::shuffle(slots.begin(), slots.end(), random_);
-  const bool is_cheap = validator_->check_cost() <= kCheapCheckElements;
+  const bool is_cheap = judge_->check_cost() <= kCheapCheckElements;
   slots.resize(std::min(slots.size(), size_t(is_cheap ? kMostCompared : role.compared ? 1 : 0)));
   return slots;
 }
@@ -312,17 +303,16 @@ void CaseWorker::verify(const LaunchInputs& inputs, Reply& reply, Role role) {
   if (role.last) device_.start_protected_check(watched());
 
   std::string message;
-  for (int64_t slot = 0; slot < used && !is_whole && message.empty(); ++slot)
-    message = validator_->scan(ring.slot(slot));
+  for (int64_t slot = 0; slot < used && !is_whole && message.empty(); ++slot) message = judge_->scan(ring.slot(slot));
   if (is_whole)
-    validator_->count_scanned(used);
+    judge_->count_scanned(used);
   else if (message.empty())
     message = ring.broken_guard();
   for (const int64_t slot : compared)
     if (message.empty())
-      message = validator_->check(ring.slot(slot), of_slot(inputs, slot), role.whole ? ElementRange() : drawn_part());
+      message = judge_->check(ring.slot(slot), of_slot(inputs, slot), role.whole ? ElementRange() : drawn_part());
   for (int64_t slot = 0; slot < used && message.empty(); ++slot)
-    message = validator_->check_projections(ring.projected(slot), of_slot(inputs, slot));
+    message = judge_->check_projections(ring.projected(slot), of_slot(inputs, slot));
   last_slot_ = compared.empty() ? 0 : compared.front();
   last_ = of_slot(inputs, last_slot_);
   if (message.empty() && survey && !is_whole)
@@ -334,7 +324,7 @@ void CaseWorker::verify(const LaunchInputs& inputs, Reply& reply, Role role) {
 
 /// Of a big D a part, anywhere.
 ElementRange CaseWorker::drawn_part() {
-  const int64_t elements = validator_->check_cost();
+  const int64_t elements = judge_->check_cost();
   if (elements <= kWholeCheckElements) return {};
   const int64_t part = std::max(kWholeCheckElements, elements / 16);
   const int64_t first = int64_t(random_() % uint64_t(elements - part + 1));

@@ -60,7 +60,7 @@ class CaseWorker {
   Device& device_;
   std::unique_ptr<LoadedKernel> kernel_;
   std::optional<Binding> bound_;
-  std::optional<Validator> validator_;
+  std::unique_ptr<Judge> judge_;
   std::mt19937_64 random_;
   std::optional<SequenceLength> length_;
   LaunchInputs last_;  // of a launch of the last sample, its copy as the reference counts them

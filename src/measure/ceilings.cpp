@@ -36,16 +36,13 @@ constexpr int64_t kFootprintOverL2 =
 class Bench {
  public:
   Bench(Device& device, int launches, Address memory, Address scratch)
-      : device_(device), launches_(launches), memory_(memory), scratch_(scratch) {
-    spec_.op = spec_.op_name = "matmul";
-    spec_.a = spec_.b = spec_.d = Dtype::f32;
-  }
+      : device_(device), launches_(launches), memory_(memory), scratch_(scratch) {}
 
   /// Median and spread of µs a launch that sees B as [passes, bytes/4096, 1024] f32, D as big as B.
   Summary time(LoadedKernel& kernel, int64_t bytes, int64_t passes) {
     Launch launch;
     launch.kernel = &kernel;
-    launch.spec = &spec_;
+    launch.op = &op_of_readers();
     Tensor b;
     b.operand = Operand::b;
     b.dims[0] = passes, b.dims[1] = std::max(bytes / (4 * kColumns), int64_t(1)), b.dims[2] = kColumns;
@@ -89,7 +86,6 @@ class Bench {
   Device& device_;
   const int launches_;
   Address memory_, scratch_, workspace_ = nullptr;
-  Spec spec_;
 };
 
 Ceilings measure(Device& device, const DeviceInfo& info,

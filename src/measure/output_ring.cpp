@@ -11,7 +11,8 @@ int64_t OutputRing::Part::start(int64_t slot) const { return kGuardBytes + slot 
 
 int64_t OutputRing::span_bytes(const Part& part, int64_t used) { return kGuardBytes + used * part.step; }
 
-OutputRing::OutputRing(Device& device, const std::vector<Tensor>& d, int64_t slots, const Projections* projections)
+OutputRing::OutputRing(Device& device, const std::vector<Tensor>& d, int64_t slots,
+                       const std::vector<std::span<const float>>& weights)
     : device_(device) {
   int64_t slot_bytes = 0;
   for (const Tensor& t : d) {
@@ -26,7 +27,7 @@ OutputRing::OutputRing(Device& device, const std::vector<Tensor>& d, int64_t slo
                       {},
                       nullptr,
                       {}});
-    if (projections) give_weights(parts_.back(), *projections);
+    if (!weights.empty()) give_weights(parts_.back(), weights[t.segment]);
     slot_bytes += parts_.back().step;
   }
   slots_ = std::min(slots, std::max(kRingBytes / slot_bytes, kLeastSlots));
@@ -34,8 +35,8 @@ OutputRing::OutputRing(Device& device, const std::vector<Tensor>& d, int64_t slo
   poison(slots_);
 }
 
-void OutputRing::give_weights(Part& part, const Projections& projections) {
-  part.weights = projections.weights(part.segment);
+void OutputRing::give_weights(Part& part, std::span<const float> weights) {
+  part.weights = weights;
   if (!device_.can_survey()) return;
   const auto bytes = int64_t(part.weights.size_bytes());
   part.device_weights = device_.allocate(bytes);

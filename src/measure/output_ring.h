@@ -17,7 +17,8 @@ class OutputRing {
   /// Buffers for `slots` launches of these D tensors (one a segment); fewer where D is so big that they would take more
   /// than kRingBytes, but at least kLeastSlots.
   /// With projections, every look at a slot gives those of its D.
-  OutputRing(Device& device, const std::vector<Tensor>& d, int64_t slots, const Projections* projections = nullptr);
+  OutputRing(Device& device, const std::vector<Tensor>& d, int64_t slots,
+             const std::vector<std::span<const float>>& weights = {});
 
   int64_t slots() const { return slots_; }
   /// Puts slot `slot`'s addresses into a launch's D tensors.
@@ -59,7 +60,7 @@ class OutputRing {
     int64_t start(int64_t slot) const;
   };
   static int64_t span_bytes(const Part& part, int64_t used);
-  void give_weights(Part& part, const Projections& projections);
+  void give_weights(Part& part, std::span<const float> weights);
   GuardedBuffers used_buffers(const Part& part) const;
 
   Device& device_;

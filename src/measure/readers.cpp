@@ -30,9 +30,7 @@ class Turns {
  public:
   Turns(Device& device, const DeviceInfo& info, Address memory, int64_t memory_bytes, bool hot)
       : device_(device), most_(info.launches_per_sample), hot_(hot), memory_(memory), memory_bytes_(memory_bytes) {
-    spec_.op = spec_.op_name = "matmul";
-    spec_.a = spec_.b = spec_.d = Dtype::f32;
-    launch_.spec = &spec_;
+    launch_.op = &op_of_readers();
     launch_.workspace = device.allocate(kWorkspaceBytes);
   }
 
@@ -76,7 +74,6 @@ class Turns {
   const bool hot_;
   Address memory_;
   int64_t memory_bytes_, at_ = 0;
-  Spec spec_;
   Launch launch_;
 };
 

@@ -33,10 +33,10 @@ class SpecRun {
       : spec_(spec),
         context_(context),
         inputs_(spec, *context.arenas, context.mode == Mode::hot ? 0 : context.footprint),
-        reference_(inputs_, classes_of(cases)),
+        proof_(make_proof(inputs_, classes_of(cases))),
         special_(context.special_values ? special_values_for(spec, cases) : nullptr),
         standings_(spec_, context) {
-    for (const CaseToRun& work : cases) standings_.cases.push_back(contender(work, &reference_, false));
+    for (const CaseToRun& work : cases) standings_.cases.push_back(contender(work, proof_.get(), false));
     standings_.reader = contender(context.reader, nullptr, false);
     standings_.bulk_reader = contender(context.bulk_reader, nullptr, true);
     group();
@@ -70,7 +70,7 @@ class SpecRun {
   }
 
  private:
-  Contender contender(const CaseToRun& work, const Reference* reference, bool bulk) const {
+  Contender contender(const CaseToRun& work, const Proof* proof, bool bulk) const {
     Contender c;
     c.work = &work;
     c.record = empty_record(work.key, spec_, *work.variant, *context_.device, context_.mode);
@@ -78,13 +78,13 @@ class SpecRun {
     c.worker_case.device = context_.device;
     c.worker_case.variant = work.variant;
     c.worker_case.module = &work.module;
-    c.worker_case.reference = reference;
+    c.worker_case.proof = proof;
     c.worker_case.inputs = &inputs_;
     c.worker_case.special = special_.get();
     c.worker_case.arenas = context_.arenas;
     c.worker_case.mode = context_.mode;
     c.worker_case.footprint = context_.footprint;
-    c.worker_case.memory_limit = (int64_t(1) << 30) + context_.footprint + 8 * spec_.b_bytes();
+    c.worker_case.memory_limit = (int64_t(1) << 30) + context_.footprint + 8 * spec_.weight_bytes();
     c.worker_case.bulk = bulk;
     return c;
   }
@@ -219,7 +219,7 @@ class SpecRun {
   const Spec spec_;
   const RoundsContext& context_;
   SpecInputs inputs_;
-  Reference reference_;
+  std::unique_ptr<Proof> proof_;
   std::unique_ptr<SpecialValues> special_;
   Standings standings_;
   int64_t next_copy_ = 0, next_piece_ = 0;  // the bulk reader's pieces are no copies

@@ -15,8 +15,8 @@ class SpecialLaunch {
  public:
   SpecialLaunch(const WorkerCase& work, OpenedArenas& opened, LoadedKernel& kernel, Spacing spacing)
       : values_(*work.special), accuracy_(work.variant->accuracy), opened_(opened), device_(opened.device()) {
+    launch_ = launch_of(work.inputs->spec());
     launch_.kernel = &kernel;
-    launch_.spec = &work.inputs->spec();
     launch_.tensors = values_.weights(spacing)->tensors();
     const Address weights = opened.special(*values_.weights(spacing));
     for (Tensor& t : launch_.tensors) {
@@ -32,7 +32,6 @@ class SpecialLaunch {
       t.data = weights + (t.data - first);
       if (t.scales) t.scales = weights + (t.scales - first);
     }
-    launch_.flops = launch_.spec->flops();
     launch_.workspace_bytes = kernel.workspace_bytes(launch_);
     if (launch_.workspace_bytes > 0) launch_.workspace = allocate(launch_.workspace_bytes);
     if (!work.variant->prepares) return;

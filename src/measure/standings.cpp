@@ -100,11 +100,11 @@ double Standings::steady_gbps() const {
 /// computed the spec says: a kernel's own word, as that it prepared 64 bytes, counts for nothing.
 std::string Standings::accusation(const Contender& c) const {
   const std::vector<double> single = undisturbed(reader), bulk = undisturbed(bulk_reader);
-  std::vector<ReadSamples> reads{{single, spec_.b_bytes()}};
+  std::vector<ReadSamples> reads{{single, spec_.weight_bytes()}};
   if (context_.mode != Mode::hot) reads.push_back({bulk, bulk_reader.record.bytes});
-  const std::vector<double> ever(8, steady_gbps() > 0 ? double(spec_.b_bytes()) / steady_gbps() * 1e-3 : 0);
-  if (steady_gbps() > 0) reads.push_back({ever, spec_.b_bytes()});
-  return beats_physics(c.record.device_us, spec_.b_bytes(), reads, spec_.flops(), context_.ceilings->best_gflops());
+  const std::vector<double> ever(8, steady_gbps() > 0 ? double(spec_.weight_bytes()) / steady_gbps() * 1e-3 : 0);
+  if (steady_gbps() > 0) reads.push_back({ever, spec_.weight_bytes()});
+  return beats_physics(c.record.device_us, spec_.weight_bytes(), reads, spec_.flops, context_.ceilings->best_gflops());
 }
 
 void Standings::judge_times(Contender& c) {
@@ -119,12 +119,12 @@ void Standings::judge_times(Contender& c) {
 std::vector<CaseRecord> Standings::judge() {
   const Summary reachable = summarize(undisturbed(reader)), bulk = summarize(undisturbed(bulk_reader));
   // What memory gives: the long reads' rate, or the single launches' where those were faster (a cache's, in hot mode).
-  const double single_gbps = double(spec_.b_bytes()) / reachable.median * 1e-3;
+  const double single_gbps = double(spec_.weight_bytes()) / reachable.median * 1e-3;
   const double bulk_gbps = context_.mode == Mode::hot ? 0 : double(bulk_reader.record.bytes) / bulk.median * 1e-3;
   const double gbps = std::max({single_gbps, bulk_gbps, steady_gbps()});
   const double peak = context_.ceilings->best_gflops();
   const double floor_us =
-      std::max(double(spec_.b_bytes()) / gbps * 1e-3, peak > 0 ? double(spec_.flops()) / peak * 1e-3 : 0);
+      std::max(double(spec_.weight_bytes()) / gbps * 1e-3, peak > 0 ? double(spec_.flops) / peak * 1e-3 : 0);
 
   for (Contender& c : cases) {
     CaseRecord& r = c.record;

@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "measure/worker_protocol.h"
+#include "proof/proof.h"
 #include "proof/special_values.h"
-#include "proof/validator.h"
 
 namespace assay {
 
@@ -18,7 +18,7 @@ struct WorkerCase {
   const DeviceInfo* device = nullptr;
   const Variant* variant = nullptr;
   const BuiltModule* module = nullptr;
-  const Reference* reference = nullptr;  // null for a ceiling: nothing is validated
+  const Proof* proof = nullptr;  // null for a ceiling: nothing is validated
   const SpecInputs* inputs = nullptr;
   const SpecialValues* special = nullptr;  // null: no launches on special values
   Arenas* arenas = nullptr;

@@ -19,6 +19,15 @@ struct ShapeTerm {
   int64_t least, most;
 };
 
+/// Of every op.
+std::vector<std::string> size_names() {
+  std::vector<std::string> names;
+  for (const Op* op : all_ops())
+    for (const OpSize& size : op->sizes)
+      if (std::find(names.begin(), names.end(), size.name) == names.end()) names.emplace_back(size.name);
+  return names;
+}
+
 std::vector<ShapeTerm> parse_shape(const std::string& text) {
   std::vector<ShapeTerm> terms;
   for (size_t begin = 0; begin <= text.size();) {
@@ -35,7 +44,7 @@ std::vector<ShapeTerm> parse_shape(const std::string& text) {
     if (equals == std::string::npos)
       fail("--shape {}: write field=value or field=first..last, e.g. n=9728,k=896", text);
     const std::string field = term.substr(0, equals);
-    static const std::vector<std::string> kFields{"batch", "m", "n", "k"};
+    static const std::vector<std::string> kFields = size_names();
     if (std::find(kFields.begin(), kFields.end(), field) == kFields.end())
       fail("--shape {}: no field \"{}\"; there are {}", text, field, fmt::join(kFields, ", "));
     const int64_t least = number(term.substr(equals + 1, dots == std::string::npos ? dots : dots - equals - 1));
@@ -49,10 +58,7 @@ std::vector<ShapeTerm> parse_shape(const std::string& text) {
 
 bool shape_matches(const std::vector<ShapeTerm>& terms, const Spec& spec) {
   return std::all_of(terms.begin(), terms.end(), [&](const ShapeTerm& term) {
-    const int64_t value = term.field == "batch" ? spec.batch
-                          : term.field == "m"   ? spec.m
-                          : term.field == "n"   ? spec.n
-                                                : spec.k;
+    const int64_t value = spec.size(term.field);
     return value >= term.least && value <= term.most;
   });
 }
@@ -122,10 +128,11 @@ std::string over_launch_limit(const Geometry& g, const DeviceInfo& device) {
 /// What a case needs of the device's memory at most: inputs, their repacked form in f32, and as much again for the
 /// rest.
 std::string over_limit(const Spec& spec, const Variant& variant, const DeviceInfo& device) {
-  const int64_t weights = spec.b_bytes(), repacked = variant.prepares ? spec.batch * spec.n * spec.k * 4 : 0;
-  const int64_t needed = weights + repacked + spec.a_bytes() + 2 * spec.d_bytes();
+  const int64_t weights = spec.weight_bytes(), repacked = variant.prepares ? spec.weight_values() * 4 : 0;
+  const int64_t needed = weights + repacked + spec.bytes(Operand::a) + 2 * spec.bytes(Operand::d);
   if (needed > device.memory_bytes) return fmt::format("needs {} MB of memory, {}", needed >> 20, device.memory_text());
-  return variant.launch ? over_launch_limit(variant.geometry(launch_sizes(spec_tensors(spec), device)), device) : "";
+  return variant.launch ? over_launch_limit(variant.geometry(launch_sizes(*spec.op, spec.tensors, device)), device)
+                        : "";
 }
 
 /// The processor generation that the variant needs and the device has not, or the library that is missing; "" if
@@ -173,15 +180,17 @@ std::vector<Spec> with_dtype(const std::vector<Spec>& specs, const std::string& 
   std::vector<Spec> result;
   std::set<std::string> seen;
   for (const Spec& spec : specs) {
-    if (dtype == "q8_0" && (spec.k % 32 != 0 || !spec.b_is_nk() || spec.batch > 1)) continue;
-    if (spec.split_q8() && dtype != "q8_0") continue;
+    if (dtype == "q8_0" && spec.size("batch") > 1) continue;  // what is batched is the KV cache, no weights
     SpecFields fields = spec.fields;
     for (auto& [name, value] : fields) {
       if (name == "dtB") value = dtype;
       if (name == "dtA" || name == "dtD") value = dtype == "q8_0" ? "f16" : dtype;
     }
-    Spec changed = make_spec(fields, "--dtype " + dtype);
-    if (seen.insert(changed.math_line()).second) result.push_back(std::move(changed));
+    try {
+      Spec changed = make_spec(fields, "--dtype " + dtype);
+      if (seen.insert(changed.math_line()).second) result.push_back(std::move(changed));
+    } catch (const Error&) {  // a type that this spec cannot have
+    }
   }
   return result;
 }
@@ -207,7 +216,7 @@ Plan make_plan(const std::vector<Spec>& specs, const std::vector<const Variant*>
     if (!seen.insert(spec.math_line()).second) continue;
     PlannedSpec planned{spec, {}};
     for (const Variant* variant : variants) {
-      if (variant->role != Role::kernel) continue;
+      if (variant->role != Role::kernel || !variant->supports.is_of(*spec.op)) continue;
       const auto skip = [&](const std::string& reason) { ++skipped[{variant->id(), spec.op_name, reason}]; };
       const IsaLevel* isa = choose_isa(*variant, device);
       const std::string disabled = variant->disabled_reason(device.kind);

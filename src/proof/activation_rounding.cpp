@@ -3,11 +3,13 @@
 
 #include <set>
 
+#include "ops/matmul.h"
+
 namespace assay {
 
 std::vector<ActivationRounding> activation_roundings(const SpecInputs& inputs, const std::vector<Accuracy>& classes) {
   std::vector<ActivationRounding> all;
-  const size_t k = size_t(inputs.spec().k);
+  const size_t k = size_t(matmul_of(inputs.spec()).k);
   for (const Accuracy accuracy : std::set<Accuracy>(classes.begin(), classes.end())) {
     if (accuracy == Accuracy::exact) continue;
     ActivationRounding& rounding = all.emplace_back(ActivationRounding{accuracy, {}});

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <span>
 
+#include "base/random.h"
+
 namespace assay {
 
 /// What the bytes of an arena are. All values are normal, of mixed magnitude (f32, f16, bf16: ±[0.125, 2)).
@@ -28,14 +30,6 @@ class InputArena {
   Format format_;
   std::span<std::byte> bytes_;
 };
-
-/// splitmix64 of a counter: the one source of random bits in inputs.
-inline uint64_t random_bits(uint64_t counter) {
-  uint64_t z = (counter + 1) * 0x9e3779b97f4a7c15u;
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-  return z ^ (z >> 31);
-}
 
 /// The 8 bytes of four (or two) random values of a non-block format.
 uint64_t random_word(Format format, uint64_t counter);

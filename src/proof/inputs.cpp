@@ -40,7 +40,7 @@ int64_t alignment_of(Format format) { return format == Format::q8_0 ? 1088 : 64;
 
 std::vector<Tensor> b_tensors(const Spec& spec) {
   std::vector<Tensor> result;
-  for (const Tensor& t : spec_tensors(spec))
+  for (const Tensor& t : spec.tensors)
     if (t.operand == Operand::b) result.push_back(t);
   return result;
 }
@@ -178,17 +178,19 @@ SpecInputs::SpecInputs(const Spec& spec, Arenas& arenas, int64_t footprint) : sp
     used_.push_back(arena.first(std::min(size_t(end + kSpareBytes), arena.size())));
   }
 
-  a = random_tensor(spec_.a, spec_.batch * spec_.m * spec_.k, 1);
-  for (int64_t i = 0; i < int64_t(a.values.size()); ++i) a_logical.push_back(a.values[size_t(a_storage_index(i))]);
-  uint64_t stream = 2;
-  for (const Tensor& t : shape) {
-    const int64_t n = t.dims[1];
-    if (spec_.bias) bias.push_back(random_tensor(spec_.d, n, stream++));
-    c.push_back(random_tensor(spec_.d, spec_.batch * spec_.m * n, stream++));
-    if (spec_.beta != 0) continue;
-    std::fill(c.back().bytes.begin(), c.back().bytes.end(), std::byte{kPoison});
-    std::fill(c.back().values.begin(), c.back().values.end(), std::numeric_limits<double>::quiet_NaN());
+  uint64_t stream = 1;
+  for (const Tensor& t : spec_.tensors) {
+    if (t.operand == Operand::b || t.operand == Operand::d) continue;
+    HostTensor host = random_tensor(t.dtype, t.dims[0] * t.dims[1] * t.dims[2], stream++);
+    if (!t.is_read) {
+      std::fill(host.bytes.begin(), host.bytes.end(), std::byte{kPoison});
+      std::fill(host.values.begin(), host.values.end(), std::numeric_limits<double>::quiet_NaN());
+    }
+    if (t.operand == Operand::a) a_ = t, a = std::move(host);
+    if (t.operand == Operand::bias) bias.push_back(std::move(host));
+    if (t.operand == Operand::c) c.push_back(std::move(host));
   }
+  for (int64_t i = 0; i < int64_t(a.values.size()); ++i) a_logical.push_back(a.values[size_t(a_storage_index(i))]);
 }
 
 SpecInputs::~SpecInputs() {
@@ -196,9 +198,17 @@ SpecInputs::~SpecInputs() {
 }
 
 int64_t SpecInputs::a_storage_index(int64_t logical) const {
-  if (!spec_.tA) return logical;
-  const int64_t k = logical % spec_.k, row = logical / spec_.k % spec_.m, batch = logical / spec_.k / spec_.m;
-  return batch * spec_.m * spec_.k + k * spec_.m + row;
+  if (!a_.by_columns) return logical;
+  const int64_t column = logical % a_.dims[2], row = logical / a_.dims[2] % a_.dims[1],
+                batch = logical / a_.dims[2] / a_.dims[1];
+  return batch * a_.strides[0] + row * a_.strides[1] + column * a_.strides[2];
+}
+
+void SpecInputs::store_a(const std::vector<double>& logical, std::vector<std::byte>& bytes) const {
+  bytes.resize(a.bytes.size());
+  const int64_t size = dtype_bytes(a_.dtype, 1);
+  for (int64_t i = 0; i < std::ssize(logical); ++i)
+    encode_value(a_.dtype, logical[size_t(i)], &bytes[size_t(a_storage_index(i) * size)]);
 }
 
 std::vector<float> Variation::of_columns(int64_t count) const {
@@ -214,13 +224,13 @@ std::vector<float> Variation::of_columns(int64_t count) const {
 
 void SpecInputs::varied_a(const Variation& variation, std::vector<std::byte>& bytes) const {
   bytes.resize(a.bytes.size());
-  const std::vector<float> of_column = variation.of_columns(spec_.k);
-  const int64_t size = dtype_bytes(spec_.a, 1);
-  for (int64_t row = 0; row < spec_.batch * spec_.m; ++row) {
+  const std::vector<float> of_column = variation.of_columns(a_.dims[2]);
+  const int64_t size = dtype_bytes(a_.dtype, 1);
+  for (int64_t row = 0; row < a_.dims[0] * a_.dims[1]; ++row) {
     const double factor = variation.factor * variation.of_row(row);
-    for (int64_t k = 0; k < spec_.k; ++k) {
-      const int64_t i = row * spec_.k + k;
-      encode_value(spec_.a, a_logical[size_t(i)] * double(of_column[size_t(k)]) * factor,
+    for (int64_t k = 0; k < a_.dims[2]; ++k) {
+      const int64_t i = row * a_.dims[2] + k;
+      encode_value(a_.dtype, a_logical[size_t(i)] * double(of_column[size_t(k)]) * factor,
                    &bytes[size_t(a_storage_index(i) * size)]);
     }
   }

@@ -5,8 +5,8 @@
 #include <memory>
 #include <vector>
 
-#include "backend/device.h"
 #include "proof/arena.h"
+#include "spec/spec.h"
 
 namespace assay {
 
@@ -82,15 +82,17 @@ class SpecInputs {
   /// Of each arena that the copies lie in, its beginning up to their end and kSpareBytes more.
   const std::vector<std::span<std::byte>>& used() const { return used_; }
 
-  HostTensor a;                   // [batch, m, k] logical order in values; storage order in bytes
+  HostTensor a;                   // in storage order
   std::vector<HostTensor> bias;   // one a segment; empty without
-  std::vector<HostTensor> c;      // one a segment; NaN where beta = 0
-  std::vector<double> a_logical;  // values of op(A) as [batch][m][k]
+  std::vector<HostTensor> c;      // one a segment; NaN where it is not read
+  std::vector<double> a_logical;  // A's values as [batch][rows][columns]
 
-  /// Index into op(A)'s values → index into its storage.
+  /// Index into A's values in logical order → index into its storage.
   int64_t a_storage_index(int64_t logical) const;
-  /// A's bytes as a launch gets them.
+  /// A's bytes as a launch of a product gets them.
   void varied_a(const Variation& variation, std::vector<std::byte>& bytes) const;
+  /// A's bytes from values in logical order.
+  void store_a(const std::vector<double>& logical, std::vector<std::byte>& bytes) const;
 
  private:
   struct Guard {
@@ -98,6 +100,7 @@ class SpecInputs {
     int64_t offset;
   };
   Spec spec_;
+  Tensor a_;
   Arenas& arenas_;
   std::vector<std::vector<Tensor>> copies_;
   std::vector<Guard> guards_;

@@ -32,7 +32,7 @@ ASSAY_CLONES int64_t count_outside(int64_t count, const double* sums, const doub
 
 }  // namespace
 
-ProjectionCheck::ProjectionCheck(const Projections& projections, const Spec& spec, Accuracy accuracy)
+ProjectionCheck::ProjectionCheck(const Projections& projections, const Matmul& spec, Accuracy accuracy)
     : projections_(projections),
       spec_(spec),
       accuracy_(accuracy),

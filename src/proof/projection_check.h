@@ -11,7 +11,7 @@ namespace assay {
 
 class ProjectionCheck {
  public:
-  ProjectionCheck(const Projections& projections, const Spec& spec, Accuracy accuracy);
+  ProjectionCheck(const Projections& projections, const Matmul& spec, Accuracy accuracy);
 
   struct Miss {
     int64_t index;  // of the projection
@@ -25,7 +25,7 @@ class ProjectionCheck {
   bool all_agree(std::span<const double> sums, int64_t copy) const;
 
   const Projections& projections_;
-  const Spec& spec_;
+  const Matmul& spec_;
   const Accuracy accuracy_;
   const double accumulate_, output_;   // of a magnitude; of a norm of D, squared
   std::optional<Variation> prepared_;  // what these are of: the launches of a sample have the same A

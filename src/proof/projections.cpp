@@ -91,7 +91,7 @@ class ProjectedWeights {
     k_ = b.dims[2];
     sums_.assign(size_t(stretches_of(b.dims[1]) * k_), 0);
     squares_.assign(sums_.size(), 0);
-    if (is_stored_by_columns(b))
+    if (b.by_columns)
       by_columns(b, batch, r);
     else
       by_rows(b, batch, r);
@@ -188,7 +188,8 @@ double deviation(const double* variances, std::span<const float> squares) {
   return std::sqrt(variance);
 }
 
-/// Any sign, magnitudes alike but not equal: two errors of the same size must not cancel.
+}  // namespace
+
 std::vector<float> random_weights(int64_t count, std::mt19937_64& random) {
   std::vector<float> weights(static_cast<size_t>(count));
   std::uniform_real_distribution<float> magnitude(0.75f, 1.25f);
@@ -196,10 +197,8 @@ std::vector<float> random_weights(int64_t count, std::mt19937_64& random) {
   return weights;
 }
 
-}  // namespace
-
 Projections::Projections(const SpecInputs& inputs, const std::vector<ActivationRounding>& roundings) : inputs_(inputs) {
-  const Spec& spec = inputs.spec();
+  const Matmul& spec = matmul_of(inputs.spec());
   std::mt19937_64 random{std::random_device{}()};
   for (const Tensor& b : inputs.b(0)) {
     const int64_t n = b.dims[1], stretches = stretches_of(n);
@@ -225,7 +224,7 @@ Projections::Projections(const SpecInputs& inputs, const std::vector<ActivationR
 
 void Projections::project_copy(int64_t copy, const std::vector<ActivationRounding>& roundings) {
   ProjectedWeights projected;
-  const Spec& spec = inputs_.spec();
+  const Matmul& spec = matmul_of(inputs_.spec());
   size_t projection = size_t(copy * count_);
   float* const groups = &by_group_[size_t(copy * count_) * Variation::kGroups];
   int64_t stretch = 0;
@@ -251,7 +250,7 @@ void Projections::project_copy(int64_t copy, const std::vector<ActivationRoundin
 }
 
 void Projections::project_terms() {
-  const Spec& spec = inputs_.spec();
+  const Matmul& spec = matmul_of(inputs_.spec());
   const auto add = [&](Terms& terms, const Place& place, const std::vector<double>& values, int64_t row_begin) {
     double sum = 0, squares = 0;
     for (int64_t n = place.first; n < place.last; ++n) {
@@ -276,7 +275,7 @@ Projections::VariedA Projections::varied(const Variation& variation) const {
     return a;
   }
   a.values.resize(inputs_.a_logical.size());
-  const std::vector<float> of_columns = variation.of_columns(inputs_.spec().k);
+  const std::vector<float> of_columns = variation.of_columns(matmul_of(inputs_.spec()).k);
   for (size_t row = 0; row < a.values.size(); row += of_columns.size())
     for (size_t k = 0; k < of_columns.size(); ++k)
       a.values[row + k] = float(inputs_.a_logical[row + k]) * of_columns[k];
@@ -287,7 +286,7 @@ void Projections::products(int64_t copy, const VariedA& a, std::vector<double>& 
   to.resize(size_t(count_));
   if (a.values.empty())
     return add_groups(&by_group_[size_t(copy * count_) * Variation::kGroups], a.of_groups.data(), count_, to.data());
-  const Spec& spec = inputs_.spec();
+  const Matmul& spec = matmul_of(inputs_.spec());
   for (size_t i = 0; i < to.size(); ++i) {
     const int64_t row = places_[i].batch * spec.m + places_[i].row;
     to[i] = dot(&a.values[size_t(row * spec.k)], &by_column_[size_t((copy * stretches_ + stretch_of_[i]) * spec.k)],

@@ -5,9 +5,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <random>
 #include <span>
 #include <vector>
 
+#include "backend/device.h"
+#include "ops/matmul.h"
 #include "proof/activation_rounding.h"
 
 namespace assay {
@@ -36,7 +39,7 @@ class Projections {
   void products(int64_t copy, const VariedA& a, std::vector<double>& to) const;
   /// Multiplications that products() takes where the variation is free.
   int64_t free_cost() const {
-    return by_column_.empty() ? std::numeric_limits<int64_t>::max() / 1024 : count_ * inputs_.spec().k;
+    return by_column_.empty() ? std::numeric_limits<int64_t>::max() / 1024 : count_ * matmul_of(inputs_.spec()).k;
   }
 
   /// What else goes into a projection, of every launch: beta = 1 times C, and bias; and their norms over its columns.
@@ -79,6 +82,9 @@ class Projections {
   std::array<std::vector<float>, kAccuracies> deviation_;  // likewise, of the classes that were asked for
   Terms c_, bias_;                                         // [projection]
 };
+
+/// A weight for each column: any sign, magnitudes alike but not equal: two errors of the same size must not cancel.
+std::vector<float> random_weights(int64_t count, std::mt19937_64& random);
 
 /// The same of a D on the host, rows of `columns` elements: Σ r·d and Σ (r·d)² of each stretch, one after the other,
 /// into `sums`.

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/parallel.h"
+#include "proof/validator.h"
 #include "proof/weight_rows.h"
 
 namespace assay {
@@ -15,6 +16,8 @@ namespace {
 constexpr int64_t kMostReferenceElements = 36'000'000;  // of B: about 50 ms
 constexpr int64_t kCopiesPerReference = 4;  // a turn ends at a copy with a reference, so they must not lie far apart
 constexpr int64_t kMostSums = int64_t(1) << 22;  // of all copies: 32 MB
+constexpr int64_t kFreeProjections =
+    1'000'000;  // multiplications that projections of one sample may take where A is free
 constexpr int kBlock = 32;
 constexpr int kLanes = Variation::kGroups;
 
@@ -53,7 +56,7 @@ double deviation(const double* variances, const float* b, int64_t k) {
 
 CopyReference compute(const SpecInputs& inputs, int64_t copy, int groups,
                       const std::vector<ActivationRounding>& roundings) {
-  const Spec& spec = inputs.spec();
+  const Matmul& spec = matmul_of(inputs.spec());
   CopyReference result;
   result.copy = copy;
   for (const Tensor& b : inputs.b(copy)) {
@@ -88,7 +91,7 @@ CopyReference compute(const SpecInputs& inputs, int64_t copy, int groups,
 /// The same element once more: element by element, extended precision, other order, no table.
 long double second_opinion(const SpecInputs& inputs, const Tensor& b, int64_t batch, int64_t m, int64_t n,
                            const Variation& variation) {
-  const Spec& spec = inputs.spec();
+  const Matmul& spec = matmul_of(inputs.spec());
   long double sum = 0;
   for (int64_t k = spec.k - 1; k >= 0; --k) {
     const auto a =
@@ -103,7 +106,7 @@ void compare_opinions(const Reference& all, int64_t index_of_copy) {
   constexpr int64_t kFirstCopies = 8;
   const CopyReference& reference = all.copies()[size_t(index_of_copy)];
   const SpecInputs& inputs = all.inputs();
-  const Spec& spec = inputs.spec();
+  const Matmul& spec = matmul_of(inputs.spec());
   size_t base = 0;
   for (const Tensor& b : inputs.b(reference.copy)) {
     const int64_t n = b.dims[1], count = spec.batch * spec.m * n;
@@ -118,7 +121,7 @@ void compare_opinions(const Reference& all, int64_t index_of_copy) {
                    other = double(second_opinion(inputs, b, batch, m, column, {1, signs, 0, false}));
       if (!(std::fabs(other - first) <= 1e-12 * reference.magnitude[at]))
         fail("suspect the reference: its two implementations disagree at element {} of {} ({} and {})", index,
-             spec.line(), first, other);
+             inputs.spec().line(), first, other);
     }
     base += size_t(count);
   }
@@ -145,7 +148,7 @@ Reference::Reference(const SpecInputs& inputs, const std::vector<Accuracy>& clas
 
 Reference::Reference(const SpecInputs& inputs, const std::vector<ActivationRounding>& roundings)
     : inputs_(inputs), projections_(inputs, roundings) {
-  const Spec& spec = inputs.spec();
+  const Matmul& spec = matmul_of(inputs.spec());
   elements_ = spec.batch * spec.m * spec.n;
   const int64_t b_elements = spec.batch * spec.n * spec.k;
   const int64_t wanted = std::min((inputs.copies() + kCopiesPerReference - 1) / kCopiesPerReference,
@@ -172,6 +175,24 @@ double Reference::product(const CopyReference& reference, int64_t element, const
   double product = 0;
   for (int group = 0; group < groups_; ++group) product += sums[group] * signs[size_t(group)];
   return product;
+}
+
+Variation Reference::draw(std::mt19937_64& random, int64_t launches, bool comparable) const {
+  const uint64_t bits = random();
+  const double factor = std::ldexp(bits & 0x100 ? -1.0 : 1.0, int(bits % 7) - 3);
+  const bool is_free = !comparable && projections_.free_cost() * launches <= kFreeProjections;
+  const uint64_t signs = is_free ? random() : signs_from(random());
+  return {factor, signs, random(), is_free};
+}
+
+std::vector<std::span<const float>> Reference::projection_weights() const {
+  std::vector<std::span<const float>> weights;
+  for (const Tensor& b : inputs_.b(0)) weights.push_back(projections_.weights(b.segment));
+  return weights;
+}
+
+std::unique_ptr<Judge> Reference::judge(Accuracy accuracy) const {
+  return std::make_unique<Validator>(*this, accuracy);
 }
 
 const CopyReference* Reference::find(int64_t copy) const {

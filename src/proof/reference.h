@@ -1,10 +1,12 @@
-// What the right answer is: double-precision products of chosen copies, once per spec, and a second opinion on samples.
+// What the right answer of a product is: double-precision products of chosen copies, once per spec, and a second
+// opinion on samples.
 #pragma once
 #include <array>
 #include <vector>
 
 #include "proof/inputs.h"
 #include "proof/projections.h"
+#include "proof/proof.h"
 #include "spec/accuracy.h"
 
 namespace assay {
@@ -19,13 +21,22 @@ struct CopyReference {
   std::array<std::vector<double>, kAccuracies> deviation;
 };
 
-class Reference {
+class Reference final : public Proof {
  public:
   /// Computes copies spread evenly over all: a quarter of them where time allows.
   /// Error "suspect the reference" if the second, independently written one disagrees on a sampled element.
   Reference(const SpecInputs& inputs, const std::vector<Accuracy>& classes = {});
 
-  const SpecInputs& inputs() const { return inputs_; }
+  const SpecInputs& inputs() const override { return inputs_; }
+  bool knows(int64_t copy) const override { return find(copy) != nullptr; }
+  /// ±2^j times its base value, with signs by groups of columns where it is to be compared, else with a sign for each.
+  /// About half of all columns then differ from those of any other launch: nothing remembered is right, or of use.
+  Variation draw(std::mt19937_64& random, int64_t launches, bool comparable) const override;
+  void varied_a(const Variation& variation, std::vector<std::byte>& bytes) const override {
+    inputs_.varied_a(variation, bytes);
+  }
+  std::vector<std::span<const float>> projection_weights() const override;
+  std::unique_ptr<Judge> judge(Accuracy accuracy) const override;
   const std::vector<CopyReference>& copies() const { return copies_; }
   /// The reference of a copy, or null if it has none.
   const CopyReference* find(int64_t copy) const;

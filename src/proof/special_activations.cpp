@@ -27,7 +27,7 @@ double block_value(Block block, Dtype a, int64_t place, int64_t length, Draw& dr
   return level(block, a) * (is_largest ? draw.sign() * 2 : draw.number(0.5, 1.5));
 }
 template <typename Function>
-ActivationRow activation_row(const Spec& spec, Function value) {
+ActivationRow activation_row(const Matmul& spec, Function value) {
   ActivationRow row;
   row.bytes.resize(size_t(dtype_bytes(spec.a, spec.k)));
   for (int64_t i = 0; i < spec.k; ++i) {
@@ -50,7 +50,7 @@ double subnormal(Dtype dtype, Draw& draw) {
   return draw.sign() * std::ldexp(double(1 + draw.bits() % ((uint64_t(1) << bits) - 1)), exponent);
 }
 
-std::vector<ActivationRow> make_activations(const Spec& spec, const SpecialShape& shape) {
+std::vector<ActivationRow> make_activations(const Matmul& spec, const SpecialShape& shape) {
   std::vector<ActivationRow> rows;
   Draw draw(1);
   const auto value = [&](Block block, int64_t i) {

@@ -63,9 +63,9 @@ double subnormal(Dtype dtype, Draw& draw);
 inline bool near_one(Block block) { return block == Block::plain || block == Block::clipping; }
 
 /// Those that an int8 scale can be found for come first.
-std::vector<ActivationRow> make_activations(const Spec& spec, const SpecialShape& shape);
+std::vector<ActivationRow> make_activations(const Matmul& spec, const SpecialShape& shape);
 /// Row `index` of as many as there may be, each another one.
-WeightRow make_weights(const Spec& spec, const SpecialShape& shape, const std::vector<ActivationRow>& activations,
+WeightRow make_weights(const Matmul& spec, const SpecialShape& shape, const std::vector<ActivationRow>& activations,
                        int64_t index);
 
 }  // namespace assay

@@ -41,7 +41,7 @@ SpecialProduct multiply(const std::vector<double>& a, const std::vector<double>&
 
 }  // namespace
 
-SpecialRows::SpecialRows(const Spec& spec) {
+SpecialRows::SpecialRows(const Matmul& spec) {
   const SpecialShape shape{spec.k};
   activations_ = make_activations(spec, shape);
   const int64_t distinct = std::min(kDistinct, spec.batch * spec.n);

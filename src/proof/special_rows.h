@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-#include "spec/spec.h"
+#include "ops/matmul.h"
 
 namespace assay {
 
@@ -36,7 +36,7 @@ struct SpecialProduct {
 
 class SpecialRows {
  public:
-  explicit SpecialRows(const Spec& spec);
+  explicit SpecialRows(const Matmul& spec);
 
   const std::vector<ActivationRow>& activations() const { return activations_; }
   /// Row r of B, counted over batches and segments, is weights()[r % weights().size()].

@@ -44,10 +44,9 @@ void pad(Tensor& t, bool transposed) {
 }
 
 std::vector<Tensor> spaced_tensors(const Spec& spec, Spacing spacing) {
-  std::vector<Tensor> tensors = spec_tensors(spec);
+  std::vector<Tensor> tensors = spec.tensors;
   for (Tensor& t : tensors)
-    if (spacing == Spacing::padded && t.operand != Operand::bias)
-      pad(t, (t.operand == Operand::a && spec.tA) || (t.operand == Operand::b && !spec.b_is_nk()));
+    if (spacing == Spacing::padded && t.operand != Operand::bias) pad(t, t.by_columns);
   return tensors;
 }
 
@@ -132,7 +131,7 @@ SpecialWeights::SpecialWeights(const Spec& spec, const SpecialRows& rows, Spacin
     next += round_up(t.scale_bytes, 64) + kGuardBytes;
     const auto& weights = rows.weights();
     for (int64_t batch = 0; batch < t.dims[0]; ++batch, rows_before += t.dims[1]) {
-      if (t.storage == Storage::strided && t.strides[2] != 1)
+      if (t.by_columns)
         store_columns(t, batch, rows_before, weights);
       else
         for (int64_t row = 0; row < t.dims[1]; ++row)
@@ -144,9 +143,9 @@ SpecialWeights::SpecialWeights(const Spec& spec, const SpecialRows& rows, Spacin
 SpecialWeights::~SpecialWeights() { munmap(memory_.data(), memory_.size()); }
 
 std::unique_ptr<SpecialValues> SpecialValues::make(const Spec& spec, bool any_padded, bool any_dense) {
-  if (spec.b_bytes() > kMostBytes) return nullptr;
+  if (!spec.op->is_product || spec.weight_bytes() > kMostBytes) return nullptr;
   auto values = std::make_unique<SpecialValues>(spec);
-  const bool is_large = spec.b_bytes() > kLargeBytes;
+  const bool is_large = spec.weight_bytes() > kLargeBytes;
   for (const Spacing spacing : {Spacing::dense, Spacing::padded})
     if (!is_large || (spacing == Spacing::dense ? any_dense : any_padded))
       values->weights_[size_t(spacing)] = std::make_unique<SpecialWeights>(spec, values->rows_, spacing);
@@ -159,7 +158,7 @@ int64_t SpecialValues::launches(Accuracy accuracy) const {
                         ? std::count_if(rows.begin(), rows.end(), [](const auto& row) { return row.for_int8; })
                         : std::ssize(rows);
   const int64_t a_rows = spec_.batch * spec_.m, all = (int64_t(sets) + a_rows - 1) / a_rows;
-  return spec_.b_bytes() > kLargeBytes ? std::min<int64_t>(all, accuracy == Accuracy::int8_activation ? 2 : 1) : all;
+  return of_.weight_bytes() > kLargeBytes ? std::min<int64_t>(all, accuracy == Accuracy::int8_activation ? 2 : 1) : all;
 }
 
 /// Which row of activations stands in row `a_row` of A, counted over batches. Those for int8 come first.

@@ -34,12 +34,12 @@ class SpecialWeights {
 
 class SpecialValues {
  public:
-  /// Null where the weights are too big to be held once more. Large ones are made in those spacings alone that a case
-  /// takes.
+  /// Null where the op is no product, or the weights are too big to be held once more. Large ones are made in those
+  /// spacings alone that a case takes.
   static std::unique_ptr<SpecialValues> make(const Spec& spec, bool any_padded, bool any_dense);
-  explicit SpecialValues(const Spec& spec) : spec_(spec), rows_(spec) {}
+  explicit SpecialValues(const Spec& spec) : of_(spec), spec_(matmul_of(of_)), rows_(spec_) {}
 
-  const Spec& spec() const { return spec_; }
+  const Spec& spec() const { return of_; }
   /// Null if they were not made.
   const SpecialWeights* weights(Spacing spacing) const { return weights_[size_t(spacing)].get(); }
   /// How many launches show all activations that a kernel of this accuracy must take.
@@ -62,7 +62,8 @@ class SpecialValues {
   Bound bound_of(const SpecialProduct& p, double expected, double added, Accuracy accuracy) const;
   bool accepts(double expected, double got, double bound) const;
 
-  Spec spec_;
+  const Spec of_;
+  const Matmul& spec_;
   SpecialRows rows_;
   std::unique_ptr<SpecialWeights> weights_[2];
 };

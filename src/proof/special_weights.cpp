@@ -53,7 +53,7 @@ constexpr int64_t kKinds = int64_t(std::size(kNames));
 /// Makes the rows of B of one spec.
 class WeightMaker {
  public:
-  WeightMaker(const Spec& spec, const SpecialShape& shape, const std::vector<ActivationRow>& activations)
+  WeightMaker(const Matmul& spec, const SpecialShape& shape, const std::vector<ActivationRow>& activations)
       : spec_(spec), shape_(shape), activations_(activations) {}
 
   WeightRow make(int64_t index) {
@@ -180,7 +180,7 @@ class WeightMaker {
     }
   }
 
-  const Spec& spec_;
+  const Matmul& spec_;
   const SpecialShape& shape_;
   const std::vector<ActivationRow>& activations_;
   Kind kind_ = Kind::balanced;
@@ -192,7 +192,7 @@ class WeightMaker {
 
 }  // namespace
 
-WeightRow make_weights(const Spec& spec, const SpecialShape& shape, const std::vector<ActivationRow>& activations,
+WeightRow make_weights(const Matmul& spec, const SpecialShape& shape, const std::vector<ActivationRow>& activations,
                        int64_t index) {
   return WeightMaker(spec, shape, activations).make(index);
 }

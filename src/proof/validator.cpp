@@ -19,33 +19,6 @@ constexpr double kMeanSquare = 2;     // mean of squared errors in units of thei
 constexpr int64_t kLeastElements = 64;
 constexpr double kUniform = 3;  // the variance of an error anywhere within ±e is e²/3
 
-/// Elements whose bits without the sign are those of infinity or above.
-template <class Bits>
-int64_t count_not_finite(std::span<const std::byte> d, int64_t count, Bits infinity) {
-  const auto* values = reinterpret_cast<const Bits*>(d.data());
-  constexpr int64_t kBlock =
-      4096;  // its count fits Bits, so that the compiler compares and counts in lanes of their width
-  int64_t nans = 0;
-  for (int64_t begin = 0; begin < count; begin += kBlock) {
-    Bits in_block = 0;
-    for (int64_t i = begin; i < std::min(begin + kBlock, count); ++i)
-      in_block = Bits(in_block + (Bits(values[i] << 1) >= Bits(infinity << 1)));
-    nans += in_block;
-  }
-  return nans;
-}
-
-int64_t count_not_finite(Dtype dtype, std::span<const std::byte> d, int64_t count) {
-  if (dtype == Dtype::f32) return count_not_finite<uint32_t>(d, count, 0x7f800000u);
-  return count_not_finite<uint16_t>(d, count, dtype == Dtype::f16 ? 0x7c00u : 0x7f80u);
-}
-
-bool is_poison(Dtype dtype, const std::byte* at) {
-  for (int64_t i = 0; i < dtype_bytes(dtype, 1); ++i)
-    if (at[i] != std::byte{kPoison}) return false;
-  return true;
-}
-
 /// D as floats, in their places; no others than those of the range.
 void decode(Dtype dtype, std::span<const std::byte> d, ElementRange range, std::vector<float>& values) {
   const int64_t size = dtype_bytes(dtype, 1), count = int64_t(d.size()) / size;
@@ -57,12 +30,11 @@ void decode(Dtype dtype, std::span<const std::byte> d, ElementRange range, std::
 }  // namespace
 
 Validator::Validator(const Reference& reference, Accuracy accuracy)
-    : reference_(reference),
-      spec_(reference.inputs().spec()),
+    : Judge(matmul_of(reference.inputs().spec()).d, reference.elements()),
+      reference_(reference),
+      spec_(matmul_of(reference.inputs().spec())),
       accuracy_(accuracy),
-      projections_(reference.projections(), spec_, accuracy) {
-  stats_.bound_c = kToleranceC;
-}
+      projections_(reference.projections(), spec_, accuracy) {}
 
 std::string Validator::where(int64_t element) const {
   int64_t rest = element;
@@ -82,18 +54,6 @@ std::string Validator::name(size_t segment, int64_t batch, int64_t row, const st
   if (spec_.batch > 1) text = fmt::format("batch {} ", batch) + text;
   if (!spec_.segments.empty()) text = spec_.segments[segment].name + " " + text;
   return text;
-}
-
-std::string Validator::scan(std::span<const std::byte> d) {
-  ++stats_.launches_scanned;
-  const int64_t size = dtype_bytes(spec_.d, 1), count = count_not_finite(spec_.d, d, reference_.elements());
-  if (count == 0) return "";
-  stats_.nan_count += count;
-  int64_t first = 0;
-  while (count_not_finite(spec_.d, d.subspan(size_t(first * size)), 1) == 0) ++first;
-  const bool untouched = is_poison(spec_.d, &d[size_t(first * size)]);
-  return fmt::format("{} of {} elements {}, first {}", count, reference_.elements(),
-                     untouched ? "never written" : "are NaN or infinite", where(first));
 }
 
 std::string Validator::check(std::span<const std::byte> d, const LaunchInputs& launch, ElementRange range) {

@@ -56,10 +56,6 @@ void decode_values(Dtype dtype, const std::byte* from, int64_t count, float* to)
     (dtype == Dtype::bf16 ? bf16s_to_floats : halves_to_floats)(reinterpret_cast<const uint16_t*>(from), count, to);
 }
 
-bool is_stored_by_columns(const Tensor& b) {
-  return b.storage == Storage::strided && b.strides[2] != 1 && b.strides[1] == 1;
-}
-
 void decode_row(const Tensor& b, int64_t batch, int64_t n, std::vector<float>& row) {
   const int64_t k = b.dims[2];
   row.resize(size_t(k));
@@ -85,7 +81,7 @@ void decode_row(const Tensor& b, int64_t batch, int64_t n, std::vector<float>& r
 }
 
 const float* RowReader::row(int64_t n) {
-  if (!is_stored_by_columns(b_)) {
+  if (!b_.by_columns) {
     decode_row(b_, batch_, n, row_);
     return row_.data();
   }

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "backend/device.h"
+#include "spec/tensor.h"
 
 // The harness is built for any processor of its architecture: loops over all of B choose their vector width at run
 // time. Not under a sanitizer, whose runtime is not there yet when the loader makes that choice; clang has no such
@@ -38,7 +38,5 @@ class RowReader {
 
 /// Column k of B: n values. For B that is stored so ("NN"), where a row would be read with a stride.
 void decode_column(const Tensor& b, int64_t batch, int64_t k, std::vector<float>& column);
-/// Whether the columns of this B are what lies together in memory.
-bool is_stored_by_columns(const Tensor& b);
 
 }  // namespace assay

@@ -98,7 +98,7 @@ Json shape_json(const Shape& shape) {
                {"calls", shape.calls},
                {"flops", shape.flops > 0 ? Json(shape.flops) : Json()},
                {"bytes", shape.spec ? Json(shape.spec->min_bytes()) : Json()},
-               {"weight_bytes", shape.spec ? Json(shape.spec->b_bytes()) : Json()},
+               {"weight_bytes", shape.spec ? Json(shape.spec->weight_bytes()) : Json()},
                {"total_us", number(shape.total_us)}};
   json["backends"] = Json::array();
   for (const ShapeBackend& on : shape.backends)

@@ -198,9 +198,7 @@ std::string spec_field(const std::string& spec_line, std::string_view key) {
 std::string short_spec(const std::string& spec_line) {
   try {
     const Spec spec = parse_spec(spec_line);
-    const std::string layout =
-        spec.segments.empty() ? fmt::format(" {}{}", spec.tA ? 'T' : 'N', spec.b_is_nk() ? 'T' : 'N') : "";
-    return spec.op_name + " " + spec.short_name() + layout;
+    return spec.op_name + " " + spec.short_name_with_layout();
   } catch (const Error&) {
     return one_line(spec_line);
   }

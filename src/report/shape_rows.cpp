@@ -84,9 +84,8 @@ std::vector<ShapeRow> fold(std::vector<ShapeRow> rows, char name) {
 std::string short_shape(const Shape& shape) {
   if (!shape.spec) return shape.text;
   const Spec& spec = *shape.spec;
-  const std::string layout =
-      spec.segments.empty() ? fmt::format(" {}{}", spec.tA ? 'T' : 'N', spec.b_is_nk() ? 'T' : 'N') : "";
-  return fmt::format("{} {}{} {}", spec.op_name, spec.short_name(), layout, dtype_name(spec.b));
+  return fmt::format("{} {} {}", spec.op_name, spec.short_name_with_layout(),
+                     dtype_name(spec.dtype(Operand::b).value_or(Dtype::f32)));
 }
 
 std::vector<ShapeRow> folded_rows(const ShapeReport& report) {

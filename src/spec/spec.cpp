@@ -1,38 +1,50 @@
-// What follows from a spec: its canonical maths, its short name, the bytes of its operands.
+// What follows from a spec's operands: sizes, types, bytes.
 #include "spec/spec.h"
 
-#include <fmt/format.h>
+#include <algorithm>
+#include <cctype>
 
 namespace assay {
 
-bool Spec::b_is_nk() const { return tB || !segments.empty() || split_q8(); }
-
-std::string Spec::math_line() const {
-  SpecFields canonical = {
-      {"op", op}, {"batch", std::to_string(batch)}, {"m", std::to_string(m)}, {"n", std::to_string(n)}};
-  for (const Segment& segment : segments) canonical.emplace_back(segment.name, std::to_string(segment.n));
-  canonical.insert(canonical.end(), {{"k", std::to_string(k)},
-                                     {"tA", tA ? "1" : "0"},
-                                     {"tB", b_is_nk() ? "1" : "0"},
-                                     {"dtA", std::string(dtype_name(a))},
-                                     {"dtB", std::string(dtype_name(b))},
-                                     {"dtD", std::string(dtype_name(d))},
-                                     {"loader", loader.empty() ? "none" : loader},
-                                     {"alpha", fmt::format("{}", alpha)},
-                                     {"beta", fmt::format("{}", beta)},
-                                     {"bias", bias ? "1" : "0"}});
-  return print_spec_fields(canonical);
+std::string Spec::short_name_with_layout() const {
+  if (layout.empty() || !segments.empty()) return shape;
+  std::string text = shape + " " + layout;
+  std::transform(text.end() - std::ssize(layout), text.end(), text.end() - std::ssize(layout),
+                 [](unsigned char c) { return char(std::toupper(c)); });
+  return text;
 }
 
-std::string Spec::short_name() const {
-  const std::string shape = fmt::format("M:{} N:{} K:{}", m, n, k);
-  return batch == 1 ? shape : fmt::format("{} B:{}", shape, batch);
+int64_t Spec::size(std::string_view name) const {
+  for (const auto& [key, value] : sizes)
+    if (key == name) return value;
+  return 1;
 }
 
-int64_t Spec::a_bytes() const { return dtype_bytes(a, batch * m * k); }
-int64_t Spec::b_bytes() const { return dtype_bytes(b, batch * n * k); }
-int64_t Spec::d_bytes() const { return dtype_bytes(d, batch * m * n); }
-int64_t Spec::bias_bytes() const { return bias ? dtype_bytes(d, n) : 0; }
-int64_t Spec::c_bytes() const { return beta == 0 ? 0 : d_bytes(); }
+std::optional<Dtype> Spec::dtype(Operand operand) const {
+  for (const Tensor& t : tensors)
+    if (t.operand == operand) return t.dtype;
+  return std::nullopt;
+}
+
+int64_t Spec::bytes(Operand operand) const {
+  int64_t sum = 0;
+  for (const Tensor& t : tensors)
+    if (t.operand == operand && t.is_read) sum += t.bytes + t.scale_bytes;
+  return sum;
+}
+
+int64_t Spec::weight_values() const {
+  int64_t sum = 0;
+  for (const Tensor& t : tensors)
+    if (t.operand == Operand::b) sum += t.dims[0] * t.dims[1] * t.dims[2];
+  return sum;
+}
+
+int64_t Spec::min_bytes() const {
+  int64_t sum = 0;
+  for (const Tensor& t : tensors)
+    if (t.is_read) sum += t.bytes + t.scale_bytes;
+  return sum;
+}
 
 }  // namespace assay

@@ -1,11 +1,13 @@
-// What is to be computed: one product with its shape, types, loader, epilogue; its one-line text.
+// What is to be computed: an op with its fields, sizes and operands; its one-line text.
 #pragma once
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
-#include "spec/dtype.h"
+#include "spec/tensor.h"
 
 namespace assay {
 
@@ -24,40 +26,57 @@ struct Segment {
   bool operator==(const Segment&) const = default;
 };
 
-/// D[batch][m,n] = alpha * op(A)[m,k] * op(B)[k,n] + beta * C[m,n] (+ bias[n]); beta = 0 never reads C.
+/// A number of the op that every launch hands to the kernel, by its id there (kernels/cpu/assay_kernel.h).
+struct OpParam {
+  uint32_t id = 0;
+  double value = 0;
+};
+
+/// What a family must say that it supports, by a name of its op's features, and the words if it does not.
+struct SpecNeed {
+  std::string_view feature;  // "bias"
+  std::string otherwise;     // "has a bias, supports none"
+};
+
+struct Op;
+
+/// What is to be computed: an op, its fields, and what they say in terms that fit every op. What they say beyond that
+/// the op itself knows (matmul_of() in ops/matmul.h).
 struct Spec {
-  std::string op;                                        // the maths: "matmul"
-  std::string op_name;                                   // as the engine wrote it: matmul_cache, matmul_bias_add, …
-  int64_t batch = 1, m = 1, n = 0, k = 0;                // n is the sum over segments where there are any
-  std::vector<Segment> segments;                         // empty unless fused
-  bool tA = false, tB = false;                           // tB: B is stored n×k row-major. Fused specs: B is n×k
-  Dtype a = Dtype::f16, b = Dtype::f16, d = Dtype::f16;  // activations; weights; output, C and bias
-  std::string loader;  // "", "dense", or "q8nk_split" (n×k Q8_0, int8 values and f16 scales apart, whatever tB says)
-  double alpha = 1, beta = 0;
-  bool bias = false, accumulate = false;
+  const Op* op = nullptr;
+  std::string op_name;                                 // as the engine wrote it: matmul_cache, matmul_bias_add, …
+  std::vector<std::pair<std::string, int64_t>> sizes;  // m, n, k, batch: n is the sum over segments
+  std::vector<Segment> segments;                       // empty unless fused
+  std::string layout, loader;                          // "nt": A then B, as they lie in memory; "dense", or ""
+  std::vector<SpecNeed> needs;
+  std::vector<OpParam> params;
+  std::vector<Tensor> tensors;  // its operands with their shapes, strides and sizes, addresses unset
+  int64_t flops = 0;
+  std::string shape;  // "M:1 N:9728 K:896" (with B:14 where batched): the seeds' progress form
+  SpecFields math;    // canonical: equal for lines that compute the same thing (no `_cache`, no notes)
   SpecFields fields;  // as written, after completion
   std::vector<std::string>
-      completion;  // "dtA=f16: why", the rules that gave what its source lacks; no part of the maths
-
-  /// Whether B lies n×k in memory (tB, fused, or a loader that says so).
-  bool b_is_nk() const;
-  bool split_q8() const { return loader == "q8nk_split"; }
+      completion;                   // "dtA=f16: why", the rules that gave what its source lacks; no part of the maths
+  std::shared_ptr<const void> own;  // the op's own view of the fields
 
   /// The line as written; parse_spec(line()) gives the same spec.
   std::string line() const { return print_spec_fields(fields); }
-  /// The canonical line of the maths and storage alone: equal for lines that compute the same thing (no `_cache`, no
-  /// notes).
-  std::string math_line() const;
-  /// "M:1 N:9728 K:896" (with B:14 where batched): the seeds' progress form.
-  std::string short_name() const;
+  /// The canonical line of the maths and storage alone.
+  std::string math_line() const { return print_spec_fields(math); }
+  const std::string& short_name() const { return shape; }
+  /// "M:1 N:9728 K:896 NT": with the layout where there is one output.
+  std::string short_name_with_layout() const;
 
-  int64_t a_bytes() const;  // of op(A), all batches
-  int64_t b_bytes() const;  // of B, all batches and segments
-  int64_t d_bytes() const;
-  int64_t bias_bytes() const;  // 0 without bias
-  int64_t c_bytes() const;     // 0 where beta = 0
-  int64_t min_bytes() const { return a_bytes() + b_bytes() + c_bytes() + bias_bytes() + d_bytes(); }
-  int64_t flops() const { return 2 * batch * m * n * k; }
+  int64_t size(std::string_view name) const;  // 1 if it has no such size
+  /// Of the (first) operand of that part; nothing if it has none.
+  std::optional<Dtype> dtype(Operand operand) const;
+  /// What all its operands of that part take, scales included.
+  int64_t bytes(Operand operand) const;
+  /// What is read once a token, and how many values that is.
+  int64_t weight_bytes() const { return bytes(Operand::b); }
+  int64_t weight_values() const;
+  /// All that a launch must read and write.
+  int64_t min_bytes() const;
 };
 
 /// The spec of complete fields. Error names the field: missing, unknown, not a number, k = 0, sizes that overflow 2^47
@@ -71,7 +90,7 @@ inline Spec parse_spec(std::string_view line, const std::string& where = "spec")
 /// it.
 std::vector<std::string> missing_fields(const SpecFields& fields);
 
-/// Every field name of the grammar but the segments' n0, n1, …
+/// Every field name of every op but the segments' n0, n1, …
 const std::vector<std::string>& spec_field_names();
 
 /// A line whose values may be ranges ("n=16..96" or "n=16..96..8"), as every line it stands for, in order. At most

@@ -4,7 +4,8 @@
 #include <optional>
 
 #include "base/error.h"
-#include "spec/spec.h"
+#include "spec/completion.h"
+#include "spec/field_reader.h"
 
 namespace assay {
 namespace {
@@ -42,6 +43,16 @@ std::optional<SizeRange> parse_range(const std::string& field, const std::string
   if (!good) fail("{}: field {}={}: a range is FIRST..LAST or FIRST..LAST..STEP in whole numbers", where, field, value);
   if (range.last < range.first) fail("{}: field {}={}: the range ends before it begins", where, field, value);
   return range;
+}
+/// Whether the line's op has a size of this name, or any op where the line names none.
+bool is_size(const SpecFields& fields, std::string_view key) {
+  const std::string* const name = find_field(fields, "op");
+  const Op* const of_line = name ? find_op(*name) : nullptr;
+  const auto has = [&](const Op& op) {
+    return std::any_of(op.sizes.begin(), op.sizes.end(), [&](const OpSize& size) { return size.name == key; });
+  };
+  if (of_line) return has(*of_line);
+  return std::any_of(all_ops().begin(), all_ops().end(), [&](const Op* op) { return has(*op); });
 }
 }  // namespace
 
@@ -89,7 +100,7 @@ std::vector<SpecFields> expand_ranges(const SpecFields& fields, const std::strin
   std::vector<SpecFields> lines = {fields};
   for (size_t i = 0; i < fields.size(); ++i) {
     const auto& [key, value] = fields[i];
-    if (key != "batch" && key != "m" && key != "n" && key != "k") continue;
+    if (!is_size(fields, key)) continue;
     const auto range = parse_range(key, value, where);
     if (!range) continue;
     if (range->count() > kMostLines / lines.size())

@@ -163,8 +163,7 @@ WorkloadFamily read_family(const JsonReader& reader) {
 }
 
 bool fits(const WorkloadFamily& family, const Spec& spec) {
-  const std::map<std::string, int64_t> sizes = {{"batch", spec.batch}, {"m", spec.m}, {"n", spec.n}, {"k", spec.k}};
-  const int64_t length = sizes.at(family.varied);
+  const int64_t length = spec.size(family.varied);
   if (length < family.first || length > family.last) return false;
   return family_member(family, length).math_line() == spec.math_line();
 }

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "ops/matmul.h"
 #include "spec/spec.h"
 
 namespace {
@@ -24,10 +25,10 @@ auto accepted(Read read) -> std::optional<decltype(read())> {
 // Nothing is caught here: what was accepted once may not be refused when printed.
 void check_spec(const assay::Spec& spec) {
   const assay::Spec again = assay::parse_spec(spec.line());
-  demand(again.fields == spec.fields && again.segments == spec.segments);
+  demand(again.fields == spec.fields && again.segments == matmul_of(spec).segments);
   demand(again.math_line() == spec.math_line());
   demand(assay::parse_spec(spec.math_line()).math_line() == spec.math_line());
-  demand(spec.min_bytes() > 0 && spec.flops() > 0);
+  demand(spec.min_bytes() > 0 && spec.flops > 0);
   demand(assay::missing_fields(spec.fields).empty());
 }
 }  // namespace

@@ -62,7 +62,7 @@ void on_fault(int signal, siginfo_t* info, void* context) {
 /// The ABI's view of a launch: arrays that live as long as the call.
 struct Call {
   assay_tensor tensors[16];
-  assay_param params[2];
+  assay_param params[8];
   assay_call call;
 
   explicit Call(const Launch& launch) {
@@ -78,15 +78,15 @@ struct Call {
                     {t.dims[0], t.dims[1], t.dims[2], 1},
                     {t.strides[0], t.strides[1], t.strides[2], 1}};
     }
-    params[0] = {ASSAY_ALPHA, 0, launch.spec->alpha};
-    params[1] = {ASSAY_BETA, 0, launch.spec->beta};
+    ASSAY_CHECK(launch.params.size() <= std::size(params));
+    for (size_t i = 0; i < launch.params.size(); ++i) params[i] = {launch.params[i].id, 0, launch.params[i].value};
     call = {sizeof(assay_call),
             ASSAY_ABI_VERSION,
-            ASSAY_MATMUL,
+            launch.op->id,
             uint32_t(launch.tensors.size()),
             tensors,
             params,
-            2,
+            uint32_t(launch.params.size()),
             0,
             launch.workspace,
             size_t(launch.workspace_bytes),

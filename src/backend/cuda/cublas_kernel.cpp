@@ -6,6 +6,7 @@
 
 #include "backend/cuda/shared_library.h"
 #include "base/error.h"
+#include "ops/matmul.h"
 
 namespace assay {
 namespace {
@@ -88,7 +89,7 @@ class CublasKernel final : public StreamKernel {
   }
 
   int64_t workspace_bytes(const Launch& launch) override {
-    if (launch.spec->bias) throw Unsupported("cublasGemmStridedBatchedEx adds no bias");
+    if (products_of(launch)[0].bias) throw Unsupported("cublasGemmStridedBatchedEx adds no bias");
     return kWorkspaceBytes + kWorkspaceAlignment;
   }
   int64_t prepared_bytes(const Launch&) override { return 0; }
@@ -97,7 +98,7 @@ class CublasKernel final : public StreamKernel {
   void enqueue(const Launch& launch, CUstream stream, int64_t*) override {
     check_blas(set_stream_(handle_, stream), "cublasSetStream");
     check_blas(set_workspace_(handle_, aligned(launch.workspace), size_t(kWorkspaceBytes)), "cublasSetWorkspace");
-    const float alpha = float(launch.spec->alpha), beta = float(launch.spec->beta);
+    const float alpha = float(launch.param(kMatmulAlpha)), beta = float(launch.param(kMatmulBeta));
     for (const Product& p : products_of(launch)) {
       // It adds to what lies in D.
       if (beta != 0)
@@ -163,7 +164,7 @@ class CublasLtKernel final : public StreamKernel {
   void prepare(const Launch&) override {}
 
   void enqueue(const Launch& launch, CUstream stream, int64_t*) override {
-    const float alpha = float(launch.spec->alpha), beta = float(launch.spec->beta);
+    const float alpha = float(launch.param(kMatmulAlpha)), beta = float(launch.param(kMatmulBeta));
     const std::vector<Product> products = products_of(launch);
     for (size_t i = 0; i < products.size(); ++i) {
       const Product& p = products[i];

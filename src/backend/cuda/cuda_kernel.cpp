@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "ops/matmul.h"
 
 namespace assay {
 namespace {
@@ -12,18 +13,30 @@ namespace {
 constexpr int64_t kPortableClusterBlocks = 8;
 constexpr int64_t kSharedWithoutAsking = 48 << 10;
 
-/// "nt_f16_q8_0_split_f16": how entries for these types are named.
+/// "nt_f16_q8_0_split_f16": how entries for these types are named. B's rows are columns of the product: where they lie
+/// together it is transposed.
 std::string combination(const Launch& launch) {
-  const Spec& spec = *launch.spec;
-  const char layout[] = {spec.tA ? 't' : 'n', spec.b_is_nk() ? 't' : 'n', 0};
-  return fmt::format("{}_{}_{}{}_{}", layout, dtype_name(spec.a), dtype_name(spec.b), spec.split_q8() ? "_split" : "",
-                     dtype_name(spec.d));
+  std::string layout, types;
+  for (const OpOperand& operand : launch.op->operands)
+    for (const Tensor& t : launch.tensors) {
+      if (t.operand != operand.operand || t.segment > 0) continue;
+      if (operand.orders_entries) layout += (t.operand == Operand::b) != t.by_columns ? 't' : 'n';
+      if (!operand.types_entries) continue;
+      types += fmt::format("_{}{}", dtype_name(t.dtype), t.storage == Storage::q8_0_split ? "_split" : "");
+    }
+  return layout.empty() ? types.substr(1) : layout + types;
+}
+
+uint32_t segments_of(const Launch& launch) {
+  uint32_t segments = 0;
+  for (const Tensor& t : launch.tensors) segments = std::max(segments, t.segment + 1);
+  return segments;
 }
 
 /// Names that an entry may have, the most special first.
 std::vector<std::string> entry_names(const Launch& launch, const std::string& what) {
   std::vector<std::string> names;
-  if (what == "run" && launch.spec->segments.size() > 1) names.push_back("fused_" + combination(launch));
+  if (what == "run" && segments_of(launch) > 1) names.push_back("fused_" + combination(launch));
   names.push_back(what + "_" + combination(launch));
   names.push_back(what);
   return names;
@@ -50,9 +63,9 @@ assay_cuda_call call_of(const Launch& launch) {
   assay_cuda_call call{};
   call.struct_size = sizeof call;
   call.abi_version = ASSAY_CUDA_ABI_VERSION;
-  call.op = 1;
-  call.alpha = float(launch.spec->alpha);
-  call.beta = float(launch.spec->beta);
+  call.op = launch.op->id;
+  call.alpha = float(launch.param(kMatmulAlpha));
+  call.beta = float(launch.param(kMatmulBeta));
   call.prepared_given = launch.prepared != nullptr;
   call.workspace = launch.workspace;
   call.prepared = launch.prepared;
@@ -60,8 +73,8 @@ assay_cuda_call call_of(const Launch& launch) {
   call.prepared_bytes = launch.prepared_bytes;
   for (const Tensor& t : launch.tensors) {
     if (t.segment >= ASSAY_CUDA_SEGMENTS)
-      throw Unsupported(fmt::format("{} fused outputs; a CUDA kernel gets {} at most", launch.spec->segments.size(),
-                                    ASSAY_CUDA_SEGMENTS));
+      throw Unsupported(
+          fmt::format("{} fused outputs; a CUDA kernel gets {} at most", segments_of(launch), ASSAY_CUDA_SEGMENTS));
     assay_cuda_segment& segment = call.segment[t.segment];
     call.segments = std::max(call.segments, t.segment + 1);
     if (t.operand == Operand::a) call.a = tensor_of(t);
@@ -104,7 +117,7 @@ class CudaKernel final : public StreamKernel {
     if (!entry) return {};
     return {attribute(entry, CU_FUNC_ATTRIBUTE_NUM_REGS),
             attribute(entry, CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES) +
-                int32_t(variant_.geometry(launch_sizes(launch.tensors, info_)).shared_bytes),
+                int32_t(variant_.geometry(launch_sizes(*launch.op, launch.tensors, info_)).shared_bytes),
             attribute(entry, CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES)};
   }
 
@@ -118,7 +131,7 @@ class CudaKernel final : public StreamKernel {
   /// Evaluated once for each shape: all copies of the weights have one, and capturing hundreds of launches must be
   /// quick.
   const Geometry& geometry(const Launch& launch) {
-    const GeometrySizes sizes = launch_sizes(launch.tensors, info_);
+    const GeometrySizes sizes = launch_sizes(*launch.op, launch.tensors, info_);
     const std::array<int64_t, 9> id{sizes.m, sizes.n,     sizes.n0,       sizes.n1,   sizes.n2,
                                     sizes.k, sizes.batch, sizes.segments, sizes.bytes};
     const auto [found, is_new] = geometries_.try_emplace(id);

@@ -1,0 +1,21 @@
+// RMSNorm: y = x · w / √(mean x² + eps), row by row.
+#pragma once
+#include "spec/op.h"
+
+namespace assay {
+
+extern const Op kRmsNorm;
+
+inline constexpr uint32_t kRmsNormEps = 3;  // OpParam::id
+
+/// D[m,n] = A[m,n] · B[n] / √(Σ A² / n + eps), the sum over a row.
+struct RmsNorm {
+  int64_t m = 1, n = 0;
+  Dtype a = Dtype::f32, b = Dtype::f32, d = Dtype::f32;
+  double eps = 0;
+};
+
+/// Of a spec of this op; valid as long as the spec or a copy of it.
+const RmsNorm& rms_norm_of(const Spec& spec);
+
+}  // namespace assay

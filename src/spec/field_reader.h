@@ -1,0 +1,45 @@
+// The values of one spec line, each read as its op's field table says, or refused by name.
+#pragma once
+#include <string>
+#include <string_view>
+
+#include "spec/op.h"
+
+namespace assay {
+
+class FieldReader {
+ public:
+  /// All outlive it. `where` ("file:line" or "--spec") leads every message.
+  FieldReader(const Op& op, const SpecFields& fields, const std::string& where)
+      : op_(op), fields_(fields), where_(where) {}
+
+  bool has(std::string_view key) const;
+  bool open(std::string_view key) const { return text(key) == "?"; }
+  const std::string& text(std::string_view key) const;
+  /// The names of those of the line's fields that are segments, in the line's order.
+  std::vector<std::string> segments() const;
+
+  int64_t size(std::string_view key) const;  // a whole number of at least 1
+  bool flag(std::string_view key, bool otherwise = false) const;
+  double factor(std::string_view key, double otherwise) const;  // finite
+  Dtype dtype(std::string_view key, bool may_be_quantized = false) const;
+
+  [[noreturn]] void refuse(std::string_view key) const;
+  [[noreturn]] void refuse(std::string_view key, const std::string& why) const;
+  /// Without a field to name.
+  [[noreturn]] void refuse_all(const std::string& why) const;
+
+ private:
+  const Op& op_;
+  const SpecFields& fields_;
+  const std::string& where_;
+};
+
+inline constexpr std::string_view kSaysSize = "a whole number of at least 1", kSaysFlag = "0 or 1 (false or true)",
+                                  kSaysFactor = "a finite number", kSaysActivationType = "f32, f16 or bf16",
+                                  kSaysWeightType = "f32, f16, bf16 or q8_0";
+
+/// Whether a field of this name is one of the table's: "n#" stands for n0, n1, …
+bool is_named(std::string_view pattern, std::string_view key);
+
+}  // namespace assay

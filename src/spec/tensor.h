@@ -1,0 +1,35 @@
+// Operands in memory: what part each has in an op, its shape, its strides, how its values are stored.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "spec/dtype.h"
+
+namespace assay {
+
+/// Memory of a device; on a GPU not to be touched by the host.
+using Address = std::byte*;
+
+/// The part that a tensor has in its op: activations, weights, what is added, the output. An op that needs another part
+/// adds it here and to the kernel ABIs.
+enum class Operand : uint32_t { a = 0, b = 1, c = 2, d = 3, bias = 4 };
+enum class Storage : uint32_t { strided = 0, q8_0_blocks = 1, q8_0_split = 2 };
+
+/// One operand in memory: [batch, rows, columns] with strides in elements (blocks of 32 for q8_0_blocks).
+struct Tensor {
+  Operand operand = Operand::a;
+  uint32_t segment = 0;
+  Dtype dtype = Dtype::f32;
+  Storage storage = Storage::strided;
+  bool is_read = true;      // by the launch; C that is not (beta = 0) holds NaN
+  bool by_columns = false;  // columns lie together, not rows: strides alone cannot tell that of a single line
+  int64_t dims[3] = {1, 1, 1}, strides[3] = {0, 0, 0};
+  int64_t bytes = 0, scale_bytes = 0;  // what it takes at data and at scales
+  Address data = nullptr, scales = nullptr;
+};
+
+/// Rows (or columns) one after another, without a gap.
+Tensor dense_tensor(Operand operand, Dtype dtype, int64_t batch, int64_t rows, int64_t columns,
+                    bool by_columns = false);
+
+}  // namespace assay
