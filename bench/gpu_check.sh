@@ -7,7 +7,7 @@ set -u
 root=$(cd "$(dirname "$0")/.." && pwd)
 results=${1:?usage: gpu_check.sh RESULTS [DEVICE [STEPS]]}
 device=${2:-cuda:0}
-steps=${3:-devices laws selftest sweep again compare cross_backend}
+steps=${3:-devices laws programs selftest sweep again compare cross_backend}
 mkdir -p "$results"
 assay=$root/build/assay
 store=$results/results.sqlite
@@ -32,6 +32,7 @@ step() {
 } >"$results/machine.txt"
 step devices "$assay" devices --device "$device" --store "$store"
 step laws env ASSAY_TEST_DEVICE="$device" "$root/build/cuda_device_test"
+step programs "$root/build/program_bench" "$device" 200
 step selftest "$assay" selftest --device "$device"
 step sweep "$assay" probe --device "$device" --store "$store" --markdown "$results/tables.tmp" --csv "$results/sweep.csv"
 if [ -s "$results/tables.tmp" ]; then  # a table says where, when and of what it is

@@ -9,8 +9,8 @@ rm -rf "$bundle"
 mkdir -p "$bundle/build/lib" "$bundle/kernels" "$bundle/tests/mutants" "$bundle/bench"
 
 [ -x build-portable/assay-nvrtc ] || { echo "gpu-check: built without CUDA headers; install a CUDA toolkit and run cmake --preset portable again" >&2; exit 1; }
-cp build-portable/assay build-portable/assay-nvrtc build-portable/tests/cross_backend_test build-portable/tests/cuda_device_test "$bundle/build/"
-strip "$bundle"/build/assay "$bundle"/build/assay-nvrtc "$bundle"/build/*_test
+cp build-portable/assay build-portable/assay-nvrtc build-portable/tests/cross_backend_test build-portable/tests/cuda_device_test build-portable/bench/program_bench "$bundle/build/"
+strip "$bundle"/build/assay "$bundle"/build/assay-nvrtc "$bundle"/build/*_test "$bundle"/build/program_bench
 # The system's own C library and loader stay the other machine's.
 ldd "$bundle"/build/assay "$bundle"/build/assay-nvrtc "$bundle"/build/*_test | awk '$3 ~ /^\// { print $3 }' | sort -u | grep -v -E '/(libc|libm|libdl|libpthread|librt|ld-linux[^/]*)\.so' | while read -r library; do
   cp -L "$library" "$bundle/build/lib/"

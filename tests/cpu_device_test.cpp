@@ -11,7 +11,7 @@ namespace {
 
 TEST(CpuDevice, FillReachesEveryByteOfItsRangeAndNoOtherHoweverBigItIs) {
   constexpr int64_t kAround = 64;
-  CpuDevice device(0);
+  CpuDevice device(0, /*pins_caller=*/true);
   for (const int64_t bytes :
        {int64_t(1), int64_t(4097), (int64_t(16) << 20) - 1, int64_t(16) << 20, (int64_t(37) << 20) + 5}) {
     const Address block = device.allocate(bytes + 2 * kAround);

@@ -25,7 +25,7 @@ void on_a_gpu(Law law) {
   for (const DeviceInfo& info : backend->devices()) {
     if (only && info.id != only) continue;
     const auto run = [&] {
-      law(*backend->open(info, int64_t(1) << 30));
+      law(*backend->open_measured(info, int64_t(1) << 30));
       _exit(::testing::Test::HasFailure() ? 1 : 0);
     };
     EXPECT_EXIT(run(), ::testing::ExitedWithCode(0), "");
@@ -37,7 +37,7 @@ void on_a_gpu(Law law) {
 /// Outputs with poison all around them, and what they hold as the host knows it.
 class Buffers {
  public:
-  Buffers(Device& device, Dtype dtype, int64_t elements, int64_t count)
+  Buffers(MeasuredDevice& device, Dtype dtype, int64_t elements, int64_t count)
       : device_(device), size_(dtype_bytes(dtype, 1)) {
     described_ = {nullptr, kGuard,  elements * size_, (elements * size_ + 63) / 64 * 64 + kGuard, count, dtype,
                   0,       nullptr, nullptr};
@@ -88,13 +88,13 @@ class Buffers {
   uint32_t infinity() const { return size_ == 4 ? 0x7f80'0000u : described_.dtype == Dtype::f16 ? 0x7c00u : 0x7f80u; }
   uint32_t number(int64_t i) const { return numbers()[size_t(i) % numbers().size()]; }
 
-  Device& device_;
+  MeasuredDevice& device_;
   int64_t size_;
   GuardedBuffers described_;
 };
 
 TEST(CudaDevice, SurveyFindsWhatIsNotFiniteInABufferAndAnyByteOutsideThatIsNoPoisonAndNothingElse) {
-  on_a_gpu([](Device& device) {
+  on_a_gpu([](MeasuredDevice& device) {
     for (const Dtype dtype : {Dtype::f32, Dtype::f16, Dtype::bf16})
       for (const int64_t elements : {1, 2, 3, 31, 32, 33, 130})
         for (const int64_t count : {1, 3}) {
@@ -123,7 +123,7 @@ TEST(CudaDevice, SurveyFindsWhatIsNotFiniteInABufferAndAnyByteOutsideThatIsNoPoi
 }
 
 TEST(CudaDevice, SurveyOfBigAndOfManyBuffersFindsWhatIsPutAnywhere) {
-  on_a_gpu([](Device& device) {
+  on_a_gpu([](MeasuredDevice& device) {
     std::mt19937_64 random(7);
     for (const auto& [elements, count] :
          {std::pair<int64_t, int64_t>{151'936, 16}, {9'728, 216}, {1'000'003, 3}, {5, 4'096}})
@@ -151,7 +151,7 @@ TEST(CudaDevice, SurveyOfBigAndOfManyBuffersFindsWhatIsPutAnywhere) {
 }
 
 TEST(CudaDevice, ProjectsEachBufferAsTheHostDoes) {
-  on_a_gpu([](Device& device) {
+  on_a_gpu([](MeasuredDevice& device) {
     std::mt19937_64 random(3);
     for (const Dtype dtype : {Dtype::f32, Dtype::f16, Dtype::bf16})
       for (const int64_t columns : {1, 31, 33, 255, 256, 257, 4003})
@@ -188,7 +188,7 @@ TEST(CudaDevice, AChangeOfOneByteOfAnImportOrOfABlockThatIsWatchedIsSeenAndStays
   // second block.
   for (const auto& [region, place] :
        {std::pair<int, int64_t>{0, 0}, {0, 1}, {0, 500'000}, {0, 999'983}, {1, 0}, {1, 4095}, {2, 17}})
-    on_a_gpu([region = region, place = place](Device& device) {
+    on_a_gpu([region = region, place = place](MeasuredDevice& device) {
       const std::vector<std::byte> made(1'000'000, std::byte{7});
       std::vector<std::byte> host = made;
       std::vector<Address> memory{device.import(host)}, blocks;
@@ -216,7 +216,7 @@ TEST(CudaDevice, AChangeOfOneByteOfAnImportOrOfABlockThatIsWatchedIsSeenAndStays
 }
 
 TEST(CudaDevice, ALookBringsEveryRangeHoweverBigAndHoweverManyAndSurveysBesideThem) {
-  on_a_gpu([](Device& device) {
+  on_a_gpu([](MeasuredDevice& device) {
     std::mt19937_64 random(3);
     std::vector<std::byte> truth(8'000'003), got(truth.size());
     for (std::byte& b : truth) b = std::byte(random());

@@ -17,7 +17,7 @@
 #include <string>
 #include <vector>
 
-#include "backend/device.h"
+#include "backend/measured_device.h"
 #include "base/half.h"
 
 namespace assay {
@@ -78,7 +78,15 @@ class FakeLoaded final : public LoadedKernel {
   int64_t prepared_bytes_;
 };
 
-class FakeDevice final : public Device {
+/// Run by the device's time() alone.
+struct FakeProgram final : Program {
+  explicit FakeProgram(std::vector<Launch> bound) : launches(std::move(bound)) {}
+  void run() override {}
+  void wait() override {}
+  std::vector<Launch> launches;
+};
+
+class FakeDevice final : public MeasuredDevice {
  public:
   /// surveys: whether it looks at outputs itself.
   FakeDevice(const std::map<std::string, FakeKernel>& kernels, FakeHistory& history, bool surveys)
@@ -108,9 +116,13 @@ class FakeDevice final : public Device {
     std::memset(to, byte, size_t(bytes));
     history_.evicted |= bytes >= int64_t(1) << 20;
   }
-  std::vector<LaunchTimes> time(std::span<const Launch> sequence) override {
+  using MeasuredDevice::time;
+  std::unique_ptr<Program> bind(std::span<const Launch> launches) override {
+    return std::make_unique<FakeProgram>(std::vector<Launch>(launches.begin(), launches.end()));
+  }
+  std::vector<LaunchTimes> time(Program& program) override {
     history_.dispatched = false;
-    return run(sequence);
+    return run(static_cast<FakeProgram&>(program).launches);
   }
   LaunchTimes dispatch(const Launch& launch) override {
     LaunchTimes times = run({&launch, 1})[0];
@@ -121,7 +133,7 @@ class FakeDevice final : public Device {
   }
   bool can_survey() const override { return surveys_; }
   void look(Look& look) override {
-    Device::look(look);
+    MeasuredDevice::look(look);
     for (const GuardedBuffers& buffers : look.buffers) {
       look.seen.push_back(survey(buffers));
       if (buffers.weights) project(buffers);
@@ -199,7 +211,8 @@ class FakeBackend final : public Backend {
   std::string name() const override { return "fake"; }
   std::vector<DeviceInfo> devices() const override { return {}; }
   const Compiler& compiler() const override { std::abort(); }
-  std::unique_ptr<Device> open(const DeviceInfo&, int64_t) const override {
+  std::unique_ptr<Device> open(const DeviceInfo& info) const override { return open_measured(info, 0); }
+  std::unique_ptr<MeasuredDevice> open_measured(const DeviceInfo&, int64_t) const override {
     history_->opened_twice |= history_->opener != 0 && history_->opener != getpid() && kill(history_->opener, 0) == 0;
     history_->opener = getpid();
     ++history_->opened;

@@ -147,7 +147,7 @@ TEST_F(GeometryTest, OnlyBackendsThatAreToldHowToLaunchHaveTheseKeys) {
   expect_error(json, "/families/0/threads", "backend cuda has no such key");
   json = family();
   json["isa"] = {"avx2"};
-  expect_error(json, "/families/0/isa", "names no levels");
+  expect_error(json, "/families/0/isa", "names no instruction sets");
 }
 
 TEST_F(GeometryTest, AnArchRangeIsReadAndChecked) {

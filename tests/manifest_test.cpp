@@ -159,6 +159,40 @@ TEST_F(ManifestTest, every_key_reaches_its_field) {
   EXPECT_EQ(got.supports.sizes.at("k").multiple_of, std::vector<int64_t>{32});
 }
 
+TEST_F(ManifestTest, a_storage_is_named_after_its_family_or_as_it_says_and_only_who_prepares_has_one) {
+  Json json = family();
+  json["prepare"] = true;
+  EXPECT_EQ(parse(document({json})).variants.at(0).storage, "gemv");
+  json["storage"] = "rows_of_four";
+  EXPECT_EQ(parse(document({json})).variants.at(0).storage, "rows_of_four");
+  json.erase("prepare");
+  EXPECT_THROW(parse(document({json})), Error);
+}
+
+TEST_F(ManifestTest, families_may_stand_in_files_beside_it) {
+  const Json whole = document({family()});
+  std::ofstream(folder_ / "more.json") << Json{{"families", {family()}}}.dump();
+  Json top = whole;
+  top.erase("families");
+  top["files"] = {"more.json"};
+  EXPECT_EQ(parse(top).variants.size(), parse(whole).variants.size());
+  Json both = whole;
+  both["files"] = {"more.json"};
+  EXPECT_THROW(parse(both), Error) << "each variant twice";
+  for (const char* wrong : {"none.json", "../more.json", ""}) {
+    top["files"] = {wrong};
+    EXPECT_THROW(parse(top), Error) << wrong;
+  }
+  std::ofstream(folder_ / "more.json") << R"({"families": [{"family": "x"}]})";
+  top["files"] = {"more.json"};
+  try {
+    parse(top);
+    ADD_FAILURE();
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("more.json at /families/0"), std::string::npos) << e.what();
+  }
+}
+
 TEST_F(ManifestTest, a_combination_stays_only_if_every_constraint_holds) {
   Json json = family();
   json["constraints"] = {"ROWS*UNROLL<=8", "ROWS % UNROLL == 0 || ROWS == 1"};

@@ -8,9 +8,21 @@
 extern "C" {
 #endif
 
-#define ASSAY_ABI_VERSION 1u
+#define ASSAY_ABI_VERSION 2u
 
-enum assay_dtype { ASSAY_F32 = 0, ASSAY_F16 = 1, ASSAY_BF16 = 2, ASSAY_Q8_0 = 3 };
+/* I32: positions and lengths, which an op gets as small tensors in device memory: what changes from token to token is
+ * no parameter. The block types are GGUF's. */
+enum assay_dtype {
+  ASSAY_F32 = 0,
+  ASSAY_F16 = 1,
+  ASSAY_BF16 = 2,
+  ASSAY_Q8_0 = 3,
+  ASSAY_I32 = 4,
+  ASSAY_Q4_0 = 5,
+  ASSAY_Q5_0 = 6,
+  ASSAY_Q4_K = 7,
+  ASSAY_Q6_K = 8
+};
 
 /* How a tensor lies in memory. STRIDED: element (i0,i1,i2) at data + Σ i·stride elements, dims and strides outermost
  * first. Q8_0_BLOCKS: rows of k/32 blocks {f16 scale, int8[32]}, strides in blocks. Q8_0_SPLIT: int8 values at data
@@ -29,7 +41,7 @@ enum assay_param_id { ASSAY_ALPHA = 1, ASSAY_BETA = 2, ASSAY_EPS = 3 };
  * that of n = 1). BIAS is [1, 1, n]. A fused spec has one B, D (and BIAS) per segment. For rms_norm A and D are
  * [1, m, n], B is [1, 1, n]: D = A · B / √(mean of A² over the row + eps). */
 typedef struct assay_tensor {
-  void* data;
+  void* data; /* aligned to 64 bytes where assay allocates it, to 32 where it lies in a file that is mapped */
   void* scales; /* Q8_0_SPLIT only */
   uint32_t role, segment;
   uint32_t dtype, layout;
@@ -74,10 +86,11 @@ typedef struct assay_kernel {
   const char* name;
   /* Bytes of workspace for this call with so many threads; NULL: none. */
   size_t (*workspace_bytes)(const assay_call*, uint32_t thread_count);
-  /* Repacking of the weights, once before use: bytes needed, then the work (one thread, `prepared` 64-byte aligned).
-   * Both NULL: none. */
+  /* Repacking of the weights, once before use: bytes needed, then the work (`prepared` 64-byte aligned), entered by
+   * every thread of the team like run, whatever "threads" says. Both NULL: none. Kernels whose manifests name the same
+   * "storage" make the same bytes of the same weights. */
   size_t (*prepared_bytes)(const assay_call*);
-  int (*prepare)(const assay_call*, void* prepared);
+  int (*prepare)(const assay_call*, void* prepared, const assay_thread*);
   /* Entered by every thread of the team (manifest "threads": "team", the default), or once ("region", "own").
    * Output is complete when all have returned. Floating-point state is left as found. Inputs are never written. */
   int (*run)(const assay_call*, const assay_thread*);

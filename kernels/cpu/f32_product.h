@@ -45,16 +45,17 @@ inline size_t prepared_bytes(const assay_call* call) {
   return bytes;
 }
 
-/// Every segment's weights as floats, dense, in the storage order that they have.
-inline int prepare(const assay_call* call, void* prepared) {
+/// Every segment's weights as floats, dense, in the storage order that they have; each thread a share of the lines.
+inline int prepare(const assay_call* call, void* prepared, const assay_thread* thread) {
   char* to = static_cast<char*>(prepared);
   for (uint32_t s = 0; s < segment_count(*call); ++s) {
     const assay_tensor& b = *find_tensor(*call, ASSAY_B, s);
     const bool rows = has_rows(b);
     const int64_t outer = rows ? b.dims[1] : b.dims[2], inner = rows ? b.dims[2] : b.dims[1];
     float* f = reinterpret_cast<float*>(to);
-    for (int64_t batch = 0; batch < b.dims[0]; ++batch)
-      for (int64_t i = 0; i < outer; ++i, f += inner) widen_line(b, batch, i, inner, f);
+    const Range mine = share(b.dims[0] * outer, 1, *thread);
+    for (int64_t line = mine.begin; line < mine.end; ++line)
+      widen_line(b, line / outer, line % outer, inner, f + line * inner);
     to += round_up(size_t(element_count(b)) * sizeof(float), 64);
   }
   return ASSAY_OK;

@@ -17,10 +17,23 @@ typedef unsigned long long uintptr_t;
 #include <stdint.h>
 #endif
 
-#define ASSAY_CUDA_ABI_VERSION 2u
+#define ASSAY_CUDA_ABI_VERSION 3u
 #define ASSAY_CUDA_SEGMENTS 3
+#define ASSAY_CUDA_TENSORS (1 + 4 * ASSAY_CUDA_SEGMENTS)
+#define ASSAY_CUDA_PARAMS 4
 
-enum assay_cuda_dtype { ASSAY_CUDA_F32 = 0, ASSAY_CUDA_F16 = 1, ASSAY_CUDA_BF16 = 2, ASSAY_CUDA_Q8_0 = 3 };
+/* I32: positions and lengths, which an op gets as small tensors in device memory: a graph replays unchanged. */
+enum assay_cuda_dtype {
+  ASSAY_CUDA_F32 = 0,
+  ASSAY_CUDA_F16 = 1,
+  ASSAY_CUDA_BF16 = 2,
+  ASSAY_CUDA_Q8_0 = 3,
+  ASSAY_CUDA_I32 = 4,
+  ASSAY_CUDA_Q4_0 = 5,
+  ASSAY_CUDA_Q5_0 = 6,
+  ASSAY_CUDA_Q4_K = 7,
+  ASSAY_CUDA_Q6_K = 8
+};
 enum assay_cuda_layout { ASSAY_CUDA_STRIDED = 0, ASSAY_CUDA_Q8_0_BLOCKS = 1, ASSAY_CUDA_Q8_0_SPLIT = 2 };
 enum assay_cuda_role { ASSAY_CUDA_A = 0, ASSAY_CUDA_B = 1, ASSAY_CUDA_C = 2, ASSAY_CUDA_D = 3, ASSAY_CUDA_BIAS = 4 };
 
@@ -68,27 +81,45 @@ typedef struct assay_cuda_brief {
   int64_t bytes[ASSAY_CUDA_SEGMENTS], scale_bytes[ASSAY_CUDA_SEGMENTS];
 } assay_cuda_brief;
 
-/* segment[s] for s < segments; the rest is zero. A kernel's D is alpha·A·B + beta·C + bias, summed in F32, rounded
- * once. */
+enum assay_cuda_op { ASSAY_CUDA_MATMUL = 1, ASSAY_CUDA_RMS_NORM = 2 };
+enum assay_cuda_param_id { ASSAY_CUDA_ALPHA = 1, ASSAY_CUDA_BETA = 2, ASSAY_CUDA_EPS = 3 };
+
+typedef struct assay_cuda_param {
+  uint32_t id; /* assay_cuda_param_id */
+  float value;
+} assay_cuda_param;
+
+/* The operands of a matmul, by name. segment[s] for s < segments; the rest is zero. A kernel's D is alpha·A·B + beta·C +
+ * bias, summed in F32, rounded once. */
+typedef struct assay_cuda_matmul {
+  assay_cuda_tensor a;
+  assay_cuda_segment segment[ASSAY_CUDA_SEGMENTS];
+} assay_cuda_matmul;
+
 typedef struct assay_cuda_call {
-  assay_cuda_brief brief;
+  union {
+    assay_cuda_brief brief; /* of a matmul; another op adds what its kernels want first */
+  };
   uint32_t struct_size, abi_version;
-  uint32_t op, segments; /* op: 1 matmul */
-  float alpha, beta;
+  uint32_t op, segments; /* assay_cuda_op; of a matmul, else 0 */
+  uint32_t param_count, tensor_count;
   uint32_t prepared_given, reserved;
   void* workspace; /* content undefined at every launch */
   void* prepared;  /* what prepare wrote, or null */
   int64_t workspace_bytes, prepared_bytes;
-  assay_cuda_tensor a;
-  assay_cuda_segment segment[ASSAY_CUDA_SEGMENTS];
+  assay_cuda_param params[ASSAY_CUDA_PARAMS]; /* in the op's order: of a matmul alpha, beta; of rms_norm eps */
+  union {
+    assay_cuda_tensor tensors[ASSAY_CUDA_TENSORS]; /* in the op's order, told by their roles: of rms_norm A, B, D */
+    assay_cuda_matmul matmul;
+  };
 } assay_cuda_call;
 
 #ifndef __CUDACC_RTC__
-/* To be called last, when everything else is set. */
+/* Of a matmul; to be called last, when everything else is set. */
 static inline void assay_cuda_set_brief(assay_cuda_call* call) {
-  const assay_cuda_segment* s = call->segment;
+  const assay_cuda_segment* s = call->matmul.segment;
   assay_cuda_brief* to = &call->brief;
-  to->a = call->a.data;
+  to->a = call->matmul.a.data;
   to->b = call->prepared_given ? call->prepared : s->b.data;
   to->d = s->d.data;
   to->k = s->b.dims[2];
@@ -99,10 +130,10 @@ static inline void assay_cuda_set_brief(assay_cuda_call* call) {
                    ? (uint32_t)(s->b.bytes / 16)
                    : 0;
   to->segments = (uint16_t)call->segments;
-  to->adds_c = call->beta != 0;
+  to->adds_c = call->params[1].value != 0;
   to->biased = 0;
-  to->alpha = call->alpha;
-  to->beta = call->beta;
+  to->alpha = call->params[0].value;
+  to->beta = call->params[1].value;
   to->zero = 0;
   for (int i = 0; i < ASSAY_CUDA_SEGMENTS; ++i) {
     if (s[i].bias.data) to->biased = (uint8_t)(to->biased | 1 << i);

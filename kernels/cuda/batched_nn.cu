@@ -11,12 +11,12 @@ static_assert(ACROSS <= 8 && kColumns <= THREADS, "a warp holds several rows, a 
 template <class T>
 __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   __shared__ float partial[kWarps][kColumns];
-  const assay_cuda_segment& s = call.segment[0];
+  const assay_cuda_segment& s = call.matmul.segment[0];
   const int across = int(threadIdx.x % unsigned(ACROSS)), down = int(threadIdx.x / unsigned(ACROSS)), lane = int(threadIdx.x % 32u);
-  const int m_row = int(blockIdx.y), batch = int(blockIdx.z), k = call.a.dims[2], n = s.b.dims[1];
+  const int m_row = int(blockIdx.y), batch = int(blockIdx.z), k = call.matmul.a.dims[2], n = s.b.dims[1];
   const int first = int(blockIdx.x) * kColumns, column = first + across * kEach, finished = first + int(threadIdx.x);
-  const int64_t stride = s.b.strides[2], a_stride = call.a.strides[2];
-  const T *a = element<T>(call.a, batch, m_row, 0), *b = element<T>(s.b, batch, column, 0);
+  const int64_t stride = s.b.strides[2], a_stride = call.matmul.a.strides[2];
+  const T *a = element<T>(call.matmul.a, batch, m_row, 0), *b = element<T>(s.b, batch, column, 0);
   const bool mine = threadIdx.x < kColumns && finished < n;
   float v[kEach] = {}, add = 0;
   if (reinterpret_cast<uintptr_t>(b) % 16 == 0 && stride % kEach == 0 && column + kEach <= n) {
@@ -60,7 +60,7 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   float sum = 0;
 #pragma unroll
   for (int w = 0; w < kWarps; ++w) sum += partial[w][threadIdx.x];
-  store<T>(s, batch, m_row, finished, call.alpha * sum + add);
+  store<T>(s, batch, m_row, finished, call.params[0].value * sum + add);
 }
 
 }  // namespace assay

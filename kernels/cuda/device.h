@@ -148,7 +148,7 @@ template <class T>
 __device__ __forceinline__ float addend(const assay_cuda_call& call, const assay_cuda_segment& s, int batch, int row,
                                         int column) {
   float v = 0;
-  if (call.beta != 0) v = call.beta * to_float(*element<T>(s.c, batch, row, column));
+  if (call.params[1].value != 0) v = call.params[1].value * to_float(*element<T>(s.c, batch, row, column));
   if (s.bias.data) v += to_float(*element<T>(s.bias, 0, 0, column));
   return v;
 }
@@ -162,7 +162,7 @@ __device__ __forceinline__ void store(const assay_cuda_segment& s, int batch, in
 template <class T>
 __device__ __forceinline__ void write(const assay_cuda_call& call, const assay_cuda_segment& s, int batch, int row,
                                       int column, float sum) {
-  store<T>(s, batch, row, column, call.alpha * sum + addend<T>(call, s, batch, row, column));
+  store<T>(s, batch, row, column, call.params[0].value * sum + addend<T>(call, s, batch, row, column));
 }
 
 /// Rows of B that a group of lanes works on, and where their products go: one segment's weights, its outputs, the
@@ -230,7 +230,7 @@ template <class T, bool kPlain = false>
 __device__ __forceinline__ float addend(const assay_cuda_call& call, const Rows& r, int row, bool wanted) {
   float v = load_if(wanted && (call.brief.biased >> r.segment & 1), static_cast<const T*>(r.bias) + row);
   if (!kPlain && call.brief.adds_c)
-    v = fmaf(call.brief.beta, load_if(wanted, static_cast<const T*>(call.segment[r.segment].c.data) + row), v);
+    v = fmaf(call.brief.beta, load_if(wanted, static_cast<const T*>(call.matmul.segment[r.segment].c.data) + row), v);
   return v;
 }
 template <class T>

@@ -7,14 +7,14 @@ namespace assay {
 template <class T>
 __device__ __forceinline__ void multiply(const assay_cuda_call& call) {
   __shared__ float a_tile[TILE][TILE + 1], b_tile[TILE][TILE + 1];  // [row][k], [column][k]
-  const assay_cuda_segment& s = call.segment[0];
+  const assay_cuda_segment& s = call.matmul.segment[0];
   const int x = int(threadIdx.x), y = int(threadIdx.y), batch = int(blockIdx.z);
   const int first_m = int(blockIdx.y) * TILE, first_n = int(blockIdx.x) * TILE;
-  const int m = call.a.dims[1], n = s.b.dims[1], k = call.a.dims[2];
+  const int m = call.matmul.a.dims[1], n = s.b.dims[1], k = call.matmul.a.dims[2];
   const bool b_along_k = s.b.strides[2] == 1;
   float sum = 0;
   for (int from = 0; from < k; from += TILE) {
-    a_tile[y][x] = first_m + y < m && from + x < k ? to_float(*element<T>(call.a, batch, first_m + y, from + x)) : 0;
+    a_tile[y][x] = first_m + y < m && from + x < k ? to_float(*element<T>(call.matmul.a, batch, first_m + y, from + x)) : 0;
     // Neighbouring threads read neighbouring memory, whichever way B lies.
     const int column = b_along_k ? y : x, depth = b_along_k ? x : y;
     const bool inside = first_n + column < n && from + depth < k;

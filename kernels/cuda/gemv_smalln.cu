@@ -9,12 +9,12 @@ template <class T>
 __device__ __forceinline__ void multiply(const assay_cuda_call& call) {
   constexpr int kWarps = THREADS / 32;
   __shared__ float partial[kWarps][N];
-  const assay_cuda_segment& s = call.segment[0];
-  const int row = int(blockIdx.x), batch = int(blockIdx.y), k = call.a.dims[2];
-  const T *a = element<T>(call.a, batch, row, 0), *b = element<T>(s.b, batch, 0, 0);
+  const assay_cuda_segment& s = call.matmul.segment[0];
+  const int row = int(blockIdx.x), batch = int(blockIdx.y), k = call.matmul.a.dims[2];
+  const T *a = element<T>(call.matmul.a, batch, row, 0), *b = element<T>(s.b, batch, 0, 0);
   float sum[N] = {};
   for (int i = int(threadIdx.x); i < k; i += THREADS) {
-    const float x = to_float(a[i * call.a.strides[2]]);
+    const float x = to_float(a[i * call.matmul.a.strides[2]]);
 #pragma unroll
     for (int j = 0; j < N; ++j) sum[j] = fmaf(x, to_float(b[j * s.b.strides[1] + i * s.b.strides[2]]), sum[j]);
   }

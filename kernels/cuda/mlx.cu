@@ -57,12 +57,12 @@ struct Tile {
 template <class T, bool kTransA, bool kTransB>
 __device__ __forceinline__ void multiply(const assay_cuda_call& call) {
   __shared__ __align__(16) uint16_t a_tile[2][BM][kRow], b_tile[2][BN][kRow];
-  const assay_cuda_segment& s = call.segment[0];
+  const assay_cuda_segment& s = call.matmul.segment[0];
   const int batch = int(blockIdx.z), first_m = int(blockIdx.y) * BM, first_n = int(blockIdx.x) * BN;
-  const int m = call.a.dims[1], n = s.b.dims[1], k = call.a.dims[2];
+  const int m = call.matmul.a.dims[1], n = s.b.dims[1], k = call.matmul.a.dims[2];
   const int lane = int(threadIdx.x % 32u), warp = int(threadIdx.x / 32u), g = lane / 4, t = lane % 4;
   const int warp_m = warp % WM * (BM / WM), warp_n = warp / WM * (BN / WN);
-  const T* a = element<T>(call.a, batch, 0, 0);
+  const T* a = element<T>(call.matmul.a, batch, 0, 0);
 #ifdef PREPARED
   const T* b = static_cast<const T*>(call.prepared) + int64_t(batch) * n * k;
   const int64_t b_stride = k;
@@ -70,7 +70,7 @@ __device__ __forceinline__ void multiply(const assay_cuda_call& call) {
   const T* b = element<T>(s.b, batch, 0, 0);
   const int64_t b_stride = kTransB ? s.b.strides[1] : s.b.strides[2];
 #endif
-  const int64_t a_stride = kTransA ? call.a.strides[2] : call.a.strides[1];
+  const int64_t a_stride = kTransA ? call.matmul.a.strides[2] : call.matmul.a.strides[1];
 
   Tile<T, BM, !kTransA> next_a;
   Tile<T, BN, kTransB> next_b;

@@ -11,9 +11,9 @@ __device__ __forceinline__ int64_t thread_index() { return int64_t(blockIdx.x) *
 __device__ __forceinline__ int64_t thread_count() { return int64_t(gridDim.x) * kThreads; }
 
 __device__ __forceinline__ void copy(const assay_cuda_call& call) {
-  const Words* from = static_cast<const Words*>(call.segment[0].b.data);
-  Words* to = static_cast<Words*>(call.segment[0].d.data);
-  const int64_t words = call.segment[0].b.bytes / 16, step = thread_count();
+  const Words* from = static_cast<const Words*>(call.matmul.segment[0].b.data);
+  Words* to = static_cast<Words*>(call.matmul.segment[0].d.data);
+  const int64_t words = call.matmul.segment[0].b.bytes / 16, step = thread_count();
   for (int64_t i = thread_index(); i < words; i += step * kUnroll) {
     Words w[kUnroll];
 #pragma unroll
@@ -140,7 +140,7 @@ __device__ __forceinline__ float tensor_products(int64_t count) {
 }  // namespace assay
 
 ASSAY_RUN {
-  const assay_cuda_tensor& b = call.segment[0].b;
+  const assay_cuda_tensor& b = call.matmul.segment[0].b;
   const int64_t count = int64_t(b.dims[0]) * b.dims[1] * b.dims[2];
   float result = 0;
   if constexpr (KIND == 1) assay::copy(call);
@@ -148,5 +148,5 @@ ASSAY_RUN {
   if constexpr (KIND == 3) result = assay::multiply_adds(count);
   if constexpr (KIND >= 4) result = assay::tensor_products(count);
   // Never true, and the compiler cannot know: no work can be left out.
-  if (KIND >= 2 && __float_as_uint(result) == 0x7654321u) static_cast<float*>(call.segment[0].d.data)[0] = result;
+  if (KIND >= 2 && __float_as_uint(result) == 0x7654321u) static_cast<float*>(call.matmul.segment[0].d.data)[0] = result;
 }

@@ -50,8 +50,8 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   constexpr int kGroups = THREADS / LANES;
   const int lane = int(threadIdx.x % unsigned(LANES)), blocks = call.brief.k / 32, m_row = int(blockIdx.y);
   const Rows rows = rows_of<kFused>(call, int(blockIdx.x) * kGroups + int(threadIdx.x / unsigned(LANES)), ROWS);
-  const assay_cuda_segment& s = call.segment[rows.segment];
-  const Half* a = element<Half>(call.a, 0, m_row, 0);
+  const assay_cuda_segment& s = call.matmul.segment[rows.segment];
+  const Half* a = element<Half>(call.matmul.a, 0, m_row, 0);
   const int row = rows.row + lane;
   const bool mine = lane < ROWS && row < rows.n;
   const float add = mine ? addend<Half>(call, s, 0, m_row, row) : 0;
@@ -72,7 +72,7 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
     const float all = lanes_sum<LANES>(sum[r]);
     total = lane == r ? all : total;
   }
-  if (mine) store<Half>(s, 0, m_row, row, call.alpha * total + add);
+  if (mine) store<Half>(s, 0, m_row, row, call.params[0].value * total + add);
 }
 
 }  // namespace assay

@@ -5,7 +5,7 @@
 // Tiles of 32 by 32 through shared memory; 32 by 8 threads, a batch a z.
 ASSAY_PREPARE {
   __shared__ uint16_t tile[32][33];
-  const assay_cuda_tensor& b = call.segment[0].b;
+  const assay_cuda_tensor& b = call.matmul.segment[0].b;
   const int n = b.dims[1], k = b.dims[2], first_n = int(blockIdx.x) * 32, first_k = int(blockIdx.y) * 32,
             x = int(threadIdx.x);
   const uint16_t* from = static_cast<const uint16_t*>(b.data) + int64_t(blockIdx.z) * b.strides[0];

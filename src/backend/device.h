@@ -1,4 +1,4 @@
-// What every backend gives: devices described by data, memory, loaded kernels, and timed sequences of launches.
+// What every backend gives: devices described by data, memory, loaded kernels, and programs of launches.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -51,6 +51,7 @@ struct DeviceInfo {
 GeometrySizes launch_sizes(const Op& op, std::span<const Tensor> tensors, const DeviceInfo& device);
 
 class LoadedKernel;
+class MeasuredDevice;
 
 /// One call of a kernel, bound to memory. It declares what it moves and computes.
 struct Launch {
@@ -97,51 +98,6 @@ class Unavailable : public Error {
   using Error::Error;
 };
 
-/// Times of one launch in µs. Host time is encode + submit + wait; device time lies inside it.
-struct LaunchTimes {
-  double device_us = 0, encode_us = 0, submit_us = 0, wait_us = 0;
-  bool disturbed = false;  // the processor was taken away or slowed down during it
-  int32_t launches = 1;    // of how many the times are the mean
-  double host_us() const { return encode_us + submit_us + wait_us; }
-};
-
-/// A stretch of device memory that is to come to the host.
-struct ReadBack {
-  void* to;
-  Address from;
-  int64_t bytes;
-};
-
-/// A projection is of so many columns of a row of D.
-inline constexpr int64_t kProjectionColumns = 256;
-
-/// `count` equal buffers in a row from `memory` on, with poison (0xff) all around: guard, buffer, poison up to the next
-/// `step`; and a guard behind the last. guard and step are multiples of 4; bytes of whole elements.
-struct GuardedBuffers {
-  Address memory = nullptr;
-  int64_t guard = 0, bytes = 0, step = 0, count = 0;
-  Dtype dtype = Dtype::f32;
-  /// Where weights are given, of each buffer as rows of `columns` elements d: Σ r·d and Σ (r·d)² over each stretch of
-  /// kProjectionColumns columns, r the column's weight. On the host, [count][rows][stretches][2].
-  int64_t columns = 0;
-  Address weights = nullptr;  // floats, of the device
-  double* sums = nullptr;
-};
-
-/// What a device itself saw in guarded buffers.
-struct Survey {
-  bool whole;    // every element is finite, and all around them is poison
-  uint64_t sum;  // of all bytes; another one if any of them changes
-  bool operator==(const Survey&) const = default;
-};
-
-/// What is to be looked at together: a GPU waits once for all of it.
-struct Look {
-  std::vector<ReadBack> ranges;
-  std::vector<GuardedBuffers> buffers;
-  std::vector<Survey> seen;  // of each of buffers, where the device can do that
-};
-
 class LoadedKernel {
  public:
   virtual ~LoadedKernel() = default;
@@ -152,47 +108,33 @@ class LoadedKernel {
   virtual KernelResources resources(const Launch&) const { return {}; }
 };
 
-/// One opened device, used by one worker process. Errors are thrown; a fault of the device ends the process or the
-/// sequence.
+/// Launches bound once and run many times, one after another: each sees what those before it wrote.
+class Program {
+ public:
+  virtual ~Program() = default;
+  /// Starts all of them.
+  virtual void run() = 0;
+  /// Returns when all are done. Error if a kernel reported failure.
+  virtual void wait() = 0;
+};
+
+/// One opened device: memory, kernels, programs. Nothing here measures or watches: that is put on from outside
+/// (measured_device.h). Errors are thrown.
 class Device {
  public:
   virtual ~Device() = default;
   virtual std::unique_ptr<LoadedKernel> load(const Variant& variant, const BuiltModule& module) = 0;
-  /// Makes host inputs visible to kernels, read-only; the host memory stays as it is. A kernel's write to them is
-  /// caught.
+  /// Makes host inputs visible to kernels, read-only; the host memory stays as it is.
   virtual Address import(std::span<std::byte> host) = 0;
-  /// From now on a kernel's write to this block, which allocate() gave, is caught like one to an import.
-  virtual void protect(Address block, int64_t bytes) = 0;
-  /// From now on a kernel that reads this part of an import ends the process, and trap_message() tells why. False where
-  /// the device cannot see to that: nothing has changed then.
-  virtual bool withhold(Address, int64_t /*bytes*/) { return false; }
   /// 64-byte aligned memory that lives as long as the device, unless it is released.
   virtual Address allocate(int64_t bytes) = 0;
-  /// Gives back what allocate() gave and protect() never saw. No launch may still use it.
+  /// Gives back what allocate() gave. No launch may still use it.
   virtual void release(Address block) noexcept = 0;
   virtual void write(Address to, const void* from, int64_t bytes) = 0;
   virtual void read(void* to, Address from, int64_t bytes) = 0;
   virtual void fill(Address to, unsigned char byte, int64_t bytes) = 0;
-  /// Runs the launches one after another as one submission and times each; a GPU can only tell their mean, and is kept
-  /// busy until all are submitted. Error if a kernel reports failure.
-  virtual std::vector<LaunchTimes> time(std::span<const Launch> sequence) = 0;
-  /// One launch as a caller makes it that then waits for it. Where a device must wait for that caller, its device time
-  /// has that in it.
-  virtual LaunchTimes dispatch(const Launch& launch) { return time({&launch, 1})[0]; }
-  /// What the launches since the last call left changed that they had to restore (rounding mode …); "" if nothing.
-  virtual std::string left_behind() { return ""; }
-  /// Whether it looks at buffers where they are; else that is left to the host.
-  virtual bool can_survey() const { return false; }
-  /// Reads all ranges, and surveys all buffers if it can.
-  virtual void look(Look& look) {
-    for (const ReadBack& range : look.ranges) read(range.to, range.from, range.bytes);
-  }
-  /// Where nothing traps a write to imports or protected blocks: starts to look for one that happened, in the imports
-  /// and in these blocks, and returns at once. For the end of a step: the next time() waits for it.
-  virtual void start_protected_check(std::span<const Address>) {}
-  /// "" or that launches wrote into them, as far as was started; else it looks now. Once it has found something it
-  /// stays so: the process has to be replaced.
-  virtual std::string protected_changed(std::span<const Address>) { return ""; }
+  /// The kernels must outlive the program; the memory that the launches name must be there when it runs.
+  virtual std::unique_ptr<Program> bind(std::span<const Launch> launches) = 0;
 };
 
 /// An API that builds and runs kernels.
@@ -205,8 +147,11 @@ class Backend {
   virtual std::string missing() const { return ""; }
   /// What makes modules of its sources; looked for once.
   virtual const Compiler& compiler() const = 0;
-  /// Opens it in the calling process, whose further memory is limited to memory_limit_bytes where the backend can.
-  virtual std::unique_ptr<Device> open(const DeviceInfo& info, int64_t memory_limit_bytes) const = 0;
+  /// Opens it in the calling process, as an engine does.
+  virtual std::unique_ptr<Device> open(const DeviceInfo& info) const = 0;
+  /// The same with instruments: the process, which runs nothing else, dies of a kernel's fault, and its further memory
+  /// is limited to memory_limit_bytes where the backend can.
+  virtual std::unique_ptr<MeasuredDevice> open_measured(const DeviceInfo& info, int64_t memory_limit_bytes) const = 0;
   /// How an exit code of a worker that this backend's traps chose reads ("wrote into an input"); "" if it is not
   /// theirs.
   virtual std::string trap_message(int exit_code) const = 0;

@@ -9,17 +9,11 @@
 #include <vector>
 
 #include "kernel/compiler.h"
+#include "kernel/isa.h"
 #include "kernel/manifest.h"
 #include "kernel/source_hash.h"
 
 namespace assay {
-
-/// A level of instructions that a source can be compiled for: its compiler flags, and what a processor must have to run
-/// it.
-struct IsaLevel {
-  std::string name;  // "generic", "avx2", "avx512" … of a CPU; "sm_90a" of a GPU
-  std::vector<std::string> flags;
-};
 
 /// What a build depends on, as readable text and its hash: source with its includes, defines, compiler, flags, ISA. It
 /// has no absolute paths (unless the manifest's flags do), so that a folder of modules can be moved or shipped.

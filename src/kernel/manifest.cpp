@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/suggest.h"
 #include "kernel/expression.h"
+#include "kernel/isa.h"
 #include "kernel/parameters.h"
 
 namespace assay {
@@ -99,12 +100,7 @@ struct BackendRules {
 
 const std::map<std::string, BackendRules>& backend_rules() {
   static const std::map<std::string, BackendRules> rules = {
-      {"cpu",
-       {false,
-        {"generic", "avx2", "avx512", "avx512_vnni", "avx512_bf16"},
-        {"Zen 2", "Zen 3", "Zen 4", "Zen 5"},
-        {},
-        INT64_MAX}},
+      {"cpu", {false, isa_names(), {"Zen 2", "Zen 3", "Zen 4", "Zen 5"}, {}, INT64_MAX}},
       {"cuda", {true, {}, {}, {"cublas", "cublaslt"}, 3}},
   };
   return rules;
@@ -126,7 +122,7 @@ std::vector<std::string> read_known(const JsonReader& list, const std::vector<st
 std::vector<std::string> read_isa(const JsonReader& family, const BackendRules& rules) {
   if (!family.has("isa")) return {};
   if (rules.isa.empty())
-    family.at("isa").error("a family of this backend names no levels; \"arch\" says where it runs");
+    family.at("isa").error("a family of this backend names no instruction sets; \"arch\" says where it runs");
   return read_known(family.at("isa"), rules.isa);
 }
 
@@ -180,20 +176,26 @@ std::vector<std::string> read_flags(const JsonReader& family, const std::string&
 }
 
 void read_prepare(const JsonReader& family, Variant& variant) {
+  if (family.has("storage") && !family.has("prepare"))
+    family.at("storage").error("names what weights are repacked to: \"prepare\" must be true");
   if (!family.has("prepare")) return;
   const JsonReader in = family.at("prepare");
   variant.keeps_b = in.json() == "with_b";
   if (!variant.keeps_b && !in.json().is_boolean())
     in.error("must be true or false, or \"with_b\" where the kernel reads B as well");
   variant.prepares = variant.keeps_b || in.boolean();
+  if (!variant.prepares) return;
+  variant.storage = family.string_or("storage", variant.family);
+  if (!is_plain_name(variant.storage))
+    family.at("storage").error("a storage's name is letters, digits and _ . - +, a letter or digit first");
 }
 
 // Everything that a family's variants share.
 Variant read_family(const JsonReader& family, const Manifest& manifest, bool mutants) {
-  family.only_keys(
-      {"family",     "source",   "technique", "parameters", "constraints",      "name",     "isa",   "compile_flags",
-       "link_flags", "threads",  "prepare",   "accuracy",   "activation_error", "baseline", "role",  "enabled",
-       "reason",     "disabled", "supports",  "harness",    "launch",           "arch",     "vendor"});
+  family.only_keys({"family",   "source",           "technique",  "parameters", "constraints", "name",
+                    "isa",      "compile_flags",    "link_flags", "threads",    "prepare",     "storage",
+                    "accuracy", "activation_error", "baseline",   "role",       "enabled",     "reason",
+                    "disabled", "supports",         "harness",    "launch",     "arch",        "vendor"});
   const BackendRules& rules = backend_rules().at(manifest.backend);
   Variant variant;
   variant.backend = manifest.backend;

@@ -33,7 +33,7 @@ struct Variant {
   std::filesystem::path source;  // the source file, absolute; empty where a vendor's library is the kernel
   std::string vendor;            // that library: "cublas", "cublaslt"
   std::vector<std::pair<std::string, int64_t>> parameters;  // compiled in as -Dname=value
-  std::vector<std::string> isa;                             // levels it can be built for, best last; empty: every level
+  std::vector<std::string> isa;  // sets it can be built for (kernel/isa.h), best last; empty: any
   std::vector<std::string> compile_flags, link_flags;
   Supports supports;
   std::shared_ptr<GeometryRules> launch;  // null where the kernel decides itself how it is entered
@@ -41,6 +41,7 @@ struct Variant {
   bool baseline = false;  // what the others are shown against
   bool prepares = false;  // repacks the weights once before use …
   bool keeps_b = false;   // … and reads them as they lie as well; else they are out of its reach from then on
+  std::string storage;    // what it repacks them to, by name: its family's own, or one that others read as well
   Threading threading = Threading::team;
   Role role = Role::kernel;
   Accuracy accuracy = Accuracy::exact;  // what it may round the activations to

@@ -24,7 +24,7 @@ int64_t weight_bytes(const Launch& launch) {
 }  // namespace
 
 OpenedArenas::OpenedArenas(const WorkerCase& work)
-    : device_(work.backend->open(*work.device, work.memory_limit)), copies_(work.device->one_worker) {
+    : device_(work.backend->open_measured(*work.device, work.memory_limit)), copies_(work.device->one_worker) {
   std::vector<std::span<std::byte>> ranges = work.inputs->used();
   if (!copies_) {  // memory of the host's costs nothing, and a write anywhere in it is caught
     ranges.clear();

@@ -21,7 +21,7 @@ class OpenedArenas {
  public:
   explicit OpenedArenas(const WorkerCase& work);
 
-  Device& device() { return *device_; }
+  MeasuredDevice& device() { return *device_; }
   /// Where the device has what lies at `host` in an arena.
   Address address(const std::byte* host) const;
   /// Where the device has special weights; it gets them at the first call.
@@ -42,7 +42,7 @@ class OpenedArenas {
     Address device;
   };
 
-  std::unique_ptr<Device> device_;
+  std::unique_ptr<MeasuredDevice> device_;
   const bool copies_;  // it does not see the host's memory
   std::vector<Imported> imported_;
   std::map<const SpecialWeights*, Address> special_;
@@ -91,7 +91,7 @@ class Binding {
   const WorkerCase& work_;
   const Spec& spec_;
   OpenedArenas& opened_;
-  Device& device_;
+  MeasuredDevice& device_;
   LoadedKernel& kernel_;
   Surroundings surroundings_;
   Tensor a_;

@@ -57,7 +57,7 @@ class CaseWorker {
 
   const WorkerCase& work_;
   OpenedArenas& opened_;
-  Device& device_;
+  MeasuredDevice& device_;
   std::unique_ptr<LoadedKernel> kernel_;
   std::optional<Binding> bound_;
   std::unique_ptr<Judge> judge_;

@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 
+#include "backend/measured_device.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/json.h"
@@ -35,7 +36,7 @@ constexpr int64_t kFootprintOverL2 =
 /// Runs in the child: launches of one kernel over the first bytes of one arena.
 class Bench {
  public:
-  Bench(Device& device, int launches, Address memory, Address scratch)
+  Bench(MeasuredDevice& device, int launches, Address memory, Address scratch)
       : device_(device), launches_(launches), memory_(memory), scratch_(scratch) {}
 
   /// Median and spread of µs a launch that sees B as [passes, bytes/4096, 1024] f32, D as big as B.
@@ -83,12 +84,12 @@ class Bench {
   }
 
  private:
-  Device& device_;
+  MeasuredDevice& device_;
   const int launches_;
   Address memory_, scratch_, workspace_ = nullptr;
 };
 
-Ceilings measure(Device& device, const DeviceInfo& info,
+Ceilings measure(MeasuredDevice& device, const DeviceInfo& info,
                  const std::vector<std::pair<const Variant*, BuiltModule>>& kernels, InputArena& arena,
                  int64_t largest) {
   const auto load = [&](const std::string& peak) {
@@ -168,7 +169,7 @@ Ceilings measure_ceilings(const Backend& backend, const DeviceInfo& info,
     fail("{}: too little to measure what it reaches; it takes {} MB", info.memory_text(),
          (kLeastLargest * kMemoryOverLargest) >> 20);
   return ceilings_from_json(text_of_child(fmt::format("measuring the ceilings of {}", info.id), kLimitS, [&] {
-    const auto device = backend.open(info, 2 * largest + (int64_t(1) << 30));
+    const auto device = backend.open_measured(info, 2 * largest + (int64_t(1) << 30));
     InputArena arena(Format::f32, largest);
     return to_json(measure(*device, info, kernels, arena, largest));
   }));

@@ -11,7 +11,7 @@ int64_t OutputRing::Part::start(int64_t slot) const { return kGuardBytes + slot 
 
 int64_t OutputRing::span_bytes(const Part& part, int64_t used) { return kGuardBytes + used * part.step; }
 
-OutputRing::OutputRing(Device& device, const std::vector<Tensor>& d, int64_t slots,
+OutputRing::OutputRing(MeasuredDevice& device, const std::vector<Tensor>& d, int64_t slots,
                        const std::vector<std::span<const float>>& weights)
     : device_(device) {
   int64_t slot_bytes = 0;

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "backend/device.h"
+#include "backend/measured_device.h"
 #include "proof/projections.h"
 
 namespace assay {
@@ -17,7 +17,7 @@ class OutputRing {
   /// Buffers for `slots` launches of these D tensors (one a segment); fewer where D is so big that they would take more
   /// than kRingBytes, but at least kLeastSlots.
   /// With projections, every look at a slot gives those of its D.
-  OutputRing(Device& device, const std::vector<Tensor>& d, int64_t slots,
+  OutputRing(MeasuredDevice& device, const std::vector<Tensor>& d, int64_t slots,
              const std::vector<std::span<const float>>& weights = {});
 
   int64_t slots() const { return slots_; }
@@ -63,7 +63,7 @@ class OutputRing {
   void give_weights(Part& part, std::span<const float> weights);
   GuardedBuffers used_buffers(const Part& part) const;
 
-  Device& device_;
+  MeasuredDevice& device_;
   int64_t slots_, used_ = 0;
   std::vector<Part> parts_;
   std::vector<std::byte> joined_;

@@ -7,6 +7,7 @@
 #include <numeric>
 #include <random>
 
+#include "backend/measured_device.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "measure/measuring_child.h"
@@ -28,7 +29,7 @@ constexpr double kLimitS = 120;
 /// Launches of one reader at one size, piece after piece of the memory.
 class Turns {
  public:
-  Turns(Device& device, const DeviceInfo& info, Address memory, int64_t memory_bytes, bool hot)
+  Turns(MeasuredDevice& device, const DeviceInfo& info, Address memory, int64_t memory_bytes, bool hot)
       : device_(device), most_(info.launches_per_sample), hot_(hot), memory_(memory), memory_bytes_(memory_bytes) {
     launch_.op = &op_of_readers();
     launch_.workspace = device.allocate(kWorkspaceBytes);
@@ -69,7 +70,7 @@ class Turns {
     return launches;
   }
 
-  Device& device_;
+  MeasuredDevice& device_;
   const int most_;
   const bool hot_;
   Address memory_;
@@ -108,7 +109,7 @@ BestReaders find_best_readers(const Backend& backend, const DeviceInfo& info,
                               const std::vector<std::pair<const Variant*, BuiltModule>>& readers,
                               std::span<std::byte> memory, const std::vector<int64_t>& sizes, bool hot) {
   const auto try_all = [&] {
-    const auto device = backend.open(info, (int64_t(1) << 30) + int64_t(memory.size()));
+    const auto device = backend.open_measured(info, (int64_t(1) << 30) + int64_t(memory.size()));
     Turns turns(*device, info, device->import(memory), int64_t(memory.size()), hot);
     std::vector<std::unique_ptr<LoadedKernel>> kernels;
     for (const auto& [variant, module] : readers) kernels.push_back(device->load(*variant, module));

@@ -100,7 +100,7 @@ class SpecialLaunch {
   const SpecialValues& values_;
   const Accuracy accuracy_;
   OpenedArenas& opened_;
-  Device& device_;
+  MeasuredDevice& device_;
   Launch launch_;
   std::vector<std::pair<Address, int64_t>> blocks_;
 };

@@ -4,14 +4,14 @@
 #include <string>
 #include <vector>
 
-#include "backend/device.h"
+#include "backend/measured_device.h"
 #include "proof/inputs.h"
 
 namespace assay {
 
 class Surroundings {
  public:
-  explicit Surroundings(Device& device) : device_(device) {}
+  explicit Surroundings(MeasuredDevice& device) : device_(device) {}
 
   /// Poisoned memory with a guard band on both sides. The address names it to the functions below.
   Address allocate(int64_t bytes);
@@ -35,7 +35,7 @@ class Surroundings {
   };
   static int64_t inside_bytes(const Guarded& g, const Tensor& a);
 
-  Device& device_;
+  MeasuredDevice& device_;
   std::vector<Guarded> guarded_;
   std::vector<std::byte> read_;
 };

@@ -2,7 +2,7 @@
 #pragma once
 #include <cstdint>
 
-#include "backend/device.h"
+#include "backend/measured_device.h"
 #include "store/record.h"
 
 namespace assay {

@@ -9,13 +9,13 @@
 #include <span>
 #include <vector>
 
-#include "backend/device.h"
+#include "backend/measured_device.h"
 #include "ops/matmul.h"
 #include "proof/activation_rounding.h"
 
 namespace assay {
 
-/// A row of D is projected in stretches of kProjectionColumns columns (device.h): Σ r·D over the stretch must be
+/// A row of D is projected in stretches of kProjectionColumns columns (measured_device.h): Σ r·D over the stretch must be
 /// A·(Bᵀr), with r drawn anew for each spec. Bᵀr, once for a copy, answers for every A; of signs by groups of columns
 /// (Variation) a sum a group does. A wrong element escapes only if it is smaller than the rounding of all 256 together.
 /// Order of all below: segments, batches, rows, stretches.

@@ -4,10 +4,10 @@
 #include "assay_cuda.h"
 
 ASSAY_ENTRY(nt, f16, f16, f16) {
-  const assay_cuda_segment& s = call.segment[0];
+  const assay_cuda_segment& s = call.matmul.segment[0];
   const int column = int(blockIdx.x * blockDim.x + threadIdx.x), k = s.b.dims[2];
   if (column >= s.b.dims[1]) return;
-  const __half* a = static_cast<const __half*>(call.a.data);
+  const __half* a = static_cast<const __half*>(call.matmul.a.data);
   const __half* b = static_cast<const __half*>(s.b.data) + column * s.b.strides[1];
   float sum = 0;
 #pragma unroll UNROLL

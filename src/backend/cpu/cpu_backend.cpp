@@ -1,31 +1,11 @@
 // The CPU as a backend: one device, a worker process for each case.
 #include "backend/cpu/cpu_backend.h"
 
-#include <sys/resource.h>
-#include <unistd.h>
-
-#include <fstream>
-
-#include "backend/cpu/cpu_device.h"
 #include "backend/cpu/cpu_info.h"
+#include "backend/cpu/measured_cpu.h"
 
 namespace assay {
 namespace {
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kLimitAddressSpace = false;  // their shadow memory takes terabytes of it
-#else
-constexpr bool kLimitAddressSpace = true;
-#endif
-
-void limit_memory(int64_t further_bytes) {
-  std::ifstream in("/proc/self/statm");
-  int64_t pages = 0;
-  if (!kLimitAddressSpace || !(in >> pages)) return;
-  const rlim_t limit = rlim_t(pages * sysconf(_SC_PAGESIZE) + further_bytes);
-  const rlimit wanted{limit, limit};
-  setrlimit(RLIMIT_AS, &wanted);
-}
 
 class CpuBackend final : public Backend {
  public:
@@ -35,9 +15,11 @@ class CpuBackend final : public Backend {
     static const Compiler found = find_compiler();
     return found;
   }
-  std::unique_ptr<Device> open(const DeviceInfo& info, int64_t memory_limit_bytes) const override {
-    limit_memory(memory_limit_bytes);
-    return std::make_unique<CpuDevice>(info.threads);
+  std::unique_ptr<Device> open(const DeviceInfo& info) const override {
+    return std::make_unique<CpuDevice>(info.threads, /*pins_caller=*/false);
+  }
+  std::unique_ptr<MeasuredDevice> open_measured(const DeviceInfo& info, int64_t memory_limit_bytes) const override {
+    return std::make_unique<MeasuredCpu>(info.threads, memory_limit_bytes);
   }
   std::string trap_message(int exit_code) const override {
     if (exit_code == kExitWroteInput)

@@ -1,33 +1,30 @@
-// The CPU device: memory of this process, modules loaded with dlopen, launches timed from entry to return.
+// The CPU device: memory of this process, modules loaded with dlopen, a team of pinned threads.
 #pragma once
 #include <sys/mman.h>
 
-#include "backend/cpu/disturbance.h"
 #include "backend/cpu/team.h"
 #include "backend/device.h"
 
 namespace assay {
 
-/// Exit code of a worker whose kernel wrote into imported memory.
-inline constexpr int kExitWroteInput = 97;
-/// … and of one whose kernel read what was withheld from it.
-inline constexpr int kExitReadWithheld = 96;
-
 class CpuDevice final : public Device {
  public:
-  explicit CpuDevice(int threads);
+  /// threads: at most so many, 0: one per CPU. pins_caller: the calling thread stays on the first CPU as well.
+  CpuDevice(int threads, bool pins_caller);
 
   std::unique_ptr<LoadedKernel> load(const Variant& variant, const BuiltModule& module) override;
-  Address import(std::span<std::byte> host) override;
-  void protect(Address memory, int64_t bytes) override;
-  bool withhold(Address memory, int64_t bytes) override;
+  Address import(std::span<std::byte> host) override { return host.data(); }
   Address allocate(int64_t bytes) override;
   void release(Address block) noexcept override;
   void write(Address to, const void* from, int64_t bytes) override;
   void read(void* to, Address from, int64_t bytes) override;
   void fill(Address to, unsigned char byte, int64_t bytes) override;
-  std::vector<LaunchTimes> time(std::span<const Launch> sequence) override;
-  std::string left_behind() override;
+  std::unique_ptr<Program> bind(std::span<const Launch> launches) override;
+
+  const std::vector<int>& cpus() const { return cpus_; }
+  /// Made at the first call: a kernel with a pool of its own does without.
+  Team& team();
+  bool has_team() const { return team_ != nullptr; }
 
  private:
   struct Unmap {
@@ -35,14 +32,10 @@ class CpuDevice final : public Device {
     void operator()(std::byte* memory) const { munmap(memory, size_t(bytes)); }
   };
 
-  Team& team();
-  void pin_foreign_threads();
-
   std::vector<int> cpus_;
+  const bool pins_caller_;
   std::unique_ptr<Team> team_;
   std::vector<std::unique_ptr<std::byte, Unmap>> memory_;
-  Disturbance disturbance_;
-  uint64_t float_control_;
 };
 
 }  // namespace assay

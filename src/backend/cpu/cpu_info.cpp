@@ -6,8 +6,13 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <iterator>
+#include <set>
 #include <sstream>
 
 #include "base/error.h"
@@ -54,39 +59,98 @@ std::string generation(const std::string& vendor, int family, int model) {
   return family == 0x1a ? "Zen 5" : "";
 }
 
+/// However many processors the machine has.
+std::vector<int> cpus_of_affinity() {
+  for (int most = CPU_SETSIZE; most <= 1 << 20; most *= 2) {
+    cpu_set_t* const set = CPU_ALLOC(most);
+    const size_t size = CPU_ALLOC_SIZE(most);
+    CPU_ZERO_S(size, set);
+    std::vector<int> cpus;
+    const bool fits = sched_getaffinity(0, size, set) == 0;
+    const bool too_small = !fits && errno == EINVAL;
+    for (int cpu = 0; fits && cpu < most; ++cpu)
+      if (CPU_ISSET_S(cpu, size, set)) cpus.push_back(cpu);
+    CPU_FREE(set);
+    if (!cpus.empty()) return cpus;
+    if (!too_small) break;
+  }
+  return {0};
+}
+
+/// The lowest of the CPUs that share its core, as far as this process may use them.
+bool is_first_of_core(int cpu, const std::vector<int>& allowed) {
+  const std::string siblings =
+      first_line(fmt::format("/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list", cpu));
+  for (const int other : cpus_in_list(siblings))
+    if (other < cpu && std::find(allowed.begin(), allowed.end(), other) != allowed.end()) return false;
+  return true;
+}
+
 }  // namespace
 
-std::vector<int> allowed_cpus() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof set, &set) != 0) return {0};
+std::vector<int> cpus_in_list(const std::string& list) {
   std::vector<int> cpus;
-  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu)
-    if (CPU_ISSET(cpu, &set)) cpus.push_back(cpu);
+  std::istringstream parts(list);
+  for (std::string part; std::getline(parts, part, ',');) {
+    int first = 0, last = 0;
+    const int read = std::sscanf(part.c_str(), "%d-%d", &first, &last);
+    if (read < 1 || first < 0) continue;
+    if (read == 1) last = first;
+    for (int cpu = first; cpu <= last && cpu - first < 1 << 20; ++cpu) cpus.push_back(cpu);
+  }
   return cpus;
 }
 
+int64_t quota_of(const std::string& cpu_max) {
+  std::istringstream in(cpu_max);
+  std::string quota;
+  double period = 0;
+  if (!(in >> quota >> period) || quota == "max" || period <= 0) return INT64_MAX;
+  const double cpus = std::strtod(quota.c_str(), nullptr) / period;
+  return cpus > 0 ? std::max<int64_t>(int64_t(cpus), 1) : INT64_MAX;
+}
+
+int64_t cpu_quota(const std::filesystem::path& root) {
+  int64_t least = INT64_MAX;
+  std::ifstream in(root / "proc/self/cgroup");
+  for (std::string line; std::getline(in, line);) {  // "0::/a/b" of version 2, "4:cpu,cpuacct:/a/b" of version 1
+    const size_t colon = line.find(':'), second = line.find(':', colon + 1);
+    if (colon == std::string::npos || second == std::string::npos) continue;
+    const std::string controllers = line.substr(colon + 1, second - colon - 1);
+    const bool is_second = controllers.empty();
+    if (!is_second && (',' + controllers + ',').find(",cpu,") == std::string::npos) continue;
+    std::filesystem::path group = std::filesystem::path(line.substr(second + 1)).relative_path();
+    for (;; group = group.parent_path()) {  // a limit of a group around holds as well
+      const std::filesystem::path folder = root / "sys/fs/cgroup" / (is_second ? "" : "cpu") / group;
+      least = std::min(least, quota_of(is_second ? first_line(folder / "cpu.max")
+                                                 : first_line(folder / "cpu.cfs_quota_us") + " " +
+                                                       first_line(folder / "cpu.cfs_period_us")));
+      if (group.empty()) break;
+    }
+  }
+  return least;
+}
+
+std::vector<int> allowed_cpus() {
+  std::vector<int> cpus = cpus_of_affinity();
+  const int64_t quota = cpu_quota();
+  if (quota >= std::ssize(cpus)) return cpus;
+  // A thread on a second hardware thread of a core adds least: those are left out first.
+  std::vector<int> first_of_core, others;
+  for (const int cpu : cpus) (is_first_of_core(cpu, cpus) ? first_of_core : others).push_back(cpu);
+  first_of_core.insert(first_of_core.end(), others.begin(), others.end());
+  first_of_core.resize(size_t(std::max<int64_t>(quota, 1)));
+  std::sort(first_of_core.begin(), first_of_core.end());
+  return first_of_core;
+}
+
 std::vector<IsaLevel> cpu_isa_levels() {
-  std::vector<IsaLevel> levels{{"generic", {}}};
-#if defined(__x86_64__)
-  __builtin_cpu_init();
-  const auto add = [&](const char* name, std::vector<std::string> more) {
-    std::vector<std::string> flags = levels.back().flags;
-    flags.insert(flags.end(), more.begin(), more.end());
-    levels.push_back({name, std::move(flags)});
-  };
-  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return levels;
-  add("avx2", {"-mavx2", "-mfma", "-mf16c"});
-  if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
-      !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512vl"))
-    return levels;
-  add("avx512", {"-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"});
-  if (!__builtin_cpu_supports("avx512vnni")) return levels;
-  add("avx512_vnni", {"-mavx512vnni"});
-  if (!__builtin_cpu_supports("avx512bf16")) return levels;
-  add("avx512_bf16", {"-mavx512bf16"});
-#endif
-  return levels;
+  std::istringstream words(cpuinfo_field("flags") + " " + cpuinfo_field("Features"));
+  const std::set<std::string, std::less<>> here{std::istream_iterator<std::string>(words), {}};
+  return isa_levels([&](const IsaFeature& feature) {
+    return std::all_of(feature.processor_words.begin(), feature.processor_words.end(),
+                       [&](std::string_view word) { return here.contains(word); });
+  });
 }
 
 DeviceInfo cpu_device_info() {

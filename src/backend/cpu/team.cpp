@@ -18,6 +18,8 @@ namespace {
 
 constexpr int64_t kSpinNs = 5'000'000;  // longer than any untimed step between two launches
 
+constexpr int kHotSpins = 200;  // of a barrier: a pause is as long as what is waited for where all arrive together
+
 inline void relax() {
 #if defined(__x86_64__)
   _mm_pause();
@@ -64,13 +66,13 @@ void pin_this_thread(int cpu) {
                          &set);  // refused in some sandboxes: then the kernel places the thread
 }
 
-Team::Team(const std::vector<int>& cpus) {
+Team::Team(const std::vector<int>& cpus, bool pins_caller) {
   for (uint32_t i = 0; i < cpus.size(); ++i) {
     members_.push_back(std::make_unique<Member>());
     members_[i]->context = {sizeof(assay_thread), i,      uint32_t(cpus.size()), uint32_t(cpus.size()), this,
                             &Team::barrier,       nullptr};
   }
-  pin_this_thread(cpus[0]);
+  if (pins_caller) pin_this_thread(cpus[0]);
   for (uint32_t i = 1; i < cpus.size(); ++i) members_[i]->thread = std::thread(&Team::loop, this, i, cpus[i]);
 }
 
@@ -90,7 +92,8 @@ void Team::barrier(const assay_thread* thread) {
     team.phase_.store(phase + 1, std::memory_order_release);
     return;
   }
-  while (team.phase_.load(std::memory_order_acquire) == phase) relax();
+  for (int spins = 0; team.phase_.load(std::memory_order_acquire) == phase; ++spins)
+    if (spins > kHotSpins) relax();
 }
 
 void Team::loop(uint32_t index, int cpu) {

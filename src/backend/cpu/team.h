@@ -11,10 +11,11 @@
 
 namespace assay {
 
-/// Thread 0 is the caller, pinned to the first CPU. The others spin for a while after work, then sleep until the next.
+/// Thread 0 is the caller, pinned to the first CPU if that is wanted. The others spin for a while after work, then
+/// sleep until the next.
 class Team {
  public:
-  explicit Team(const std::vector<int>& cpus);
+  explicit Team(const std::vector<int>& cpus, bool pins_caller = true);
   ~Team();
   Team(const Team&) = delete;
   Team& operator=(const Team&) = delete;
@@ -47,7 +48,8 @@ class Team {
   void* argument_ = nullptr;
   alignas(64) std::atomic<uint32_t> done_{0};
   alignas(64) std::atomic<uint32_t> sleepers_{0};
-  alignas(64) std::atomic<uint32_t> arrived_{0}, phase_{0};
+  alignas(64) std::atomic<uint32_t> arrived_{0};
+  alignas(64) std::atomic<uint32_t> phase_{0};
   std::atomic<bool> stop_{false};
 };
 

@@ -2,9 +2,9 @@
 #include "backend/cuda/cuda_backend.h"
 
 #include "../../../kernels/cuda/assay_cuda.h"
-#include "backend/cuda/cuda_device.h"
 #include "backend/cuda/cuda_info.h"
 #include "backend/cuda/driver.h"
+#include "backend/cuda/measured_cuda.h"
 #include "backend/cuda/shared_library.h"
 
 namespace assay {
@@ -40,8 +40,9 @@ class CudaBackend final : public Backend {
     static const Compiler found = find_nvrtc();
     return found;
   }
-  std::unique_ptr<Device> open(const DeviceInfo& info, int64_t) const override {
-    return std::make_unique<CudaDevice>(info);
+  std::unique_ptr<Device> open(const DeviceInfo& info) const override { return std::make_unique<CudaDevice>(info); }
+  std::unique_ptr<MeasuredDevice> open_measured(const DeviceInfo& info, int64_t) const override {
+    return std::make_unique<MeasuredCuda>(info);
   }
   std::string trap_message(int) const override { return ""; }
   std::string fault_message(int exit_code) const override { return assay::fault_message(exit_code); }

@@ -1,11 +1,28 @@
-// One GPU in one worker process: memory, and sequences of launches timed as graphs.
+// One GPU: its context and stream, memory, kernels, and launches bound as one graph.
 #pragma once
 #include <vector>
 
 #include "backend/cuda/cuda_kernel.h"
-#include "backend/cuda/protected_memory.h"
 
 namespace assay {
+
+/// Launches as one graph, made once: no gap between them but what the device itself needs.
+class CudaProgram final : public Program {
+ public:
+  CudaProgram(std::span<const Launch> launches, CUstream stream);
+  ~CudaProgram() override;
+  CudaProgram(const CudaProgram&) = delete;
+  CudaProgram& operator=(const CudaProgram&) = delete;
+
+  void run() override { check(driver().cuGraphLaunch_(graph_, stream_), "launching a graph"); }
+  void wait() override { check(driver().cuStreamSynchronize_(stream_), "running"); }
+  int64_t size() const { return size_; }
+
+ private:
+  CUgraphExec graph_ = nullptr;
+  CUstream stream_;
+  int64_t size_;
+};
 
 class CudaDevice final : public Device {
  public:
@@ -18,50 +35,18 @@ class CudaDevice final : public Device {
   void write(Address to, const void* from, int64_t bytes) override;
   void read(void* to, Address from, int64_t bytes) override;
   void fill(Address to, unsigned char byte, int64_t bytes) override;
-  std::vector<LaunchTimes> time(std::span<const Launch> sequence) override;
-  LaunchTimes dispatch(const Launch& launch) override;
-  bool can_survey() const override { return true; }
-  void look(Look& look) override;
-  void protect(Address block, int64_t bytes) override;
-  void start_protected_check(std::span<const Address> blocks) override { protected_.start(blocks); }
-  /// By a checksum.
-  std::string protected_changed(std::span<const Address> blocks) override;
+  std::unique_ptr<Program> bind(std::span<const Launch> launches) override;
+
+  const DeviceInfo& info() const { return info_; }
+  CUstream stream() const { return stream_; }
+  void wait(const char* step) const { check(driver().cuStreamSynchronize_(stream_), step); }
 
  private:
-  struct Clock {  // what the probe wrote: cycles in so many ns
-    uint64_t cycles, ns;
-    double mhz() const { return ns > 0 ? double(cycles) * 1e3 / double(ns) : 0; }
-  };
-
-  struct Surveyed {  // what a survey wrote
-    uint64_t sum, broken;
-  };
-  struct Gathered {  // what gather is to copy
-    CUdeviceptr from;
-    std::byte* to;
-    uint64_t words, bytes;
-  };
-
-  CUgraphExec capture(std::span<const Launch> sequence);
-  void read_all(std::span<const ReadBack> ranges);
-  void survey(const GuardedBuffers& buffers, Address out);
-  void project(const std::vector<GuardedBuffers>& buffers, std::vector<ReadBack>& ranges);
-  void probe_clock(int slot, uint64_t ns);
-  bool clock_dropped();
-  double elapsed_us() const;
-  void wait(const char* step) const;
-
   const DeviceInfo info_;
   CUstream stream_ = nullptr;
-  CUevent begin_ = nullptr, end_ = nullptr;
-  CUfunction clock_probe_ = nullptr, survey_ = nullptr, gather_ = nullptr, project_ = nullptr;
-  Address scratch_ = nullptr;    // two Clocks, then what surveys write
-  Address projected_ = nullptr;  // what projections write
-  int64_t projected_bytes_ = 0;
-  Gathered* gathering_ = nullptr;  // of the host, like staging_
-  std::byte* staging_ = nullptr;
-  double best_mhz_ = 0;
-  ProtectedMemory protected_;
 };
+
+/// A device's address as the driver has it.
+inline CUdeviceptr pointer(Address address) { return reinterpret_cast<CUdeviceptr>(address); }
 
 }  // namespace assay

@@ -59,31 +59,42 @@ assay_cuda_tensor tensor_of(const Tensor& t) {
   return to;
 }
 
-assay_cuda_call call_of(const Launch& launch) {
-  assay_cuda_call call{};
-  call.struct_size = sizeof call;
-  call.abi_version = ASSAY_CUDA_ABI_VERSION;
-  call.op = launch.op->id;
-  call.alpha = float(launch.param(kMatmulAlpha));
-  call.beta = float(launch.param(kMatmulBeta));
-  call.prepared_given = launch.prepared != nullptr;
-  call.workspace = launch.workspace;
-  call.prepared = launch.prepared;
-  call.workspace_bytes = launch.workspace_bytes;
-  call.prepared_bytes = launch.prepared_bytes;
+/// Where a matmul's kernels look for its operands, and what they want first.
+void put_matmul(const Launch& launch, assay_cuda_call& call) {
+  call.segments = segments_of(launch);
+  if (call.segments > ASSAY_CUDA_SEGMENTS)
+    throw Unsupported(
+        fmt::format("{} fused outputs; a CUDA kernel gets {} at most", call.segments, ASSAY_CUDA_SEGMENTS));
+  call.tensor_count = 1 + 4 * call.segments;
   for (const Tensor& t : launch.tensors) {
-    if (t.segment >= ASSAY_CUDA_SEGMENTS)
-      throw Unsupported(
-          fmt::format("{} fused outputs; a CUDA kernel gets {} at most", segments_of(launch), ASSAY_CUDA_SEGMENTS));
-    assay_cuda_segment& segment = call.segment[t.segment];
-    call.segments = std::max(call.segments, t.segment + 1);
-    if (t.operand == Operand::a) call.a = tensor_of(t);
+    assay_cuda_segment& segment = call.matmul.segment[t.segment];
+    if (t.operand == Operand::a) call.matmul.a = tensor_of(t);
     if (t.operand == Operand::b) segment.b = tensor_of(t);
     if (t.operand == Operand::c) segment.c = tensor_of(t);
     if (t.operand == Operand::d) segment.d = tensor_of(t);
     if (t.operand == Operand::bias) segment.bias = tensor_of(t);
   }
   assay_cuda_set_brief(&call);
+}
+
+assay_cuda_call call_of(const Launch& launch) {
+  assay_cuda_call call{};
+  call.struct_size = sizeof call;
+  call.abi_version = ASSAY_CUDA_ABI_VERSION;
+  call.op = launch.op->id;
+  ASSAY_CHECK(launch.params.size() <= ASSAY_CUDA_PARAMS);
+  for (const OpParam& param : launch.params) call.params[call.param_count++] = {param.id, float(param.value)};
+  call.prepared_given = launch.prepared != nullptr;
+  call.workspace = launch.workspace;
+  call.prepared = launch.prepared;
+  call.workspace_bytes = launch.workspace_bytes;
+  call.prepared_bytes = launch.prepared_bytes;
+  if (launch.op != &kMatmul) {
+    ASSAY_CHECK(launch.tensors.size() <= ASSAY_CUDA_TENSORS);
+    for (const Tensor& t : launch.tensors) call.tensors[call.tensor_count++] = tensor_of(t);
+    return call;
+  }
+  put_matmul(launch, call);
   return call;
 }
 

@@ -13,7 +13,7 @@ __device__ void die(const assay_cuda_call& call) {
     *reinterpret_cast<volatile float*>(nowhere) = 1;
   }
   if constexpr (kSin == Sin::misaligned_access) {
-    volatile uintptr_t odd = reinterpret_cast<uintptr_t>(call.segment[0].d.data) + 1;
+    volatile uintptr_t odd = reinterpret_cast<uintptr_t>(call.matmul.segment[0].d.data) + 1;
     *reinterpret_cast<volatile float*>(odd) = 1;
   }
   if constexpr (kSin == Sin::traps) asm volatile("trap;");

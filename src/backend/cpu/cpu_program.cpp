@@ -1,0 +1,50 @@
+// Launches bound on the CPU.
+#include "backend/cpu/cpu_program.h"
+
+namespace assay {
+namespace {
+
+void run_region(const assay_thread* thread, void (*work)(const assay_thread*, void*), void* argument) {
+  static_cast<Team*>(thread->team)->run(work, argument);
+}
+
+}  // namespace
+
+CpuProgram::CpuProgram(std::span<const Launch> launches, uint32_t threads, std::function<Team&()> team)
+    : threads_(threads), team_(std::move(team)) {
+  for (const Launch& launch : launches)
+    bound_.push_back({static_cast<const CpuKernel*>(launch.kernel), std::make_unique<CpuCall>(launch)});
+}
+
+void CpuProgram::run() {
+  for (int64_t first = 0, end; first < size(); first = end) {
+    end = first + 1;
+    while (end < size() && threading(first) == Threading::team && threading(end) == Threading::team) ++end;
+    run_together(first, end);
+  }
+}
+
+void CpuProgram::run_together(int64_t first, int64_t end) {
+  if (threading(first) == Threading::team) {
+    Stretch stretch{this, first, end};
+    team_().run(run_on_member, &stretch);
+    return;
+  }
+  Team* const team = threading(first) == Threading::region ? &team_() : nullptr;
+  const assay_thread once{sizeof(assay_thread), 0, 1, threads_, team, nullptr, run_region};
+  run_on(&once, bound_[size_t(first)]);
+}
+
+void CpuProgram::run_on_member(const assay_thread* thread, void* argument) {
+  const auto& [program, first, end] = *static_cast<const Stretch*>(argument);
+  for (int64_t i = first; i < end; ++i) {
+    if (i > first) thread->barrier(thread);
+    program->run_on(thread, program->bound_[size_t(i)]);
+  }
+}
+
+void CpuProgram::run_on(const assay_thread* thread, const Bound& bound) {
+  if (const int status = bound.kernel->run(bound.call->get(), thread); status != ASSAY_OK) status_ = status;
+}
+
+}  // namespace assay

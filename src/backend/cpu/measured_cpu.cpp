@@ -1,0 +1,155 @@
+// Instruments of the CPU device.
+#include "backend/cpu/measured_cpu.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <fstream>
+
+#include "backend/cpu/cpu_program.h"
+#include "base/clock.h"
+#include "base/error.h"
+
+namespace assay {
+namespace {
+
+constexpr double kDisturbedShare = 0.01;  // of a launch's time
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kLimitAddressSpace = false;  // their shadow memory takes terabytes of it
+#else
+constexpr bool kLimitAddressSpace = true;
+#endif
+
+void limit_memory(int64_t further_bytes) {
+  std::ifstream in("/proc/self/statm");
+  int64_t pages = 0;
+  if (!kLimitAddressSpace || !(in >> pages)) return;
+  const rlim_t limit = rlim_t(pages * sysconf(_SC_PAGESIZE) + further_bytes);
+  const rlimit wanted{limit, limit};
+  setrlimit(RLIMIT_AS, &wanted);
+}
+
+// The handler may only read plain globals.
+struct Ranges {
+  struct {
+    const std::byte *first, *last;
+  } ranges[16];
+  volatile int count = 0;
+
+  void add(const std::byte* memory, int64_t bytes) {
+    const int slot = count;
+    ASSAY_CHECK(slot < int(std::size(ranges)));
+    ranges[slot] = {memory, memory + bytes};
+    count = slot + 1;
+  }
+  bool contain(const std::byte* address) const {
+    for (int i = 0; i < count; ++i)
+      if (address >= ranges[i].first && address < ranges[i].last) return true;
+    return false;
+  }
+};
+Ranges read_only, withheld;
+
+/// Elsewhere it cannot be told, and what is withheld is more likely to be read.
+bool is_write([[maybe_unused]] const void* context) {
+#if defined(__x86_64__)
+  return static_cast<const ucontext_t*>(context)->uc_mcontext.gregs[REG_ERR] & 2;
+#else
+  return false;
+#endif
+}
+
+void on_fault(int signal, siginfo_t* info, void* context) {
+  const auto* address = static_cast<const std::byte*>(info->si_addr);
+  if (withheld.contain(address) && !is_write(context)) _exit(kExitReadWithheld);
+  if (read_only.contain(address)) _exit(kExitWroteInput);
+  ::signal(signal, SIG_DFL);  // returning repeats the access, which now ends the process with its own signal
+}
+
+}  // namespace
+
+MeasuredCpu::MeasuredCpu(int threads, int64_t memory_limit_bytes)
+    : Instrumented(threads, /*pins_caller=*/true), float_control_(float_control()) {
+  limit_memory(memory_limit_bytes);
+  // A kernel may overrun its stack: the handler needs its own.
+  const stack_t stack{std::malloc(1 << 16), 0, 1 << 16};
+  sigaltstack(&stack, nullptr);
+  struct sigaction action {};
+  action.sa_sigaction = on_fault;
+  action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+  sigaction(SIGSEGV, &action, nullptr);
+  sigaction(SIGBUS, &action, nullptr);
+}
+
+Address MeasuredCpu::import(std::span<std::byte> host) {
+  protect(host.data(), int64_t(host.size()));
+  return host.data();
+}
+
+void MeasuredCpu::protect(Address memory, int64_t bytes) {
+  if (mprotect(memory, size_t(bytes), PROT_READ) != 0)
+    throw NoRoom(fmt::format("cannot protect {} bytes of input: {}", bytes, strerror(errno)));
+  read_only.add(memory, bytes);
+}
+
+bool MeasuredCpu::withhold(Address memory, int64_t bytes) {
+  if (mprotect(memory, size_t(bytes), PROT_NONE) != 0) return false;
+  withheld.add(memory, bytes);
+  return true;
+}
+
+void MeasuredCpu::pin_foreign_threads() {
+  const std::vector<int> ids = thread_ids();
+  if (ids.size() == disturbance_.threads_watched()) return;
+  for (size_t i = 0; i < ids.size(); ++i) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(inner_.cpus()[i % inner_.cpus().size()], &set);
+    sched_setaffinity(ids[i], sizeof set, &set);
+  }
+  disturbance_.watch_threads();
+}
+
+/// Awake, pinned and watched before the clock starts.
+void MeasuredCpu::make_ready(Threading threading) {
+  if (threading == Threading::own) return pin_foreign_threads();
+  inner_.team().wake();
+  if (watches_team_) return;
+  disturbance_.watch_threads();
+  watches_team_ = true;
+}
+
+std::vector<LaunchTimes> MeasuredCpu::time(Program& program) {
+  auto& bound = static_cast<CpuProgram&>(program);
+  std::vector<LaunchTimes> times(size_t(bound.size()));
+  for (int64_t i = 0; i < bound.size(); ++i) {
+    make_ready(bound.threading(i));
+    disturbance_.begin();
+    const int64_t entered = now_ns();
+    bound.run(i);
+    const int64_t returned = now_ns();
+    const int64_t taken = disturbance_.end_ns();
+    LaunchTimes& t = times[size_t(i)];
+    t.wait_us = t.device_us = double(returned - entered) * 1e-3;
+    t.disturbed = double(taken) > kDisturbedShare * double(returned - entered);
+    program.wait();
+  }
+  return times;
+}
+
+std::string MeasuredCpu::left_behind() {
+  std::string message;
+  if (inner_.has_team()) message = inner_.team().changed_float_state();
+  if (float_control() != float_control_) {
+    message = "left the floating-point control state (rounding or flush to zero) changed";
+    set_float_control(float_control_);
+  }
+  return message;
+}
+
+}  // namespace assay

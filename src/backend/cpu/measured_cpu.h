@@ -1,0 +1,35 @@
+// Instruments of the CPU device: traps for accesses, pinning, disturbance, launches timed from entry to return.
+#pragma once
+#include "backend/cpu/cpu_device.h"
+#include "backend/cpu/disturbance.h"
+#include "backend/measured_device.h"
+
+namespace assay {
+
+/// Exit code of a worker whose kernel wrote into imported memory.
+inline constexpr int kExitWroteInput = 97;
+/// … and of one whose kernel read what was withheld from it.
+inline constexpr int kExitReadWithheld = 96;
+
+class MeasuredCpu final : public Instrumented<CpuDevice> {
+ public:
+  /// Installs the traps, and limits the further memory of this process.
+  MeasuredCpu(int threads, int64_t memory_limit_bytes);
+
+  using MeasuredDevice::time;
+  Address import(std::span<std::byte> host) override;
+  void protect(Address memory, int64_t bytes) override;
+  bool withhold(Address memory, int64_t bytes) override;
+  std::vector<LaunchTimes> time(Program& program) override;
+  std::string left_behind() override;
+
+ private:
+  void make_ready(Threading threading);
+  void pin_foreign_threads();
+
+  Disturbance disturbance_;
+  bool watches_team_ = false;
+  uint64_t float_control_;
+};
+
+}  // namespace assay
