@@ -232,90 +232,76 @@ Exit codes: 0 the report is whole, bad lines or not; 1 --diff found a regression
 
 }  // namespace
 
-CommandRun add_analyze(CLI::App& command, CommandFiles& files) {
+CommandRun add_analyze(Options options, CommandFiles& files) {
   const auto o = std::make_shared<AnalyzeOptions>();
   using Part = CommandFiles::Part;
-  command.footer(kFooter);
-  files.add(
-      Part::input,
-      command.add_option("TRACE", o->traces, "traces to report on; - is standard input")->required()->type_name(""));
+  options.footer(kFooter);
+  files.add(Part::input,
+            options.add("TRACE", o->traces, "traces to report on; - is standard input").required().type(""));
   files.add(Part::store, [o]() -> std::vector<NamedFile> {
     if (o->ceiling.empty() || parse_number<double>(o->ceiling)) return {};
     return {{"the store of --ceiling", default_store().string()}};
   });
-  const auto length = [&](CLI::Option* option) { return option->group("How much is shown"); };
-  CLI::Option* const summary =
-      length(command.add_flag("--summary", o->summary,
-                              "one screen: ms per token, kernel types, shapes with most to win, anomalies (on "
-                              "a terminal the default, unless an option of the classic report is given)"));
-  CLI::Option* const full =
-      length(command.add_flag("--full", o->full, "all sections, the classic ones first (elsewhere the default)"));
-  full->excludes(summary);
-  std::vector<CLI::Option*> of_classic;
-  const auto classic = [&](CLI::Option* option) { of_classic.push_back(option->group("The classic report")); };
-  classic(command.add_flag("--classic", o->classic, "the classic report and nothing else")
-              ->excludes(summary)
-              ->excludes(full));
-  classic(command.add_option("--top", o->report.top, "rows shown of each section")
-              ->capture_default_str()
-              ->check(whole_from(0, 1'000'000'000))
-              ->type_name("N"));
-  classic(command.add_option("--kernel-top", o->report.kernel_top, "rows shown of \"Kernel aggregate (all parents)\"")
-              ->capture_default_str()
-              ->check(whole_from(0, 1'000'000'000))
-              ->type_name("N"));
-  classic(command.add_flag("--include-kernel-totals", o->report.include_kernel_totals,
-                           "show *_total and *cb_wait in that section, too"));
-  classic(command
-              .add_option("--kernel-filter", o->report.kernel_filter,
-                          "show kernels, backends and shapes whose names hold this text, in any case")
-              ->type_name("TEXT"));
-  const auto shapes = [&](CLI::Option* option) { option->group("Shapes"); };
-  shapes(command
-             .add_option("--dtype", o->shapes.dtype,
-                         "type of the model's weights, where lines name none: f32, f16, bf16, q8_0")
-             ->type_name("TYPE"));
-  shapes(
-      command
-          .add_option("--ceiling", o->ceiling,
-                      "GB/s that the traced device can read, or its name (cpu:0) where it is this machine's: gives % "
-                      "and what is to be won")
-          ->type_name("GB/s|DEVICE"));
-  shapes(command.add_option("--tokens", o->shapes.tokens, "tokens of the trace, where it does not show them itself")
-             ->check(whole_from(1, int64_t(1) << 40))
-             ->type_name("N"));
-  shapes(
-      files.add(Part::output,
-                command
-                    .add_option("--specs-out", o->specs_out,
-                                "write the hot shapes as a workload for assay probe --specs ('-': instead of the text)")
-                    ->type_name("FILE")));
-  shapes(command
-             .add_option("--hot", o->hot_percent,
-                         "a shape is hot from this much of the matmuls' time, in percent (0: all are)")
-             ->capture_default_str()
-             ->check(number_from(0, 100))
-             ->type_name("PERCENT"));
-  shapes(command.add_option("--device-name", o->device, "what the trace ran on, for that file")->type_name("NAME"));
-  const auto results = [&](CLI::Option* option) { option->group("Results"); };
-  results(files.add(
-      Part::input,
-      command
-          .add_option("--diff", o->diff, "hold each TRACE against this earlier one; exit 1 if anything became slower")
-          ->type_name("OTHER")));
-  results(
-      command
-          .add_option(
-              "--threshold", o->threshold_percent,
-              "with --diff: changes up to so many percent are none; without it 3 of a name or shape, 1 of walls and "
-              "kernel types, whose evidence is pooled")
-          ->check(number_from(0, 1000))
-          ->type_name("PERCENT"));
+  const Options length = options.group("How much is shown");
+  const Option summary = length.flag("--summary", o->summary,
+                                     "one screen: ms per token, kernel types, shapes with most to win, anomalies (on a "
+                                     "terminal the default, unless an option of the classic report is given)");
+  const Option full = length.flag("--full", o->full, "all sections, the classic ones first (elsewhere the default)");
+  full.excludes(summary);
+  const Options classic = options.group("The classic report");
+  const std::vector<Option> of_classic = {
+      classic.flag("--classic", o->classic, "the classic report and nothing else").excludes(summary).excludes(full),
+      classic.add("--top", o->report.top, "rows shown of each section")
+          .show_default()
+          .whole(0, 1'000'000'000)
+          .type("N"),
+      classic.add("--kernel-top", o->report.kernel_top, "rows shown of \"Kernel aggregate (all parents)\"")
+          .show_default()
+          .whole(0, 1'000'000'000)
+          .type("N"),
+      classic.flag("--include-kernel-totals", o->report.include_kernel_totals,
+                   "show *_total and *cb_wait in that section, too"),
+      classic
+          .add("--kernel-filter", o->report.kernel_filter,
+               "show kernels, backends and shapes whose names hold this text, in any case")
+          .type("TEXT"),
+  };
+  const Options shapes = options.group("Shapes");
+  shapes.add("--dtype", o->shapes.dtype, "type of the model's weights, where lines name none: f32, f16, bf16, q8_0")
+      .type("TYPE");
+  shapes
+      .add("--ceiling", o->ceiling,
+           "GB/s that the traced device can read, or its name (cpu:0) where it is this machine's: gives % and what is "
+           "to be won")
+      .type("GB/s|DEVICE");
+  shapes.add("--tokens", o->shapes.tokens, "tokens of the trace, where it does not show them itself")
+      .whole(1, int64_t(1) << 40)
+      .type("N");
+  files.add(Part::output,
+            shapes
+                .add("--specs-out", o->specs_out,
+                     "write the hot shapes as a workload for assay probe --specs ('-': instead of the text)")
+                .type("FILE"));
+  shapes.add("--hot", o->hot_percent, "a shape is hot from this much of the matmuls' time, in percent (0: all are)")
+      .show_default()
+      .number(0, 100)
+      .type("PERCENT");
+  shapes.add("--device-name", o->device, "what the trace ran on, for that file").type("NAME");
+  const Options results = options.group("Results");
+  files.add(Part::input,
+            results.add("--diff", o->diff, "hold each TRACE against this earlier one; exit 1 if anything became slower")
+                .type("OTHER"));
+  results
+      .add("--threshold", o->threshold_percent,
+           "with --diff: changes up to so many percent are none; without it 3 of a name or shape, 1 of walls and "
+           "kernel types, whose evidence is pooled")
+      .number(0, 1000)
+      .type("PERCENT");
   o->formats =
-      std::make_shared<ReportFormats>(command, files, std::vector<std::string>{"text", "csv", "json", "markdown"});
+      std::make_shared<ReportFormats>(options, files, std::vector<std::string>{"text", "csv", "json", "markdown"});
   return [o, of_classic] {
-    const bool of_it = std::any_of(of_classic.begin(), of_classic.end(),
-                                   [](const CLI::Option* option) { return option->count() > 0; });
+    const bool of_it =
+        std::any_of(of_classic.begin(), of_classic.end(), [](Option option) { return option.is_given(); });
     const bool on_terminal = describe_terminal(stdout).interactive && !o->formats->text_is_filed();
     if (!o->full && !of_it && on_terminal) o->summary = true;
     return run_analyze(*o);

@@ -6,7 +6,6 @@
 #include "base/suggest.h"
 #include "base/terminal.h"
 #include "cli/commands.h"
-#include "cli/number_option.h"
 #include "cli/report_formats.h"
 #include "report/audit_file_report.h"
 #include "trace/byte_source.h"
@@ -49,9 +48,9 @@ int run_audit(const AuditCommandOptions& options) {
 
 }  // namespace
 
-CommandRun add_audit(CLI::App& command, CommandFiles& files) {
+CommandRun add_audit(Options options, CommandFiles& files) {
   const auto o = std::make_shared<AuditCommandOptions>();
-  command.footer(
+  options.footer(
       "Reads what a probe run printed, assay's or another harness's, and judges it by its own numbers:\n"
       "  wrong rows          maxRel above --max-rel, an error that is no number, or the log itself says wrong; a row "
       "of\n"
@@ -67,22 +66,19 @@ CommandRun add_audit(CLI::App& command, CommandFiles& files) {
       "Exit codes: 0 no crown sits on a wrong or impossible row; 1 one does; 2 there is no such log, or nothing in it "
       "is "
       "checked.");
-  files.add(CommandFiles::Part::input,
-            command.add_option("LOG", o->log, "the log ('-': standard input)")->required()->type_name(""));
-  command
-      .add_option("--max-rel", o->audit.max_rel,
-                  "a row is wrong above this maxRel = max |difference| / max(1, |a|, |b|)")
-      ->capture_default_str()
-      ->check(number_from(0, 1e6))
-      ->type_name("NUMBER");
-  command
-      .add_option("--dtype", o->audit.dtype,
-                  "what the values of specs are that do not say (for their bytes): f16, f32, bf16, q8_0")
-      ->capture_default_str()
-      ->type_name("TYPE");
+  files.add(CommandFiles::Part::input, options.add("LOG", o->log, "the log ('-': standard input)").required().type(""));
+  options.add("--max-rel", o->audit.max_rel, "a row is wrong above this maxRel = max |difference| / max(1, |a|, |b|)")
+      .show_default()
+      .number(0, 1e6)
+      .type("NUMBER");
+  options
+      .add("--dtype", o->audit.dtype,
+           "what the values of specs are that do not say (for their bytes): f16, f32, bf16, q8_0")
+      .show_default()
+      .type("TYPE");
   o->formats =
-      std::make_shared<ReportFormats>(command, files, std::vector<std::string>{"text", "csv", "json", "markdown"});
-  command.add_flag("--verbose", o->verbose, "show every row, as it ranks, and every line that no rule reads");
+      std::make_shared<ReportFormats>(options, files, std::vector<std::string>{"text", "csv", "json", "markdown"});
+  options.flag("--verbose", o->verbose, "show every row, as it ranks, and every line that no rule reads");
   return [o] { return run_audit(*o); };
 }
 

@@ -68,11 +68,11 @@ void add_claims(std::vector<Claim>& claims, const NamedFile& named, Part part) {
 
 }  // namespace
 
-CLI::Option* CommandFiles::add(Part part, CLI::Option* option) {
+Option CommandFiles::add(Part part, Option option) {
   add(part, [option, part] {
     std::vector<NamedFile> files;
-    for (const std::string& file : option->results()) files.push_back({option->get_name(), file});
-    if (files.empty() && part == Part::store) files.push_back({option->get_name(), option->get_default_str()});
+    for (const std::string& file : option.values()) files.push_back({option.name(), file});
+    if (files.empty() && part == Part::store) files.push_back({option.name(), option.default_text()});
     return files;
   });
   return option;

@@ -1,11 +1,12 @@
 // The files that a command line names, each registered where its option is declared: no output is an input, a store or
 // another output.
 #pragma once
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <functional>
 #include <string>
 #include <vector>
+
+#include "cli/options.h"
 
 namespace assay {
 
@@ -23,7 +24,7 @@ class CommandFiles {
     output,  // written at the end; '-' is standard output, in place of the text
   };
   /// All values of the option are such files; a store's default is one, too.
-  CLI::Option* add(Part part, CLI::Option* option);
+  Option add(Part part, Option option);
   /// Files that options name in another way, or none names: asked for once the command line is parsed.
   void add(Part part, std::function<std::vector<NamedFile>()> files);
 

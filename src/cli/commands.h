@@ -1,9 +1,9 @@
 // The subcommands: each adds its options to the program, registers the files that they name, and returns what runs it.
 #pragma once
-#include <CLI/CLI.hpp>
 #include <functional>
 
 #include "cli/command_files.h"
+#include "cli/options.h"
 
 namespace assay {
 
@@ -11,11 +11,11 @@ namespace assay {
 /// Ctrl-C.
 using CommandRun = std::function<int()>;
 
-CommandRun add_probe(CLI::App& command, CommandFiles& files);
-CommandRun add_devices(CLI::App& command, CommandFiles& files);
-CommandRun add_selftest(CLI::App& command, CommandFiles& files);
-CommandRun add_compare(CLI::App& command, CommandFiles& files);
-CommandRun add_analyze(CLI::App& command, CommandFiles& files);
-CommandRun add_audit(CLI::App& command, CommandFiles& files);
+CommandRun add_probe(Options options, CommandFiles& files);
+CommandRun add_devices(Options options, CommandFiles& files);
+CommandRun add_selftest(Options options, CommandFiles& files);
+CommandRun add_compare(Options options, CommandFiles& files);
+CommandRun add_analyze(Options options, CommandFiles& files);
+CommandRun add_audit(Options options, CommandFiles& files);
 
 }  // namespace assay

@@ -5,7 +5,6 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "cli/commands.h"
-#include "cli/number_option.h"
 #include "cli/report_formats.h"
 #include "report/compare.h"
 #include "report/compare_formats.h"
@@ -68,10 +67,10 @@ int run_compare(const CompareOptions& options) {
 
 }  // namespace
 
-CommandRun add_compare(CLI::App& command, CommandFiles& files) {
+CommandRun add_compare(Options options, CommandFiles& files) {
   const auto o = std::make_shared<CompareOptions>();
   using Part = CommandFiles::Part;
-  command.footer(
+  options.footer(
       "SAME: the ratio's whole 95 % interval lies within the threshold. FASTER, SLOWER: it lies beyond, and a rank "
       "test agrees (p < 0.01), "
       "also beside the kernel that only reads the same bytes, and by more than every other case of the spec whose "
@@ -83,15 +82,14 @@ CommandRun add_compare(CLI::App& command, CommandFiles& files) {
       "Exit codes: 0 no case became slower; 1 a case is SLOWER, or passed before and does not now; 2 nothing could be "
       "compared (a side "
       "without cases, no case in common, none that passes), or an error.");
-  files.add(Part::input,
-            command.add_option("before", o->before, "a store or a JSON report")->required()->type_name("FILE"));
-  files.add(Part::input, command.add_option("after", o->after, "the one to judge")->required()->type_name("FILE"));
-  command.add_option("--threshold", o->threshold_percent, "what difference matters, in percent")
-      ->capture_default_str()
-      ->check(number_from(0, 1000))
-      ->type_name("PERCENT");
+  files.add(Part::input, options.add("before", o->before, "a store or a JSON report").required().type("FILE"));
+  files.add(Part::input, options.add("after", o->after, "the one to judge").required().type("FILE"));
+  options.add("--threshold", o->threshold_percent, "what difference matters, in percent")
+      .show_default()
+      .number(0, 1000)
+      .type("PERCENT");
   o->formats = std::make_shared<ReportFormats>(
-      command, files, std::vector<std::string>{"text", "csv", "json", "markdown", "junit", "github"});
+      options, files, std::vector<std::string>{"text", "csv", "json", "markdown", "junit", "github"});
   return [o] { return run_compare(*o); };
 }
 

@@ -159,18 +159,17 @@ int run_devices(const DevicesOptions& options) {
 
 }  // namespace
 
-CommandRun add_devices(CLI::App& command, CommandFiles& files) {
+CommandRun add_devices(Options options, CommandFiles& files) {
   const auto o = std::make_shared<DevicesOptions>();
-  command.footer(
+  options.footer(
       "Ceilings are measured once and kept in the store; probes measure the memory's again around every spec.");
-  command.add_option("--device", o->device, "this one alone (default: all)");
-  command.add_flag("--list", o->list, "only what there is, without ceilings");
-  command.add_flag("--measure", o->measure, "measure the ceilings again");
-  files.add(
-      CommandFiles::Part::store,
-      command.add_option("--store", o->store, "the file that keeps them")->capture_default_str()->type_name("FILE"));
+  options.add("--device", o->device, "this one alone (default: all)");
+  options.flag("--list", o->list, "only what there is, without ceilings");
+  options.flag("--measure", o->measure, "measure the ceilings again");
+  files.add(CommandFiles::Part::store,
+            options.add("--store", o->store, "the file that keeps them").show_default().type("FILE"));
   o->formats =
-      std::make_shared<ReportFormats>(command, files, std::vector<std::string>{"text", "csv", "json", "markdown"});
+      std::make_shared<ReportFormats>(options, files, std::vector<std::string>{"text", "csv", "json", "markdown"});
   return [o] { return run_devices(*o); };
 }
 

@@ -12,7 +12,6 @@
 #include "base/terminal.h"
 #include "cli/commands.h"
 #include "cli/installation.h"
-#include "cli/number_option.h"
 #include "cli/report_formats.h"
 #include "cli/trace_input.h"
 #include "probe/sweep.h"
@@ -234,10 +233,10 @@ int run_probe(ProbeOptions options) {
 
 }  // namespace
 
-CommandRun add_probe(CLI::App& command, CommandFiles& files) {
+CommandRun add_probe(Options options, CommandFiles& files) {
   const auto o = std::make_shared<ProbeOptions>();
   using Part = CommandFiles::Part;
-  command.footer(
+  options.footer(
       "Each launch runs on poisoned buffers and is checked afterwards, samples of them element by element against a "
       "double-precision "
       "reference; only proved results are ranked. Results are kept in the store: a second run measures what is missing "
@@ -249,79 +248,57 @@ CommandRun add_probe(CLI::App& command, CommandFiles& files) {
       "  assay probe --spec 'op=matmul | batch=1 | m=1 | n=1024..4096..1024 | k=4096 | tA=0 | tB=1' --dtype f16\n"
       "  assay probe --from run.jsonl --dtype q8_0                what a traced run called\n"
       "  assay probe --kernels docs/examples/drop-in --variant 'my_gemv/*' --variant 'gemv_rowdot/*' --shape n=9728");
-  const auto what = [&](CLI::Option* option) { option->group("What to measure"); };
-  what(command.add_option("--workload", o->workloads, "workloads by name or glob (default: all in specs/)"));
-  what(files.add(Part::input,
-                 command.add_option("--specs", o->spec_files, "further workload files (JSON as in specs/README.md)")));
-  what(
-      files.add(Part::input,
-                command.add_option(
-                    "--from", o->traces,
-                    "traces of runs: the hot shapes of each are a workload (as assay analyze --specs-out writes it)")));
+  const Options what = options.group("What to measure");
+  what.add("--workload", o->workloads, "workloads by name or glob (default: all in specs/)");
+  files.add(Part::input, what.add("--specs", o->spec_files, "further workload files (JSON as in specs/README.md)"));
+  files.add(Part::input,
+            what.add("--from", o->traces,
+                     "traces of runs: the hot shapes of each are a workload (as assay analyze --specs-out writes it)"));
   files.add(Part::input, [o] { return other_inputs(*o); });
-  what(command.add_option("--spec", o->spec_lines,
-                          "one spec line; n, m, k and batch may be ranges: n=16..96 or n=16..96..8"));
-  what(command.add_option("--variant", o->selection.variants,
-                          "globs on family/name (default: every enabled one; a disabled one runs when named in full)"));
-  what(command.add_option("--op", o->selection.ops, "globs on the spec's op name"));
-  what(command
-           .add_option("--shape", o->selection.shapes, "n=9728 or k=800..900 or m=1,n=64: several terms must all hold")
-           ->delimiter('\0'));
-  what(command.add_option("--dtype", o->selection.dtypes,
-                          "also measure the specs with these weights: f32, f16, bf16, q8_0"));
-  what(command
-           .add_option("--accuracy", o->accuracy,
-                       "the least accurate class of variants that is measured: exact, f16_activation, bf16_activation "
-                       "or int8_activation")
-           ->capture_default_str());
-  what(command
-           .add_option("--kernels", o->kernels,
-                       "folders with drop-in kernels: manifest.json and sources (docs/drop-in-kernels.md)")
-           ->check(CLI::ExistingDirectory));
-  const auto how = [&](CLI::Option* option) { option->group("How to measure"); };
-  how(command
-          .add_option("--device", o->device,
-                      "cpu, cuda:0 …: assay devices lists them; or a description of one, FILE.json, for --dry-run and "
-                      "--build-only")
-          ->capture_default_str());
-  how(command
-          .add_option("--mode", o->mode,
-                      "decode: weights cold, the rest hot; cold: all cold, each launch alone; hot: all hot; batched: "
-                      "20 dispatches a submission")
-          ->capture_default_str());
-  how(command.add_option("--threads", o->threads, "use fewer than all allowed CPUs")->check(whole_from(1, 1'000'000)));
-  how(command
-          .add_option("--footprint", o->footprint_mb,
-                      "MB that cold weights rotate over (default: chosen from the ceilings)")
-          ->check(number_from(1, 65536)));
-  how(command.add_flag("--thorough", o->sweep.thorough, "many more rounds: ten times the time, narrower intervals"));
-  how(command.add_flag("--fresh", o->sweep.fresh, "measure again what the store has"));
-  how(command
-          .add_option("--host-gap-device", o->sweep.ranking.host_gap_device_ms,
-                      "[host-gap]: device time within so many ms of the best …")
-          ->capture_default_str()
-          ->check(number_from(0, 1e6)));
-  how(command
-          .add_option("--host-gap-host", o->sweep.ranking.host_gap_host_ms,
-                      "… and host time lower than the best's by so many ms")
-          ->capture_default_str()
-          ->check(number_from(0, 1e6)));
-  const auto result = [&](CLI::Option* option) { option->group("Results"); };
-  result(files.add(Part::store, command.add_option("--store", o->store, "the file that keeps every result")
-                                    ->capture_default_str()
-                                    ->type_name("FILE")));
+  what.add("--spec", o->spec_lines, "one spec line; n, m, k and batch may be ranges: n=16..96 or n=16..96..8");
+  what.add("--variant", o->selection.variants,
+           "globs on family/name (default: every enabled one; a disabled one runs when named in full)");
+  what.add("--op", o->selection.ops, "globs on the spec's op name");
+  what.add("--shape", o->selection.shapes, "n=9728 or k=800..900 or m=1,n=64: several terms must all hold").uncut();
+  what.add("--dtype", o->selection.dtypes, "also measure the specs with these weights: f32, f16, bf16, q8_0");
+  what.add("--accuracy", o->accuracy,
+           "the least accurate class of variants that is measured: exact, f16_activation, bf16_activation or "
+           "int8_activation")
+      .show_default();
+  what.add("--kernels", o->kernels, "folders with drop-in kernels: manifest.json and sources (docs/drop-in-kernels.md)")
+      .existing_folder();
+  const Options how = options.group("How to measure");
+  how.add("--device", o->device,
+          "cpu, cuda:0 …: assay devices lists them; or a description of one, FILE.json, for --dry-run and --build-only")
+      .show_default();
+  how.add("--mode", o->mode,
+          "decode: weights cold, the rest hot; cold: all cold, each launch alone; hot: all hot; batched: 20 dispatches "
+          "a submission")
+      .show_default();
+  how.add("--threads", o->threads, "use fewer than all allowed CPUs").whole(1, 1'000'000);
+  how.add("--footprint", o->footprint_mb, "MB that cold weights rotate over (default: chosen from the ceilings)")
+      .number(1, 65536);
+  how.flag("--thorough", o->sweep.thorough, "many more rounds: ten times the time, narrower intervals");
+  how.flag("--fresh", o->sweep.fresh, "measure again what the store has");
+  how.add("--host-gap-device", o->sweep.ranking.host_gap_device_ms,
+          "[host-gap]: device time within so many ms of the best …")
+      .show_default()
+      .number(0, 1e6);
+  how.add("--host-gap-host", o->sweep.ranking.host_gap_host_ms, "… and host time lower than the best's by so many ms")
+      .show_default()
+      .number(0, 1e6);
+  const Options results = options.group("Results");
+  files.add(Part::store,
+            results.add("--store", o->store, "the file that keeps every result").show_default().type("FILE"));
   o->formats =
-      std::make_shared<ReportFormats>(command, files, std::vector<std::string>{"text", "csv", "json", "markdown"});
-  result(command.add_flag("--dry-run", o->dry_run, "show the plan, its skips and the expected time; measure nothing"));
-  result(command.add_flag("--build-only", o->build_only,
-                          "compile the plan's kernels and stop: a later probe only measures"));
-  result(command.add_flag(
-      "--full", o->screen.full,
-      "on a terminal: a row a variant, where there would be one screen with the verdict (a pipe gets all)"));
-  result(command.add_flag("--skips", o->screen.skips,
-                          "also the pairs of spec and variant that were left out, a line a reason"));
-  result(command.add_flag("--verbose", o->screen.verbose, "as --full, and where each line of a workload comes from"));
-  result(command.add_flag("--quiet", o->quiet, "no progress"));
+      std::make_shared<ReportFormats>(options, files, std::vector<std::string>{"text", "csv", "json", "markdown"});
+  results.flag("--dry-run", o->dry_run, "show the plan, its skips and the expected time; measure nothing");
+  results.flag("--build-only", o->build_only, "compile the plan's kernels and stop: a later probe only measures");
+  results.flag("--full", o->screen.full,
+               "on a terminal: a row a variant, where there would be one screen with the verdict (a pipe gets all)");
+  results.flag("--skips", o->screen.skips, "also the pairs of spec and variant that were left out, a line a reason");
+  results.flag("--verbose", o->screen.verbose, "as --full, and where each line of a workload comes from");
+  results.flag("--quiet", o->quiet, "no progress");
   return [o] { return run_probe(*o); };
 }
 

@@ -11,28 +11,29 @@
 
 namespace assay {
 
-ReportFormats::ReportFormats(CLI::App& command, CommandFiles& files, std::vector<std::string> names)
-    : files_(files), names_(std::move(names)) {
-  const auto result = [&](const std::string& name, const std::string& help, const char* type) {
-    return command
-        .add_option_function<std::vector<std::string>>(
-            name, [](const std::vector<std::string>&) {}, help)
-        ->allow_extra_args(false)  // what follows is a trace or a log
-        ->type_name(type)
-        ->group("Results");
-  };
-  format_ = result(
-      "--format",
-      fmt::format(
-          "how to show the results: {}; into FILE, else to standard output in place of the text. May be given again",
-          fmt::join(names_, ", ")),
-      "NAME[=FILE]");
+namespace {
+
+/// What follows one of its values is a trace or a log.
+Option file_option(Options options, const std::string& name, const std::string& help, const char* type) {
+  return options.group("Results").add(name, help).one_at_a_time().type(type);
+}
+
+}  // namespace
+
+ReportFormats::ReportFormats(Options options, CommandFiles& files, std::vector<std::string> names)
+    : files_(files),
+      names_(std::move(names)),
+      format_(file_option(options, "--format",
+                          fmt::format("how to show the results: {}; into FILE, else to standard output in place of the "
+                                      "text. May be given again",
+                                      fmt::join(names_, ", ")),
+                          "NAME[=FILE]")) {
   for (const auto& [name, what] :
        {std::pair("json", "JSON"), std::pair("csv", "CSV"), std::pair("markdown", "Markdown")})
     if (std::find(names_.begin(), names_.end(), name) != names_.end())
       short_forms_.emplace_back(
-          name, result(fmt::format("--{}", name),
-                       fmt::format("--format {}=FILE: write {} ('-': in place of the text)", name, what), "FILE"));
+          name, file_option(options, fmt::format("--{}", name),
+                            fmt::format("--format {}=FILE: write {} ('-': in place of the text)", name, what), "FILE"));
   files_.add(CommandFiles::Part::output, [this] {
     std::vector<NamedFile> all;
     for (Request& request : requests()) all.push_back(std::move(request.to));
@@ -53,9 +54,9 @@ ReportFormats::Request ReportFormats::parse(const std::string& value) const {
 
 std::vector<ReportFormats::Request> ReportFormats::requests() const {
   std::vector<Request> all;
-  for (const std::string& value : format_->results()) all.push_back(parse(value));
+  for (const std::string& value : format_.values()) all.push_back(parse(value));
   for (const auto& [name, option] : short_forms_)
-    for (const std::string& file : option->results()) all.push_back({name, {option->get_name(), file}});
+    for (const std::string& file : option.values()) all.push_back({name, {option.name(), file}});
   return all;
 }
 

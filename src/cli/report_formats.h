@@ -1,7 +1,6 @@
 // The forms of a subcommand's results: --format NAME[=FILE], and --json FILE and its kin as short forms, alike
 // everywhere.
 #pragma once
-#include <CLI/CLI.hpp>
 #include <functional>
 #include <string>
 #include <utility>
@@ -9,6 +8,7 @@
 
 #include "base/terminal.h"
 #include "cli/command_files.h"
+#include "cli/options.h"
 
 namespace assay {
 
@@ -19,7 +19,7 @@ using Forms = std::vector<std::pair<std::string, std::function<std::string(const
 class ReportFormats {
  public:
   /// Declares the options of these forms ("text" among them), and their files.
-  ReportFormats(CLI::App& command, CommandFiles& files, std::vector<std::string> names);
+  ReportFormats(Options options, CommandFiles& files, std::vector<std::string> names);
   ReportFormats(const ReportFormats&) = delete;
   ReportFormats& operator=(const ReportFormats&) = delete;
 
@@ -43,8 +43,8 @@ class ReportFormats {
 
   CommandFiles& files_;
   std::vector<std::string> names_;
-  CLI::Option* format_ = nullptr;
-  std::vector<std::pair<std::string, CLI::Option*>> short_forms_;  // "json" and --json
+  Option format_;
+  std::vector<std::pair<std::string, Option>> short_forms_;  // "json" and --json
 };
 
 }  // namespace assay

@@ -136,17 +136,17 @@ int run_selftest(const SelftestOptions& options) {
 
 }  // namespace
 
-CommandRun add_selftest(CLI::App& command, CommandFiles& files) {
+CommandRun add_selftest(Options options, CommandFiles& files) {
   const auto o = std::make_shared<SelftestOptions>();
-  command.footer(
+  options.footer(
       "Shows on your machine that the checks find what they are there to find. Exit 1 if a wrong kernel got away or an "
       "honest "
       "one was accused. Takes about a minute; on a busy machine longer: what only times can show is tried up to six "
       "times.");
-  command.add_option("--device", o->device, "the device to test on")->capture_default_str();
+  options.add("--device", o->device, "the device to test on").show_default();
   files.add(CommandFiles::Part::input, [] { return files_below("the mutant", project_folder("tests/mutants")); });
   o->formats =
-      std::make_shared<ReportFormats>(command, files, std::vector<std::string>{"text", "csv", "json", "markdown"});
+      std::make_shared<ReportFormats>(options, files, std::vector<std::string>{"text", "csv", "json", "markdown"});
   return [o] { return run_selftest(*o); };
 }
 

@@ -1,6 +1,5 @@
 // Reading a trace with what a person should see meanwhile: bad lines where they occur, progress on a terminal.
 #pragma once
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
 #include <string>
