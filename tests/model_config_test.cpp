@@ -194,8 +194,10 @@ TEST(inspection, a_vocabulary_a_part_and_a_foreign_model_say_why_they_are_no_mod
     return inspect(Gguf(bytes, "m.gguf")).why_not;
   };
   EXPECT_EQ(why(small_keys(made)), "holds no weights: a vocabulary alone");
+  EXPECT_EQ(why(small_keys(made, {"block_count"})), "holds no weights: a vocabulary alone");
   EXPECT_EQ(why(with_tensors(small_keys(made), made)), "");
-  EXPECT_TRUE(contains(why(small_keys(made).add("split.count", GgufType::u16, raw(uint16_t(3)))), "one of 3 parts"));
+  EXPECT_TRUE(contains(why(with_tensors(small_keys(made), made).add("split.count", GgufType::u16, raw(uint16_t(3)))),
+                       "one of 3 parts"));
   EXPECT_TRUE(contains(why(GgufBytes()), "has no key \"general.architecture\""));
 }
 

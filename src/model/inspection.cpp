@@ -101,6 +101,22 @@ std::vector<TensorType> matmul_types(const Gguf& file, const ModelConfig& config
   return types;
 }
 
+bool is_supported_architecture(const Gguf& file) {
+  const std::vector<std::string>& known = supported_architectures();
+  const GgufEntry* entry = file.find("general.architecture");
+  return entry && entry->type == GgufType::string &&
+         std::find(known.begin(), known.end(), file.string(entry->key)) != known.end();
+}
+
+/// Many a vocabulary has no more keys than it needs.
+std::optional<ModelConfig> config_of_vocabulary(const Gguf& file) {
+  try {
+    return read_model_config(file);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
 /// The message without the file's name, which stands above it.
 std::string without_name(const Gguf& file, const Error& error) {
   const std::string text = error.what(), name = file.name() + ": ";
@@ -115,10 +131,13 @@ Inspection inspect(const Gguf& file) {
   all.folds = fold_layers(file);
   for (const TypeTotal& total : all.types) all.tensor_bytes += total.bytes;
   try {
+    if (file.tensors().empty() && is_supported_architecture(file)) {
+      all.config = config_of_vocabulary(file);
+      fail("{}: holds no weights: a vocabulary alone", file.name());
+    }
     all.config = read_model_config(file);
     if (const int64_t parts = file.integer_or("split.count", 1); parts > 1)
       fail("{}: is one of {} parts; merge them first (llama-gguf-split --merge)", file.name(), parts);
-    if (file.tensors().empty()) fail("{}: holds no weights: a vocabulary alone", file.name());
     check_model_tensors(file, *all.config);
     all.step = step_bytes(file, *all.config);
     all.matmul_types = matmul_types(file, *all.config);

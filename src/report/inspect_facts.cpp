@@ -47,15 +47,23 @@ std::string bytes_text(int64_t bytes) {
   return bytes >= 1000 ? fmt::format("{:.1f} KB", double(bytes) / 1e3) : fmt::format("{} bytes", bytes);
 }
 
-Facts model_facts(const Gguf& file, const ModelConfig& c) {
+Facts model_facts(const Gguf& file, const std::optional<ModelConfig>& config) {
   Facts facts;
+  const GgufEntry* tokens = file.find("tokenizer.ggml.tokens");
+  const auto vocabulary = [&](int64_t count) {
+    facts.emplace_back("vocabulary", fmt::format("{} tokens, {}", count, tokenizer_text(file)));
+  };
+  if (!config) {
+    if (tokens && tokens->is_array()) vocabulary(int64_t(tokens->count));
+    return facts;
+  }
+  const ModelConfig& c = *config;
   facts.emplace_back("layers", fmt::format("{} of {} values, feed-forward {}", c.layers, c.embedding, c.feed_forward));
   facts.emplace_back("attention", attention_text(c));
   facts.emplace_back("rope", rope_text(c));
   facts.emplace_back("norm", fmt::format("RMS, epsilon {:.3g}", c.norm_epsilon));
-  const bool has_weights = !file.tensors().empty();
-  facts.emplace_back("vocabulary", fmt::format("{} tokens, {}", c.vocabulary, tokenizer_text(file)));
-  if (has_weights)
+  vocabulary(c.vocabulary);
+  if (!file.tensors().empty())
     facts.emplace_back("output", c.tied_output ? "the embedding's weight (tied)" : "a weight of its own");
   if (c.context > 0) facts.emplace_back("context", fmt::format("{} tokens", c.context));
   return facts;

@@ -11,8 +11,8 @@ namespace assay {
 
 using Facts = std::vector<std::pair<std::string, std::string>>;
 
-/// "14 heads of 64, 2 for keys and values, biases": a line each of the network.
-Facts model_facts(const Gguf& file, const ModelConfig& config);
+/// "14 heads of 64, 2 for keys and values, biases": a line each of the network, and of the tokenizer.
+Facts model_facts(const Gguf& file, const std::optional<ModelConfig>& config);
 /// What a decode step reads and what assay can do with the file.
 Facts use_facts(const Inspection& inspection);
 

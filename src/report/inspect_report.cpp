@@ -121,7 +121,8 @@ std::string inspect_text(const Gguf& file, const Inspection& inspection, bool fu
   const auto table = [&](const Table& shown) {
     if (!shown.rows.empty()) text += render_table(shown, terminal.width, terminal.colour) + "\n";
   };
-  if (inspection.config) text += facts_text(model_facts(file, *inspection.config), terminal) + "\n";
+  if (const Facts facts = model_facts(file, inspection.config); !facts.empty())
+    text += facts_text(facts, terminal) + "\n";
   if (full) table(key_table(file));
   table(type_table(inspection));
   table(full ? tensor_table(file) : fold_table(inspection));
@@ -172,7 +173,7 @@ std::string inspect_markdown(const Gguf& file, const Inspection& inspection) {
     for (const auto& [name, value] : facts) table.rows.push_back({name, value});
     return markdown_table(table) + "\n";
   };
-  if (inspection.config) text += facts_table("Model", model_facts(file, *inspection.config));
+  if (const Facts facts = model_facts(file, inspection.config); !facts.empty()) text += facts_table("Model", facts);
   text += facts_table("Use", use_facts(inspection));
   text += markdown_table(type_table(inspection)) + "\n" + markdown_table(fold_table(inspection)) + "\n";
   return text + markdown_table(key_table(file));
