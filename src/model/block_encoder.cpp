@@ -117,6 +117,7 @@ void encode_q5_k(const float* values, uint8_t* to) { encode_with_minima<31>(valu
 
 void encode_q6_k(const float* values, uint8_t* to) {
   uint8_t *low = to, *high = to + 128, *scales = to + 192;
+  // The group with the farthest value gets the scale of -128, whatever its sign, so that its end is met exactly.
   float ends[16];
   for (int g = 0; g < 16; ++g) ends[g] = farthest(values + 16 * g, 16) / -32;
   const float scale = put_half(to + 208, farthest(ends, 16) / -128), inverse_scale = inverse_of(scale);

@@ -54,6 +54,7 @@ LayerName layer_name(std::string_view name) {
   return {layer, name.substr(size_t(end - name.data()))};
 }
 
+/// Rows of one name, type and shape, whatever layers lie between: mixed quantizations give several rows a name.
 std::vector<TensorFold> fold_layers(const Gguf& file) {
   struct Fold {
     TensorFold fold;

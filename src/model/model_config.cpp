@@ -87,6 +87,7 @@ RopeConfig read_rope(const Gguf& file, const Keys& keys, const Architecture& arc
   if (rope.dimensions > key_size || rope.dimensions % 2 != 0)
     fail("{}: rope turns {} values of a head that has {}; an even number up to that is wanted", file.name(),
          rope.dimensions, key_size);
+  // Llama 3.x says its scaling by a tensor of factors, not by keys.
   rope.scaling = file.string_or(keys.key("rope.scaling.type"), "none");
   rope.factor = keys.positive_or("rope.scaling.factor", 1);
   if (rope.scaling == "none" && keys.has("rope.scale_linear")) {  // files of 2023
@@ -98,7 +99,7 @@ RopeConfig read_rope(const Gguf& file, const Keys& keys, const Architecture& arc
   return rope;
 }
 
-/// From the embedding, the tokens and the key, as far as they are there; they must agree.
+/// Rows of the embedding and tokens must agree; what a key says counts where there is neither.
 int64_t read_vocabulary(const Gguf& file, const Keys& keys) {
   const GgufTensor* weight = file.find_tensor("token_embd.weight");
   const GgufEntry* tokens = file.find("tokenizer.ggml.tokens");
@@ -107,10 +108,8 @@ int64_t read_vocabulary(const Gguf& file, const Keys& keys) {
   if (weight && tokens && weight->dims[1] != listed)
     fail("{}: has {} tokens, but an embedding of {} rows; the tokenizer is another model's", file.name(), listed,
          weight->dims[1]);
+  // The embedding is what is computed with; without weights the tokens are all there is.
   const int64_t size = weight ? weight->dims[1] : listed ? listed : keys.whole("vocab_size", kMostVocabulary);
-  if (const int64_t said = keys.whole_or("vocab_size", kMostVocabulary, size); said != size)
-    fail("{}: key \"{}\" is {}, but there are {} tokens; the tokenizer is another model's", file.name(),
-         keys.key("vocab_size"), said, size);
   if (size > kMostVocabulary) fail("{}: has {} tokens; {} at most are supported", file.name(), size, kMostVocabulary);
   return size;
 }
@@ -131,8 +130,8 @@ ModelConfig read_model_config(const Gguf& file) {
   const Keys keys(file, architecture.name);
   ModelConfig config;
   config.architecture = architecture.name;
-  if (keys.whole_or("expert_count", kMostLayers, 1) > 1)
-    fail("{}: is a mixture of {} experts, which is not supported", file.name(), file.integer(keys.key("expert_count")));
+  if (const int64_t experts = file.integer_or(keys.key("expert_count"), 0); experts > 1)
+    fail("{}: is a mixture of {} experts, which is not supported", file.name(), experts);
   config.layers = keys.whole("block_count", kMostLayers);
   config.embedding = keys.whole("embedding_length", kMostWidth);
   config.feed_forward = keys.whole("feed_forward_length", kMostWidth);
@@ -152,6 +151,7 @@ ModelConfig read_model_config(const Gguf& file) {
   config.vocabulary = read_vocabulary(file, keys);
   config.tied_output = !file.find_tensor("output.weight");
   config.query_key_norm = architecture.query_key_norm;
+  // The first layer tells; check_model_tensors() holds the others to it.
   config.query_key_value_bias = file.find_tensor("blk.0.attn_q.bias") != nullptr;
   config.attention_output_bias = file.find_tensor("blk.0.attn_output.bias") != nullptr;
   return config;

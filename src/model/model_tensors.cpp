@@ -62,6 +62,7 @@ void check_model_tensors(const Gguf& file, const ModelConfig& config) {
   }
 }
 
+// An embedding that is the output, too, is read whole for the product and a row for the token.
 StepBytes step_bytes(const Gguf& file, const ModelConfig& config) {
   StepBytes bytes;
   for (const ModelTensor& part : model_tensors(config)) {

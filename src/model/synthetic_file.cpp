@@ -20,6 +20,7 @@ namespace assay {
 namespace fs = std::filesystem;
 namespace {
 
+// Small enough that floats and blocks of a stretch stay in a core's cache between drawing, encoding and writing.
 constexpr int64_t kStretch = 64 * 1024;  // values; a multiple of every block
 
 [[noreturn]] void fail_to_write(const fs::path& path, int why) {
@@ -33,6 +34,7 @@ class FileBeside {
   explicit FileBeside(const fs::path& path) : name_(path), target_(follow_links(path)) {
     struct stat status {};
     const bool exists = stat(target_.c_str(), &status) == 0;
+    // A pipe cannot be written in pieces out of order.
     if (path.empty() || path == "-" || (exists && !S_ISREG(status.st_mode)))
       fail("{}: is no regular file; a model is written in pieces: name a file", path.empty() ? "\"\"" : path.string());
     partial_ = target_.parent_path() / fmt::format(".{}-{}.partial", target_.filename().string(), getpid());
@@ -84,6 +86,7 @@ bool write_synthetic_model(const SyntheticModel& model, const fs::path& path, co
     const SyntheticTensor* tensor;
     int64_t begin;
   };
+  // Each stretch has its place in the file, so that threads write in any order and nobody waits.
   std::vector<Stretch> stretches;
   for (const SyntheticTensor& tensor : model.tensors)
     for (int64_t begin = 0; begin < tensor.values; begin += kStretch) stretches.push_back({&tensor, begin});

@@ -80,6 +80,7 @@ uint64_t mixed(uint64_t x) {  // the finaliser of SplitMix64 (Steele, Lea, Flood
   return x ^ x >> 31;
 }
 
+/// Each tensor has numbers of its own, so that a stretch of it needs none of those before.
 uint64_t tensor_seed(uint64_t seed, const std::string& name) {
   uint64_t hash = mixed(seed + 1);
   for (const char c : name) hash = mixed(hash ^ uint8_t(c));
@@ -113,6 +114,7 @@ void draw_values(const SyntheticModel& model, const SyntheticTensor& tensor, int
   float mean = 0, deviation = 0.02f;
   if (tensor.facts.use == WeightUse::norm) mean = 1, deviation = 0.05f;
   if (tensor.facts.use == WeightUse::matmul || tensor.facts.use == WeightUse::embedding)
+    // What initialisers aim at: products neither grow nor shrink from layer to layer.
     deviation = std::clamp(1 / std::sqrt(float(tensor.facts.dims[0])), 0.02f, 0.05f);
   for (size_t i = 0; i < values.size(); ++i) values[i] = mean + deviation * drawn(seed, uint64_t(begin) + i);
   if (tensor.facts.use == WeightUse::rope)
