@@ -45,7 +45,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const assay::Json json = assay::Json::parse(assay::inspect_json(file, inspection));
     demand(json["tensors"].size() == file.tensors().size());
     demand(!assay::inspect_markdown(file, inspection).empty() && !assay::inspect_csv(file).empty());
-    assay::check_finite(file);
+    if (size % 8 == 0) assay::check_finite(file);  // starts threads: most of the time of a small file
   } catch (const assay::Error&) {
   }
   return 0;
