@@ -28,11 +28,31 @@ int nearest_step(float value, float inverse, int least, int most) {
 }
 float inverse_of(float scale) { return scale != 0 ? 1 / scale : 0; }
 
+struct Range {
+  float low, high;
+};
+/// Of a multiple of eight values. Eight ranges side by side: one alone waits for each comparison before the next.
+Range range_of(const float* values, int count) {
+  float low[8], high[8];
+  for (int lane = 0; lane < 8; ++lane) low[lane] = high[lane] = values[lane];
+  for (int i = 8; i < count; i += 8)
+    for (int lane = 0; lane < 8; ++lane) {
+      const float value = values[i + lane];
+      low[lane] = value < low[lane] ? value : low[lane];
+      high[lane] = value > high[lane] ? value : high[lane];
+    }
+  Range range{low[0], high[0]};
+  for (int lane = 1; lane < 8; ++lane) {
+    range.low = std::min(range.low, low[lane]);
+    range.high = std::max(range.high, high[lane]);
+  }
+  return range;
+}
+
 /// The value farthest from zero, with its sign.
 float farthest(const float* values, int count) {
-  float far = 0;
-  for (int i = 0; i < count; ++i) far = std::fabs(values[i]) > std::fabs(far) ? values[i] : far;
-  return far;
+  const Range range = range_of(values, count);
+  return range.high >= -range.low ? range.high : range.low;
 }
 
 void encode_f32(const float* values, uint8_t* to) { std::memcpy(to, values, sizeof *values); }
@@ -63,8 +83,8 @@ void encode_symmetric(const float* values, uint8_t* scale_at, uint8_t* fifth_bit
 
 template <int kMost>
 void encode_from_least(const float* values, uint8_t* scale_at, uint8_t* fifth_bits, uint8_t* nibbles) {
-  const auto [low, high] = std::minmax_element(values, values + 32);
-  const float inverse = inverse_of(put_half(scale_at, (*high - *low) / kMost)), least = put_half(scale_at + 2, *low);
+  const auto [low, high] = range_of(values, 32);
+  const float inverse = inverse_of(put_half(scale_at, (high - low) / kMost)), least = put_half(scale_at + 2, low);
   int steps[32];
   for (int i = 0; i < 32; ++i) steps[i] = nearest_step(values[i] - least, inverse, 0, kMost);
   put_steps(steps, fifth_bits, nibbles);
@@ -89,9 +109,9 @@ template <int kMost>
 void encode_with_minima(const float* values, uint8_t* to, uint8_t* high, uint8_t* nibbles) {
   float lows[8], widths[8], most_low = 0, most_width = 0;
   for (int g = 0; g < 8; ++g) {
-    const auto [low, highest] = std::minmax_element(values + 32 * g, values + 32 * (g + 1));
-    lows[g] = std::max(0.0f, -*low);  // a minimum is taken off: none above zero
-    widths[g] = (*highest + lows[g]) / kMost;
+    const auto [low, highest] = range_of(values + 32 * g, 32);
+    lows[g] = std::max(0.0f, -low);  // a minimum is taken off: none above zero
+    widths[g] = (highest + lows[g]) / kMost;
     most_low = std::max(most_low, lows[g]), most_width = std::max(most_width, widths[g]);
   }
   const float scale = put_half(to, most_width / 63), least = put_half(to + 2, most_low / 63);
