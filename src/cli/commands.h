@@ -17,5 +17,7 @@ CommandRun add_selftest(Options options, CommandFiles& files);
 CommandRun add_compare(Options options, CommandFiles& files);
 CommandRun add_analyze(Options options, CommandFiles& files);
 CommandRun add_audit(Options options, CommandFiles& files);
+CommandRun add_inspect(Options options, CommandFiles& files);
+CommandRun add_synth(Options options, CommandFiles& files);
 
 }  // namespace assay
