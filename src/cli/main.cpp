@@ -28,6 +28,7 @@ constexpr CommandEntry kCommands[] = {
     {"compare", "two stores or JSON reports: which cases became faster or slower, and how sure that is", add_compare},
     {"analyze", "what a trace of a run says: where the time went, by kernel, shape and backend", add_analyze},
     {"audit", "a probe log judged anew: wrong rows, crowns that sit on them, the corrected ranking", add_audit},
+    {"tokenize", "text to the tokens of a model file, and back", add_tokenize},
 };
 
 constexpr size_t kHelpColumns = 120;
