@@ -10,9 +10,11 @@
 
 namespace assay {
 
-PairTable::PairTable(size_t merges)
-    : shift_(64 - static_cast<int>(std::bit_width(merges * 2 + 1))),
-      slots_(size_t(1) << std::bit_width(merges * 2 + 1)) {}
+PairTable::PairTable(size_t merges) {
+  const size_t bits = size_t(std::bit_width(merges * 2 + 1));
+  shift_ = static_cast<int>(64 - bits);
+  slots_.resize(size_t(1) << bits);
+}
 
 void PairTable::add(Token left, Token right, const Merge& merge) {
   const uint64_t key = uint64_t(left) << 32 | right;

@@ -28,7 +28,7 @@ class PairTable {
   };
   size_t slot_of(uint64_t key) const { return size_t(key * 0x9e3779b97f4a7c15 >> shift_); }
 
-  int shift_;
+  int shift_ = 0;
   std::vector<Slot> slots_;  // a power of two, at most half full
 };
 

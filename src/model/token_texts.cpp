@@ -12,9 +12,8 @@ uint32_t hash_of(std::string_view bytes) { return static_cast<uint32_t>(XXH3_64b
 }  // namespace
 
 void TokenTexts::add(std::string_view bytes) {
-  begins_.push_back(all_.size());
-  sizes_.push_back(static_cast<uint32_t>(bytes.size()));
   all_ += bytes;
+  begins_.push_back(all_.size());
 }
 
 size_t TokenTexts::slot_of(std::string_view bytes, uint32_t hash) const {

@@ -13,8 +13,10 @@ class TokenTexts {
  public:
   /// The next token's bytes.
   void add(std::string_view bytes);
-  std::string_view text(Token token) const { return std::string_view(all_).substr(begins_[token], sizes_[token]); }
-  size_t size() const { return begins_.size(); }
+  std::string_view text(Token token) const {
+    return {all_.data() + begins_[token], begins_[token + 1] - begins_[token]};
+  }
+  size_t size() const { return begins_.size() - 1; }
 
   /// From now on find() knows the token. False where another token with these bytes is known already: it stays.
   bool index(Token token);
@@ -30,8 +32,7 @@ class TokenTexts {
   void grow();
 
   std::string all_;
-  std::vector<size_t> begins_;
-  std::vector<uint32_t> sizes_;
+  std::vector<size_t> begins_ = {0};                   // of each token, and the end
   std::vector<Slot> slots_ = std::vector<Slot>(1024);  // a power of two, at most half full
   size_t indexed_ = 0, longest_ = 0;
 };
