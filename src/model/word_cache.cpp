@@ -6,6 +6,8 @@
 
 namespace assay {
 
-size_t WordCache::place_of(std::string_view word) { return XXH3_64bits(word.data(), word.size()) % kPlaces; }
+size_t WordCache::place_of(std::string_view word) const {
+  return XXH3_64bits(word.data(), word.size()) & (places_.size() - 1);
+}
 
 }  // namespace assay

@@ -28,10 +28,14 @@ class WordCache {
     place_->count = static_cast<uint8_t>(tokens.size());
     std::memcpy(place_->word, word.data(), word.size());
     std::copy(tokens.begin(), tokens.end(), place_->tokens);
+    if (++kept_ >= places_.size() && places_.size() < kMostPlaces) {  // a short text needs no large table
+      places_.assign(places_.size() * 16, {});
+      kept_ = 0;
+    }
   }
 
  private:
-  static constexpr size_t kPlaces = 16384, kMostBytes = 22, kMostTokens = 10;
+  static constexpr size_t kFirstPlaces = 64, kMostPlaces = 16384, kMostBytes = 22, kMostTokens = 10;
   struct alignas(64) Place {  // 64 bytes: one line of the processor's cache
     uint8_t bytes = 0, count = 0;
     char word[kMostBytes];
@@ -39,9 +43,10 @@ class WordCache {
   };
   static_assert(sizeof(Place) == 64);
 
-  static size_t place_of(std::string_view word);
+  size_t place_of(std::string_view word) const;
 
-  std::vector<Place> places_ = std::vector<Place>(kPlaces);
+  std::vector<Place> places_ = std::vector<Place>(kFirstPlaces);
+  size_t kept_ = 0;         // since the table has its size
   Place* place_ = nullptr;  // of the word that append() was last asked for
 };
 
