@@ -5,9 +5,9 @@ cd "$(dirname "$0")/.."
 seconds=${1:-60}
 command -v clang++ >/dev/null || { echo "fuzz: needs clang++ (apt-get install clang libclang-rt-14-dev)" >&2; exit 1; }
 mkdir -p build-fuzz/objects
-sources=$(ls src/base/*.cpp src/spec/*.cpp src/stats/*.cpp src/model/*.cpp src/store/*.cpp src/trace/*.cpp src/analysis/*.cpp \
-  src/audit/*.cpp src/kernel/*.cpp src/backend/device.cpp src/measure/ranking_samples.cpp src/probe/ranking.cpp \
-  src/report/*.cpp tests/fuzz/*_fuzz.cpp)
+sources=$(ls src/base/*.cpp src/spec/*.cpp src/stats/*.cpp src/model/*.cpp src/store/*.cpp src/trace/*.cpp \
+  src/analysis/*.cpp src/audit/*.cpp src/kernel/*.cpp src/backend/device.cpp src/measure/ranking_samples.cpp \
+  src/probe/ranking.cpp src/report/*.cpp tests/fuzz/*_fuzz.cpp)
 flags="-std=c++20 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -Isrc"
 # Each source once, for all fuzzers; the name of its object is that of its path.
 echo "fuzz: compiling"

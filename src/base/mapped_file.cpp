@@ -117,11 +117,4 @@ void MappedFile::check_whole() const {
         name_);
 }
 
-void MappedFile::expect_reads(size_t offset, size_t size) const {
-  const size_t page = size_t(sysconf(_SC_PAGESIZE)), begin = offset / page * page;
-  if (begin >= size_ || size == 0) return;
-  madvise(static_cast<char*>(const_cast<void*>(data_)) + begin, std::min(size + (offset - begin), size_ - begin),
-          MADV_WILLNEED);
-}
-
 }  // namespace assay

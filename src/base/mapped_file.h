@@ -23,9 +23,6 @@ class MappedFile {
   /// what was read is believed.
   void check_whole() const;
 
-  /// The bytes will be read soon, from front to back.
-  void expect_reads(size_t offset, size_t size) const;
-
  private:
   std::string name_;
   int descriptor_ = -1;

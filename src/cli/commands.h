@@ -17,6 +17,8 @@ CommandRun add_selftest(CLI::App& command, CommandFiles& files);
 CommandRun add_compare(CLI::App& command, CommandFiles& files);
 CommandRun add_analyze(CLI::App& command, CommandFiles& files);
 CommandRun add_audit(CLI::App& command, CommandFiles& files);
+CommandRun add_inspect(CLI::App& command, CommandFiles& files);
+CommandRun add_synth(CLI::App& command, CommandFiles& files);
 CommandRun add_tokenize(CLI::App& command, CommandFiles& files);
 
 }  // namespace assay

@@ -83,6 +83,7 @@ std::vector<uint32_t> sorted_order(const std::vector<Item>& items, Name name, co
   std::vector<uint32_t> order(items.size());
   std::iota(order.begin(), order.end(), 0u);
   std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return name(items[a]) < name(items[b]); });
+  // Doubles stand side by side in a sorted list. Which of two a reader takes would be chance.
   for (size_t i = 1; i < order.size(); ++i)
     if (name(items[order[i - 1]]) == name(items[order[i]]))
       fail("{}: {} \"{}\" stands in it twice; the file is damaged or was put together wrongly", file, what,
@@ -94,6 +95,7 @@ template <typename Item, typename Name>
 std::string near_ones(std::string_view wanted, const std::vector<Item>& items, Name name) {
   std::vector<std::string> known;
   for (const Item& item : items)
+    // Edit distances of many long names would take seconds, for a hint.
     if (known.size() < 4096 && name(item).size() < 200) known.emplace_back(name(item));
   return did_you_mean(std::string(wanted), known);
 }

@@ -16,6 +16,7 @@ static_assert(std::endian::native == std::endian::little, "GGUF is read where it
 
 namespace {
 
+// The format allows keys so long; tensors of other programs also have names beyond ggml's 64 bytes.
 constexpr uint64_t kMostNameBytes = 65535;
 // The least bytes that an entry (length, one letter, type, one byte) and a tensor (length, one letter, one dimension,
 // type, offset) take.
@@ -87,6 +88,7 @@ void GgufParser::header() {
   file_.version_ = number<uint32_t>("the version");
   const uint32_t version = file_.version_;
   at_ = 4;
+  // The letters are the same in both byte orders; a small version read the wrong way round has its low bytes zero.
   if (version != 0 && (version & 0xffff) == 0)
     error("a big-endian GGUF; convert the model again for little-endian machines (gguf_convert_endian.py little)");
   if (version == 1)
@@ -99,13 +101,16 @@ void GgufParser::header() {
   entry_count_ = number<uint64_t>("the count of keys");
   if (entry_count_ > left() / kLeastEntry) {
     at_ = 16;
-    error(fmt::format("claims {} keys, but the {} bytes that follow hold {} at most", entry_count_, left() - 8,
-                      (left() - 8) / kLeastEntry));
+    error(fmt::format(
+        "claims {} keys, but the {} bytes that follow hold {} at most: it is cut (an unfinished download?) or damaged",
+        entry_count_, left() - 8, (left() - 8) / kLeastEntry));
   }
   if (tensor_count_ > left() / kLeastTensor) {
     at_ = 8;
-    error(fmt::format("claims {} tensors, but the {} bytes that follow describe {} at most", tensor_count_, left() - 16,
-                      (left() - 16) / kLeastTensor));
+    error(
+        fmt::format("claims {} tensors, but the {} bytes that follow describe {} at most: it is cut (an unfinished "
+                    "download?) or damaged",
+                    tensor_count_, left() - 16, (left() - 16) / kLeastTensor));
   }
 }
 
@@ -127,6 +132,7 @@ void GgufParser::entry(uint64_t index) {
     entry.element = type("the array");
     if (entry.element == GgufType::array) error(fmt::format("key{} is an array of arrays, which is not read", inside_));
     entry.count = number<uint64_t>("the length of array");
+    // Before anything is walked: a count beyond the file is told at once, not after millions of values.
     const uint64_t least =
         std::max<uint64_t>(value_bytes(entry.element), 1) * (entry.element == GgufType::string ? 8 : 1);
     if (entry.count > left() / least) {
@@ -154,6 +160,7 @@ void GgufParser::values(GgufEntry& entry) {
         at_ = began + i;
         error(fmt::format("key{} is a bool of value {}; 0 and 1 are known", inside_, uint8_t(entry.bytes[i])));
       }
+  // No size or count is so large, and callers may take every integer as int64_t.
   if (entry.element == GgufType::u64)
     for (size_t i = 0; i < entry.bytes.size(); i += 8)
       if (uint8_t(entry.bytes[i + 7]) > 127) {
@@ -226,6 +233,7 @@ void GgufParser::place_tensors() {
   std::iota(order.begin(), order.end(), 0u);
   std::sort(order.begin(), order.end(),
             [&](uint32_t a, uint32_t b) { return file_.tensors_[a].offset < file_.tensors_[b].offset; });
+  // In the order of their offsets each must only be held against the one before it.
   uint64_t end = 0;  // of the one before, from the begin of the data
   const GgufTensor *before = nullptr, *first_cut = nullptr;
   for (const uint32_t i : order) {
