@@ -17,7 +17,7 @@ for fuzz in tests/fuzz/*_fuzz.cpp; do
   name=$(basename "$fuzz" .cpp)
   # shellcheck disable=SC2046,SC2086
   clang++ $flags -fsanitize=fuzzer "build-fuzz/objects/tests.fuzz.$name.cpp.o" $(ls build-fuzz/objects/src.*.o) \
-    -lfmt -lsqlite3 -lmuparser -lsimdjson -lz -lzstd -o "build-fuzz/$name"
+    -lfmt -lsqlite3 -lmuparser -lsimdjson -lz -lzstd -lpcre2-8 -o "build-fuzz/$name"
   mkdir -p "build-fuzz/$name.corpus"
   echo "fuzz: $name for $seconds s"
   "build-fuzz/$name" -max_total_time="$seconds" -rss_limit_mb=2048 -print_final_stats=0 "build-fuzz/$name.corpus" \

@@ -4,7 +4,7 @@ set -eu
 
 packages="g++ cmake ninja-build git
   libcli11-dev libfmt-dev nlohmann-json3-dev libsqlite3-dev libmuparser-dev libxxhash-dev
-  libsimdjson-dev zlib1g-dev libzstd-dev
+  libsimdjson-dev zlib1g-dev libzstd-dev libpcre2-dev
   libopenblas-dev libdnnl-dev libgtest-dev"
 
 missing=""

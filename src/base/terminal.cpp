@@ -9,6 +9,8 @@
 #include <cstdlib>
 #include <cwchar>
 
+#include "base/utf8.h"
+
 namespace assay {
 namespace {
 
@@ -30,23 +32,6 @@ size_t asked_for(const char* name) {
 size_t lesser(size_t said, size_t asked, size_t usual) {
   if (said == 0 || asked == 0) return std::max(said, asked) > 0 ? std::max(said, asked) : usual;
   return std::min(said, asked);
-}
-
-bool continues_code_point(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }
-
-/// Bytes of the UTF-8 code point at the front of the text; 0 where none is: also of overlong forms and surrogates.
-size_t code_point_bytes(std::string_view text) {
-  const auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0; };
-  const int first = byte(0);
-  if (first < 0x80) return 1;
-  const size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-  if (first < 0xc2 || first > 0xf4) return 0;
-  const int least = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
-  const int most = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
-  if (byte(1) < least || byte(1) > most) return 0;
-  for (size_t i = 2; i < length; ++i)
-    if (i >= text.size() || !continues_code_point(text[i])) return 0;
-  return length;
 }
 
 /// "\xff": readable, and told from every other byte.

@@ -19,5 +19,6 @@ CommandRun add_analyze(Options options, CommandFiles& files);
 CommandRun add_audit(Options options, CommandFiles& files);
 CommandRun add_inspect(Options options, CommandFiles& files);
 CommandRun add_synth(Options options, CommandFiles& files);
+CommandRun add_tokenize(Options options, CommandFiles& files);
 
 }  // namespace assay

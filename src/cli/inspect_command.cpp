@@ -29,17 +29,17 @@ int run_inspect(const InspectOptions& options) {
 
 }  // namespace
 
-CommandRun add_inspect(CLI::App& command, CommandFiles& files) {
+CommandRun add_inspect(Options options, CommandFiles& files) {
   const auto o = std::make_shared<InspectOptions>();
-  command.footer(
+  options.footer(
       "Reads GGUF versions 2 and 3. All of it but the values of tensors is checked: what is cut or lies is an error "
       "that says where.\ndocs/inspect.md explains the lines. Example: assay inspect model.gguf --json model.json\n\n"
       "Exit codes: 0 the file was read, whether or not assay can use it as a model; 2 it is no GGUF file, or damaged.");
-  files.add(CommandFiles::Part::input, command.add_option("FILE", o->file, "the model")->required()->type_name(""));
-  command.add_flag("--full", o->full, "every key and every tensor");
-  command.add_flag("--check", o->check, "read all weights, too: none may be infinite or no number");
+  files.add(CommandFiles::Part::input, options.add("FILE", o->file, "the model").required().type(""));
+  options.flag("--full", o->full, "every key and every tensor");
+  options.flag("--check", o->check, "read all weights, too: none may be infinite or no number");
   o->formats =
-      std::make_shared<ReportFormats>(command, files, std::vector<std::string>{"text", "csv", "json", "markdown"});
+      std::make_shared<ReportFormats>(options, files, std::vector<std::string>{"text", "csv", "json", "markdown"});
   return [o] { return run_inspect(*o); };
 }
 

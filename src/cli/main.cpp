@@ -26,6 +26,7 @@ constexpr CommandEntry kCommands[] = {
     {"audit", "a probe log judged anew: wrong rows, crowns that sit on them, the corrected ranking", add_audit},
     {"inspect", "a model file (GGUF): its network, tensors and types, and what a decode step reads of it", add_inspect},
     {"synth", "write a model file of a known shape and type with drawn weights, to try and measure with", add_synth},
+    {"tokenize", "text to the tokens of a model file, and back", add_tokenize},
 };
 
 constexpr char kFooter[] = R"(Begin with:

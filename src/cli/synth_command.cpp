@@ -10,7 +10,6 @@
 #include "base/suggest.h"
 #include "base/terminal.h"
 #include "cli/commands.h"
-#include "cli/number_option.h"
 #include "measure/worker_process.h"
 #include "model/synthetic_file.h"
 #include "report/inspect_facts.h"
@@ -103,31 +102,26 @@ int run_synth(const SynthOptions& options) {
 
 }  // namespace
 
-CommandRun add_synth(CLI::App& command, CommandFiles& files) {
+CommandRun add_synth(Options options, CommandFiles& files) {
   const auto o = std::make_shared<SynthOptions>();
-  command.footer(fmt::format(
+  options.footer(fmt::format(
       "Shapes: {}.\nWeights are drawn, so the model talks nonsense at its real speed. Products and the embedding get "
       "the "
       "type; norms and biases are F32. Where a row is no multiple of 256 values, Q4_K becomes Q5_0, Q5_K Q5_1 and Q6_K "
       "Q8_0. The same seed gives the same weights in every type, up to their rounding.\n"
       "Example: assay synth --shape qwen2.5-0.5b --type q4_0 --out q.gguf",
       fmt::join(model_shape_names(), ", ")));
-  command.add_option("--shape", o->shape, "whose sizes: see below")->required()->type_name("NAME");
-  command
-      .add_option("--type", o->type, "of the weights: f32, f16, bf16, q8_0, q4_0, q4_1, q5_0, q5_1, q4_k, q5_k, q6_k")
-      ->capture_default_str()
-      ->type_name("TYPE");
-  files.add(CommandFiles::Part::output,
-            command.add_option("--out", o->out, "the file to write")->required()->type_name("FILE"));
+  options.add("--shape", o->shape, "whose sizes: see below").required().type("NAME");
+  options.add("--type", o->type, "of the weights: f32, f16, bf16, q8_0, q4_0, q4_1, q5_0, q5_1, q4_k, q5_k, q6_k")
+      .show_default()
+      .type("TYPE");
+  files.add(CommandFiles::Part::output, options.add("--out", o->out, "the file to write").required().type("FILE"));
   files.add(CommandFiles::Part::input,
-            command
-                .add_option("--tokenizer", o->tokenizer,
-                            "the model whose tokenizer it gets, with as many tokens (default: a small built-in one)")
-                ->type_name("FILE"));
-  command.add_option("--seed", o->seed, "of the weights")
-      ->capture_default_str()
-      ->check(whole_from(0, INT64_MAX))
-      ->type_name("NUMBER");
+            options
+                .add("--tokenizer", o->tokenizer,
+                     "the model whose tokenizer it gets, with as many tokens (default: a small built-in one)")
+                .type("FILE"));
+  options.add("--seed", o->seed, "of the weights").show_default().whole(0, INT64_MAX).type("NUMBER");
   return [o] { return run_synth(*o); };
 }
 

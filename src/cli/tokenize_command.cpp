@@ -1,0 +1,101 @@
+// assay tokenize: text to token numbers by a model file's vocabulary, and back.
+#include <unistd.h>
+
+#include <charconv>
+#include <memory>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/standard_streams.h"
+#include "base/terminal.h"
+#include "cli/commands.h"
+#include "model/gguf_vocabulary.h"
+#include "model/token_decoder.h"
+#include "model/token_encoder.h"
+
+namespace assay {
+namespace {
+
+struct TokenizeOptions {
+  std::string model, file = "-", text;
+  bool has_text = false, decode = false;
+  EncodeOptions encode;
+};
+
+std::string input_name(const TokenizeOptions& options) {
+  return options.has_text ? "--text" : options.file == "-" ? "standard input" : options.file;
+}
+
+std::string read_input(const TokenizeOptions& options) {
+  if (options.has_text) return options.text;
+  return options.file == "-" ? read_descriptor(STDIN_FILENO, "standard input") : read_file(options.file);
+}
+
+std::vector<Token> parse_tokens(std::string_view text, const std::string& name) {
+  constexpr std::string_view kBlanks = " \t\r\n";
+  std::vector<Token> tokens;
+  for (size_t at = text.find_first_not_of(kBlanks); at != std::string_view::npos;
+       at = text.find_first_not_of(kBlanks, at)) {
+    const std::string_view word = text.substr(at, text.find_first_of(kBlanks, at) - at);
+    Token token = 0;
+    const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), token);
+    if (error != std::errc() || end != word.data() + word.size())
+      fail("{}: byte {}: \"{}\" is no token; give numbers with blanks between, as assay tokenize prints them", name, at,
+           cut_end(one_line(word), 40));
+    tokens.push_back(token);
+    at += word.size();
+  }
+  return tokens;
+}
+
+std::string numbers(const std::vector<Token>& tokens) {
+  fmt::memory_buffer line;
+  for (size_t i = 0; i < tokens.size(); ++i) fmt::format_to(std::back_inserter(line), "{}{}", i ? " " : "", tokens[i]);
+  return fmt::to_string(line);
+}
+
+int run_tokenize(const TokenizeOptions& options) {
+  if (options.has_text && options.file != "-") fail("--text and --file both name the input; give one of them");
+  if (options.decode && options.encode.bos) fail("--bos is for encoding; leave it out with --decode");
+  const std::unique_ptr<const Tokenizer> tokenizer = load_tokenizer(Gguf(options.model));
+  for (const std::string& line : tokenizer->remarks()) remark("assay: {}: {}\n", options.model, line);
+  if (options.encode.bos && !tokenizer->bos())
+    fail("{}: names no token that begins a text (tokenizer.ggml.bos_token_id); leave --bos out", options.model);
+  const std::string input = read_input(options);
+  if (options.decode) {
+    put(stdout, decode(*tokenizer, parse_tokens(input, input_name(options)), {.special = options.encode.special}));
+  } else {
+    show("{}\n", numbers(TokenEncoder(*tokenizer).encode(input, options.encode)));
+  }
+  return 0;
+}
+
+}  // namespace
+
+CommandRun add_tokenize(Options options, CommandFiles& files) {
+  const auto o = std::make_shared<TokenizeOptions>();
+  options.footer(
+      "Prints the token numbers on one line, blanks between. The text is taken as it is: any bytes, the last line end\n"
+      "included. Nothing is put before or after it unless --bos is given. --decode gives the same bytes back.\n"
+      "docs/tokenize.md says which vocabularies are read and what happens to bytes that are no UTF-8.\n"
+      "Example: printf 'Hello world' | assay tokenize model.gguf\n"
+      "         assay tokenize model.gguf --decode --text '9707 1879'\n\n"
+      "Exit codes: 0 fine; 2 the file has no vocabulary that can be used, or the input is none.");
+  files.add(CommandFiles::Part::input,
+            options.add("FILE", o->model, "a GGUF file with a vocabulary").required().type(""));
+  files.add(CommandFiles::Part::input,
+            options.add("-f,--file", o->file, "the input ('-', the default: standard input)").type("FILE"));
+  const Option text = options.add("--text", o->text, "the input itself").type("TEXT");
+  options.flag("--decode", o->decode, "the input is token numbers: write the text they stand for, byte for byte");
+  options.flag("--special", o->encode.special,
+               "names of control tokens in the text become these tokens (never for what a user typed); with "
+               "--decode, control tokens are written by name, not left out");
+  options.flag("--bos,!--no-bos", o->encode.bos,
+               "the token that begins a text comes first, or not (the default, whatever the file says)");
+  return [o, text] {
+    o->has_text = text.is_given();
+    return run_tokenize(*o);
+  };
+}
+
+}  // namespace assay
