@@ -152,7 +152,7 @@ std::string inspect_json(const Gguf& file, const Inspection& inspection) {
                {"tensors", tensors_json(file)}};
   if (const auto& step = inspection.step) {
     json["step_bytes"] = {{"total", step->total()},
-                          {"matmul", step->matmul},
+                          {"products", step->matmul},
                           {"embedding_row", step->embedding_row},
                           {"others", step->others}};
     json["cache_values_per_token"] = inspection.config->cache_values();
