@@ -162,7 +162,7 @@ TEST_F(inspect_program, all_forms_tell_the_model_and_full_lists_all) {
   home_.run({"inspect", at("m.gguf"), "--json", at("j"), "--csv", at("c"), "--markdown", at("md")});
   const Json json = Json::parse(read_file(at("j")));
   EXPECT_EQ(json["schema"], "assay-inspect");
-  EXPECT_EQ(json["step_bytes"]["total"].get<int64_t>(), json["step_bytes"]["matmul"].get<int64_t>() +
+  EXPECT_EQ(json["step_bytes"]["total"].get<int64_t>(), json["step_bytes"]["products"].get<int64_t>() +
                                                             json["step_bytes"]["embedding_row"].get<int64_t>() +
                                                             json["step_bytes"]["others"].get<int64_t>());
   EXPECT_EQ(count_of(read_file(at("c")), "\r\n"), json["tensors"].size() + 1);
