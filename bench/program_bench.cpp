@@ -37,6 +37,28 @@ double percentile(std::vector<double> us, double share) {
   return us[size_t(share * double(us.size() - 1))];
 }
 
+void time_program(Device& device, const DeviceInfo& info, const std::vector<Launch>& sequence) {
+  const int64_t began = now_ns();
+  const std::unique_ptr<Program> program = device.bind(sequence);
+  const double bind_us = double(now_ns() - began) * 1e-3;
+  std::vector<double> submit_us, whole_us;
+  for (int i = 0; i < kRuns + kWarmUp; ++i) {
+    const int64_t start = now_ns();
+    program->run();
+    const int64_t submitted = now_ns();
+    program->wait();
+    const int64_t done = now_ns();
+    if (i < kWarmUp) continue;
+    submit_us.push_back(double(submitted - start) * 1e-3);
+    whole_us.push_back(double(done - start) * 1e-3);
+  }
+  fmt::print(
+      "{} ({}): {} {}empty launches: bound in {:.0f} us; run {:.1f} us (p95 {:.1f}), until done {:.1f} us (p95 "
+      "{:.1f})\n",
+      info.id, info.name, sequence.size(), sequence[0].overlaps_previous ? "overlapping " : "", bind_us,
+      percentile(submit_us, 0.5), percentile(submit_us, 0.95), percentile(whole_us, 0.5), percentile(whole_us, 0.95));
+}
+
 void measure(const Backend& backend, const DeviceInfo& info, int launches) {
   const Manifest manifest = load_manifest(kernels_folder(backend.name()));
   const auto empty = std::find_if(manifest.variants.begin(), manifest.variants.end(),
@@ -62,25 +84,11 @@ void measure(const Backend& backend, const DeviceInfo& info, int launches) {
   launch.workspace_bytes = kernel->workspace_bytes(launch);
   if (launch.workspace_bytes > 0) launch.workspace = device->allocate(launch.workspace_bytes);
 
-  const std::vector<Launch> sequence(size_t(launches), launch);
-  const int64_t began = now_ns();
-  const std::unique_ptr<Program> program = device->bind(sequence);
-  const double bind_us = double(now_ns() - began) * 1e-3;
-  std::vector<double> submit_us, whole_us;
-  for (int i = 0; i < kRuns + kWarmUp; ++i) {
-    const int64_t start = now_ns();
-    program->run();
-    const int64_t submitted = now_ns();
-    program->wait();
-    const int64_t done = now_ns();
-    if (i < kWarmUp) continue;
-    submit_us.push_back(double(submitted - start) * 1e-3);
-    whole_us.push_back(double(done - start) * 1e-3);
+  for (const bool overlaps : {false, true}) {
+    if (overlaps && backend.name() == "cpu") continue;
+    launch.overlaps_previous = overlaps;
+    time_program(*device, info, std::vector<Launch>(size_t(launches), launch));
   }
-  fmt::print(
-      "{} ({}): {} empty launches: bound in {:.0f} us; run {:.1f} us (p95 {:.1f}), until done {:.1f} us (p95 {:.1f})\n",
-      info.id, info.name, launches, bind_us, percentile(submit_us, 0.5), percentile(submit_us, 0.95),
-      percentile(whole_us, 0.5), percentile(whole_us, 0.95));
   fs::remove_all(built);
 }
 

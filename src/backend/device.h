@@ -62,6 +62,9 @@ struct Launch {
   Address workspace = nullptr, prepared = nullptr;
   int64_t workspace_bytes = 0, prepared_bytes = 0;
   int64_t bytes = 0, flops = 0;
+  /// It may start before the launch before it has ended: its kernel waits itself, on CUDA by griddepcontrol.wait.
+  /// Others start when that has ended.
+  bool overlaps_previous = false;
 
   /// 0 if it has none of this id.
   double param(uint32_t id) const;

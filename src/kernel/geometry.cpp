@@ -36,11 +36,12 @@ GeometryRules::GeometryRules(const JsonReader& launch, const std::vector<Paramet
     : launch_(std::make_shared<Json>(launch.json())), names_(names_of(parameters)) {
   names_.insert(names_.end(), kSizeNames.begin(), kSizeNames.end());
   const JsonReader own(*launch_, launch.file(), launch.pointer());
-  own.only_keys({"grid", "block", "cluster", "shared_bytes", "workspace_bytes", "prepared_bytes", "prepare_grid",
-                 "prepare_block"});
+  own.only_keys({"grid", "block", "cluster", "cooperative", "shared_bytes", "workspace_bytes", "prepared_bytes",
+                 "prepare_grid", "prepare_block"});
   grid_ = read(own, "grid", true);
   block_ = read(own, "block", true);
   cluster_ = read(own, "cluster", false);
+  cooperative_ = own.boolean_or("cooperative", false);
   shared_bytes_ = read(own, "shared_bytes", false);
   workspace_bytes_ = read(own, "workspace_bytes", false);
   for (const char* key : {"prepared_bytes", "prepare_grid", "prepare_block"})
@@ -88,6 +89,7 @@ Geometry GeometryRules::evaluate(const ParameterValues& parameters, const Geomet
   all(block_, g.block);
   all(prepare_grid_, g.prepare_grid);
   all(prepare_block_, g.prepare_block);
+  g.cooperative = cooperative_;
   for (Rule& rule : cluster_) g.cluster = value(rule, values, false);
   for (Rule& rule : shared_bytes_) g.shared_bytes = value(rule, values, true);
   for (Rule& rule : workspace_bytes_) g.workspace_bytes = value(rule, values, true);

@@ -25,6 +25,7 @@ struct GeometrySizes {
 struct Geometry {
   std::array<int64_t, 3> grid{1, 1, 1}, block{1, 1, 1}, prepare_grid{1, 1, 1}, prepare_block{1, 1, 1};
   int64_t cluster = 1, shared_bytes = 0, workspace_bytes = 0, prepared_bytes = 0;
+  bool cooperative = false;  // all blocks are there at once, and may wait for each other
   int64_t block_threads() const { return block[0] * block[1] * block[2]; }
 };
 
@@ -50,6 +51,7 @@ class GeometryRules {
 
   std::shared_ptr<const Json> launch_;  // what the rules' readers stand on
   std::vector<std::string> names_;
+  bool cooperative_ = false;
   Rules grid_, block_, prepare_grid_, prepare_block_, cluster_, shared_bytes_, workspace_bytes_, prepared_bytes_;
 };
 

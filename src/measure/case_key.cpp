@@ -50,9 +50,10 @@ std::string vendor_version(const Variant& variant, const DeviceInfo& device) {
 }
 
 std::string geometry_text(const Geometry& g) {
-  return fmt::format("launch: grid {} block {} cluster {} shared {} workspace {} prepared {} by {} {}\n",
-                     fmt::join(g.grid, ","), fmt::join(g.block, ","), g.cluster, g.shared_bytes, g.workspace_bytes,
-                     g.prepared_bytes, fmt::join(g.prepare_grid, ","), fmt::join(g.prepare_block, ","));
+  return fmt::format("launch: grid {} block {} cluster {}{} shared {} workspace {} prepared {} by {} {}\n",
+                     fmt::join(g.grid, ","), fmt::join(g.block, ","), g.cluster, g.cooperative ? " cooperative" : "",
+                     g.shared_bytes, g.workspace_bytes, g.prepared_bytes, fmt::join(g.prepare_grid, ","),
+                     fmt::join(g.prepare_block, ","));
 }
 
 }  // namespace

@@ -114,13 +114,15 @@ class CudaKernel final : public StreamKernel {
 
   void prepare(const Launch& launch) override {
     const Geometry g = geometry(launch);
-    submit(launch, find_entry(launch, "prepare"), g.prepare_grid, g.prepare_block, 1, 0, stream_, nullptr);
+    Geometry of_prepare;
+    of_prepare.grid = g.prepare_grid, of_prepare.block = g.prepare_block;
+    submit(launch, find_entry(launch, "prepare"), of_prepare, stream_, nullptr);
     check(driver().cuStreamSynchronize_(stream_), "prepare");
   }
 
   void enqueue(const Launch& launch, CUstream stream, int64_t* encoded_ns) override {
     const Geometry g = geometry(launch);
-    submit(launch, find_entry(launch, "run"), g.grid, g.block, g.cluster, g.shared_bytes, stream, encoded_ns);
+    submit(launch, find_entry(launch, "run"), g, stream, encoded_ns);
   }
 
   KernelResources resources(const Launch& launch) const override {
@@ -190,22 +192,33 @@ class CudaKernel final : public StreamKernel {
             "asking for a large cluster");
   }
 
-  static void submit(const Launch& launch, CUfunction entry, const std::array<int64_t, 3>& grid,
-                     const std::array<int64_t, 3>& block, int64_t cluster, int64_t shared_bytes, CUstream stream,
-                     int64_t* encoded_ns) {
+  static void submit(const Launch& launch, CUfunction entry, const Geometry& g, CUstream stream, int64_t* encoded_ns) {
     assay_cuda_call call = call_of(launch);
     void* parameters[] = {&call};
-    CUlaunchAttribute clusters{};
-    clusters.id = CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION;
-    clusters.value.clusterDim.x = unsigned(cluster);
-    clusters.value.clusterDim.y = clusters.value.clusterDim.z = 1;
+    CUlaunchAttribute attributes[3] = {};
+    unsigned count = 0;
+    if (g.cluster > 1) {
+      attributes[count].id = CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION;
+      attributes[count].value.clusterDim.x = unsigned(g.cluster);
+      attributes[count].value.clusterDim.y = attributes[count].value.clusterDim.z = 1;
+      ++count;
+    }
+    if (g.cooperative) {
+      attributes[count].id = CU_LAUNCH_ATTRIBUTE_COOPERATIVE;
+      attributes[count++].value.cooperative = 1;
+    }
+    if (launch.overlaps_previous) {
+      attributes[count].id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
+      attributes[count++].value.programmaticStreamSerializationAllowed = 1;
+    }
     CUlaunchConfig config{};
-    config.gridDimX = unsigned(grid[0]), config.gridDimY = unsigned(grid[1]), config.gridDimZ = unsigned(grid[2]);
-    config.blockDimX = unsigned(block[0]), config.blockDimY = unsigned(block[1]), config.blockDimZ = unsigned(block[2]);
-    config.sharedMemBytes = unsigned(shared_bytes);
+    config.gridDimX = unsigned(g.grid[0]), config.gridDimY = unsigned(g.grid[1]), config.gridDimZ = unsigned(g.grid[2]);
+    config.blockDimX = unsigned(g.block[0]), config.blockDimY = unsigned(g.block[1]),
+    config.blockDimZ = unsigned(g.block[2]);
+    config.sharedMemBytes = unsigned(g.shared_bytes);
     config.hStream = stream;
-    config.attrs = &clusters;
-    config.numAttrs = cluster > 1 ? 1 : 0;
+    config.attrs = attributes;
+    config.numAttrs = count;
     if (encoded_ns) *encoded_ns = now_ns();
     check(driver().cuLaunchKernelEx_(&config, entry, parameters, nullptr), "launching");
   }
