@@ -17,7 +17,7 @@ constexpr int64_t kFewBytes = 64 << 10;  // tiles of little weights may be padde
 int64_t weight_bytes(const Launch& launch) {
   int64_t bytes = 0;
   for (const Tensor& t : launch.tensors)
-    if (t.operand == Operand::b) bytes += t.bytes + t.scale_bytes;
+    if (t.use == Use::weight) bytes += t.bytes + t.scale_bytes;
   return bytes;
 }
 
@@ -92,12 +92,12 @@ Binding::Binding(const WorkerCase& work, OpenedArenas& opened, LoadedKernel& ker
   int64_t hot_bytes = 0;
   size_t bias = 0, c = 0;
   for (Tensor& t : tensors) {
-    if (t.operand == Operand::b) continue;
-    if (t.operand == Operand::d) {
+    if (t.use == Use::weight) continue;
+    if (t.use == Use::output) {
       d.push_back(t);
     } else {
       t.data = surroundings_.allocate(t.bytes);
-      if (t.operand == Operand::a) a_ = t;
+      if (t.use == Use::varied) a_ = t;
       if (t.operand == Operand::bias) surroundings_.put(t, work.inputs->bias[bias++]);
       if (t.operand == Operand::c) surroundings_.put(t, work.inputs->c[c++]);
     }
@@ -122,7 +122,7 @@ void Binding::bind_copies(const std::vector<Tensor>& tensors, int64_t hot_bytes)
     launch.kernel = &kernel_;
     launch.tensors = tensors;
     for (Tensor& t : launch.tensors) {
-      if (t.operand != Operand::b) continue;
+      if (t.use != Use::weight) continue;
       t = work_.inputs->b(copy)[t.segment];
       t.data = opened_.address(t.data);
       if (t.scales) t.scales = opened_.address(t.scales);
@@ -154,8 +154,8 @@ void Binding::bind_bulk(const std::vector<Tensor>& tensors) {
     launch.op = &op_of_readers();
     launch.bytes = piece;
     for (Tensor t : tensors) {
-      if (t.operand == Operand::b && t.segment > 0) continue;
-      if (t.operand == Operand::b) {
+      if (t.use == Use::weight && t.segment > 0) continue;
+      if (t.use == Use::weight) {
         t.dtype = Dtype::f32;
         t.storage = Storage::strided;
         t.dims[0] = 1, t.dims[1] = piece / kRowBytes, t.dims[2] = kColumns;
@@ -191,11 +191,11 @@ void Binding::withhold_b(std::vector<Launch>& launches) {
   if (is_withheld) return;
   int64_t most = 0;
   for (const Tensor& t : launches[0].tensors)
-    if (t.operand == Operand::b) most = std::max({most, t.bytes, t.scale_bytes});
+    if (t.use == Use::weight) most = std::max({most, t.bytes, t.scale_bytes});
   const Address poison = opened_.poison(most);
   for (Launch& launch : launches)
     for (Tensor& t : launch.tensors) {
-      if (t.operand != Operand::b) continue;
+      if (t.use != Use::weight) continue;
       t.data = poison;
       if (t.scales) t.scales = poison;
     }

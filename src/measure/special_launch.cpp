@@ -21,13 +21,13 @@ class SpecialLaunch {
     const Address weights = opened.special(*values_.weights(spacing));
     for (Tensor& t : launch_.tensors) {
       launch_.bytes += t.bytes + t.scale_bytes;
-      if (t.operand == Operand::d) {
+      if (t.use == Use::output) {
         t.data = allocate(t.bytes);
         blocks_.pop_back();  // kept: a kernel that writes late is to be found out, not to crash
-      } else if (t.operand != Operand::b) {
+      } else if (t.use != Use::weight) {
         t.data = allocate(t.bytes);
       }
-      if (t.operand != Operand::b) continue;
+      if (t.use != Use::weight) continue;
       const std::byte* first = values_.weights(spacing)->memory().data();
       t.data = weights + (t.data - first);
       if (t.scales) t.scales = weights + (t.scales - first);
@@ -64,9 +64,9 @@ class SpecialLaunch {
 
   std::string run(int64_t number) {
     for (const Tensor& t : launch_.tensors) {
-      if (t.operand == Operand::d) device_.fill(t.data, kPoison, t.bytes);
-      if (t.operand == Operand::b || t.operand == Operand::d) continue;
-      if (number > 0 && t.operand != Operand::a) continue;  // C and bias are those of every launch
+      if (t.use == Use::output) device_.fill(t.data, kPoison, t.bytes);
+      if (t.use == Use::weight || t.use == Use::output) continue;
+      if (number > 0 && t.use != Use::varied) continue;  // C and bias are those of every launch
       const std::vector<std::byte> content = values_.content(t, number, accuracy_);
       device_.write(t.data, content.data(), t.bytes);
     }
@@ -75,7 +75,7 @@ class SpecialLaunch {
     std::vector<Tensor> d;
     std::vector<std::vector<std::byte>> bytes;
     for (const Tensor& t : launch_.tensors) {
-      if (t.operand != Operand::d) continue;
+      if (t.use != Use::output) continue;
       d.push_back(t);
       bytes.emplace_back(size_t(t.bytes) + 2 * kGuardBytes);
       device_.read(bytes.back().data(), t.data - kGuardBytes, t.bytes + 2 * kGuardBytes);

@@ -41,7 +41,7 @@ int64_t alignment_of(Format format) { return format == Format::q8_0 ? 1088 : 64;
 std::vector<Tensor> b_tensors(const Spec& spec) {
   std::vector<Tensor> result;
   for (const Tensor& t : spec.tensors)
-    if (t.operand == Operand::b) result.push_back(t);
+    if (t.use == Use::weight) result.push_back(t);
   return result;
 }
 
@@ -180,13 +180,13 @@ SpecInputs::SpecInputs(const Spec& spec, Arenas& arenas, int64_t footprint) : sp
 
   uint64_t stream = 1;
   for (const Tensor& t : spec_.tensors) {
-    if (t.operand == Operand::b || t.operand == Operand::d) continue;
+    if (t.use == Use::weight || t.use == Use::output) continue;
     HostTensor host = random_tensor(t.dtype, t.dims[0] * t.dims[1] * t.dims[2], stream++);
     if (!t.is_read) {
       std::fill(host.bytes.begin(), host.bytes.end(), std::byte{kPoison});
       std::fill(host.values.begin(), host.values.end(), std::numeric_limits<double>::quiet_NaN());
     }
-    if (t.operand == Operand::a) a_ = t, a = std::move(host);
+    if (t.use == Use::varied) a_ = t, a = std::move(host);
     if (t.operand == Operand::bias) bias.push_back(std::move(host));
     if (t.operand == Operand::c) c.push_back(std::move(host));
   }

@@ -25,10 +25,6 @@ struct OpField {
   bool is_segment = false;   // names one of several outputs
 };
 
-/// What a launch does with an operand, and so what measuring does with it. weight: read once a token, copies of it
-/// rotate so that it is cold. varied: another one in each sample. constant: the same in all. output: written.
-enum class Use { weight, varied, constant, output };
-
 struct OpOperand {
   Operand operand;
   Use use;

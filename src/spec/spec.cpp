@@ -33,10 +33,17 @@ int64_t Spec::bytes(Operand operand) const {
   return sum;
 }
 
+int64_t Spec::weight_bytes() const {
+  int64_t sum = 0;
+  for (const Tensor& t : tensors)
+    if (t.use == Use::weight) sum += t.bytes + t.scale_bytes;
+  return sum;
+}
+
 int64_t Spec::weight_values() const {
   int64_t sum = 0;
   for (const Tensor& t : tensors)
-    if (t.operand == Operand::b) sum += t.dims[0] * t.dims[1] * t.dims[2];
+    if (t.use == Use::weight) sum += t.dims[0] * t.dims[1] * t.dims[2];
   return sum;
 }
 

@@ -73,7 +73,7 @@ struct Spec {
   /// What all its operands of that part take, scales included.
   int64_t bytes(Operand operand) const;
   /// What is read once a token, and how many values that is.
-  int64_t weight_bytes() const { return bytes(Operand::b); }
+  int64_t weight_bytes() const;
   int64_t weight_values() const;
   /// All that a launch must read and write.
   int64_t min_bytes() const;
