@@ -6,9 +6,11 @@
 
 #include <filesystem>
 
+#include "assay_program.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "gguf_models.h"
+#include "refusals.h"
 #include "spec/workload.h"
 
 namespace assay {
@@ -219,6 +221,62 @@ TEST(real_models, have_steps_of_the_bytes_that_inspect_counts) {
     ++tried;
   }
   EXPECT_GT(tried, 0u);
+}
+
+class step_cli : public testing::Test {
+ protected:
+  void SetUp() override { write_file(model_, small_model(small_config("qwen2"))); }
+  Home home_;
+  const fs::path model_ = home_.folder / "small.gguf", out_ = home_.folder / "out.json";
+};
+
+TEST_F(step_cli, specs_shows_a_row_a_distinct_spec_and_a_table_a_step) {
+  const Ended ended = home_.run({"specs", model_, "--m", "1,8", "--context", "4,128"});
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  for (const std::string part : {"small-m1-c4: a decode step at a context of 4", "small-m1-c128", "small-m8-c128",
+                                 "blk.0-1.attn_q.weight", "rope is not measured yet", "B:4 M:8 N:128 K:16"})
+    EXPECT_TRUE(has(ended.out, part)) << part << "\n" << ended.out;
+  EXPECT_FALSE(has(ended.out, "small-m8-c4")) << "a context of 4 holds no 8 tokens";
+}
+
+TEST_F(step_cli, specs_writes_a_workload_that_probe_reads) {
+  EXPECT_EQ(home_.run({"specs", model_, "--m", "8", "--activations", "f32", "--out", out_}).exit_code, 0);
+  EXPECT_EQ(load_workload(out_).name, "small-m8");
+  const Ended plan = home_.run({"probe", "--specs", out_, "--workload", "small-m8", "--dry-run"});
+  EXPECT_EQ(plan.exit_code, 0) << plan.err;
+  EXPECT_TRUE(has(plan.out, "Spec op=matmul_bias_add | batch=1 | m=8 | n=64 | k=64 | tA=0 | tB=1 | dtA=f32 | dtB=q8_0"))
+      << plan.out;
+}
+
+TEST_F(step_cli, probe_plans_the_specs_of_a_model_alone_and_says_what_is_not_in_them) {
+  const Ended plan = home_.run({"probe", "--model", model_, "--m", "1,512", "--context", "1024", "--dry-run"});
+  EXPECT_EQ(plan.exit_code, 0) << plan.err;
+  EXPECT_TRUE(has(plan.err, "small-m512-c1024: a chunk of 512 tokens")) << plan.err;
+  EXPECT_TRUE(has(plan.err, "swiglu is not measured yet")) << plan.err;
+  for (const std::string part : {"Spec op=rms_norm | m=1 | n=64 | dtA=f16 | dtB=f32 | dtD=f16 | eps=1e-06:",
+                                 "batch=4 | m=512 | n=1024 | k=16 | tA=0 | tB=1", "m=1 | n=96 | k=64"})
+    EXPECT_TRUE(has(plan.out, part)) << part << "\n" << plan.out;
+  EXPECT_FALSE(has(plan.out, "k=896")) << "the shipped workloads were not asked for";
+}
+
+TEST_F(step_cli, a_plain_loop_of_seconds_is_skipped_with_its_estimate) {
+  ModelConfig config = small_config("llama");
+  config.vocabulary = 40'000;
+  write_file(model_, small_model(config));
+  const Ended plan = home_.run({"probe", "--model", model_, "--m", "8192", "--threads", "1", "--dry-run"});
+  EXPECT_EQ(plan.exit_code, 0) << plan.err;
+  EXPECT_TRUE(has(plan.out, "naive/loop: matmul skipped 1 (too_long: one launch takes about 11 s")) << plan.out;
+}
+
+TEST_F(step_cli, what_cannot_be_is_refused) {
+  expect_refused(home_, {"specs", model_, "--m", "1,x"}, {"--m 1,x", "whole numbers"});
+  expect_refused(home_, {"specs", model_, "--m", "0"}, {"--m 0"});
+  expect_refused(home_, {"specs", model_, "--activations", "q8_0"}, {"--activations q8_0", "f16 or f32"});
+  expect_refused(home_, {"specs", model_, "--m", "8", "--context", "4"}, {"--context", "holds the chunk"});
+  expect_refused(home_, {"specs", model_, "--m", "1,8", "--out", out_}, {"--out", "one workload"});
+  expect_refused(home_, {"specs", model_, "--out", model_}, {"small.gguf"});
+  expect_refused(home_, {"probe", "--m", "8", "--dry-run"}, {"--m", "--model FILE"});
+  expect_refused(home_, {"probe", "--model", home_.folder / "absent.gguf", "--dry-run"}, {"absent.gguf"});
 }
 
 }  // namespace
