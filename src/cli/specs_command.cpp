@@ -38,7 +38,7 @@ CommandRun add_specs(Options options, CommandFiles& files) {
       "A row a distinct spec: its calls in the step, the weights and KV cache that they read, the tensors.\n"
       "docs/specs-of-a-model.md explains it. assay probe --model FILE measures the same.\n"
       "Example: assay specs model.gguf --m 1,8 --context 1024\n"
-      "         assay specs model.gguf --out model.json && assay probe --specs model.json --workload 'model-m1'\n\n"
+      "         assay specs model.gguf --out model.json && assay probe --specs model.json\n\n"
       "Exit codes: 0 fine; 2 assay cannot use the file as a model.");
   files.add(CommandFiles::Part::input, options.add("FILE", o->file, "the model (GGUF)").required().type(""));
   add_step_options(options, o->step);

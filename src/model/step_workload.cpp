@@ -33,13 +33,14 @@ std::string step_workload(const StepSource& source, const StepRequest& request, 
   }
   if (lines.empty()) fail("{}: no op of its step can be measured yet: {}", source.file, fmt::join(left_out, "; "));
   const std::string what =
-      request.tokens == 1 ? "a decode step" : fmt::format("a chunk of {} tokens, per token", request.tokens);
+      request.tokens == 1 ? "a decode step of " + source.model
+                          : fmt::format("a chunk of {} tokens of {}, counted per token", request.tokens, source.model);
   const std::string context =
       request.context > 0 ? fmt::format(" at a context of {}", request.context) : ", without attention's products";
   Json json = {
       {"name", step_name(source.model, request)},
       {"description",
-       fmt::format("{}{} of {}; {} activations; {:.1f} % of its bytes are not in it: {}", what, context, source.model,
+       fmt::format("{}{}; {} activations; {:.1f} % of its bytes are not in it: {}", what, context,
                    dtype_name(request.activations), bytes > 0 ? 100 * double(bytes_left_out) / double(bytes) : 0.0,
                    left_out.empty() ? "nothing" : fmt::format("{}", fmt::join(left_out, "; ")))},
       {"sources",
