@@ -106,6 +106,23 @@ TEST(Plan, EveryPairIsEitherACaseOrCountedOnceWithItsReason) {
   EXPECT_EQ(plan.cases() + skips, 3 * 4) << "three specs, four kernels";
 }
 
+TEST(Plan, ABaselineThatWouldTakeSecondsALaunchIsLeftOutWithTheEstimate) {
+  Kernels kernels;
+  kernels.all[0].baseline = true;
+  const auto of_m = [](int64_t m) {
+    return parse_spec(
+        fmt::format("op=matmul | batch=1 | m={} | n=9728 | k=896 | tA=0 | tB=1 | dtA=f16 | dtB=f16 | dtD=f16", m));
+  };
+  const Plan plan = make_plan({of_m(128), of_m(512)}, kernels.pointers, imagined_device(), {});
+  EXPECT_EQ(ids(plan.specs[0]), (Ids{"rowdot/r1", "rowdot/r4"})) << "2.2 GFLOP";
+  EXPECT_EQ(ids(plan.specs[1]), (Ids{"rowdot/r4"})) << "8.9 GFLOP; of others no rate is known";
+  EXPECT_EQ(
+      skipped(plan, "rowdot/r1", "too_long: one launch takes about 3 s, at 4 GFLOP/s a thread as plain loops have"), 1);
+  DeviceInfo large = imagined_device();
+  large.threads = 16;
+  EXPECT_EQ(ids(make_plan({of_m(512)}, kernels.pointers, large, {}).specs[0]), (Ids{"rowdot/r1", "rowdot/r4"}));
+}
+
 TEST(Plan, SkipsOfDifferentOpsAreCountedApart) {
   const Kernels kernels;
   const Plan plan = make_plan({kF16, kBias}, kernels.pointers, imagined_device(), {});

@@ -170,5 +170,14 @@ TEST(Skips, AlikeReasonsAreOneLineWithTheirSizesAndPairsAddUp) {
   EXPECT_EQ(skip_report({}, 80), "");
 }
 
+TEST(Skips, EstimatesOfLaunchesThatTakeTooLongAreOneLine) {
+  const auto skip = [](int seconds) {
+    return SkipGroup{"naive/loop", "matmul", fmt::format("too_long: one launch takes about {} s, at 4 X", seconds), 1};
+  };
+  const std::vector<SkipReason> reasons = skip_reasons({skip(5), skip(18)});
+  ASSERT_EQ(reasons.size(), 1u);
+  EXPECT_EQ(reasons[0].reason, "too_long: one launch takes about 5 to 18 (2 sizes) s, at 4 X");
+}
+
 }  // namespace
 }  // namespace assay

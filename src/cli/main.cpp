@@ -25,6 +25,7 @@ constexpr CommandEntry kCommands[] = {
     {"analyze", "what a trace of a run says: where the time went, by kernel, shape and backend", add_analyze},
     {"audit", "a probe log judged anew: wrong rows, crowns that sit on them, the corrected ranking", add_audit},
     {"inspect", "a model file (GGUF): its network, tensors and types, and what a decode step reads of it", add_inspect},
+    {"specs", "what a model file's step computes: every op as a spec line, as a table or a workload file", add_specs},
     {"synth", "write a model file of a known shape and type with drawn weights, to try and measure with", add_synth},
     {"tokenize", "text to the tokens of a model file, and back", add_tokenize},
 };

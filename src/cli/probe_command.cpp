@@ -12,6 +12,7 @@
 #include "base/terminal.h"
 #include "cli/commands.h"
 #include "cli/installation.h"
+#include "cli/model_steps.h"
 #include "cli/report_formats.h"
 #include "cli/trace_input.h"
 #include "probe/sweep.h"
@@ -28,7 +29,8 @@ namespace {
 
 struct ProbeOptions {
   std::string device = "cpu", mode = "decode", store = default_store().string();
-  std::vector<std::string> workloads, spec_files, traces, spec_lines, kernels;
+  std::vector<std::string> workloads, spec_files, traces, spec_lines, kernels, models;
+  StepOptions step;
   std::shared_ptr<ReportFormats> formats;
   Selection selection;
   SweepOptions sweep;
@@ -46,6 +48,11 @@ std::vector<Workload> choose_workloads(const ProbeOptions& options) {
   if (options.selection.dtypes.size() == 1) shapes.dtype = options.selection.dtypes[0];
   for (const std::string& trace : options.traces)
     loaded.push_back(parse_workload(workload_of_trace(trace, shapes), trace));
+  for (const std::string& model : options.models)
+    for (Workload& w : model_workloads(model, options.step)) {
+      if (!options.quiet) remark("{}: {}\n", one_line(w.name), one_line(w.description));
+      loaded.push_back(std::move(w));
+    }
   if (!options.spec_lines.empty() && options.workloads.empty()) return loaded;
   if (loaded.empty() || !options.workloads.empty())
     for (Workload& w : load_workloads(project_folder("specs"))) loaded.push_back(std::move(w));
@@ -247,6 +254,7 @@ CommandRun add_probe(Options options, CommandFiles& files) {
       "  assay probe --workload '*q8' --thorough                  one workload, more samples\n"
       "  assay probe --spec 'op=matmul | batch=1 | m=1 | n=1024..4096..1024 | k=4096 | tA=0 | tB=1' --dtype f16\n"
       "  assay probe --from run.jsonl --dtype q8_0                what a traced run called\n"
+      "  assay probe --model model.gguf --m 1,8 --context 1024    what that model computes\n"
       "  assay probe --kernels docs/examples/drop-in --variant 'my_gemv/*' --variant 'gemv_rowdot/*' --shape n=9728");
   const Options what = options.group("What to measure");
   what.add("--workload", o->workloads, "workloads by name or glob (default: all in specs/)");
@@ -254,6 +262,9 @@ CommandRun add_probe(Options options, CommandFiles& files) {
   files.add(Part::input,
             what.add("--from", o->traces,
                      "traces of runs: the hot shapes of each are a workload (as assay analyze --specs-out writes it)"));
+  files.add(Part::input, what.add("--model", o->models,
+                                  "model files (GGUF): a step of each is a workload, as assay specs shows it"));
+  const std::vector<Option> step_options = add_step_options(what, o->step);
   files.add(Part::input, [o] { return other_inputs(*o); });
   what.add("--spec", o->spec_lines, "one spec line; n, m, k and batch may be ranges: n=16..96 or n=16..96..8");
   what.add("--variant", o->selection.variants,
@@ -299,7 +310,11 @@ CommandRun add_probe(Options options, CommandFiles& files) {
   results.flag("--skips", o->screen.skips, "also the pairs of spec and variant that were left out, a line a reason");
   results.flag("--verbose", o->screen.verbose, "as --full, and where each line of a workload comes from");
   results.flag("--quiet", o->quiet, "no progress");
-  return [o] { return run_probe(*o); };
+  return [o, step_options] {
+    for (const Option& option : step_options)
+      if (option.is_given() && o->models.empty()) fail("{}: is of a model's step; add --model FILE", option.name());
+    return run_probe(*o);
+  };
 }
 
 }  // namespace assay

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <map>
 #include <set>
 
@@ -149,6 +150,21 @@ std::string unsuited(const Variant& variant, const DeviceInfo& device) {
   return "";
 }
 
+// A baseline is a plain loop. On Zen 4 it was seen to reach 5 to 6.5 GFLOP/s a thread (f16, m=8, n=k=1024). Others may
+// be slower; at this rate a guess that is wrong still ends soon.
+constexpr double kPlainLoopFlops = 4e9;  // a second and thread
+constexpr double kLongestLaunch = 1;     // s; a case launches some dozens of times
+
+/// A launch of seconds says nothing that nobody knew; "" where it is none. Of kernels of another kind no rate is
+/// known before they are measured.
+std::string too_long(const Spec& spec, const Variant& variant, const DeviceInfo& device) {
+  if (!variant.baseline || variant.launch) return "";
+  const double seconds = double(spec.flops) / (kPlainLoopFlops * device.threads);
+  if (seconds <= kLongestLaunch) return "";
+  return fmt::format("too_long: one launch takes about {:.0f} s, at {:.0f} GFLOP/s a thread as plain loops have",
+                     std::ceil(seconds), kPlainLoopFlops / 1e9);
+}
+
 std::string lacks_isa(const Variant& variant, const DeviceInfo& device) {
   return fmt::format("unsupported: needs {}; this processor has {}", fmt::join(variant.isa, " or "),
                      device.isa.back().name);
@@ -240,6 +256,10 @@ Plan make_plan(const std::vector<Spec>& specs, const std::vector<const Variant*>
       }
       if (!isa) {
         skip(lacks_isa(*variant, device));
+        continue;
+      }
+      if (const std::string reason = too_long(spec, *variant, device); !reason.empty()) {
+        skip(reason);
         continue;
       }
       planned.cases.push_back({variant, isa, over_limit(spec, *variant, device)});

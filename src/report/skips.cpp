@@ -20,11 +20,15 @@ struct ReasonParts {
 };
 
 ReasonParts parts_of(const std::string& reason) {
-  constexpr std::string_view kIs = " is ", kSupports = ", supports ";
-  const size_t is = reason.find(kIs), supports = reason.find(kSupports);
-  if (is == std::string::npos || supports == std::string::npos || supports < is) return {reason, "", ""};
-  const size_t value = is + kIs.size();
-  return {reason.substr(0, value), reason.substr(value, supports - value), reason.substr(supports)};
+  constexpr std::pair<std::string_view, std::string_view> kAround[] = {{" is ", ", supports "},
+                                                                       {" takes about ", " s, at "}};
+  for (const auto& [before, after] : kAround) {
+    const size_t begin = reason.find(before), end = reason.find(after);
+    if (begin == std::string::npos || end == std::string::npos || end < begin) continue;
+    const size_t value = begin + before.size();
+    return {reason.substr(0, value), reason.substr(value, end - value), reason.substr(end)};
+  }
+  return {reason, "", ""};
 }
 
 /// "896 to 9728 (4 sizes)", "f16 f32", or the one value.
@@ -60,7 +64,7 @@ std::string line_of(const SkipReason& reason, size_t count_width) {
 std::string skip_reason_text(const std::string& reason) {
   const std::string text = one_line(reason), kind = text.substr(0, text.find_first_of(": "));
   if (text.empty()) return "unsupported";
-  for (const char* other : {"unsupported", "disabled", "accuracy", "device_limit", "build_failed"})
+  for (const char* other : {"unsupported", "disabled", "accuracy", "device_limit", "build_failed", "too_long"})
     if (kind == other) return text;
   return "unsupported: " + text;
 }
