@@ -237,6 +237,16 @@ TEST(SpecLine, MalformedTextIsRefused) {
   expect_refused(std::string("op=mat\0mul", 10), {"control characters"});
 }
 
+TEST(SpecLine, AnUnknownOpIsSaidBeforeItsFieldsAreHeldAgainstAnothersTable) {
+  try {
+    parse_spec("op=rmsnorm | m=1 | eps=0");
+    ADD_FAILURE();
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("field op=rmsnorm: it must be"), std::string::npos) << e.what();
+    EXPECT_NE(std::string(e.what()).find("did you mean rms_norm"), std::string::npos) << e.what();
+  }
+}
+
 TEST(SpecLine, FieldsBuiltByAProgramObeyTheSameGrammar) {
   SpecFields fields = parse_spec_fields(kPlain);
   fields.emplace_back("k", "897");

@@ -89,11 +89,7 @@ void BytePairs::append(std::string_view word, SymbolMerger& merger, std::vector<
   for (uint32_t at = 0; at < word.size(); ++at)
     merger.symbols.push_back({at, 1, token_of_byte_[static_cast<unsigned char>(word[at])]});
   merger.run([this](const Symbol& left, const Symbol& right) { return pairs_.find(left.token, right.token); });
-  for (const Symbol& symbol : merger.symbols)
-    if (symbol.token != kNoToken)
-      tokens.push_back(symbol.token);
-    else
-      bytes_.append(word.substr(symbol.begin, symbol.size), tokens);
+  bytes_.append_merged(word, merger.symbols, tokens);
 }
 
 }  // namespace assay

@@ -49,11 +49,7 @@ void SentencePieces::append(std::string_view word, SymbolMerger& merger, std::ve
     const auto token = texts_.find(word.substr(left.begin, size_t(left.size) + right.size));
     return token ? Merge{ranks_[*token], *token} : Merge{};
   });
-  for (const Symbol& symbol : merger.symbols)
-    if (symbol.token != kNoToken)
-      tokens.push_back(symbol.token);
-    else
-      bytes_.append(word.substr(symbol.begin, symbol.size), tokens);
+  bytes_.append_merged(word, merger.symbols, tokens);
 }
 
 }  // namespace assay

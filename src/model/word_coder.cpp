@@ -20,4 +20,13 @@ void ByteTokens::append(std::string_view bytes, std::vector<Token>& tokens) cons
   }
 }
 
+void ByteTokens::append_merged(std::string_view word, const std::vector<Symbol>& symbols,
+                               std::vector<Token>& tokens) const {
+  for (const Symbol& symbol : symbols)
+    if (symbol.token != kNoToken)
+      tokens.push_back(symbol.token);
+    else
+      append(word.substr(symbol.begin, symbol.size), tokens);
+}
+
 }  // namespace assay

@@ -17,6 +17,8 @@ class ByteTokens {
 
   /// Appends those of all bytes, the unknown token once. Error, with the byte, where there are none.
   void append(std::string_view bytes, std::vector<Token>& tokens) const;
+  /// A word that was merged: the symbols' tokens, byte by byte what became none.
+  void append_merged(std::string_view word, const std::vector<Symbol>& symbols, std::vector<Token>& tokens) const;
 };
 
 class WordCoder {

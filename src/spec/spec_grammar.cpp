@@ -115,9 +115,9 @@ Spec make_spec(const SpecFields& given, const std::string& where) {
   // Through the text, so that fields built by a program print to a line that parses.
   spec.fields = parse_spec_fields(print_spec_fields(given), where);
   const Op& op = op_of_line(spec.fields);
+  refuse_unknown_op(spec.fields, where);  // first: the fields asked for would be another op's
   refuse_unknown_fields(op, spec.fields, where);
   refuse_missing_fields(op, spec.fields, where);
-  refuse_unknown_op(spec.fields, where);
   spec.op = &op;
   const FieldReader line(op, spec.fields, where);
   spec.op_name = line.text("op");

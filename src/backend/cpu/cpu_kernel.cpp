@@ -12,6 +12,8 @@
 namespace assay {
 namespace {
 
+constexpr int64_t kPreparedOnSeveral = int64_t(1) << 20;  // below, threads take longer to start than the work
+
 /// The loader's words say "failed to map segment" where they mean that the folder's file system is mounted noexec.
 std::string cannot_load(const std::filesystem::path& module, const std::string& why) {
   if (is_mounted_noexec(module))
@@ -82,7 +84,8 @@ void CpuKernel::prepare(const Launch& launch) {
     void* prepared;
     std::atomic<int> status{ASSAY_OK};
   } work{kernel_, call.get(), launch.prepared};
-  Team(cpus_, /*pins_caller=*/false)
+  const bool is_little = launch.prepared_bytes < kPreparedOnSeveral;
+  Team(is_little ? std::vector<int>{cpus_.front()} : cpus_, /*pins_caller=*/false)
       .run(
           [](const assay_thread* thread, void* argument) {
             auto& w = *static_cast<Work*>(argument);
