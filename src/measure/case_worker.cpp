@@ -277,9 +277,10 @@ LaunchInputs CaseWorker::of_slot(const LaunchInputs& inputs, int64_t slot) const
 std::vector<int64_t> CaseWorker::slots_by_copy(int64_t used) const {
   std::vector<int64_t> slots(static_cast<size_t>(used));
   std::iota(slots.begin(), slots.end(), 0);
-  std::sort(slots.begin(), slots.end(), [this](int64_t left, int64_t right) {
-    return bound_->source_copy(order_.place_in_slot(left)) < bound_->source_copy(order_.place_in_slot(right));
-  });
+  if (used > bound_->rotation())
+    std::sort(slots.begin(), slots.end(), [this](int64_t left, int64_t right) {
+      return bound_->source_copy(order_.place_in_slot(left)) < bound_->source_copy(order_.place_in_slot(right));
+    });
   return slots;
 }
 

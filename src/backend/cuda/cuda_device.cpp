@@ -1,34 +1,12 @@
 // One GPU, and launches bound as one graph.
 #include "backend/cuda/cuda_device.h"
 
-#include <utility>
-
 #include "backend/cuda/cublas_kernel.h"
 
 namespace assay {
 
-void SpareGraph::keep(CUgraphExec graph) noexcept {
-  if (graph_) driver().cuGraphExecDestroy_(graph_);
-  graph_ = graph;
-}
-
-CUgraphExec SpareGraph::filled_with(CUgraph launches) {
-  if (!graph_) return nullptr;
-#if CUDA_VERSION >= 12000
-  CUgraphExecUpdateResultInfo info{};
-  const CUresult result = driver().cuGraphExecUpdate_(graph_, launches, &info);
-#else
-  CUgraphNode at = nullptr;
-  CUgraphExecUpdateResult info{};
-  const CUresult result = driver().cuGraphExecUpdate_(graph_, launches, &at, &info);
-#endif
-  if (result == CUDA_SUCCESS) return std::exchange(graph_, nullptr);
-  keep(nullptr);
-  return nullptr;
-}
-
-CudaProgram::CudaProgram(std::span<const Launch> launches, CUstream stream, SpareGraph& spare)
-    : stream_(stream), spare_(spare), size_(std::ssize(launches)) {
+CudaProgram::CudaProgram(std::span<const Launch> launches, CUstream stream)
+    : stream_(stream), size_(std::ssize(launches)) {
   CUgraph graph = nullptr;
   check(driver().cuStreamBeginCapture_(stream_, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL), "capturing");
   try {
@@ -38,13 +16,12 @@ CudaProgram::CudaProgram(std::span<const Launch> launches, CUstream stream, Spar
     throw;
   }
   check(driver().cuStreamEndCapture_(stream_, &graph), "capturing");
-  graph_ = spare_.filled_with(graph);
-  if (!graph_) check(driver().cuGraphInstantiateWithFlags_(&graph_, graph, 0), "making a graph");
+  check(driver().cuGraphInstantiateWithFlags_(&graph_, graph, 0), "making a graph");
   check(driver().cuGraphDestroy_(graph), "making a graph");
   check(driver().cuGraphUpload_(graph_, stream_), "making a graph");
 }
 
-CudaProgram::~CudaProgram() { spare_.keep(graph_); }
+CudaProgram::~CudaProgram() { driver().cuGraphExecDestroy_(graph_); }
 
 CudaDevice::CudaDevice(const DeviceInfo& info) : info_(info) {
   check(driver().cuInit_(0), "starting the NVIDIA driver");
@@ -93,7 +70,7 @@ Address CudaDevice::import(std::span<std::byte> host) {
 }
 
 std::unique_ptr<Program> CudaDevice::bind(std::span<const Launch> launches) {
-  return std::make_unique<CudaProgram>(launches, stream_, spare_);
+  return std::make_unique<CudaProgram>(launches, stream_);
 }
 
 }  // namespace assay

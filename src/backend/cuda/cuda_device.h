@@ -6,28 +6,10 @@
 
 namespace assay {
 
-/// The graph of the last program that is gone: to put other launches of the same kernels into it takes a fraction of
-/// what making one takes. Measuring binds each sample's launches anew, in an order drawn for it.
-class SpareGraph {
- public:
-  SpareGraph() = default;
-  ~SpareGraph() { keep(nullptr); }
-  SpareGraph(const SpareGraph&) = delete;
-  SpareGraph& operator=(const SpareGraph&) = delete;
-
-  void keep(CUgraphExec graph) noexcept;
-  /// Of these launches; null if the kept one is not like them, or there is none.
-  CUgraphExec filled_with(CUgraph launches);
-
- private:
-  CUgraphExec graph_ = nullptr;
-};
-
 /// Launches as one graph, made once: no gap between them but what the device itself needs.
 class CudaProgram final : public Program {
  public:
-  /// `spare` and the stream outlive it.
-  CudaProgram(std::span<const Launch> launches, CUstream stream, SpareGraph& spare);
+  CudaProgram(std::span<const Launch> launches, CUstream stream);
   ~CudaProgram() override;
   CudaProgram(const CudaProgram&) = delete;
   CudaProgram& operator=(const CudaProgram&) = delete;
@@ -39,7 +21,6 @@ class CudaProgram final : public Program {
  private:
   CUgraphExec graph_ = nullptr;
   CUstream stream_;
-  SpareGraph& spare_;
   int64_t size_;
 };
 
@@ -63,7 +44,6 @@ class CudaDevice final : public Device {
  private:
   const DeviceInfo info_;
   CUstream stream_ = nullptr;
-  SpareGraph spare_;
 };
 
 /// A device's address as the driver has it.
