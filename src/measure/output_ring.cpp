@@ -21,7 +21,8 @@ OutputRing::OutputRing(MeasuredDevice& device, const std::vector<Tensor>& d, int
                       t.bytes,
                       (t.bytes + 63) / 64 * 64 + kGuardBytes,
                       nullptr,
-                      {},
+                      nullptr,
+                      0,
                       {},
                       t.dims[2],
                       {},
@@ -77,9 +78,12 @@ void OutputRing::add_survey(Look& look, int64_t used) {
 
 void OutputRing::add_slots(Look& look, int64_t first, int64_t last) {
   for (Part& part : parts_) {
-    part.host.resize(size_t(span_bytes(part, used_)));
+    if (const int64_t bytes = span_bytes(part, used_); bytes > part.host_bytes) {
+      part.host = std::make_unique_for_overwrite<std::byte[]>(size_t(bytes));
+      part.host_bytes = bytes;
+    }
     const int64_t from = first * part.step;
-    look.ranges.push_back({part.host.data() + from, part.memory + from, span_bytes(part, last) - from});
+    look.ranges.push_back({part.host.get() + from, part.memory + from, span_bytes(part, last) - from});
   }
 }
 
@@ -105,11 +109,10 @@ std::span<const double> OutputRing::projected(int64_t slot) {
 }
 
 std::span<const std::byte> OutputRing::slot(int64_t slot) {
-  if (parts_.size() == 1)
-    return std::span(parts_[0].host).subspan(size_t(parts_[0].start(slot)), size_t(parts_[0].bytes));
+  if (parts_.size() == 1) return {parts_[0].host.get() + parts_[0].start(slot), size_t(parts_[0].bytes)};
   joined_.clear();
   for (const Part& part : parts_) {
-    const auto from = part.host.begin() + part.start(slot);
+    const std::byte* const from = part.host.get() + part.start(slot);
     joined_.insert(joined_.end(), from, from + part.bytes);
   }
   return joined_;
@@ -121,8 +124,8 @@ std::string OutputRing::broken_guard() const {
     for (int64_t i = 0; i <= used_; ++i) {
       // Before slot i; after slot i - 1 it also covers what rounding up left free.
       const int64_t begin = i == 0 ? 0 : part.start(i - 1) + part.bytes, end = part.start(i);
-      const auto first = part.host.begin() + begin, last = part.host.begin() + end;
-      const auto at = std::find_if(first, last, is_broken);
+      const std::byte *const first = part.host.get() + begin, *const last = part.host.get() + end;
+      const std::byte* const at = std::find_if(first, last, is_broken);
       if (at == last) continue;
       if (i == 0) return fmt::format("wrote {} bytes before the start of a buffer", last - at);
       return fmt::format("wrote {} bytes behind the end of a buffer", at - first + 1);
@@ -140,9 +143,9 @@ bool OutputRing::unchanged() {
   }
   std::vector<std::byte> now;
   for (const Part& part : parts_) {
-    now.resize(part.host.size());
+    now.resize(size_t(span_bytes(part, used_)));
     device_.read(now.data(), part.memory, int64_t(now.size()));
-    if (now != part.host) return false;
+    if (!std::equal(now.begin(), now.end(), part.host.get())) return false;
   }
   return true;
 }

@@ -1,5 +1,6 @@
 // The buffers that the launches of one sample write D into, in turn, with guard bands; and what they hold afterwards.
 #pragma once
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -48,7 +49,8 @@ class OutputRing {
     Dtype dtype;
     int64_t bytes, step;
     Address memory;
-    std::vector<std::byte> host;
+    std::unique_ptr<std::byte[]> host;  // what was read, where it lies at memory; the rest is undefined
+    int64_t host_bytes = 0;
     Survey seen;
     int64_t columns;                 // of a row of D
     std::span<const float> weights;  // of each; and where the device has them, if it can survey

@@ -24,9 +24,11 @@ int64_t Surroundings::inside_bytes(const Guarded& g, const Tensor& a) {
   return g.data == a.data || g.content ? g.bytes : 0;
 }
 
-void Surroundings::add_to(Look& look, const Tensor& a) {
+void Surroundings::add_to(Look& look, const Tensor& a, bool all) {
+  all_ = all;
   int64_t bytes = 0;
-  for (const Guarded& g : guarded_) bytes += 2 * kGuardBytes + inside_bytes(g, a);
+  for (const Guarded& g : guarded_)
+    if (all || g.data == a.data) bytes += 2 * kGuardBytes + inside_bytes(g, a);
   read_.resize(size_t(bytes));
   std::byte* next = read_.data();
   const auto add = [&](Address from, int64_t count) {
@@ -34,6 +36,7 @@ void Surroundings::add_to(Look& look, const Tensor& a) {
     next += count;
   };
   for (const Guarded& g : guarded_) {
+    if (!all && g.data != a.data) continue;
     if (const int64_t inside = inside_bytes(g, a); inside > 0) {
       add(g.data - kGuardBytes, inside + 2 * kGuardBytes);
     } else {
@@ -46,6 +49,7 @@ void Surroundings::add_to(Look& look, const Tensor& a) {
 std::string Surroundings::changed(const Tensor& a, const std::vector<std::byte>& host_a) const {
   std::span<const std::byte> rest(read_);
   for (const Guarded& g : guarded_) {
+    if (!all_ && g.data != a.data) continue;
     const auto inside = size_t(inside_bytes(g, a));
     const std::span<const std::byte> before = rest.first(kGuardBytes), content = rest.subspan(kGuardBytes, inside),
                                      behind = rest.subspan(kGuardBytes + inside, kGuardBytes);

@@ -17,8 +17,9 @@ class Surroundings {
   Address allocate(int64_t bytes);
   /// Writes an input that stays what it is, where tensor.data says.
   void put(const Tensor& tensor, const HostTensor& host);
-  /// Adds what brings them to the host, for changed().
-  void add_to(Look& look, const Tensor& a);
+  /// Adds what brings them to the host, for changed(): all, or A alone, which is written anew where a change of the
+  /// others would stay.
+  void add_to(Look& look, const Tensor& a, bool all = true);
   /// "" or which of them was changed. A, which is written anew before each launch, must hold host_a.
   std::string changed(const Tensor& a, const std::vector<std::byte>& host_a) const;
   /// Whether so many guard bands, `step` apart from the first on, are whole.
@@ -38,6 +39,7 @@ class Surroundings {
   MeasuredDevice& device_;
   std::vector<Guarded> guarded_;
   std::vector<std::byte> read_;
+  bool all_ = true;  // what it holds
 };
 
 }  // namespace assay
