@@ -20,7 +20,6 @@ constexpr double kWarmUpBelowUs = 300;  // a longer launch does not feel how it 
 constexpr double kTurnPatience = 30;    // a turn's time may be exceeded so far for the sake of its least launches
 constexpr int64_t kWholeCheckElements = 2'048;
 constexpr int64_t kCheapCheckElements = 1'000;   // above, only one launch of a turn is compared element by element
-constexpr int64_t kMostCompared = 2;             // where that is cheap, so many launches of a sequence are
 constexpr int64_t kMostProjected = 200'000'000;  // multiplications that projections of one sample may take
 constexpr uint64_t kComparableOf =
     4;  // of so many samples that are not to be compared one gets an A that the reference knows
@@ -285,14 +284,14 @@ LaunchInputs CaseWorker::of_slot(const LaunchInputs& inputs, int64_t slot) const
   return {bound_->source_copy(order_.place_in_slot(slot)), inputs.a};
 }
 
-/// What D must project to is computed once a copy.
+/// What D must project to is computed once a copy, and what that takes lies together: in the order of slots it took
+/// twice as long.
 std::vector<int64_t> CaseWorker::slots_by_copy(int64_t used) const {
   std::vector<int64_t> slots(static_cast<size_t>(used));
   std::iota(slots.begin(), slots.end(), 0);
-  if (used > bound_->rotation())
-    std::sort(slots.begin(), slots.end(), [this](int64_t left, int64_t right) {
-      return bound_->source_copy(order_.place_in_slot(left)) < bound_->source_copy(order_.place_in_slot(right));
-    });
+  std::sort(slots.begin(), slots.end(), [this](int64_t left, int64_t right) {
+    return bound_->source_copy(order_.place_in_slot(left)) < bound_->source_copy(order_.place_in_slot(right));
+  });
   return slots;
 }
 
@@ -304,7 +303,7 @@ std::vector<int64_t> CaseWorker::draw_compared(const LaunchInputs& inputs, Role 
   if (inputs.a.is_free) slots.clear();
   std::shuffle(slots.begin(), slots.end(), random_);
   const bool is_cheap = judge_->check_cost() <= kCheapCheckElements;
-  slots.resize(std::min(slots.size(), size_t(is_cheap ? kMostCompared : role.compared ? 1 : 0)));
+  slots.resize(std::min(slots.size(), size_t(is_cheap || role.compared ? 1 : 0)));
   return slots;
 }
 
@@ -331,7 +330,7 @@ void CaseWorker::verify(const LaunchInputs& inputs, Reply& reply, Role role) {
     ring.add_slots(look, 0, used);
   else
     for (const int64_t slot : compared) ring.add_slots(look, slot, slot + 1);
-  bound_->surroundings().add_to(look);
+  bound_->surroundings().add_to(look, /*all=*/role.last);
   device_.look(look);
   const std::optional<bool> survey = ring.surveyed(look);
   const bool is_whole = survey.value_or(false);
@@ -366,7 +365,7 @@ void CaseWorker::verify(const LaunchInputs& inputs, Reply& reply, Role role) {
 ElementRange CaseWorker::drawn_part() {
   const int64_t elements = judge_->check_cost();
   if (elements <= kWholeCheckElements) return {};
-  const int64_t part = std::max(kWholeCheckElements, elements / 16);
+  const int64_t part = std::max(kWholeCheckElements, elements / 64);
   const int64_t first = int64_t(random_() % uint64_t(elements - part + 1));
   return {first, first + part};
 }
