@@ -6,7 +6,7 @@
 namespace assay {
 
 __device__ __forceinline__ float value_at(const assay_cuda_tensor& t, int64_t batch, int64_t row, int64_t column) {
-  if (t.layout == ASSAY_CUDA_Q8_0_BLOCKS) {
+  if (t.layout == ASSAY_CUDA_BLOCKS) {
     const char* block = static_cast<const char*>(t.data) + (batch * t.strides[0] + row * t.strides[1] + column / 32) * 34;
     return to_float(*reinterpret_cast<const Half*>(block)) * float(static_cast<signed char>(block[2 + column % 32]));
   }
