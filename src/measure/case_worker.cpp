@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -13,6 +14,7 @@ namespace assay {
 namespace {
 
 constexpr int kRedoDisturbed = 3;
+constexpr int64_t kDearBytes = int64_t(64) << 20;  // where each case is a process, memory that it must get anew
 constexpr int kWarmUpLaunches = 3;
 constexpr double kWarmUpBelowUs = 300;  // a longer launch does not feel how it begins
 constexpr double kTurnPatience = 30;    // a turn's time may be exceeded so far for the sake of its least launches
@@ -34,7 +36,10 @@ void CaseWorker::setup(const Command& command, Reply& reply) {
   kernel_ = device_.load(*work_.variant, *work_.module);
   bound_.emplace(work_, opened_, *kernel_, most_launches() > 1 ? most_launches() + SequenceLength::kRoomToExtend : 1);
   reply.workspace_bytes = bound_->launch(0).workspace_bytes;
-  const Binding::Preparation prepared = bound_->prepare();
+  const std::span<std::byte> room = bound_->room_to_prepare();
+  const bool room_is_dear = std::ssize(room) >= kDearBytes && !work_.device->one_worker;
+  if (room_is_dear) try_special_values(reply, room);
+  const Binding::Preparation prepared = bound_->prepare(room_is_dear);
   reply.prepare_us = prepared.us;
   reply.untimed_check_us += prepared.check_us;
   if (!prepared.message.empty()) set(reply, Outcome::wrong, prepared.message);
@@ -44,7 +49,7 @@ void CaseWorker::setup(const Command& command, Reply& reply) {
   reply.resources = kernel_->resources(first_launch);
   length_.emplace(least_launches(), most_launches(), bound_->ring().slots(), checkable());
   warm_up(reply);
-  try_special_values(reply);
+  if (!room_is_dear) try_special_values(reply, {});
   finish(reply);
 }
 
@@ -67,11 +72,12 @@ void CaseWorker::warm_up(Reply& reply) {
   length_->choose(device_us);
 }
 
-/// After the usual values, so that what is wrong in any case is said first.
-void CaseWorker::try_special_values(Reply& reply) {
+/// After the usual values, so that what is wrong in any case is said first; but before them where repacked weights are
+/// so big that getting memory for them twice would cost more than all other checks.
+void CaseWorker::try_special_values(Reply& reply, std::span<std::byte> room) {
   if (!judge_ || !work_.special || reply.outcome != Outcome::pass) return;
   const int64_t began = now_ns();
-  if (const std::string message = check_special_values(work_, opened_, *kernel_); !message.empty())
+  if (const std::string message = check_special_values(work_, opened_, *kernel_, room); !message.empty())
     set(reply, Outcome::wrong, message);
   reply.untimed_check_us += double(now_ns() - began) * 1e-3;
 }
@@ -267,6 +273,17 @@ LaunchInputs CaseWorker::of_slot(const LaunchInputs& inputs, int64_t slot) const
   return {bound_->source_copy(order_.place_in_slot(slot)), inputs.a};
 }
 
+/// What D must project to is computed once a copy.
+std::vector<int64_t> CaseWorker::slots_by_copy(int64_t used) const {
+  std::vector<int64_t> slots(static_cast<size_t>(used));
+  std::iota(slots.begin(), slots.end(), 0);
+  if (used > bound_->rotation())
+    std::sort(slots.begin(), slots.end(), [this](int64_t left, int64_t right) {
+      return bound_->source_copy(order_.place_in_slot(left)) < bound_->source_copy(order_.place_in_slot(right));
+    });
+  return slots;
+}
+
 /// Which slots are compared element by element: any of those that have a reference.
 std::vector<int64_t> CaseWorker::draw_compared(const LaunchInputs& inputs, Role role) {
   std::vector<int64_t> slots;
@@ -311,8 +328,8 @@ void CaseWorker::verify(const LaunchInputs& inputs, Reply& reply, Role role) {
   for (const int64_t slot : compared)
     if (message.empty())
       message = judge_->check(ring.slot(slot), of_slot(inputs, slot), role.whole ? ElementRange() : drawn_part());
-  for (int64_t slot = 0; slot < used && message.empty(); ++slot)
-    message = judge_->check_projections(ring.projected(slot), of_slot(inputs, slot));
+  for (const int64_t slot : slots_by_copy(used))
+    if (message.empty()) message = judge_->check_projections(ring.projected(slot), of_slot(inputs, slot));
   last_slot_ = compared.empty() ? 0 : compared.front();
   last_ = of_slot(inputs, last_slot_);
   if (message.empty() && survey && !is_whole)
