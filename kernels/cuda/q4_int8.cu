@@ -1,6 +1,7 @@
-// q4_int8: one row of activations, made int8 blocks of 32, times Q4_0 weights in blocks of 18 bytes. Each warp has rows of its own, two at
-// a time, copied to shared memory in whole 16 bytes, STAGES - 1 copies under way. A lane takes two blocks: nine words, an odd number, so
-// that no two lanes meet in a bank. A lane's part of A, PAIRS times two blocks, stays in registers for all rows of its warp.
+// q4_int8: one row of activations, made int8 blocks of 32, times Q4_0 weights in blocks of 18 bytes. A thread block makes A int8 once, for
+// all its rows. Each warp has rows of its own, two at a time, copied to shared memory in whole 16 bytes, STAGES - 1 copies under way. A lane
+// takes two blocks: nine words, an odd number, so that no two lanes meet in a bank. Its part of A, PAIRS times two blocks, stays in
+// registers. ROUNDS copies a warp, or as many as there are for BLOCKS blocks a multiprocessor (ROUNDS=0).
 #define ASSAY_BOUNDS __launch_bounds__(32 * WARPS)
 #include "device.h"
 
@@ -16,46 +17,45 @@ __device__ __forceinline__ int dot_bytes(uint32_t a, uint32_t b, int sum) {
 
 /// Two blocks of A as the nine words of two blocks of weights want them: [scale, 0 1] [2 … 5] [6 … 9] [10 … 13] [14 15, scale] and
 /// [0 … 3] … [12 … 15] are the bytes whose low nibbles are values 0 … 15 and whose high ones are 16 … 31.
-struct Activations {
+struct alignas(16) Activations {
   uint32_t low[2][4], high[2][4];
   int offset[2];  // -8 times the sum of the values: steps count from 8
   float scale[2];
 };
 
-__device__ __forceinline__ uint32_t pack(int a, int b, int c, int d) {
-  return __byte_perm(__byte_perm(uint32_t(a), uint32_t(b), 0x0040), __byte_perm(uint32_t(c), uint32_t(d), 0x0040), 0x5410);
-}
+/// Where two neighbouring values of sixteen lie among the eight pairs of four words.
+__device__ __forceinline__ int place_of(int two, bool odd) { return odd || two == 0 ? two : two == 7 ? 1 : two + 1; }
 
-/// value = scale · integer, scale = max|x| / 127: each is off by at most scale / 2.
+/// All of A to shared memory, eight values a thread: value = scale · integer, scale = max|x| / 127: each is off by at most scale / 2.
 template <class T>
-__device__ __forceinline__ void quantize(const T* x, bool odd, Activations& to) {
-  float v[32], most = 0;
+__device__ __forceinline__ void quantize(const T* a, int k, Activations* to) {
+  for (int from = 0; from < k; from += 32 * WARPS * 8) {
+    const int first = from + int(threadIdx.x) * 8;
+    const bool wanted = first < k;  // of a block's four threads all or none
+    float v[8], most = 0;
 #pragma unroll
-  for (int i = 0; i < 32 / kPerLoad<T>; ++i) {
-    const Words words = load_words<kCached>(x + i * kPerLoad<T>);
+    for (int i = 0; i < 8 / kPerLoad<T>; ++i) {
+      const Words words = load_words_if<kCached>(wanted, a + first + i * kPerLoad<T>);
 #pragma unroll
-    for (int w = 0; w < 4; ++w) unpack(words.w[w], T{}, v + i * kPerLoad<T> + w * kPerWord<T>);
-  }
-#pragma unroll
-  for (int i = 0; i < 32; ++i) most = fmaxf(most, fabsf(v[i]));
-  const float inverse = most > 0x1p-120f ? 127 / most : 0;  // else it could overflow
-  int q[32], sum = 0;
-#pragma unroll
-  for (int i = 0; i < 32; ++i) q[i] = __float2int_rn(v[i] * inverse), sum += q[i];
-  to.offset[odd] = -8 * sum;
-  to.scale[odd] = most / 127;
-#pragma unroll
-  for (int half = 0; half < 2; ++half) {
-    const int* h = q + 16 * half;
-    uint32_t* words = half ? to.high[odd] : to.low[odd];
-    if (odd) {
-#pragma unroll
-      for (int i = 0; i < 4; ++i) words[i] = pack(h[4 * i], h[4 * i + 1], h[4 * i + 2], h[4 * i + 3]);
-    } else {
-      words[0] = pack(h[0], h[1], h[14], h[15]);
-#pragma unroll
-      for (int i = 1; i < 4; ++i) words[i] = pack(h[4 * i - 2], h[4 * i - 1], h[4 * i], h[4 * i + 1]);
+      for (int w = 0; w < 4; ++w) unpack(words.w[w], T{}, v + i * kPerLoad<T> + w * kPerWord<T>);
     }
+#pragma unroll
+    for (int i = 0; i < 8; ++i) most = fmaxf(most, fabsf(v[i]));
+    most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, 1));
+    most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, 2));
+    const float inverse = most > 0x1p-120f ? 127 / most : 0;  // else it could overflow
+    int q[8], sum = 0;
+#pragma unroll
+    for (int i = 0; i < 8; ++i) q[i] = __float2int_rn(v[i] * inverse), sum += q[i];
+    sum += __shfl_xor_sync(0xffffffffu, sum, 1);
+    sum += __shfl_xor_sync(0xffffffffu, sum, 2);
+    if (!wanted) continue;
+    Activations& pair = to[first / kPairValues];
+    const int odd = first / 32 % 2, part = first / 8 % 4;
+    uint16_t* places = reinterpret_cast<uint16_t*>(part < 2 ? pair.low[odd] : pair.high[odd]);
+#pragma unroll
+    for (int i = 0; i < 4; ++i) places[place_of(part % 2 * 4 + i, odd)] = uint16_t(__byte_perm(uint32_t(q[2 * i]), uint32_t(q[2 * i + 1]), 0x0040));
+    if (part == 0) pair.offset[odd] = -8 * sum, pair.scale[odd] = most / 127;
   }
 }
 
@@ -83,14 +83,20 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   extern __shared__ __align__(16) char shared[];
   const int lane = int(threadIdx.x % 32u), own_row = lane / kLanes, first_pair = lane % kLanes;
   const int pairs = call.brief.k / kPairValues, row_bytes = pairs * kPairBytes, stage_bytes = kRows * row_bytes;
-  const int warps = int(gridDim.x) * WARPS, warp = int(blockIdx.x) * WARPS + int(threadIdx.x / 32u);
-  char* stages = shared + int(threadIdx.x / 32u) * STAGES * stage_bytes;
+  const int warp = int(threadIdx.x / 32u), steps = ROUNDS > 0 ? ROUNDS : 1 << 30;
+  char* stages = shared + warp * STAGES * stage_bytes;
+  auto* activations = reinterpret_cast<Activations*>(shared + WARPS * STAGES * stage_bytes);
   const uint32_t stages_at = uint32_t(__cvta_generic_to_shared(stages));
 
+  // A block's rows lie together in memory, or with all others' of the same step.
+  const auto rows_at = [&](int step) {
+    const int turn = ROUNDS > 0 ? int(blockIdx.x) * ROUNDS + step : int(blockIdx.x) + step * int(gridDim.x);
+    return rows_of<kFused>(call, turn * WARPS + warp, kRows);
+  };
   const auto copy = [&](int step) {
-    const Rows rows = rows_of<kFused>(call, warp + step * warps, kRows);
+    const Rows rows = rows_at(step);
     const char* from = row_at<char>(rows.b, uint32_t(rows.row), uint32_t(row_bytes), 0);
-    const int bytes = min(kRows, rows.n - rows.row) * row_bytes;
+    const int bytes = step < steps ? min(kRows, rows.n - rows.row) * row_bytes : 0;
     const uint32_t to = stages_at + uint32_t(step % STAGES * stage_bytes);
     for (int at = lane * 16; at < bytes; at += 32 * 16) copy_piece(to + uint32_t(at), from + at, min(16, bytes - at));
     asm volatile("cp.async.commit_group;" ::: "memory");
@@ -98,16 +104,16 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
 #pragma unroll
   for (int step = 0; step < STAGES - 1; ++step) copy(step);
 
+  quantize(static_cast<const A*>(call.brief.a), call.brief.k, activations);
+  __syncthreads();
   Activations a[PAIRS];
 #pragma unroll
   for (int i = 0; i < PAIRS; ++i) {
-    const int pair = min(first_pair + i * kLanes, pairs - 1);
-    quantize(static_cast<const A*>(call.brief.a) + pair * kPairValues, false, a[i]);
-    quantize(static_cast<const A*>(call.brief.a) + pair * kPairValues + 32, true, a[i]);
-    if (first_pair + i * kLanes >= pairs) a[i].scale[0] = a[i].scale[1] = 0, a[i].offset[0] = a[i].offset[1] = 0;
+    a[i] = activations[min(first_pair + i * kLanes, pairs - 1)];
+    if (first_pair + i * kLanes >= pairs) a[i].scale[0] = a[i].scale[1] = 0;
   }
-  for (int step = 0;; ++step) {
-    const Rows rows = rows_of<kFused>(call, warp + step * warps, kRows);
+  for (int step = 0; step < steps; ++step) {
+    const Rows rows = rows_at(step);
     if (rows.row >= rows.n) break;
     asm volatile("cp.async.wait_group %0;" ::"n"(STAGES - 2) : "memory");
     __syncwarp();  // all lanes' copies of this step are there, and all have read the stage of the step before
