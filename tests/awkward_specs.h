@@ -33,6 +33,8 @@ inline constexpr const char* kStepSpecs[] = {
     "op=embedding | m=1 | n=896 | rows=1031 | dtB=f16 | dtD=f32",
     "op=embedding | m=5 | n=77 | rows=3 | dtB=f32 | dtD=f16",
     "op=embedding | m=2 | n=96 | rows=130 | dtB=q8_0 | dtD=f32",
+    "op=embedding | m=2 | n=96 | rows=33 | dtB=q5_0 | dtD=f32",
+    "op=embedding | m=1 | n=512 | rows=9 | dtB=q6_k | dtD=f16",
     "op=embedding | m=1 | n=1 | rows=1 | dtB=bf16 | dtD=bf16",
     "op=argmax | m=1 | n=151936 | dtA=f32",
     "op=argmax | m=3 | n=77 | dtA=f16",

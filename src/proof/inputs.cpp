@@ -24,8 +24,6 @@ Format format_of(Dtype dtype) {
       return Format::f16;
     case Dtype::bf16:
       return Format::bf16;
-    case Dtype::i32:
-      break;
     default:
       return block_format(dtype);
   }

@@ -41,7 +41,7 @@ struct Tensor {
   int64_t values() const { return dims[0] * dims[1] * dims[2]; }
 };
 
-/// Rows (or columns) one after another, without a gap.
+/// Rows (or columns) one after another, without a gap; of a quantized type rows of blocks.
 Tensor dense_tensor(Operand operand, Dtype dtype, int64_t batch, int64_t rows, int64_t columns,
                     bool by_columns = false);
 
