@@ -205,17 +205,12 @@ void interpret(const FieldReader& line, Spec& spec) {
 }
 
 Tensor weights(const Matmul& spec, int64_t n) {
-  if (!is_quantized(spec.b)) return dense_tensor(Operand::b, spec.b, spec.batch, n, spec.k, !spec.b_is_nk());
-  Tensor t = dense_tensor(Operand::b, spec.b, spec.batch, n, spec.k);
-  if (spec.split_q8()) {
-    t.storage = Storage::q8_0_split;
-    t.bytes = spec.batch * n * spec.k;
-    t.scale_bytes = spec.batch * n * (spec.k / 32) * 2;
-  } else {
-    t.storage = Storage::blocks;
-    t.strides[1] = spec.k / dtype_facts(spec.b).block_values;
-    t.strides[0] = n * t.strides[1];
-  }
+  Tensor t = dense_tensor(Operand::b, spec.b, spec.batch, n, spec.k, !spec.b_is_nk());
+  if (!spec.split_q8()) return t;
+  t.storage = Storage::q8_0_split;
+  t.strides[0] = n * spec.k, t.strides[1] = spec.k;
+  t.bytes = spec.batch * n * spec.k;
+  t.scale_bytes = spec.batch * n * (spec.k / 32) * 2;
   return t;
 }
 
@@ -253,6 +248,7 @@ const Op kMatmul = {.name = "matmul",
                     .is_product = true,
                     .interpret = interpret,
                     .tensors = tensors,
+                    .specials = 0,
                     .vary = nullptr,
                     .expected = nullptr,
                     .second_opinion = nullptr};

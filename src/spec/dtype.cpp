@@ -15,12 +15,13 @@ constexpr DtypeFacts kTypes[] = {
     {Dtype::f32, "f32", 1, 4, 0x1p-24}, {Dtype::f16, "f16", 1, 2, 0x1p-11}, {Dtype::bf16, "bf16", 1, 2, 0x1p-8},
     {Dtype::q8_0, "q8_0", 32, 34, 0},   {Dtype::q4_0, "q4_0", 32, 18, 0},   {Dtype::q4_1, "q4_1", 32, 20, 0},
     {Dtype::q5_0, "q5_0", 32, 22, 0},   {Dtype::q5_1, "q5_1", 32, 24, 0},   {Dtype::q4_k, "q4_k", 256, 144, 0},
-    {Dtype::q5_k, "q5_k", 256, 176, 0}, {Dtype::q6_k, "q6_k", 256, 210, 0},
+    {Dtype::q5_k, "q5_k", 256, 176, 0}, {Dtype::q6_k, "q6_k", 256, 210, 0}, {Dtype::i32, "i32", 1, 4, 0},
 };
+constexpr std::span<const DtypeFacts> kValueTypes(kTypes, std::size(kTypes) - 1);
 
 }  // namespace
 
-std::span<const DtypeFacts> all_dtypes() { return kTypes; }
+std::span<const DtypeFacts> all_dtypes() { return kValueTypes; }
 
 const DtypeFacts& dtype_facts(Dtype dtype) {
   const auto found =
@@ -30,7 +31,7 @@ const DtypeFacts& dtype_facts(Dtype dtype) {
 }
 
 std::optional<Dtype> parse_dtype(std::string_view name) {
-  for (const DtypeFacts& type : kTypes)
+  for (const DtypeFacts& type : kValueTypes)
     if (type.name == name) return type.dtype;
   return std::nullopt;
 }
@@ -38,7 +39,7 @@ std::optional<Dtype> parse_dtype(std::string_view name) {
 const std::vector<std::string>& dtype_names() {
   static const std::vector<std::string> names = [] {
     std::vector<std::string> all;
-    for (const DtypeFacts& type : kTypes) all.emplace_back(type.name);
+    for (const DtypeFacts& type : kValueTypes) all.emplace_back(type.name);
     return all;
   }();
   return names;

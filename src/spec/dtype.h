@@ -9,12 +9,14 @@
 
 namespace assay {
 
-/// Numbers are those of the kernel ABIs (assay_dtype; 4 is I32 there). From q8_0 on they are GGUF's block types.
+/// Numbers are those of the kernel ABIs (assay_dtype). i32: positions, row numbers and answers, no type of values. The
+/// q types are GGUF's blocks.
 enum class Dtype : uint32_t {
   f32 = 0,
   f16 = 1,
   bf16 = 2,
   q8_0 = 3,
+  i32 = 4,
   q4_0 = 5,
   q5_0 = 6,
   q4_k = 7,
@@ -31,11 +33,13 @@ struct DtypeFacts {
   double roundoff;                    // unit roundoff; blocks have none (0)
 };
 
-/// The table of all types: what they are to specs, manifests, arenas and kernels. block_decoder.h decodes blocks.
+/// The table of all types of values (no i32): what they are to specs, manifests, arenas and kernels. block_decoder.h
+/// decodes blocks.
 std::span<const DtypeFacts> all_dtypes();
 const DtypeFacts& dtype_facts(Dtype dtype);
 
 inline std::string_view dtype_name(Dtype dtype) { return dtype_facts(dtype).name; }
+/// Of a type of values.
 std::optional<Dtype> parse_dtype(std::string_view name);
 /// In the table's order.
 const std::vector<std::string>& dtype_names();
