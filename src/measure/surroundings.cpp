@@ -39,7 +39,7 @@ void Surroundings::add_to(Look& look, bool all) {
   all_ = all;
   int64_t bytes = 0;
   for (const Guarded& g : guarded_)
-    if (all || is_varied(g)) bytes += 2 * kGuardBytes + inside_bytes(g);
+    if (all || g.is_varied()) bytes += 2 * kGuardBytes + inside_bytes(g);
   read_.resize(size_t(bytes));
   std::byte* next = read_.data();
   const auto add = [&](Address from, int64_t count) {
@@ -47,7 +47,7 @@ void Surroundings::add_to(Look& look, bool all) {
     next += count;
   };
   for (const Guarded& g : guarded_) {
-    if (!all && !is_varied(g)) continue;
+    if (!all && !g.is_varied()) continue;
     if (const int64_t inside = inside_bytes(g); inside > 0) {
       add(g.data - kGuardBytes, inside + 2 * kGuardBytes);
     } else {
@@ -60,7 +60,7 @@ void Surroundings::add_to(Look& look, bool all) {
 std::string Surroundings::changed(const std::vector<std::vector<std::byte>>& varied) const {
   std::span<const std::byte> rest(read_);
   for (const Guarded& g : guarded_) {
-    if (!all_ && !is_varied(g)) continue;
+    if (!all_ && !g.is_varied()) continue;
     const auto inside = size_t(inside_bytes(g));
     const std::span<const std::byte> before = rest.first(kGuardBytes), content = rest.subspan(kGuardBytes, inside),
                                      behind = rest.subspan(kGuardBytes + inside, kGuardBytes);

@@ -19,8 +19,8 @@ class Surroundings {
   void put(const Tensor& tensor, const HostTensor& host, const std::string& name);
   /// An input that is written anew before each launch, where tensor.data says: changed() is told what it must hold.
   void add_varied(const Tensor& tensor, const std::string& name);
-  /// Adds what brings them to the host, for changed(): all, or the varied ones alone, which are written anew where a
-  /// change of the others would stay.
+  /// Adds what brings them to the host, for changed(): all, or those alone that are written anew where a change of the
+  /// others would stay.
   void add_to(Look& look, bool all = true);
   /// "" or which of them was changed. varied: what add_varied()'s inputs must hold, in its order.
   std::string changed(const std::vector<std::vector<std::byte>>& varied) const;
@@ -36,10 +36,10 @@ class Surroundings {
     std::string name;                       // of an input: "C", "bias"; "": it may hold anything
     const std::vector<std::byte>* content;  // what it must hold; null: what varied[number] of changed() says
     size_t number = 0;
+    bool is_varied() const { return !name.empty() && !content; }
   };
-  Guarded& find(Address data);
   static int64_t inside_bytes(const Guarded& g);
-  static bool is_varied(const Guarded& g) { return !g.name.empty() && !g.content; }
+  Guarded& find(Address data);
 
   MeasuredDevice& device_;
   std::vector<Guarded> guarded_;
