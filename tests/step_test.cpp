@@ -52,18 +52,18 @@ using Names = std::vector<std::string>;
 
 TEST(step, a_layer_of_llama_is_every_op_in_the_order_of_a_forward_pass) {
   const std::vector<StepEntry> step = model("llama").step({1, 128, Dtype::f16});
-  const Names layer{"rms_norm", "matmul", "matmul", "matmul",   "rope",   "rope",   "kv_write", "matmul", "softmax",
-                    "matmul",   "matmul", "add",    "rms_norm", "matmul", "matmul", "swiglu",   "matmul", "add"};
+  const Names layer{"rms_norm", "matmul",   "matmul", "matmul", "rope",   "attention",
+                    "matmul",   "rms_norm", "matmul", "matmul", "swiglu", "matmul"};
   EXPECT_EQ(ops(step, 0), layer);
   EXPECT_EQ(ops(step, 1), layer);
-  EXPECT_EQ(ops(step, -1), (Names{"embedding_lookup", "rms_norm", "matmul", "sampling"}));
-  EXPECT_EQ(step.front().op, "embedding_lookup");
-  EXPECT_EQ(step.back().op, "sampling");
+  EXPECT_EQ(ops(step, -1), (Names{"embedding", "rms_norm", "matmul", "argmax"}));
+  EXPECT_EQ(step.front().op, "embedding");
+  EXPECT_EQ(step.back().op, "argmax");
 }
 
 TEST(step, without_a_context_attention_is_left_out) {
   const Names names = ops(model("llama").step(), 0);
-  EXPECT_EQ(std::count(names.begin(), names.end(), "softmax"), 0);
+  EXPECT_EQ(std::count(names.begin(), names.end(), "attention"), 0);
   EXPECT_EQ(std::count(names.begin(), names.end(), "matmul"), 7);
 }
 
@@ -106,7 +106,7 @@ TEST(step, qwen3_norms_q_and_k_head_by_head_and_has_heads_of_a_size_of_their_own
 TEST(step, the_output_is_the_embedding_where_they_are_tied_and_its_own_weight_where_not) {
   ModelConfig config = small_config("llama");
   const std::vector<StepEntry> tied = Model(small_model(config)).step();
-  EXPECT_EQ(entry_of(tied, "token_embd.weight", 0).op, "embedding_lookup");
+  EXPECT_EQ(entry_of(tied, "token_embd.weight", 0).op, "embedding");
   EXPECT_EQ(entry_of(tied, "token_embd.weight", 1).line, product_line("m=1 | n=96 | k=64"));
   config.tied_output = false;
   const std::vector<StepEntry> untied = Model(small_model(config)).step();
@@ -114,12 +114,30 @@ TEST(step, the_output_is_the_embedding_where_they_are_tied_and_its_own_weight_wh
   EXPECT_THROW(entry_of(untied, "token_embd.weight", 1), Error);
 }
 
-TEST(step, attention_is_a_batch_of_heads_over_f16_and_reads_what_they_share_once) {
-  const std::vector<StepEntry> step = model("llama").step({1, 200, Dtype::f32});
-  const StepEntry &scores = entry_of(step, "blk.0.attn_k_cache"), &values = entry_of(step, "blk.0.attn_v_cache");
-  EXPECT_EQ(scores.line, "op=matmul | batch=4 | m=1 | n=200 | k=16 | tA=0 | tB=1 | dtA=f32 | dtB=f16 | dtD=f32");
-  EXPECT_EQ(values.line, "op=matmul | batch=4 | m=1 | n=16 | k=200 | tA=0 | tB=0 | dtA=f32 | dtB=f16 | dtD=f32");
-  EXPECT_EQ(scores.bytes, 2 * 200 * 2 * 16) << "two heads of K, whatever the number of queries";
+TEST(step, attention_and_rope_name_heads_and_cache_and_read_what_heads_share_once) {
+  const std::vector<StepEntry> step = model("llama").step({2, 300, Dtype::f32});
+  const StepEntry &rope = entry_of(step, "blk.0.attn_kv_cache", 0),
+                  &attention = entry_of(step, "blk.0.attn_kv_cache", 1);
+  EXPECT_EQ(rope.line,
+            "op=rope | m=2 | heads=4 | kv_heads=2 | head_size=16 | capacity=512 | dtA=f32 | dtCache=f16 | dtD=f32 | "
+            "style=pairs | base=10000");
+  EXPECT_EQ(rope.bytes, 2 * 2 * 2 * 2 * 16) << "two rows of two heads of K and of V, in halves";
+  EXPECT_EQ(
+      attention.line,
+      "op=attention | m=2 | heads=4 | kv_heads=2 | head_size=16 | capacity=512 | dtA=f32 | dtCache=f16 | dtD=f32 | "
+      "length=300 | scale=0.25");
+  EXPECT_EQ(attention.bytes, 2 * 2 * 300 * 2 * 16) << "two heads, whatever the number of queries";
+  EXPECT_NE(entry_of(model("qwen2").step(), "blk.0.attn_kv_cache").line.find("style=neox"), std::string::npos);
+}
+
+TEST(step, every_norm_but_the_first_adds_what_the_product_before_it_gave) {
+  const std::vector<StepEntry> step = model("llama").step();
+  const auto adds = [&](const std::string& tensor) {
+    return entry_of(step, tensor).line.find("residual=1") != std::string::npos;
+  };
+  EXPECT_FALSE(adds("blk.0.attn_norm.weight"));
+  for (const char* tensor : {"blk.0.ffn_norm.weight", "blk.1.attn_norm.weight", "output_norm.weight"})
+    EXPECT_TRUE(adds(tensor)) << tensor;
 }
 
 TEST(step, a_context_that_does_not_hold_the_chunk_is_an_error) {
@@ -159,7 +177,7 @@ TEST(step, its_bytes_are_those_that_inspect_counts) {
     const Model small = model(architecture);
     int64_t bytes = 0;
     for (const StepEntry& entry : small.step())
-      if (entry.op != "kv_write") bytes += entry.calls * entry.bytes;
+      if (entry.op != "rope") bytes += entry.calls * entry.bytes;
     EXPECT_EQ(bytes, step_bytes(small.file, small.config).total()) << architecture;
   }
 }
@@ -202,8 +220,9 @@ TEST(step_workload, says_what_it_leaves_out_and_of_how_many_bytes) {
       parse_workload(step_workload({"small", "f"}, {}, fold_step(model("llama", TensorType::q4_0).step())), "f");
   EXPECT_TRUE(std::any_of(workload.entries.begin(), workload.entries.end(),
                           [](const WorkloadEntry& e) { return e.spec.dtype(Operand::b) == Dtype::q4_0; }));
-  EXPECT_NE(workload.description.find("rope is not measured yet"), std::string::npos);
-  EXPECT_NE(workload.description.find("% of its bytes are not in it"), std::string::npos);
+  EXPECT_NE(workload.description.find("without attention; f16 activations; 0.0 % of its bytes are not in it: nothing"),
+            std::string::npos)
+      << workload.description;
 }
 
 TEST(real_models, have_steps_of_the_bytes_that_inspect_counts) {
@@ -216,7 +235,7 @@ TEST(real_models, have_steps_of_the_bytes_that_inspect_counts) {
     const ModelConfig config = read_model_config(file);
     int64_t bytes = 0;
     for (const StepEntry& entry : model_step(file, config, {}))
-      if (entry.op != "kv_write") bytes += entry.calls * entry.bytes;
+      if (entry.op != "rope") bytes += entry.calls * entry.bytes;
     EXPECT_EQ(bytes, step_bytes(file, config).total()) << item.path();
     ++tried;
   }
@@ -234,7 +253,7 @@ TEST_F(step_cli, specs_shows_a_row_a_distinct_spec_and_a_table_a_step) {
   const Ended ended = home_.run({"specs", model_, "--m", "1,8", "--context", "4,128"});
   EXPECT_EQ(ended.exit_code, 0) << ended.err;
   for (const std::string part : {"small-m1-c4: a decode step at a context of 4", "small-m1-c128", "small-m8-c128",
-                                 "blk.0-1.attn_q.weight", "rope is not measured yet", "B:4 M:8 N:128 K:16"})
+                                 "blk.0-1.attn_q.weight", "M:8 heads:4/2x16 L:128", "M:1 N:96"})
     EXPECT_TRUE(has(ended.out, part)) << part << "\n" << ended.out;
   EXPECT_FALSE(has(ended.out, "small-m8-c4")) << "a context of 4 holds no 8 tokens";
 }
@@ -252,9 +271,9 @@ TEST_F(step_cli, probe_plans_the_specs_of_a_model_alone_and_says_what_is_not_in_
   const Ended plan = home_.run({"probe", "--model", model_, "--m", "1,512", "--context", "1024", "--dry-run"});
   EXPECT_EQ(plan.exit_code, 0) << plan.err;
   EXPECT_TRUE(has(plan.err, "small-m512-c1024: a chunk of 512 tokens")) << plan.err;
-  EXPECT_TRUE(has(plan.err, "swiglu is not measured yet")) << plan.err;
+  EXPECT_TRUE(has(plan.err, "0.0 % of its bytes are not in it: nothing")) << plan.err;
   for (const std::string part : {"Spec op=rms_norm | m=1 | n=64 | dtA=f16 | dtB=f32 | dtD=f16 | eps=1e-06:",
-                                 "batch=4 | m=512 | n=1024 | k=16 | tA=0 | tB=1", "m=1 | n=96 | k=64"})
+                                 "op=attention | m=512 | heads=4", "m=1 | n=96 | k=64"})
     EXPECT_TRUE(has(plan.out, part)) << part << "\n" << plan.out;
   EXPECT_FALSE(has(plan.out, "| k=896")) << "the shipped workloads were not asked for";
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 #include <map>
 
 #include "base/error.h"
@@ -10,6 +11,8 @@
 
 namespace assay {
 namespace {
+
+constexpr int64_t kCacheRows = 256;  // a cache grows by so many positions
 
 std::string lower_name(TensorType type) {
   std::string name(tensor_type_name(type));
@@ -23,25 +26,24 @@ class StepList {
       : file_(file), config_(config), request_(request), activations_(dtype_name(request.activations)) {}
 
   std::vector<StepEntry> make() {
-    const GgufTensor& embedding = tensor("token_embd.weight");
     const int64_t m = request_.tokens;
-    pending("embedding_lookup", fmt::format("m={} | n={} | dtB={}", m, config_.embedding, lower_name(embedding.type)),
-            "token_embd.weight", m * int64_t(embedding.bytes.size()) / embedding.dims[1]);
+    embedding();
     for (layer_ = 0; layer_ < config_.layers; ++layer_) {
       attention();
       feed_forward();
     }
     layer_ = -1;
-    norm("output_norm.weight", m);
+    norm("output_norm.weight", m, /*residual=*/config_.layers > 0);
     product(config_.tied_output ? "token_embd.weight" : "output.weight");
-    pending("sampling", fmt::format("m={} | n={}", m, config_.vocabulary), "", 0);
+    measured(add("argmax", fmt::format("m={} | n={} | dtA={}", m, config_.vocabulary, activations_), "", 0));
     return std::move(all_);
   }
 
  private:
+  /// The sums of the residual are the norms' (residual=1): each but the first adds what the product before it gave.
   void attention() {
-    const int64_t m = request_.tokens, values = 2 * m;  // bytes of m values in the cache's f16
-    norm(part("attn_norm.weight"), m);
+    const int64_t m = request_.tokens;
+    norm(part("attn_norm.weight"), m, layer_ > 0);
     product(part("attn_q.weight"), part("attn_q.bias"));
     product(part("attn_k.weight"), part("attn_k.bias"));
     product(part("attn_v.weight"), part("attn_v.bias"));
@@ -49,31 +51,64 @@ class StepList {
       norm(part("attn_q_norm.weight"), m * config_.heads);
       norm(part("attn_k_norm.weight"), m * config_.kv_heads);
     }
-    for (const int64_t heads : {config_.heads, config_.kv_heads})
-      pending("rope", fmt::format("m={} | heads={} | n={}", m, heads, config_.rope.dimensions), "", 0);
-    pending("kv_write", fmt::format("m={} | n={}", m, config_.key_rows() + config_.value_rows()), part("attn_kv_cache"),
-            values * (config_.key_rows() + config_.value_rows()));
+    rope();
     if (request_.context > 0) scores_and_values();
     product(part("attn_output.weight"), part("attn_output.bias"));
-    pending("add", fmt::format("m={} | n={}", m, config_.embedding), "", 0);
-  }
-
-  /// Heads that share K and V read the same of them: their batch is larger than the bytes.
-  void scores_and_values() {
-    const int64_t context = request_.context;
-    cached(context, config_.key_size, 1, part("attn_k_cache"), 2 * context * config_.key_rows());
-    pending("softmax", fmt::format("m={} | n={}", request_.tokens * config_.heads, context), "", 0);
-    cached(config_.value_size, context, 0, part("attn_v_cache"), 2 * context * config_.value_rows());
   }
 
   void feed_forward() {
-    const int64_t m = request_.tokens;
-    norm(part("ffn_norm.weight"), m);
+    const int64_t m = request_.tokens, n = config_.feed_forward;
+    norm(part("ffn_norm.weight"), m, /*residual=*/true);
     product(part("ffn_gate.weight"));
     product(part("ffn_up.weight"));
-    pending("swiglu", fmt::format("m={} | n={}", m, config_.feed_forward), "", 0);
+    measured(add("swiglu", fmt::format("m={} | n={} | dtA={} | dtD={}", m, n, activations_, activations_), "", 0));
     product(part("ffn_down.weight"));
-    pending("add", fmt::format("m={} | n={}", m, config_.embedding), "", 0);
+  }
+
+  void embedding() {
+    const GgufTensor& table = tensor("token_embd.weight");
+    const std::string type = lower_name(table.type);
+    StepEntry& entry = add("embedding",
+                           fmt::format("m={} | n={} | rows={} | dtB={} | dtD={}", request_.tokens, config_.embedding,
+                                       table.dims[1], type, activations_),
+                           "token_embd.weight", request_.tokens * int64_t(table.bytes.size()) / table.dims[1]);
+    if (has_matmul_kernels(table.type))
+      measured(entry);
+    else
+      entry.not_yet = "embeddings of " + type + " are not measured yet";
+  }
+
+  std::string heads() const {
+    const int64_t capacity = (std::max(request_.context, request_.tokens) + kCacheRows - 1) / kCacheRows * kCacheRows;
+    return fmt::format("m={} | heads={} | kv_heads={} | head_size={} | capacity={} | dtA={} | dtCache=f16 | dtD={}",
+                       request_.tokens, config_.heads, config_.kv_heads, config_.key_size, capacity, activations_,
+                       activations_);
+  }
+  /// An op of the cache has heads of one size.
+  void measured_if_heads_are_alike(StepEntry& entry) {
+    if (config_.key_size == config_.value_size)
+      measured(entry);
+    else
+      entry.not_yet = "keys and values of different sizes are not measured";
+  }
+
+  void rope() {
+    const RopeConfig& rope = config_.rope;
+    std::string rest =
+        fmt::format("{} | style={} | base={}", heads(), rope.pairs == RopePairs::halves ? "neox" : "pairs", rope.base);
+    if (rope.dimensions != config_.key_size) rest += fmt::format(" | dimensions={}", rope.dimensions);
+    if (rope.has_factors) rest += " | factors=1";
+    measured_if_heads_are_alike(
+        add("rope", rest, part("attn_kv_cache"), 2 * request_.tokens * (config_.key_rows() + config_.value_rows())));
+  }
+
+  /// The factor of the scores is 1/√(head size).
+  void scores_and_values() {
+    const int64_t rows = request_.context * (config_.key_rows() + config_.value_rows());
+    measured_if_heads_are_alike(add("attention",
+                                    fmt::format("{} | length={} | scale={}", heads(), request_.context,
+                                                float(1 / std::sqrt(double(config_.key_size)))),
+                                    part("attn_kv_cache"), 2 * rows));
   }
 
   std::string part(std::string_view rest) const { return fmt::format("blk.{}.{}", layer_, rest); }
@@ -94,41 +129,34 @@ class StepList {
 
   void measured(StepEntry& entry) { entry.spec = parse_spec(entry.line, file_.name()); }
 
-  void pending(const std::string& op, const std::string& rest, const std::string& tensor, int64_t bytes) {
-    add(op, rest, tensor, bytes).not_yet = op + " is not measured yet";
-  }
-
   /// The bias is one of the model's only if the file has it.
   void product(const std::string& weight, const std::string& bias = "") {
     const GgufTensor& b = tensor(weight);
     const GgufTensor* added = bias.empty() ? nullptr : file_.find_tensor(bias);
     const std::string type = lower_name(b.type);
-    StepEntry& entry = add(added ? "matmul_bias_add" : "matmul",
-                           matmul_line(1, b.dims[1], b.dims[0], 1, type) + (added ? " | bias=1" : ""), weight,
-                           int64_t(b.bytes.size()) + (added ? int64_t(added->bytes.size()) : 0));
+    StepEntry& entry =
+        add(added ? "matmul_bias_add" : "matmul", matmul_line(b.dims[1], b.dims[0], type) + (added ? " | bias=1" : ""),
+            weight, int64_t(b.bytes.size()) + (added ? int64_t(added->bytes.size()) : 0));
     if (has_matmul_kernels(b.type))
       measured(entry);
     else
       entry.not_yet = type + " weights are not measured yet";
   }
 
-  void cached(int64_t n, int64_t k, int b_is_nk, const std::string& cache, int64_t bytes) {
-    measured(add("matmul", matmul_line(config_.heads, n, k, b_is_nk, "f16"), cache, bytes));
+  std::string matmul_line(int64_t n, int64_t k, std::string_view type) const {
+    return fmt::format("batch=1 | m={} | n={} | k={} | tA=0 | tB=1 | dtA={} | dtB={} | dtD={}", request_.tokens, n, k,
+                       activations_, type, activations_);
   }
 
-  std::string matmul_line(int64_t batch, int64_t n, int64_t k, int b_is_nk, std::string_view type) const {
-    return fmt::format("batch={} | m={} | n={} | k={} | tA=0 | tB={} | dtA={} | dtB={} | dtD={}", batch,
-                       request_.tokens, n, k, b_is_nk, activations_, type, activations_);
-  }
-
-  void norm(const std::string& name, int64_t rows) {
+  void norm(const std::string& name, int64_t rows, bool residual = false) {
     const GgufTensor& b = tensor(name);
     const std::string type = lower_name(b.type);
     // The file's epsilon is a float: its shortest form is the one that people wrote.
-    StepEntry& entry = add("rms_norm",
-                           fmt::format("m={} | n={} | dtA={} | dtB={} | dtD={} | eps={}", rows, b.dims[0], activations_,
-                                       type, activations_, float(config_.norm_epsilon)),
-                           name, int64_t(b.bytes.size()));
+    StepEntry& entry =
+        add("rms_norm",
+            fmt::format("m={} | n={} | dtA={} | dtB={} | dtD={} | eps={}{}", rows, b.dims[0], activations_, type,
+                        activations_, float(config_.norm_epsilon), residual ? " | residual=1" : ""),
+            name, int64_t(b.bytes.size()));
     const bool is_float = b.type == TensorType::f32 || b.type == TensorType::f16 || b.type == TensorType::bf16;
     if (is_float)
       measured(entry);

@@ -8,22 +8,25 @@
 
 #include "report/inspect_facts.h"
 #include "report/table.h"
+#include "spec/op.h"
 
 namespace assay {
 namespace {
 
-/// "B:14 M:1 N:128 K:64" and "f16", of lines that are specs and of those that are none yet.
+/// "B:14 M:1 N:128 K:64" and "f16", of lines that are specs and of those that are none yet; of other ops than products
+/// their own short name.
 struct LineWords {
   std::string sizes, type;
 };
-LineWords words_of(const std::string& line) {
+LineWords words_of(const StepEntry& entry) {
   LineWords words;
-  for (const auto& [key, value] : parse_spec_fields(line)) {
+  for (const auto& [key, value] : parse_spec_fields(entry.line)) {
     if (key == "dtB") words.type = value;
     const bool is_size = key == "m" || key == "n" || key == "k" || key == "heads" || (key == "batch" && value != "1");
     if (is_size)
       words.sizes += fmt::format("{}{}:{}", words.sizes.empty() ? "" : " ", char(std::toupper(uint8_t(key[0]))), value);
   }
+  if (entry.spec && !entry.spec->op->is_product) words.sizes = entry.spec->short_name();
   return words;
 }
 
@@ -54,7 +57,7 @@ std::string step_text(const std::string& name, const StepRequest& request, const
               {},
               {}};
   for (const StepFold& fold : folds) {
-    const LineWords words = words_of(fold.first.line);
+    const LineWords words = words_of(fold.first);
     table.rows.push_back({fold.first.op, words.sizes, words.type.empty() ? Cell() : Cell(words.type),
                           double(fold.calls), double(fold.bytes) / 1e6, share(fold.bytes),
                           one_line(fmt::format("{}", fmt::join(fold.tensors, ", "))), fold.first.not_yet});
