@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "ops/matmul.h"
+#include "spec/field_reader.h"
 
 namespace assay {
 namespace {
@@ -151,7 +152,7 @@ TEST(SpecLine, OnlyAFusedSpecMayLeaveItsShapeOpen) {
 TEST(SpecLine, AMissingFieldIsNamedWithWhatToAdd) {
   for (const auto& [field, value] : parse_spec_fields(kPlain))
     expect_refused(plain_with(field, ""), {"field " + field + " is missing", "add " + field + "="});
-  expect_refused(plain_with("dtB", ""), {"f32, f16, bf16 or q8_0"});
+  expect_refused(plain_with("dtB", ""), {"q5_k or q6_k"});
 }
 
 TEST(SpecLine, AnOpsNameDecidesWhatItMustSay) {
@@ -329,60 +330,30 @@ TEST(SpecSizes, TheShortNameIsTheProgressForm) {
   EXPECT_EQ(parse_spec(plain_with("batch", "14")).short_name(), "M:1 N:9728 K:896 B:14");
 }
 
-TEST(SpecRanges, ARangeStandsForEveryLineInOrder) {
-  const auto lines = expand_ranges(parse_spec_fields("op=matmul | m=2..3 | n=16..40..8 | k=64"), "--spec");
-  std::vector<std::string> printed;
-  for (const SpecFields& line : lines) printed.push_back(print_spec_fields(line));
-  EXPECT_EQ(printed, (std::vector<std::string>{"op=matmul | m=2 | n=16 | k=64", "op=matmul | m=2 | n=24 | k=64",
-                                               "op=matmul | m=2 | n=32 | k=64", "op=matmul | m=2 | n=40 | k=64",
-                                               "op=matmul | m=3 | n=16 | k=64", "op=matmul | m=3 | n=24 | k=64",
-                                               "op=matmul | m=3 | n=32 | k=64", "op=matmul | m=3 | n=40 | k=64"}));
-}
-
-TEST(SpecRanges, EverySizeMayVaryAndTheLastStepMayFallShort) {
-  for (const char* field : {"batch", "m", "n", "k"}) {
-    const auto lines = expand_ranges({{field, "1..8..3"}}, "--spec");
-    ASSERT_EQ(lines.size(), 3u);
-    EXPECT_EQ(lines.back(), (SpecFields{{field, "7"}}));
-  }
-  EXPECT_EQ(expand_ranges({{"n", "5..5"}}, "--spec"), (std::vector<SpecFields>{{{"n", "5"}}}));
-  EXPECT_EQ(expand_ranges({{"n", "5"}, {"tA", "0..1"}}, "--spec").size(), 1u) << "a flag has no range";
-}
-
-TEST(SpecRanges, AtMost4096LinesComeOfOneLine) {
-  EXPECT_EQ(expand_ranges({{"n", "1..4096"}}, "--spec").size(), 4096u);
-  EXPECT_EQ(expand_ranges({{"n", "1..64"}, {"k", "1..64"}}, "--spec").size(), 4096u);
-  for (const SpecFields& fields : {SpecFields{{"n", "1..4097"}}, SpecFields{{"n", "1..64"}, {"k", "1..65"}},
-                                   SpecFields{{"n", "1..9223372036854775807"}}})
-    EXPECT_THROW(expand_ranges(fields, "--spec"), Error) << print_spec_fields(fields);
-}
-
-TEST(SpecRanges, AMalformedRangeIsNamed) {
-  for (const char* value : {"1..", "..5", "..", "1..2..", "1..2..0", "1..2..3..4", "0..5", "-1..5", "1...5", "1..5x",
-                            "a..b", "1..2.3", "5..4", "1..99999999999999999999"}) {
-    try {
-      expand_ranges({{"n", value}}, "--spec");
-      ADD_FAILURE() << value << " was accepted";
-    } catch (const Error& error) {
-      EXPECT_EQ(std::string(error.what()).rfind(fmt::format("--spec: field n={}: ", value), 0), 0u) << error.what();
+TEST(SpecLine, QuantizedWeightsLieInWholeBlocksAlongK) {
+  for (const DtypeFacts& type : all_dtypes()) {
+    if (!is_quantized(type.dtype)) continue;
+    const auto line = [&](int64_t k, int tB) {
+      return fmt::format("op=matmul | batch=2 | m=1 | n=3 | k={} | tA=0 | tB={} | dtA=f32 | dtB={} | dtD=f16", k, tB,
+                         type.name);
+    };
+    const Spec spec = parse_spec(line(3 * type.block_values, 1));
+    EXPECT_EQ(spec.weight_bytes(), 2 * 3 * 3 * type.block_bytes);
+    for (const Tensor& t : spec.tensors) {
+      if (t.operand != Operand::b) continue;
+      EXPECT_EQ(t.storage, Storage::blocks);
+      EXPECT_EQ(t.strides[1], 3) << "in blocks";
+      EXPECT_EQ(t.strides[0], 9);
     }
+    const std::string name(type.name);
+    expect_refused(line(3 * type.block_values, 0), {name + " blocks run along k", "tB=1"});
+    expect_refused(line(type.block_values / 2, 1),
+                   {name + " weights need a multiple of " + std::to_string(type.block_values)});
+    expect_refused(line(type.block_values, 1) + " | loader=dense", {"loader=dense reads f32, f16 or bf16"});
+    if (type.dtype != Dtype::q8_0)
+      expect_refused(line(type.block_values, 1) + " | loader=q8nk_split", {"loader=q8nk_split reads q8_0"});
   }
 }
 
-TEST(Dtypes, NamesReadBackAndSizesFollow) {
-  for (const std::string& name : dtype_names()) EXPECT_EQ(dtype_name(parse_dtype(name).value()), name);
-  EXPECT_EQ(dtype_names().size(), 4u);
-  for (const char* name : {"", "F16", "f64", "q8_0 ", "q4_0"}) EXPECT_FALSE(parse_dtype(name)) << name;
-  EXPECT_EQ(dtype_bytes(Dtype::f32, 64), 256);
-  EXPECT_EQ(dtype_bytes(Dtype::f16, 64), 128);
-  EXPECT_EQ(dtype_bytes(Dtype::bf16, 64), 128);
-  EXPECT_EQ(dtype_bytes(Dtype::q8_0, 64), 68);
-  EXPECT_EQ(unit_roundoff(Dtype::f32), 1.0 / (1 << 24));
-  EXPECT_EQ(unit_roundoff(Dtype::f16), 1.0 / (1 << 11));
-  EXPECT_EQ(unit_roundoff(Dtype::bf16), 1.0 / (1 << 8));
-  EXPECT_EQ(unit_roundoff(Dtype::q8_0), 0);
-}
-
-TEST(DtypesDeathTest, HalfABlockIsABug) { EXPECT_DEATH(dtype_bytes(Dtype::q8_0, 33), "count"); }
 }  // namespace
 }  // namespace assay

@@ -37,7 +37,8 @@ class CaseWorker {
   };
 
   void warm_up(Reply& reply);
-  void try_special_values(Reply& reply);
+  void try_special_draws(Reply& reply);
+  void try_special_values(Reply& reply, std::span<std::byte> room);
   void take_samples(const Command& command, Reply& reply, LaunchTimes* times);
   bool prepared_is_whole(Reply& reply);
   void finish(Reply& reply);
@@ -50,6 +51,8 @@ class CaseWorker {
   void evict();
   LaunchTimes submit_many();
   void verify(const LaunchInputs& inputs, Reply& reply, Role role);
+  std::vector<int64_t> draw_projected(const std::vector<int64_t>& compared);
+  std::vector<int64_t> slots_by_copy(int64_t used) const;
   std::vector<int64_t> draw_compared(const LaunchInputs& inputs, Role role);
   LaunchInputs of_slot(const LaunchInputs& inputs, int64_t slot) const;
   std::span<const Address> watched() const;
@@ -67,8 +70,8 @@ class CaseWorker {
   int64_t last_slot_ = 0;
   SampleOrder order_;  // of the sample in work
   bool sampling_ = false;
-  bool watch_all_ = false;  // as the command of this step says
-  std::vector<std::byte> host_a_;
+  bool watch_all_ = false;                           // as the command of this step says
+  std::vector<std::vector<std::byte>> host_varied_;  // of each varied operand
 };
 
 }  // namespace assay

@@ -1,5 +1,6 @@
 // The buffers that the launches of one sample write D into, in turn, with guard bands; and what they hold afterwards.
 #pragma once
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -14,9 +15,9 @@ inline constexpr int64_t kRingBytes = int64_t(32) << 20, kLeastSlots = 16;
 
 class OutputRing {
  public:
-  /// Buffers for `slots` launches of these D tensors (one a segment); fewer where D is so big that they would take more
+  /// Buffers for `slots` launches of these outputs; fewer where D is so big that they would take more
   /// than kRingBytes, but at least kLeastSlots.
-  /// With projections, every look at a slot gives those of its D.
+  /// With projections (weights for each output; none for some), every look at a slot gives those of its D.
   OutputRing(MeasuredDevice& device, const std::vector<Tensor>& d, int64_t slots,
              const std::vector<std::span<const float>>& weights = {});
 
@@ -36,19 +37,22 @@ class OutputRing {
   std::span<const std::byte> slot(int64_t slot);
   /// The projections of a slot that was surveyed or read: Σ r·d and Σ (r·d)² of each, in the order of Projections.
   std::span<const double> projected(int64_t slot);
-  /// "" or how a guard band is broken. All were read.
-  std::string broken_guard() const;
+  /// "" or how a guard band is broken. All were read; or, all_read being false, those that no device surveys.
+  std::string broken_guard(bool all_read = true) const;
   /// Whether the slots hold what they held when they were looked at.
   bool unchanged();
   bool empty() const { return used_ == 0; }
 
  private:
-  struct Part {  // of one segment: guard, slot 0, guard, slot 1, … guard
+  struct Part {  // of one output: guard, slot 0, guard, slot 1, … guard
+    Operand operand;
     uint32_t segment;
     Dtype dtype;
     int64_t bytes, step;
     Address memory;
-    std::vector<std::byte> host;
+    bool is_surveyed;                   // by the device; else all of it comes to the host
+    std::unique_ptr<std::byte[]> host;  // what was read, where it lies at memory; the rest is undefined
+    int64_t host_bytes = 0;
     Survey seen;
     int64_t columns;                 // of a row of D
     std::span<const float> weights;  // of each; and where the device has them, if it can survey
@@ -60,6 +64,7 @@ class OutputRing {
     int64_t start(int64_t slot) const;
   };
   static int64_t span_bytes(const Part& part, int64_t used);
+  void make_room(Part& part) const;
   void give_weights(Part& part, std::span<const float> weights);
   GuardedBuffers used_buffers(const Part& part) const;
 
@@ -68,7 +73,6 @@ class OutputRing {
   std::vector<Part> parts_;
   std::vector<std::byte> joined_;
   std::vector<double> joined_sums_;
-  bool on_device_ = false;  // the last look found the projections there
 };
 
 }  // namespace assay

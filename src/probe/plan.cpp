@@ -130,7 +130,7 @@ std::string over_launch_limit(const Geometry& g, const DeviceInfo& device) {
 /// rest.
 std::string over_limit(const Spec& spec, const Variant& variant, const DeviceInfo& device) {
   const int64_t weights = spec.weight_bytes(), repacked = variant.prepares ? spec.weight_values() * 4 : 0;
-  const int64_t needed = weights + repacked + spec.bytes(Operand::a) + 2 * spec.bytes(Operand::d);
+  const int64_t needed = weights + repacked + spec.bytes(Use::varied) + 2 * spec.bytes(Use::output);
   if (needed > device.memory_bytes) return fmt::format("needs {} MB of memory, {}", needed >> 20, device.memory_text());
   return variant.launch ? over_launch_limit(variant.geometry(launch_sizes(*spec.op, spec.tensors, device)), device)
                         : "";
@@ -144,9 +144,10 @@ std::string unsuited(const Variant& variant, const DeviceInfo& device) {
     return fmt::format("needs compute capability {}{}, {} has {}", arch_text(variant.arch.least),
                        arch > variant.arch.most ? " to " + arch_text(variant.arch.most) : "", device.id,
                        arch_text(arch));
-  if (!variant.vendor.empty() && std::none_of(device.vendors.begin(), device.vendors.end(),
-                                              [&](const auto& v) { return v.first == variant.vendor; }))
-    return fmt::format("the library {} is not here", variant.vendor);
+  for (const std::string& library : {variant.vendor, variant.library})
+    if (!library.empty() &&
+        std::none_of(device.vendors.begin(), device.vendors.end(), [&](const auto& v) { return v.first == library; }))
+      return fmt::format("the library {} is not here", library);
   return "";
 }
 
@@ -186,21 +187,15 @@ const IsaLevel* choose_isa(const Variant& variant, const DeviceInfo& device) {
   return best;
 }
 
-void check_dtype(const std::string& dtype) {
-  if (!parse_dtype(dtype))
-    fail("--dtype {}: unknown; choose {}{}", dtype, fmt::join(dtype_names(), ", "), did_you_mean(dtype, dtype_names()));
-}
-
 std::vector<Spec> with_dtype(const std::vector<Spec>& specs, const std::string& dtype) {
-  check_dtype(dtype);
+  const ProductTypes types = product_types_of_option(dtype);
   std::vector<Spec> result;
   std::set<std::string> seen;
   for (const Spec& spec : specs) {
-    if (dtype == "q8_0" && spec.size("batch") > 1) continue;  // what is batched is the KV cache, no weights
+    if (is_quantized(types.weights) && spec.size("batch") > 1) continue;  // what is batched is the KV cache, no weights
     SpecFields fields = spec.fields;
     for (auto& [name, value] : fields) {
-      if (name == "dtB") value = dtype;
-      if (name == "dtA" || name == "dtD") value = dtype == "q8_0" ? "f16" : dtype;
+      if (name == "dtA" || name == "dtB" || name == "dtD") value = types.of(name);
     }
     try {
       Spec changed = make_spec(fields, "--dtype " + dtype);

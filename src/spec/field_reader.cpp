@@ -62,8 +62,24 @@ double FieldReader::factor(std::string_view key, double otherwise) const {
 
 Dtype FieldReader::dtype(std::string_view key, bool may_be_quantized) const {
   const auto type = parse_dtype(text(key));
-  if (!type || (unit_roundoff(*type) == 0 && !may_be_quantized)) refuse(key);  // blocks have none
+  if (!type || (is_quantized(*type) && !may_be_quantized)) refuse(key);
   return *type;
+}
+
+size_t FieldReader::choice(std::string_view key, std::span<const std::string_view> words) const {
+  const auto found = std::find(words.begin(), words.end(), text(key));
+  if (found == words.end()) refuse(key);
+  return size_t(found - words.begin());
+}
+
+int64_t FieldReader::values(std::string_view what, std::initializer_list<int64_t> sizes) const {
+  constexpr int64_t kMost = int64_t(1) << 40;
+  int64_t count = 1;
+  for (const int64_t size : sizes) {
+    if (size > kMost / count) refuse_all(fmt::format("{} would have more than 2^40 values", what));
+    count *= size;
+  }
+  return count;
 }
 
 void FieldReader::refuse(std::string_view key) const {
