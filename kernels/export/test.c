@@ -46,7 +46,12 @@ static int guards_are_whole(const unsigned char* image, size_t bytes) {
 static double decode(uint32_t type, const unsigned char* at) {
   uint32_t word = 0;
   uint16_t half = 0;
+  int32_t whole;
   float value;
+  if (type == DROPIN_I32) {
+    memcpy(&whole, at, 4);
+    return whole;
+  }
   if (type == DROPIN_F32) {
     memcpy(&value, at, 4);
     return value;

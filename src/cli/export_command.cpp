@@ -25,6 +25,7 @@ struct ExportOptions {
   std::string prefix;
   StepOptions step;
   int threads = 0;
+  double footprint_mb = 0;
 };
 
 std::vector<Workload> choose_workloads(const ExportOptions& options) {
@@ -73,6 +74,7 @@ std::string probe_command(const ExportOptions& o) {
   if (o.device != "cpu") text += " --device " + o.device;
   if (o.mode != "decode") text += " --mode " + o.mode;
   if (o.threads > 0) text += fmt::format(" --threads {}", o.threads);
+  if (o.footprint_mb > 0) text += fmt::format(" --footprint {}", o.footprint_mb);
   if (o.store != default_store().string()) text += fmt::format(" --store '{}'", o.store);
   return text;
 }
@@ -94,6 +96,7 @@ int run_export(const ExportOptions& options) {
   }
   SweepOptions sweep_options;
   sweep_options.mode = parse_mode(options.mode);
+  sweep_options.footprint = int64_t(options.footprint_mb * 1024 * 1024);
   const auto backends = make_backends();
   const OpenedDevice device = find_device(backends, options.device, options.threads);
   const std::vector<Manifest> manifests = load_manifests(*device.backend, options.kernels);
@@ -158,6 +161,7 @@ CommandRun add_export(Options options, CommandFiles& files) {
       .show_default();
   results.add("--mode", o->mode, "as the probe had it").show_default();
   results.add("--threads", o->threads, "as the probe had it").whole(1, 1'000'000);
+  results.add("--footprint", o->footprint_mb, "MB, as the probe had it").number(1, 65536);
   results.add("--kernels", o->kernels, "folders with drop-in kernels, as the probe had them").existing_folder();
   files.add(Part::store,
             results.add("--store", o->store, "the file that keeps every result").show_default().type("FILE"));

@@ -48,30 +48,37 @@ std::vector<BoundedValue> of_product(const SpecInputs& inputs, Accuracy accuracy
   return all;
 }
 
-std::vector<BoundedValue> of_other(const SpecInputs& inputs) {
+double roundoff_of(Accuracy accuracy) {
+  return accuracy == Accuracy::f16_activation    ? unit_roundoff(Dtype::f16)
+         : accuracy == Accuracy::bf16_activation ? unit_roundoff(Dtype::bf16)
+                                                 : 0;
+}
+
+std::vector<BoundedValue> of_other(const SpecInputs& inputs, Accuracy accuracy) {
   const Spec& spec = inputs.spec();
-  std::vector<float> weights, row;
-  for (const Tensor& b : inputs.b(0))
-    for (int64_t batch = 0; batch < b.dims[0]; ++batch)
-      for (int64_t n = 0; n < b.dims[1]; ++n) {
-        decode_row(b, batch, n, row);
-        weights.insert(weights.end(), row.begin(), row.end());
-      }
-  std::vector<ExpectedValue> expected;
-  spec.op->expected(spec, {inputs.a_logical, weights}, expected);
-  Dtype type = Dtype::f32;
-  for (const Tensor& t : spec.tensors)
-    if (t.use == Use::output) type = t.dtype;
+  std::vector<Tensor> tensors = spec.tensors, outputs;
+  size_t weight = 0;
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    Tensor& t = tensors[i];
+    if (t.use == Use::output) outputs.push_back(t);
+    if (t.use == Use::weight) t = inputs.b(0)[weight++];
+    // Nobody writes through these.
+    if (t.use == Use::varied) t.data = const_cast<std::byte*>(inputs.varied.at(i).bytes.data());
+    if (t.use == Use::constant) t.data = const_cast<std::byte*>(inputs.constants.at(i).bytes.data());
+  }
+  std::vector<ExpectedOutput> expected(outputs.size());
+  spec.op->expected(spec, {tensors, decode_row, b_element, roundoff_of(accuracy)}, expected);
   std::vector<BoundedValue> all;
-  for (const ExpectedValue& e : expected)
-    all.push_back({e.value, e.fixed + least_subnormal(type) + kToleranceC * e.free});
+  for (size_t i = 0; i < outputs.size(); ++i)
+    for (const ExpectedValue& e : expected[i].values)
+      all.push_back({e.value, e.fixed + least_subnormal(outputs[i].dtype) + kToleranceC * e.free});
   return all;
 }
 
 }  // namespace
 
 std::vector<BoundedValue> bounded_values(const SpecInputs& inputs, Accuracy accuracy) {
-  return inputs.spec().op->is_product ? of_product(inputs, accuracy) : of_other(inputs);
+  return inputs.spec().op->is_product ? of_product(inputs, accuracy) : of_other(inputs, accuracy);
 }
 
 }  // namespace assay

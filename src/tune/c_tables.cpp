@@ -28,6 +28,12 @@ std::string c_string(const std::string& text) {
   return result + "\"";
 }
 
+std::map<uint32_t, std::string> dtype_numbers() {
+  std::map<uint32_t, std::string> types{{uint32_t(Dtype::i32), "i32"}};
+  for (const DtypeFacts& facts : all_dtypes()) types[uint32_t(facts.dtype)] = std::string(facts.name);
+  return types;
+}
+
 /// Of all specs, each once, in the order of all_ops().
 std::vector<const Op*> ops_of(const std::vector<ExportedSpec>& specs) {
   std::vector<const Op*> ops;
@@ -97,21 +103,20 @@ std::string c_list(std::vector<int64_t> values) {
 }  // namespace
 
 std::string c_constants(const std::vector<ExportedSpec>& specs, size_t kernels) {
-  std::map<uint32_t, std::string> ops, types, layouts{{0, "strided"}, {1, "q8_0_blocks"}, {2, "q8_0_split"}};
+  std::map<uint32_t, std::string> ops, types, layouts{{0, "strided"}, {1, "blocks"}, {2, "q8_0_split"}};
   std::map<uint32_t, std::string> roles{{0, "A"}, {1, "B"}, {2, "C"}, {3, "D"}, {4, "bias"}};
   for (const Op* op : ops_of(specs)) {
     ops[op->id] = std::string(op->name);
     for (const OpOperand& operand : op->operands) roles.emplace(uint32_t(operand.operand), operand.name);
   }
-  for (const std::string& name : dtype_names()) types[uint32_t(*parse_dtype(name))] = name;
+  for (const auto& [value, name] : dtype_numbers()) types[value] = name;
   for (const ExportedSpec& spec : specs)
     for (const Tensor& t : spec.winner->spec.tensors)
       layouts.emplace(uint32_t(t.storage), fmt::format("{}_layout_{}", dtype_name(t.dtype), uint32_t(t.storage)));
   std::string text = c_enum("op", ops) + c_enum("type", types) + c_enum("role", roles);
   text +=
-      "/* STRIDED: elements. Q8_0_BLOCKS: rows of k/32 blocks {f16 scale, int8[32]}. Q8_0_SPLIT: int8 values at data, "
-      "f16\n"
-      " * scales at scales, k/32 a row. */\n" +
+      "/* STRIDED: elements. BLOCKS: rows of the type's blocks as GGUF lays them out. Q8_0_SPLIT: int8 values at data, "
+      "f16 scales\n * at scales, k/32 a row. */\n" +
       c_enum("layout", layouts);
   text += fmt::format("enum {{ DROPIN_KERNEL_COUNT = {} }};\n\n", kernels);
   return text + fmt::format(
@@ -163,8 +168,7 @@ std::string c_name_tables(const std::vector<ExportedSpec>& specs) {
   std::string text = "static const char* const size_names[] = {";
   for (const std::string& name : size_names(specs)) text += c_string(name) + ", ";
   text += "NULL};\nstatic const char* const type_names[] = {";
-  for (const std::string& name : dtype_names())
-    text += fmt::format("[{}] = {}, ", uint32_t(*parse_dtype(name)), c_string(name));
+  for (const auto& [value, name] : dtype_numbers()) text += fmt::format("[{}] = {}, ", value, c_string(name));
   text +=
       "};\n\n/* What an entry is named after, in this order. */\n"
       "static const struct {\n  uint32_t op, role;\n  int orders, types;\n} name_parts[] = {\n";

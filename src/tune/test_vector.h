@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "spec/accuracy.h"
@@ -40,6 +41,9 @@ struct TestVector {
   int64_t stretch = 1;
   uint64_t sum_seed = 0;
 };
+
+/// "" or why no vector of it can be made.
+std::string untestable(const Spec& spec);
 
 /// From -1 to 1.
 double weight_of_sum(uint64_t seed, int64_t element);

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "tune/test_vector.h"
 
 namespace assay {
 namespace {
@@ -57,7 +58,8 @@ std::string choose(const RankedSpec& ranked, const PlannedSpec& planned, Winner&
 }  // namespace
 
 bool is_portable(const Variant& variant) {
-  return variant.vendor.empty() && variant.link_flags.empty() && variant.threading != Threading::own;
+  return variant.vendor.empty() && variant.library.empty() && variant.link_flags.empty() &&
+         variant.threading != Threading::own;
 }
 
 Winners choose_winners(const SweepReport& report, const Plan& plan, const std::string& how_to_measure) {
@@ -69,6 +71,10 @@ Winners choose_winners(const SweepReport& report, const Plan& plan, const std::s
     };
     if (planned.cases.empty()) {
       leave_out("no kernel of this device supports it; assay probe --dry-run --skips says why");
+      continue;
+    }
+    if (const std::string why = untestable(planned.spec); !why.empty()) {
+      leave_out(why);
       continue;
     }
     const RankedSpec* ranked = ranking_of(report, planned.spec);
