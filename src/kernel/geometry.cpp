@@ -67,6 +67,16 @@ GeometryRules::Rules GeometryRules::read(const JsonReader& launch, const std::st
   return rules;
 }
 
+std::map<std::string, std::vector<std::string>> GeometryRules::expressions() const {
+  std::map<std::string, std::vector<std::string>> texts;
+  for (const auto& [key, json] : launch_->items()) {
+    if (key == "cooperative") continue;
+    for (const Json& item : json.is_array() ? json : Json::array({json}))
+      texts[key].push_back(item.is_string() ? item.get<std::string>() : item.dump());
+  }
+  return texts;
+}
+
 int64_t GeometryRules::value(Rule& rule, const std::vector<int64_t>& values, bool is_bytes) {
   const double result = at_place(rule.json, [&] { return rule.expression.value(values); });
   const double least = is_bytes ? 0 : 1, most = is_bytes ? kMostBytes : kMostThreads;
