@@ -47,6 +47,9 @@ struct DeviceInfo {
   std::string physical() const;  // its UUID, where it has one: the number in its id may be another in another process
 };
 
+/// The best level of the device that the variant can be built for, or null.
+const IsaLevel* choose_isa(const Variant& variant, const DeviceInfo& device);
+
 /// What the expressions of a manifest's "launch" may use, from the operands of one launch of an op.
 GeometrySizes launch_sizes(const Op& op, std::span<const Tensor> tensors, const DeviceInfo& device);
 

@@ -178,14 +178,6 @@ int64_t Plan::cases() const {
   return count;
 }
 
-const IsaLevel* choose_isa(const Variant& variant, const DeviceInfo& device) {
-  const IsaLevel* best = nullptr;
-  for (const IsaLevel& level : device.isa)
-    if (variant.isa.empty() || std::find(variant.isa.begin(), variant.isa.end(), level.name) != variant.isa.end())
-      best = &level;
-  return best;
-}
-
 void check_dtype(const std::string& dtype) {
   if (!parse_dtype(dtype))
     fail("--dtype {}: unknown; choose {}{}", dtype, fmt::join(dtype_names(), ", "), did_you_mean(dtype, dtype_names()));
