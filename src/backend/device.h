@@ -40,6 +40,7 @@ struct DeviceInfo {
       false;  // the cases of a spec share one worker process: opening the device is dear, and a fault is seen by all
   int launches_per_sample = 1;  // at most: launches too short to time alone are timed as one sequence
   int threads = 1;
+  int cores = 0;  // on which these threads run: fewer where a core has several; 0: not known
   int64_t memory_bytes = 0;         // what tensors may take together
   std::string memory_limit;         // what makes it less than the device has: "its control group /x may take 400 MB"
   std::string identity() const;     // "name: value" lines of properties
@@ -122,6 +123,9 @@ class Program {
   virtual void run() = 0;
   /// Returns when all are done. Error if a kernel reported failure.
   virtual void wait() = 0;
+  /// Each run from now on writes there, for each launch, when it ended (ns of base/clock.h). False where the device
+  /// cannot tell.
+  virtual bool stamp(std::span<int64_t> ends) { return ends.empty(); }
 };
 
 /// One opened device: memory, kernels, programs. Nothing here measures or watches: that is put on from outside
