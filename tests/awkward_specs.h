@@ -21,6 +21,47 @@ inline const std::vector<std::pair<int64_t, int64_t>> kAlignedShapes = {
 inline const std::vector<std::pair<int64_t, int64_t>> kBlockShapes = {
     {1, 32}, {2, 32}, {1, 64}, {3, 96}, {5, 224}, {77, 160}, {130, 288}, {7, 4128}, {515, 896}};
 
+/// Ops of a decode step that are no products: every type, one of everything, tails, more threads than rows.
+inline constexpr const char* kStepSpecs[] = {
+    "op=rms_norm | m=1 | n=896 | dtA=f32 | dtB=f32 | dtD=f32 | eps=1e-06 | residual=1",
+    "op=rms_norm | m=3 | n=77 | dtA=f16 | dtB=f32 | dtD=f16 | eps=1e-05 | residual=1",
+    "op=rms_norm | m=2 | n=1 | dtA=bf16 | dtB=bf16 | dtD=f32 | eps=0.1 | residual=1",
+    "op=swiglu | m=1 | n=4864 | dtA=f32 | dtD=f32",
+    "op=swiglu | m=3 | n=77 | dtA=f16 | dtD=f16",
+    "op=swiglu | m=1 | n=1 | dtA=bf16 | dtD=f32",
+    "op=swiglu | m=2 | n=33 | dtA=f32 | dtD=bf16",
+    "op=embedding | m=1 | n=896 | rows=1031 | dtB=f16 | dtD=f32",
+    "op=embedding | m=5 | n=77 | rows=3 | dtB=f32 | dtD=f16",
+    "op=embedding | m=2 | n=96 | rows=130 | dtB=q8_0 | dtD=f32",
+    "op=embedding | m=1 | n=1 | rows=1 | dtB=bf16 | dtD=bf16",
+    "op=argmax | m=1 | n=151936 | dtA=f32",
+    "op=argmax | m=3 | n=77 | dtA=f16",
+    "op=argmax | m=2 | n=1 | dtA=bf16",
+    "op=rope | m=1 | heads=14 | kv_heads=2 | head_size=64 | capacity=256 | dtA=f32 | dtCache=f16 | dtD=f32 | "
+    "style=neox | "
+    "base=1000000",
+    "op=rope | m=3 | heads=4 | kv_heads=4 | head_size=6 | capacity=5 | dtA=f32 | dtCache=f32 | dtD=f16 | style=pairs | "
+    "base=10000 | dimensions=4",
+    "op=rope | m=2 | heads=3 | kv_heads=1 | head_size=10 | capacity=2 | dtA=f16 | dtCache=f16 | dtD=f16 | style=neox | "
+    "base=500000 | factors=1",
+    "op=rope | m=1 | heads=1 | kv_heads=1 | head_size=2 | capacity=1 | dtA=bf16 | dtCache=bf16 | dtD=f32 | style=pairs "
+    "| "
+    "base=10000 | factors=1",
+    "op=attention | m=1 | heads=14 | kv_heads=2 | head_size=64 | length=145 | capacity=256 | dtA=f32 | dtCache=f16 | "
+    "dtD=f32 "
+    "| scale=0.125",
+    "op=attention | m=1 | heads=14 | kv_heads=2 | head_size=64 | length=1 | capacity=3 | dtA=f32 | dtCache=f16 | "
+    "dtD=f32 | "
+    "scale=0.125",
+    "op=attention | m=1 | heads=2 | kv_heads=2 | head_size=128 | length=1027 | capacity=1027 | dtA=f16 | dtCache=f16 | "
+    "dtD=f16 | scale=0.088",
+    "op=attention | m=5 | heads=6 | kv_heads=3 | head_size=33 | length=70 | capacity=71 | dtA=f32 | dtCache=f32 | "
+    "dtD=f32 | "
+    "scale=0.2",
+    "op=attention | m=7 | heads=1 | kv_heads=1 | head_size=1 | length=7 | capacity=7 | dtA=bf16 | dtCache=bf16 | "
+    "dtD=bf16 | "
+    "scale=1"};
+
 inline std::vector<Spec> awkward_specs() {
   std::vector<Spec> specs;
   const auto add = [&](int64_t batch, int64_t m, const std::string& shape, bool tA, bool tB, const std::string& types,
@@ -89,6 +130,7 @@ inline std::vector<Spec> awkward_specs() {
                             "dtA=bf16 | dtB=f32 | dtD=bf16", "dtA=f32 | dtB=f16 | dtD=f16"})
     for (const char* shape : {"m=1 | n=1", "m=1 | n=896", "m=3 | n=77", "m=5 | n=4097"})
       specs.push_back(parse_spec(fmt::format("op=rms_norm | {} | {} | eps=1e-06", shape, types)));
+  for (const char* line : kStepSpecs) specs.push_back(parse_spec(line));
   return specs;
 }
 

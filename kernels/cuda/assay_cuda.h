@@ -35,7 +35,16 @@ enum assay_cuda_dtype {
   ASSAY_CUDA_Q6_K = 8
 };
 enum assay_cuda_layout { ASSAY_CUDA_STRIDED = 0, ASSAY_CUDA_Q8_0_BLOCKS = 1, ASSAY_CUDA_Q8_0_SPLIT = 2 };
-enum assay_cuda_role { ASSAY_CUDA_A = 0, ASSAY_CUDA_B = 1, ASSAY_CUDA_C = 2, ASSAY_CUDA_D = 3, ASSAY_CUDA_BIAS = 4 };
+enum assay_cuda_role {
+  ASSAY_CUDA_A = 0,
+  ASSAY_CUDA_B = 1,
+  ASSAY_CUDA_C = 2,
+  ASSAY_CUDA_D = 3,
+  ASSAY_CUDA_BIAS = 4,
+  ASSAY_CUDA_INDEX = 5,  /* I32: the position of the first row, or row numbers */
+  ASSAY_CUDA_CACHE = 6,  /* segment 0: keys, 1: values of earlier tokens */
+  ASSAY_CUDA_FACTORS = 7 /* of rope's frequencies, F32 */
+};
 
 /* Element (i0,i1,i2) of [batch, rows, columns] lies at data + Σ i·strides; strides in elements, in blocks of 34 bytes
  * for Q8_0 blocks. A is [batch, m, k], C and D are [batch, m, n], BIAS is [1, 1, n], B is [batch, n, k] whatever its
@@ -81,8 +90,47 @@ typedef struct assay_cuda_brief {
   int64_t bytes[ASSAY_CUDA_SEGMENTS], scale_bytes[ASSAY_CUDA_SEGMENTS];
 } assay_cuda_brief;
 
-enum assay_cuda_op { ASSAY_CUDA_MATMUL = 1, ASSAY_CUDA_RMS_NORM = 2 };
-enum assay_cuda_param_id { ASSAY_CUDA_ALPHA = 1, ASSAY_CUDA_BETA = 2, ASSAY_CUDA_EPS = 3 };
+/* Of the other ops, [batch, rows, columns] of each operand (numbers behind a role are segments); F32 inside, one rounding
+ * at the end, whatever the types:
+ *   rms_norm        A [1,m,n], B [1,1,n], D [1,m,n] = A · B / √(mean of A² over the row + ASSAY_CUDA_EPS). With C [1,m,n] A + C takes
+ *                   A's place, and D 1 [1,m,n] is that sum.
+ *   swiglu          A 0 = gate, A 1 = up, D [1,m,n] = gate / (1 + exp(−gate)) · up.
+ *   matmul_swiglu   A [1,m,k], B 0 = gate, B 1 = up [1,n,k], D [1,m,n] = swiglu of the two products.
+ *   embedding       B [1,rows,n] the table, INDEX [1,1,m] row numbers, D [1,m,n] those rows.
+ *   rope            A 0 = q [1,m,heads·size], A 1 = k, A 2 = v [1,m,kv_heads·size]; INDEX [1,1,1] the position p of row 0;
+ *                   FACTORS [1,1,dimensions/2], if any, divide frequencies. D [1,m,heads·size] = q turned; CACHE 0, 1
+ *                   [kv_heads,capacity,size]: rows p … p+m−1 get k turned and v as it is; the others stay. Row i is turned
+ *                   by (p+i)·ASSAY_CUDA_ROPE_BASE^(−2j/dimensions)/factor j. ASSAY_CUDA_ROPE_STYLE 0 ("neox") turns values j and
+ *                   j + dimensions/2 of a head, 1 ("pairs") 2j and 2j+1; values from ASSAY_CUDA_ROPE_DIMENSIONS on stay.
+ *   attention       A = q [1,m,heads·size], CACHE 0 = keys, 1 = values [kv_heads,capacity,size]; INDEX [1,1,1] the position
+ *                   p of row 0. Row i sees the first p+i+1 rows of the cache; heads/kv_heads query heads in a row share
+ *                   one. D [1,m,heads·size] = softmax(ASSAY_CUDA_SCALE · q·keys) · values.
+ *   argmax          A [1,m,n], D [1,m,1] I32: the first place of a row's largest value.
+ *   top_k           A [1,m,n], D 0 [1,m,k] the k largest values of a row, largest first, D 1 [1,m,k] I32 their places;
+ *                   of equal values the earlier one is first.
+ *   copy            A → D of the same dims in another order or type (strides tell); D's batch b is A's batch
+ *                   b / (D's batches / A's batches). */
+enum assay_cuda_op {
+  ASSAY_CUDA_MATMUL = 1,
+  ASSAY_CUDA_RMS_NORM = 2,
+  ASSAY_CUDA_SWIGLU = 3,
+  ASSAY_CUDA_EMBEDDING = 4,
+  ASSAY_CUDA_ROPE = 5,
+  ASSAY_CUDA_ATTENTION = 6,
+  ASSAY_CUDA_ARGMAX = 7,
+  ASSAY_CUDA_TOP_K = 8,
+  ASSAY_CUDA_COPY = 9,
+  ASSAY_CUDA_MATMUL_SWIGLU = 10
+};
+enum assay_cuda_param_id {
+  ASSAY_CUDA_ALPHA = 1,
+  ASSAY_CUDA_BETA = 2,
+  ASSAY_CUDA_EPS = 3,
+  ASSAY_CUDA_ROPE_BASE = 4,
+  ASSAY_CUDA_ROPE_DIMENSIONS = 5,
+  ASSAY_CUDA_ROPE_STYLE = 6,
+  ASSAY_CUDA_SCALE = 7
+};
 
 typedef struct assay_cuda_param {
   uint32_t id; /* assay_cuda_param_id */
@@ -107,9 +155,9 @@ typedef struct assay_cuda_call {
   void* workspace; /* content undefined at every launch */
   void* prepared;  /* what prepare wrote, or null */
   int64_t workspace_bytes, prepared_bytes;
-  assay_cuda_param params[ASSAY_CUDA_PARAMS]; /* in the op's order: of a matmul alpha, beta; of rms_norm eps */
+  assay_cuda_param params[ASSAY_CUDA_PARAMS]; /* in the op's order: of a matmul alpha, beta */
   union {
-    assay_cuda_tensor tensors[ASSAY_CUDA_TENSORS]; /* in the op's order, told by their roles: of rms_norm A, B, D */
+    assay_cuda_tensor tensors[ASSAY_CUDA_TENSORS]; /* in the op's order, told by their roles */
     assay_cuda_matmul matmul;
   };
 } assay_cuda_call;

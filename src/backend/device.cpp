@@ -38,7 +38,7 @@ GeometrySizes launch_sizes(const Op& op, std::span<const Tensor> tensors, const 
   for (const Tensor& t : tensors) {
     for (const OpSize& size : op.sizes)
       if (size.operand == t.operand) s.add(size.name, t.segment, t.dims[size.dim]);
-    if (t.operand != Operand::b) continue;
+    if (t.operand != Operand::b && t.use != Use::weight) continue;
     s.bytes += t.bytes + t.scale_bytes;
     s.segments = std::max<int64_t>(s.segments, t.segment + 1);
   }

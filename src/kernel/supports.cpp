@@ -90,7 +90,7 @@ std::string wrong_operands(const Supports& supports, const Spec& spec) {
   for (const OpOperand& operand : spec.op->operands) {
     const auto types = supports.types.find(operand.operand);
     const auto dtype = spec.dtype(operand.operand);
-    if (types == supports.types.end() || !dtype) continue;
+    if (!operand.types_entries || types == supports.types.end() || !dtype) continue;
     if (auto reason = outside_dtypes(type_key(operand), *dtype, types->second); !reason.empty()) return reason;
   }
   const std::string loader = spec.loader.empty() ? "none" : spec.loader;

@@ -62,7 +62,7 @@ int64_t case_bytes(const Spec& spec, const Variant& variant, const RoundsContext
   const int64_t launches = context.device->launches_per_sample;
   const int64_t slots = launches > 1 && context.mode != Mode::cold ? launches + SequenceLength::kRoomToExtend : 1;
   const int64_t scratch = context.mode == Mode::cold ? context.footprint : 0;
-  return repacked * copies + scratch + 3 * spec.bytes(Operand::a) + (slots + 2) * spec.bytes(Operand::d) +
+  return repacked * copies + scratch + 3 * spec.bytes(Use::varied) + (slots + 2) * spec.bytes(Use::output) +
          (context.device->one_worker ? 0 : kProcessBytes);
 }
 

@@ -97,15 +97,24 @@ Binding::Binding(const WorkerCase& work, OpenedArenas& opened, LoadedKernel& ker
       d.push_back(t);
     } else {
       t.data = surroundings_.allocate(t.bytes);
-      if (t.use == Use::varied) a_ = t;
-      if (t.operand == Operand::bias) surroundings_.put(t, work.inputs->bias[bias++]);
-      if (t.operand == Operand::c) surroundings_.put(t, work.inputs->c[c++]);
+      const auto other = work.inputs->constants.find(size_t(&t - tensors.data()));
+      const std::string name = operand_text(spec_, spec_.tensors[size_t(&t - tensors.data())]);
+      if (t.use == Use::varied)
+        varied_.push_back(t), surroundings_.add_varied(t, name);
+      else if (other != work.inputs->constants.end())
+        surroundings_.put(t, other->second, name);
+      else if (t.operand == Operand::bias)
+        surroundings_.put(t, work.inputs->bias[bias++], "bias");
+      else if (t.operand == Operand::c)
+        surroundings_.put(t, work.inputs->c[c++], "C");
     }
-    if (t.is_read) hot_bytes += t.bytes;
+    if (t.is_read) hot_bytes += t.touched_bytes();
   }
   ring_.emplace(device_, d, slots,
                 work.proof ? work.proof->projection_weights() : std::vector<std::span<const float>>());
-  if (work.bulk)
+  if (!work.proof && !spec_.op->is_product && (!work.bulk || spec_.cold_bytes() == 0))
+    bind_reader();
+  else if (work.bulk)
     bind_bulk(tensors);
   else
     bind_copies(tensors, hot_bytes);
@@ -121,13 +130,14 @@ void Binding::bind_copies(const std::vector<Tensor>& tensors, int64_t hot_bytes)
     Launch launch = launch_of(spec_);
     launch.kernel = &kernel_;
     launch.tensors = tensors;
+    size_t weight = 0;
     for (Tensor& t : launch.tensors) {
       if (t.use != Use::weight) continue;
-      t = work_.inputs->b(copy)[t.segment];
+      t = work_.inputs->b(copy)[weight++];
       t.data = opened_.address(t.data);
       if (t.scales) t.scales = opened_.address(t.scales);
     }
-    launch.bytes = hot_bytes + weight_bytes(launch);
+    launch.bytes = hot_bytes + spec_.cold_bytes();
     launches_.push_back(std::move(launch));
     source_copy_.push_back(copy);
   }
@@ -153,9 +163,12 @@ void Binding::bind_bulk(const std::vector<Tensor>& tensors) {
     launch.kernel = &kernel_;
     launch.op = &op_of_readers();
     launch.bytes = piece;
+    bool has_b = false;
     for (Tensor t : tensors) {
-      if (t.use == Use::weight && t.segment > 0) continue;
+      if (t.use == Use::weight && has_b) continue;
       if (t.use == Use::weight) {
+        has_b = true;
+        t.operand = Operand::b, t.segment = 0;
         t.dtype = Dtype::f32;
         t.storage = Storage::strided;
         t.dims[0] = 1, t.dims[1] = piece / kRowBytes, t.dims[2] = kColumns;
@@ -167,6 +180,40 @@ void Binding::bind_bulk(const std::vector<Tensor>& tensors) {
       }
       launch.tensors.push_back(t);
     }
+    launches_.push_back(std::move(launch));
+    source_copy_.push_back(0);
+  }
+}
+
+/// What an op that is no product must touch, read once: so many bytes anew out of what the copies cover, and so many
+/// that stay where they are.
+void Binding::bind_reader() {
+  constexpr int64_t kLine = 64, kMostPieces = 1 << 14;
+  const auto tensor = [](Address data, int64_t bytes, uint32_t segment) {
+    Tensor t = dense_tensor(Operand::b, Dtype::f32, 1, 1, std::max<int64_t>(bytes / 4, 1));
+    t.use = Use::weight, t.segment = segment, t.data = data;
+    return t;
+  };
+  std::vector<const std::byte*> pieces;
+  const int64_t cold = spec_.cold_bytes(), hot = spec_.hot_bytes(), step = (cold + kLine - 1) / kLine * kLine;
+  if (cold > 0) {
+    const std::vector<std::span<std::byte>>& covered = work_.inputs->covered();
+    const auto largest = std::max_element(covered.begin(), covered.end(),
+                                          [](const auto& a, const auto& b) { return a.size() < b.size(); });
+    for (int64_t at = 0; at + cold <= int64_t(largest->size()) && std::ssize(pieces) < kMostPieces; at += step)
+      pieces.push_back(largest->data() + at);
+    if (pieces.empty()) pieces.push_back(largest->data());
+  } else {
+    pieces.push_back(nullptr);
+  }
+  const Address stays = hot > 0 ? surroundings_.allocate(std::max<int64_t>(hot, kLine)) : nullptr;
+  for (const std::byte* piece : pieces) {
+    Launch launch;
+    launch.kernel = &kernel_;
+    launch.op = &op_of_readers();
+    launch.bytes = spec_.floor_bytes();
+    if (piece) launch.tensors.push_back(tensor(opened_.address(piece), cold, 0));
+    if (stays) launch.tensors.push_back(tensor(stays, hot, piece ? 1 : 0));
     launches_.push_back(std::move(launch));
     source_copy_.push_back(0);
   }

@@ -74,7 +74,8 @@ class Binding {
   const Launch& launch(int64_t position) const { return launches_[index(position)]; }
   int64_t source_copy(int64_t position) const { return source_copy_[index(position)]; }
 
-  const Tensor& a() const { return a_; }
+  /// What is written anew before each launch, in the spec's order.
+  const std::vector<Tensor>& varied() const { return varied_; }
   OutputRing& ring() { return *ring_; }
   Surroundings& surroundings() { return surroundings_; }
   /// In mode cold: as much as the footprint, to be overwritten before each launch. Else null.
@@ -85,6 +86,7 @@ class Binding {
   size_t index(int64_t position) const { return size_t((position % rotation() + rotation()) % rotation()); }
   void bind_copies(const std::vector<Tensor>& tensors, int64_t hot_bytes);
   void bind_bulk(const std::vector<Tensor>& tensors);
+  void bind_reader();
   void bind_workspace();
   void withhold_b(std::vector<Launch>& launches);
 
@@ -94,7 +96,7 @@ class Binding {
   MeasuredDevice& device_;
   LoadedKernel& kernel_;
   Surroundings surroundings_;
-  Tensor a_;
+  std::vector<Tensor> varied_;
   std::optional<OutputRing> ring_;
   std::vector<Launch> launches_;
   std::vector<int64_t> source_copy_;

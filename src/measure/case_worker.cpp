@@ -17,8 +17,9 @@ constexpr int kWarmUpLaunches = 3;
 constexpr double kWarmUpBelowUs = 300;  // a longer launch does not feel how it begins
 constexpr double kTurnPatience = 30;    // a turn's time may be exceeded so far for the sake of its least launches
 constexpr int64_t kWholeCheckElements = 2'048;
-constexpr int64_t kCheapCheckElements = 1'000;  // above, only one launch of a turn is compared element by element
-constexpr int64_t kMostCompared = 2;            // where that is cheap, so many launches of a sequence are
+constexpr int64_t kCheapCheckElements = 1'000;   // above, only one launch of a turn is compared element by element
+constexpr int64_t kMostCompared = 2;             // where that is cheap, so many launches of a sequence are
+constexpr int64_t kMostProjected = 200'000'000;  // multiplications that projections of one sample may take
 constexpr uint64_t kComparableOf =
     4;  // of so many samples that are not to be compared one gets an A that the reference knows
 
@@ -69,6 +70,12 @@ void CaseWorker::warm_up(Reply& reply) {
 
 /// After the usual values, so that what is wrong in any case is said first.
 void CaseWorker::try_special_values(Reply& reply) {
+  for (int i = 0; judge_ && i < work_.proof->specials() && reply.outcome == Outcome::pass; ++i) {
+    LaunchInputs inputs = random_inputs(length_->first_checkable(), 1, /*comparable=*/true);
+    inputs.a.special = i;
+    launch(inputs, 1, reply, {.compared = true, .last = false, .whole = true});
+    if (reply.outcome != Outcome::pass) break;
+  }
   if (!judge_ || !work_.special || reply.outcome != Outcome::pass) return;
   const int64_t began = now_ns();
   if (const std::string message = check_special_values(work_, opened_, *kernel_); !message.empty())
@@ -140,12 +147,12 @@ void CaseWorker::settle(Reply& reply) {
     set(reply, Outcome::wrong, "D changed after the kernel had returned: something still writes to it");
   Look look;
   ring.add_slots(look, last_slot_, last_slot_ + 1);
-  bound_->surroundings().add_to(look, bound_->a());
+  bound_->surroundings().add_to(look);
   device_.look(look);
   if (judge_->can_check(last_))
     if (const std::string message = judge_->check(ring.slot(last_slot_), last_, drawn_part()); !message.empty())
       set(reply, Outcome::wrong, message);
-  if (const std::string message = bound_->surroundings().changed(bound_->a(), host_a_); !message.empty())
+  if (const std::string message = bound_->surroundings().changed(host_varied_); !message.empty())
     set(reply, Outcome::wrong, message);
   reply.untimed_check_us += double(now_ns() - began) * 1e-3;
 }
@@ -202,8 +209,9 @@ LaunchInputs CaseWorker::random_inputs(int64_t position, int64_t length, bool co
 LaunchTimes CaseWorker::launch(const LaunchInputs& inputs, int64_t length, Reply& reply, Role role) {
   const int64_t began = now_ns();
   if (judge_) {
-    work_.proof->varied_a(inputs.a, host_a_);
-    device_.write(bound_->a().data, host_a_.data(), bound_->a().bytes);
+    work_.proof->varied(inputs.a, host_varied_);
+    for (size_t i = 0; i < host_varied_.size(); ++i)
+      device_.write(bound_->varied()[i].data, host_varied_[i].data(), bound_->varied()[i].bytes);
   }
   const Launch& bound = bound_->launch(inputs.copy);
   order_.draw(inputs.copy, length, bound_->ring().slots(), bound_->rotation(), random_);
@@ -279,6 +287,18 @@ std::vector<int64_t> CaseWorker::draw_compared(const LaunchInputs& inputs, Role 
   return slots;
 }
 
+/// All slots; where their right answers take long, those that are compared and a few others.
+std::vector<int64_t> CaseWorker::draw_projected(const std::vector<int64_t>& compared) {
+  std::vector<int64_t> slots;
+  for (int64_t slot = 0; slot < order_.used_slots(); ++slot) slots.push_back(slot);
+  const int64_t cost = judge_->projection_cost(), most = cost > 0 ? kMostProjected / cost : std::ssize(slots);
+  if (std::ssize(slots) <= most) return slots;
+  std::shuffle(slots.begin(), slots.end(), random_);
+  slots.resize(size_t(std::max<int64_t>(most, 1)));
+  slots.insert(slots.end(), compared.begin(), compared.end());
+  return slots;
+}
+
 /// Every launch's buffer is scanned and projected, by the device where it can: then only those that are compared come
 /// to the host.
 void CaseWorker::verify(const LaunchInputs& inputs, Reply& reply, Role role) {
@@ -291,7 +311,7 @@ void CaseWorker::verify(const LaunchInputs& inputs, Reply& reply, Role role) {
     ring.add_slots(look, 0, used);
   else
     for (const int64_t slot : compared) ring.add_slots(look, slot, slot + 1);
-  bound_->surroundings().add_to(look, bound_->a());
+  bound_->surroundings().add_to(look);
   device_.look(look);
   const std::optional<bool> survey = ring.surveyed(look);
   const bool is_whole = survey.value_or(false);
@@ -304,21 +324,21 @@ void CaseWorker::verify(const LaunchInputs& inputs, Reply& reply, Role role) {
 
   std::string message;
   for (int64_t slot = 0; slot < used && !is_whole && message.empty(); ++slot) message = judge_->scan(ring.slot(slot));
-  if (is_whole)
-    judge_->count_scanned(used);
-  else if (message.empty())
-    message = ring.broken_guard();
+  if (is_whole) judge_->count_scanned(used);
+  if (message.empty()) message = ring.broken_guard(/*all_read=*/!is_whole);
   for (const int64_t slot : compared)
     if (message.empty())
       message = judge_->check(ring.slot(slot), of_slot(inputs, slot), role.whole ? ElementRange() : drawn_part());
-  for (int64_t slot = 0; slot < used && message.empty(); ++slot)
-    message = judge_->check_projections(ring.projected(slot), of_slot(inputs, slot));
+  for (const int64_t slot : draw_projected(compared)) {
+    if (message.empty()) message = judge_->check_projections(ring.projected(slot), of_slot(inputs, slot));
+    if (message.empty()) message = judge_->check_unprojected(ring.slot(slot), of_slot(inputs, slot));
+  }
   last_slot_ = compared.empty() ? 0 : compared.front();
   last_ = of_slot(inputs, last_slot_);
   if (message.empty() && survey && !is_whole)
     message = "the device saw NaN in D or a broken guard band, which are gone: something still writes to it";
   if (const std::string left = device_.left_behind(); message.empty()) message = left;
-  if (message.empty()) message = bound_->surroundings().changed(bound_->a(), host_a_);
+  if (message.empty()) message = bound_->surroundings().changed(host_varied_);
   if (!message.empty()) set(reply, Outcome::wrong, message);
 }
 

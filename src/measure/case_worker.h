@@ -50,6 +50,7 @@ class CaseWorker {
   void evict();
   LaunchTimes submit_many();
   void verify(const LaunchInputs& inputs, Reply& reply, Role role);
+  std::vector<int64_t> draw_projected(const std::vector<int64_t>& compared);
   std::vector<int64_t> draw_compared(const LaunchInputs& inputs, Role role);
   LaunchInputs of_slot(const LaunchInputs& inputs, int64_t slot) const;
   std::span<const Address> watched() const;
@@ -67,8 +68,8 @@ class CaseWorker {
   int64_t last_slot_ = 0;
   SampleOrder order_;  // of the sample in work
   bool sampling_ = false;
-  bool watch_all_ = false;  // as the command of this step says
-  std::vector<std::byte> host_a_;
+  bool watch_all_ = false;                           // as the command of this step says
+  std::vector<std::vector<std::byte>> host_varied_;  // of each varied operand
 };
 
 }  // namespace assay

@@ -16,18 +16,20 @@ OutputRing::OutputRing(MeasuredDevice& device, const std::vector<Tensor>& d, int
     : device_(device) {
   int64_t slot_bytes = 0;
   for (const Tensor& t : d) {
-    parts_.push_back({t.segment,
+    parts_.push_back({t.operand,
+                      t.segment,
                       t.dtype,
                       t.bytes,
                       (t.bytes + 63) / 64 * 64 + kGuardBytes,
                       nullptr,
+                      device.can_survey() && !t.is_sparse && t.dtype != Dtype::i32,
                       {},
                       {},
                       t.dims[2],
                       {},
                       nullptr,
                       {}});
-    if (!weights.empty()) give_weights(parts_.back(), weights[t.segment]);
+    if (!weights.empty()) give_weights(parts_.back(), weights[parts_.size() - 1]);
     slot_bytes += parts_.back().step;
   }
   slots_ = std::min(slots, std::max(kRingBytes / slot_bytes, kLeastSlots));
@@ -37,7 +39,7 @@ OutputRing::OutputRing(MeasuredDevice& device, const std::vector<Tensor>& d, int
 
 void OutputRing::give_weights(Part& part, std::span<const float> weights) {
   part.weights = weights;
-  if (!device_.can_survey()) return;
+  if (!part.is_surveyed || weights.empty()) return;
   const auto bytes = int64_t(part.weights.size_bytes());
   part.device_weights = device_.allocate(bytes);
   device_.write(part.device_weights, part.weights.data(), bytes);
@@ -46,7 +48,7 @@ void OutputRing::give_weights(Part& part, std::span<const float> weights) {
 void OutputRing::bind(Launch& launch, int64_t slot) const {
   for (Tensor& t : launch.tensors)
     for (const Part& part : parts_)
-      if (t.operand == Operand::d && t.segment == part.segment) t.data = part.memory + part.start(slot);
+      if (t.operand == part.operand && t.segment == part.segment) t.data = part.memory + part.start(slot);
 }
 
 void OutputRing::poison(int64_t used) {
@@ -63,9 +65,12 @@ GuardedBuffers OutputRing::used_buffers(const Part& part) const {
 
 void OutputRing::add_survey(Look& look, int64_t used) {
   used_ = used;
-  on_device_ = device_.can_survey();
-  if (!on_device_) return;
   for (Part& part : parts_) {
+    if (!part.is_surveyed) {
+      part.host.resize(size_t(span_bytes(part, used)));
+      look.ranges.push_back({part.host.data(), part.memory, std::ssize(part.host)});
+      continue;
+    }
     look.buffers.push_back(used_buffers(part));
     if (part.weights.empty()) continue;
     part.sums.resize(size_t(used * part.sums_of_slot()));
@@ -77,6 +82,7 @@ void OutputRing::add_survey(Look& look, int64_t used) {
 
 void OutputRing::add_slots(Look& look, int64_t first, int64_t last) {
   for (Part& part : parts_) {
+    if (!part.is_surveyed) continue;  // is there
     part.host.resize(size_t(span_bytes(part, used_)));
     const int64_t from = first * part.step;
     look.ranges.push_back({part.host.data() + from, part.memory + from, span_bytes(part, last) - from});
@@ -85,8 +91,14 @@ void OutputRing::add_slots(Look& look, int64_t first, int64_t last) {
 
 std::optional<bool> OutputRing::surveyed(const Look& look) {
   if (look.seen.empty()) return std::nullopt;
-  for (size_t i = 0; i < parts_.size(); ++i) parts_[i].seen = look.seen[i];
-  return std::all_of(parts_.begin(), parts_.end(), [](const Part& part) { return part.seen.whole; });
+  size_t next = 0;
+  bool is_whole = true;
+  for (Part& part : parts_) {
+    if (!part.is_surveyed) continue;
+    part.seen = look.seen[next++];
+    is_whole &= part.seen.whole;
+  }
+  return is_whole;
 }
 
 std::span<const double> OutputRing::projected(int64_t slot) {
@@ -95,7 +107,7 @@ std::span<const double> OutputRing::projected(int64_t slot) {
     const int64_t count = part.sums_of_slot();
     const auto at = joined_sums_.size();
     joined_sums_.resize(at + size_t(count));
-    if (on_device_)
+    if (part.is_surveyed)
       std::copy_n(part.sums.begin() + slot * count, count, joined_sums_.begin() + int64_t(at));
     else if (count > 0)
       project(part.dtype, &part.host[size_t(part.start(slot))], part.bytes / dtype_bytes(part.dtype, 1), part.columns,
@@ -115,10 +127,10 @@ std::span<const std::byte> OutputRing::slot(int64_t slot) {
   return joined_;
 }
 
-std::string OutputRing::broken_guard() const {
+std::string OutputRing::broken_guard(bool all_read) const {
   const auto is_broken = [](std::byte b) { return b != std::byte{kPoison}; };
   for (const Part& part : parts_)
-    for (int64_t i = 0; i <= used_; ++i) {
+    for (int64_t i = 0; i <= used_ && (all_read || !part.is_surveyed); ++i) {
       // Before slot i; after slot i - 1 it also covers what rounding up left free.
       const int64_t begin = i == 0 ? 0 : part.start(i - 1) + part.bytes, end = part.start(i);
       const auto first = part.host.begin() + begin, last = part.host.begin() + end;
@@ -131,15 +143,17 @@ std::string OutputRing::broken_guard() const {
 }
 
 bool OutputRing::unchanged() {
-  if (device_.can_survey()) {
-    Look look;
-    for (const Part& part : parts_) look.buffers.push_back(used_buffers(part));
-    device_.look(look);
-    return std::equal(parts_.begin(), parts_.end(), look.seen.begin(),
-                      [](const Part& part, const Survey& now) { return part.seen == now; });
-  }
+  Look look;
+  for (const Part& part : parts_)
+    if (part.is_surveyed) look.buffers.push_back(used_buffers(part));
+  if (!look.buffers.empty()) device_.look(look);
+  size_t next = 0;
   std::vector<std::byte> now;
   for (const Part& part : parts_) {
+    if (part.is_surveyed) {
+      if (!(part.seen == look.seen[next++])) return false;
+      continue;
+    }
     now.resize(part.host.size());
     device_.read(now.data(), part.memory, int64_t(now.size()));
     if (now != part.host) return false;

@@ -14,9 +14,9 @@ inline constexpr int64_t kRingBytes = int64_t(32) << 20, kLeastSlots = 16;
 
 class OutputRing {
  public:
-  /// Buffers for `slots` launches of these D tensors (one a segment); fewer where D is so big that they would take more
+  /// Buffers for `slots` launches of these outputs; fewer where D is so big that they would take more
   /// than kRingBytes, but at least kLeastSlots.
-  /// With projections, every look at a slot gives those of its D.
+  /// With projections (weights for each output; none for some), every look at a slot gives those of its D.
   OutputRing(MeasuredDevice& device, const std::vector<Tensor>& d, int64_t slots,
              const std::vector<std::span<const float>>& weights = {});
 
@@ -36,18 +36,20 @@ class OutputRing {
   std::span<const std::byte> slot(int64_t slot);
   /// The projections of a slot that was surveyed or read: Σ r·d and Σ (r·d)² of each, in the order of Projections.
   std::span<const double> projected(int64_t slot);
-  /// "" or how a guard band is broken. All were read.
-  std::string broken_guard() const;
+  /// "" or how a guard band is broken. All were read; or, all_read being false, those that no device surveys.
+  std::string broken_guard(bool all_read = true) const;
   /// Whether the slots hold what they held when they were looked at.
   bool unchanged();
   bool empty() const { return used_ == 0; }
 
  private:
-  struct Part {  // of one segment: guard, slot 0, guard, slot 1, … guard
+  struct Part {  // of one output: guard, slot 0, guard, slot 1, … guard
+    Operand operand;
     uint32_t segment;
     Dtype dtype;
     int64_t bytes, step;
     Address memory;
+    bool is_surveyed;  // by the device; else all of it comes to the host
     std::vector<std::byte> host;
     Survey seen;
     int64_t columns;                 // of a row of D
@@ -68,7 +70,6 @@ class OutputRing {
   std::vector<Part> parts_;
   std::vector<std::byte> joined_;
   std::vector<double> joined_sums_;
-  bool on_device_ = false;  // the last look found the projections there
 };
 
 }  // namespace assay

@@ -96,15 +96,25 @@ double Standings::steady_gbps() const {
   return context_.device->launches_per_sample > 1 && context_.mode != Mode::hot ? context_.ceilings->memory_gbps() : 0;
 }
 
+/// A rate of cold memory as one of all that a launch touches: what is hot is there at once. Of what is all hot it says
+/// nothing.
+double Standings::of_all_bytes(double gbps) const {
+  return spec_.cold_bytes() > 0 ? gbps * double(spec_.floor_bytes()) / double(spec_.cold_bytes()) : 0;
+}
+
 /// Whether the times so far beat physics: such a case neither ranks nor makes others give up. What must be read and
 /// computed the spec says: a kernel's own word, as that it prepared 64 bytes, counts for nothing.
 std::string Standings::accusation(const Contender& c) const {
   const std::vector<double> single = undisturbed(reader), bulk = undisturbed(bulk_reader);
-  std::vector<ReadSamples> reads{{single, spec_.weight_bytes()}};
-  if (context_.mode != Mode::hot) reads.push_back({bulk, bulk_reader.record.bytes});
-  const std::vector<double> ever(8, steady_gbps() > 0 ? double(spec_.weight_bytes()) / steady_gbps() * 1e-3 : 0);
-  if (steady_gbps() > 0) reads.push_back({ever, spec_.weight_bytes()});
-  return beats_physics(c.record.device_us, spec_.weight_bytes(), reads, spec_.flops, context_.ceilings->best_gflops());
+  const int64_t bytes = spec_.floor_bytes();
+  std::vector<ReadSamples> reads{{single, bytes}};
+  if (context_.mode != Mode::hot && spec_.cold_bytes() > 0)
+    reads.push_back({bulk, int64_t(double(bulk_reader.record.bytes) * of_all_bytes(1))});
+  const std::vector<double> ever(8, steady_gbps() > 0 ? double(spec_.cold_bytes()) / steady_gbps() * 1e-3 : 0);
+  if (steady_gbps() > 0 && spec_.cold_bytes() > 0) reads.push_back({ever, bytes});
+  // What is written may still be under way when a launch ends.
+  const int64_t must_read = bytes - (spec_.op->is_product ? 0 : spec_.written_bytes());
+  return beats_physics(c.record.device_us, must_read, reads, spec_.flops, context_.ceilings->best_gflops());
 }
 
 void Standings::judge_times(Contender& c) {
@@ -119,12 +129,12 @@ void Standings::judge_times(Contender& c) {
 std::vector<CaseRecord> Standings::judge() {
   const Summary reachable = summarize(undisturbed(reader)), bulk = summarize(undisturbed(bulk_reader));
   // What memory gives: the long reads' rate, or the single launches' where those were faster (a cache's, in hot mode).
-  const double single_gbps = double(spec_.weight_bytes()) / reachable.median * 1e-3;
+  const double single_gbps = double(spec_.floor_bytes()) / reachable.median * 1e-3;
   const double bulk_gbps = context_.mode == Mode::hot ? 0 : double(bulk_reader.record.bytes) / bulk.median * 1e-3;
-  const double gbps = std::max({single_gbps, bulk_gbps, steady_gbps()});
+  const double gbps = std::max({single_gbps, of_all_bytes(bulk_gbps), of_all_bytes(steady_gbps())});
   const double peak = context_.ceilings->best_gflops();
   const double floor_us =
-      std::max(double(spec_.weight_bytes()) / gbps * 1e-3, peak > 0 ? double(spec_.flops) / peak * 1e-3 : 0);
+      std::max(double(spec_.floor_bytes()) / gbps * 1e-3, peak > 0 ? double(spec_.flops) / peak * 1e-3 : 0);
 
   for (Contender& c : cases) {
     CaseRecord& r = c.record;

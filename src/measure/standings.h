@@ -47,6 +47,7 @@ class Standings {
   Summary standing(const Contender& c) const;
   std::vector<double> levelled_turns(const Contender& c) const;
   double steady_gbps() const;
+  double of_all_bytes(double gbps) const;
   std::string accusation(const Contender& c) const;
   void judge_times(Contender& c);
 

@@ -3,30 +3,39 @@
 
 #include <algorithm>
 
+#include "base/error.h"
+
 namespace assay {
 
 Address Surroundings::allocate(int64_t bytes) {
   const int64_t padded = (bytes + 63) / 64 * 64;
   const Address block = device_.allocate(padded + 2 * kGuardBytes);
   device_.fill(block, kPoison, padded + 2 * kGuardBytes);
-  guarded_.push_back({block + kGuardBytes, bytes, nullptr, nullptr});
+  guarded_.push_back({block + kGuardBytes, bytes, "", nullptr});
   return guarded_.back().data;
 }
 
-void Surroundings::put(const Tensor& tensor, const HostTensor& host) {
+Surroundings::Guarded& Surroundings::find(Address data) {
+  const auto found = std::find_if(guarded_.begin(), guarded_.end(), [&](const Guarded& g) { return g.data == data; });
+  ASSAY_CHECK(found != guarded_.end());
+  return *found;
+}
+
+void Surroundings::put(const Tensor& tensor, const HostTensor& host, const std::string& name) {
   device_.write(tensor.data, host.bytes.data(), tensor.bytes);
-  for (Guarded& g : guarded_)
-    if (g.data == tensor.data) g.name = tensor.operand == Operand::bias ? "bias" : "C", g.content = &host.bytes;
+  Guarded& g = find(tensor.data);
+  g.name = name, g.content = &host.bytes;
+}
+
+void Surroundings::add_varied(const Tensor& tensor, const std::string& name) {
+  Guarded& g = find(tensor.data);
+  g.name = name, g.number = varied_++;
 }
 
 /// Of what may hold anything, the bands alone.
-int64_t Surroundings::inside_bytes(const Guarded& g, const Tensor& a) {
-  return g.data == a.data || g.content ? g.bytes : 0;
-}
-
-void Surroundings::add_to(Look& look, const Tensor& a) {
+void Surroundings::add_to(Look& look) {
   int64_t bytes = 0;
-  for (const Guarded& g : guarded_) bytes += 2 * kGuardBytes + inside_bytes(g, a);
+  for (const Guarded& g : guarded_) bytes += 2 * kGuardBytes + (g.name.empty() ? 0 : g.bytes);
   read_.resize(size_t(bytes));
   std::byte* next = read_.data();
   const auto add = [&](Address from, int64_t count) {
@@ -34,7 +43,7 @@ void Surroundings::add_to(Look& look, const Tensor& a) {
     next += count;
   };
   for (const Guarded& g : guarded_) {
-    if (const int64_t inside = inside_bytes(g, a); inside > 0) {
+    if (const int64_t inside = g.name.empty() ? 0 : g.bytes; inside > 0) {
       add(g.data - kGuardBytes, inside + 2 * kGuardBytes);
     } else {
       add(g.data - kGuardBytes, kGuardBytes);
@@ -43,10 +52,10 @@ void Surroundings::add_to(Look& look, const Tensor& a) {
   }
 }
 
-std::string Surroundings::changed(const Tensor& a, const std::vector<std::byte>& host_a) const {
+std::string Surroundings::changed(const std::vector<std::vector<std::byte>>& varied) const {
   std::span<const std::byte> rest(read_);
   for (const Guarded& g : guarded_) {
-    const auto inside = size_t(inside_bytes(g, a));
+    const auto inside = size_t(g.name.empty() ? 0 : g.bytes);
     const std::span<const std::byte> before = rest.first(kGuardBytes), content = rest.subspan(kGuardBytes, inside),
                                      behind = rest.subspan(kGuardBytes + inside, kGuardBytes);
     rest = rest.subspan(2 * kGuardBytes + inside);
@@ -54,9 +63,10 @@ std::string Surroundings::changed(const Tensor& a, const std::vector<std::byte>&
       return fmt::format("wrote {} bytes before the start of a buffer", kGuardBytes - at);
     if (const int64_t at = broken_at(behind); at >= 0)
       return fmt::format("wrote {} bytes behind the end of a buffer", at + 1);
-    const std::vector<std::byte>* expected = g.data == a.data ? &host_a : g.content;
-    if (inside > 0 && !std::equal(content.begin(), content.end(), expected->begin()))
-      return fmt::format("wrote into its input {}", g.data == a.data ? "A" : g.name);
+    if (inside == 0) continue;
+    const std::vector<std::byte>& expected = g.content ? *g.content : varied[g.number];
+    if (!std::equal(content.begin(), content.end(), expected.begin()))
+      return fmt::format("wrote into its input {}", g.name);
   }
   return "";
 }

@@ -16,11 +16,13 @@ class Surroundings {
   /// Poisoned memory with a guard band on both sides. The address names it to the functions below.
   Address allocate(int64_t bytes);
   /// Writes an input that stays what it is, where tensor.data says.
-  void put(const Tensor& tensor, const HostTensor& host);
+  void put(const Tensor& tensor, const HostTensor& host, const std::string& name);
+  /// An input that is written anew before each launch, where tensor.data says: changed() is told what it must hold.
+  void add_varied(const Tensor& tensor, const std::string& name);
   /// Adds what brings them to the host, for changed().
-  void add_to(Look& look, const Tensor& a);
-  /// "" or which of them was changed. A, which is written anew before each launch, must hold host_a.
-  std::string changed(const Tensor& a, const std::vector<std::byte>& host_a) const;
+  void add_to(Look& look);
+  /// "" or which of them was changed. varied: what add_varied()'s inputs must hold, in its order.
+  std::string changed(const std::vector<std::vector<std::byte>>& varied) const;
   /// Whether so many guard bands, `step` apart from the first on, are whole.
   bool bands_are_whole(Address first, int64_t step, int64_t count);
 
@@ -30,13 +32,15 @@ class Surroundings {
   struct Guarded {
     Address data;
     int64_t bytes;
-    const char* name;                       // of an input: "C", "bias"
-    const std::vector<std::byte>* content;  // what it must hold; null: anything
+    std::string name;                       // of an input: "C", "bias"; "": it may hold anything
+    const std::vector<std::byte>* content;  // what it must hold; null: what varied[number] of changed() says
+    size_t number = 0;
   };
-  static int64_t inside_bytes(const Guarded& g, const Tensor& a);
+  Guarded& find(Address data);
 
   MeasuredDevice& device_;
   std::vector<Guarded> guarded_;
+  size_t varied_ = 0;
   std::vector<std::byte> read_;
 };
 

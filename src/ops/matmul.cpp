@@ -249,6 +249,7 @@ const Op kMatmul = {.name = "matmul",
                     .is_product = true,
                     .interpret = interpret,
                     .tensors = tensors,
+                    .specials = 0,
                     .vary = nullptr,
                     .expected = nullptr,
                     .second_opinion = nullptr};

@@ -130,7 +130,7 @@ std::string over_launch_limit(const Geometry& g, const DeviceInfo& device) {
 /// rest.
 std::string over_limit(const Spec& spec, const Variant& variant, const DeviceInfo& device) {
   const int64_t weights = spec.weight_bytes(), repacked = variant.prepares ? spec.weight_values() * 4 : 0;
-  const int64_t needed = weights + repacked + spec.bytes(Operand::a) + 2 * spec.bytes(Operand::d);
+  const int64_t needed = weights + repacked + spec.bytes(Use::varied) + 2 * spec.bytes(Use::output);
   if (needed > device.memory_bytes) return fmt::format("needs {} MB of memory, {}", needed >> 20, device.memory_text());
   return variant.launch ? over_launch_limit(variant.geometry(launch_sizes(*spec.op, spec.tensors, device)), device)
                         : "";

@@ -109,7 +109,7 @@ WorkloadRow price_family(const WorkloadFamily& family, const Ranked& ranked, dou
     const Spec member = family_member(family, length);
     const std::string math_line = member.math_line();
     members.insert(math_line);
-    floors.push_back(read_gbps > 0 ? double(member.weight_bytes()) / read_gbps * 1e-3 : 0);
+    floors.push_back(read_gbps > 0 ? double(member.cold_bytes()) / read_gbps * 1e-3 : 0);
     const RankedCase* best = ranked.best_case(math_line);
     if (!best) continue;
     row.accuracy = std::max(row.accuracy, best->record.accuracy);

@@ -188,7 +188,7 @@ void Sweep::choose_readers(int64_t footprint) {
   std::set<int64_t> sizes{reader_size(std::min(footprint, kBulkBytes))};
   for (const SpecState& state : specs_)
     if (std::any_of(state.cases.begin(), state.cases.end(), is_to_run))
-      sizes.insert(reader_size(state.spec.weight_bytes()));
+      sizes.insert(reader_size(state.spec.floor_bytes()));
   std::erase_if(sizes, [this](int64_t bytes) { return best_readers_.count(bytes) > 0; });
   std::span<std::byte> memory;
   for (const InputArena* arena : arenas_.all())
@@ -225,7 +225,7 @@ RoundsContext Sweep::rounds_context(const SpecState& state) {
   context.arenas = &arenas_;
   context.mode = options_.mode;
   context.footprint = options_.footprint > 0 ? options_.footprint : ceilings_->footprint;
-  context.reader = reader_of(state.spec.weight_bytes());
+  context.reader = reader_of(state.spec.floor_bytes());
   context.bulk_reader = reader_of(std::min(context.footprint, kBulkBytes));
   context.effort = options_.effort;
   context.watched_winners = &watched_winners_;

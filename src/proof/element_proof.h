@@ -1,4 +1,4 @@
-// The proof of an op that is no product: all of D is computed anew for each launch that is judged.
+// The proof of an op that is no product: all of what a launch writes is computed anew for each launch that is judged.
 #pragma once
 #include <memory>
 #include <vector>
@@ -16,19 +16,21 @@ class ElementProof final : public Proof {
   const SpecInputs& inputs() const override { return inputs_; }
   bool knows(int64_t) const override { return true; }
   Variation draw(std::mt19937_64& random, int64_t launches, bool comparable) const override;
-  void varied_a(const Variation& variation, std::vector<std::byte>& bytes) const override;
+  int64_t specials() const override { return inputs_.spec().op->specials; }
+  void varied(const Variation& variation, std::vector<std::vector<std::byte>>& bytes) const override;
   std::vector<std::span<const float>> projection_weights() const override;
   std::unique_ptr<Judge> judge(Accuracy accuracy) const override;
 
-  /// All of D, on a copy of the weights.
-  std::vector<ExpectedValue> expected(const LaunchInputs& launch) const;
+  /// Of each output, on a copy of the weights.
+  std::vector<ExpectedOutput> expected(const LaunchInputs& launch, Accuracy accuracy) const;
+  const std::vector<Tensor>& outputs() const { return outputs_; }
 
  private:
-  std::vector<double> varied(const Variation& variation) const;
-  std::vector<float> weights_of(int64_t copy) const;
+  void compare_opinions();
 
   const SpecInputs& inputs_;
-  std::vector<float> columns_;  // of projections
+  std::vector<Tensor> outputs_;
+  std::vector<std::vector<float>> columns_;  // of projections: a weight each, of each output
 };
 
 }  // namespace assay

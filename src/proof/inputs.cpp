@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/half.h"
+#include "spec/op.h"
 
 namespace assay {
 namespace {
@@ -24,6 +25,8 @@ Format format_of(Dtype dtype) {
       return Format::bf16;
     case Dtype::q8_0:
       return Format::q8_0;
+    case Dtype::i32:
+      break;
   }
   return Format::f32;
 }
@@ -57,6 +60,7 @@ std::map<Format, int64_t> copy_sizes(const std::vector<Tensor>& b) {
 int64_t copies_over(int64_t footprint, const std::map<Format, int64_t>& sizes) {
   int64_t one = 0;
   for (const auto& [format, bytes] : sizes) one += bytes;
+  if (one == 0) return 1;
   return std::clamp((footprint + one - 1) / one, int64_t(1), kMostCopies);
 }
 
@@ -80,6 +84,11 @@ double decode_value(Dtype dtype, const std::byte* at) {
     std::memcpy(&value, at, 4);
     return double(value);
   }
+  if (dtype == Dtype::i32) {
+    int32_t value;
+    std::memcpy(&value, at, 4);
+    return double(value);
+  }
   uint16_t bits;
   std::memcpy(&bits, at, 2);
   return double(dtype == Dtype::f16 ? half_to_float(bits) : bf16_to_float(bits));
@@ -89,6 +98,11 @@ void encode_value(Dtype dtype, double value, std::byte* at) {
   const float single = float(value);
   if (dtype == Dtype::f32) {
     std::memcpy(at, &single, 4);
+    return;
+  }
+  if (dtype == Dtype::i32) {
+    const auto whole = int32_t(value);
+    std::memcpy(at, &whole, 4);
     return;
   }
   const uint16_t bits = dtype == Dtype::f16 ? float_to_half(single) : float_to_bf16(single);
@@ -179,9 +193,14 @@ SpecInputs::SpecInputs(const Spec& spec, Arenas& arenas, int64_t footprint) : sp
   }
 
   uint64_t stream = 1;
-  for (const Tensor& t : spec_.tensors) {
+  for (size_t i = 0; i < spec_.tensors.size(); ++i) {
+    const Tensor& t = spec_.tensors[i];
     if (t.use == Use::weight || t.use == Use::output) continue;
-    HostTensor host = random_tensor(t.dtype, t.dims[0] * t.dims[1] * t.dims[2], stream++);
+    HostTensor host = random_tensor(t.dtype, t.values(), stream++);
+    if (!spec_.op->is_product) {
+      (t.use == Use::varied ? varied : constants)[i] = std::move(host);
+      continue;
+    }
     if (!t.is_read) {
       std::fill(host.bytes.begin(), host.bytes.end(), std::byte{kPoison});
       std::fill(host.values.begin(), host.values.end(), std::numeric_limits<double>::quiet_NaN());

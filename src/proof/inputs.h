@@ -43,6 +43,7 @@ struct Variation {
   uint64_t rows = 0;   // of row r the bit that is drawn from this
   bool is_free =
       false;  // … or of column k the bit that is drawn from `signs`: nothing remembered of other launches is of use
+  int special = -1;  // of an op that is no product, which is varied in its own way: one of its special draws
   double of_column(int64_t k) const { return is_free ? drawn(signs, k) : signs >> (k % kGroups) & 1 ? -1 : 1; }
   /// Of the first so many columns, at once.
   std::vector<float> of_columns(int64_t count) const;
@@ -75,17 +76,20 @@ class SpecInputs {
 
   const Spec& spec() const { return spec_; }
   int64_t copies() const { return int64_t(copies_.size()); }
-  /// The B tensors (one a segment) of a copy, with host addresses.
+  /// The weights of a copy (of a product B, one a segment), in the spec's order, with host addresses.
   const std::vector<Tensor>& b(int64_t copy) const { return copies_[size_t(copy)]; }
   /// The range that the copies cover in each of their arenas: what bulk reads read.
   const std::vector<std::span<std::byte>>& covered() const { return covered_; }
   /// Of each arena that the copies lie in, its beginning up to their end and kSpareBytes more.
   const std::vector<std::span<std::byte>>& used() const { return used_; }
 
+  // Of a product:
   HostTensor a;                   // in storage order
   std::vector<HostTensor> bias;   // one a segment; empty without
   std::vector<HostTensor> c;      // one a segment; NaN where it is not read
   std::vector<double> a_logical;  // A's values as [batch][rows][columns]
+  // Of another op, whose operands are dense, by their place in the spec:
+  std::map<size_t, HostTensor> constants, varied;
 
   /// Index into A's values in logical order → index into its storage.
   int64_t a_storage_index(int64_t logical) const;

@@ -1,6 +1,8 @@
 // The search for left-over poison, and the choice of a proof.
 #include "proof/proof.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "proof/element_proof.h"
 #include "proof/reference.h"
@@ -28,6 +30,10 @@ int64_t count_not_finite(std::span<const std::byte> d, int64_t count, Bits infin
 
 int64_t count_not_finite(Dtype dtype, std::span<const std::byte> d, int64_t count) {
   if (dtype == Dtype::f32) return count_not_finite<uint32_t>(d, count, 0x7f800000u);
+  if (dtype == Dtype::i32) {
+    const auto* values = reinterpret_cast<const int32_t*>(d.data());
+    return std::count_if(values, values + count, [](int32_t value) { return value < 0; });
+  }
   return count_not_finite<uint16_t>(d, count, dtype == Dtype::f16 ? 0x7c00u : 0x7f80u);
 }
 
@@ -39,18 +45,31 @@ bool is_poison(Dtype dtype, const std::byte* at) {
 
 }  // namespace
 
-Judge::Judge(Dtype d, int64_t elements) : d_(d), elements_(elements) { stats_.bound_c = kToleranceC; }
+Judge::Judge(std::vector<Part> parts) : parts_(std::move(parts)) {
+  stats_.bound_c = kToleranceC;
+  for (const Part& part : parts_) elements_ += part.elements;
+}
 
 std::string Judge::scan(std::span<const std::byte> d) {
   ++stats_.launches_scanned;
-  const int64_t size = dtype_bytes(d_, 1), count = count_not_finite(d_, d, elements_);
-  if (count == 0) return "";
-  stats_.nan_count += count;
-  int64_t first = 0;
-  while (count_not_finite(d_, d.subspan(size_t(first * size)), 1) == 0) ++first;
-  const bool untouched = is_poison(d_, &d[size_t(first * size)]);
-  return fmt::format("{} of {} elements {}, first {}", count, elements_,
-                     untouched ? "never written" : "are NaN or infinite", where(first));
+  int64_t element = 0;
+  for (const auto& [dtype, elements, is_sparse] : parts_) {
+    const int64_t size = dtype_bytes(dtype, 1), count = is_sparse ? 0 : count_not_finite(dtype, d, elements);
+    if (count == 0) {
+      d = d.subspan(size_t(elements * size)), element += elements;
+      continue;
+    }
+    stats_.nan_count += count;
+    int64_t first = 0;
+    while (count_not_finite(dtype, d.subspan(size_t(first * size)), 1) == 0) ++first;
+    const bool untouched = is_poison(dtype, &d[size_t(first * size)]);
+    return fmt::format("{} of {} elements {}, first {}", count, elements,
+                       untouched             ? "never written"
+                       : dtype == Dtype::i32 ? "are negative"
+                                             : "are NaN or infinite",
+                       where(element + first));
+  }
+  return "";
 }
 
 std::unique_ptr<Proof> make_proof(const SpecInputs& inputs, const std::vector<Accuracy>& classes) {

@@ -29,8 +29,8 @@ class Judge {
  public:
   virtual ~Judge() = default;
 
-  /// Scans D (all segments, one after another) for NaN and infinity: an element that was never written, or is wrong. ""
-  /// or a message.
+  /// Scans D (all segments, one after another) for NaN and infinity, or negative numbers: an element that was never
+  /// written, or is wrong. Not sparse outputs. "" or a message.
   std::string scan(std::span<const std::byte> d);
   /// So many more outputs that a device itself found finite.
   void count_scanned(int64_t launches) { stats_.launches_scanned += launches; }
@@ -40,24 +40,33 @@ class Judge {
   /// Whether all of D is right as far as its random projections tell (OutputRing::projected): for any copy. "" or a
   /// message.
   virtual std::string check_projections(std::span<const double> sums, const LaunchInputs& inputs) = 0;
+  /// Compares all of what is not projected: sparse outputs and those of i32, of any copy.
+  virtual std::string check_unprojected(std::span<const std::byte>, const LaunchInputs&) { return ""; }
+  /// About how many multiplications the two take, if that is much; else 0.
+  virtual int64_t projection_cost() const { return 0; }
   /// Whether check() can: on this copy of the weights, and for such an A.
   virtual bool can_check(int64_t copy) const = 0;
   virtual bool can_check(const LaunchInputs& launch) const { return can_check(launch.copy); }
   /// Elements that a check of all compares.
-  int64_t check_cost() const { return elements_; }
+  virtual int64_t check_cost() const { return elements_; }
 
   const ErrorStats& stats() const { return stats_; }
 
  protected:
-  Judge(Dtype d, int64_t elements);
-  /// "D[0,17]".
+  struct Part {
+    Dtype dtype;
+    int64_t elements;
+    bool is_sparse;
+  };
+  explicit Judge(std::vector<Part> parts);
+  /// "D[0,17]", of all elements of all parts.
   virtual std::string where(int64_t element) const = 0;
 
   ErrorStats stats_;
 
  private:
-  const Dtype d_;
-  const int64_t elements_;
+  const std::vector<Part> parts_;
+  int64_t elements_ = 0;
 };
 
 /// The right answers of one spec, made once, before its workers fork.
@@ -70,9 +79,11 @@ class Proof {
   virtual bool knows(int64_t copy) const = 0;
   /// How A of one sample of `launches` differs; comparable: so that its elements can be compared where a copy is known.
   virtual Variation draw(std::mt19937_64& random, int64_t launches, bool comparable) const = 0;
-  /// A's bytes as such a launch gets them.
-  virtual void varied_a(const Variation& variation, std::vector<std::byte>& bytes) const = 0;
-  /// Of the projections of D: the weight of each column, one list a segment.
+  /// Which of the op's special launches a variation is for; of a product these are others (proof/special_values.h).
+  virtual int64_t specials() const { return 0; }
+  /// The bytes of the varied operands (of a product A) as such a launch gets them, in the spec's order.
+  virtual void varied(const Variation& variation, std::vector<std::vector<std::byte>>& bytes) const = 0;
+  /// Of the projections of D: the weight of each column, one list an output; none of an output that is not projected.
   virtual std::vector<std::span<const float>> projection_weights() const = 0;
   virtual std::unique_ptr<Judge> judge(Accuracy accuracy) const = 0;
 };

@@ -32,8 +32,9 @@ class Reference final : public Proof {
   /// ±2^j times its base value, with signs by groups of columns where it is to be compared, else with a sign for each.
   /// About half of all columns then differ from those of any other launch: nothing remembered is right, or of use.
   Variation draw(std::mt19937_64& random, int64_t launches, bool comparable) const override;
-  void varied_a(const Variation& variation, std::vector<std::byte>& bytes) const override {
-    inputs_.varied_a(variation, bytes);
+  void varied(const Variation& variation, std::vector<std::vector<std::byte>>& bytes) const override {
+    bytes.resize(1);
+    inputs_.varied_a(variation, bytes[0]);
   }
   std::vector<std::span<const float>> projection_weights() const override;
   std::unique_ptr<Judge> judge(Accuracy accuracy) const override;

@@ -14,6 +14,7 @@ constexpr double kRareDeviations = 6.4;  // of a normal distribution: 1 in 10^10
 }  // namespace
 
 double least_subnormal(Dtype dtype) {
+  if (dtype == Dtype::i32) return 0;
   return dtype == Dtype::f16 ? 0x1p-24 : dtype == Dtype::bf16 ? 0x1p-133 : 0x1p-149;
 }
 

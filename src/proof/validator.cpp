@@ -30,7 +30,7 @@ void decode(Dtype dtype, std::span<const std::byte> d, ElementRange range, std::
 }  // namespace
 
 Validator::Validator(const Reference& reference, Accuracy accuracy)
-    : Judge(matmul_of(reference.inputs().spec()).d, reference.elements()),
+    : Judge({{matmul_of(reference.inputs().spec()).d, reference.elements(), false}}),
       reference_(reference),
       spec_(matmul_of(reference.inputs().spec())),
       accuracy_(accuracy),

@@ -16,6 +16,7 @@ const std::vector<std::string>& dtype_names() {
 }
 
 std::string_view dtype_name(Dtype dtype) {
+  if (dtype == Dtype::i32) return "i32";  // no line and no manifest may ask for it
   ASSAY_CHECK(size_t(dtype) < dtype_names().size());
   return dtype_names()[size_t(dtype)];
 }
@@ -29,6 +30,7 @@ std::optional<Dtype> parse_dtype(std::string_view name) {
 int64_t dtype_bytes(Dtype dtype, int64_t count) {
   switch (dtype) {
     case Dtype::f32:
+    case Dtype::i32:
       return 4 * count;
     case Dtype::f16:
     case Dtype::bf16:
@@ -50,6 +52,7 @@ double unit_roundoff(Dtype dtype) {
     case Dtype::bf16:
       return std::ldexp(1.0, -8);
     case Dtype::q8_0:
+    case Dtype::i32:
       return 0;
   }
   ASSAY_CHECK(!"a dtype without a roundoff");

@@ -8,8 +8,9 @@
 
 namespace assay {
 
-/// q8_0: GGUF blocks of 32 values along k: one f16 scale, then 32 int8 (34 bytes). value = scale * int8.
-enum class Dtype : uint32_t { f32 = 0, f16 = 1, bf16 = 2, q8_0 = 3 };
+/// i32: positions, row numbers and answers; no type of values. q8_0: GGUF blocks of 32 values along k: one f16 scale,
+/// then 32 int8 (34 bytes). value = scale * int8.
+enum class Dtype : uint32_t { f32 = 0, f16 = 1, bf16 = 2, q8_0 = 3, i32 = 4 };
 
 std::string_view dtype_name(Dtype dtype);
 std::optional<Dtype> parse_dtype(std::string_view name);

@@ -66,6 +66,22 @@ Dtype FieldReader::dtype(std::string_view key, bool may_be_quantized) const {
   return *type;
 }
 
+size_t FieldReader::choice(std::string_view key, std::span<const std::string_view> words) const {
+  const auto found = std::find(words.begin(), words.end(), text(key));
+  if (found == words.end()) refuse(key);
+  return size_t(found - words.begin());
+}
+
+int64_t FieldReader::values(std::string_view what, std::initializer_list<int64_t> sizes) const {
+  constexpr int64_t kMost = int64_t(1) << 40;
+  int64_t count = 1;
+  for (const int64_t size : sizes) {
+    if (size > kMost / count) refuse_all(fmt::format("{} would have more than 2^40 values", what));
+    count *= size;
+  }
+  return count;
+}
+
 void FieldReader::refuse(std::string_view key) const {
   std::string_view says = kSaysSize;
   for (const OpField& field : op_.fields)

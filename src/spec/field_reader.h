@@ -1,5 +1,7 @@
 // The values of one spec line, each read as its op's field table says, or refused by name.
 #pragma once
+#include <initializer_list>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -23,6 +25,10 @@ class FieldReader {
   bool flag(std::string_view key, bool otherwise = false) const;
   double factor(std::string_view key, double otherwise) const;  // finite
   Dtype dtype(std::string_view key, bool may_be_quantized = false) const;
+  /// One of these words, by its place.
+  size_t choice(std::string_view key, std::span<const std::string_view> words) const;
+  /// The product; refuses the line where it is more than 2^40. `what` has so many values.
+  int64_t values(std::string_view what, std::initializer_list<int64_t> sizes) const;
 
   [[noreturn]] void refuse(std::string_view key) const;
   [[noreturn]] void refuse(std::string_view key, const std::string& why) const;

@@ -2,7 +2,9 @@
 #pragma once
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "spec/spec.h"
@@ -40,15 +42,37 @@ struct OpSize {
   int dim;
 };
 
-/// A value that D must have, and how far off it may be: fixed + c · free, as in the validator's bound.
+/// A value that an output must have, and how far off it may be: fixed + c · free, as in the validator's bound. Of i32
+/// both are 0.
 struct ExpectedValue {
   double value = 0, fixed = 0, free = 0;
 };
 
-/// Decoded operands of one launch of an op that is proved element by element.
+/// What one output must hold: all of it; of a sparse one the elements [first, end) of `written`, one range after
+/// another.
+struct ExpectedOutput {
+  std::vector<ExpectedValue> values;
+  std::vector<std::pair<int64_t, int64_t>> written;
+};
+
+/// The operands of one launch of an op that is proved element by element.
 struct OpValues {
-  std::span<const double> a;  // [batch, rows, columns] in logical order
-  std::span<const float> b;   // of its weights, likewise
+  std::span<const Tensor> tensors;  // the spec's; what is read has its address on the host
+  /// How the proof decodes a row of one of them, and how its second opinion does a single value.
+  void (*decode_row)(const Tensor& t, int64_t batch, int64_t row, std::vector<float>& to);
+  double (*decode_one)(const Tensor& t, int64_t batch, int64_t row, int64_t column);
+  double rounding = 0;  // unit roundoff that the accuracy class allows for activations
+
+  const Tensor& of(Operand operand, uint32_t segment = 0) const;
+  bool has(Operand operand) const;
+  std::vector<float> row(const Tensor& t, int64_t batch, int64_t row) const;
+  int64_t index(int64_t at) const;  // of the index operand
+};
+
+/// What was drawn for a launch's varied operands; or which of the op's special ones it gets.
+struct OpDraw {
+  uint64_t random = 0;
+  int special = -1;
 };
 
 /// One op. A launch carries its id; kernels see that id in their call.
@@ -67,13 +91,18 @@ struct Op {
   /// Its operands, addresses unset.
   std::vector<Tensor> (*tensors)(const Spec& spec);
   // Of ops that are no products:
-  /// A of a launch, out of A's base values and a number drawn for it: what was right before must be wrong now.
-  void (*vary)(const Spec& spec, uint64_t drawn, std::vector<double>& a);
-  /// All of D. c·free is what adding in f32 may be off by, fixed the output's rounding.
-  void (*expected)(const Spec& spec, const OpValues& in, std::vector<ExpectedValue>& d);
-  /// One element once more, by other code.
-  long double (*second_opinion)(const Spec& spec, const OpValues& in, int64_t element);
+  int specials;  // how many special draws it has
+  /// The varied operands of a launch (in the spec's order, values in logical order) out of their base values: what was
+  /// right before must be wrong now. Those of i32 get their values here.
+  void (*vary)(const Spec& spec, const OpDraw& draw, std::span<std::vector<double>> varied);
+  /// Of each output, in the spec's order. c·free is what adding in f32 may be off by, fixed the output's rounding.
+  void (*expected)(const Spec& spec, const OpValues& in, std::span<ExpectedOutput> outputs);
+  /// One element of an output once more, by other code.
+  long double (*second_opinion)(const Spec& spec, const OpValues& in, size_t output, int64_t element);
 };
+
+/// As messages say it: "D", or "D1" where there are several of that part.
+std::string operand_text(const Spec& spec, const Tensor& t);
 
 /// Every op there is (src/ops/ops.cpp has the list).
 std::span<const Op* const> all_ops();

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cctype>
 
+#include "spec/op.h"
+
 namespace assay {
 
 std::string Spec::short_name_with_layout() const {
@@ -33,25 +35,46 @@ int64_t Spec::bytes(Operand operand) const {
   return sum;
 }
 
-int64_t Spec::weight_bytes() const {
+int64_t Spec::bytes(Use use) const {
   int64_t sum = 0;
   for (const Tensor& t : tensors)
-    if (t.use == Use::weight) sum += t.bytes + t.scale_bytes;
+    if (t.use == use) sum += t.bytes + t.scale_bytes;
   return sum;
 }
+
+int64_t Spec::weight_bytes() const { return bytes(Use::weight); }
 
 int64_t Spec::weight_values() const {
   int64_t sum = 0;
   for (const Tensor& t : tensors)
-    if (t.use == Use::weight) sum += t.dims[0] * t.dims[1] * t.dims[2];
+    if (t.use == Use::weight) sum += t.values();
   return sum;
 }
 
-int64_t Spec::min_bytes() const {
+namespace {
+
+template <class Counted>
+int64_t touched_bytes(const std::vector<Tensor>& tensors, Counted is_counted) {
   int64_t sum = 0;
   for (const Tensor& t : tensors)
-    if (t.is_read) sum += t.bytes + t.scale_bytes;
+    if (is_counted(t)) sum += t.touched_bytes();
   return sum;
 }
+
+}  // namespace
+
+int64_t Spec::min_bytes() const {
+  return touched_bytes(tensors, [](const Tensor& t) { return t.is_read; });
+}
+
+int64_t Spec::cold_bytes() const {
+  return touched_bytes(tensors, [](const Tensor& t) { return t.use == Use::weight; });
+}
+
+int64_t Spec::written_bytes() const {
+  return touched_bytes(tensors, [](const Tensor& t) { return t.use == Use::output; });
+}
+
+int64_t Spec::hot_bytes() const { return op->is_product ? 0 : min_bytes() - cold_bytes(); }
 
 }  // namespace assay

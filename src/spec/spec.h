@@ -70,13 +70,20 @@ struct Spec {
   int64_t size(std::string_view name) const;  // 1 if it has no such size
   /// Of the (first) operand of that part; nothing if it has none.
   std::optional<Dtype> dtype(Operand operand) const;
-  /// What all its operands of that part take, scales included.
+  /// What all its operands of that part take, scales included; of that use.
   int64_t bytes(Operand operand) const;
+  int64_t bytes(Use use) const;
   /// What is read once a token, and how many values that is.
   int64_t weight_bytes() const;
   int64_t weight_values() const;
   /// All that a launch must read and write.
   int64_t min_bytes() const;
+  /// What its floor counts: what must be read of the weights (cold), and of an op that is no product all the rest as
+  /// well (hot).
+  int64_t cold_bytes() const;
+  int64_t hot_bytes() const;
+  int64_t written_bytes() const;  // a part of the hot ones
+  int64_t floor_bytes() const { return cold_bytes() + hot_bytes(); }
 };
 
 /// The spec of complete fields. Error names the field: missing, unknown, not a number, k = 0, sizes that overflow 2^47

@@ -18,6 +18,13 @@ struct Product {
   int64_t outputs() const { return batch * m * n; }
 };
 
+/// The operand of that role and segment, or null.
+inline const assay_tensor* find(const assay_call* call, uint32_t role, uint32_t segment = 0) {
+  for (uint32_t i = 0; i < call->tensor_count; ++i)
+    if (call->tensors[i].role == role && call->tensors[i].segment == segment) return call->tensors + i;
+  return nullptr;
+}
+
 inline Product open(const assay_call* call) {
   Product p;
   for (uint32_t i = 0; i < call->tensor_count; ++i) {

@@ -1,21 +1,26 @@
-// Mutants of an op that is no product: an RMSNorm of f32 rows, by one thread, with one thing wrong.
+// Mutants of rms_norm: an RMSNorm of f32 rows, by one thread, with one thing wrong.
 #include "honest.h"
 
 namespace {
 
-enum class Sin { none, norm_remembered, eps_left_out, weights_left_out, last_value_left_out };
+enum class Sin {
+  none,
+  norm_remembered,
+  eps_left_out,
+  weights_left_out,
+  last_value_left_out,
+  residual_twice,
+  sum_not_written,
+  norm_of_the_residual_alone
+};
 constexpr Sin kSin = Sin::MUTANT;
-
-const assay_tensor& operand(const assay_call* call, uint32_t role) {
-  uint32_t at = 0;
-  while (call->tensors[at].role != role) ++at;
-  return call->tensors[at];
-}
 
 int run(const assay_call* call, const assay_thread* thread) {
   static double remembered = 0;
   if (thread->index != 0) return ASSAY_OK;
-  const assay_tensor &x = operand(call, ASSAY_A), &w = operand(call, ASSAY_B), &y = operand(call, ASSAY_D);
+  const assay_tensor &x = *honest::find(call, ASSAY_A), &w = *honest::find(call, ASSAY_B),
+                     &y = *honest::find(call, ASSAY_D);
+  const assay_tensor *residual = honest::find(call, ASSAY_C), *sum = honest::find(call, ASSAY_D, 1);
   double eps = 0;
   for (uint32_t i = 0; i < call->param_count; ++i)
     if (call->params[i].id == ASSAY_EPS) eps = call->params[i].value;
@@ -23,14 +28,23 @@ int run(const assay_call* call, const assay_thread* thread) {
   const int64_t n = x.dims[2], summed = kSin == Sin::last_value_left_out ? n - 1 : n;
   const auto* weights = static_cast<const float*>(w.data);
   for (int64_t row = 0; row < x.dims[1]; ++row) {
-    const float* in = static_cast<const float*>(x.data) + row * x.strides[1];
+    const float* first = static_cast<const float*>(x.data) + row * x.strides[1];
+    const float* second = residual ? static_cast<const float*>(residual->data) + row * residual->strides[1] : nullptr;
     float* out = static_cast<float*>(y.data) + row * y.strides[1];
+    const auto in = [&](int64_t i) {
+      const double added = second ? double(second[i]) : 0;
+      if (kSin == Sin::norm_of_the_residual_alone) return added;
+      return double(first[i]) + (kSin == Sin::residual_twice ? 2 * added : added);
+    };
     double squares = 0;
-    for (int64_t i = 0; i < summed; ++i) squares += double(in[i]) * double(in[i]);
+    for (int64_t i = 0; i < summed; ++i) squares += in(i)*in(i);
     double scale = 1 / std::sqrt(squares / double(n) + eps);
     if (kSin == Sin::norm_remembered) scale = remembered = remembered == 0 ? scale : remembered;
-    for (int64_t i = 0; i < n; ++i)
-      out[i] = float(double(in[i]) * scale * (kSin == Sin::weights_left_out ? 1 : double(weights[i])));
+    for (int64_t i = 0; i < n; ++i) {
+      out[i] = float(in(i)*scale * (kSin == Sin::weights_left_out ? 1 : double(weights[i])));
+      if (second && kSin != Sin::sum_not_written)
+        static_cast<float*>(sum->data)[row * sum->strides[1] + i] = float(double(first[i]) + double(second[i]));
+    }
   }
   return ASSAY_OK;
 }

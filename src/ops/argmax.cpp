@@ -1,0 +1,111 @@
+// Argmax: what a line of it says, its operands, its right answer.
+#include "ops/argmax.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "ops/variation.h"
+#include "spec/field_reader.h"
+
+namespace assay {
+namespace {
+
+constexpr OpName kNames[] = {{"argmax", ""}};
+
+constexpr OpField kFields[] = {
+    {"op", "argmax", true},
+    {"m", kSaysSize, true},
+    {"n", kSaysSize, true},
+    {"dtA", kSaysActivationType, true},
+};
+
+constexpr OpOperand kOperands[] = {
+    {Operand::a, Use::varied, "A", true, false},
+    {Operand::d, Use::output, "D", false, false},
+};
+
+constexpr OpSize kSizes[] = {{"m", Operand::a, 1}, {"n", Operand::a, 2}};
+
+void interpret(const FieldReader& line, Spec& spec) {
+  const Argmax own{line.size("m"), line.size("n"), line.dtype("dtA")};
+  spec.flops = line.values("A", {own.m, own.n});
+  if (own.n >= int64_t(1) << 31) line.refuse("n", "its places are 32-bit");
+  spec.sizes = {{"m", own.m}, {"n", own.n}};
+  spec.shape = fmt::format("M:{} N:{}", own.m, own.n);
+  spec.math = {
+      {"op", std::string(kArgmax.name)}, size_field("m", own.m), size_field("n", own.n), type_field("dtA", own.a)};
+  spec.own = std::make_shared<const Argmax>(own);
+}
+
+std::vector<Tensor> tensors(const Spec& of) {
+  const Argmax& spec = argmax_of(of);
+  return {dense_tensor(Operand::a, spec.a, 1, spec.m, spec.n), dense_tensor(Operand::d, Dtype::i32, 1, spec.m, 1)};
+}
+
+enum Special { kAllEqual, kTieAtBothEnds, kAllNegative, kInfinity, kSpecials };
+
+/// Rows are turned by a drawn number of places, another one each, and their largest value comes once, twice or three
+/// times; special rows are of ties, of negative values, with infinities.
+void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> varied) {
+  const Argmax& spec = argmax_of(of);
+  std::vector<double>& a = varied[0];
+  for (int64_t row = 0; row < spec.m; ++row) {
+    double* const first = &a[size_t(row * spec.n)];
+    const uint64_t drawn = random_bits(draw.random + uint64_t(row));
+    std::rotate(first, first + int64_t(drawn % uint64_t(spec.n)), first + spec.n);
+    for (uint64_t i = 0; i <= (drawn >> 60) % 3; ++i) first[random_bits(drawn + i) % uint64_t(spec.n)] = 2;
+    const auto fill = [&](double value) { std::fill(first, first + spec.n, value); };
+    if (draw.special == kAllEqual) fill(-0.5);
+    if (draw.special == kAllNegative)
+      for (int64_t i = 0; i < spec.n; ++i) first[i] = -std::fabs(first[i]);
+    if (draw.special == kTieAtBothEnds) first[0] = first[spec.n - 1] = 3;
+    if (draw.special == kInfinity) {
+      fill(-INFINITY);
+      first[drawn % uint64_t(spec.n)] = -1000;
+    }
+  }
+}
+
+void expected(const Spec& of, const OpValues& in, std::span<ExpectedOutput> outputs) {
+  for (int64_t row = 0; row < argmax_of(of).m; ++row) {
+    const std::vector<float> a = in.row(in.of(Operand::a), 0, row);
+    outputs[0].values.push_back({double(std::max_element(a.begin(), a.end()) - a.begin()), 0, 0});
+  }
+}
+
+/// From the end, so that the first of equal ones is met last.
+long double second_opinion(const Spec& of, const OpValues& in, size_t, int64_t element) {
+  const int64_t n = argmax_of(of).n;
+  const Tensor& a = in.of(Operand::a);
+  int64_t best = n - 1;
+  for (int64_t i = n - 1; i >= 0; --i)
+    if (in.decode_one(a, 0, element, i) >= in.decode_one(a, 0, element, best)) best = i;
+  return static_cast<long double>(best);
+}
+
+}  // namespace
+
+const Op kArgmax = {.name = "argmax",
+                    .id = 7,
+                    .names = kNames,
+                    .fields = kFields,
+                    .operands = kOperands,
+                    .sizes = kSizes,
+                    .features = {},
+                    .is_product = false,
+                    .interpret = interpret,
+                    .tensors = tensors,
+                    .specials = kSpecials,
+                    .vary = vary,
+                    .expected = expected,
+                    .second_opinion = second_opinion};
+
+const Argmax& argmax_of(const Spec& spec) {
+  ASSAY_CHECK(spec.op == &kArgmax);
+  return *static_cast<const Argmax*>(spec.own.get());
+}
+
+}  // namespace assay

@@ -1,0 +1,226 @@
+// Attention: what a line of it says, its operands, its right answer.
+#include "ops/attention.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "ops/variation.h"
+#include "spec/field_reader.h"
+
+namespace assay {
+namespace {
+
+constexpr double kRoundoff = 0x1p-24;  // of f32
+constexpr double kDeviations = 6;      // of rounded probabilities, in classes that are not exact
+
+constexpr OpName kNames[] = {{"attention", ""}};
+
+constexpr OpField kFields[] = {
+    {"op", "attention", true},
+    {"m", kSaysSize, true},
+    {"heads", kSaysSize, true},
+    {"kv_heads", kSaysSize, true},
+    {"head_size", kSaysSize, true},
+    {"length", "a whole number from m to capacity", true},
+    {"capacity", "a whole number of at least length", true},
+    {"dtA", kSaysActivationType, true},
+    {"dtCache", kSaysActivationType, true},
+    {"dtD", kSaysActivationType, true},
+    {"scale", kSaysFactor, true},
+};
+
+constexpr OpOperand kOperands[] = {
+    {Operand::a, Use::varied, "A", true, false},
+    {Operand::cache, Use::weight, "cache", true, false},
+    {Operand::d, Use::output, "D", true, false},
+    {Operand::index, Use::varied, "position", false, false},
+};
+
+constexpr OpSize kSizes[] = {{"m", Operand::d, 1},
+                             {"n", Operand::d, 2},
+                             {"kv_heads", Operand::cache, 0},
+                             {"capacity", Operand::cache, 1},
+                             {"head_size", Operand::cache, 2}};
+
+Attention read(const FieldReader& line) {
+  Attention own;
+  own.m = line.size("m"), own.heads = line.size("heads"), own.kv_heads = line.size("kv_heads");
+  own.size = line.size("head_size"), own.length = line.size("length"), own.capacity = line.size("capacity");
+  own.a = line.dtype("dtA"), own.cache = line.dtype("dtCache"), own.d = line.dtype("dtD");
+  own.scale = line.factor("scale", 1);
+  if (own.heads % own.kv_heads != 0) line.refuse("heads", "it must be a multiple of kv_heads");
+  if (own.length < own.m) line.refuse("length", "it must be at least m: the m rows stand in the cache already");
+  if (own.length > own.capacity) line.refuse("length", fmt::format("the cache holds {}", own.capacity));
+  if (own.capacity >= int64_t(1) << 31) line.refuse("capacity", "positions are 32-bit");
+  return own;
+}
+
+/// Positions that the last row sees are at most so many fewer than `length`: what is drawn must not show in a time.
+int64_t fewer_positions(const Attention& spec) {
+  return std::clamp<int64_t>(spec.length / 64, 0, std::min<int64_t>(7, spec.length - spec.m));
+}
+
+void interpret(const FieldReader& line, Spec& spec) {
+  const Attention own = read(line);
+  line.values("the cache", {own.kv_heads, own.capacity, own.size});
+  spec.flops = 4 * line.values("the scores", {own.m, own.heads, own.size, own.length});
+  spec.sizes = {{"m", own.m},
+                {"n", own.heads * own.size},
+                {"kv_heads", own.kv_heads},
+                {"capacity", own.capacity},
+                {"head_size", own.size},
+                {"length", own.length}};
+  spec.params = {{kAttentionScale, own.scale}};
+  spec.shape = fmt::format("M:{} heads:{}/{}x{} L:{}", own.m, own.heads, own.kv_heads, own.size, own.length);
+  spec.math = {{"op", std::string(kAttention.name)},   size_field("m", own.m),
+               size_field("heads", own.heads),         size_field("kv_heads", own.kv_heads),
+               size_field("head_size", own.size),      size_field("length", own.length),
+               size_field("capacity", own.capacity),   type_field("dtA", own.a),
+               type_field("dtCache", own.cache),       type_field("dtD", own.d),
+               {"scale", fmt::format("{}", own.scale)}};
+  spec.own = std::make_shared<const Attention>(own);
+}
+
+std::vector<Tensor> tensors(const Spec& of) {
+  const Attention& spec = attention_of(of);
+  Tensor keys = dense_tensor(Operand::cache, spec.cache, spec.kv_heads, spec.capacity, spec.size);
+  keys.touched = dtype_bytes(spec.cache, spec.kv_heads * (spec.length - fewer_positions(spec)) * spec.size);
+  Tensor values = keys;
+  values.segment = 1;
+  return {dense_tensor(Operand::a, spec.a, 1, spec.m, spec.heads * spec.size), keys, values,
+          dense_tensor(Operand::d, spec.d, 1, spec.m, spec.heads * spec.size),
+          dense_tensor(Operand::index, Dtype::i32, 1, 1, 1)};
+}
+
+enum Special { kLargeScores, kOneDominates, kZeroQueries, kSpecials };
+
+/// Special: scores near 1,000, whose exponentials overflow if the largest is not taken off; twice that, where one key
+/// has all the weight; and zeros, where all have the same.
+void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> varied) {
+  const Attention& spec = attention_of(of);
+  vary_signs_and_pieces(draw.random, spec.size, varied[0]);
+  constexpr double kTypicalProduct = 1.3;  // of a query's and a key's values, each value's share of √size
+  const double score = spec.scale * std::sqrt(double(spec.size)) * kTypicalProduct;
+  const double factor = draw.special == kLargeScores && score != 0    ? 250 / score
+                        : draw.special == kOneDominates && score != 0 ? 500 / score
+                        : draw.special == kZeroQueries                ? 0
+                                                                      : 1;
+  for (double& value : varied[0]) value *= factor;
+  const int64_t fewer = fewer_positions(spec);
+  varied[1][0] = double(spec.length - spec.m - int64_t(random_bits(draw.random) % uint64_t(fewer + 1)));
+}
+
+/// One query against the first `count` keys: scores with the bound of each, then what they weigh.
+struct Weighed {
+  std::vector<double> weights, errors;  // relative, of a weight
+  double error = 0;                     // of their sum
+};
+
+Weighed weigh(const Attention& spec, std::span<const float> q, std::span<const float> keys, int64_t count) {
+  Weighed w;
+  const auto size = size_t(spec.size);
+  const double product_error = (std::sqrt(double(size)) / 2 + 4) * kRoundoff * std::fabs(spec.scale);
+  double largest = -INFINITY, sum = 0;
+  for (size_t j = 0; j < size_t(count); ++j) {
+    double score = 0, magnitude = 0;
+    for (size_t i = 0; i < size; ++i) {
+      const double term = double(q[i]) * double(keys[j * size + i]);
+      score += term, magnitude += std::fabs(term);
+    }
+    w.weights.push_back(score * spec.scale);
+    w.errors.push_back(magnitude * product_error + std::fabs(score * spec.scale) * kRoundoff);
+    largest = std::max(largest, w.weights.back());
+  }
+  const double sums = (std::sqrt(double(count)) / 2 + 8) * kRoundoff;
+  for (size_t j = 0; j < w.weights.size(); ++j) {
+    w.errors[j] += sums + std::fabs(w.weights[j] - largest) * kRoundoff;
+    w.weights[j] = std::exp(w.weights[j] - largest);
+    sum += w.weights[j];
+  }
+  for (size_t j = 0; j < w.weights.size(); ++j) w.error += (w.weights[j] /= sum) * w.errors[j];
+  return w;
+}
+
+void expected(const Spec& of, const OpValues& in, std::span<ExpectedOutput> outputs) {
+  const Attention& spec = attention_of(of);
+  const auto size = size_t(spec.size), group = size_t(spec.heads / spec.kv_heads);
+  const int64_t position = in.index(0);
+  std::vector<std::vector<float>> q;
+  for (int64_t row = 0; row < spec.m; ++row) q.push_back(in.row(in.of(Operand::a), 0, row));
+  std::vector<ExpectedValue>& d = outputs[0].values;
+  d.resize(size_t(spec.m * spec.heads) * size);
+  std::vector<float> keys, values, row_of;
+  std::vector<double> sums(size), errors(size), squares(size);
+  for (int64_t kv = 0; kv < spec.kv_heads; ++kv) {
+    keys.clear(), values.clear();
+    for (int64_t j = 0; j < position + spec.m; ++j) {
+      in.decode_row(in.of(Operand::cache, 0), kv, j, row_of);
+      keys.insert(keys.end(), row_of.begin(), row_of.end());
+      in.decode_row(in.of(Operand::cache, 1), kv, j, row_of);
+      values.insert(values.end(), row_of.begin(), row_of.end());
+    }
+    for (size_t row = 0; row < size_t(spec.m); ++row)
+      for (size_t head = size_t(kv) * group; head < size_t(kv + 1) * group; ++head) {
+        const Weighed w = weigh(spec, std::span(q[row]).subspan(head * size, size), keys, position + int64_t(row) + 1);
+        for (std::vector<double>* of_value : {&sums, &errors, &squares})
+          std::fill(of_value->begin(), of_value->end(), 0);
+        for (size_t j = 0; j < w.weights.size(); ++j)
+          for (size_t i = 0; i < size; ++i) {
+            const double term = w.weights[j] * double(values[j * size + i]);
+            sums[i] += term;
+            errors[i] += std::fabs(term) * w.errors[j];
+            squares[i] += term * term;
+          }
+        for (size_t i = 0; i < size; ++i) {
+          const double rounded = kDeviations * in.rounding * std::sqrt(squares[i]);
+          d[(row * size_t(spec.heads) + head) * size + i] = {
+              sums[i], unit_roundoff(spec.d) * std::fabs(sums[i]) + rounded, errors[i] + std::fabs(sums[i]) * w.error};
+        }
+      }
+  }
+}
+
+/// Over the sum of exponentials, whose largest is not taken off: a long double holds e^11,000.
+long double second_opinion(const Spec& of, const OpValues& in, size_t, int64_t element) {
+  const Attention& spec = attention_of(of);
+  const int64_t columns = spec.heads * spec.size, row = element / columns, column = element % columns;
+  const int64_t head = column / spec.size, kv = head * spec.kv_heads / spec.heads, i = column % spec.size;
+  long double sum = 0, weighed = 0;
+  for (int64_t j = in.index(0) + row; j >= 0; --j) {
+    long double score = 0;
+    for (int64_t c = spec.size - 1; c >= 0; --c)
+      score += static_cast<long double>(in.decode_one(in.of(Operand::a), 0, row, head * spec.size + c)) *
+               static_cast<long double>(in.decode_one(in.of(Operand::cache, 0), kv, j, c));
+    const long double weight = std::exp(score * static_cast<long double>(spec.scale));
+    sum += weight;
+    weighed += weight * static_cast<long double>(in.decode_one(in.of(Operand::cache, 1), kv, j, i));
+  }
+  return weighed / sum;
+}
+
+}  // namespace
+
+const Op kAttention = {.name = "attention",
+                       .id = 6,
+                       .names = kNames,
+                       .fields = kFields,
+                       .operands = kOperands,
+                       .sizes = kSizes,
+                       .features = {},
+                       .is_product = false,
+                       .interpret = interpret,
+                       .tensors = tensors,
+                       .specials = kSpecials,
+                       .vary = vary,
+                       .expected = expected,
+                       .second_opinion = second_opinion};
+
+const Attention& attention_of(const Spec& spec) {
+  ASSAY_CHECK(spec.op == &kAttention);
+  return *static_cast<const Attention*>(spec.own.get());
+}
+
+}  // namespace assay

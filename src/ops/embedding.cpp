@@ -1,0 +1,104 @@
+// Embedding: what a line of it says, its operands, its right answer.
+#include "ops/embedding.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "base/error.h"
+#include "ops/variation.h"
+#include "spec/field_reader.h"
+
+namespace assay {
+namespace {
+
+constexpr int64_t kBlock = 32, kBlockBytes = 34;  // of q8_0
+
+constexpr OpName kNames[] = {{"embedding", ""}};
+
+constexpr OpField kFields[] = {
+    {"op", "embedding", true},
+    {"m", kSaysSize, true},
+    {"n", kSaysSize, true},
+    {"rows", kSaysSize, true},
+    {"dtB", "f32, f16, bf16 or q8_0", true},
+    {"dtD", kSaysActivationType, true},
+};
+
+constexpr OpOperand kOperands[] = {
+    {Operand::b, Use::weight, "B", true, false},
+    {Operand::index, Use::varied, "row", false, false},
+    {Operand::d, Use::output, "D", true, false},
+};
+
+constexpr OpSize kSizes[] = {{"m", Operand::d, 1}, {"n", Operand::d, 2}, {"rows", Operand::b, 1}};
+
+void interpret(const FieldReader& line, Spec& spec) {
+  const Embedding own{line.size("m"), line.size("n"), line.size("rows"), line.dtype("dtB", true), line.dtype("dtD")};
+  spec.flops = line.values("D", {own.m, own.n});
+  line.values("the table", {own.rows, own.n});
+  if (own.b == Dtype::q8_0 && own.n % kBlock != 0)
+    line.refuse("n", "q8_0 comes in blocks of 32: it must be a multiple");
+  if (own.rows > int64_t(1) << 31) line.refuse("rows", "row numbers are 32-bit");
+  spec.sizes = {{"m", own.m}, {"n", own.n}, {"rows", own.rows}};
+  spec.shape = fmt::format("M:{} N:{} rows:{}", own.m, own.n, own.rows);
+  spec.math = {{"op", std::string(kEmbedding.name)}, size_field("m", own.m),   size_field("n", own.n),
+               size_field("rows", own.rows),         type_field("dtB", own.b), type_field("dtD", own.d)};
+  spec.own = std::make_shared<const Embedding>(own);
+}
+
+std::vector<Tensor> tensors(const Spec& of) {
+  const Embedding& spec = embedding_of(of);
+  Tensor table = dense_tensor(Operand::b, spec.b, 1, spec.rows, spec.n);
+  if (spec.b == Dtype::q8_0) {
+    table.storage = Storage::q8_0_blocks;
+    table.strides[0] = spec.rows * (spec.n / kBlock), table.strides[1] = spec.n / kBlock;
+    static_assert(kBlockBytes == 2 + kBlock);
+  }
+  table.touched = std::min(spec.m, spec.rows) * dtype_bytes(spec.b, spec.n);
+  return {table, dense_tensor(Operand::index, Dtype::i32, 1, 1, spec.m),
+          dense_tensor(Operand::d, spec.d, 1, spec.m, spec.n)};
+}
+
+/// The special one: all the same row, the last.
+void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> varied) {
+  const int64_t rows = embedding_of(of).rows;
+  for (size_t i = 0; i < varied[0].size(); ++i)
+    varied[0][i] = double(draw.special >= 0 ? rows - 1 : draw_index(draw.random + i, rows));
+}
+
+void expected(const Spec& of, const OpValues& in, std::span<ExpectedOutput> outputs) {
+  const Embedding& spec = embedding_of(of);
+  for (int64_t i = 0; i < spec.m; ++i)
+    for (const float value : in.row(in.of(Operand::b), 0, in.index(i)))
+      outputs[0].values.push_back({double(value), unit_roundoff(spec.d) * std::fabs(double(value)), 0});
+}
+
+long double second_opinion(const Spec& of, const OpValues& in, size_t, int64_t element) {
+  const int64_t n = embedding_of(of).n;
+  return in.decode_one(in.of(Operand::b), 0, in.index(element / n), element % n);
+}
+
+}  // namespace
+
+const Op kEmbedding = {.name = "embedding",
+                       .id = 4,
+                       .names = kNames,
+                       .fields = kFields,
+                       .operands = kOperands,
+                       .sizes = kSizes,
+                       .features = {},
+                       .is_product = false,
+                       .interpret = interpret,
+                       .tensors = tensors,
+                       .specials = 1,
+                       .vary = vary,
+                       .expected = expected,
+                       .second_opinion = second_opinion};
+
+const Embedding& embedding_of(const Spec& spec) {
+  ASSAY_CHECK(spec.op == &kEmbedding);
+  return *static_cast<const Embedding*>(spec.own.get());
+}
+
+}  // namespace assay

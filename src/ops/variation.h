@@ -1,0 +1,39 @@
+// How ops that are no products vary their operands, and their fields of types.
+#pragma once
+#include <cmath>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/random.h"
+#include "spec/spec.h"
+
+namespace assay {
+
+/// Signs of all values, and powers of two (2^-2 to 2^1) of eight pieces of each row: no value is what it was, and no
+/// sum over a row.
+inline void vary_signs_and_pieces(uint64_t drawn, int64_t columns, std::vector<double>& values) {
+  constexpr int64_t kPieces = 8;
+  uint64_t bits = 0;
+  for (int64_t i = 0; i < std::ssize(values); ++i) {
+    const int64_t column = i % columns;
+    if (i % 64 == 0) bits = random_bits(drawn + uint64_t(i / 64));
+    const auto piece = int(column * kPieces / columns), power = int(drawn >> (2 * piece) & 3) - 2;
+    values[size_t(i)] = std::ldexp(bits >> (i % 64) & 1 ? -values[size_t(i)] : values[size_t(i)], power);
+  }
+}
+
+/// A number below `count`, with 0 and the last far more often than the others.
+inline int64_t draw_index(uint64_t drawn, int64_t count) {
+  const uint64_t kind = random_bits(drawn ^ 0x1d5) % 8;
+  return kind == 0 ? 0 : kind == 1 ? count - 1 : int64_t(random_bits(drawn) % uint64_t(count));
+}
+
+inline std::pair<std::string, std::string> type_field(const char* key, Dtype dtype) {
+  return {key, std::string(dtype_name(dtype))};
+}
+inline std::pair<std::string, std::string> size_field(const char* key, int64_t size) {
+  return {key, std::to_string(size)};
+}
+
+}  // namespace assay

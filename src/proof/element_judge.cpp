@@ -1,0 +1,185 @@
+// Is what one launch of an op that is no product wrote right?
+#include "proof/element_judge.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "proof/projections.h"
+#include "proof/rounding_model.h"
+
+namespace assay {
+namespace {
+
+constexpr double kDeviations = 8;  // of the outputs' roundings, in a projection
+constexpr double kUniform = 3;     // the variance of an error anywhere within ±e is e²/3
+constexpr int64_t kMuchWork = 1'000'000;
+
+}  // namespace
+
+ElementJudge::ElementJudge(const ElementProof& proof, Accuracy accuracy)
+    : Judge([&] {
+        std::vector<Part> parts;
+        for (const Tensor& t : proof.outputs()) parts.push_back({t.dtype, t.values(), t.is_sparse});
+        return parts;
+      }()),
+      proof_(proof),
+      accuracy_(accuracy),
+      outputs_(proof.outputs()) {
+  for (const Tensor& t : outputs_)
+    if (is_projected(t)) dense_elements_ += t.values();
+}
+
+int64_t ElementJudge::projection_cost() const {
+  const Spec& spec = proof_.inputs().spec();
+  return spec.cold_bytes() > 0 && spec.flops > kMuchWork ? spec.flops : 0;
+}
+
+void ElementJudge::prepare_for(const LaunchInputs& launch) {
+  if (prepared_ && launch.copy == of_.copy && launch.a == of_.a) return;
+  expected_ = proof_.expected(launch, accuracy_);
+  of_ = launch;
+  prepared_ = true;
+}
+
+std::string ElementJudge::where(int64_t element) const {
+  for (const Tensor& t : outputs_) {
+    if (element >= t.values()) {
+      element -= t.values();
+      continue;
+    }
+    const int64_t column = element % t.dims[2], row = element / t.dims[2];
+    const std::string batch = t.dims[0] > 1 ? fmt::format("{},", row / t.dims[1]) : "";
+    return fmt::format("{}[{}{},{}]", operand_text(proof_.inputs().spec(), t), batch, row % t.dims[1], column);
+  }
+  return "?";
+}
+
+void ElementJudge::compare(size_t output, std::span<const std::byte> d, int64_t first, int64_t last,
+                           const ExpectedValue* values, Worst& worst) {
+  const Dtype dtype = outputs_[output].dtype;
+  int64_t before = 0;
+  for (size_t i = 0; i < output; ++i) before += outputs_[i].values();
+  for (int64_t i = first; i < last; ++i) {
+    const ExpectedValue& e = values[i - first];
+    const double got = decode_value(dtype, &d[size_t(dtype_bytes(dtype, i))]);
+    const double error = std::fabs(got - e.value), fixed = e.fixed + least_subnormal(dtype);
+    const double ratio = error <= fixed ? 0 : std::isnan(error) ? HUGE_VAL : (error - fixed) / e.free;
+    squared_error_ += error * error;
+    squared_reference_ += e.value * e.value;
+    stats_.max_abs = std::max(stats_.max_abs, error);
+    stats_.max_rel = std::max(stats_.max_rel, error / std::max({1.0, std::fabs(got), std::fabs(e.value)}));
+    if (error > 0)
+      stats_.bound_used =
+          std::max(stats_.bound_used, std::isnan(error) ? HUGE_VAL : error / (fixed + kToleranceC * e.free));
+    if (ratio <= worst.ratio) continue;
+    worst = {ratio, got, before + i, e};
+    if (ratio <= stats_.worst_ratio) continue;
+    stats_.worst_ratio = ratio, stats_.worst_index = before + i;
+    stats_.worst_value = got, stats_.worst_reference = e.value;
+  }
+  stats_.elements_checked += last - first;
+}
+
+std::string ElementJudge::message(const Worst& worst) const {
+  if (worst.ratio <= kToleranceC) return "";
+  return fmt::format("{} is {:.6g}, should be {:.6g}: off by {:.3g}, allowed {:.3g}", where(worst.element), worst.got,
+                     worst.expected.value, std::fabs(worst.got - worst.expected.value),
+                     worst.expected.fixed + kToleranceC * worst.expected.free);
+}
+
+/// "" or that a sparse output was written where it must not be.
+std::string ElementJudge::compare_unprojected(std::span<const std::byte> d, Worst& worst) {
+  int64_t before = 0;
+  for (size_t i = 0; i < outputs_.size(); ++i) {
+    const Tensor& t = outputs_[i];
+    const std::span<const std::byte> own = d.subspan(0, size_t(t.bytes));
+    d = d.subspan(size_t(t.bytes));
+    if (is_projected(t)) {
+      before += t.values();
+      continue;
+    }
+    std::vector<std::pair<int64_t, int64_t>> written = expected_[i].written;
+    if (!t.is_sparse) written = {{0, t.values()}};
+    const ExpectedValue* values = expected_[i].values.data();
+    int64_t kept = 0;  // what must be as it was begins here
+    const auto changed = [&](int64_t first, int64_t last) {
+      const auto from = own.begin() + dtype_bytes(t.dtype, first), to = own.begin() + dtype_bytes(t.dtype, last);
+      const auto at = std::find_if(from, to, [](std::byte b) { return b != std::byte{kPoison}; });
+      return at == to ? -1 : (at - own.begin()) / dtype_bytes(t.dtype, 1);
+    };
+    for (const auto& [first, last] : written) {
+      if (const int64_t at = changed(kept, first); at >= 0)
+        return where(before + at) + " was written, and must stay as it was";
+      compare(i, own, first, last, values, worst);
+      values += last - first;
+      kept = last;
+    }
+    if (const int64_t at = changed(kept, t.values()); at >= 0)
+      return where(before + at) + " was written, and must stay as it was";
+    before += t.values();
+  }
+  return "";
+}
+
+std::string ElementJudge::check(std::span<const std::byte> d, const LaunchInputs& inputs, ElementRange range) {
+  prepare_for(inputs);
+  ++stats_.launches_checked;
+  Worst worst;
+  std::span<const std::byte> rest = d;
+  int64_t dense_before = 0;
+  for (size_t i = 0; i < outputs_.size(); ++i) {
+    const Tensor& t = outputs_[i];
+    if (is_projected(t)) {
+      const int64_t first = std::max<int64_t>(range.first - dense_before, 0),
+                    last = std::min(range.end - dense_before, t.values());
+      if (first < last) compare(i, rest, first, last, &expected_[i].values[size_t(first)], worst);
+      dense_before += t.values();
+    }
+    rest = rest.subspan(size_t(t.bytes));
+  }
+  if (std::string message = compare_unprojected(d, worst); !message.empty()) return message;
+  stats_.nmse = squared_reference_ > 0 ? squared_error_ / squared_reference_ : 0;
+  return message(worst);
+}
+
+std::string ElementJudge::check_unprojected(std::span<const std::byte> d, const LaunchInputs& inputs) {
+  if (std::all_of(outputs_.begin(), outputs_.end(), is_projected)) return "";
+  prepare_for(inputs);
+  Worst worst;
+  if (std::string message = compare_unprojected(d, worst); !message.empty()) return message;
+  return message(worst);
+}
+
+std::string ElementJudge::check_projections(std::span<const double> sums, const LaunchInputs& inputs) {
+  prepare_for(inputs);
+  size_t projection = 0;
+  int64_t before = 0;
+  for (size_t output = 0; output < outputs_.size(); before += outputs_[output++].values()) {
+    const Tensor& t = outputs_[output];
+    if (!is_projected(t)) continue;
+    const std::span<const float> r = proof_.projection_weights()[output];
+    const int64_t columns = t.dims[2], rows = t.values() / columns;
+    for (int64_t row = 0; row < rows; ++row)
+      for (int64_t first = 0; first < columns; first += kProjectionColumns, ++projection) {
+        double expected = 0, free = 0, fixed = 0;
+        for (int64_t i = first; i < std::min(columns, first + kProjectionColumns); ++i) {
+          const ExpectedValue& e = expected_[output].values[size_t(row * columns + i)];
+          const double weight = double(r[size_t(i)]), rounding = weight * (e.fixed + least_subnormal(t.dtype));
+          expected += weight * e.value;
+          free += std::fabs(weight) * e.free;  // a row's errors may have one cause (a norm): they do not cancel
+          fixed += rounding * rounding;
+        }
+        const double allowed = kToleranceC * free + kDeviations * std::sqrt(fixed / kUniform);
+        const double got = sums[2 * projection];
+        if (std::fabs(got - expected) <= allowed) continue;
+        return fmt::format(
+            "{} is wrong somewhere: a random projection of it is {:.6g}, should be {:.6g}: off by {:.3g}, allowed "
+            "{:.3g}",
+            where(before + row * columns + first), got, expected, std::fabs(got - expected), allowed);
+      }
+  }
+  return "";
+}
+
+}  // namespace assay

@@ -1,0 +1,182 @@
+// Laws of the proof of ops that are no products: what an honest kernel writes passes, and each way to be wrong is seen.
+#include "proof/element_proof.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <memory>
+
+#include "proof/element_judge.h"
+#include "proof/projections.h"
+
+namespace assay {
+namespace {
+
+constexpr const char* kLines[] = {
+    "op=rms_norm | m=3 | n=77 | dtA=f32 | dtB=f32 | dtD=f32 | eps=0.01 | residual=1",
+    "op=swiglu | m=2 | n=300 | dtA=f32 | dtD=f16",
+    "op=embedding | m=3 | n=64 | rows=7 | dtB=q8_0 | dtD=f32",
+    "op=argmax | m=3 | n=31 | dtA=f32",
+    "op=rope | m=2 | heads=4 | kv_heads=2 | head_size=6 | capacity=9 | dtA=f32 | dtCache=f16 | dtD=f32 | style=neox | "
+    "base=10000 | factors=1",
+    "op=attention | m=2 | heads=4 | kv_heads=2 | head_size=8 | length=130 | capacity=140 | dtA=f32 | dtCache=f16 | "
+    "dtD=f32 "
+    "| scale=0.5",
+};
+
+/// A spec's inputs and proof; and outputs as a right kernel would leave them.
+class Bench {
+ public:
+  explicit Bench(const std::string& line) : spec_(parse_spec(line)) {
+    arenas_.reserve(spec_, 1 << 16);
+    inputs_ = std::make_unique<SpecInputs>(spec_, arenas_, 1 << 16);
+    proof_ = std::make_unique<ElementProof>(*inputs_);
+    judge_ = proof_->judge(Accuracy::exact);
+  }
+
+  LaunchInputs draw(int64_t copy = 0) {
+    LaunchInputs launch{copy % inputs_->copies(), proof_->draw(random_, 1, true)};
+    return launch;
+  }
+  /// All outputs, one after another; poison where nothing is to be written.
+  std::vector<std::byte> right(const LaunchInputs& launch) const {
+    std::vector<std::byte> all;
+    const std::vector<ExpectedOutput> expected = proof_->expected(launch, Accuracy::exact);
+    for (size_t i = 0; i < expected.size(); ++i) {
+      const Tensor& t = proof_->outputs()[i];
+      std::vector<std::byte> d(size_t(t.bytes), std::byte{kPoison});
+      std::vector<std::pair<int64_t, int64_t>> written = expected[i].written;
+      if (written.empty()) written = {{0, t.values()}};
+      size_t next = 0;
+      for (const auto& [first, last] : written)
+        for (int64_t at = first; at < last; ++at)
+          encode_value(t.dtype, expected[i].values[next++].value, &d[size_t(dtype_bytes(t.dtype, at))]);
+      all.insert(all.end(), d.begin(), d.end());
+    }
+    return all;
+  }
+  std::vector<double> projections(const std::vector<std::byte>& d) const {
+    std::vector<double> sums;
+    const std::byte* at = d.data();
+    const auto weights = proof_->projection_weights();
+    for (size_t i = 0; i < weights.size(); at += proof_->outputs()[i++].bytes) {
+      const Tensor& t = proof_->outputs()[i];
+      if (!is_projected(t)) continue;
+      const auto first = sums.size();
+      sums.resize(first + size_t(2 * t.values() / t.dims[2] * stretches_of(t.dims[2])));
+      project(t.dtype, at, t.values(), t.dims[2], weights[i].data(), &sums[first]);
+    }
+    return sums;
+  }
+  /// What any of the checks says.
+  std::string judge(const std::vector<std::byte>& d, const LaunchInputs& launch) {
+    for (const std::string& message : {judge_->scan(d), judge_->check_projections(projections(d), launch),
+                                       judge_->check_unprojected(d, launch), judge_->check(d, launch)})
+      if (!message.empty()) return message;
+    return "";
+  }
+
+  const Spec& spec() const { return spec_; }
+  const ElementProof& proof() const { return *proof_; }
+  Judge& judge() { return *judge_; }
+
+ private:
+  const Spec spec_;
+  Arenas arenas_;
+  std::unique_ptr<SpecInputs> inputs_;
+  std::unique_ptr<ElementProof> proof_;
+  std::unique_ptr<Judge> judge_;
+  std::mt19937_64 random_{7};
+};
+
+class ElementProofTest : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(ElementProofTest, RightAnswersPassOnEveryCopyAndOnEverySpecialDraw) {
+  Bench bench(GetParam());
+  for (int64_t copy = 0; copy < 3; ++copy)
+    for (int special = -1; special < bench.spec().op->specials; ++special) {
+      LaunchInputs launch = bench.draw(copy);
+      launch.a.special = special;
+      EXPECT_EQ(bench.judge(bench.right(launch), launch), "") << special;
+    }
+}
+
+TEST_P(ElementProofTest, WhatWasRightForAnotherDrawIsWrong) {
+  Bench bench(GetParam());
+  int same = 0;
+  for (int i = 0; i < 8; ++i) {
+    const LaunchInputs before = bench.draw(), now = bench.draw();
+    same += bench.judge(bench.right(before), now).empty();
+  }
+  EXPECT_LE(same, 2) << "few answers can be drawn twice";
+}
+
+TEST_P(ElementProofTest, AnElementThatIsNotWrittenIsSeen) {
+  Bench bench(GetParam());
+  const LaunchInputs launch = bench.draw();
+  const std::vector<std::byte> right = bench.right(launch);
+  const std::vector<ExpectedOutput> expected = bench.proof().expected(launch, Accuracy::exact);
+  size_t before = 0;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    const Tensor& t = bench.proof().outputs()[i];
+    const int64_t element = expected[i].written.empty() ? t.values() - 1 : expected[i].written.back().second - 1;
+    std::vector<std::byte> d = right;
+    std::memset(&d[before + size_t(dtype_bytes(t.dtype, element))], kPoison, size_t(dtype_bytes(t.dtype, 1)));
+    EXPECT_NE(bench.judge(d, launch), "") << "output " << i;
+    before += size_t(t.bytes);
+  }
+}
+
+TEST_P(ElementProofTest, AWriteBesideTheRowsOfASparseOutputIsSeen) {
+  Bench bench(GetParam());
+  const LaunchInputs launch = bench.draw();
+  const std::vector<std::byte> right = bench.right(launch);
+  size_t before = 0;
+  for (const Tensor& t : bench.proof().outputs()) {
+    for (size_t at = 0; t.is_sparse && at < size_t(t.bytes); at += 2) {
+      if (right[before + at] != std::byte{kPoison} || right[before + at + 1] != std::byte{kPoison}) continue;
+      std::vector<std::byte> d = right;
+      d[before + at] = std::byte{0};
+      EXPECT_NE(bench.judge(d, launch).find("must stay as it was"), std::string::npos) << at;
+    }
+    before += size_t(t.bytes);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Ops, ElementProofTest, ::testing::ValuesIn(kLines), [](const auto& test) {
+  const std::string line = test.param;
+  return line.substr(3, line.find(' ') - 3);
+});
+
+TEST(ElementProof, WithoutWeightsThereIsOneCopyAndNothingIsCold) {
+  const Spec spec = parse_spec(kLines[1]);
+  Arenas arenas;
+  arenas.reserve(spec, 1 << 20);
+  const SpecInputs inputs(spec, arenas, 1 << 20);
+  EXPECT_EQ(inputs.copies(), 1);
+  EXPECT_EQ(spec.cold_bytes(), 0);
+  EXPECT_EQ(spec.hot_bytes(), 2 * 300 * (4 + 4 + 2));
+}
+
+TEST(ElementProof, KeysAndValuesRotateTogether) {
+  const Spec spec = parse_spec(kLines[5]);
+  Arenas arenas;
+  arenas.reserve(spec, 1 << 20);
+  const SpecInputs inputs(spec, arenas, 1 << 20);
+  ASSERT_GT(inputs.copies(), 10);
+  for (int64_t copy = 0; copy < inputs.copies(); ++copy) {
+    ASSERT_EQ(inputs.b(copy).size(), 2u);
+    EXPECT_EQ(inputs.b(copy)[0].segment, 0u);
+    EXPECT_EQ(inputs.b(copy)[1].segment, 1u);
+    EXPECT_GT(inputs.b(copy)[1].data, inputs.b(copy)[0].data);
+  }
+  EXPECT_EQ(spec.cold_bytes(), 2 * 2 * (130 - 2) * 8 * 2) << "what the shortest length that is drawn must read";
+}
+
+TEST(ElementProof, OnlyTheRowsThatATokenTouchesAreCounted) {
+  EXPECT_EQ(parse_spec(kLines[2]).cold_bytes(), 3 * 64 / 32 * 34);
+  EXPECT_EQ(parse_spec(kLines[4]).written_bytes(), 2 * 4 * 6 * 4 + 2 * (2 * 2 * 6 * 2));
+}
+
+}  // namespace
+}  // namespace assay

@@ -1,0 +1,134 @@
+// Mutants of attention over a cache of f16 and of rope into one: by one thread, with one thing wrong.
+#include <vector>
+
+#include "honest.h"
+
+namespace {
+
+enum class Sin {
+  none,
+  sees_one_too_many,
+  sees_one_too_few,
+  all_of_the_cache,
+  largest_not_taken_off,
+  neighbours_keys,
+  length_remembered,
+  rows_share_a_mask,
+  scale_left_out,
+  next_row_of_the_cache,
+  cache_row_too_much,
+  values_not_written,
+  turned_the_other_way,
+  position_remembered,
+  halves_for_pairs,
+  keys_not_turned,
+  factors_ignored
+};
+constexpr Sin kSin = Sin::MUTANT;
+
+double param(const assay_call* call, uint32_t id) {
+  for (uint32_t i = 0; i < call->param_count; ++i)
+    if (call->params[i].id == id) return call->params[i].value;
+  return 0;
+}
+
+int32_t position_of(const assay_call* call) {
+  static int32_t remembered = -1;
+  const int32_t position = *static_cast<const int32_t*>(honest::find(call, ASSAY_INDEX)->data);
+  if (kSin != Sin::length_remembered && kSin != Sin::position_remembered) return position;
+  return remembered = remembered < 0 ? position : remembered;
+}
+
+double cached(const assay_tensor& t, int64_t head, int64_t row, int64_t i) {
+  return double(
+      honest::half_to_float(static_cast<const uint16_t*>(t.data)[head * t.strides[0] + row * t.strides[1] + i]));
+}
+
+void attention(const assay_call* call) {
+  const assay_tensor &q = *honest::find(call, ASSAY_A), &d = *honest::find(call, ASSAY_D);
+  const assay_tensor &keys = *honest::find(call, ASSAY_CACHE, 0), &values = *honest::find(call, ASSAY_CACHE, 1);
+  const int64_t size = keys.dims[2], heads = q.dims[2] / size, group = heads / keys.dims[0];
+  const double scale = kSin == Sin::scale_left_out ? 1 : param(call, ASSAY_SCALE);
+  for (int64_t row = 0; row < q.dims[1]; ++row)
+    for (int64_t head = 0; head < heads; ++head) {
+      const int64_t kv = head / group, of_keys = kSin == Sin::neighbours_keys ? (kv + 1) % keys.dims[0] : kv;
+      int64_t count = position_of(call) + row + 1;
+      if (kSin == Sin::sees_one_too_many && count < keys.dims[1]) ++count;
+      if (kSin == Sin::sees_one_too_few && count > 1) --count;
+      if (kSin == Sin::all_of_the_cache) count = keys.dims[1];
+      if (kSin == Sin::rows_share_a_mask) count = position_of(call) + q.dims[1];
+      const float* query = static_cast<const float*>(q.data) + row * q.strides[1] + head * size;
+      std::vector<double> scores;
+      double largest = -INFINITY, sum = 0;
+      for (int64_t j = 0; j < count; ++j) {
+        double score = 0;
+        for (int64_t i = 0; i < size; ++i) score += double(query[i]) * cached(keys, of_keys, j, i);
+        scores.push_back(score * scale);
+        largest = std::fmax(largest, scores.back());
+      }
+      if (kSin == Sin::largest_not_taken_off) largest = 0;
+      for (double& score : scores) sum += score = double(std::exp(float(score - largest)));
+      for (int64_t i = 0; i < size; ++i) {
+        double weighed = 0;
+        for (int64_t j = 0; j < count; ++j) weighed += scores[size_t(j)] * cached(values, kv, j, i);
+        static_cast<float*>(d.data)[row * d.strides[1] + head * size + i] = float(weighed / sum);
+      }
+    }
+}
+
+/// One head of a row, turned where turns.
+std::vector<float> head_of(const assay_call* call, const assay_tensor& x, int64_t row, int64_t head, int64_t size,
+                           bool turns) {
+  const float* in = static_cast<const float*>(x.data) + row * x.strides[1] + head * size;
+  std::vector<float> out(in, in + size);
+  const auto dimensions = int64_t(param(call, ASSAY_ROPE_DIMENSIONS));
+  const bool pairs = param(call, ASSAY_ROPE_STYLE) != 0 && kSin != Sin::halves_for_pairs;
+  const assay_tensor* factors = kSin == Sin::factors_ignored ? nullptr : honest::find(call, ASSAY_FACTORS);
+  for (int64_t j = 0; turns && j < dimensions / 2; ++j) {
+    double angle =
+        double(position_of(call) + row) * std::pow(param(call, ASSAY_ROPE_BASE), -2 * double(j) / double(dimensions));
+    if (factors) angle /= double(static_cast<const float*>(factors->data)[j]);
+    if (kSin == Sin::turned_the_other_way) angle = -angle;
+    const int64_t first = pairs ? 2 * j : j, second = pairs ? 2 * j + 1 : j + dimensions / 2;
+    out[size_t(first)] = float(double(in[first]) * std::cos(angle) - double(in[second]) * std::sin(angle));
+    out[size_t(second)] = float(double(in[second]) * std::cos(angle) + double(in[first]) * std::sin(angle));
+  }
+  return out;
+}
+
+void rope(const assay_call* call) {
+  const assay_tensor &q = *honest::find(call, ASSAY_A, 0), &d = *honest::find(call, ASSAY_D);
+  const assay_tensor &keys = *honest::find(call, ASSAY_CACHE, 0), &values = *honest::find(call, ASSAY_CACHE, 1);
+  const int64_t size = keys.dims[2], kv_heads = keys.dims[0];
+  for (int64_t row = 0; row < q.dims[1]; ++row) {
+    for (int64_t head = 0; head < q.dims[2] / size; ++head) {
+      const std::vector<float> turned = head_of(call, q, row, head, size, true);
+      std::memcpy(static_cast<float*>(d.data) + row * d.strides[1] + head * size, turned.data(), turned.size() * 4);
+    }
+    for (const uint32_t part : {0u, 1u}) {
+      if (part == 1 && kSin == Sin::values_not_written) continue;
+      const assay_tensor &cache = part == 0 ? keys : values, &x = *honest::find(call, ASSAY_A, part + 1);
+      for (int64_t head = 0; head < kv_heads; ++head) {
+        int64_t at = position_of(call) + row;
+        if (kSin == Sin::next_row_of_the_cache) at = (at + 1) % cache.dims[1];
+        const std::vector<float> values_of =
+            head_of(call, x, row, head, size, part == 0 && kSin != Sin::keys_not_turned);
+        for (const int64_t to : {at, kSin == Sin::cache_row_too_much ? (at + 1) % cache.dims[1] : at})
+          for (int64_t i = 0; i < size; ++i)
+            static_cast<uint16_t*>(cache.data)[head * cache.strides[0] + to * cache.strides[1] + i] =
+                honest::float_to_half(values_of[size_t(i)]);
+      }
+    }
+  }
+}
+
+int run(const assay_call* call, const assay_thread* thread) {
+  if (thread->index != 0) return ASSAY_OK;
+  if (call->op == ASSAY_ATTENTION) attention(call);
+  if (call->op == ASSAY_ROPE) rope(call);
+  return ASSAY_OK;
+}
+
+}  // namespace
+
+MUTANT_ENTRY(run, nullptr, nullptr, nullptr)
