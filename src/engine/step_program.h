@@ -44,6 +44,8 @@ class StepBinder {
   bool has_buffer(const std::string& name) const { return buffers_.count(name) != 0; }
   /// Puts another one in its place and gives the old one back: programs bound before are void.
   void replace_buffer(const std::string& name, Address memory, int64_t bytes);
+  /// Which kernel each spec got so far, by its canonical line.
+  const std::map<std::string, KernelChoice>& choices() const { return choices_; }
   /// Whether a buffer moved since it was asked last: programs bound before are void.
   bool take_moved() { return std::exchange(moved_, false); }
 
