@@ -33,6 +33,8 @@ inline constexpr const char* kStepSpecs[] = {
     "op=embedding | m=1 | n=896 | rows=1031 | dtB=f16 | dtD=f32",
     "op=embedding | m=5 | n=77 | rows=3 | dtB=f32 | dtD=f16",
     "op=embedding | m=2 | n=96 | rows=130 | dtB=q8_0 | dtD=f32",
+    "op=embedding | m=2 | n=96 | rows=33 | dtB=q5_0 | dtD=f32",
+    "op=embedding | m=1 | n=512 | rows=9 | dtB=q6_k | dtD=f16",
     "op=embedding | m=1 | n=1 | rows=1 | dtB=bf16 | dtD=bf16",
     "op=argmax | m=1 | n=151936 | dtA=f32",
     "op=argmax | m=3 | n=77 | dtA=f16",
@@ -126,6 +128,26 @@ inline std::vector<Spec> awkward_specs() {
       fused("n0=31 | n1=33", 96, types, loader);
       fused("nq=65 | nk=3 | nv=1", 160, types, loader + " | bias=1");
     }
+  // The other types of blocks: Q4_0, which has fast kernels, on every shape of blocks; of all a row of one block, odd
+  // n, several blocks, what an engine with an F32 residual calls.
+  for (const DtypeFacts& type : all_dtypes()) {
+    if (!is_quantized(type.dtype) || type.dtype == Dtype::q8_0) continue;
+    const int64_t block = type.block_values;
+    for (const char* around : {"f16", "f32", "bf16"}) {
+      const std::string types = fmt::format("dtA={} | dtB={} | dtD={}", around, type.name, around);
+      if (type.dtype == Dtype::q4_0)
+        for (size_t i = 0; i < kBlockShapes.size(); i += around == std::string("f16") ? 1 : 3)
+          add(1, 1, shape_of(kBlockShapes[i]), false, true, types, "");
+      add(1, 1, fmt::format("n=1 | k={}", block), false, true, types, "");
+      add(1, 1, fmt::format("n=77 | k={}", 5 * block), false, true, types, kEpilogue);
+      add(1, 3, fmt::format("n=31 | k={}", 3 * block), true, true, types, kAlphaBeta);
+      add(14, 1, fmt::format("n=5 | k={}", 2 * block), false, true, types, "");
+      fused("n0=31 | n1=33", 3 * block, types, "");
+      fused("nq=65 | nk=3 | nv=1", 5 * block, types, " | bias=1");
+    }
+    add(1, 1, fmt::format("n=130 | k={}", 9 * block), false, true, fmt::format("dtA=f32 | dtB={} | dtD=f16", type.name),
+        "");
+  }
   for (const char* types : {"dtA=f32 | dtB=f32 | dtD=f32", "dtA=f16 | dtB=f16 | dtD=f16",
                             "dtA=bf16 | dtB=f32 | dtD=bf16", "dtA=f32 | dtB=f16 | dtD=f16"})
     for (const char* shape : {"m=1 | n=1", "m=1 | n=896", "m=3 | n=77", "m=5 | n=4097"})

@@ -74,8 +74,8 @@ TEST(cli_words, an_unknown_word_is_one_line_with_near_names_and_exit_2) {
   expect_refused(home, {"probe", "--shape", "n=seven"}, {"\"seven\" is not a number"});
   expect_refused(home, {"probe", "--op", "matmull"}, {"--op matmull", "did you mean matmul"});
   expect_refused(home, {"probe", "--dtype", "f17"}, {"--dtype f17", "did you mean f16"});
-  expect_refused(home, {"probe", "--dtype", "q4_0", "--spec", "op=matmul | batch=1 | m=1 | n=64 | k=64 | tA=0 | tB=1"},
-                 {"--dtype q4_0", "q8_0"});
+  expect_refused(home, {"probe", "--dtype", "q2_k", "--spec", "op=matmul | batch=1 | m=1 | n=64 | k=64 | tA=0 | tB=1"},
+                 {"--dtype q2_k", "q4_k"});
   expect_refused(home, {"probe", "--kernels", home.kernels(), "--variant", "test_plan/*"},
                  {"--variant test_plan/*", "did you mean test_plain/* or test_plain/plain?"});
   expect_refused(home, {"probe", "--kernels", home.folder / "absent"}, {"absent"});

@@ -16,7 +16,9 @@
 namespace assay {
 namespace {
 
-constexpr Format kFormats[] = {Format::f32, Format::f16, Format::bf16, Format::q8_0, Format::int8, Format::q8_scale};
+constexpr Format kFormats[] = {Format::f32,      Format::f16,  Format::bf16, Format::q8_0, Format::int8,
+                               Format::q8_scale, Format::q4_0, Format::q4_1, Format::q5_0, Format::q5_1,
+                               Format::q4_k,     Format::q5_k, Format::q6_k};
 constexpr int64_t kBlockBytes = 34;
 
 Spec spec_of(const std::string& rest) { return parse_spec("op=matmul | " + rest); }
@@ -29,6 +31,8 @@ std::vector<Spec> every_storage() {
       spec_of("batch=14 | m=1 | n=5 | k=33 | tA=0 | tB=1 | dtA=bf16 | dtB=bf16 | dtD=bf16 | alpha=0.125 | beta=-1"),
       spec_of("batch=1 | m=1 | n=77 | k=160 | tA=0 | tB=1 | dtA=f16 | dtB=q8_0 | dtD=f16"),
       spec_of("batch=1 | m=1 | n=77 | k=160 | tA=0 | tB=1 | dtA=f16 | dtB=q8_0 | dtD=f16 | loader=q8nk_split"),
+      spec_of("batch=1 | m=1 | n=77 | k=160 | tA=0 | tB=1 | dtA=f32 | dtB=q4_0 | dtD=f32"),
+      spec_of("batch=2 | m=1 | n=9 | k=512 | tA=0 | tB=1 | dtA=f16 | dtB=q6_k | dtD=f16"),
       spec_of("batch=1 | m=1 | n=? | n0=31 | n1=33 | k=96 | tA=? | tB=? | dtA=f16 | dtB=f16 | dtD=f16 | bias=1"),
       spec_of("batch=1 | m=1 | n=? | nq=65 | nk=3 | nv=3 | k=96 | tA=? | tB=? | dtA=f16 | dtB=q8_0 | dtD=f16"),
       spec_of("batch=1 | m=1 | n=? | n0=7 | n1=9 | k=64 | tA=? | tB=? | dtA=f16 | dtB=q8_0 | dtD=f16 | "
@@ -72,7 +76,7 @@ TEST(InputArena, RestoringAnyRangeGivesTheExactBytesBack) {
   for (const Format format : kFormats) {
     InputArena arena(format, 300'000);
     const std::vector<std::byte> before = copy_of(arena.bytes());
-    const int64_t whole = int64_t(before.size()) / kBlockBytes * kBlockBytes;
+    const int64_t whole = int64_t(before.size()) / unit_bytes(format) * unit_bytes(format);
     for (int i = 0; i < 300; ++i) {
       const int64_t offset = int64_t(random() % uint64_t(whole - 2000)), count = int64_t(1 + random() % 2000);
       std::memset(arena.bytes().data() + offset, kPoison, size_t(count));
@@ -86,7 +90,7 @@ TEST(InputArena, RestoringAnyRangeGivesTheExactBytesBack) {
 TEST(InputArena, BytesAreAFunctionOfFormatAndOffsetWhateverTheSize) {
   for (const Format format : kFormats) {
     const InputArena small(format, 1 << 20), large(format, 5 << 20);
-    const size_t common = small.bytes().size() / size_t(kBlockBytes) * size_t(kBlockBytes);
+    const size_t unit = size_t(unit_bytes(format)), common = small.bytes().size() / unit * unit;
     EXPECT_GE(small.bytes().size(), size_t(1 << 20));
     EXPECT_GE(large.bytes().size(), size_t(5 << 20));
     EXPECT_EQ(std::memcmp(small.bytes().data(), large.bytes().data(), common), 0) << int(format);
@@ -196,8 +200,8 @@ TEST(SpecInputs, CopiesCoverTheFootprintAndAreOneWhereItIsZero) {
     const SpecInputs many(spec, arenas, 3'000'000);
     for (int64_t copy = 0; copy < many.copies(); ++copy)
       for (const auto& [data, bytes] : pieces_of(many.b(copy))) covered += bytes, ++piece_count;
-    // Beside the values there are guards and, for whole blocks, up to 1,087 bytes of alignment.
-    EXPECT_GE(covered + piece_count * (2 * kGuardBytes + 1088), 3'000'000);
+    // Beside the values there are guards and, for whole blocks, up to 6,719 bytes of alignment.
+    EXPECT_GE(covered + piece_count * (2 * kGuardBytes + 6720), 3'000'000);
     const std::byte* first = many.covered()[0].data();
     for (const int64_t copy : {int64_t(0), many.copies() - 1}) {
       const Tensor& t = many.b(copy)[0];

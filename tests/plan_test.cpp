@@ -303,6 +303,9 @@ TEST(Plan, OtherDtypesKeepTheShapeAndTakeTheTypesThatGoWithThem) {
   ASSERT_EQ(q8.size(), 1u) << "q8_0 weights lie n×k, the bias spec's do not";
   EXPECT_TRUE(matmul_of(q8[0]).a == Dtype::f16 && matmul_of(q8[0]).b == Dtype::q8_0 &&
               matmul_of(q8[0]).d == Dtype::f16);
+  const std::vector<Spec> in_f32 = with_dtype({kF16}, "f32:q4_0");
+  EXPECT_TRUE(matmul_of(in_f32.at(0)).a == Dtype::f32 && matmul_of(in_f32.at(0)).b == Dtype::q4_0 &&
+              matmul_of(in_f32.at(0)).d == Dtype::f32);
   EXPECT_EQ(with_dtype({kF16, kF16}, "bf16").size(), 1u);
   EXPECT_EQ(with_dtype({spec_of("n=8 | k=48 | tA=0 | tB=1 | dtA=f16 | dtB=f16 | dtD=f16")}, "q8_0").size(), 0u)
       << "48 is no whole block";

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "ops/matmul.h"
+#include "spec/field_reader.h"
 
 namespace assay {
 namespace {
@@ -151,7 +152,7 @@ TEST(SpecLine, OnlyAFusedSpecMayLeaveItsShapeOpen) {
 TEST(SpecLine, AMissingFieldIsNamedWithWhatToAdd) {
   for (const auto& [field, value] : parse_spec_fields(kPlain))
     expect_refused(plain_with(field, ""), {"field " + field + " is missing", "add " + field + "="});
-  expect_refused(plain_with("dtB", ""), {"f32, f16, bf16 or q8_0"});
+  expect_refused(plain_with("dtB", ""), {"q5_k or q6_k"});
 }
 
 TEST(SpecLine, AnOpsNameDecidesWhatItMustSay) {
@@ -371,16 +372,62 @@ TEST(SpecRanges, AMalformedRangeIsNamed) {
 
 TEST(Dtypes, NamesReadBackAndSizesFollow) {
   for (const std::string& name : dtype_names()) EXPECT_EQ(dtype_name(parse_dtype(name).value()), name);
-  EXPECT_EQ(dtype_names().size(), 4u);
-  for (const char* name : {"", "F16", "f64", "q8_0 ", "q4_0"}) EXPECT_FALSE(parse_dtype(name)) << name;
+  EXPECT_EQ(dtype_names().size(), 11u);
+  for (const char* name : {"", "F16", "f64", "q8_0 ", "q2_k"}) EXPECT_FALSE(parse_dtype(name)) << name;
   EXPECT_EQ(dtype_bytes(Dtype::f32, 64), 256);
   EXPECT_EQ(dtype_bytes(Dtype::f16, 64), 128);
   EXPECT_EQ(dtype_bytes(Dtype::bf16, 64), 128);
   EXPECT_EQ(dtype_bytes(Dtype::q8_0, 64), 68);
+  EXPECT_EQ(dtype_bytes(Dtype::q4_0, 64), 36);
+  EXPECT_EQ(dtype_bytes(Dtype::q6_k, 512), 420);
   EXPECT_EQ(unit_roundoff(Dtype::f32), 1.0 / (1 << 24));
   EXPECT_EQ(unit_roundoff(Dtype::f16), 1.0 / (1 << 11));
   EXPECT_EQ(unit_roundoff(Dtype::bf16), 1.0 / (1 << 8));
   EXPECT_EQ(unit_roundoff(Dtype::q8_0), 0);
+}
+
+TEST(Dtypes, TheGrammarNamesEveryWeightType) {
+  std::string names;
+  for (const std::string& name : dtype_names())
+    names += (names.empty() ? "" : name == dtype_names().back() ? " or " : ", ") + name;
+  EXPECT_EQ(kSaysWeightType, names);
+}
+
+TEST(Dtypes, TheWeightsAloneGiveTheTypesAroundThem) {
+  const auto around = [](const char* text) { return parse_product_types(text).value().around; };
+  EXPECT_EQ(around("f32"), Dtype::f32);
+  EXPECT_EQ(around("bf16"), Dtype::bf16);
+  EXPECT_EQ(around("q4_k"), Dtype::f16);
+  EXPECT_EQ(around("f32:q8_0"), Dtype::f32);
+  EXPECT_EQ(parse_product_types("f32:f16").value().of("dtB"), "f16");
+  EXPECT_EQ(parse_product_types("f32:f16").value().of("dtD"), "f32");
+  for (const char* text : {"", ":", "f32:", ":q8_0", "q8_0:f16", "f32:q8_0:f16", "q8"})
+    EXPECT_FALSE(parse_product_types(text)) << text;
+}
+
+TEST(SpecLine, QuantizedWeightsLieInWholeBlocksAlongK) {
+  for (const DtypeFacts& type : all_dtypes()) {
+    if (!is_quantized(type.dtype)) continue;
+    const auto line = [&](int64_t k, int tB) {
+      return fmt::format("op=matmul | batch=2 | m=1 | n=3 | k={} | tA=0 | tB={} | dtA=f32 | dtB={} | dtD=f16", k, tB,
+                         type.name);
+    };
+    const Spec spec = parse_spec(line(3 * type.block_values, 1));
+    EXPECT_EQ(spec.weight_bytes(), 2 * 3 * 3 * type.block_bytes);
+    for (const Tensor& t : spec.tensors) {
+      if (t.operand != Operand::b) continue;
+      EXPECT_EQ(t.storage, Storage::blocks);
+      EXPECT_EQ(t.strides[1], 3) << "in blocks";
+      EXPECT_EQ(t.strides[0], 9);
+    }
+    const std::string name(type.name);
+    expect_refused(line(3 * type.block_values, 0), {name + " blocks run along k", "tB=1"});
+    expect_refused(line(type.block_values / 2, 1),
+                   {name + " weights need a multiple of " + std::to_string(type.block_values)});
+    expect_refused(line(type.block_values, 1) + " | loader=dense", {"loader=dense reads f32, f16 or bf16"});
+    if (type.dtype != Dtype::q8_0)
+      expect_refused(line(type.block_values, 1) + " | loader=q8nk_split", {"loader=q8nk_split reads q8_0"});
+  }
 }
 
 TEST(DtypesDeathTest, HalfABlockIsABug) { EXPECT_DEATH(dtype_bytes(Dtype::q8_0, 33), "count"); }

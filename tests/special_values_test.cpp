@@ -144,6 +144,12 @@ std::vector<Spec> many_specs() {
           "tA=0 | tB=1 | dtA=f32 | dtB=q8_0 | dtD=f32 | loader=q8nk_split"})
       for (const char* epilogue : {"", " | alpha=0.125 | beta=-0.5 | bias=1"})
         specs.push_back(spec_of(fmt::format("{} | {}{}", shape, types, epilogue)));
+  for (const DtypeFacts& type : all_dtypes())
+    if (is_quantized(type.dtype) && type.dtype != Dtype::q8_0)
+      for (const char* shape : {"batch=1 | m=1 | n=131 | k=512", "batch=2 | m=2 | n=33 | k=256"})
+        for (const char* around : {"f16", "f32"})
+          specs.push_back(
+              spec_of(fmt::format("{} | tA=0 | tB=1 | dtA={} | dtB={} | dtD={}", shape, around, type.name, around)));
   for (const char* odd :
        {"batch=1 | m=1 | n=1 | k=1 | tA=0 | tB=0 | dtA=f16 | dtB=f16 | dtD=f16",
         "batch=2 | m=1 | n=40 | k=25 | tA=0 | tB=0 | dtA=f16 | dtB=f16 | dtD=f16",

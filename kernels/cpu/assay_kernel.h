@@ -8,10 +8,10 @@
 extern "C" {
 #endif
 
-#define ASSAY_ABI_VERSION 2u
+#define ASSAY_ABI_VERSION 3u
 
 /* I32: positions and lengths, which an op gets as small tensors in device memory: what changes from token to token is
- * no parameter. The block types are GGUF's. */
+ * no parameter. The block types are GGUF's: 32 values a block, of the _K types 256. */
 enum assay_dtype {
   ASSAY_F32 = 0,
   ASSAY_F16 = 1,
@@ -21,13 +21,17 @@ enum assay_dtype {
   ASSAY_Q4_0 = 5,
   ASSAY_Q5_0 = 6,
   ASSAY_Q4_K = 7,
-  ASSAY_Q6_K = 8
+  ASSAY_Q6_K = 8,
+  ASSAY_Q4_1 = 9,
+  ASSAY_Q5_1 = 10,
+  ASSAY_Q5_K = 11
 };
 
 /* How a tensor lies in memory. STRIDED: element (i0,i1,i2) at data + Σ i·stride elements, dims and strides outermost
- * first. Q8_0_BLOCKS: rows of k/32 blocks {f16 scale, int8[32]}, strides in blocks. Q8_0_SPLIT: int8 values at data
- * (row-major, strided), f16 scales at scales, k/32 a row. */
-enum assay_layout { ASSAY_STRIDED = 0, ASSAY_Q8_0_BLOCKS = 1, ASSAY_Q8_0_SPLIT = 2 };
+ * first. BLOCKS: rows of blocks of the tensor's dtype, one behind the other as GGUF lays them out; strides in blocks,
+ * addresses even and no more. Q8_0_SPLIT: int8 values at data (row-major, strided), f16 scales at scales, k/32 a row.
+ */
+enum assay_layout { ASSAY_STRIDED = 0, ASSAY_BLOCKS = 1, ASSAY_Q8_0_SPLIT = 2 };
 
 enum assay_role {
   ASSAY_A = 0,
@@ -88,12 +92,12 @@ enum assay_param_id {
  *   copy            A → D of the same dims in another order or type (strides tell); D's batch b is A's batch
  *                   b / (D's batches / A's batches). */
 typedef struct assay_tensor {
-  void* data; /* aligned to 64 bytes where assay allocates it, to 32 where it lies in a file that is mapped */
+  void* data;   /* aligned to 64 bytes where assay allocates it, to 32 where it lies in a file that is mapped */
   void* scales; /* Q8_0_SPLIT only */
   uint32_t role, segment;
   uint32_t dtype, layout;
   int64_t dims[4];    /* [batch, rows, columns, 1] */
-  int64_t strides[4]; /* in elements (blocks for Q8_0_BLOCKS) */
+  int64_t strides[4]; /* in elements (in blocks for BLOCKS) */
 } assay_tensor;
 
 typedef struct assay_param {

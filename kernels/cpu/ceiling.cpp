@@ -1,6 +1,6 @@
 // ceiling: the team reads every byte of B once and computes nothing else: what any kernel that must read B can reach
 // here.
-#include "call.h"
+#include "blocks.h"
 
 namespace assay {
 namespace {
@@ -40,19 +40,19 @@ uint64_t fold_share(const void* data, int64_t bytes, const assay_thread& thread)
   return fold(static_cast<const char*>(data) + mine.begin, mine.end - mine.begin);
 }
 
-int64_t element_bytes(const assay_tensor& t) {
-  if (t.layout == ASSAY_Q8_0_BLOCKS) return 34;
-  if (t.layout == ASSAY_Q8_0_SPLIT) return 1;
-  return t.dtype == ASSAY_F32 ? 4 : 2;
+/// Of what its strides count.
+BlockShape unit_of(const assay_tensor& t) {
+  return t.layout == ASSAY_Q8_0_SPLIT ? BlockShape{1, 1} : block_shape(t.dtype);
 }
 
 int run(const assay_call* call, const assay_thread* thread) {
   uint64_t folded = 0;
   for (uint32_t s = 0; s < segment_count(*call); ++s) {
     const assay_tensor& b = *find_tensor(*call, ASSAY_B, s);
-    const int64_t columns = b.layout == ASSAY_Q8_0_BLOCKS ? b.dims[2] / 32 : b.dims[2];
+    const BlockShape unit = unit_of(b);
+    const int64_t columns = b.dims[2] / unit.values;
     const int64_t last = (b.dims[0] - 1) * b.strides[0] + (b.dims[1] - 1) * b.strides[1] + (columns - 1) * b.strides[2];
-    folded ^= fold_share(b.data, (last + 1) * element_bytes(b), *thread);
+    folded ^= fold_share(b.data, (last + 1) * unit.bytes, *thread);
     if (b.layout == ASSAY_Q8_0_SPLIT)
       folded ^= fold_share(b.scales, b.dims[0] * b.dims[1] * (b.dims[2] / 32) * 2, *thread);
   }

@@ -1,16 +1,16 @@
 // Operands value by value, whatever their type: for plain loops.
 #pragma once
-#include "call.h"
+#include "blocks.h"
 
 namespace assay {
 
 inline float element(const assay_tensor& t, int64_t batch, int64_t row, int64_t column) {
-  if (t.layout == ASSAY_Q8_0_BLOCKS) {
-    const char* block =
-        static_cast<const char*>(t.data) + 34 * (batch * t.strides[0] + row * t.strides[1] + column / 32);
-    Half scale;
-    memcpy(&scale, block, sizeof scale);
-    return to_float(scale) * float(static_cast<signed char>(block[2 + column % 32]));
+  if (t.layout == ASSAY_BLOCKS) {
+    const BlockShape shape = block_shape(t.dtype);
+    float sixteen[16];
+    decoder_of(t.dtype)(block_row(t, batch, row) + column / shape.values * shape.bytes, column % shape.values / 16 * 16,
+                        sixteen);
+    return sixteen[column % 16];
   }
   const int64_t at = batch * t.strides[0] + row * t.strides[1] + column * t.strides[2];
   if (t.dtype == ASSAY_F16) return to_float(static_cast<const Half*>(t.data)[at]);

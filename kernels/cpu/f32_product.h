@@ -1,7 +1,7 @@
 // For kernels that hand the work to a library: operands as float matrices, weights as they lie or prepared
 // (PREPARED=1).
 #pragma once
-#include "call.h"
+#include "blocks.h"
 
 namespace assay {
 
@@ -25,17 +25,17 @@ __attribute__((noinline)) inline void widen_line(const assay_tensor& b, int64_t 
     if (b.dtype == ASSAY_BF16) widen(static_cast<const Bfloat*>(b.data) + first, step, count, out);
     return;
   }
-  const bool split = b.layout == ASSAY_Q8_0_SPLIT;
-  for (int64_t block = 0; block < count / 32; ++block) {
-    const char* scale_at =
-        split ? static_cast<const char*>(b.scales) + 2 * ((batch * b.dims[1] + i) * (b.dims[2] / 32) + block)
-              : static_cast<const char*>(b.data) + 34 * (first + block);
-    const char* values = split ? static_cast<const char*>(b.data) + first + 32 * block : scale_at + 2;
-    Half scale;
-    memcpy(&scale, scale_at, sizeof scale);
-    const float factor = to_float(scale);
-    for (int j = 0; j < 32; ++j) out[32 * block + j] = factor * float(static_cast<signed char>(values[j]));
+  if (b.layout == ASSAY_BLOCKS) {
+    const BlockShape shape = block_shape(b.dtype);
+    const uint8_t* row = block_row(b, batch, i);
+    const DecodeSixteen decode = decoder_of(b.dtype);
+    for (int64_t k = 0; k < count; k += 16) decode(row + k / shape.values * shape.bytes, k % shape.values, out + k);
+    return;
   }
+  const int64_t blocks = b.dims[2] / 32;
+  const auto* scales = static_cast<const uint8_t*>(b.scales) + 2 * (batch * b.dims[1] + i) * blocks;
+  const auto* values = static_cast<const int8_t*>(b.data) + first;
+  for (int64_t k = 0; k < count; ++k) out[k] = half_at(scales + 2 * (k / 32)) * float(values[k]);
 }
 
 inline size_t prepared_bytes(const assay_call* call) {

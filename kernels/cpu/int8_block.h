@@ -8,8 +8,8 @@ namespace assay {
 struct Int8Block {
   alignas(32) int8_t values[32];
 #if defined(__AVX2__)
-  int32_t offsets[8];  // -128 * sum of values 4i … 4i+3: undoes the 128 added to weights, of which dpbusd wants none
-                       // negative
+  int32_t offsets[8];  // -kOffset * sum of values 4i … 4i+3: takes off what weights have too much, of which dpbusd
+                       // wants none negative (Q8_0: 128; Q4_0: 8)
 #endif
   float scale;
 };
@@ -19,6 +19,7 @@ inline float inverse_scale(float most) { return most > 0x1p-120f ? 127 / most : 
 
 #if defined(__AVX2__)
 
+template <int kOffset>
 inline void quantize(const float* x, Int8Block* block) {
   const __m256 sign = _mm256_set1_ps(-0.0f);
   __m256 v[4], most = _mm256_setzero_ps();
@@ -39,11 +40,12 @@ inline void quantize(const float* x, Int8Block* block) {
   const __m256i sums = _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_set1_epi8(1), values), _mm256_set1_epi16(1));
   _mm256_store_si256(reinterpret_cast<__m256i*>(block->values), values);
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(block->offsets),
-                      _mm256_slli_epi32(_mm256_sub_epi32(_mm256_setzero_si256(), sums), 7));
+                      _mm256_mullo_epi32(sums, _mm256_set1_epi32(-kOffset)));
 }
 
 #else
 
+template <int kOffset>
 inline void quantize(const float* x, Int8Block* block) {
   float most = 0;
   for (int i = 0; i < 32; ++i) {

@@ -1,10 +1,10 @@
 // naive: the plain loop, for every layout, type, batch, epilogue and segment: what the other kernels are compared with.
-#include "call.h"
+#include "blocks.h"
 
 namespace assay {
 namespace {
 
-constexpr int64_t kBlock = 16;  // steps of k side by side; 32, the length of a Q8_0 block, is a multiple
+constexpr int64_t kBlock = 16;  // steps of k side by side; the length of every quantized block is a multiple
 
 /// One batch of B, however it lies: `read` gives elements i … i + count - 1 of a column, at most kBlock.
 template <class T>
@@ -25,14 +25,19 @@ inline void dequantize(const void* half, const int8_t* values, int64_t count, fl
   for (int64_t s = 0; s < count; s += kLanes) store(to + s, mul(load(values + s), scale));
 }
 
-struct Q8Blocks {
-  const int8_t* data;
+/// Any quantized type as GGUF lays it out.
+struct Blocks {
+  const uint8_t* data;
   int64_t column_stride;
-  Q8Blocks(const assay_tensor& b, int64_t batch)
-      : data(static_cast<const int8_t*>(b.data) + 34 * batch * b.strides[0]), column_stride(34 * b.strides[1]) {}
+  BlockShape shape;
+  DecodeSixteen decode;
+  Blocks(const assay_tensor& b, int64_t batch)
+      : data(block_row(b, batch, 0)),
+        column_stride(block_shape(b.dtype).bytes * b.strides[1]),
+        shape(block_shape(b.dtype)),
+        decode(decoder_of(b.dtype)) {}
   void read(int64_t column, int64_t i, int64_t count, float* to) const {
-    const int8_t* block = data + column * column_stride + i / 32 * 34;
-    dequantize(block, block + 2 + i % 32, count, to);
+    if (count) decode(data + column * column_stride + i / shape.values * shape.bytes, i % shape.values, to);
   }
 };
 
@@ -113,7 +118,7 @@ int run(const assay_call* call, const assay_thread* thread) {
   for (uint32_t s = 0; s < segment_count(*call); ++s) {
     const assay_tensor& b = *find_tensor(*call, ASSAY_B, s);
     const Range mine = share(b.dims[1], 1, *thread);
-    if (b.layout == ASSAY_Q8_0_BLOCKS) multiply<Q8Blocks>(*call, s, mine, space);
+    if (b.layout == ASSAY_BLOCKS) multiply<Blocks>(*call, s, mine, space);
     if (b.layout == ASSAY_Q8_0_SPLIT) multiply<Q8Split>(*call, s, mine, space);
     if (b.layout != ASSAY_STRIDED) continue;
     if (b.dtype == ASSAY_F32) multiply<Strided<float>>(*call, s, mine, space);

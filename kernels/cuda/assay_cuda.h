@@ -17,7 +17,7 @@ typedef unsigned long long uintptr_t;
 #include <stdint.h>
 #endif
 
-#define ASSAY_CUDA_ABI_VERSION 3u
+#define ASSAY_CUDA_ABI_VERSION 4u
 #define ASSAY_CUDA_SEGMENTS 3
 #define ASSAY_CUDA_TENSORS (1 + 4 * ASSAY_CUDA_SEGMENTS)
 #define ASSAY_CUDA_PARAMS 4
@@ -32,9 +32,12 @@ enum assay_cuda_dtype {
   ASSAY_CUDA_Q4_0 = 5,
   ASSAY_CUDA_Q5_0 = 6,
   ASSAY_CUDA_Q4_K = 7,
-  ASSAY_CUDA_Q6_K = 8
+  ASSAY_CUDA_Q6_K = 8,
+  ASSAY_CUDA_Q4_1 = 9,
+  ASSAY_CUDA_Q5_1 = 10,
+  ASSAY_CUDA_Q5_K = 11
 };
-enum assay_cuda_layout { ASSAY_CUDA_STRIDED = 0, ASSAY_CUDA_Q8_0_BLOCKS = 1, ASSAY_CUDA_Q8_0_SPLIT = 2 };
+enum assay_cuda_layout { ASSAY_CUDA_STRIDED = 0, ASSAY_CUDA_BLOCKS = 1, ASSAY_CUDA_Q8_0_SPLIT = 2 };
 enum assay_cuda_role {
   ASSAY_CUDA_A = 0,
   ASSAY_CUDA_B = 1,
@@ -46,8 +49,8 @@ enum assay_cuda_role {
   ASSAY_CUDA_FACTORS = 7 /* of rope's frequencies, F32 */
 };
 
-/* Element (i0,i1,i2) of [batch, rows, columns] lies at data + Σ i·strides; strides in elements, in blocks of 34 bytes
- * for Q8_0 blocks. A is [batch, m, k], C and D are [batch, m, n], BIAS is [1, 1, n], B is [batch, n, k] whatever its
+/* Element (i0,i1,i2) of [batch, rows, columns] lies at data + Σ i·strides; strides in elements, in blocks of
+ * the tensor's dtype where its layout is BLOCKS (as GGUF lays them out). A is [batch, m, k], C and D are [batch, m, n], BIAS is [1, 1, n], B is [batch, n, k] whatever its
  * storage (strides tell). `scales`: only where Q8_0 is split, k/32 halves a row of B. Addresses are 64-byte aligned;
  * rows need not be. */
 typedef struct assay_cuda_tensor {
@@ -198,7 +201,7 @@ static inline void assay_cuda_set_brief(assay_cuda_call* call) {
 #endif
 
 /* A source's entries: run_LAYOUT_A_B_D for each combination that its manifest promises (layout: A, then B as they lie
- * in memory; types f16 bf16 f32 q8_0, and q8_0_split for the split storage), or one plain `run` that looks at the
+ * in memory; types f16 bf16 f32 q8_0 q4_0 …, and q8_0_split for the split storage), or one plain `run` that looks at the
  * tensors' types itself. Of a spec with several outputs fused_LAYOUT_A_B_D is run if there is one: a case less for the
  * others to tell apart. Where weights are repacked, prepare_LAYOUT_A_B_D or `prepare` likewise: reads B, writes
  * `prepared`. */

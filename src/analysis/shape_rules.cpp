@@ -8,7 +8,6 @@
 
 #include "analysis/shapes.h"
 #include "base/error.h"
-#include "base/suggest.h"
 
 namespace assay {
 namespace {
@@ -42,24 +41,30 @@ void add_attention_rules(const std::vector<SpecFields>& lines, std::vector<Compl
 }
 
 void add_dtype_rules(const std::string& dtype, std::vector<CompletionRule>& rules) {
-  if (dtype != "q8_0") {
-    rules.push_back({{}, {{"dtA", dtype}, {"dtB", dtype}, {"dtD", dtype}}, fmt::format("--dtype {}", dtype)});
+  const ProductTypes types = product_types_of_option(dtype);
+  const std::string weights(types.of("dtB")), around(types.of("dtA"));
+  if (!is_quantized(types.weights)) {
+    rules.push_back({{}, {{"dtA", around}, {"dtB", weights}, {"dtD", around}}, fmt::format("--dtype {}", dtype)});
     return;
   }
-  rules.push_back({{}, {{"dtA", "f16"}, {"dtD", "f16"}}, "--dtype q8_0: activations and outputs are half"});
-  rules.push_back(
-      {{{"loader", "dense"}}, {{"dtB", "f16"}}, "--dtype q8_0: the loader says that nothing is quantized, so half"});
+  const std::string words = around == "f16" ? "half" : around;
+  rules.push_back({{},
+                   {{"dtA", around}, {"dtD", around}},
+                   fmt::format("--dtype {}: activations and outputs are {}", dtype, words)});
+  rules.push_back({{{"loader", "dense"}},
+                   {{"dtB", "f16"}},
+                   fmt::format("--dtype {}: the loader says that nothing is quantized, so half", dtype)});
   for (const char* op : {"matmul", "matmul_cache", "matmul_bias_add", "matmul_bias_add_cache"})
-    for (const char* tb : {"1", "true", "?"})  // other layouts cannot be q8_0, whose blocks run along k
-      rules.push_back(
-          {{{"op", op}, {"tB", tb}}, {{"dtB", "q8_0"}}, "--dtype q8_0: a product with weights, stored n×k"});
+    for (const char* tb : {"1", "true", "?"})  // other layouts cannot be quantized: blocks run along k
+      rules.push_back({{{"op", op}, {"tB", tb}},
+                       {{"dtB", weights}},
+                       fmt::format("--dtype {}: a product with weights, stored n×k", dtype)});
 }
 
 }  // namespace
 
 std::vector<CompletionRule> shape_rules(const std::string& dtype, const std::vector<SpecFields>& lines) {
-  if (!dtype.empty() && !parse_dtype(dtype))
-    fail("--dtype {}: not among {}{}", dtype, fmt::join(dtype_names(), ", "), did_you_mean(dtype, dtype_names()));
+  if (!dtype.empty()) product_types_of_option(dtype);
   std::vector<CompletionRule> rules = {{{{"loader", "q8nk_split"}}, {{"dtB", "q8_0"}}, "the loader reads Q8_0"}};
   add_bias_rules(rules);
   add_attention_rules(lines, rules);

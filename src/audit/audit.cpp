@@ -23,7 +23,7 @@ void complete(AuditSpec& spec, const SpecFields& written, const std::string& dty
   std::string added;
   for (const std::string& name : missing_fields(written)) {
     const bool is_type = name == "dtA" || name == "dtB" || name == "dtD";
-    const std::string type = dtype == "q8_0" && name != "dtB" ? "f16" : dtype;
+    const std::string type(product_types_of_option(dtype).of(name));
     const std::string value = is_type ? type : name == "alpha" || name == "bias" ? "1" : name == "beta" ? "0" : "";
     if (value.empty()) return;
     fields.emplace_back(name, value);

@@ -227,14 +227,19 @@ IsolatedProcess::IsolatedProcess(const std::function<void(int socket)>& body) {
   socket_ = sockets[0];
   control_ = controls[0];
   Started started;
-  if (keeper_ > 0 && receive(control_, started) && started.pid > 0) {
+  const bool answered = keeper_ > 0 && receive(control_, started);
+  if (answered && started.pid > 0) {
     pid_ = started.pid;
     known_children().keepers.insert(keeper_);
     return;
   }
-  if (keeper_ > 0) waitpid(keeper_, nullptr, 0);
+  int status = 0;
+  if (keeper_ > 0) waitpid(keeper_, &status, 0);
   close(socket_);
   close(control_);
+  if (keeper_ > 0 && !answered)
+    fail("cannot start a worker: the process that was to keep it ended first, with {} {}",
+         WIFSIGNALED(status) ? "signal" : "exit code", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
   fail("cannot fork a worker: {}", std::strerror(keeper_ < 0 ? why : started.error));
 }
 

@@ -267,7 +267,9 @@ CommandRun add_analyze(Options options, CommandFiles& files) {
           .type("TEXT"),
   };
   const Options shapes = options.group("Shapes");
-  shapes.add("--dtype", o->shapes.dtype, "type of the model's weights, where lines name none: f32, f16, bf16, q8_0")
+  shapes
+      .add("--dtype", o->shapes.dtype,
+           "type of the model's weights, where lines name none: f16, q8_0, q4_0, …; f32:q8_0 has F32 around them")
       .type("TYPE");
   shapes
       .add("--ceiling", o->ceiling,

@@ -3,7 +3,6 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "base/suggest.h"
 #include "base/terminal.h"
 #include "cli/commands.h"
 #include "cli/report_formats.h"
@@ -21,9 +20,7 @@ struct AuditCommandOptions {
 };
 
 int run_audit(const AuditCommandOptions& options) {
-  if (!parse_dtype(options.audit.dtype))
-    fail("--dtype {}: not among {}{}", options.audit.dtype, fmt::join(dtype_names(), ", "),
-         did_you_mean(options.audit.dtype, dtype_names()));
+  product_types_of_option(options.audit.dtype);
   const ReportFormats& formats = *options.formats;
   const Terminal out = formats.text_is_filed() ? Terminal() : describe_terminal(stdout);
   AuditFileReport report(options.log, options.audit,
@@ -73,7 +70,8 @@ CommandRun add_audit(Options options, CommandFiles& files) {
       .type("NUMBER");
   options
       .add("--dtype", o->audit.dtype,
-           "what the values of specs are that do not say (for their bytes): f16, f32, bf16, q8_0")
+           "what the values of specs are that do not say (for their bytes): f16, q8_0, q4_0, …; f32:q8_0 has F32 "
+           "around them")
       .show_default()
       .type("TYPE");
   o->formats =

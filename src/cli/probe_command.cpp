@@ -77,8 +77,8 @@ std::vector<Spec> specs_of_line(const std::string& line, const std::vector<std::
     return std::none_of(fields.begin(), fields.end(), [&](const auto& field) { return field.first == name; });
   };
   if (dtypes.size() == 1 && lacks("dtA") && lacks("dtB") && lacks("dtD")) {
-    const std::string around = dtypes[0] == "q8_0" ? "f16" : dtypes[0];
-    fields.insert(fields.end(), {{"dtA", around}, {"dtB", dtypes[0]}, {"dtD", around}});
+    const ProductTypes types = product_types_of_option(dtypes[0]);
+    for (const char* name : {"dtA", "dtB", "dtD"}) fields.emplace_back(name, types.of(name));
   }
   std::vector<Spec> specs;
   for (const SpecFields& one : expand_ranges(fields, "--spec")) specs.push_back(make_spec(one, "--spec"));
@@ -172,7 +172,7 @@ std::vector<NamedFile> other_inputs(const ProbeOptions& options) {
 
 int run_probe(ProbeOptions options) {
   const int64_t began = now_ns();
-  for (const std::string& dtype : options.selection.dtypes) check_dtype(dtype);
+  for (const std::string& dtype : options.selection.dtypes) product_types_of_option(dtype);
   options.sweep.mode = parse_mode(options.mode);
   options.selection.accuracy = parse_accuracy_option(options.accuracy);
   options.sweep.footprint = int64_t(options.footprint_mb * 1024 * 1024);
@@ -271,7 +271,8 @@ CommandRun add_probe(Options options, CommandFiles& files) {
            "globs on family/name (default: every enabled one; a disabled one runs when named in full)");
   what.add("--op", o->selection.ops, "globs on the spec's op name");
   what.add("--shape", o->selection.shapes, "n=9728 or k=800..900 or m=1,n=64: several terms must all hold").uncut();
-  what.add("--dtype", o->selection.dtypes, "also measure the specs with these weights: f32, f16, bf16, q8_0");
+  what.add("--dtype", o->selection.dtypes,
+           "also measure the specs with these weights: f16, q4_0, … (specs/README.md); f32:q4_0 has F32 around them");
   what.add("--accuracy", o->accuracy,
            "the least accurate class of variants that is measured: exact, f16_activation, bf16_activation or "
            "int8_activation")

@@ -16,7 +16,7 @@ struct Compiler {
   std::vector<std::string> module_flags =
       cxx_module_flags();  // of every module, before those of ISA level and manifest
   std::string module_extension = ".so";
-  int abi_version = 2;  // of the kernel ABI that its modules have; part of every key
+  int abi_version = 3;  // of the kernel ABI that its modules have; part of every key
   std::string install = "install g++ (apt-get install g++) or set ASSAY_CXX";  // what to do when it is missing
   std::string what = "C++ compiler";
 

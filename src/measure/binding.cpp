@@ -14,6 +14,9 @@ constexpr int64_t kMostSpareBytes = int64_t(64) << 20;  // of one block
 constexpr int64_t kMostWidening = 4;     // f32 of Q8_0, and some padding
 constexpr int64_t kFewBytes = 64 << 10;  // tiles of little weights may be padded to so much
 
+/// From one prepared copy to the next.
+int64_t step_of(int64_t bytes) { return (bytes + 63) / 64 * 64 + kGuardBytes; }
+
 int64_t weight_bytes(const Launch& launch) {
   int64_t bytes = 0;
   for (const Tensor& t : launch.tensors)
@@ -248,11 +251,8 @@ void Binding::withhold_b(std::vector<Launch>& launches) {
     }
 }
 
-Binding::Preparation Binding::prepare() {
-  Preparation result;
-  if (!work_.variant->prepares) return result;
-  const int64_t bytes = kernel_.prepared_bytes(launches_[0]);
-  if (bytes <= 0) fail("its manifest says it prepares, but it needs {} bytes for that", bytes);
+/// Those with a reference first; in their order.
+std::vector<size_t> Binding::copies_to_prepare(int64_t bytes) const {
   // Whoever claims far more than the weights take would rotate over few copies, and find what it really reads in a
   // cache.
   const int64_t counted = std::min(bytes, std::max(kMostWidening * weight_bytes(launches_[0]), kFewBytes));
@@ -265,15 +265,32 @@ Binding::Preparation Binding::prepare() {
     if (!work_.proof || !work_.proof->knows(int64_t(i))) order.push_back(i);
   order.resize(size_t(wanted));
   std::sort(order.begin(), order.end());
+  return order;
+}
+
+/// One block, guard bands between its copies: hundreds of small ones would fault every 4 KB page apart.
+std::span<std::byte> Binding::room_to_prepare() {
+  if (!work_.variant->prepares || !room_.memory.empty()) return room_.memory;
+  room_.bytes = kernel_.prepared_bytes(launches_[0]);
+  if (room_.bytes <= 0) fail("its manifest says it prepares, but it needs {} bytes for that", room_.bytes);
+  room_.copies = copies_to_prepare(room_.bytes);
+  const int64_t all = kGuardBytes + step_of(room_.bytes) * std::ssize(room_.copies);
+  room_.memory = {device_.allocate(all), size_t(all)};
+  device_.fill(room_.memory.data(), kPoison, all);
+  return room_.memory;
+}
+
+Binding::Preparation Binding::prepare(bool room_was_used) {
+  Preparation result;
+  if (!work_.variant->prepares) return result;
+  const std::span<std::byte> room = room_to_prepare();
+  if (room_was_used) device_.fill(room.data(), kPoison, std::ssize(room));
+  const int64_t bytes = room_.bytes, step = step_of(bytes);
   std::vector<Launch> prepared;
   std::vector<int64_t> sources;
-  // One block, guard bands between its copies: hundreds of small ones would fault every 4 KB page apart.
-  const int64_t step = (bytes + 63) / 64 * 64 + kGuardBytes, all = kGuardBytes + step * wanted;
-  const Address block = device_.allocate(all);
-  device_.fill(block, kPoison, all);
-  for (const size_t i : order) {
+  for (const size_t i : room_.copies) {
     Launch launch = launches_[i];
-    launch.prepared = block + kGuardBytes + step * int64_t(prepared.size());
+    launch.prepared = room.data() + kGuardBytes + step * int64_t(prepared.size());
     launch.prepared_bytes = bytes;
     launch.bytes += work_.variant->keeps_b ? bytes : bytes - weight_bytes(launch);
     const int64_t began = now_ns();
@@ -283,11 +300,11 @@ Binding::Preparation Binding::prepare() {
     sources.push_back(int64_t(i));
   }
   const int64_t began = now_ns();
-  if (!surroundings_.bands_are_whole(block, step, wanted + 1))
+  if (!surroundings_.bands_are_whole(room.data(), step, std::ssize(room_.copies) + 1))
     result.message = "its prepare wrote outside of its buffer";
   result.check_us = double(now_ns() - began) * 1e-3;
-  opened_.protect(block, all);
-  prepared_block_ = block;
+  opened_.protect(room.data(), std::ssize(room));
+  prepared_block_ = room.data();
   if (!work_.variant->keeps_b) withhold_b(prepared);
   launches_ = std::move(prepared);
   source_copy_ = std::move(sources);

@@ -63,9 +63,11 @@ class Binding {
     double check_us = 0;  // that none of them wrote outside
     std::string message;  // "" or what it did wrong
   };
+  /// Where the variant prepares: poisoned memory for that, one block; else none. Before prepare() anyone may use it.
+  std::span<std::byte> room_to_prepare();
   /// Where the variant prepares: repacks as many copies as fill the footprint with repacked bytes, those with a
   /// reference first. B itself is out of its reach from then on, unless it says that it reads both.
-  Preparation prepare();
+  Preparation prepare(bool room_was_used = false);
   /// The block that prepare() filled, if it did.
   std::span<const Address> prepared_blocks() const { return {&prepared_block_, prepared_block_ ? 1u : 0u}; }
 
@@ -88,6 +90,7 @@ class Binding {
   void bind_bulk(const std::vector<Tensor>& tensors);
   void bind_reader();
   void bind_workspace();
+  std::vector<size_t> copies_to_prepare(int64_t bytes) const;
   void withhold_b(std::vector<Launch>& launches);
 
   const WorkerCase& work_;
@@ -101,6 +104,13 @@ class Binding {
   std::vector<Launch> launches_;
   std::vector<int64_t> source_copy_;
   Address scratch_ = nullptr, prepared_block_ = nullptr;
+
+  struct Room {  // of prepared weights
+    std::span<std::byte> memory;
+    int64_t bytes = 0;           // of each, as the kernel said
+    std::vector<size_t> copies;  // of which
+  };
+  Room room_;
 };
 
 }  // namespace assay

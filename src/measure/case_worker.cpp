@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -13,12 +14,12 @@ namespace assay {
 namespace {
 
 constexpr int kRedoDisturbed = 3;
+constexpr int64_t kDearBytes = int64_t(64) << 20;  // where each case is a process, memory that it must get anew
 constexpr int kWarmUpLaunches = 3;
 constexpr double kWarmUpBelowUs = 300;  // a longer launch does not feel how it begins
 constexpr double kTurnPatience = 30;    // a turn's time may be exceeded so far for the sake of its least launches
 constexpr int64_t kWholeCheckElements = 2'048;
 constexpr int64_t kCheapCheckElements = 1'000;   // above, only one launch of a turn is compared element by element
-constexpr int64_t kMostCompared = 2;             // where that is cheap, so many launches of a sequence are
 constexpr int64_t kMostProjected = 200'000'000;  // multiplications that projections of one sample may take
 constexpr uint64_t kComparableOf =
     4;  // of so many samples that are not to be compared one gets an A that the reference knows
@@ -35,7 +36,10 @@ void CaseWorker::setup(const Command& command, Reply& reply) {
   kernel_ = device_.load(*work_.variant, *work_.module);
   bound_.emplace(work_, opened_, *kernel_, most_launches() > 1 ? most_launches() + SequenceLength::kRoomToExtend : 1);
   reply.workspace_bytes = bound_->launch(0).workspace_bytes;
-  const Binding::Preparation prepared = bound_->prepare();
+  const std::span<std::byte> room = bound_->room_to_prepare();
+  const bool room_is_dear = std::ssize(room) >= kDearBytes && !work_.device->one_worker;
+  if (room_is_dear) try_special_values(reply, room);
+  const Binding::Preparation prepared = bound_->prepare(room_is_dear);
   reply.prepare_us = prepared.us;
   reply.untimed_check_us += prepared.check_us;
   if (!prepared.message.empty()) set(reply, Outcome::wrong, prepared.message);
@@ -45,7 +49,7 @@ void CaseWorker::setup(const Command& command, Reply& reply) {
   reply.resources = kernel_->resources(first_launch);
   length_.emplace(least_launches(), most_launches(), bound_->ring().slots(), checkable());
   warm_up(reply);
-  try_special_values(reply);
+  if (!room_is_dear) try_special_values(reply, {});
   finish(reply);
 }
 
@@ -68,8 +72,9 @@ void CaseWorker::warm_up(Reply& reply) {
   length_->choose(device_us);
 }
 
-/// After the usual values, so that what is wrong in any case is said first.
-void CaseWorker::try_special_values(Reply& reply) {
+/// After the usual values, so that what is wrong in any case is said first; but before them where repacked weights are
+/// so big that getting memory for them twice would cost more than all other checks.
+void CaseWorker::try_special_values(Reply& reply, std::span<std::byte> room) {
   for (int i = 0; judge_ && i < work_.proof->specials() && reply.outcome == Outcome::pass; ++i) {
     LaunchInputs inputs = random_inputs(length_->first_checkable(), 1, /*comparable=*/true);
     inputs.a.special = i;
@@ -78,7 +83,7 @@ void CaseWorker::try_special_values(Reply& reply) {
   }
   if (!judge_ || !work_.special || reply.outcome != Outcome::pass) return;
   const int64_t began = now_ns();
-  if (const std::string message = check_special_values(work_, opened_, *kernel_); !message.empty())
+  if (const std::string message = check_special_values(work_, opened_, *kernel_, room); !message.empty())
     set(reply, Outcome::wrong, message);
   reply.untimed_check_us += double(now_ns() - began) * 1e-3;
 }
@@ -283,19 +288,24 @@ std::vector<int64_t> CaseWorker::draw_compared(const LaunchInputs& inputs, Role 
   if (inputs.a.is_free) slots.clear();
   std::shuffle(slots.begin(), slots.end(), random_);
   const bool is_cheap = judge_->check_cost() <= kCheapCheckElements;
-  slots.resize(std::min(slots.size(), size_t(is_cheap ? kMostCompared : role.compared ? 1 : 0)));
+  slots.resize(std::min(slots.size(), size_t(is_cheap || role.compared ? 1 : 0)));
   return slots;
 }
 
-/// All slots; where their right answers take long, those that are compared and a few others.
+/// All slots; where their right answers take long, those that are compared and a few others. In the order of copies:
+/// what D must project to is computed once a copy, and what that takes lies together.
 std::vector<int64_t> CaseWorker::draw_projected(const std::vector<int64_t>& compared) {
   std::vector<int64_t> slots;
   for (int64_t slot = 0; slot < order_.used_slots(); ++slot) slots.push_back(slot);
   const int64_t cost = judge_->projection_cost(), most = cost > 0 ? kMostProjected / cost : std::ssize(slots);
-  if (std::ssize(slots) <= most) return slots;
-  std::shuffle(slots.begin(), slots.end(), random_);
-  slots.resize(size_t(std::max<int64_t>(most, 1)));
-  slots.insert(slots.end(), compared.begin(), compared.end());
+  if (std::ssize(slots) > most) {
+    std::shuffle(slots.begin(), slots.end(), random_);
+    slots.resize(size_t(std::max<int64_t>(most, 1)));
+    slots.insert(slots.end(), compared.begin(), compared.end());
+  }
+  std::sort(slots.begin(), slots.end(), [this](int64_t left, int64_t right) {
+    return bound_->source_copy(order_.place_in_slot(left)) < bound_->source_copy(order_.place_in_slot(right));
+  });
   return slots;
 }
 
@@ -311,7 +321,7 @@ void CaseWorker::verify(const LaunchInputs& inputs, Reply& reply, Role role) {
     ring.add_slots(look, 0, used);
   else
     for (const int64_t slot : compared) ring.add_slots(look, slot, slot + 1);
-  bound_->surroundings().add_to(look);
+  bound_->surroundings().add_to(look, /*all=*/role.last);
   device_.look(look);
   const std::optional<bool> survey = ring.surveyed(look);
   const bool is_whole = survey.value_or(false);
@@ -346,7 +356,7 @@ void CaseWorker::verify(const LaunchInputs& inputs, Reply& reply, Role role) {
 ElementRange CaseWorker::drawn_part() {
   const int64_t elements = judge_->check_cost();
   if (elements <= kWholeCheckElements) return {};
-  const int64_t part = std::max(kWholeCheckElements, elements / 16);
+  const int64_t part = std::max(kWholeCheckElements, elements / 64);
   const int64_t first = int64_t(random_() % uint64_t(elements - part + 1));
   return {first, first + part};
 }

@@ -23,7 +23,8 @@ OutputRing::OutputRing(MeasuredDevice& device, const std::vector<Tensor>& d, int
                       (t.bytes + 63) / 64 * 64 + kGuardBytes,
                       nullptr,
                       device.can_survey() && !t.is_sparse && t.dtype != Dtype::i32,
-                      {},
+                      nullptr,
+                      0,
                       {},
                       t.dims[2],
                       {},
@@ -63,12 +64,19 @@ GuardedBuffers OutputRing::used_buffers(const Part& part) const {
   return buffers;
 }
 
+void OutputRing::make_room(Part& part) const {
+  const int64_t bytes = span_bytes(part, used_);
+  if (bytes <= part.host_bytes) return;
+  part.host = std::make_unique_for_overwrite<std::byte[]>(size_t(bytes));
+  part.host_bytes = bytes;
+}
+
 void OutputRing::add_survey(Look& look, int64_t used) {
   used_ = used;
   for (Part& part : parts_) {
     if (!part.is_surveyed) {
-      part.host.resize(size_t(span_bytes(part, used)));
-      look.ranges.push_back({part.host.data(), part.memory, std::ssize(part.host)});
+      make_room(part);
+      look.ranges.push_back({part.host.get(), part.memory, span_bytes(part, used)});
       continue;
     }
     look.buffers.push_back(used_buffers(part));
@@ -83,9 +91,9 @@ void OutputRing::add_survey(Look& look, int64_t used) {
 void OutputRing::add_slots(Look& look, int64_t first, int64_t last) {
   for (Part& part : parts_) {
     if (!part.is_surveyed) continue;  // is there
-    part.host.resize(size_t(span_bytes(part, used_)));
+    make_room(part);
     const int64_t from = first * part.step;
-    look.ranges.push_back({part.host.data() + from, part.memory + from, span_bytes(part, last) - from});
+    look.ranges.push_back({part.host.get() + from, part.memory + from, span_bytes(part, last) - from});
   }
 }
 
@@ -117,11 +125,10 @@ std::span<const double> OutputRing::projected(int64_t slot) {
 }
 
 std::span<const std::byte> OutputRing::slot(int64_t slot) {
-  if (parts_.size() == 1)
-    return std::span(parts_[0].host).subspan(size_t(parts_[0].start(slot)), size_t(parts_[0].bytes));
+  if (parts_.size() == 1) return {parts_[0].host.get() + parts_[0].start(slot), size_t(parts_[0].bytes)};
   joined_.clear();
   for (const Part& part : parts_) {
-    const auto from = part.host.begin() + part.start(slot);
+    const std::byte* const from = part.host.get() + part.start(slot);
     joined_.insert(joined_.end(), from, from + part.bytes);
   }
   return joined_;
@@ -133,8 +140,8 @@ std::string OutputRing::broken_guard(bool all_read) const {
     for (int64_t i = 0; i <= used_ && (all_read || !part.is_surveyed); ++i) {
       // Before slot i; after slot i - 1 it also covers what rounding up left free.
       const int64_t begin = i == 0 ? 0 : part.start(i - 1) + part.bytes, end = part.start(i);
-      const auto first = part.host.begin() + begin, last = part.host.begin() + end;
-      const auto at = std::find_if(first, last, is_broken);
+      const std::byte *const first = part.host.get() + begin, *const last = part.host.get() + end;
+      const std::byte* const at = std::find_if(first, last, is_broken);
       if (at == last) continue;
       if (i == 0) return fmt::format("wrote {} bytes before the start of a buffer", last - at);
       return fmt::format("wrote {} bytes behind the end of a buffer", at - first + 1);
@@ -154,9 +161,9 @@ bool OutputRing::unchanged() {
       if (!(part.seen == look.seen[next++])) return false;
       continue;
     }
-    now.resize(part.host.size());
+    now.resize(size_t(span_bytes(part, used_)));
     device_.read(now.data(), part.memory, int64_t(now.size()));
-    if (now != part.host) return false;
+    if (!std::equal(now.begin(), now.end(), part.host.get())) return false;
   }
   return true;
 }

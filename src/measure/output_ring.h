@@ -1,5 +1,6 @@
 // The buffers that the launches of one sample write D into, in turn, with guard bands; and what they hold afterwards.
 #pragma once
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -49,8 +50,9 @@ class OutputRing {
     Dtype dtype;
     int64_t bytes, step;
     Address memory;
-    bool is_surveyed;  // by the device; else all of it comes to the host
-    std::vector<std::byte> host;
+    bool is_surveyed;                   // by the device; else all of it comes to the host
+    std::unique_ptr<std::byte[]> host;  // what was read, where it lies at memory; the rest is undefined
+    int64_t host_bytes = 0;
     Survey seen;
     int64_t columns;                 // of a row of D
     std::span<const float> weights;  // of each; and where the device has them, if it can survey
@@ -62,6 +64,7 @@ class OutputRing {
     int64_t start(int64_t slot) const;
   };
   static int64_t span_bytes(const Part& part, int64_t used);
+  void make_room(Part& part) const;
   void give_weights(Part& part, std::span<const float> weights);
   GuardedBuffers used_buffers(const Part& part) const;
 

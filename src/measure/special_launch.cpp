@@ -13,7 +13,8 @@ namespace {
 /// One spacing of the operands in memory of the device, as long as it lives.
 class SpecialLaunch {
  public:
-  SpecialLaunch(const WorkerCase& work, OpenedArenas& opened, LoadedKernel& kernel, Spacing spacing)
+  SpecialLaunch(const WorkerCase& work, OpenedArenas& opened, LoadedKernel& kernel, Spacing spacing,
+                std::span<std::byte> room)
       : values_(*work.special), accuracy_(work.variant->accuracy), opened_(opened), device_(opened.device()) {
     launch_ = launch_of(work.inputs->spec());
     launch_.kernel = &kernel;
@@ -38,7 +39,7 @@ class SpecialLaunch {
     launch_.prepared_bytes = kernel.prepared_bytes(launch_);
     if (launch_.prepared_bytes <= 0)
       fail("it prepares weights, but needs {} bytes for that where they are special", launch_.prepared_bytes);
-    launch_.prepared = allocate(launch_.prepared_bytes);
+    launch_.prepared = place(room, launch_.prepared_bytes);
     kernel.prepare(launch_);
   }
   ~SpecialLaunch() {
@@ -55,8 +56,16 @@ class SpecialLaunch {
   }
 
  private:
+  static int64_t with_guards(int64_t bytes) { return (bytes + 63) / 64 * 64 + 2 * kGuardBytes; }
+
+  Address place(std::span<std::byte> room, int64_t bytes) {
+    if (with_guards(bytes) > std::ssize(room)) return allocate(bytes);
+    device_.fill(room.data(), kPoison, with_guards(bytes));
+    return room.data() + kGuardBytes;
+  }
+
   Address allocate(int64_t bytes) {
-    const int64_t all = (bytes + 63) / 64 * 64 + 2 * kGuardBytes;
+    const int64_t all = with_guards(bytes);
     blocks_.emplace_back(opened_.borrow(all), all);
     device_.fill(blocks_.back().first, kPoison, all);
     return blocks_.back().first + kGuardBytes;
@@ -107,8 +116,9 @@ class SpecialLaunch {
 
 }  // namespace
 
-std::string check_special_values(const WorkerCase& work, OpenedArenas& opened, LoadedKernel& kernel) {
-  const auto run = [&](Spacing spacing) { return SpecialLaunch(work, opened, kernel, spacing).run(); };
+std::string check_special_values(const WorkerCase& work, OpenedArenas& opened, LoadedKernel& kernel,
+                                 std::span<std::byte> room) {
+  const auto run = [&](Spacing spacing) { return SpecialLaunch(work, opened, kernel, spacing, room).run(); };
   const bool has_dense = work.special->weights(Spacing::dense), has_padded = work.special->weights(Spacing::padded);
   if (!work.variant->supports.strides || !has_padded) return has_dense ? run(Spacing::dense) : "";
   std::string padded;

@@ -33,9 +33,13 @@ void Surroundings::add_varied(const Tensor& tensor, const std::string& name) {
 }
 
 /// Of what may hold anything, the bands alone.
-void Surroundings::add_to(Look& look) {
+int64_t Surroundings::inside_bytes(const Guarded& g) { return g.name.empty() ? 0 : g.bytes; }
+
+void Surroundings::add_to(Look& look, bool all) {
+  all_ = all;
   int64_t bytes = 0;
-  for (const Guarded& g : guarded_) bytes += 2 * kGuardBytes + (g.name.empty() ? 0 : g.bytes);
+  for (const Guarded& g : guarded_)
+    if (all || g.is_varied()) bytes += 2 * kGuardBytes + inside_bytes(g);
   read_.resize(size_t(bytes));
   std::byte* next = read_.data();
   const auto add = [&](Address from, int64_t count) {
@@ -43,7 +47,8 @@ void Surroundings::add_to(Look& look) {
     next += count;
   };
   for (const Guarded& g : guarded_) {
-    if (const int64_t inside = g.name.empty() ? 0 : g.bytes; inside > 0) {
+    if (!all && !g.is_varied()) continue;
+    if (const int64_t inside = inside_bytes(g); inside > 0) {
       add(g.data - kGuardBytes, inside + 2 * kGuardBytes);
     } else {
       add(g.data - kGuardBytes, kGuardBytes);
@@ -55,7 +60,8 @@ void Surroundings::add_to(Look& look) {
 std::string Surroundings::changed(const std::vector<std::vector<std::byte>>& varied) const {
   std::span<const std::byte> rest(read_);
   for (const Guarded& g : guarded_) {
-    const auto inside = size_t(g.name.empty() ? 0 : g.bytes);
+    if (!all_ && !g.is_varied()) continue;
+    const auto inside = size_t(inside_bytes(g));
     const std::span<const std::byte> before = rest.first(kGuardBytes), content = rest.subspan(kGuardBytes, inside),
                                      behind = rest.subspan(kGuardBytes + inside, kGuardBytes);
     rest = rest.subspan(2 * kGuardBytes + inside);

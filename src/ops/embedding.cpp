@@ -12,8 +12,6 @@
 namespace assay {
 namespace {
 
-constexpr int64_t kBlock = 32, kBlockBytes = 34;  // of q8_0
-
 constexpr OpName kNames[] = {{"embedding", ""}};
 
 constexpr OpField kFields[] = {
@@ -21,7 +19,7 @@ constexpr OpField kFields[] = {
     {"m", kSaysSize, true},
     {"n", kSaysSize, true},
     {"rows", kSaysSize, true},
-    {"dtB", "f32, f16, bf16 or q8_0", true},
+    {"dtB", kSaysWeightType, true},
     {"dtD", kSaysActivationType, true},
 };
 
@@ -37,8 +35,8 @@ void interpret(const FieldReader& line, Spec& spec) {
   const Embedding own{line.size("m"), line.size("n"), line.size("rows"), line.dtype("dtB", true), line.dtype("dtD")};
   spec.flops = line.values("D", {own.m, own.n});
   line.values("the table", {own.rows, own.n});
-  if (own.b == Dtype::q8_0 && own.n % kBlock != 0)
-    line.refuse("n", "q8_0 comes in blocks of 32: it must be a multiple");
+  if (const int64_t block = dtype_facts(own.b).block_values; own.n % block != 0)
+    line.refuse("n", fmt::format("{} comes in blocks of {}: it must be a multiple", dtype_name(own.b), block));
   if (own.rows > int64_t(1) << 31) line.refuse("rows", "row numbers are 32-bit");
   spec.sizes = {{"m", own.m}, {"n", own.n}, {"rows", own.rows}};
   spec.shape = fmt::format("M:{} N:{} rows:{}", own.m, own.n, own.rows);
@@ -50,11 +48,6 @@ void interpret(const FieldReader& line, Spec& spec) {
 std::vector<Tensor> tensors(const Spec& of) {
   const Embedding& spec = embedding_of(of);
   Tensor table = dense_tensor(Operand::b, spec.b, 1, spec.rows, spec.n);
-  if (spec.b == Dtype::q8_0) {
-    table.storage = Storage::q8_0_blocks;
-    table.strides[0] = spec.rows * (spec.n / kBlock), table.strides[1] = spec.n / kBlock;
-    static_assert(kBlockBytes == 2 + kBlock);
-  }
   table.touched = std::min(spec.m, spec.rows) * dtype_bytes(spec.b, spec.n);
   return {table, dense_tensor(Operand::index, Dtype::i32, 1, 1, spec.m),
           dense_tensor(Operand::d, spec.d, 1, spec.m, spec.n)};

@@ -104,10 +104,14 @@ void refuse_contradictions(const FieldReader& line, const Matmul& spec) {
     line.refuse("bias", "op=" + line.text("op") + " adds a bias");
   if (!spec.loader.empty() && spec.loader != "dense" && !spec.split_q8()) line.refuse("loader");
   if (spec.split_q8() && spec.b != Dtype::q8_0) line.refuse("dtB", "loader=q8nk_split reads q8_0");
-  if (spec.loader == "dense" && spec.b == Dtype::q8_0) line.refuse("dtB", "loader=dense reads f32, f16 or bf16");
-  if (spec.b != Dtype::q8_0) return;
-  if (!spec.b_is_nk()) line.refuse("dtB", "q8_0 blocks run along k, so B lies n×k: write tB=1 or loader=q8nk_split");
-  if (spec.k % 32 != 0) line.refuse("k", "q8_0 weights need a multiple of 32");
+  if (spec.loader == "dense" && is_quantized(spec.b)) line.refuse("dtB", "loader=dense reads f32, f16 or bf16");
+  if (!is_quantized(spec.b)) return;
+  const DtypeFacts& type = dtype_facts(spec.b);
+  if (!spec.b_is_nk())
+    line.refuse("dtB", fmt::format("{} blocks run along k, so B lies n×k: write tB=1{}", type.name,
+                                   spec.b == Dtype::q8_0 ? " or loader=q8nk_split" : ""));
+  if (spec.k % type.block_values != 0)
+    line.refuse("k", fmt::format("{} weights need a multiple of {}", type.name, type.block_values));
 }
 
 /// Afterwards no product of sizes overflows.
@@ -201,17 +205,12 @@ void interpret(const FieldReader& line, Spec& spec) {
 }
 
 Tensor weights(const Matmul& spec, int64_t n) {
-  if (spec.b != Dtype::q8_0) return dense_tensor(Operand::b, spec.b, spec.batch, n, spec.k, !spec.b_is_nk());
-  Tensor t = dense_tensor(Operand::b, spec.b, spec.batch, n, spec.k);
-  if (spec.split_q8()) {
-    t.storage = Storage::q8_0_split;
-    t.bytes = spec.batch * n * spec.k;
-    t.scale_bytes = spec.batch * n * (spec.k / 32) * 2;
-  } else {
-    t.storage = Storage::q8_0_blocks;
-    t.strides[0] = n * (spec.k / 32);
-    t.strides[1] = spec.k / 32;
-  }
+  Tensor t = dense_tensor(Operand::b, spec.b, spec.batch, n, spec.k, !spec.b_is_nk());
+  if (!spec.split_q8()) return t;
+  t.storage = Storage::q8_0_split;
+  t.strides[0] = n * spec.k, t.strides[1] = spec.k;
+  t.bytes = spec.batch * n * spec.k;
+  t.scale_bytes = spec.batch * n * (spec.k / 32) * 2;
   return t;
 }
 

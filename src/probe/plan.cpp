@@ -178,21 +178,15 @@ int64_t Plan::cases() const {
   return count;
 }
 
-void check_dtype(const std::string& dtype) {
-  if (!parse_dtype(dtype))
-    fail("--dtype {}: unknown; choose {}{}", dtype, fmt::join(dtype_names(), ", "), did_you_mean(dtype, dtype_names()));
-}
-
 std::vector<Spec> with_dtype(const std::vector<Spec>& specs, const std::string& dtype) {
-  check_dtype(dtype);
+  const ProductTypes types = product_types_of_option(dtype);
   std::vector<Spec> result;
   std::set<std::string> seen;
   for (const Spec& spec : specs) {
-    if (dtype == "q8_0" && spec.size("batch") > 1) continue;  // what is batched is the KV cache, no weights
+    if (is_quantized(types.weights) && spec.size("batch") > 1) continue;  // what is batched is the KV cache, no weights
     SpecFields fields = spec.fields;
     for (auto& [name, value] : fields) {
-      if (name == "dtB") value = dtype;
-      if (name == "dtA" || name == "dtD") value = dtype == "q8_0" ? "f16" : dtype;
+      if (name == "dtA" || name == "dtB" || name == "dtD") value = types.of(name);
     }
     try {
       Spec changed = make_spec(fields, "--dtype " + dtype);

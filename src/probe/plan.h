@@ -44,11 +44,7 @@ struct Plan {
 Plan make_plan(const std::vector<Spec>& specs, const std::vector<const Variant*>& variants, const DeviceInfo& device,
                const Selection& selection);
 
-/// Error "--dtype X: …" where there are no such weights.
-void check_dtype(const std::string& dtype);
-
-/// The specs with other types: weights and the types that go with them (q8_0: f16 activations and output; else all
-/// alike). Specs that cannot have them are left out.
+/// The specs with the types that --dtype names. Specs that cannot have them are left out.
 std::vector<Spec> with_dtype(const std::vector<Spec>& specs, const std::string& dtype);
 
 }  // namespace assay

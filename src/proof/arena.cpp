@@ -6,13 +6,20 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
+#include <numeric>
 
 #include "base/error.h"
+#include "base/parallel.h"
+#include "model/block_encoder.h"
 
 namespace assay {
 namespace {
 
 constexpr int64_t kBlockBytes = 34, kBlockWords = 5;
+constexpr int64_t kUnitsAtOnce = 1 << 14;  // of a thread
+constexpr Dtype kQuantized[] = {Dtype::q4_0, Dtype::q4_1, Dtype::q5_0, Dtype::q5_1,
+                                Dtype::q4_k, Dtype::q5_k, Dtype::q6_k};  // in the order of their formats
 
 // -128 never occurs in Q8_0.
 uint64_t without_minus_128(uint64_t word) {
@@ -21,7 +28,28 @@ uint64_t without_minus_128(uint64_t word) {
   return word | is_minus_128;
 }
 
-void fill_block(std::byte* block, uint64_t index) {
+bool is_encoded(Format format) { return format >= Format::q4_0; }
+Dtype dtype_of(Format format) { return kQuantized[size_t(format) - size_t(Format::q4_0)]; }
+
+/// Weights as a model has them: most near zero, each 32 of another size. They are small whole numbers times that size,
+/// so that a scale times a step less a minimum is always a float, exactly.
+void encode_block(Format format, std::byte* block, uint64_t index) {
+  const DtypeFacts& type = dtype_facts(dtype_of(format));
+  const uint64_t counter = (uint64_t(format) << 48) + index * 72;
+  float values[256];
+  for (int64_t first = 0; first < type.block_values; first += 32) {
+    const float size = float(64 + random_bits(counter + 64 + uint64_t(first) / 32) % 192) * 0x1p-15f;
+    for (int64_t i = first; i < first + 32; i += 4) {
+      uint64_t bits = random_bits(counter + uint64_t(i / 4));
+      for (int64_t j = i; j < i + 4; ++j, bits >>= 16)
+        values[j] = float(int8_t(bits & 0xff) + int8_t(bits >> 8 & 0xff)) * size;
+    }
+  }
+  encode_blocks(*parse_tensor_type(type.name), values, type.block_values, block);
+}
+
+void fill_block(Format format, std::byte* block, uint64_t index) {
+  if (is_encoded(format)) return encode_block(format, block, index);
   const uint16_t scale = uint16_t(random_word(Format::q8_scale, index * kBlockWords));
   std::memcpy(block, &scale, 2);
   for (int64_t i = 0; i < 4; ++i) {
@@ -31,6 +59,17 @@ void fill_block(std::byte* block, uint64_t index) {
 }
 
 }  // namespace
+
+Format block_format(Dtype dtype) {
+  if (dtype == Dtype::q8_0) return Format::q8_0;
+  const auto found = std::find(std::begin(kQuantized), std::end(kQuantized), dtype);
+  ASSAY_CHECK(found != std::end(kQuantized));
+  return Format(int(Format::q4_0) + int(found - std::begin(kQuantized)));
+}
+
+int64_t unit_bytes(Format format) {
+  return is_encoded(format) ? dtype_facts(dtype_of(format)).block_bytes : format == Format::q8_0 ? kBlockBytes : 8;
+}
 
 uint64_t random_word(Format format, uint64_t counter) {
   const uint64_t bits = random_bits(counter + (uint64_t(format) << 48));
@@ -45,10 +84,10 @@ uint64_t random_word(Format format, uint64_t counter) {
       return (bits & 0x07ff07ff07ff07ffu) | 0x2000200020002000u;  // [2^-7, 2^-5)
     case Format::int8:
       return without_minus_128(bits);
-    case Format::q8_0:
+    default:
       break;
   }
-  ASSAY_CHECK(!"q8_0 comes in blocks");
+  ASSAY_CHECK(!"a format that comes in blocks");
   return 0;
 }
 
@@ -64,16 +103,21 @@ InputArena::InputArena(Format format, int64_t bytes) : format_(format) {
 
 InputArena::~InputArena() { munmap(bytes_.data(), bytes_.size()); }
 
-int64_t InputArena::alignment() const { return format_ == Format::q8_0 ? 64 * kBlockBytes / 2 : 64; }
+int64_t InputArena::alignment() const { return std::lcm(int64_t(64), unit_bytes(format_)); }
 
 void InputArena::restore(int64_t offset, int64_t count) {
   const int64_t size = int64_t(bytes_.size());
-  const int64_t unit = format_ == Format::q8_0 ? kBlockBytes : 8;
+  const int64_t unit = unit_bytes(format_);
   const int64_t first = offset / unit, last = std::min((offset + count + unit - 1) / unit, size / unit);
   std::byte* data = bytes_.data();
-  if (format_ == Format::q8_0) {
-    for (int64_t i = first; i < last; ++i) fill_block(data + i * kBlockBytes, uint64_t(i));
-    return;
+  if (is_encoded(format_) || format_ == Format::q8_0) {
+    const auto fill_some = [&](int64_t begin) {
+      for (int64_t i = begin; i < std::min(begin + kUnitsAtOnce, last); ++i)
+        fill_block(format_, data + i * unit, uint64_t(i));
+    };
+    if (last - first <= kUnitsAtOnce) return fill_some(first);
+    return in_parallel((last - first + kUnitsAtOnce - 1) / kUnitsAtOnce,
+                       [&](int64_t part) { fill_some(first + part * kUnitsAtOnce); });
   }
   for (int64_t i = first; i < last; ++i) {
     const uint64_t word = random_word(format_, uint64_t(i));

@@ -6,11 +6,18 @@
 #include <span>
 
 #include "base/random.h"
+#include "spec/dtype.h"
 
 namespace assay {
 
-/// What the bytes of an arena are. All values are normal, of mixed magnitude (f32, f16, bf16: ±[0.125, 2)).
-enum class Format { f32, f16, bf16, q8_0, int8, q8_scale };
+/// What the bytes of an arena are. All values are normal, of mixed magnitude (f32, f16, bf16: ±[0.125, 2)). From q4_0
+/// on blocks are what a quantizer makes of random weights (model/block_encoder.h): its scales, minima and extremes.
+enum class Format { f32, f16, bf16, q8_0, int8, q8_scale, q4_0, q4_1, q5_0, q5_1, q4_k, q5_k, q6_k };
+
+/// Of a type of blocks.
+Format block_format(Dtype dtype);
+/// Whole blocks, else whole words: what is filled at once.
+int64_t unit_bytes(Format format);
 
 /// A pure function of format and offset, so any range can be put back as it was.
 class InputArena {

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <numeric>
 
 #include "base/error.h"
 #include "base/half.h"
@@ -23,12 +24,9 @@ Format format_of(Dtype dtype) {
       return Format::f16;
     case Dtype::bf16:
       return Format::bf16;
-    case Dtype::q8_0:
-      return Format::q8_0;
-    case Dtype::i32:
-      break;
+    default:
+      return block_format(dtype);
   }
-  return Format::f32;
 }
 
 /// The pieces of memory that a B tensor takes: (format, bytes), its values first.
@@ -39,7 +37,7 @@ std::vector<std::pair<Format, int64_t>> pieces(const Tensor& b) {
 
 int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
 
-int64_t alignment_of(Format format) { return format == Format::q8_0 ? 1088 : 64; }
+int64_t alignment_of(Format format) { return std::lcm(int64_t(64), unit_bytes(format)); }
 
 std::vector<Tensor> b_tensors(const Spec& spec) {
   std::vector<Tensor> result;

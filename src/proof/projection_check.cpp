@@ -42,6 +42,7 @@ ProjectionCheck::ProjectionCheck(const Projections& projections, const Matmul& s
 void ProjectionCheck::prepare_for(const Variation& a) {
   if (prepared_ == a) return;
   prepared_ = a;
+  multiplied_copy_ = -1;
   varied_a_ = projections_.varied(a);
   scale_ = spec_.alpha * a.factor;
   const size_t count = size_t(projections_.count());
@@ -68,7 +69,8 @@ std::optional<ProjectionCheck::Miss> ProjectionCheck::first_miss(std::span<const
                                                                  const Variation& a) {
   ASSAY_CHECK(int64_t(sums.size()) == 2 * projections_.count());
   prepare_for(a);
-  projections_.products(copy, varied_a_, products_);
+  if (copy != multiplied_copy_) projections_.products(copy, varied_a_, products_);
+  multiplied_copy_ = copy;
   if (all_agree(sums, copy)) return std::nullopt;
   // One by one, and with what the least subnormals of D's type allow.
   const double tiny = least_subnormal(spec_.d) * std::sqrt(double(kProjectionColumns));

@@ -34,6 +34,7 @@ class ProjectionCheck {
   std::vector<double> factors_;        // of each projection: A's factor, its row's sign, alpha
   std::vector<double> added_, norms_;  // beta·C and bias; their share of the bound
   std::vector<double> products_;
+  int64_t multiplied_copy_ = -1;  // whose they are
 };
 
 }  // namespace assay

@@ -153,25 +153,31 @@ ASSAY_CLONES void add_groups(const float* groups, const double* signs, int64_t c
     for (int64_t i = 0; i < count; ++i) to[i] += double(groups[group * count + i]) * signs[group];
 }
 
-/// Products in float, as add_rows; each of 16 lanes adds a sixteenth of them.
-ASSAY_CLONES double dot(const float* a, const float* b, int64_t count) {
-  constexpr int kLanes = 16;
-  Floats sums{};
-  int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) {
-    Floats x, y;
-    std::memcpy(&x, a + i, sizeof x);
-    std::memcpy(&y, b + i, sizeof y);
-    sums += x * y;
+constexpr int64_t kLanes = 16;
+
+/// How far apart rows of so many values lie, zeros behind them: the rest of a row would take as long as all of it.
+int64_t padded(int64_t count) { return (count + kLanes - 1) / kLanes * kLanes; }
+
+/// to[i] = a[row of i] · b[stretch of i], rows of `step` values. Products in float, as add_rows; each of 16 lanes adds
+/// a sixteenth of them.
+ASSAY_CLONES void dots(const float* a, const float* b, const int64_t* row_of, const int64_t* stretch_of, int64_t count,
+                       int64_t step, double* to) {
+  for (int64_t i = 0; i < count; ++i) {
+    const float *left = a + row_of[i] * step, *right = b + stretch_of[i] * step;
+    Floats sums{};
+    for (int64_t k = 0; k < step; k += kLanes) {
+      Floats x, y;
+      std::memcpy(&x, left + k, sizeof x);
+      std::memcpy(&y, right + k, sizeof y);
+      sums += x * y;
+    }
+    // Halves are added to halves: lane by lane the sum of a short product would take longer than the product.
+    float lanes[kLanes];
+    std::memcpy(lanes, &sums, sizeof lanes);
+    for (int64_t width = kLanes / 2; width > 0; width /= 2)
+      for (int64_t lane = 0; lane < width; ++lane) lanes[lane] += lanes[lane + width];
+    to[i] = double(lanes[0]);
   }
-  double rest = 0;
-  for (; i < count; ++i) rest += double(a[i]) * double(b[i]);
-  // Halves are added to halves: lane by lane the sum of a short product would take longer than the product.
-  float lanes[kLanes];
-  std::memcpy(lanes, &sums, sizeof lanes);
-  for (int width = kLanes / 2; width > 0; width /= 2)
-    for (int lane = 0; lane < width; ++lane) lanes[lane] += lanes[lane + width];
-  return double(lanes[0]) + rest;
 }
 
 /// At least √Σ (r Σ|a||b|)², by Minkowski: the norms of B's columns, weighted by |a|.
@@ -207,6 +213,7 @@ Projections::Projections(const SpecInputs& inputs, const std::vector<ActivationR
       for (int64_t row = 0; row < spec.m; ++row)
         for (int64_t s = 0; s < stretches; ++s) {
           places_.push_back({b.segment, batch, row, s * kProjectionColumns, std::min(n, (s + 1) * kProjectionColumns)});
+          row_of_.push_back(batch * spec.m + row);
           stretch_of_.push_back(stretches_ + batch * stretches + s);
         }
     stretches_ += spec.batch * stretches;
@@ -216,7 +223,7 @@ Projections::Projections(const SpecInputs& inputs, const std::vector<ActivationR
   by_group_.resize(all * Variation::kGroups);
   magnitude_.resize(all);
   for (const ActivationRounding& rounding : roundings) deviation_[size_t(rounding.accuracy)].resize(all);
-  if (const int64_t wanted = inputs.copies() * stretches_ * spec.k; wanted <= kMostByColumn)
+  if (const int64_t wanted = inputs.copies() * stretches_ * padded(spec.k); wanted <= kMostByColumn)
     by_column_.resize(size_t(wanted));
   in_parallel(inputs.copies(), [&](int64_t copy) { project_copy(copy, roundings); });
   project_terms();
@@ -234,7 +241,7 @@ void Projections::project_copy(int64_t copy, const std::vector<ActivationRoundin
       projected.project(b, batch, weights_[b.segment]);
       for (int64_t s = 0; s < stretches && !by_column_.empty(); ++s)
         std::copy(projected.sums(s).begin(), projected.sums(s).end(),
-                  by_column_.begin() + (copy * stretches_ + stretch + s) * spec.k);
+                  by_column_.begin() + (copy * stretches_ + stretch + s) * padded(spec.k));
       for (int64_t row = 0; row < spec.m; ++row)
         for (int64_t s = 0; s < stretches; ++s, ++projection) {
           const size_t row_of_a = size_t((batch * spec.m + row) * spec.k);
@@ -274,11 +281,12 @@ Projections::VariedA Projections::varied(const Variation& variation) const {
     a.of_groups = Variation::factors(variation.signs);
     return a;
   }
-  a.values.resize(inputs_.a_logical.size());
-  const std::vector<float> of_columns = variation.of_columns(matmul_of(inputs_.spec()).k);
-  for (size_t row = 0; row < a.values.size(); row += of_columns.size())
-    for (size_t k = 0; k < of_columns.size(); ++k)
-      a.values[row + k] = float(inputs_.a_logical[row + k]) * of_columns[k];
+  const auto k = size_t(matmul_of(inputs_.spec()).k), step = size_t(padded(int64_t(k)));
+  const size_t rows = inputs_.a_logical.size() / k;
+  a.values.resize(rows * step);
+  const std::vector<float> of_columns = variation.of_columns(int64_t(k));
+  for (size_t row = 0; row < rows; ++row)
+    for (size_t i = 0; i < k; ++i) a.values[row * step + i] = float(inputs_.a_logical[row * k + i]) * of_columns[i];
   return a;
 }
 
@@ -286,12 +294,9 @@ void Projections::products(int64_t copy, const VariedA& a, std::vector<double>& 
   to.resize(size_t(count_));
   if (a.values.empty())
     return add_groups(&by_group_[size_t(copy * count_) * Variation::kGroups], a.of_groups.data(), count_, to.data());
-  const Matmul& spec = matmul_of(inputs_.spec());
-  for (size_t i = 0; i < to.size(); ++i) {
-    const int64_t row = places_[i].batch * spec.m + places_[i].row;
-    to[i] = dot(&a.values[size_t(row * spec.k)], &by_column_[size_t((copy * stretches_ + stretch_of_[i]) * spec.k)],
-                spec.k);
-  }
+  const int64_t step = padded(matmul_of(inputs_.spec()).k);
+  dots(a.values.data(), &by_column_[size_t(copy * stretches_ * step)], row_of_.data(), stretch_of_.data(), count_, step,
+       to.data());
 }
 
 Projections::Added Projections::added(int64_t index) const {

@@ -15,10 +15,10 @@
 
 namespace assay {
 
-/// A row of D is projected in stretches of kProjectionColumns columns (measured_device.h): Σ r·D over the stretch must be
-/// A·(Bᵀr), with r drawn anew for each spec. Bᵀr, once for a copy, answers for every A; of signs by groups of columns
-/// (Variation) a sum a group does. A wrong element escapes only if it is smaller than the rounding of all 256 together.
-/// Order of all below: segments, batches, rows, stretches.
+/// A row of D is projected in stretches of kProjectionColumns columns (measured_device.h): Σ r·D over the stretch must
+/// be A·(Bᵀr), with r drawn anew for each spec. Bᵀr, once for a copy, answers for every A; of signs by groups of
+/// columns (Variation) a sum a group does. A wrong element escapes only if it is smaller than the rounding of all 256
+/// together. Order of all below: segments, batches, rows, stretches.
 class Projections {
  public:
   /// Reads all copies: about a nanosecond an element of B.
@@ -32,7 +32,7 @@ class Projections {
   /// A variation as products() needs it: made once for the launches of a sample, whose A is the same.
   struct VariedA {
     Variation::Signs of_groups{};
-    std::vector<float> values;  // where the variation is free: all rows of A with its signs of columns; else empty
+    std::vector<float> values;  // where the variation is free: rows of A with its signs of columns, padded; else empty
   };
   VariedA varied(const Variation& variation) const;
   /// A·B, projected: count() of them into `to`. A's signs of rows and its factor are left out.
@@ -75,10 +75,11 @@ class Projections {
   int64_t count_ = 0, stretches_ = 0;  // of one D; of all segments and batches, rows not counted
   std::vector<std::vector<float>> weights_;
   std::vector<Place> places_;
-  std::vector<int64_t> stretch_of_;  // of a projection
-  std::vector<float> by_group_;      // Σ a·(Bᵀr) over each group of columns, [copy][group][projection]
-  std::vector<float> by_column_;     // Bᵀr, [copy][stretch][column of A]; empty where it would take too much memory
-  std::vector<float> magnitude_;     // [copy][projection]
+  std::vector<int64_t> row_of_, stretch_of_;  // of a projection
+  std::vector<float> by_group_;               // Σ a·(Bᵀr) over each group of columns, [copy][group][projection]
+  std::vector<float>
+      by_column_;  // Bᵀr, [copy][stretch][column of A, padded]; empty where it would take too much memory
+  std::vector<float> magnitude_;                           // [copy][projection]
   std::array<std::vector<float>, kAccuracies> deviation_;  // likewise, of the classes that were asked for
   Terms c_, bias_;                                         // [projection]
 };

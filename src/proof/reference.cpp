@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/parallel.h"
+#include "proof/block_value.h"
 #include "proof/validator.h"
 #include "proof/weight_rows.h"
 
@@ -134,9 +135,9 @@ double b_element(const Tensor& b, int64_t batch, int64_t n, int64_t k) {
     const int64_t index = batch * b.strides[0] + n * b.strides[1] + k * b.strides[2];
     return decode_value(b.dtype, b.data + index * dtype_bytes(b.dtype, 1));
   }
-  if (b.storage == Storage::q8_0_blocks) {
-    const std::byte* block = b.data + 34 * (batch * b.strides[0] + n * b.strides[1] + k / kBlock);
-    return decode_value(Dtype::f16, block) * double(int8_t(block[2 + k % kBlock]));
+  if (b.storage == Storage::blocks) {
+    const auto& [type, name, values, bytes, roundoff] = dtype_facts(b.dtype);
+    return block_value(type, b.data + bytes * (batch * b.strides[0] + n * b.strides[1] + k / values), k % values);
   }
   const int64_t row = batch * b.dims[1] + n;
   return decode_value(Dtype::f16, b.scales + 2 * (row * (b.dims[2] / kBlock) + k / kBlock)) *

@@ -17,7 +17,7 @@ namespace assay {
 namespace {
 
 constexpr int64_t kPaddingBytes = 64;             // behind each row: what is aligned stays so
-constexpr int64_t kPaddingBlocks = 2;             // of 34 bytes: rows that begin at multiples of four bytes still do
+constexpr int64_t kPaddingBlocks = 2;             // of blocks: rows that begin at multiples of four bytes still do
 constexpr int64_t kMostBytes = int64_t(1) << 30;  // of weights
 constexpr int64_t kLargeBytes = int64_t(64)
                                 << 20;  // of weights: above, a launch is dear and a second spacing takes much memory
@@ -30,13 +30,11 @@ constexpr double kLeastNormal = 0x1p-126;
 
 int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
 
-int64_t unit_bytes(const Tensor& t) {
-  return t.storage == Storage::q8_0_blocks ? 34 : t.storage == Storage::q8_0_split ? 1 : dtype_bytes(t.dtype, 1);
-}
+int64_t unit_bytes(const Tensor& t) { return t.storage == Storage::q8_0_split ? 1 : dtype_facts(t.dtype).block_bytes; }
 
 /// Lines (rows, or columns where they follow each other) and batches of the tensor further apart than they are long.
 void pad(Tensor& t, bool transposed) {
-  const int64_t padding = t.storage == Storage::q8_0_blocks ? kPaddingBlocks : kPaddingBytes / unit_bytes(t);
+  const int64_t padding = t.storage == Storage::blocks ? kPaddingBlocks : kPaddingBytes / unit_bytes(t);
   int64_t& line = t.strides[transposed ? 2 : 1];
   line += padding;
   t.strides[0] = t.dims[transposed ? 2 : 1] * line + padding;

@@ -3,6 +3,8 @@
 #include <cstring>
 
 #include "base/half.h"
+#include "model/block_encoder.h"
+#include "proof/block_value.h"
 #include "proof/inputs.h"
 #include "proof/special_blocks.h"
 
@@ -70,7 +72,7 @@ class WeightMaker {
       if (i / kSpecialBlock == first_small_) small_ += std::fabs((*a_)[size_t(i)]);
     }
     infinite_at_ = -1;
-    if (kind_ == Kind::infinite && seed_ < 2 && spec_.b != Dtype::q8_0)
+    if (kind_ == Kind::infinite && seed_ < 2 && !is_quantized(spec_.b))
       for (int64_t i = spec_.k - 1; i >= spec_.k / 2; --i)
         if (near_one(block(i))) infinite_at_ = i;
     WeightRow row;
@@ -79,6 +81,8 @@ class WeightMaker {
                     kind_ == Kind::where_large || kind_ == Kind::negative || kind_ == Kind::zero_blocks;
     if (spec_.b == Dtype::q8_0)
       quantized(row);
+    else if (is_quantized(spec_.b))
+      encoded(row);
     else
       dense(row);
     return row;
@@ -178,6 +182,45 @@ class WeightMaker {
         row.values.push_back(double(half_to_float(bits)) * q);
       }
     }
+  }
+
+  /// What a dense type would hold, as near as blocks can, by the quantizer that fills arenas. Then what no quantizer
+  /// makes.
+  void encoded(WeightRow& row) {
+    const DtypeFacts& type = dtype_facts(spec_.b);
+    const bool turned = kind_ == Kind::negative || (seed_ % 4 == 3 && kind_ != Kind::extreme_integers);
+    std::vector<float> values;
+    for (int64_t i = 0; i < spec_.k; ++i) values.push_back(float(turned ? -encodable(i) : encodable(i)));
+    row.bytes.resize(size_t(dtype_bytes(spec_.b, spec_.k)));
+    encode_blocks(*parse_tensor_type(type.name), values.data(), spec_.k, row.bytes.data());
+    for (int64_t first = 0; first < spec_.k; first += type.block_values) {
+      std::byte* block = &row.bytes[size_t(dtype_bytes(spec_.b, first))];
+      bool is_used = false;
+      for (int64_t i = first; i < first + type.block_values; ++i) is_used |= magnitude(i) != 0;
+      make_special(block, turned, is_used);
+      for (int64_t i = 0; i < type.block_values; ++i) row.values.push_back(block_value(spec_.b, block, i));
+    }
+  }
+  double encodable(int64_t i) {
+    if (kind_ == Kind::zeros) return seed_ % 2 ? 0 : share(i);
+    if (kind_ == Kind::extreme_integers) return (*a_)[size_t(i)] > 0 ? -magnitude(i) : magnitude(i);
+    return magnitude(i) * share(i);
+  }
+  /// Halves of other signs and sizes than a quantizer's; groups' scales and minima at every end of their bits.
+  void make_special(std::byte* block, bool turned, bool is_used) {
+    const BlockScales at = block_scales(spec_.b);
+    for (const int64_t half : {at.scale, at.least}) {
+      if (half < 0) continue;
+      uint16_t bits;
+      std::memcpy(&bits, block + half, 2);
+      if (turned) bits ^= 0x8000;  // of scale and minimum: the values change their sign
+      if (kind_ == Kind::subnormals && is_used) bits = float_to_half(float(subnormal(Dtype::f16, draw_)));
+      if (kind_ == Kind::zeros) bits = seed_ % 2 == 0 ? (draw_.sign() < 0 ? 0x8000 : 0) : half == at.scale ? 0x211f : 0;
+      std::memcpy(block + half, &bits, 2);
+    }
+    if (kind_ != Kind::extreme_integers || at.groups < 0 || seed_ % 4 == 0) return;
+    for (int64_t i = at.groups; i < at.groups + at.group_bytes; ++i)
+      block[i] = seed_ % 4 == 1 ? std::byte{0xff} : seed_ % 4 == 2 ? std::byte(draw_.bits() & 0xff) : std::byte{0x80};
   }
 
   const Matmul& spec_;

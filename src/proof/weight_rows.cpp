@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/half.h"
+#include "model/block_decoder.h"
 #include "proof/inputs.h"
 
 namespace assay {
@@ -63,20 +64,17 @@ void decode_row(const Tensor& b, int64_t batch, int64_t n, std::vector<float>& r
     decode_strided(b, batch * b.strides[0] + n * b.strides[1], b.strides[2], row);
     return;
   }
+  if (b.storage == Storage::blocks) {
+    const int64_t block = batch * b.strides[0] + n * b.strides[1];
+    return decode_blocks(*parse_tensor_type(dtype_name(b.dtype)), b.data + block * dtype_facts(b.dtype).block_bytes, k,
+                         row.data());
+  }
+  const int64_t index = batch * b.dims[1] + n;
   for (int64_t block = 0; block < k / kBlock; ++block) {
-    const std::byte* scale = nullptr;
-    const std::byte* values = nullptr;
-    if (b.storage == Storage::q8_0_blocks) {
-      scale = b.data + 34 * (batch * b.strides[0] + n * b.strides[1] + block);
-      values = scale + 2;
-    } else {
-      const int64_t index = batch * b.dims[1] + n;
-      scale = b.scales + 2 * (index * (k / kBlock) + block);
-      values = b.data + index * k + block * kBlock;
-    }
     uint16_t bits;
-    std::memcpy(&bits, scale, 2);
-    scale_block(reinterpret_cast<const int8_t*>(values), half_to_float(bits), &row[size_t(block * kBlock)]);
+    std::memcpy(&bits, b.scales + 2 * (index * (k / kBlock) + block), 2);
+    scale_block(reinterpret_cast<const int8_t*>(b.data + index * k + block * kBlock), half_to_float(bits),
+                &row[size_t(block * kBlock)]);
   }
 }
 

@@ -1,62 +1,72 @@
-// Names, sizes and roundoff of the element types.
+// The table of element types.
 #include "spec/dtype.h"
 
-#include <cmath>
+#include <fmt/ranges.h>
+
+#include <algorithm>
 
 #include "base/error.h"
+#include "base/suggest.h"
 
 namespace assay {
 namespace {
-constexpr int64_t kBlockValues = 32, kBlockBytes = 34;
+
+constexpr DtypeFacts kTypes[] = {
+    {Dtype::f32, "f32", 1, 4, 0x1p-24}, {Dtype::f16, "f16", 1, 2, 0x1p-11}, {Dtype::bf16, "bf16", 1, 2, 0x1p-8},
+    {Dtype::q8_0, "q8_0", 32, 34, 0},   {Dtype::q4_0, "q4_0", 32, 18, 0},   {Dtype::q4_1, "q4_1", 32, 20, 0},
+    {Dtype::q5_0, "q5_0", 32, 22, 0},   {Dtype::q5_1, "q5_1", 32, 24, 0},   {Dtype::q4_k, "q4_k", 256, 144, 0},
+    {Dtype::q5_k, "q5_k", 256, 176, 0}, {Dtype::q6_k, "q6_k", 256, 210, 0}, {Dtype::i32, "i32", 1, 4, 0},
+};
+constexpr std::span<const DtypeFacts> kValueTypes(kTypes, std::size(kTypes) - 1);
+
 }  // namespace
 
-const std::vector<std::string>& dtype_names() {
-  static const std::vector<std::string> names = {"f32", "f16", "bf16", "q8_0"};
-  return names;
-}
+std::span<const DtypeFacts> all_dtypes() { return kValueTypes; }
 
-std::string_view dtype_name(Dtype dtype) {
-  if (dtype == Dtype::i32) return "i32";  // no line and no manifest may ask for it
-  ASSAY_CHECK(size_t(dtype) < dtype_names().size());
-  return dtype_names()[size_t(dtype)];
+const DtypeFacts& dtype_facts(Dtype dtype) {
+  const auto found =
+      std::find_if(std::begin(kTypes), std::end(kTypes), [&](const auto& t) { return t.dtype == dtype; });
+  ASSAY_CHECK(found != std::end(kTypes));
+  return *found;
 }
 
 std::optional<Dtype> parse_dtype(std::string_view name) {
-  for (size_t i = 0; i < dtype_names().size(); ++i)
-    if (dtype_names()[i] == name) return Dtype(i);
+  for (const DtypeFacts& type : kValueTypes)
+    if (type.name == name) return type.dtype;
   return std::nullopt;
 }
 
-int64_t dtype_bytes(Dtype dtype, int64_t count) {
-  switch (dtype) {
-    case Dtype::f32:
-    case Dtype::i32:
-      return 4 * count;
-    case Dtype::f16:
-    case Dtype::bf16:
-      return 2 * count;
-    case Dtype::q8_0:
-      ASSAY_CHECK(count % kBlockValues == 0);
-      return count / kBlockValues * kBlockBytes;
-  }
-  ASSAY_CHECK(!"a dtype without a size");
-  return 0;
+const std::vector<std::string>& dtype_names() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> all;
+    for (const DtypeFacts& type : kValueTypes) all.emplace_back(type.name);
+    return all;
+  }();
+  return names;
 }
 
-double unit_roundoff(Dtype dtype) {
-  switch (dtype) {
-    case Dtype::f32:
-      return std::ldexp(1.0, -24);
-    case Dtype::f16:
-      return std::ldexp(1.0, -11);
-    case Dtype::bf16:
-      return std::ldexp(1.0, -8);
-    case Dtype::q8_0:
-    case Dtype::i32:
-      return 0;
-  }
-  ASSAY_CHECK(!"a dtype without a roundoff");
-  return 0;
+std::optional<ProductTypes> parse_product_types(std::string_view text) {
+  const size_t colon = text.find(':');
+  const auto weights = parse_dtype(colon == text.npos ? text : text.substr(colon + 1));
+  if (!weights) return std::nullopt;
+  if (colon == text.npos) return ProductTypes{*weights, is_quantized(*weights) ? Dtype::f16 : *weights};
+  const auto around = parse_dtype(text.substr(0, colon));
+  if (!around || is_quantized(*around)) return std::nullopt;
+  return ProductTypes{*weights, *around};
+}
+
+ProductTypes product_types_of_option(const std::string& text) {
+  const auto types = parse_product_types(text);
+  if (!types)
+    fail("--dtype {}: not among {}{}; f32:q4_0 is F32 activations around q4_0 weights", text,
+         fmt::join(dtype_names(), ", "), did_you_mean(text, dtype_names()));
+  return *types;
+}
+
+int64_t dtype_bytes(Dtype dtype, int64_t count) {
+  const DtypeFacts& type = dtype_facts(dtype);
+  ASSAY_CHECK(count % type.block_values == 0);
+  return count / type.block_values * type.block_bytes;
 }
 
 }  // namespace assay

@@ -62,7 +62,7 @@ double FieldReader::factor(std::string_view key, double otherwise) const {
 
 Dtype FieldReader::dtype(std::string_view key, bool may_be_quantized) const {
   const auto type = parse_dtype(text(key));
-  if (!type || (unit_roundoff(*type) == 0 && !may_be_quantized)) refuse(key);  // blocks have none
+  if (!type || (is_quantized(*type) && !may_be_quantized)) refuse(key);
   return *type;
 }
 

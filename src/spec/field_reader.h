@@ -43,7 +43,8 @@ class FieldReader {
 
 inline constexpr std::string_view kSaysSize = "a whole number of at least 1", kSaysFlag = "0 or 1 (false or true)",
                                   kSaysFactor = "a finite number", kSaysActivationType = "f32, f16 or bf16",
-                                  kSaysWeightType = "f32, f16, bf16 or q8_0";
+
+                                  kSaysWeightType = "f32, f16, bf16, q8_0, q4_0, q4_1, q5_0, q5_1, q4_k, q5_k or q6_k";
 
 /// Whether a field of this name is one of the table's: "n#" stands for n0, n1, …
 bool is_named(std::string_view pattern, std::string_view key);

@@ -87,7 +87,8 @@ struct Spec {
 };
 
 /// The spec of complete fields. Error names the field: missing, unknown, not a number, k = 0, sizes that overflow 2^47
-/// bytes, q8_0 with k not a multiple of 32, a contradiction. `where` ("file:line" or "--spec") leads the message.
+/// bytes, quantized weights with k not a multiple of their block, a contradiction. `where` ("file:line" or "--spec")
+/// leads the message.
 Spec make_spec(const SpecFields& fields, const std::string& where);
 inline Spec parse_spec(std::string_view line, const std::string& where = "spec") {
   return make_spec(parse_spec_fields(line, where), where);

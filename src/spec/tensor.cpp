@@ -1,4 +1,4 @@
-// Dense operands.
+// Operands without a gap.
 #include "spec/tensor.h"
 
 namespace assay {
@@ -12,6 +12,11 @@ Tensor dense_tensor(Operand operand, Dtype dtype, int64_t batch, int64_t rows, i
   t.strides[0] = rows * columns;
   t.strides[1] = by_columns ? 1 : columns;
   t.strides[2] = by_columns ? rows : 1;
+  if (is_quantized(dtype)) {
+    t.storage = Storage::blocks;
+    t.strides[1] = columns / dtype_facts(dtype).block_values;
+    t.strides[0] = rows * t.strides[1];
+  }
   t.bytes = dtype_bytes(dtype, batch * rows * columns);
   return t;
 }

@@ -14,14 +14,15 @@ using Address = std::byte*;
 /// (i32), keys and values of earlier tokens, frequency factors. An op that needs another part adds it here and to the
 /// ABIs.
 enum class Operand : uint32_t { a = 0, b = 1, c = 2, d = 3, bias = 4, index = 5, cache = 6, factors = 7 };
-enum class Storage : uint32_t { strided = 0, q8_0_blocks = 1, q8_0_split = 2 };
+/// blocks: of the tensor's type, one behind the other along a row, as GGUF lays them out.
+enum class Storage : uint32_t { strided = 0, blocks = 1, q8_0_split = 2 };
 
 /// What a launch does with an operand, and so what measuring does with it. weight: read once a token, copies of all
 /// such rotate together so that they are cold. varied: another one in each sample. constant: the same in all. output:
 /// written.
 enum class Use { weight, varied, constant, output };
 
-/// One operand in memory: [batch, rows, columns] with strides in elements (blocks of 32 for q8_0_blocks).
+/// One operand in memory: [batch, rows, columns] with strides in elements (in blocks where its storage is blocks).
 struct Tensor {
   Operand operand = Operand::a;
   Use use = Use::constant;  // as its op says
@@ -40,7 +41,7 @@ struct Tensor {
   int64_t values() const { return dims[0] * dims[1] * dims[2]; }
 };
 
-/// Rows (or columns) one after another, without a gap.
+/// Rows (or columns) one after another, without a gap; of a quantized type rows of blocks.
 Tensor dense_tensor(Operand operand, Dtype dtype, int64_t batch, int64_t rows, int64_t columns,
                     bool by_columns = false);
 

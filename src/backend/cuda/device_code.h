@@ -13,6 +13,18 @@ namespace assay {
 /// warp for each (row, stretch) of each buffer: GuardedBuffers' sums; kind is 0 for f32, 1 for f16, 2 for bf16.
 /// gather(table), a row of blocks for each entry {from, to, words, bytes}: copies so many bytes, the first of them in
 /// words of 16.
+// Adds the hash of word i, which lies in low and high, and goes on to the next.
+#define ASSAY_ADD_WORD(n)                                              \
+  "  mad.lo.u64 %other, %i, 0x9e3779b97f4a7c15, 0xd1b54a32d192ed03;\n" \
+  "  xor.b64 %low" n ", %low" n                                        \
+  ", %other;\n"                                                        \
+  "  mad.lo.u64 %hash, %low" n                                         \
+  ", 0xbf58476d1ce4e5b9, %hash;\n"                                     \
+  "  xor.b64 %high" n ", %high" n                                      \
+  ", %other;\n"                                                        \
+  "  mad.lo.u64 %hash, %high" n                                        \
+  ", 0x94d049bb133111eb, %hash;\n"                                     \
+  "  add.u64 %i, %i, %step;\n"
 inline constexpr char kDeviceCode[] = R"(
 .version 7.0
 .target sm_75
@@ -45,7 +57,7 @@ wait:
 
 .visible .entry checksum(.param .u64 data, .param .u64 words, .param .u64 sum)
 {
-  .reg .u64 %data, %words, %sum, %at, %i, %step, %low, %high, %hash, %other;
+  .reg .u64 %data, %words, %sum, %at, %i, %step, %low, %high, %hash, %other, %ahead, %stride, %low1, %high1, %low2, %high2, %low3, %high3;
   .reg .u32 %thread, %block, %threads, %blocks, %part0, %part1, %lane;
   .reg .pred %done, %is_first;
   ld.param.u64 %data, [data];
@@ -62,18 +74,32 @@ wait:
   add.u64 %i, %i, %step;
   mul.wide.u32 %step, %blocks, %threads;
   mov.u64 %hash, 0;
+  mul.lo.u64 %ahead, %step, 3;
+four:
+  add.u64 %other, %i, %ahead;
+  setp.ge.u64 %done, %other, %words;
+  @%done bra next;
+  shl.b64 %at, %i, 4;
+  add.u64 %at, %at, %data;
+  shl.b64 %stride, %step, 4;
+  ld.global.v2.u64 {%low, %high}, [%at];
+  add.u64 %at, %at, %stride;
+  ld.global.v2.u64 {%low1, %high1}, [%at];
+  add.u64 %at, %at, %stride;
+  ld.global.v2.u64 {%low2, %high2}, [%at];
+  add.u64 %at, %at, %stride;
+  ld.global.v2.u64 {%low3, %high3}, [%at];
+)" ASSAY_ADD_WORD("") ASSAY_ADD_WORD("1") ASSAY_ADD_WORD("2") ASSAY_ADD_WORD("3")
+    R"(
+  bra four;
 next:
   setp.ge.u64 %done, %i, %words;
   @%done bra add_up;
   shl.b64 %at, %i, 4;
   add.u64 %at, %at, %data;
   ld.global.v2.u64 {%low, %high}, [%at];
-  mad.lo.u64 %other, %i, 0x9e3779b97f4a7c15, 0xd1b54a32d192ed03;
-  xor.b64 %low, %low, %other;
-  mad.lo.u64 %hash, %low, 0xbf58476d1ce4e5b9, %hash;
-  xor.b64 %high, %high, %other;
-  mad.lo.u64 %hash, %high, 0x94d049bb133111eb, %hash;
-  add.u64 %i, %i, %step;
+)" ASSAY_ADD_WORD("")
+        R"(
   bra next;
 add_up:
 )"
@@ -253,10 +279,10 @@ add_up:
   "  shfl.sync.down.b32 %part1, %part1, " lanes ", 31, 0xffffffff;\n" \
   "  mov.b64 %other, {%part0, %part1};\n"                             \
   "  add.f64 " register ", " register ", %other;\n"
-#define ASSAY_ADD_WARP(register)                                                               \
-  ASSAY_ADD_LANES(register, "16")                                                              \
-  ASSAY_ADD_LANES(register, "8") ASSAY_ADD_LANES(register, "4") ASSAY_ADD_LANES(register, "2") \
-      ASSAY_ADD_LANES(register, "1")
+#define ASSAY_ADD_WARP(register)  \
+  ASSAY_ADD_LANES(register, "16") \
+  ASSAY_ADD_LANES(register, "8")  \
+  ASSAY_ADD_LANES(register, "4") ASSAY_ADD_LANES(register, "2") ASSAY_ADD_LANES(register, "1")
     ASSAY_ADD_WARP("%sum") ASSAY_ADD_WARP("%squares")
         R"(
   setp.ne.u32 %is_not_first, %lane, 0;
