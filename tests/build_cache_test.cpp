@@ -102,7 +102,7 @@ TEST_F(BuildCacheTest, the_key_depends_on_nothing_else) {
 TEST_F(BuildCacheTest, the_key_can_be_read) {
   const std::string text = cache().key(variant_, kGeneric).text;
   for (const char* line :
-       {"abi version: 2\n", "source: k.cpp ", "include: k.h ", "include: deep/inner.h ", "include: beside.h ",
+       {"abi version: 3\n", "source: k.cpp ", "include: k.h ", "include: deep/inner.h ", "include: beside.h ",
         "source hash: ", "defines: [\"X=1\"]\n", "isa: generic\n", "compiler: ", "link flags: []\n"})
     EXPECT_NE(text.find(line), std::string::npos) << line << " is missing in\n" << text;
 }

@@ -1,4 +1,4 @@
-// Laws of the two workloads of specs/: every line of their sources kept, equal maths counted once, calls that add up.
+// Laws of the workloads of specs/: every line of their sources kept, equal maths counted once, calls that add up.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -51,6 +51,19 @@ TEST(Workloads, HoldSeventyNineLinesAndSixtySevenSpecs) {
   EXPECT_EQ(q8().entries.size(), 20u);
   EXPECT_TRUE(f16().quarantined.empty());
   EXPECT_TRUE(q8().quarantined.empty());
+}
+
+TEST(Workloads, ThoseOfAFileAreTheProductsOfItsDecodeStep) {
+  const Workload q4 = load_workload(kSpecs / "qwen2.5-0.5b-q4_0.json");
+  double calls = 0, weights = 0;
+  for (const WorkloadEntry& entry : q4.entries) {
+    calls += entry.calls_per_token;
+    weights += entry.calls_per_token * double(entry.spec.weight_values());
+    EXPECT_EQ(entry.spec.dtype(Operand::b), Dtype::q4_0);
+  }
+  EXPECT_EQ(q4.entries.size(), 6u);
+  EXPECT_EQ(calls, 7 * 24 + 1);
+  EXPECT_EQ(weights, 24.0 * (896 * (896 * 2 + 128 * 2 + 4864 * 3)) + 151936.0 * 896);
 }
 
 TEST(Workloads, NoTwoEntriesComputeTheSame) {
@@ -185,9 +198,9 @@ TEST(Workloads, TypesAreTheModels) {
 
 TEST(Workloads, AllOfAFolderLoadByFileName) {
   const auto workloads = load_workloads(kSpecs);
-  ASSERT_EQ(workloads.size(), 2u);
-  EXPECT_EQ(workloads[0].name, "qwen2.5-0.5b-f16");
-  EXPECT_EQ(workloads[1].name, "qwen2.5-0.5b-q8");
+  std::vector<std::string> names;
+  for (const Workload& workload : workloads) names.push_back(workload.name);
+  EXPECT_EQ(names, (std::vector<std::string>{"qwen2.5-0.5b-f16", "qwen2.5-0.5b-q4_0", "qwen2.5-0.5b-q8"}));
 }
 
 }  // namespace

@@ -330,81 +330,6 @@ TEST(SpecSizes, TheShortNameIsTheProgressForm) {
   EXPECT_EQ(parse_spec(plain_with("batch", "14")).short_name(), "M:1 N:9728 K:896 B:14");
 }
 
-TEST(SpecRanges, ARangeStandsForEveryLineInOrder) {
-  const auto lines = expand_ranges(parse_spec_fields("op=matmul | m=2..3 | n=16..40..8 | k=64"), "--spec");
-  std::vector<std::string> printed;
-  for (const SpecFields& line : lines) printed.push_back(print_spec_fields(line));
-  EXPECT_EQ(printed, (std::vector<std::string>{"op=matmul | m=2 | n=16 | k=64", "op=matmul | m=2 | n=24 | k=64",
-                                               "op=matmul | m=2 | n=32 | k=64", "op=matmul | m=2 | n=40 | k=64",
-                                               "op=matmul | m=3 | n=16 | k=64", "op=matmul | m=3 | n=24 | k=64",
-                                               "op=matmul | m=3 | n=32 | k=64", "op=matmul | m=3 | n=40 | k=64"}));
-}
-
-TEST(SpecRanges, EverySizeMayVaryAndTheLastStepMayFallShort) {
-  for (const char* field : {"batch", "m", "n", "k"}) {
-    const auto lines = expand_ranges({{field, "1..8..3"}}, "--spec");
-    ASSERT_EQ(lines.size(), 3u);
-    EXPECT_EQ(lines.back(), (SpecFields{{field, "7"}}));
-  }
-  EXPECT_EQ(expand_ranges({{"n", "5..5"}}, "--spec"), (std::vector<SpecFields>{{{"n", "5"}}}));
-  EXPECT_EQ(expand_ranges({{"n", "5"}, {"tA", "0..1"}}, "--spec").size(), 1u) << "a flag has no range";
-}
-
-TEST(SpecRanges, AtMost4096LinesComeOfOneLine) {
-  EXPECT_EQ(expand_ranges({{"n", "1..4096"}}, "--spec").size(), 4096u);
-  EXPECT_EQ(expand_ranges({{"n", "1..64"}, {"k", "1..64"}}, "--spec").size(), 4096u);
-  for (const SpecFields& fields : {SpecFields{{"n", "1..4097"}}, SpecFields{{"n", "1..64"}, {"k", "1..65"}},
-                                   SpecFields{{"n", "1..9223372036854775807"}}})
-    EXPECT_THROW(expand_ranges(fields, "--spec"), Error) << print_spec_fields(fields);
-}
-
-TEST(SpecRanges, AMalformedRangeIsNamed) {
-  for (const char* value : {"1..", "..5", "..", "1..2..", "1..2..0", "1..2..3..4", "0..5", "-1..5", "1...5", "1..5x",
-                            "a..b", "1..2.3", "5..4", "1..99999999999999999999"}) {
-    try {
-      expand_ranges({{"n", value}}, "--spec");
-      ADD_FAILURE() << value << " was accepted";
-    } catch (const Error& error) {
-      EXPECT_EQ(std::string(error.what()).rfind(fmt::format("--spec: field n={}: ", value), 0), 0u) << error.what();
-    }
-  }
-}
-
-TEST(Dtypes, NamesReadBackAndSizesFollow) {
-  for (const std::string& name : dtype_names()) EXPECT_EQ(dtype_name(parse_dtype(name).value()), name);
-  EXPECT_EQ(dtype_names().size(), 11u);
-  for (const char* name : {"", "F16", "f64", "q8_0 ", "q2_k"}) EXPECT_FALSE(parse_dtype(name)) << name;
-  EXPECT_EQ(dtype_bytes(Dtype::f32, 64), 256);
-  EXPECT_EQ(dtype_bytes(Dtype::f16, 64), 128);
-  EXPECT_EQ(dtype_bytes(Dtype::bf16, 64), 128);
-  EXPECT_EQ(dtype_bytes(Dtype::q8_0, 64), 68);
-  EXPECT_EQ(dtype_bytes(Dtype::q4_0, 64), 36);
-  EXPECT_EQ(dtype_bytes(Dtype::q6_k, 512), 420);
-  EXPECT_EQ(unit_roundoff(Dtype::f32), 1.0 / (1 << 24));
-  EXPECT_EQ(unit_roundoff(Dtype::f16), 1.0 / (1 << 11));
-  EXPECT_EQ(unit_roundoff(Dtype::bf16), 1.0 / (1 << 8));
-  EXPECT_EQ(unit_roundoff(Dtype::q8_0), 0);
-}
-
-TEST(Dtypes, TheGrammarNamesEveryWeightType) {
-  std::string names;
-  for (const std::string& name : dtype_names())
-    names += (names.empty() ? "" : name == dtype_names().back() ? " or " : ", ") + name;
-  EXPECT_EQ(kSaysWeightType, names);
-}
-
-TEST(Dtypes, TheWeightsAloneGiveTheTypesAroundThem) {
-  const auto around = [](const char* text) { return parse_product_types(text).value().around; };
-  EXPECT_EQ(around("f32"), Dtype::f32);
-  EXPECT_EQ(around("bf16"), Dtype::bf16);
-  EXPECT_EQ(around("q4_k"), Dtype::f16);
-  EXPECT_EQ(around("f32:q8_0"), Dtype::f32);
-  EXPECT_EQ(parse_product_types("f32:f16").value().of("dtB"), "f16");
-  EXPECT_EQ(parse_product_types("f32:f16").value().of("dtD"), "f32");
-  for (const char* text : {"", ":", "f32:", ":q8_0", "q8_0:f16", "f32:q8_0:f16", "q8"})
-    EXPECT_FALSE(parse_product_types(text)) << text;
-}
-
 TEST(SpecLine, QuantizedWeightsLieInWholeBlocksAlongK) {
   for (const DtypeFacts& type : all_dtypes()) {
     if (!is_quantized(type.dtype)) continue;
@@ -430,6 +355,5 @@ TEST(SpecLine, QuantizedWeightsLieInWholeBlocksAlongK) {
   }
 }
 
-TEST(DtypesDeathTest, HalfABlockIsABug) { EXPECT_DEATH(dtype_bytes(Dtype::q8_0, 33), "count"); }
 }  // namespace
 }  // namespace assay

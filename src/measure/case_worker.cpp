@@ -49,6 +49,7 @@ void CaseWorker::setup(const Command& command, Reply& reply) {
   reply.resources = kernel_->resources(first_launch);
   length_.emplace(least_launches(), most_launches(), bound_->ring().slots(), checkable());
   warm_up(reply);
+  try_special_draws(reply);
   if (!room_is_dear) try_special_values(reply, {});
   finish(reply);
 }
@@ -72,15 +73,18 @@ void CaseWorker::warm_up(Reply& reply) {
   length_->choose(device_us);
 }
 
-/// After the usual values, so that what is wrong in any case is said first; but before them where repacked weights are
-/// so big that getting memory for them twice would cost more than all other checks.
-void CaseWorker::try_special_values(Reply& reply, std::span<std::byte> room) {
+/// Of an op that is no product.
+void CaseWorker::try_special_draws(Reply& reply) {
   for (int i = 0; judge_ && i < work_.proof->specials() && reply.outcome == Outcome::pass; ++i) {
     LaunchInputs inputs = random_inputs(length_->first_checkable(), 1, /*comparable=*/true);
     inputs.a.special = i;
     launch(inputs, 1, reply, {.compared = true, .last = false, .whole = true});
-    if (reply.outcome != Outcome::pass) break;
   }
+}
+
+/// After the usual values, so that what is wrong in any case is said first; but before them where repacked weights are
+/// so big that getting memory for them twice would cost more than all other checks.
+void CaseWorker::try_special_values(Reply& reply, std::span<std::byte> room) {
   if (!judge_ || !work_.special || reply.outcome != Outcome::pass) return;
   const int64_t began = now_ns();
   if (const std::string message = check_special_values(work_, opened_, *kernel_, room); !message.empty())
@@ -280,6 +284,17 @@ LaunchInputs CaseWorker::of_slot(const LaunchInputs& inputs, int64_t slot) const
   return {bound_->source_copy(order_.place_in_slot(slot)), inputs.a};
 }
 
+/// What D must project to is computed once a copy, and what that takes lies together: in the order of slots it took
+/// twice as long.
+std::vector<int64_t> CaseWorker::slots_by_copy(int64_t used) const {
+  std::vector<int64_t> slots(static_cast<size_t>(used));
+  std::iota(slots.begin(), slots.end(), 0);
+  std::sort(slots.begin(), slots.end(), [this](int64_t left, int64_t right) {
+    return bound_->source_copy(order_.place_in_slot(left)) < bound_->source_copy(order_.place_in_slot(right));
+  });
+  return slots;
+}
+
 /// Which slots are compared element by element: any of those that have a reference.
 std::vector<int64_t> CaseWorker::draw_compared(const LaunchInputs& inputs, Role role) {
   std::vector<int64_t> slots;
@@ -292,20 +307,14 @@ std::vector<int64_t> CaseWorker::draw_compared(const LaunchInputs& inputs, Role 
   return slots;
 }
 
-/// All slots; where their right answers take long, those that are compared and a few others. In the order of copies:
-/// what D must project to is computed once a copy, and what that takes lies together.
+/// All slots; where their right answers take long, those that are compared and a few others.
 std::vector<int64_t> CaseWorker::draw_projected(const std::vector<int64_t>& compared) {
-  std::vector<int64_t> slots;
-  for (int64_t slot = 0; slot < order_.used_slots(); ++slot) slots.push_back(slot);
+  std::vector<int64_t> slots = slots_by_copy(order_.used_slots());
   const int64_t cost = judge_->projection_cost(), most = cost > 0 ? kMostProjected / cost : std::ssize(slots);
-  if (std::ssize(slots) > most) {
-    std::shuffle(slots.begin(), slots.end(), random_);
-    slots.resize(size_t(std::max<int64_t>(most, 1)));
-    slots.insert(slots.end(), compared.begin(), compared.end());
-  }
-  std::sort(slots.begin(), slots.end(), [this](int64_t left, int64_t right) {
-    return bound_->source_copy(order_.place_in_slot(left)) < bound_->source_copy(order_.place_in_slot(right));
-  });
+  if (std::ssize(slots) <= most) return slots;
+  std::shuffle(slots.begin(), slots.end(), random_);
+  slots.resize(size_t(std::max<int64_t>(most, 1)));
+  slots.insert(slots.end(), compared.begin(), compared.end());
   return slots;
 }
 

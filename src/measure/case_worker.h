@@ -37,6 +37,7 @@ class CaseWorker {
   };
 
   void warm_up(Reply& reply);
+  void try_special_draws(Reply& reply);
   void try_special_values(Reply& reply, std::span<std::byte> room);
   void take_samples(const Command& command, Reply& reply, LaunchTimes* times);
   bool prepared_is_whole(Reply& reply);
@@ -51,6 +52,7 @@ class CaseWorker {
   LaunchTimes submit_many();
   void verify(const LaunchInputs& inputs, Reply& reply, Role role);
   std::vector<int64_t> draw_projected(const std::vector<int64_t>& compared);
+  std::vector<int64_t> slots_by_copy(int64_t used) const;
   std::vector<int64_t> draw_compared(const LaunchInputs& inputs, Role role);
   LaunchInputs of_slot(const LaunchInputs& inputs, int64_t slot) const;
   std::span<const Address> watched() const;

@@ -128,8 +128,9 @@ std::span<const std::byte> OutputRing::slot(int64_t slot) {
   if (parts_.size() == 1) return {parts_[0].host.get() + parts_[0].start(slot), size_t(parts_[0].bytes)};
   joined_.clear();
   for (const Part& part : parts_) {
-    const std::byte* const from = part.host.get() + part.start(slot);
-    joined_.insert(joined_.end(), from, from + part.bytes);
+    const auto at = joined_.size();
+    joined_.resize(at + size_t(part.bytes));  // of what was not read the content does not matter
+    if (part.host) std::copy_n(part.host.get() + part.start(slot), part.bytes, &joined_[at]);
   }
   return joined_;
 }

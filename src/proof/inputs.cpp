@@ -19,6 +19,7 @@ constexpr int64_t kMostCopies = 1 << 14;
 Format format_of(Dtype dtype) {
   switch (dtype) {
     case Dtype::f32:
+    case Dtype::i32:  // whose values the op draws anew
       return Format::f32;
     case Dtype::f16:
       return Format::f16;

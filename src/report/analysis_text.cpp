@@ -70,7 +70,7 @@ std::vector<std::string> unknown_notes(const ShapeReport& report) {
   }
   if (lacks_types && report.options.dtype.empty())
     notes.push_back(
-        "--dtype q8_0 (or f16, bf16, f32: the model's weights) gives the types that lines lack; nothing is guessed");
+        "--dtype q8_0 (or f16, q4_0, …: the model's weights) gives the types that lines lack; nothing is guessed");
   return notes;
 }
 
