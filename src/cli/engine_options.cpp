@@ -22,7 +22,9 @@ void add_engine_options(const Options& options, CommandFiles& files, EngineOptio
   engine.add("-c,--context", to.context, "tokens that fit (default: what the model was made for)")
       .whole(1, int64_t(1) << 30)
       .type("N");
-  engine.add("--chunk", to.chunk, "tokens of a prompt computed at once").show_default().whole(1, 4096).type("N");
+  engine.add("--chunk", to.chunk, "tokens of a prompt computed at once (default: as the kernels like it)")
+      .whole(1, 4096)
+      .type("N");
   engine.add("--cache-type", to.cache_type, "of the KV cache: f16, or f32").show_default().type("TYPE");
   files.add(CommandFiles::Part::input,
             engine.add("--table", to.table, "which kernels compute what (default: the shipped table)").type("FILE"));

@@ -11,7 +11,7 @@
 namespace assay {
 namespace {
 
-constexpr int64_t kFirstCapacity = 256, kUnsaidContext = 2048;
+constexpr int64_t kFirstCapacity = 256, kUnsaidContext = 2048, kUsualChunk = 64;
 
 int64_t bytes_of(const StepProgram& step) {
   int64_t bytes = 0;
@@ -27,11 +27,15 @@ Session::Session(LoadedModel& model, Device& device, StepBinder& binder, const S
     : model_(model), device_(device), binder_(binder), options_(options) {
   const int64_t said = model.config().context > 0 ? model.config().context : kUnsaidContext;
   context_ = options.context > 0 ? options.context : said;
-  ASSAY_CHECK(options.chunk >= 1);
   position_bytes_ = dtype_bytes(options.cache, model.config().cache_values());
   grow_cache(1);
-  binder_.reserve({std::min(options.chunk, capacity_), 1, capacity_, options.cache});
-  step(1, 1);
+  step(1, 1);  // first of all: it decides the weights' accuracy classes
+  chunk_ = options.chunk;
+  if (chunk_ == 0) {
+    const PassRequest usual{std::min(kUsualChunk, capacity_), 1, capacity_, options.cache};
+    chunk_ = binder_.is_better_one_by_one(usual) ? 1 : kUsualChunk;
+  }
+  binder_.reserve({std::min(chunk_, capacity_), 1, capacity_, options.cache});
 }
 
 void Session::truncate(int64_t position) {
@@ -94,7 +98,7 @@ std::span<const float> Session::append(std::span<const Token> tokens, int64_t wa
   logits_.resize(size_t(wanted * vocabulary));
   for (int64_t done = 0, size; done < count; done += size) {
     if (stopped()) return {};
-    size = std::min(options_.chunk, count - done);
+    size = std::min(chunk_, count - done);
     const int64_t logits = std::clamp<int64_t>(done + size - (count - wanted), 0, size);
     run(tokens.subspan(size_t(done), size_t(size)), logits);
     if (logits == 0) continue;

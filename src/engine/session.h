@@ -12,7 +12,7 @@ namespace assay {
 
 struct SessionOptions {
   int64_t context = 0;  // positions at most; 0: what the model says, 2,048 where it does not
-  int64_t chunk = 64;   // tokens of a prompt at once
+  int64_t chunk = 0;    // tokens of a prompt at once; 0: what suits the kernels that there are
   Dtype cache = Dtype::f16;
 };
 
@@ -59,7 +59,7 @@ class Session {
   Device& device_;
   StepBinder& binder_;
   const SessionOptions options_;
-  int64_t context_ = 0, capacity_ = 0, position_bytes_ = 0;
+  int64_t chunk_ = 0, context_ = 0, capacity_ = 0, position_bytes_ = 0;
   std::vector<Token> tokens_;
   std::map<std::pair<int64_t, int64_t>, StepProgram> steps_;  // by tokens and logits
   std::set<std::pair<int64_t, int64_t>> seen_;                // of them, that ran

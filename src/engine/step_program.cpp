@@ -81,6 +81,17 @@ void StepBinder::reserve(const PassRequest& request) {
           grown(operand.name, tensor.bytes + operand.skipped_rows * tensor.bytes / tensor.dims[1]);
 }
 
+bool StepBinder::is_better_one_by_one(const PassRequest& request) {
+  const auto has_plain_products = [&](int64_t tokens) {
+    PassRequest pass = request;
+    pass.tokens = tokens;
+    for (const PassOp& op : forward_pass(model_.file(), model_.config(), pass))
+      if (const Spec& spec = spec_of(op.line); spec.op->is_product && choose(op, spec).variant->baseline) return true;
+    return false;
+  };
+  return !has_plain_products(1) && has_plain_products(request.tokens);
+}
+
 StepProgram StepBinder::bind(const PassRequest& request) {
   reserve(request);
   StepProgram step;

@@ -39,6 +39,10 @@ class StepBinder {
   /// Makes buffers large enough for such a pass, so that later ones find them where they are.
   void reserve(const PassRequest& request);
 
+  /// Whether a product of such a pass would get a plain loop although a single token gets better: then tokens one by
+  /// one are faster.
+  bool is_better_one_by_one(const PassRequest& request);
+
   /// A buffer of the pass. ASSAY_CHECK that it is there.
   Address buffer(const std::string& name) const;
   bool has_buffer(const std::string& name) const { return buffers_.count(name) != 0; }
