@@ -31,7 +31,7 @@ struct BenchOptions {
 struct BenchRow {
   std::string test;
   int64_t threads = 0, tokens = 0, depth = 0, bytes_per_token = 0;  // bytes: of weights and cache that a token reads
-  std::vector<double> seconds;
+  std::vector<double> seconds = {};
 };
 
 std::vector<int64_t> numbers(const std::string& option, const std::string& list, int64_t least) {

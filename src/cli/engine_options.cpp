@@ -2,6 +2,7 @@
 #include "cli/engine_options.h"
 
 #include <charconv>
+#include <set>
 
 #include "base/error.h"
 #include "base/standard_streams.h"
@@ -25,7 +26,7 @@ void add_engine_options(const Options& options, CommandFiles& files, EngineOptio
   engine.add("--chunk", to.chunk, "tokens of a prompt computed at once (default: as the kernels like it)")
       .whole(1, 4096)
       .type("N");
-  engine.add("--cache-type", to.cache_type, "of the KV cache: f16, or f32").show_default().type("TYPE");
+  engine.add("--cache-type", to.cache_type, "of the KV cache: f32, or f16: half of it, but rounded").show_default().type("TYPE");
   files.add(CommandFiles::Part::input,
             engine.add("--table", to.table, "which kernels compute what (default: the shipped table)").type("FILE"));
   engine.add("--kernel", to.kernels, "the kernel of specs: an op, or a pattern of their line, 'GLOB=FAMILY/NAME'")
@@ -120,8 +121,11 @@ OpenedEngine::OpenedEngine(const EngineOptions& o) {
   });
   p.session = std::make_unique<Session>(p.model, *p.device, *p.binder, SessionOptions{o.context, o.chunk, *cache_type});
   if (!o.verbose) return;
-  for (const auto& [line, choice] : p.binder->choices())
-    tell(fmt::format("{}: {} ({}, {})", line, choice.variant->id(), choice.isa->name, choice.reason));
+  std::set<std::string> told;
+  for (const BoundOp& bound : p.session->one_token().ops)
+    if (const std::string line = bound.spec.math_line(); told.insert(line).second)
+      tell(fmt::format("{}: {} ({}, {})", line, bound.choice.variant->id(), bound.choice.isa->name,
+                       bound.choice.reason));
 }
 
 OpenedEngine::~OpenedEngine() = default;

@@ -16,7 +16,7 @@ struct EngineOptions {
   std::vector<std::string> kernels;  // SPEC-GLOB=family/name
   std::vector<std::string> kernel_folders;
   int64_t threads = 0, context = 0, chunk = 0;
-  std::string cache_type = "f16";
+  std::string cache_type = "f32";
   bool verbose = false;
 };
 

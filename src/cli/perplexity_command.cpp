@@ -9,6 +9,7 @@
 #include "cli/commands.h"
 #include "cli/engine_options.h"
 #include "measure/worker_process.h"
+#include "model/token_encoder.h"
 
 namespace assay {
 namespace {

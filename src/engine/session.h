@@ -13,7 +13,7 @@ namespace assay {
 struct SessionOptions {
   int64_t context = 0;  // positions at most; 0: what the model says, 2,048 where it does not
   int64_t chunk = 0;    // tokens of a prompt at once; 0: what suits the kernels that there are
-  Dtype cache = Dtype::f16;
+  Dtype cache = Dtype::f32;
 };
 
 /// What a pass over tokens was, for those who measure: called after each.
@@ -34,6 +34,8 @@ class Session {
   const std::vector<Token>& tokens() const { return tokens_; }
   int64_t position() const { return int64_t(tokens_.size()); }
   int64_t context() const { return context_; }
+  /// How a single token is computed now.
+  const StepProgram& one_token() { return step(1, 1); }
   int64_t cache_bytes() const { return capacity_ * position_bytes_; }
 
   /// Appends the tokens; the logits of the last `wanted` of them, rows of the vocabulary's size, true until the next

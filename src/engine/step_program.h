@@ -48,8 +48,6 @@ class StepBinder {
   bool has_buffer(const std::string& name) const { return buffers_.count(name) != 0; }
   /// Puts another one in its place and gives the old one back: programs bound before are void.
   void replace_buffer(const std::string& name, Address memory, int64_t bytes);
-  /// Which kernel each spec got so far, by its canonical line.
-  const std::map<std::string, KernelChoice>& choices() const { return choices_; }
   /// Whether a buffer moved since it was asked last: programs bound before are void.
   bool take_moved() { return std::exchange(moved_, false); }
 
@@ -70,7 +68,7 @@ class StepBinder {
   KernelShelf& shelf_;
   const std::function<void(const std::string&)> note_;
   std::map<std::string, Spec> specs_;                 // by line
-  std::map<std::string, KernelChoice> choices_;       // by canonical line
+  std::map<std::string, KernelChoice> choices_;       // by canonical line and required class
   std::map<std::string, Accuracy> classes_;           // by weight
   std::map<std::string, Buffer> buffers_, prepared_;  // by name; by storage and weights
   bool moved_ = false;

@@ -12,7 +12,7 @@ struct PassRequest {
   int64_t tokens = 1;    // m: 1 decodes; more are a piece of a prompt
   int64_t logits = 1;    // of the last so many tokens; 0: none are wanted
   int64_t capacity = 1;  // positions that the KV cache has room for
-  Dtype cache = Dtype::f16;
+  Dtype cache = Dtype::f32;
 };
 
 /// An operand: a tensor of the file, or a buffer of the pass by its name. A layer's caches are "blk.N.k_cache" and
