@@ -125,8 +125,12 @@ TEST_F(engine_run, uses_the_kernel_that_was_asked_for) {
   const Ended ended = home.run({"run", model, "--raw", "-p", "a", "-n", "2", "-v", "--kernel", "*n=2048*=naive/loop"});
   EXPECT_EQ(ended.exit_code, 0) << ended.err;
   for (const std::string& line : lines_of(ended.err)) {
-    if (has(line, "n=2048 | k")) EXPECT_TRUE(has(line, "naive/loop") && has(line, "override")) << line;
-    if (has(line, "n=512 |")) EXPECT_TRUE(has(line, "gemv_rowdot/") && has(line, "table")) << line;
+    if (has(line, "n=2048 | k")) {
+      EXPECT_TRUE(has(line, "naive/loop") && has(line, "override")) << line;
+    }
+    if (has(line, "n=512 |")) {
+      EXPECT_TRUE(has(line, "gemv_rowdot/") && has(line, "table")) << line;
+    }
   }
 }
 

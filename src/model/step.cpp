@@ -19,21 +19,17 @@ std::string unknown_type(const Gguf& file, const PassOp& op) {
   return "";
 }
 
-/// Of weights that a launch reads all of it is the file's bytes, biases included; of a table or a cache its rows.
-int64_t bytes_of(const Spec& spec) {
-  int64_t bytes = 0;
-  for (const Tensor& t : spec.tensors)
-    if (t.is_read && (t.operand == Operand::b || t.operand == Operand::bias || t.operand == Operand::cache ||
-                      t.operand == Operand::factors))
-      bytes += t.touched_bytes();
-  return bytes;
-}
-
-int64_t file_bytes_of(const Gguf& file, const PassOp& op) {
+/// The file's bytes of its weights, biases included; of a table or a cache those of the rows that a launch needs.
+int64_t bytes_of(const Gguf& file, const PassOp& op, const std::optional<Spec>& spec) {
   int64_t bytes = 0;
   for (const PassOperand& operand : op.operands)
     if (const GgufTensor* tensor = operand.is_weight ? file.find_tensor(operand.name) : nullptr)
       bytes += int64_t(tensor->bytes.size());
+  if (!spec) return bytes;
+  for (const Tensor& t : spec->tensors) {
+    if (t.operand == Operand::cache) bytes += t.touched_bytes();
+    if (t.operand == Operand::b && t.touched >= 0) bytes += t.touched - t.bytes;
+  }
   return bytes;
 }
 
@@ -45,13 +41,11 @@ StepEntry entry_of(const Gguf& file, const PassOp& op) {
   for (const PassOperand& operand : op.operands)
     if (operand.part == Operand::cache || (operand.is_weight && operand.part != Operand::bias))
       entry.tensors.push_back(operand.name);
-  if (const std::string type = unknown_type(file, op); !type.empty()) {
+  if (const std::string type = unknown_type(file, op); !type.empty())
     entry.not_yet = type + " weights are not measured yet";
-    entry.bytes = file_bytes_of(file, op);
-  } else {
+  else
     entry.spec = parse_spec(op.line, file.name());
-    entry.bytes = bytes_of(*entry.spec);
-  }
+  entry.bytes = bytes_of(file, op, entry.spec);
   return entry;
 }
 
@@ -75,7 +69,9 @@ std::vector<StepEntry> model_step(const Gguf& file, const ModelConfig& config, c
   std::vector<PassOp> ops = forward_pass(file, config, pass);
   ops.push_back({fmt::format("op=argmax | m={} | n={} | dtA={}", request.tokens, config.vocabulary,
                              dtype_name(request.activations)),
-                 "sampling", -1, {}});
+                 "sampling",
+                 -1,
+                 {}});
   std::vector<StepEntry> step;
   for (const PassOp& op : ops)
     if (request.context > 0 || !op.line.starts_with("op=attention ")) step.push_back(entry_of(file, op));
