@@ -21,7 +21,7 @@ void widen_blocks(const char* row, int64_t first, int64_t count, float* to) {
 int run(const assay_call* call, const assay_thread* thread) {
   if (call->op != ASSAY_EMBEDDING || !rows_are_whole(*call)) return ASSAY_UNSUPPORTED;
   const assay_tensor &table = *find_tensor(*call, ASSAY_B), &d = *find_tensor(*call, ASSAY_D);
-  const bool in_blocks = table.layout == ASSAY_Q8_0_BLOCKS;
+  const bool in_blocks = table.layout == ASSAY_BLOCKS;
   const int64_t columns = d.dims[2];
   const int64_t unit = in_blocks ? kBlockBytes : table.dtype == ASSAY_F32 ? 4 : 2, stride = table.strides[1] * unit;
   const Range rows = share(d.dims[1], 1, *thread);

@@ -144,9 +144,10 @@ std::string unsuited(const Variant& variant, const DeviceInfo& device) {
     return fmt::format("needs compute capability {}{}, {} has {}", arch_text(variant.arch.least),
                        arch > variant.arch.most ? " to " + arch_text(variant.arch.most) : "", device.id,
                        arch_text(arch));
-  if (!variant.vendor.empty() && std::none_of(device.vendors.begin(), device.vendors.end(),
-                                              [&](const auto& v) { return v.first == variant.vendor; }))
-    return fmt::format("the library {} is not here", variant.vendor);
+  for (const std::string& library : {variant.vendor, variant.library})
+    if (!library.empty() &&
+        std::none_of(device.vendors.begin(), device.vendors.end(), [&](const auto& v) { return v.first == library; }))
+      return fmt::format("the library {} is not here", library);
   return "";
 }
 
@@ -176,14 +177,6 @@ int64_t Plan::cases() const {
   int64_t count = 0;
   for (const PlannedSpec& spec : specs) count += int64_t(spec.cases.size());
   return count;
-}
-
-const IsaLevel* choose_isa(const Variant& variant, const DeviceInfo& device) {
-  const IsaLevel* best = nullptr;
-  for (const IsaLevel& level : device.isa)
-    if (variant.isa.empty() || std::find(variant.isa.begin(), variant.isa.end(), level.name) != variant.isa.end())
-      best = &level;
-  return best;
 }
 
 std::vector<Spec> with_dtype(const std::vector<Spec>& specs, const std::string& dtype) {

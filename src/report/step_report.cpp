@@ -8,25 +8,22 @@
 
 #include "report/inspect_facts.h"
 #include "report/table.h"
-#include "spec/op.h"
 
 namespace assay {
 namespace {
 
-/// "B:14 M:1 N:128 K:64" and "f16", of lines that are specs and of those that are none yet; of other ops than products
-/// their own short name.
+/// "M:1 N:128 K:64" and "f16": as the spec says them, or the line where it is none.
 struct LineWords {
   std::string sizes, type;
 };
 LineWords words_of(const StepEntry& entry) {
   LineWords words;
+  if (entry.spec) words.sizes = entry.spec->short_name();
   for (const auto& [key, value] : parse_spec_fields(entry.line)) {
-    if (key == "dtB") words.type = value;
-    const bool is_size = key == "m" || key == "n" || key == "k" || key == "heads" || (key == "batch" && value != "1");
-    if (is_size)
+    if (key == "dtB" || key == "dtCache") words.type = value;
+    if (!entry.spec && (key == "m" || key == "n" || key == "k"))
       words.sizes += fmt::format("{}{}:{}", words.sizes.empty() ? "" : " ", char(std::toupper(uint8_t(key[0]))), value);
   }
-  if (entry.spec && !entry.spec->op->is_product) words.sizes = entry.spec->short_name();
   return words;
 }
 
