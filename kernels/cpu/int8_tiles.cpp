@@ -10,6 +10,7 @@ namespace {
 constexpr int64_t kRows = 16, kBlock = 32, kMostRowsOfA = 8;
 constexpr int64_t kGroups = kBlock / 4;                        // of four values: what a lane multiplies at once
 constexpr int64_t kValueBytes = kRows * kBlock * WEIGHTS / 8;  // of a block of 16 rows
+constexpr int64_t kTileBlockBytes = kValueBytes + 2 * kRows;
 constexpr int64_t kBlockBytes = WEIGHTS == 4 ? 18 : 34;        // of a row, as files have it
 constexpr int kOffset = WEIGHTS == 4 ? 8 : 128;                // values are kept unsigned, so much too large
 
@@ -22,8 +23,8 @@ struct Activations {
 
 int64_t blocks_of(const assay_tensor& b) { return b.dims[2] / kBlock; }
 int64_t tiles_of(const assay_tensor& b) { return (b.dims[1] + kRows - 1) / kRows; }
-/// A tile: the values of its blocks, one after the other, then their 16 scales each.
-int64_t tile_bytes(int64_t blocks) { return int64_t(round_up(size_t(blocks * (kValueBytes + 2 * kRows)), 64)); }
+/// A tile: of each block the values, then the 16 scales.
+int64_t tile_bytes(int64_t blocks) { return int64_t(round_up(size_t(blocks * kTileBlockBytes), 64)); }
 
 int64_t total_tiles(const assay_call& call) {
   int64_t total = 0;
@@ -44,36 +45,33 @@ void repack(const assay_tensor& b, int64_t tile, uint8_t* to) {
     for (int64_t i = 0; i < blocks; ++i) {
       uint8_t block[kBlockBytes] = {};
       if (from) memcpy(block, from + i * kBlockBytes, sizeof block);
-      memcpy(to + blocks * kValueBytes + (i * kRows + lane) * 2, block, 2);
+      memcpy(to + i * kTileBlockBytes + kValueBytes + lane * 2, block, 2);
       for (int64_t g = 0; g < (kBlockBytes - 2) / 4; ++g) {
         uint32_t four;
         memcpy(&four, block + 2 + 4 * g, 4);
         if (WEIGHTS == 8) four ^= 0x80808080u;
-        memcpy(to + i * kValueBytes + (g * kRows + lane) * 4, &four, 4);
+        memcpy(to + i * kTileBlockBytes + (g * kRows + lane) * 4, &four, 4);
       }
     }
   }
 }
 
-/// f(segment, tile in it, where its tile lies) for this thread's share of all tiles.
-template <class F>
-void for_my_tiles(const assay_call& call, const assay_thread& thread, const void* tiles, F f) {
-  const Range mine = share(total_tiles(call), 1, thread);
-  const int64_t bytes = tile_bytes(blocks_of(*find_tensor(call, ASSAY_B)));
-  int64_t offset = 0;
-  for (uint32_t s = 0; s < segment_count(call); ++s) {
-    const int64_t count = tiles_of(*find_tensor(call, ASSAY_B, s));
-    const Range part = part_of(mine, offset, count);
-    for (int64_t tile = part.begin; tile < part.end; ++tile)
-      f(s, tile, static_cast<const uint8_t*>(tiles) + (offset + tile) * bytes);
-    offset += count;
+/// A tile of one of the segments.
+struct Place {
+  uint32_t segment = 0;
+  int64_t tile;
+  Place(const assay_call& call, int64_t of_all) : tile(of_all) {
+    for (int64_t count; tile >= (count = tiles_of(*find_tensor(call, ASSAY_B, segment))); ++segment) tile -= count;
   }
-}
+};
 
 int prepare(const assay_call* call, void* prepared, const assay_thread* thread) {
-  for_my_tiles(*call, *thread, prepared, [&](uint32_t s, int64_t tile, const uint8_t* at) {
-    repack(*find_tensor(*call, ASSAY_B, s), tile, const_cast<uint8_t*>(at));
-  });
+  const int64_t bytes = tile_bytes(blocks_of(*find_tensor(*call, ASSAY_B)));
+  const Range mine = share(total_tiles(*call), 1, *thread);
+  for (int64_t i = mine.begin; i < mine.end; ++i) {
+    const Place place(*call, i);
+    repack(*find_tensor(*call, ASSAY_B, place.segment), place.tile, static_cast<uint8_t*>(prepared) + i * bytes);
+  }
   return ASSAY_OK;
 }
 
@@ -102,12 +100,12 @@ struct Weights {
 #if WEIGHTS == 4
     const __m512i low = _mm512_set1_epi8(15);
     for (int64_t g = 0; g < kGroups / 2; ++g) {
-      const __m512i both = _mm512_load_si512(values + 64 * g);
+      const __m512i both = _mm512_loadu_si512(values + 64 * g);
       groups[g] = _mm512_and_si512(both, low);
       groups[g + kGroups / 2] = _mm512_and_si512(_mm512_srli_epi16(both, 4), low);
     }
 #else
-    for (int64_t g = 0; g < kGroups; ++g) groups[g] = _mm512_load_si512(values + 64 * g);
+    for (int64_t g = 0; g < kGroups; ++g) groups[g] = _mm512_loadu_si512(values + 64 * g);
 #endif
   }
 
@@ -122,47 +120,62 @@ struct Weights {
   }
 };
 
-/// M rows of A, `blocks` apart, with a tile.
-template <int64_t M>
-void multiply(const uint8_t* tile, const Activations* a, int64_t blocks, float (*products)[kRows]) {
-  __m512 sums[M];
-  for (__m512& sum : sums) sum = _mm512_setzero_ps();
-  for (int64_t i = 0; i < blocks; ++i) {
-    if (PREFETCH > 0)
-      for (int64_t line = 0; line < kValueBytes; line += 64)
-        __builtin_prefetch(tile + i * kValueBytes + line + PREFETCH, 0, 2);
-    const Weights weights(tile + i * kValueBytes, tile + blocks * kValueBytes + 2 * kRows * i);
-    for (int64_t r = 0; r < M; ++r) sums[r] = weights.add_dot(a[r * blocks + i], sums[r]);
-  }
-  for (int64_t r = 0; r < M; ++r) _mm512_storeu_ps(products[r], sums[r]);
+/// M rows of A, `blocks` apart, with T tiles that lie `apart` from each other: a thread reads as many streams.
+template <int64_t M, int64_t T>
+void multiply(const uint8_t* tile, int64_t apart, const Activations* a, int64_t blocks,
+              float (*products)[kMostRowsOfA][kRows]) {
+  __m512 sums[T][M];
+  for (auto& of_tile : sums)
+    for (__m512& sum : of_tile) sum = _mm512_setzero_ps();
+  for (int64_t i = 0; i < blocks; ++i)
+    for (int64_t t = 0; t < T; ++t) {
+      const uint8_t* at = tile + t * apart + i * kTileBlockBytes;
+      if (PREFETCH > 0)
+        for (int64_t line = 0; line < kTileBlockBytes; line += 64) __builtin_prefetch(at + line + PREFETCH, 0, 2);
+      const Weights weights(at, at + kValueBytes);
+      for (int64_t r = 0; r < M; ++r) sums[t][r] = weights.add_dot(a[r * blocks + i], sums[t][r]);
+    }
+  for (int64_t t = 0; t < T; ++t)
+    for (int64_t r = 0; r < M; ++r) _mm512_storeu_ps(products[t][r], sums[t][r]);
 }
 
 template <int64_t M>
-void multiply_up_to(int64_t rows, const uint8_t* tile, const Activations* a, int64_t blocks, float (*products)[kRows]) {
-  if (rows == M) return multiply<M>(tile, a, blocks, products);
+void multiply_up_to(int64_t rows, const uint8_t* tile, const Activations* a, int64_t blocks,
+                    float (*products)[kMostRowsOfA][kRows]) {
+  if (rows == M) return multiply<M, 1>(tile, 0, a, blocks, products);
   if constexpr (M > 1) multiply_up_to<M - 1>(rows, tile, a, blocks, products);
+}
+
+void write(const assay_call& call, int64_t of_all, int64_t row, int64_t rows, float (*products)[kRows]) {
+  const Place place(call, of_all);
+  const Epilogue epilogue(call, place.segment);
+  const int64_t n = find_tensor(call, ASSAY_B, place.segment)->dims[1], column = place.tile * kRows;
+  for (int64_t r = 0; r < rows; ++r) epilogue.write(0, row + r, column, products[r], least(kRows, n - column));
 }
 
 int run(const assay_call* call, const assay_thread* thread) {
   const assay_tensor &a = *find_tensor(*call, ASSAY_A), &b = *find_tensor(*call, ASSAY_B);
   if (!call->prepared || b.dtype != (WEIGHTS == 4 ? ASSAY_Q4_0 : ASSAY_Q8_0)) return ASSAY_UNSUPPORTED;
-  const int64_t m = a.dims[1], blocks = blocks_of(b);
+  const int64_t m = a.dims[1], blocks = blocks_of(b), bytes = tile_bytes(blocks);
   auto* const activations = static_cast<Activations*>(call->workspace);
-  const Range mine = share(m * blocks, 1, *thread);
-  for (int64_t i = mine.begin; i < mine.end; ++i) quantize_block(a, i / blocks, i % blocks, activations + i);
+  const Range of_a = share(m * blocks, 1, *thread);
+  for (int64_t i = of_a.begin; i < of_a.end; ++i) quantize_block(a, i / blocks, i % blocks, activations + i);
   if (thread->count > 1) thread->barrier(thread);
 
-  for_my_tiles(*call, *thread, call->prepared, [&](uint32_t s, int64_t tile, const uint8_t* at) {
-    const int64_t n = find_tensor(*call, ASSAY_B, s)->dims[1];
-    const Epilogue epilogue(*call, s);
+  const auto* const tiles = static_cast<const uint8_t*>(call->prepared);
+  const Range mine = share(total_tiles(*call), 1, *thread);
+  const int64_t each = m == 1 ? (mine.end - mine.begin) / TILES : 0;
+  float products[TILES][kMostRowsOfA][kRows];
+  for (int64_t i = mine.begin; i < mine.begin + each; ++i) {
+    multiply<1, TILES>(tiles + i * bytes, each * bytes, activations, blocks, products);
+    for (int64_t t = 0; t < TILES; ++t) write(*call, i + t * each, 0, 1, products[t]);
+  }
+  for (int64_t i = mine.begin + each * TILES; i < mine.end; ++i)
     for (int64_t row = 0; row < m; row += kMostRowsOfA) {
-      float products[kMostRowsOfA][kRows];
       const int64_t rows = least(kMostRowsOfA, m - row);
-      multiply_up_to<kMostRowsOfA>(rows, at, activations + row * blocks, blocks, products);
-      for (int64_t r = 0; r < rows; ++r)
-        epilogue.write(0, row + r, tile * kRows, products[r], least(kRows, n - tile * kRows));
+      multiply_up_to<kMostRowsOfA>(rows, tiles + i * bytes, activations + row * blocks, blocks, products);
+      write(*call, i, row, rows, products[0]);
     }
-  });
   return ASSAY_OK;
 }
 
