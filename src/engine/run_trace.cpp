@@ -25,9 +25,10 @@ std::string op_path(const std::string& phase, const BoundOp& bound) {
 
 RunTrace::RunTrace(const std::string& file, const LoadedModel& model, Session& session)
     : writer_(file), session_(session), since_1970_(assay_trace_now_ns() - now_ns()) {
-  assay_trace_bytes(writer_.get(), "GgufFileMmap", "size_bytes", int64_t(model.file().file_bytes().size()));
-  assay_trace_bytes(writer_.get(), "ModelWeights", "total_bytes", model.weight_bytes());
-  assay_trace_bytes(writer_.get(), "HostMemory", "total_bytes", session.cache_bytes());
+  assay_trace_bytes(writer_.get(), "GgufFileMmap", "size_bytes", int64_t(model.file().file_bytes().size()),
+                    assay_trace_now_ns());
+  assay_trace_bytes(writer_.get(), "ModelWeights", "total_bytes", model.weight_bytes(), assay_trace_now_ns());
+  assay_trace_bytes(writer_.get(), "HostMemory", "total_bytes", session.cache_bytes(), assay_trace_now_ns());
   session.stamps = true;
   session.passed = [this](const PassEvent& event) { pass(event); };
 }
@@ -43,23 +44,27 @@ const std::vector<RunTrace::OpText>& RunTrace::texts(const StepProgram& step, bo
 }
 
 /// Once for each spec, and again where its kernel is another.
-void RunTrace::tell_choices(const StepProgram& step) {
+void RunTrace::tell_choices(const StepProgram& step, int64_t at_ns) {
   for (const BoundOp& bound : step.ops) {
     std::string& told = told_[bound.spec.math_line()];
     const std::string id = bound.choice.variant->id();
     if (told == id) continue;
     told = id;
-    assay_trace_selected(writer_.get(), bound.spec.op_name.c_str(), id.c_str(), bound.choice.reason.c_str());
+    assay_trace_selected(writer_.get(), bound.spec.op_name.c_str(), id.c_str(), bound.choice.reason.c_str(),
+                         stamp(at_ns));
   }
 }
 
 /// A pass is one command buffer, and its last product another: where a prompt's step ends.
 void RunTrace::pass(const PassEvent& event) {
-  const bool decodes = event.position > 0 && event.tokens == 1;
-  const std::vector<OpText>& names = texts(*event.step, decodes);
-  if (event.is_first)
-    tell_choices(*event.step), assay_trace_bytes(writer_.get(), "ForwardStep", "total_bytes", event.bytes);
-  const std::string phase = decodes ? "Generation Loop" : "Prompt Processing";
+  const std::vector<OpText>& names = texts(*event.step, event.decodes);
+  if (event.is_first) {
+    tell_choices(*event.step, event.began_ns);
+    assay_trace_bytes(writer_.get(), "ForwardStep", "total_bytes", event.bytes, stamp(event.began_ns));
+  }
+  const std::string phase = event.decodes ? "Generation Loop" : "Prompt Processing";
+  // A reader knows an op's scope once a buffer of it was seen: an empty one says it.
+  if (phases_.insert(phase).second) buffer(phase, event.began_ns, event.began_ns);
   int64_t began = event.began_ns, block_began = began;
   const size_t count = names.size();
   for (size_t i = 0; i < count; ++i) {
@@ -85,7 +90,7 @@ void RunTrace::pass(const PassEvent& event) {
 void RunTrace::token(const TokenTimes& times) {
   host("sampling", "sample", times.passed_ns, times.sampled_ns);
   host("decoding", "token_decode", times.sampled_ns, times.decoded_ns);
-  host("generation_loop", "iteration_total", times.began_ns, times.decoded_ns);
+  if (times.began_ns > 0) host("generation_loop", "iteration_total", times.began_ns, times.decoded_ns);
 }
 
 void RunTrace::buffer(const std::string& scope, int64_t began_ns, int64_t ended_ns) {
