@@ -199,6 +199,17 @@ TEST_F(engine_run, interrupted_ends_the_answer_and_its_trace_whole) {
   EXPECT_EQ(home.run({"analyze", trace}).exit_code, 0);
 }
 
+TEST_F(engine_run, ends_where_the_model_file_shrinks) {
+  const fs::path shrinking = copy([](std::string&) {}), trace = home.folder / "t.jsonl";
+  const auto running = home.start({"run", shrinking, "--raw", "-p", "a b c", "--trace", trace, "--temperature", "3"});
+  for (const int64_t began = now_ns(); now_ns() - began < 60'000'000'000 && !fs::exists(trace); usleep(2000)) {
+  }
+  fs::resize_file(shrinking, 500'000);
+  const Ended ended = running->wait();
+  EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_TRUE(has(ended.err, "copy.gguf")) << ended.err;
+}
+
 TEST_F(engine_run, perplexity_of_a_model_that_knows_nothing_is_its_vocabulary) {
   const fs::path text = home.folder / "text.txt";
   std::string words;
