@@ -22,8 +22,9 @@ watch_build() {
   done
 }
 
-if [ ! -f "$folder/build.ninja" ]; then
-  cmake --preset "$preset" >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
+# make ASSAY_GGML=DIR is remembered until it is given again; ASSAY_GGML= forgets it.
+if [ ! -f "$folder/build.ninja" ] || [ -n "${ASSAY_GGML+given}" ]; then
+  cmake --preset "$preset" ${ASSAY_GGML+"-DASSAY_GGML=$ASSAY_GGML"} >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
 fi
 if [ -t 1 ]; then
   cmake --build --preset "$preset" || exit 1

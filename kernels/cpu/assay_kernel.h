@@ -71,26 +71,22 @@ enum assay_param_id {
 /* For matmul every A, C and D tensor is [batch, m, columns]; A is [batch, m, k] whatever its storage order (strides
  * tell). B is [batch, n, k] in logical order n, k whatever its storage (strides tell: NT has the stride of k = 1, NN
  * that of n = 1). BIAS is [1, 1, n]. A fused spec has one B, D (and BIAS) per segment.
- * Of the other ops, [batch, rows, columns] of each operand (numbers behind a role are segments); F32 inside, one rounding
- * at the end, whatever the types:
- *   rms_norm        A [1,m,n], B [1,1,n], D [1,m,n] = A · B / √(mean of A² over the row + ASSAY_EPS). With C [1,m,n] A + C takes
- *                   A's place, and D 1 [1,m,n] is that sum.
- *   swiglu          A 0 = gate, A 1 = up, D [1,m,n] = gate / (1 + exp(−gate)) · up.
- *   matmul_swiglu   A [1,m,k], B 0 = gate, B 1 = up [1,n,k], D [1,m,n] = swiglu of the two products.
- *   embedding       B [1,rows,n] the table, INDEX [1,1,m] row numbers, D [1,m,n] those rows.
- *   rope            A 0 = q [1,m,heads·size], A 1 = k, A 2 = v [1,m,kv_heads·size]; INDEX [1,1,1] the position p of row 0;
- *                   FACTORS [1,1,dimensions/2], if any, divide frequencies. D [1,m,heads·size] = q turned; CACHE 0, 1
- *                   [kv_heads,capacity,size]: rows p … p+m−1 get k turned and v as it is; the others stay. Row i is turned
- *                   by (p+i)·ASSAY_ROPE_BASE^(−2j/dimensions)/factor j. ASSAY_ROPE_STYLE 0 ("neox") turns values j and
- *                   j + dimensions/2 of a head, 1 ("pairs") 2j and 2j+1; values from ASSAY_ROPE_DIMENSIONS on stay.
- *   attention       A = q [1,m,heads·size], CACHE 0 = keys, 1 = values [kv_heads,capacity,size]; INDEX [1,1,1] the position
- *                   p of row 0. Row i sees the first p+i+1 rows of the cache; heads/kv_heads query heads in a row share
- *                   one. D [1,m,heads·size] = softmax(ASSAY_SCALE · q·keys) · values.
- *   argmax          A [1,m,n], D [1,m,1] I32: the first place of a row's largest value.
- *   top_k           A [1,m,n], D 0 [1,m,k] the k largest values of a row, largest first, D 1 [1,m,k] I32 their places;
- *                   of equal values the earlier one is first.
- *   copy            A → D of the same dims in another order or type (strides tell); D's batch b is A's batch
- *                   b / (D's batches / A's batches). */
+ * Of the other ops, [batch, rows, columns] of each operand (numbers behind a role are segments); F32 inside, one
+ * rounding at the end, whatever the types: rms_norm        A [1,m,n], B [1,1,n], D [1,m,n] = A · B / √(mean of A² over
+ * the row + ASSAY_EPS). With C [1,m,n] A + C takes A's place, and D 1 [1,m,n] is that sum. swiglu          A 0 = gate,
+ * A 1 = up, D [1,m,n] = gate / (1 + exp(−gate)) · up. matmul_swiglu   A [1,m,k], B 0 = gate, B 1 = up [1,n,k], D
+ * [1,m,n] = swiglu of the two products. embedding       B [1,rows,n] the table, INDEX [1,1,m] row numbers, D [1,m,n]
+ * those rows. rope            A 0 = q [1,m,heads·size], A 1 = k, A 2 = v [1,m,kv_heads·size]; INDEX [1,1,1] the
+ * position p of row 0; FACTORS [1,1,dimensions/2], if any, divide frequencies. D [1,m,heads·size] = q turned; CACHE 0,
+ * 1 [kv_heads,capacity,size]: rows p … p+m−1 get k turned and v as it is; the others stay. Row i is turned by
+ * (p+i)·ASSAY_ROPE_BASE^(−2j/dimensions)/factor j. ASSAY_ROPE_STYLE 0 ("neox") turns values j and j + dimensions/2 of a
+ * head, 1 ("pairs") 2j and 2j+1; values from ASSAY_ROPE_DIMENSIONS on stay. attention       A = q [1,m,heads·size],
+ * CACHE 0 = keys, 1 = values [kv_heads,capacity,size]; INDEX [1,1,1] the position p of row 0. Row i sees the first
+ * p+i+1 rows of the cache; heads/kv_heads query heads in a row share one. D [1,m,heads·size] = softmax(ASSAY_SCALE ·
+ * q·keys) · values. argmax          A [1,m,n], D [1,m,1] I32: the first place of a row's largest value. top_k A
+ * [1,m,n], D 0 [1,m,k] the k largest values of a row, largest first, D 1 [1,m,k] I32 their places; of equal values the
+ * earlier one is first. copy            A → D of the same dims in another order or type (strides tell); D's batch b is
+ * A's batch b / (D's batches / A's batches). */
 typedef struct assay_tensor {
   void* data;   /* aligned to 64 bytes where assay allocates it, to 32 where it lies in a file that is mapped */
   void* scales; /* Q8_0_SPLIT only */

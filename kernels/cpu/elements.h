@@ -1,6 +1,7 @@
 // Operands value by value, whatever their type: for plain loops.
 #pragma once
 #include "blocks.h"
+#include "rows.h"
 
 namespace assay {
 
@@ -23,11 +24,6 @@ inline void put(const assay_tensor& t, int64_t batch, int64_t row, int64_t colum
   if (t.dtype == ASSAY_F32) static_cast<float*>(t.data)[at] = value;
   if (t.dtype == ASSAY_F16) from_float(value, static_cast<Half*>(t.data) + at);
   if (t.dtype == ASSAY_BF16) from_float(value, static_cast<Bfloat*>(t.data) + at);
-}
-
-/// A number of an I32 operand of one row.
-inline int32_t index_at(const assay_call& call, int64_t at) {
-  return static_cast<const int32_t*>(find_tensor(call, ASSAY_INDEX)->data)[at];
 }
 
 }  // namespace assay

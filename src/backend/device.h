@@ -34,7 +34,7 @@ struct DeviceInfo {
   std::vector<std::pair<std::string, std::string>> properties;  // all that a result's identity depends on
   std::vector<IsaLevel> isa;                                    // what its processor can run, best last
   std::vector<std::pair<std::string, std::string>>
-      vendors;  // libraries that are kernels themselves, with their versions
+      vendors;  // libraries that are kernels, or that kernels are built against, with their versions
   DeviceLimits limits;
   bool one_worker =
       false;  // the cases of a spec share one worker process: opening the device is dear, and a fault is seen by all

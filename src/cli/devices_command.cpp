@@ -1,7 +1,7 @@
 // assay devices: what is here, and what it was measured to reach.
 #include <fmt/ranges.h>
 
-#include <set>
+#include <map>
 
 #include "base/json.h"
 #include "base/standard_streams.h"
@@ -45,13 +45,18 @@ Table ceiling_table(const Ceilings& c) {
   return table;
 }
 
-/// Libraries that are kernels of a manifest and that the device does not have.
-std::set<std::string> missing_vendors(const std::vector<Manifest>& manifests, const DeviceInfo& device) {
-  std::set<std::string> names;
+/// Libraries that are kernels of a manifest, or that kernels need, and that the device does not have: with what is
+/// known of why.
+std::map<std::string, std::string> missing_libraries(const Backend& backend, const DeviceInfo& device) {
+  std::map<std::string, std::string> missing;
+  const std::vector<Manifest> manifests = load_manifests(backend, {});
   for (const Variant* variant : all_variants(manifests))
-    if (!variant->vendor.empty()) names.insert(variant->vendor);
-  for (const auto& [name, version] : device.vendors) names.erase(name);
-  return names;
+    for (const std::string& name : {variant->vendor, variant->library})
+      if (!name.empty()) missing[name] = "its library is not here";
+  for (const Library& library : backend.compiler().libraries)
+    if (!library.missing.empty()) missing[library.name] = library.missing;
+  for (const auto& [name, version] : device.vendors) missing.erase(name);
+  return missing;
 }
 
 /// One line a fact, for programs.
@@ -113,10 +118,9 @@ void report_device(const Backend& backend, const DeviceInfo& device, const std::
     out.text("  {}: {}\n", name, version);
     out.fact(device.id, "library", name, version);
   }
-  const std::vector<Manifest> manifests = load_manifests(backend, {});
-  for (const std::string& name : missing_vendors(manifests, device)) {
-    out.text("  {}: none: its library is not here\n", name);
-    out.fact(device.id, "missing library", name, "its library is not here");
+  for (const auto& [name, why] : missing_libraries(backend, device)) {
+    out.text("  {}: none: {}\n", name, why);
+    out.fact(device.id, "missing library", name, why);
   }
   if (options.list) return;
   out.text("  compiler: {}\n", compiler);

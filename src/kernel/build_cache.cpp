@@ -102,6 +102,8 @@ std::vector<fs::path> BuildCache::include_folders(const Variant& variant) const 
   std::vector<fs::path> folders = {variant.source.parent_path(), include_folder_};
   for (const std::string& flag : variant.compile_flags)
     if (flag.size() > 2 && flag.compare(0, 2, "-I") == 0) folders.emplace_back(flag.substr(2));
+  if (const Library* library = compiler_.library(variant.library))
+    folders.insert(folders.end(), library->include_folders.begin(), library->include_folders.end());
   return folders;
 }
 
@@ -129,6 +131,8 @@ BuildKey BuildCache::key(const Variant& variant, const IsaLevel& isa) const {
                   compiler_.abi_version, source.text, source.hash, Json(defines).dump(),
                   Json(flags_of(compiler_, variant, isa)).dump(), isa.name,
                   compiler_.version.empty() ? "none" : compiler_.version, Json(variant.link_flags).dump());
+  if (const Library* library = compiler_.library(variant.library))
+    key.text += fmt::format("library: {} {}, {}\n", library->name, library->version, Json(library->link_flags).dump());
   key.hash = hash_hex(key.text);
   return key;
 }
@@ -167,6 +171,10 @@ std::vector<std::string> BuildCache::command(const Job& job) const {
   argv.push_back(fmt::format("-DASSAY_SOURCE_HASH=\"{}\"", job.source_hash));
   argv.insert(argv.end(), {variant.source.string(), "-o", job.partial.path().string()});
   argv.insert(argv.end(), variant.link_flags.begin(), variant.link_flags.end());
+  if (const Library* library = compiler_.library(variant.library)) {
+    for (const std::string& folder : library->include_folders) argv.insert(argv.end(), {"-isystem", folder});
+    argv.insert(argv.end(), library->link_flags.begin(), library->link_flags.end());
+  }
   return argv;
 }
 

@@ -62,6 +62,12 @@ const std::vector<std::string>& Compiler::cxx_module_flags() {
   return flags;
 }
 
+const Library* Compiler::library(const std::string& name) const {
+  for (const Library& library : libraries)
+    if (library.name == name && library.missing.empty()) return &library;
+  return nullptr;
+}
+
 std::string missing_compiler_error(const Compiler& compiler) {
   return fmt::format("the {} {} is missing or does not answer: {}", compiler.what, compiler.command, compiler.install);
 }

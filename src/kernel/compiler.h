@@ -7,6 +7,14 @@
 
 namespace assay {
 
+/// What a kernel may be built against where it is installed: a manifest's "library".
+struct Library {
+  std::string name;
+  std::string version;                                   // of its content; part of every key
+  std::vector<std::string> include_folders, link_flags;  // the flags stand after the source
+  std::string missing;                                   // "" where it is here, else why not and how to get it
+};
+
 /// One program that is called as PROGRAM FLAGS… -Ifolder… -DNAME=value… SOURCE -o MODULE LINK_FLAGS… and exits 0 or
 /// prints why not.
 struct Compiler {
@@ -19,6 +27,10 @@ struct Compiler {
   int abi_version = 3;  // of the kernel ABI that its modules have; part of every key
   std::string install = "install g++ (apt-get install g++) or set ASSAY_CXX";  // what to do when it is missing
   std::string what = "C++ compiler";
+  std::vector<Library> libraries = {};  // all that its manifests may name, here or not
+
+  /// Null if it is not here.
+  const Library* library(const std::string& name) const;
 
   static const std::vector<std::string>& cxx_module_flags();
 };

@@ -91,17 +91,18 @@ double read_timer_scale(const JsonReader& family, bool mutants) {
 
 /// What the families of a backend's manifests may have.
 struct BackendRules {
-  bool launches = false;             // "launch" and "arch": the host chooses blocks and threads
-  std::vector<std::string> isa;      // levels that a family may name; empty: none
-  std::vector<std::string> kinds;    // of processors, which a reason for being disabled may be of
-  std::vector<std::string> vendors;  // libraries that are kernels themselves
-  int64_t most_outputs;              // fused ones; what a call has room for
+  bool launches = false;               // "launch" and "arch": the host chooses blocks and threads
+  std::vector<std::string> isa;        // levels that a family may name; empty: none
+  std::vector<std::string> kinds;      // of processors, which a reason for being disabled may be of
+  std::vector<std::string> vendors;    // libraries that are kernels themselves
+  std::vector<std::string> libraries;  // that a kernel may be built against where they are
+  int64_t most_outputs;                // fused ones; what a call has room for
 };
 
 const std::map<std::string, BackendRules>& backend_rules() {
   static const std::map<std::string, BackendRules> rules = {
-      {"cpu", {false, isa_names(), {"Zen 2", "Zen 3", "Zen 4", "Zen 5"}, {}, INT64_MAX}},
-      {"cuda", {true, {}, {}, {"cublas", "cublaslt"}, 3}},
+      {"cpu", {false, isa_names(), {"Zen 2", "Zen 3", "Zen 4", "Zen 5"}, {}, {"ggml"}, INT64_MAX}},
+      {"cuda", {true, {}, {}, {"cublas", "cublaslt"}, {}, 3}},
   };
   return rules;
 }
@@ -149,12 +150,17 @@ std::vector<DisabledWhen> read_disabled(const JsonReader& family, const BackendR
   return rules;
 }
 
+/// One of the names that this backend has for such a key.
+std::string read_one_of(const JsonReader& name, const std::vector<std::string>& known) {
+  if (std::find(known.begin(), known.end(), name.string()) == known.end())
+    name.error(fmt::format("unknown \"{}\"{}; known: {}", name.string(), did_you_mean(name.string(), known),
+                           fmt::join(known, " ")));
+  return name.string();
+}
+
 std::string read_vendor(const JsonReader& family, const BackendRules& rules) {
-  const std::string vendor = family.at("vendor").string();
-  if (std::find(rules.vendors.begin(), rules.vendors.end(), vendor) == rules.vendors.end())
-    family.at("vendor").error(fmt::format("unknown \"{}\"{}; known: {}", vendor, did_you_mean(vendor, rules.vendors),
-                                          fmt::join(rules.vendors, " ")));
-  for (const char* key : {"source", "launch", "compile_flags", "link_flags", "isa", "threads", "prepare"})
+  const std::string vendor = read_one_of(family.at("vendor"), rules.vendors);
+  for (const char* key : {"source", "launch", "compile_flags", "link_flags", "isa", "threads", "prepare", "library"})
     if (family.has(key)) family.at(key).error("a vendor's library has no such thing");
   return vendor;
 }
@@ -192,10 +198,11 @@ void read_prepare(const JsonReader& family, Variant& variant) {
 
 // Everything that a family's variants share.
 Variant read_family(const JsonReader& family, const Manifest& manifest, bool mutants) {
-  family.only_keys({"family",   "source",           "technique",  "parameters", "constraints", "name",
-                    "isa",      "compile_flags",    "link_flags", "threads",    "prepare",     "storage",
-                    "accuracy", "activation_error", "baseline",   "role",       "enabled",     "reason",
-                    "disabled", "supports",         "harness",    "launch",     "arch",        "vendor"});
+  family.only_keys({"family",  "source",  "technique",     "parameters",       "constraints",
+                    "name",    "isa",     "compile_flags", "link_flags",       "threads",
+                    "prepare", "storage", "accuracy",      "activation_error", "baseline",
+                    "role",    "enabled", "reason",        "disabled",         "supports",
+                    "harness", "launch",  "arch",          "vendor",           "library"});
   const BackendRules& rules = backend_rules().at(manifest.backend);
   Variant variant;
   variant.backend = manifest.backend;
@@ -211,6 +218,7 @@ Variant read_family(const JsonReader& family, const Manifest& manifest, bool mut
   variant.isa = read_isa(family, rules);
   variant.compile_flags = read_flags(family, "compile_flags");
   variant.link_flags = read_flags(family, "link_flags");
+  if (family.has("library")) variant.library = read_one_of(family.at("library"), rules.libraries);
   variant.supports = read_supports(family.at("supports"));
   variant.supports.most_outputs = rules.most_outputs;
   read_prepare(family, variant);

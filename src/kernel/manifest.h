@@ -35,6 +35,7 @@ struct Variant {
   std::vector<std::pair<std::string, int64_t>> parameters;  // compiled in as -Dname=value
   std::vector<std::string> isa;  // sets it can be built for (kernel/isa.h), best last; empty: any
   std::vector<std::string> compile_flags, link_flags;
+  std::string library;  // "ggml": built against it where it is installed, and left out elsewhere; "" none
   Supports supports;
   std::shared_ptr<GeometryRules> launch;  // null where the kernel decides itself how it is entered
   ArchRange arch;

@@ -23,17 +23,19 @@ std::optional<int64_t> whole(std::string_view text) {
 
 bool is_segment(const std::string& key) { return key.size() > 1 && key[0] == 'n' && whole(key.substr(1)); }
 
-void check_key(const std::string& key, const std::string& where) {
-  const std::vector<std::string>& known = spec_field_names();
-  if (std::find(known.begin(), known.end(), key) != known.end() || is_segment(key)) return;
-  fail("{}: field {} is unknown{}", where, key, did_you_mean(key, known));
+void check_key(const Op& op, const std::string& key, const std::string& where) {
+  std::vector<std::string> known;
+  for (const OpField& field : op.fields) {
+    if (field.name == key || (field.name == "n#" && is_segment(key))) return;
+    known.emplace_back(field.name);
+  }
+  fail("{}: field {} is unknown to {}{}", where, key, op.name, did_you_mean(key, known));
 }
 
 }  // namespace
 
 SpecBucket::SpecBucket(const std::string& line, const std::string& where) {
   for (const auto& [key, value] : parse_spec_fields(line, where)) {
-    check_key(key, where);
     Field field{key, value, 0, -1};
     if (const size_t dots = value.find(".."); dots != std::string::npos) {
       const auto least = whole(value.substr(0, dots));
@@ -48,11 +50,13 @@ SpecBucket::SpecBucket(const std::string& line, const std::string& where) {
   }
   const Field* op = find("op");
   if (!op) fail("{}: field op is missing; a bucket names the op that its specs have", where);
-  if (const Op* known = find_op(op->text); !known || known->name != op->text) {
+  const Op* known = find_op(op->text);
+  if (!known || known->name != op->text) {
     std::vector<std::string> names;
     for (const Op* each : all_ops()) names.emplace_back(each->name);
     fail("{}: field op={}: no such op{}", where, op->text, did_you_mean(op->text, names));
   }
+  for (const Field& field : fields_) check_key(*known, field.key, where);
   std::sort(fields_.begin(), fields_.end(), [](const Field& a, const Field& b) {
     return std::pair(a.key != "op", a.key) < std::pair(b.key != "op", b.key);
   });

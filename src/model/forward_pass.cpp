@@ -20,12 +20,12 @@ PassOperand file_tensor(Operand part, std::string name, uint32_t segment = 0) {
 class Pass {
  public:
   Pass(const Gguf& file, const ModelConfig& config, const PassRequest& request)
-      : file_(file), c_(config), request_(request), m_(request.tokens) {}
+      : file_(file), c_(config), request_(request), m_(request.tokens), x_type_(dtype_name(request.activations)) {}
 
   std::vector<PassOp> make() {
     add("embedding",
-        fmt::format("m={} | n={} | rows={} | dtB={} | dtD=f32", m_, c_.embedding, c_.vocabulary,
-                    type("token_embd.weight")),
+        fmt::format("m={} | n={} | rows={} | dtB={} | dtD={}", m_, c_.embedding, c_.vocabulary,
+                    type("token_embd.weight"), x_type_),
         "embedding", {file_tensor(Operand::b, "token_embd.weight"), {Operand::index, 0, "tokens"}, out(x())});
     for (layer_ = 0; layer_ < c_.layers; ++layer_) {
       if (layer_ == 0)
@@ -36,7 +36,7 @@ class Pass {
       product("attn_output", "attn_output.weight", "attn_output.bias", "attended", "attn_out");
       norm_after("mlp_norm", "ffn_norm.weight", "attn_out");
       gate_and_up();
-      add("swiglu", fmt::format("m={} | n={} | dtA=f32 | dtD=f32", m_, c_.feed_forward), "mlp_swiglu",
+      add("swiglu", fmt::format("m={} | n={} | dtA={} | dtD={}", m_, c_.feed_forward, x_type_, x_type_), "mlp_swiglu",
           {in("gate"), in("up", 1), out("hidden")});
       product("mlp_down_proj", "ffn_down.weight", "", "hidden", "mlp_out");
     }
@@ -56,8 +56,8 @@ class Pass {
     const std::string k_cache = part("k_cache"), v_cache = part("v_cache");
     const std::string heads =
         fmt::format("m={} | heads={} | kv_heads={} | head_size={}", m_, c_.heads, c_.kv_heads, c_.key_size);
-    const std::string cache =
-        fmt::format("capacity={} | dtA=f32 | dtCache={} | dtD=f32", request_.capacity, dtype_name(request_.cache));
+    const std::string cache = fmt::format("capacity={} | dtA={} | dtCache={} | dtD={}", request_.capacity, x_type_,
+                                          dtype_name(request_.cache), x_type_);
     Operands turned = {in(q),
                        in(k, 1),
                        in("v", 2),
@@ -104,8 +104,8 @@ class Pass {
       if (bias) operands.push_back(file_tensor(Operand::bias, part(thirds[s].bias), s));
     }
     add(bias ? "matmul_bias_add" : "matmul",
-        fmt::format("batch=1 | m={} | n=? | k={} | tA=? | tB=? | nq={} | nk={} | nv={} | dtA=f32 | dtB={} | dtD=f32{}",
-                    m_, c_.embedding, c_.query_rows(), c_.key_rows(), c_.value_rows(), t, bias ? " | bias=1" : ""),
+        fmt::format("batch=1 | m={} | n=? | k={} | tA=? | tB=? | nq={} | nk={} | nv={} | {}{}", m_, c_.embedding,
+                    c_.query_rows(), c_.key_rows(), c_.value_rows(), types(t), bias ? " | bias=1" : ""),
         "attn_qkv", std::move(operands));
   }
 
@@ -117,8 +117,8 @@ class Pass {
       return;
     }
     add("matmul",
-        fmt::format("batch=1 | m={} | n=? | k={} | tA=? | tB=? | n0={} | n1={} | dtA=f32 | dtB={} | dtD=f32", m_,
-                    c_.embedding, c_.feed_forward, c_.feed_forward, type(gate)),
+        fmt::format("batch=1 | m={} | n=? | k={} | tA=? | tB=? | n0={} | n1={} | {}", m_, c_.embedding, c_.feed_forward,
+                    c_.feed_forward, types(type(gate))),
         "mlp_gate_up",
         {in("normed"), file_tensor(Operand::b, gate), out("gate"), file_tensor(Operand::b, up, 1), out("up", 1)});
   }
@@ -155,8 +155,7 @@ class Pass {
     operands.push_back(file_tensor(Operand::b, weight));
     // The file's epsilon is a float: its shortest form is the one that people wrote.
     add("rms_norm",
-        fmt::format("m={} | n={} | dtA=f32 | dtB={} | dtD=f32 | eps={}{}", rows, columns, type(weight),
-                    float(c_.norm_epsilon), more),
+        fmt::format("m={} | n={} | {} | eps={}{}", rows, columns, types(type(weight)), float(c_.norm_epsilon), more),
         role, std::move(operands));
   }
 
@@ -172,8 +171,8 @@ class Pass {
     Operands operands{in(from), file_tensor(Operand::b, weight), out(to)};
     if (adds) operands.push_back(file_tensor(Operand::bias, bias));
     add(adds ? "matmul_bias_add" : "matmul",
-        fmt::format("batch=1 | m={} | n={} | k={} | tA=0 | tB=1 | dtA=f32 | dtB={} | dtD=f32{}", m_, b.dims[1],
-                    b.dims[0], type(weight), adds ? " | bias=1" : ""),
+        fmt::format("batch=1 | m={} | n={} | k={} | tA=0 | tB=1 | {}{}", m_, b.dims[1], b.dims[0], types(type(weight)),
+                    adds ? " | bias=1" : ""),
         role, std::move(operands));
   }
 
@@ -184,6 +183,9 @@ class Pass {
     return *found;
   }
   std::string type(const std::string& name) const { return spec_type_name(tensor(name).type); }
+  std::string types(const std::string& of_weights) const {
+    return fmt::format("dtA={} | dtB={} | dtD={}", x_type_, of_weights, x_type_);
+  }
   void add(const std::string& op, const std::string& rest, std::string role, Operands operands) {
     all_.push_back({fmt::format("op={} | {}", op, rest), std::move(role), layer_, std::move(operands)});
   }
@@ -192,6 +194,7 @@ class Pass {
   const ModelConfig& c_;
   const PassRequest& request_;
   int64_t m_, layer_ = -1, added_ = 0;
+  const std::string_view x_type_;
   std::vector<PassOp> all_;
 };
 

@@ -13,6 +13,7 @@ struct PassRequest {
   int64_t logits = 1;    // of the last so many tokens; 0: none are wanted
   int64_t capacity = 1;  // positions that the KV cache has room for
   Dtype cache = Dtype::f32;
+  Dtype activations = Dtype::f32;  // of all that goes from op to op
 };
 
 /// An operand: a tensor of the file, or a buffer of the pass by its name. A layer's caches are "blk.N.k_cache" and
@@ -35,8 +36,8 @@ struct PassOp {
 /// The type's name in spec lines.
 std::string spec_type_name(TensorType type);
 
-/// In order. Residual and norms are F32. Error where the model has what no op computes yet. ASSAY_CHECK unless
-/// check_model_tensors() held.
+/// In order. Attention's line says that all of the capacity is seen: its length is an operand. Error where the model
+/// has what no op computes yet. ASSAY_CHECK unless check_model_tensors() held.
 std::vector<PassOp> forward_pass(const Gguf& file, const ModelConfig& config, const PassRequest& request);
 
 }  // namespace assay

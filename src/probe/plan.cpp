@@ -144,9 +144,10 @@ std::string unsuited(const Variant& variant, const DeviceInfo& device) {
     return fmt::format("needs compute capability {}{}, {} has {}", arch_text(variant.arch.least),
                        arch > variant.arch.most ? " to " + arch_text(variant.arch.most) : "", device.id,
                        arch_text(arch));
-  if (!variant.vendor.empty() && std::none_of(device.vendors.begin(), device.vendors.end(),
-                                              [&](const auto& v) { return v.first == variant.vendor; }))
-    return fmt::format("the library {} is not here", variant.vendor);
+  for (const std::string& library : {variant.vendor, variant.library})
+    if (!library.empty() &&
+        std::none_of(device.vendors.begin(), device.vendors.end(), [&](const auto& v) { return v.first == library; }))
+      return fmt::format("the library {} is not here", library);
   return "";
 }
 

@@ -2,6 +2,7 @@
 #include "backend/cpu/cpu_backend.h"
 
 #include "backend/cpu/cpu_info.h"
+#include "backend/cpu/cpu_libraries.h"
 #include "backend/cpu/measured_cpu.h"
 
 namespace assay {
@@ -10,9 +11,18 @@ namespace {
 class CpuBackend final : public Backend {
  public:
   std::string name() const override { return "cpu"; }
-  std::vector<DeviceInfo> devices() const override { return {cpu_device_info()}; }
+  std::vector<DeviceInfo> devices() const override {
+    DeviceInfo info = cpu_device_info();
+    for (const Library& library : compiler().libraries)
+      if (library.missing.empty()) info.vendors.emplace_back(library.name, library.version);
+    return {info};
+  }
   const Compiler& compiler() const override {
-    static const Compiler found = find_compiler();
+    static const Compiler found = [] {
+      Compiler compiler = find_compiler();
+      compiler.libraries = cpu_libraries();
+      return compiler;
+    }();
     return found;
   }
   std::unique_ptr<Device> open(const DeviceInfo& info) const override {

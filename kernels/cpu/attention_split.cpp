@@ -1,0 +1,288 @@
+// attention_split: chunks of the cache are widened once for all queries that share a head; softmax as it goes. Threads
+// share the chunks of all heads; where one's share begins inside a head, partial sums meet in the workspace.
+#include <algorithm>
+#include <cmath>
+
+#include "rows.h"
+#include "vector_maths.h"
+
+namespace assay {
+namespace {
+
+constexpr int64_t kChunk = 32;    // positions, a multiple of every kLanes
+constexpr int64_t kQueries = 32;  // rows × heads of one tile, about
+constexpr int kTogether = 4;      // queries whose sums of values are taken in one pass over a chunk
+
+struct Problem {
+  const assay_call& call;
+  const assay_tensor &q, &d, &keys, &values;
+  int64_t size, padded, group, tile_rows, tiles, rows, position;
+  float scale;
+
+  explicit Problem(const assay_call& c)
+      : call(c),
+        q(*find_tensor(c, ASSAY_A)),
+        d(*find_tensor(c, ASSAY_D)),
+        keys(*find_tensor(c, ASSAY_CACHE, 0)),
+        values(*find_tensor(c, ASSAY_CACHE, 1)),
+        size(keys.dims[2]),
+        padded((size + kLanes - 1) / kLanes * kLanes),
+        group(q.dims[2] / size / keys.dims[0]),
+        tile_rows(std::max<int64_t>(kQueries / group, 1)),
+        tiles((q.dims[1] + tile_rows - 1) / tile_rows),
+        rows(q.dims[1]),
+        position(0),
+        scale(param(c, ASSAY_SCALE, 1)) {}
+
+  int64_t rows_of(int64_t tile) const { return std::min(tile_rows, rows - tile * tile_rows); }
+  int64_t queries() const { return std::min(tile_rows, rows) * group; }  // of a tile, at most
+  /// Positions that the last row of a tile sees.
+  int64_t seen_by(int64_t tile) const { return position + tile * tile_rows + rows_of(tile); }
+  int64_t chunks_of(int64_t tile) const { return (seen_by(tile) + kChunk - 1) / kChunk; }
+};
+
+/// What the queries of a tile have gathered so far: sums of values, weighed; the sum of weights; the largest score.
+struct Gathered {
+  float *sums, *weights, *largest;
+  static size_t floats(const Problem& p) { return round_up(size_t(p.queries() * (p.padded + 2)), 16); }
+  Gathered(const Problem& p, float* at)
+      : sums(at), weights(at + p.queries() * p.padded), largest(weights + p.queries()) {}
+};
+
+struct Space {  // of one thread
+  float *queries, *keys, *values, *scores, *partial;
+  static size_t floats(const Problem& p) {
+    return size_t(p.queries() * p.padded + 2 * kChunk * p.padded + kTogether * kChunk) + 3 * Gathered::floats(p) + 64;
+  }
+  Space(const Problem& p, uint32_t thread) {
+    const size_t bytes = round_up(floats(p) * sizeof(float), 64);
+    queries = reinterpret_cast<float*>(static_cast<char*>(p.call.workspace) + bytes * thread);
+    keys = queries + p.queries() * p.padded;
+    values = keys + kChunk * p.padded;
+    scores = values + kChunk * p.padded;
+    partial = scores + kTogether * kChunk;
+  }
+  Gathered gathered(const Problem& p, int place) const { return {p, partial + size_t(place) * Gathered::floats(p)}; }
+};
+
+/// Rows [first, first + kChunk) as floats, zeros where there are none and behind each row's end.
+template <class T>
+void widen(const Problem& p, const assay_tensor& t, int64_t head, int64_t first, int64_t count, float* to) {
+  const T* from = static_cast<const T*>(t.data) + head * t.strides[0] + first * t.strides[1];
+  for (int64_t j = 0; j < kChunk; ++j, from += t.strides[1], to += p.padded) {
+    int64_t i = 0;
+    if (j < count) {
+      for (; i + kLanes <= p.size; i += kLanes) store(to + i, load(from + i));
+      if (i < p.size) store(to + i, load_part(from + i, int(p.size - i))), i += kLanes;
+    }
+    for (; i < p.padded; i += kLanes) store(to + i, zero());
+  }
+}
+template <class T>
+void ask_for(const Problem& p, const assay_tensor& t, int64_t head, int64_t first, int64_t count) {
+  const T* from = static_cast<const T*>(t.data) + head * t.strides[0] + first * t.strides[1];
+  for (int64_t j = 0; j < count; ++j, from += t.strides[1])
+    for (int64_t i = 0; i < p.size; i += 64 / int64_t(sizeof(T))) __builtin_prefetch(from + i);
+}
+
+/// Scores of one query against a chunk.
+void score(const Problem& p, const float* query, const float* keys, float* to) {
+  for (int64_t first = 0; first < kChunk; first += kLanes) {
+    Vec dots[kLanes];
+    for (int j = 0; j < kLanes; ++j) dots[j] = mul(load(query), load(keys + (first + j) * p.padded));
+    for (int64_t i = kLanes; i < p.padded; i += kLanes) {
+      const Vec part = load(query + i);
+      for (int j = 0; j < kLanes; ++j) dots[j] = fma(part, load(keys + (first + j) * p.padded + i), dots[j]);
+    }
+    store(to + first, mul(sums_of<kLanes>(dots), set1(p.scale)));
+  }
+}
+
+/// Scores become weights, of `count` positions; what was gathered before is brought to the new largest score.
+void weigh(const Problem& p, float* scores, int64_t count, const Gathered& g, int64_t query) {
+  for (int64_t j = count; j < kChunk; ++j) scores[j] = -INFINITY;
+  Vec most = load(scores);
+  for (int64_t j = kLanes; j < kChunk; j += kLanes) most = larger(load(scores + j), most);
+  const float before = g.largest[query], now = std::max(before, largest(most));
+  if (now > before) {
+    const float shrunk = before == -INFINITY ? 0 : std::exp(before - now);
+    for (int64_t i = 0; i < p.padded; i += kLanes)
+      store(g.sums + query * p.padded + i, mul(load(g.sums + query * p.padded + i), set1(shrunk)));
+    g.weights[query] *= shrunk;
+    g.largest[query] = now;
+  }
+  Vec sum_of = zero();
+  for (int64_t j = 0; j < kChunk; j += kLanes) {
+    const Vec weight = exponential(add(load(scores + j), set1(-now)));
+    store(scores + j, weight);
+    sum_of = add(sum_of, weight);
+  }
+  for (int64_t j = count; j < kChunk; ++j) scores[j] = 0;
+  g.weights[query] += sum(sum_of);
+}
+
+/// sums += weights · values for COUNT queries, a few lanes of the head at a time.
+template <int COUNT>
+void gather(const Problem& p, const float* weights, const float* values, float* sums, int64_t positions) {
+  constexpr int kAcross = 4;
+  for (int64_t first = 0; first < p.padded; first += kAcross * kLanes) {
+    const int across = int(std::min<int64_t>(kAcross, (p.padded - first) / kLanes));
+    Vec of[COUNT][kAcross];
+    for (int query = 0; query < COUNT; ++query)
+      for (int v = 0; v < kAcross; ++v)
+        of[query][v] = v < across ? load(sums + query * p.padded + first + v * kLanes) : zero();
+    if (across == kAcross) {
+      for (int64_t j = 0; j < positions; ++j) {
+        const float* const row = values + j * p.padded + first;
+        const Vec v0 = load(row), v1 = load(row + kLanes), v2 = load(row + 2 * kLanes), v3 = load(row + 3 * kLanes);
+        for (int query = 0; query < COUNT; ++query) {
+          const Vec weight = set1(weights[query * kChunk + j]);
+          of[query][0] = fma(weight, v0, of[query][0]), of[query][1] = fma(weight, v1, of[query][1]);
+          of[query][2] = fma(weight, v2, of[query][2]), of[query][3] = fma(weight, v3, of[query][3]);
+        }
+      }
+    } else {
+      for (int64_t j = 0; j < positions; ++j)
+        for (int query = 0; query < COUNT; ++query)
+          for (int v = 0; v < across; ++v)
+            of[query][v] =
+                fma(set1(weights[query * kChunk + j]), load(values + j * p.padded + first + v * kLanes), of[query][v]);
+    }
+    for (int query = 0; query < COUNT; ++query)
+      for (int v = 0; v < across; ++v) store(sums + query * p.padded + first + v * kLanes, of[query][v]);
+  }
+}
+
+void gather_some(const Problem& p, int count, const float* weights, const float* values, float* sums, int64_t rows) {
+  if (count == 4) return gather<4>(p, weights, values, sums, rows);
+  if (count == 3) return gather<3>(p, weights, values, sums, rows);
+  if (count == 2) return gather<2>(p, weights, values, sums, rows);
+  gather<1>(p, weights, values, sums, rows);
+}
+
+void load_queries(const Problem& p, int64_t tile, int64_t kv, float* to) {
+  for (int64_t row = 0; row < p.rows_of(tile); ++row)
+    for (int64_t head = 0; head < p.group; ++head, to += p.padded) {
+      const float* from = widened_row(p.q, 0, tile * p.tile_rows + row, (kv * p.group + head) * p.size, p.size, to);
+      if (from != to) memcpy(to, from, size_t(p.size) * sizeof(float));
+      std::fill(to + p.size, to + p.padded, 0.0f);
+    }
+}
+
+/// Chunks [first, last) of a head of the cache, for all queries of a tile.
+template <class T>
+void attend(const Problem& p, const Space& space, int64_t tile, int64_t kv, int64_t first, int64_t last,
+            const Gathered& g) {
+  const int64_t queries = p.rows_of(tile) * p.group, seen = p.seen_by(tile);
+  load_queries(p, tile, kv, space.queries);
+  std::fill(g.sums, g.sums + queries * p.padded, 0.0f);
+  std::fill(g.weights, g.weights + queries, 0.0f);
+  std::fill(g.largest, g.largest + queries, -INFINITY);
+  for (int64_t chunk = first; chunk < last; ++chunk) {
+    const int64_t at = chunk * kChunk, there = std::min(kChunk, seen - at);
+    if (chunk + 1 < last) {
+      ask_for<T>(p, p.keys, kv, at + kChunk, std::min(kChunk, seen - at - kChunk));
+      ask_for<T>(p, p.values, kv, at + kChunk, std::min(kChunk, seen - at - kChunk));
+    }
+    widen<T>(p, p.keys, kv, at, there, space.keys);
+    widen<T>(p, p.values, kv, at, there, space.values);
+    for (int64_t query = 0; query < queries; query += kTogether) {
+      const int count = int(std::min<int64_t>(kTogether, queries - query));
+      for (int i = 0; i < count; ++i) {
+        const int64_t row = tile * p.tile_rows + (query + i) / p.group;
+        const int64_t sees = std::clamp<int64_t>(p.position + row + 1 - at, 0, there);
+        if (sees == 0) {
+          std::fill(space.scores + i * kChunk, space.scores + (i + 1) * kChunk, 0.0f);
+          continue;
+        }
+        score(p, space.queries + (query + i) * p.padded, space.keys, space.scores + i * kChunk);
+        weigh(p, space.scores + i * kChunk, sees, g, query + i);
+      }
+      gather_some(p, count, space.scores, space.values, g.sums + query * p.padded, there);
+    }
+  }
+}
+
+void finish(const Problem& p, int64_t tile, int64_t kv, const Gathered& g) {
+  for (int64_t query = 0; query < p.rows_of(tile) * p.group; ++query) {
+    float* const sums = g.sums + query * p.padded;
+    const Vec share_of_each = set1(1 / g.weights[query]);
+    for (int64_t i = 0; i < p.padded; i += kLanes) store(sums + i, mul(load(sums + i), share_of_each));
+    write_row(p.d, 0, tile * p.tile_rows + query / p.group, (kv * p.group + query % p.group) * p.size, sums, p.size);
+  }
+}
+
+/// Adds what another thread gathered.
+void merge(const Problem& p, int64_t queries, const Gathered& to, const Gathered& from) {
+  for (int64_t query = 0; query < queries; ++query) {
+    const float now = std::max(to.largest[query], from.largest[query]);
+    if (now == -INFINITY) continue;
+    const float a = std::exp(to.largest[query] - now), b = std::exp(from.largest[query] - now);
+    for (int64_t i = 0; i < p.padded; i += kLanes) {
+      float* const sums = to.sums + query * p.padded + i;
+      store(sums, fma(set1(b), load(from.sums + query * p.padded + i), mul(set1(a), load(sums))));
+    }
+    to.weights[query] = a * to.weights[query] + b * from.weights[query];
+    to.largest[query] = now;
+  }
+}
+
+Range share_of(int64_t total, uint32_t index, uint32_t count) {
+  return {total * index / count, total * (index + 1) / count};
+}
+
+/// Chunks of all heads and tiles lie in one line; a thread takes a stretch of it. place 0 gathers what is whole inside,
+/// 1 the head that began before, 2 the one that goes on behind.
+template <class T>
+void run_as(Problem& p, const assay_thread& thread) {
+  const int64_t heads = p.keys.dims[0];
+  int64_t total = 0;
+  for (int64_t tile = 0; tile < p.tiles; ++tile) total += heads * p.chunks_of(tile);
+  const Range mine = share_of(total, thread.index, thread.count);
+  const Space space(p, thread.index);
+  const auto each_head = [&](auto f) {
+    int64_t begin = 0;
+    for (int64_t tile = 0; tile < p.tiles; ++tile)
+      for (int64_t kv = 0; kv < heads; ++kv, begin += p.chunks_of(tile)) f(tile, kv, begin, begin + p.chunks_of(tile));
+  };
+  each_head([&](int64_t tile, int64_t kv, int64_t begin, int64_t end) {
+    const int64_t first = std::max(mine.begin, begin), last = std::min(mine.end, end);
+    if (first >= last) return;
+    const int place = first > begin ? 1 : last < end ? 2 : 0;
+    const Gathered g = space.gathered(p, place);
+    attend<T>(p, space, tile, kv, first - begin, last - begin, g);
+    if (place == 0) finish(p, tile, kv, g);
+  });
+  bool any_split = false;
+  for (uint32_t t = 1; t < thread.count; ++t) {
+    const int64_t cut = share_of(total, t, thread.count).begin;
+    each_head([&](int64_t, int64_t, int64_t begin, int64_t end) { any_split |= begin < cut && cut < end; });
+  }
+  if (!any_split) return;
+  thread.barrier(&thread);
+  each_head([&](int64_t tile, int64_t kv, int64_t begin, int64_t end) {
+    if (begin < mine.begin || begin >= mine.end || end <= mine.end) return;  // it is its first thread's to finish
+    const Gathered g = space.gathered(p, 2);
+    for (uint32_t t = thread.index + 1; t < thread.count && share_of(total, t, thread.count).begin < end; ++t)
+      if (const Range theirs = share_of(total, t, thread.count); theirs.begin < theirs.end)
+        merge(p, p.rows_of(tile) * p.group, g, Space(p, t).gathered(p, 1));
+    finish(p, tile, kv, g);
+  });
+}
+
+size_t workspace_bytes(const assay_call* call, uint32_t threads) {
+  return round_up(Space::floats(Problem(*call)) * sizeof(float), 64) * threads;
+}
+
+int run(const assay_call* call, const assay_thread* thread) {
+  if (call->op != ASSAY_ATTENTION || !rows_are_whole(*call)) return ASSAY_UNSUPPORTED;
+  Problem p(*call);
+  p.position = index_at(*call, 0);
+  with_type(p.keys.dtype, [&](auto* type) { run_as<std::remove_pointer_t<decltype(type)>>(p, *thread); });
+  return ASSAY_OK;
+}
+
+}  // namespace
+}  // namespace assay
+
+ASSAY_KERNEL_ENTRY("attention_split", assay::workspace_bytes, nullptr, nullptr, assay::run)

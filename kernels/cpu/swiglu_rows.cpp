@@ -1,0 +1,46 @@
+// swiglu_rows: vectors of gates through an exponential in registers. Columns are shared over threads.
+#include "rows.h"
+#include "vector_maths.h"
+
+namespace assay {
+namespace {
+
+constexpr int64_t kLittle = 2048;  // values; below, a second thread takes longer to start
+constexpr int64_t kTile = 256;
+
+Vec swiglu(Vec gate, Vec up) {
+  const Vec power = exponential(mul(gate, set1(-1)));
+  return mul(quotient(gate, add(power, set1(1))), up);
+}
+
+void swiglu_of(const float* gate, const float* up, int64_t count, float* to) {
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) store(to + i, swiglu(load(gate + i), load(up + i)));
+  if (const int rest = int(count - i); rest > 0)
+    store_part(to + i, swiglu(load_part(gate + i, rest), load_part(up + i, rest)), rest);
+}
+
+int run(const assay_call* call, const assay_thread* thread) {
+  if (call->op != ASSAY_SWIGLU || !rows_are_whole(*call)) return ASSAY_UNSUPPORTED;
+  const assay_tensor &gate = *find_tensor(*call, ASSAY_A, 0), &up = *find_tensor(*call, ASSAY_A, 1),
+                     &d = *find_tensor(*call, ASSAY_D);
+  const int64_t columns = d.dims[2], rows = d.dims[1];
+  const Range mine = share_of_work(rows * columns, 64, rows * columns <= kLittle, *thread);
+  for (int64_t row = mine.begin / columns; row * columns < mine.end; ++row) {
+    const Range part = part_of(mine, row * columns, columns);
+    for (int64_t first = part.begin; first < part.end; first += kTile) {
+      alignas(64) float gates[kTile], ups[kTile], out[kTile];
+      const int64_t count = least(kTile, part.end - first);
+      const float *g = widened_row(gate, 0, row, first, count, gates), *u = widened_row(up, 0, row, first, count, ups);
+      float* const in_place = floats_of_row(d, row);
+      swiglu_of(g, u, count, in_place ? in_place + first : out);
+      if (!in_place) write_row(d, 0, row, first, out, count);
+    }
+  }
+  return ASSAY_OK;
+}
+
+}  // namespace
+}  // namespace assay
+
+ASSAY_KERNEL_ENTRY("swiglu_rows", nullptr, nullptr, nullptr, assay::run)

@@ -1,0 +1,67 @@
+// Exponentials, largest values and sums of vectors, whatever their width: by the compiler's own vector arithmetic.
+#pragma once
+#include <initializer_list>
+
+#include "simd.h"
+
+namespace assay {
+
+typedef int32_t Ints __attribute__((vector_size(sizeof(Vec))));
+typedef float Floats __attribute__((vector_size(sizeof(Vec))));
+
+inline Vec larger(Vec a, Vec b) {
+  const Floats x = Floats(a), y = Floats(b);
+  return Vec(x > y ? x : y);
+}
+inline Vec smaller(Vec a, Vec b) {
+  const Floats x = Floats(a), y = Floats(b);
+  return Vec(x < y ? x : y);
+}
+inline Vec quotient(Vec a, Vec b) { return Vec(Floats(a) / Floats(b)); }
+
+inline float largest(Vec v) {
+  float lanes[kLanes], most;
+  store(lanes, v);
+  most = lanes[0];
+  for (int i = 1; i < kLanes; ++i) most = lanes[i] > most ? lanes[i] : most;
+  return most;
+}
+
+/// e^x within about a unit of f32; below -87 it is about 1e-38, above 88 about 1e38. The polynomial is Cephes' expf.
+inline Vec exponential(Vec x) {
+  constexpr float kLog2E = 1.44269504088896341f, kLn2High = 0.693359375f, kLn2Low = -2.12194440e-4f;
+  constexpr float kRounder = 12582912.0f;  // 1.5 · 2^23: what is added to it is rounded to a whole number
+  x = smaller(larger(x, set1(-87.0f)), set1(88.0f));
+  const Vec shifted = fma(x, set1(kLog2E), set1(kRounder));
+  const Vec n = add(shifted, set1(-kRounder));
+  Vec r = fma(n, set1(-kLn2High), x);
+  r = fma(n, set1(-kLn2Low), r);
+  Vec p = set1(1.9875691500e-4f);
+  for (const float c : {1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f})
+    p = fma(p, r, set1(c));
+  p = add(fma(mul(r, r), p, r), set1(1));
+  const Ints power = Ints(shifted) << 23;  // of the rounder only bits are left that the shift drops
+  return Vec(Ints(p) + power);
+}
+
+/// Sums of the lanes of each of kLanes vectors, as one: a tree of halves, two permutations and an addition for two.
+template <int WIDTH_OF_BLOCK>
+inline Vec add_halves(Vec a, Vec b) {
+  constexpr int kHalf = WIDTH_OF_BLOCK / 2;
+  Ints low{}, high{};
+  for (int i = 0; i < kLanes; ++i) {
+    const int place = i % (kLanes / 2), block = place / kHalf, at = place % kHalf;
+    low[i] = (i < kLanes / 2 ? 0 : kLanes) + block * WIDTH_OF_BLOCK + at;
+    high[i] = low[i] + kHalf;
+  }
+  return Vec(__builtin_shuffle(Floats(a), Floats(b), low) + __builtin_shuffle(Floats(a), Floats(b), high));
+}
+template <int COUNT>
+inline Vec sums_of(const Vec* v) {
+  if constexpr (COUNT == 1)
+    return v[0];
+  else
+    return add_halves<2 * kLanes / COUNT>(sums_of<COUNT / 2>(v), sums_of<COUNT / 2>(v + COUNT / 2));
+}
+
+}  // namespace assay
