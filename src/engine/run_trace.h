@@ -1,7 +1,6 @@
 // The trace of a run: what the engine does, as the events that `assay analyze` reads.
 #pragma once
 #include <map>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -23,12 +22,11 @@ class RunTrace {
 
  private:
   struct OpText {
-    std::string name, backend, spec;  // spec: of a product
+    std::string name, device, backend, spec;  // device: its time there; spec: of a product
   };
   void pass(const PassEvent& event);
   const std::vector<OpText>& texts(const StepProgram& step, bool decodes);
   void tell_choices(const StepProgram& step, int64_t at_ns);
-  void buffer(const std::string& scope, int64_t began_ns, int64_t ended_ns);
   void host(const char* parent, const std::string& name, int64_t began_ns, int64_t ended_ns);
   int64_t stamp(int64_t clock_ns) const { return clock_ns + since_1970_; }
 
@@ -36,7 +34,6 @@ class RunTrace {
   Session& session_;
   int64_t since_1970_;                                              // what to add to base/clock.h's
   std::map<std::pair<uint64_t, bool>, std::vector<OpText>> texts_;  // by the step's id; decoding or not
-  std::set<std::string> phases_;                                    // that were seen
   std::map<std::string, std::string> told_;                         // the variant last told of, by canonical line
 };
 
