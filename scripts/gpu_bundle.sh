@@ -15,7 +15,7 @@ strip "$bundle"/build/assay "$bundle"/build/assay-nvrtc "$bundle"/build/*_test "
 ldd "$bundle"/build/assay "$bundle"/build/assay-nvrtc "$bundle"/build/*_test | awk '$3 ~ /^\// { print $3 }' | sort -u | grep -v -E '/(libc|libm|libdl|libpthread|librt|ld-linux[^/]*)\.so' | while read -r library; do
   cp -L "$library" "$bundle/build/lib/"
 done
-cp -r kernels/cuda kernels/cpu "$bundle/kernels/"
+cp -r kernels/cuda kernels/cpu kernels/export "$bundle/kernels/"
 cp -r specs "$bundle/"
 [ ! -d tests/mutants/cuda ] || cp -r tests/mutants/cuda "$bundle/tests/mutants/"
 cp bench/gpu_check.sh "$bundle/bench/"

@@ -93,11 +93,12 @@ TEST(Library, DevicesShowsItsVersionOrSaysInOneLineHowToGetIt) {
 TEST(Library, GgmlsRowIsPlannedForEachWeightTypeWhereAssayWasBuiltWithIt) {
   const Home home;
   const bool is_here = cpu_libraries().at(0).missing.empty();
-  for (const std::string weights : {"f32", "f16", "bf16", "q8_0"}) {
+  for (const std::string weights : {"f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "q5_0", "q5_1"}) {
     const Ended ended =
-        home.run({"probe", "--dry-run", "--shape", "n=896,k=896", "--dtype", weights, "--variant", "ggml/*"});
+        home.run({"probe", "--dry-run", "--spec", "op=matmul | batch=1 | m=1 | n=896 | k=896 | tA=0 | tB=1", "--dtype",
+                  weights, "--variant", "ggml/*"});
     EXPECT_EQ(ended.exit_code, is_here ? 0 : ended.exit_code) << ended.err;
-    EXPECT_EQ(has(ended.out, "1 case"), is_here) << ended.out << ended.err;
+    EXPECT_EQ(has(ended.out, "1 specs, 1 cases"), is_here) << ended.out << ended.err;
   }
 }
 

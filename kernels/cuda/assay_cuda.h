@@ -93,6 +93,15 @@ typedef struct assay_cuda_brief {
   int64_t bytes[ASSAY_CUDA_SEGMENTS], scale_bytes[ASSAY_CUDA_SEGMENTS];
 } assay_cuda_brief;
 
+/* The same of the other ops: two lines of constants. Dense operands are all that these numbers tell of. */
+#define ASSAY_CUDA_OPERANDS 9
+typedef struct assay_cuda_operands {
+  int32_t rows, columns;                         /* of the first output; of the first tensor */
+  int32_t heads, kv_heads, head_size, capacity;  /* where there is a cache, else 0 */
+  float params[ASSAY_CUDA_PARAMS];               /* in the op's order, 0 where there is none */
+  void* data[ASSAY_CUDA_OPERANDS];               /* of each tensor, in the op's order; null where there is none */
+} assay_cuda_operands;
+
 /* Of the other ops, [batch, rows, columns] of each operand (numbers behind a role are segments); F32 inside, one rounding
  * at the end, whatever the types:
  *   rms_norm        A [1,m,n], B [1,1,n], D [1,m,n] = A · B / √(mean of A² over the row + ASSAY_CUDA_EPS). With C [1,m,n] A + C takes
@@ -149,7 +158,8 @@ typedef struct assay_cuda_matmul {
 
 typedef struct assay_cuda_call {
   union {
-    assay_cuda_brief brief; /* of a matmul; another op adds what its kernels want first */
+    assay_cuda_brief brief;       /* of a matmul */
+    assay_cuda_operands operands; /* of another op */
   };
   uint32_t struct_size, abi_version;
   uint32_t op, segments; /* assay_cuda_op; of a matmul, else 0 */

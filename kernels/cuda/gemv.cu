@@ -1,26 +1,7 @@
 // gemv/baseline: the plain loop on a GPU: a warp an output, its lanes along k; every layout, type, batch and epilogue. Types are looked at
 // while it runs: one kernel for all.
 #define ASSAY_BOUNDS __launch_bounds__(THREADS)
-#include "blocks.h"
-
-namespace assay {
-
-__device__ __forceinline__ float value_at(const assay_cuda_tensor& t, int64_t batch, int64_t row, int64_t column) {
-  if (t.layout == ASSAY_CUDA_BLOCKS) {
-    const BlockShape shape = block_shape(t.dtype);
-    const int64_t block = batch * t.strides[0] + row * t.strides[1] + column / shape.values;
-    return block_value(t.dtype, static_cast<const uint8_t*>(t.data) + block * shape.bytes, int(column % shape.values));
-  }
-  if (t.layout == ASSAY_CUDA_Q8_0_SPLIT) {
-    const int64_t block = ((batch * t.dims[1] + row) * t.dims[2] + column) / 32;
-    return to_float(static_cast<const Half*>(t.scales)[block]) * float(*element<signed char>(t, batch, row, column));
-  }
-  if (t.dtype == ASSAY_CUDA_F16) return to_float(*element<Half>(t, batch, row, column));
-  if (t.dtype == ASSAY_CUDA_BF16) return to_float(*element<Bfloat>(t, batch, row, column));
-  return *element<float>(t, batch, row, column);
-}
-
-}  // namespace assay
+#include "elements.h"
 
 ASSAY_RUN {
   using namespace assay;

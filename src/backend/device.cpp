@@ -23,6 +23,14 @@ std::string DeviceInfo::physical() const {
   return id;
 }
 
+const IsaLevel* choose_isa(const Variant& variant, const DeviceInfo& device) {
+  const IsaLevel* best = nullptr;
+  for (const IsaLevel& level : device.isa)
+    if (variant.isa.empty() || std::find(variant.isa.begin(), variant.isa.end(), level.name) != variant.isa.end())
+      best = &level;
+  return best;
+}
+
 GeometrySizes launch_sizes(const Op& op, std::span<const Tensor> tensors, const DeviceInfo& device) {
   GeometrySizes s;
   s.sms = device.limits.processors;

@@ -40,12 +40,16 @@ struct DeviceInfo {
       false;  // the cases of a spec share one worker process: opening the device is dear, and a fault is seen by all
   int launches_per_sample = 1;  // at most: launches too short to time alone are timed as one sequence
   int threads = 1;
+  int cores = 0;  // on which these threads run: fewer where a core has several; 0: not known
   int64_t memory_bytes = 0;         // what tensors may take together
   std::string memory_limit;         // what makes it less than the device has: "its control group /x may take 400 MB"
   std::string identity() const;     // "name: value" lines of properties
   std::string memory_text() const;  // "cpu:0 has 350 MB (its control group /x may take 400 MB)"
   std::string physical() const;  // its UUID, where it has one: the number in its id may be another in another process
 };
+
+/// The best level of the device that the variant can be built for, or null.
+const IsaLevel* choose_isa(const Variant& variant, const DeviceInfo& device);
 
 /// What the expressions of a manifest's "launch" may use, from the operands of one launch of an op.
 GeometrySizes launch_sizes(const Op& op, std::span<const Tensor> tensors, const DeviceInfo& device);
@@ -119,6 +123,9 @@ class Program {
   virtual void run() = 0;
   /// Returns when all are done. Error if a kernel reported failure.
   virtual void wait() = 0;
+  /// Each run from now on writes there, for each launch, when it ended (ns of base/clock.h). False where the device
+  /// cannot tell.
+  virtual bool stamp(std::span<int64_t> ends) { return ends.empty(); }
 };
 
 /// One opened device: memory, kernels, programs. Nothing here measures or watches: that is put on from outside

@@ -26,8 +26,14 @@ constexpr CommandEntry kCommands[] = {
     {"audit", "a probe log judged anew: wrong rows, crowns that sit on them, the corrected ranking", add_audit},
     {"inspect", "a model file (GGUF): its network, tensors and types, and what a decode step reads of it", add_inspect},
     {"specs", "what a model file's step computes: every op as a spec line, as a table or a workload file", add_specs},
+    {"export", "winners as source with a C header and tests, for an engine that knows nothing of assay", add_export},
     {"synth", "write a model file of a known shape and type with drawn weights, to try and measure with", add_synth},
     {"tokenize", "text to the tokens of a model file, and back", add_tokenize},
+    {"run", "a model answers a prompt: streamed text, its speed, a trace", add_run},
+    {"chat", "a talk with a model over several turns", add_chat},
+    {"bench", "a model's speed: prompts and decoding, tokens per second and GB/s", add_bench},
+    {"logits", "what a model makes of given tokens: every logit, as float32", add_logits},
+    {"perplexity", "how well a model foretells a text: perplexity, with its uncertainty", add_perplexity},
 };
 
 constexpr char kFooter[] = R"(Begin with:

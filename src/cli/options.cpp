@@ -75,6 +75,7 @@ template Option Options::add(const std::string&, std::string&, const std::string
 template Option Options::add(const std::string&, std::vector<std::string>&, const std::string&) const;
 template Option Options::add(const std::string&, int&, const std::string&) const;
 template Option Options::add(const std::string&, size_t&, const std::string&) const;
+template Option Options::add(const std::string&, int64_t&, const std::string&) const;
 template Option Options::add(const std::string&, double&, const std::string&) const;
 template Option Options::add(const std::string&, std::optional<double>&, const std::string&) const;
 

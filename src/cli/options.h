@@ -60,7 +60,7 @@ class Options {
   /// The same subcommand's options under a heading of their own.
   Options group(const std::string& heading) const { return Options(app_, heading); }
 
-  /// T: std::string, int, size_t, double, std::optional<double>; std::vector<std::string> takes several.
+  /// T: std::string, int, int64_t, size_t, double, std::optional<double>; std::vector<std::string> takes several.
   template <typename T>
   Option add(const std::string& name, T& to, const std::string& help) const;
   /// Any number of values, for values() alone.

@@ -1,7 +1,6 @@
 // assay tokenize: text to token numbers by a model file's vocabulary, and back.
 #include <unistd.h>
 
-#include <charconv>
 #include <memory>
 
 #include "base/error.h"
@@ -9,6 +8,7 @@
 #include "base/standard_streams.h"
 #include "base/terminal.h"
 #include "cli/commands.h"
+#include "cli/engine_options.h"
 #include "model/gguf_vocabulary.h"
 #include "model/token_decoder.h"
 #include "model/token_encoder.h"
@@ -31,23 +31,6 @@ std::string read_input(const TokenizeOptions& options) {
   return options.file == "-" ? read_descriptor(STDIN_FILENO, "standard input") : read_file(options.file);
 }
 
-std::vector<Token> parse_tokens(std::string_view text, const std::string& name) {
-  constexpr std::string_view kBlanks = " \t\r\n";
-  std::vector<Token> tokens;
-  for (size_t at = text.find_first_not_of(kBlanks); at != std::string_view::npos;
-       at = text.find_first_not_of(kBlanks, at)) {
-    const std::string_view word = text.substr(at, text.find_first_of(kBlanks, at) - at);
-    Token token = 0;
-    const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), token);
-    if (error != std::errc() || end != word.data() + word.size())
-      fail("{}: byte {}: \"{}\" is no token; give numbers with blanks between, as assay tokenize prints them", name, at,
-           cut_end(one_line(word), 40));
-    tokens.push_back(token);
-    at += word.size();
-  }
-  return tokens;
-}
-
 std::string numbers(const std::vector<Token>& tokens) {
   fmt::memory_buffer line;
   for (size_t i = 0; i < tokens.size(); ++i) fmt::format_to(std::back_inserter(line), "{}{}", i ? " " : "", tokens[i]);
@@ -63,7 +46,8 @@ int run_tokenize(const TokenizeOptions& options) {
     fail("{}: names no token that begins a text (tokenizer.ggml.bos_token_id); leave --bos out", options.model);
   const std::string input = read_input(options);
   if (options.decode) {
-    put(stdout, decode(*tokenizer, parse_tokens(input, input_name(options)), {.special = options.encode.special}));
+    put(stdout,
+        decode(*tokenizer, parse_token_numbers(input, input_name(options)), {.special = options.encode.special}));
   } else {
     show("{}\n", numbers(TokenEncoder(*tokenizer).encode(input, options.encode)));
   }

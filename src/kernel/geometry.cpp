@@ -13,10 +13,12 @@ namespace {
 
 constexpr double kMostThreads = 2147483647.0, kMostBytes = 1099511627776.0;
 
-const std::vector<std::string> kSizeNames = {"m", "n", "n0", "n1", "n2", "k", "batch", "segments", "bytes", "sms"};
+const std::vector<std::string> kSizeNames = {"m",     "n",        "n0",    "n1",  "n2",       "k",
+                                             "batch", "segments", "bytes", "sms", "kv_heads", "head_size"};
 
 std::vector<int64_t> size_values(const GeometrySizes& s) {
-  return {s.m, s.n, s.n0, s.n1, s.n2, s.k, s.batch, s.segments, s.bytes, s.sms};
+  // Heads of a cache are its batches, their size is what scores sum over.
+  return {s.m, s.n, s.n0, s.n1, s.n2, s.k, s.batch, s.segments, s.bytes, s.sms, s.batch, s.k};
 }
 
 }  // namespace
@@ -28,8 +30,8 @@ void GeometrySizes::add(std::string_view name, uint32_t segment, int64_t value) 
     if (segment < std::size(parts)) *parts[segment] = value;
   }
   if (name == "m") m = value;
-  if (name == "k") k = value;
-  if (name == "batch") batch = value;
+  if (name == "k" || name == "head_size") k = value;
+  if (name == "batch" || name == "kv_heads") batch = value;
 }
 
 GeometryRules::GeometryRules(const JsonReader& launch, const std::vector<Parameter>& parameters, bool prepares)
@@ -65,6 +67,16 @@ GeometryRules::Rules GeometryRules::read(const JsonReader& launch, const std::st
     rules.push_back({item, at_place(item, [&] { return Expression(text, names_); })});
   }
   return rules;
+}
+
+std::map<std::string, std::vector<std::string>> GeometryRules::expressions() const {
+  std::map<std::string, std::vector<std::string>> texts;
+  for (const auto& [key, json] : launch_->items()) {
+    if (key == "cooperative") continue;
+    for (const Json& item : json.is_array() ? json : Json::array({json}))
+      texts[key].push_back(item.is_string() ? item.get<std::string>() : item.dump());
+  }
+  return texts;
 }
 
 int64_t GeometryRules::value(Rule& rule, const std::vector<int64_t>& values, bool is_bytes) {

@@ -2,6 +2,7 @@
 // says it.
 #pragma once
 #include <array>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -39,6 +40,10 @@ class GeometryRules {
   /// Error "FILE at /pointer: …" where a value is no whole number, below 1 (bytes: below 0), or above 2^31 (bytes:
   /// 2^40).
   Geometry evaluate(const ParameterValues& values, const GeometrySizes& sizes);
+
+  /// The expressions as the manifest writes them, by key ("grid": one to three); none of keys that it lacks.
+  std::map<std::string, std::vector<std::string>> expressions() const;
+  bool is_cooperative() const { return cooperative_; }
 
  private:
   struct Rule {

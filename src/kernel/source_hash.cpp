@@ -40,9 +40,10 @@ class Scan {
  public:
   explicit Scan(const std::vector<fs::path>& folders) : folders_(folders) {}
 
-  void file(const fs::path& path, const std::string& label) {
+  void file(const fs::path& path, const std::string& label, const std::string& name) {
     const std::string bytes = read_file(path);
     text += fmt::format("{} {}\n", label, hash_hex(bytes));
+    files.emplace_back(name, path);
     for (size_t start = 0; start < bytes.size();) {
       const size_t end = std::min(bytes.find('\n', start), bytes.size());
       if (const auto found = include_of(std::string_view(bytes).substr(start, end - start)))
@@ -52,6 +53,7 @@ class Scan {
   }
 
   std::string text;
+  std::vector<std::pair<std::string, fs::path>> files;
 
  private:
   void include(const Include& wanted, const fs::path& beside) {
@@ -59,7 +61,7 @@ class Scan {
     const std::string label = "include: " + wanted.name;
     if (!path.empty() && !seen_.insert(path.native()).second) return;
     if (!path.empty())
-      file(path, label);
+      file(path, label, wanted.name);
     else if (wanted.quoted && seen_.insert(label).second)
       text += label + " missing\n";
   }
@@ -81,8 +83,9 @@ class Scan {
 
 SourceHash hash_source(const fs::path& source, const std::vector<fs::path>& folders) {
   Scan scan(folders);
-  scan.file(source, "source: " + source.filename().string());
-  return {scan.text, hash_hex(scan.text)};
+  const std::string name = source.filename().string();
+  scan.file(source, "source: " + name, name);
+  return {scan.text, hash_hex(scan.text), std::move(scan.files)};
 }
 
 }  // namespace assay

@@ -2,6 +2,7 @@
 #pragma once
 #include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace assay {
@@ -9,6 +10,8 @@ namespace assay {
 struct SourceHash {
   std::string text;  // "source: gemv.cpp HASH", "include: lanes.h HASH", "include: gone.h missing"; no absolute paths
   std::string hash;  // of text
+  std::vector<std::pair<std::string, std::filesystem::path>>
+      files;  // the source, and what was found of its includes by name
 };
 
 /// Reads `source` and, recursively, what it includes: "…" beside the including file, then in `folders`; <…> in

@@ -2,151 +2,63 @@
 #include "model/step.h"
 
 #include <algorithm>
-#include <cctype>
 #include <map>
 
 #include "base/error.h"
+#include "model/forward_pass.h"
 #include "model/inspection.h"
 
 namespace assay {
 namespace {
 
-std::string lower_name(TensorType type) {
-  std::string name(tensor_type_name(type));
-  std::transform(name.begin(), name.end(), name.begin(), [](char c) { return char(std::tolower(uint8_t(c))); });
-  return name;
+/// Of a weight whose type specs do not know; "" if there is none.
+std::string unknown_type(const Gguf& file, const PassOp& op) {
+  for (const PassOperand& operand : op.operands)
+    if (const GgufTensor* tensor = operand.is_weight ? file.find_tensor(operand.name) : nullptr)
+      if (!has_matmul_kernels(tensor->type)) return spec_type_name(tensor->type);
+  return "";
 }
 
-class StepList {
- public:
-  StepList(const Gguf& file, const ModelConfig& config, const StepRequest& request)
-      : file_(file), config_(config), request_(request), activations_(dtype_name(request.activations)) {}
+/// Of weights that a launch reads all of it is the file's bytes, biases included; of a table or a cache its rows.
+int64_t bytes_of(const Spec& spec) {
+  int64_t bytes = 0;
+  for (const Tensor& t : spec.tensors)
+    if (t.is_read && (t.operand == Operand::b || t.operand == Operand::bias || t.operand == Operand::cache ||
+                      t.operand == Operand::factors))
+      bytes += t.touched_bytes();
+  return bytes;
+}
 
-  std::vector<StepEntry> make() {
-    const GgufTensor& embedding = tensor("token_embd.weight");
-    const int64_t m = request_.tokens;
-    pending("embedding_lookup", fmt::format("m={} | n={} | dtB={}", m, config_.embedding, lower_name(embedding.type)),
-            "token_embd.weight", m * int64_t(embedding.bytes.size()) / embedding.dims[1]);
-    for (layer_ = 0; layer_ < config_.layers; ++layer_) {
-      attention();
-      feed_forward();
-    }
-    layer_ = -1;
-    norm("output_norm.weight", m);
-    product(config_.tied_output ? "token_embd.weight" : "output.weight");
-    pending("sampling", fmt::format("m={} | n={}", m, config_.vocabulary), "", 0);
-    return std::move(all_);
+int64_t file_bytes_of(const Gguf& file, const PassOp& op) {
+  int64_t bytes = 0;
+  for (const PassOperand& operand : op.operands)
+    if (const GgufTensor* tensor = operand.is_weight ? file.find_tensor(operand.name) : nullptr)
+      bytes += int64_t(tensor->bytes.size());
+  return bytes;
+}
+
+StepEntry entry_of(const Gguf& file, const PassOp& op) {
+  StepEntry entry;
+  entry.op = parse_spec_fields(op.line, file.name()).front().second;
+  entry.line = op.line;
+  entry.layer = op.layer;
+  for (const PassOperand& operand : op.operands)
+    if (operand.part == Operand::cache || (operand.is_weight && operand.part != Operand::bias))
+      entry.tensors.push_back(operand.name);
+  if (const std::string type = unknown_type(file, op); !type.empty()) {
+    entry.not_yet = type + " weights are not measured yet";
+    entry.bytes = file_bytes_of(file, op);
+  } else {
+    entry.spec = parse_spec(op.line, file.name());
+    entry.bytes = bytes_of(*entry.spec);
   }
+  return entry;
+}
 
- private:
-  void attention() {
-    const int64_t m = request_.tokens, values = 2 * m;  // bytes of m values in the cache's f16
-    norm(part("attn_norm.weight"), m);
-    product(part("attn_q.weight"), part("attn_q.bias"));
-    product(part("attn_k.weight"), part("attn_k.bias"));
-    product(part("attn_v.weight"), part("attn_v.bias"));
-    if (config_.query_key_norm) {
-      norm(part("attn_q_norm.weight"), m * config_.heads);
-      norm(part("attn_k_norm.weight"), m * config_.kv_heads);
-    }
-    for (const int64_t heads : {config_.heads, config_.kv_heads})
-      pending("rope", fmt::format("m={} | heads={} | n={}", m, heads, config_.rope.dimensions), "", 0);
-    pending("kv_write", fmt::format("m={} | n={}", m, config_.key_rows() + config_.value_rows()), part("attn_kv_cache"),
-            values * (config_.key_rows() + config_.value_rows()));
-    if (request_.context > 0) scores_and_values();
-    product(part("attn_output.weight"), part("attn_output.bias"));
-    pending("add", fmt::format("m={} | n={}", m, config_.embedding), "", 0);
-  }
-
-  /// Heads that share K and V read the same of them: their batch is larger than the bytes.
-  void scores_and_values() {
-    const int64_t context = request_.context;
-    cached(context, config_.key_size, 1, part("attn_k_cache"), 2 * context * config_.key_rows());
-    pending("softmax", fmt::format("m={} | n={}", request_.tokens * config_.heads, context), "", 0);
-    cached(config_.value_size, context, 0, part("attn_v_cache"), 2 * context * config_.value_rows());
-  }
-
-  void feed_forward() {
-    const int64_t m = request_.tokens;
-    norm(part("ffn_norm.weight"), m);
-    product(part("ffn_gate.weight"));
-    product(part("ffn_up.weight"));
-    pending("swiglu", fmt::format("m={} | n={}", m, config_.feed_forward), "", 0);
-    product(part("ffn_down.weight"));
-    pending("add", fmt::format("m={} | n={}", m, config_.embedding), "", 0);
-  }
-
-  std::string part(std::string_view rest) const { return fmt::format("blk.{}.{}", layer_, rest); }
-
-  const GgufTensor& tensor(const std::string& name) const {
-    const GgufTensor* found = file_.find_tensor(name);
-    ASSAY_CHECK(found);
-    return *found;
-  }
-
-  StepEntry& add(std::string op, const std::string& rest, const std::string& tensor, int64_t bytes) {
-    StepEntry& entry = all_.emplace_back();
-    entry.line = fmt::format("op={} | {}", op, rest);
-    entry.op = std::move(op);
-    entry.tensor = tensor, entry.layer = layer_, entry.bytes = bytes;
-    return entry;
-  }
-
-  void measured(StepEntry& entry) { entry.spec = parse_spec(entry.line, file_.name()); }
-
-  void pending(const std::string& op, const std::string& rest, const std::string& tensor, int64_t bytes) {
-    add(op, rest, tensor, bytes).not_yet = op + " is not measured yet";
-  }
-
-  /// The bias is one of the model's only if the file has it.
-  void product(const std::string& weight, const std::string& bias = "") {
-    const GgufTensor& b = tensor(weight);
-    const GgufTensor* added = bias.empty() ? nullptr : file_.find_tensor(bias);
-    const std::string type = lower_name(b.type);
-    StepEntry& entry = add(added ? "matmul_bias_add" : "matmul",
-                           matmul_line(1, b.dims[1], b.dims[0], 1, type) + (added ? " | bias=1" : ""), weight,
-                           int64_t(b.bytes.size()) + (added ? int64_t(added->bytes.size()) : 0));
-    if (has_matmul_kernels(b.type))
-      measured(entry);
-    else
-      entry.not_yet = type + " weights are not measured yet";
-  }
-
-  void cached(int64_t n, int64_t k, int b_is_nk, const std::string& cache, int64_t bytes) {
-    measured(add("matmul", matmul_line(config_.heads, n, k, b_is_nk, "f16"), cache, bytes));
-  }
-
-  std::string matmul_line(int64_t batch, int64_t n, int64_t k, int b_is_nk, std::string_view type) const {
-    return fmt::format("batch={} | m={} | n={} | k={} | tA=0 | tB={} | dtA={} | dtB={} | dtD={}", batch,
-                       request_.tokens, n, k, b_is_nk, activations_, type, activations_);
-  }
-
-  void norm(const std::string& name, int64_t rows) {
-    const GgufTensor& b = tensor(name);
-    const std::string type = lower_name(b.type);
-    // The file's epsilon is a float: its shortest form is the one that people wrote.
-    StepEntry& entry = add("rms_norm",
-                           fmt::format("m={} | n={} | dtA={} | dtB={} | dtD={} | eps={}", rows, b.dims[0], activations_,
-                                       type, activations_, float(config_.norm_epsilon)),
-                           name, int64_t(b.bytes.size()));
-    const bool is_float = b.type == TensorType::f32 || b.type == TensorType::f16 || b.type == TensorType::bf16;
-    if (is_float)
-      measured(entry);
-    else
-      entry.not_yet = "norms of " + type + " are not measured";
-  }
-
-  const Gguf& file_;
-  const ModelConfig& config_;
-  const StepRequest& request_;
-  const std::string_view activations_;
-  int64_t layer_ = -1;
-  std::vector<StepEntry> all_;
-};
-
-/// A layer's name without its number.
-std::string rest_of(const StepEntry& entry) {
-  return entry.layer < 0 ? entry.tensor : entry.tensor.substr(fmt::format("blk.{}.", entry.layer).size());
+/// A tensor's name without its layer.
+std::string rest_of(const std::string& tensor, int64_t layer) {
+  const std::string prefix = fmt::format("blk.{}.", layer);
+  return tensor.starts_with(prefix) ? tensor.substr(prefix.size()) : tensor;
 }
 
 }  // namespace
@@ -155,7 +67,19 @@ std::vector<StepEntry> model_step(const Gguf& file, const ModelConfig& config, c
   ASSAY_CHECK(request.tokens >= 1 && request.context >= 0);
   if (request.context > 0 && request.context < request.tokens)
     fail("a context of {} does not hold a chunk of {} tokens", request.context, request.tokens);
-  return StepList(file, config, request).make();
+  PassRequest pass;
+  pass.tokens = pass.logits = request.tokens;
+  pass.capacity = std::max(request.context, request.tokens);
+  pass.activations = request.activations;
+  pass.cache = Dtype::f16;
+  std::vector<PassOp> ops = forward_pass(file, config, pass);
+  ops.push_back({fmt::format("op=argmax | m={} | n={} | dtA={}", request.tokens, config.vocabulary,
+                             dtype_name(request.activations)),
+                 "sampling", -1, {}});
+  std::vector<StepEntry> step;
+  for (const PassOp& op : ops)
+    if (request.context > 0 || !op.line.starts_with("op=attention ")) step.push_back(entry_of(file, op));
+  return step;
 }
 
 std::vector<StepFold> fold_step(const std::vector<StepEntry>& step) {
@@ -175,14 +99,16 @@ std::vector<StepFold> fold_step(const std::vector<StepEntry>& step) {
     StepFold& fold = folds[place->second];
     fold.calls += entry.calls;
     fold.bytes += entry.calls * entry.bytes;
-    if (entry.tensor.empty()) continue;
     std::vector<Layers>& seen = layers[place->second];
-    const std::string rest = rest_of(entry);
-    const auto same = std::find_if(seen.begin(), seen.end(), [&](const Layers& l) { return l.rest == rest; });
-    if (same == seen.end())
-      seen.push_back({rest, entry.layer, entry.layer});
-    else
-      same->last = entry.layer;
+    for (const std::string& tensor : entry.tensors) {
+      const std::string rest = rest_of(tensor, entry.layer);
+      const int64_t layer = rest == tensor ? -1 : entry.layer;
+      const auto same = std::find_if(seen.begin(), seen.end(), [&](const Layers& l) { return l.rest == rest; });
+      if (same == seen.end())
+        seen.push_back({rest, layer, layer});
+      else
+        same->last = layer;
+    }
   }
   for (size_t i = 0; i < folds.size(); ++i)
     for (const auto& [rest, first, last] : layers[i])

@@ -18,16 +18,16 @@ struct StepRequest {
 /// One op of a step. Its line is a spec's where there is a spec; else it says what one will say.
 struct StepEntry {
   std::string op, line;
-  std::optional<Spec> spec;  // what assay can measure today
-  std::string not_yet;       // why there is none
-  std::string tensor;        // the weight, as the file names it; "attn_k_cache" and such of a layer for the KV cache
-  int64_t layer = -1;        // -1: of no layer
-  int64_t calls = 1;         // in the step
-  int64_t bytes = 0;         // of weights and KV cache that a call reads, or writes
+  std::optional<Spec> spec;          // what assay can measure today
+  std::string not_yet;               // why there is none
+  std::vector<std::string> tensors;  // weights as the file names them, and "blk.0.k_cache" for the KV cache
+  int64_t layer = -1;                // -1: of no layer
+  int64_t calls = 1;                 // in the step
+  int64_t bytes = 0;                 // of weights and KV cache that a call reads, or writes
 };
 
-/// In the order of a forward pass. Every token of a chunk gets its logits. Error where the context is shorter than the
-/// chunk. ASSAY_CHECK unless check_model_tensors() held.
+/// The forward pass that the engine runs (forward_pass.h), and the choice of the best token. Every token of a chunk
+/// gets its logits. Error where the context is shorter than the chunk. ASSAY_CHECK unless check_model_tensors() held.
 std::vector<StepEntry> model_step(const Gguf& file, const ModelConfig& config, const StepRequest& request);
 
 /// Calls of a step with equal lines.

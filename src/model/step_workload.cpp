@@ -36,7 +36,7 @@ std::string step_workload(const StepSource& source, const StepRequest& request, 
       request.tokens == 1 ? "a decode step of " + source.model
                           : fmt::format("a chunk of {} tokens of {}, counted per token", request.tokens, source.model);
   const std::string context =
-      request.context > 0 ? fmt::format(" at a context of {}", request.context) : ", without attention's products";
+      request.context > 0 ? fmt::format(" at a context of {}", request.context) : ", without attention";
   Json json = {
       {"name", step_name(source.model, request)},
       {"description",

@@ -179,14 +179,6 @@ int64_t Plan::cases() const {
   return count;
 }
 
-const IsaLevel* choose_isa(const Variant& variant, const DeviceInfo& device) {
-  const IsaLevel* best = nullptr;
-  for (const IsaLevel& level : device.isa)
-    if (variant.isa.empty() || std::find(variant.isa.begin(), variant.isa.end(), level.name) != variant.isa.end())
-      best = &level;
-  return best;
-}
-
 std::vector<Spec> with_dtype(const std::vector<Spec>& specs, const std::string& dtype) {
   const ProductTypes types = product_types_of_option(dtype);
   std::vector<Spec> result;

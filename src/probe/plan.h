@@ -47,7 +47,4 @@ Plan make_plan(const std::vector<Spec>& specs, const std::vector<const Variant*>
 /// The specs with the types that --dtype names. Specs that cannot have them are left out.
 std::vector<Spec> with_dtype(const std::vector<Spec>& specs, const std::string& dtype);
 
-/// The best level of the device that the variant can be built for, or null.
-const IsaLevel* choose_isa(const Variant& variant, const DeviceInfo& device);
-
 }  // namespace assay

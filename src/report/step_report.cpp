@@ -12,16 +12,16 @@
 namespace assay {
 namespace {
 
-/// "B:14 M:1 N:128 K:64" and "f16", of lines that are specs and of those that are none yet.
+/// "M:1 N:128 K:64" and "f16": as the spec says them, or the line where it is none.
 struct LineWords {
   std::string sizes, type;
 };
-LineWords words_of(const std::string& line) {
+LineWords words_of(const StepEntry& entry) {
   LineWords words;
-  for (const auto& [key, value] : parse_spec_fields(line)) {
-    if (key == "dtB") words.type = value;
-    const bool is_size = key == "m" || key == "n" || key == "k" || key == "heads" || (key == "batch" && value != "1");
-    if (is_size)
+  if (entry.spec) words.sizes = entry.spec->short_name();
+  for (const auto& [key, value] : parse_spec_fields(entry.line)) {
+    if (key == "dtB" || key == "dtCache") words.type = value;
+    if (!entry.spec && (key == "m" || key == "n" || key == "k"))
       words.sizes += fmt::format("{}{}:{}", words.sizes.empty() ? "" : " ", char(std::toupper(uint8_t(key[0]))), value);
   }
   return words;
@@ -54,7 +54,7 @@ std::string step_text(const std::string& name, const StepRequest& request, const
               {},
               {}};
   for (const StepFold& fold : folds) {
-    const LineWords words = words_of(fold.first.line);
+    const LineWords words = words_of(fold.first);
     table.rows.push_back({fold.first.op, words.sizes, words.type.empty() ? Cell() : Cell(words.type),
                           double(fold.calls), double(fold.bytes) / 1e6, share(fold.bytes),
                           one_line(fmt::format("{}", fmt::join(fold.tensors, ", "))), fold.first.not_yet});

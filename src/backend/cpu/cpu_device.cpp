@@ -16,9 +16,8 @@ constexpr int64_t kFillOnSeveral = int64_t(16) << 20, kMostFilling = 4, kPageByt
 
 }  // namespace
 
-CpuDevice::CpuDevice(int threads, bool pins_caller) : cpus_(allowed_cpus()), pins_caller_(pins_caller) {
-  if (threads > 0 && size_t(threads) < cpus_.size()) cpus_.resize(size_t(threads));
-}
+CpuDevice::CpuDevice(int threads, bool pins_caller)
+    : cpus_(allowed_cpus(threads > 0 ? threads : INT64_MAX)), pins_caller_(pins_caller) {}
 
 Team& CpuDevice::team() {
   if (!team_) team_ = std::make_unique<Team>(cpus_, pins_caller_);

@@ -131,9 +131,13 @@ int64_t cpu_quota(const std::filesystem::path& root) {
   return least;
 }
 
-std::vector<int> allowed_cpus() {
+int64_t cores_of(const std::vector<int>& cpus) {
+  return std::count_if(cpus.begin(), cpus.end(), [&](int cpu) { return is_first_of_core(cpu, cpus); });
+}
+
+std::vector<int> allowed_cpus(int64_t at_most) {
   std::vector<int> cpus = cpus_of_affinity();
-  const int64_t quota = cpu_quota();
+  const int64_t quota = std::min(cpu_quota(), at_most);
   if (quota >= std::ssize(cpus)) return cpus;
   // A thread on a second hardware thread of a core adds least: those are left out first.
   std::vector<int> first_of_core, others;
@@ -164,6 +168,7 @@ DeviceInfo cpu_device_info() {
   info.backend = "cpu";
   info.isa = cpu_isa_levels();
   info.threads = int(cpus.size());
+  info.cores = int(cores_of(cpus));
   const MemoryRoom room = memory_room();
   info.memory_bytes = room.bytes;
   if (!room.is_machine) info.memory_limit = room.limit;

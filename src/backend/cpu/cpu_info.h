@@ -9,8 +9,10 @@
 namespace assay {
 
 /// The CPUs that this process may run on, lowest first: no more than its control group gives it time for (a quota of
-/// 2.5 CPUs is two), one of each core before a second of any.
-std::vector<int> allowed_cpus();
+/// 2.5 CPUs is two) and than is asked for, one of each core before a second of any.
+std::vector<int> allowed_cpus(int64_t at_most = INT64_MAX);
+/// How many cores these CPUs are of.
+int64_t cores_of(const std::vector<int>& cpus);
 /// "0-3,8" as the system writes it.
 std::vector<int> cpus_in_list(const std::string& list);
 /// Whole CPUs that a control group's cpu.max ("250000 100000", "max 100000") gives; INT64_MAX without a limit.

@@ -1,6 +1,8 @@
 // Launches bound on the CPU.
 #include "backend/cpu/cpu_program.h"
 
+#include "base/clock.h"
+
 namespace assay {
 namespace {
 
@@ -21,7 +23,14 @@ void CpuProgram::run() {
     end = first + 1;
     while (end < size() && threading(first) == Threading::team && threading(end) == Threading::team) ++end;
     run_together(first, end);
+    if (!ends_.empty()) ends_[size_t(end - 1)] = now_ns();
   }
+}
+
+bool CpuProgram::stamp(std::span<int64_t> ends) {
+  ASSAY_CHECK(std::ssize(ends) == size());
+  ends_ = ends;
+  return true;
 }
 
 void CpuProgram::run_together(int64_t first, int64_t end) {
@@ -39,6 +48,7 @@ void CpuProgram::run_on_member(const assay_thread* thread, void* argument) {
   const auto& [program, first, end] = *static_cast<const Stretch*>(argument);
   for (int64_t i = first; i < end; ++i) {
     if (i > first) thread->barrier(thread);
+    if (i > first && thread->index == 0 && !program->ends_.empty()) program->ends_[size_t(i - 1)] = now_ns();
     program->run_on(thread, program->bound_[size_t(i)]);
   }
 }

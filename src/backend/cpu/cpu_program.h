@@ -18,6 +18,7 @@ class CpuProgram final : public Program {
   /// Returns when all launches have.
   void run() override;
   void wait() override { check_status(status_.exchange(ASSAY_OK), "run"); }
+  bool stamp(std::span<int64_t> ends) override;
 
   int64_t size() const { return std::ssize(bound_); }
   /// One launch alone, from entry to return of the whole team.
@@ -40,6 +41,7 @@ class CpuProgram final : public Program {
   const uint32_t threads_;
   const std::function<Team&()> team_;
   std::vector<Bound> bound_;
+  std::span<int64_t> ends_;
   std::atomic<int> status_{ASSAY_OK};
 };
 

@@ -1,0 +1,214 @@
+// assay bench: a model's speed on prompts and in decoding, beside what memory allows.
+#include <cmath>
+#include <memory>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "base/random.h"
+#include "base/standard_streams.h"
+#include "base/terminal.h"
+#include "cli/commands.h"
+#include "cli/engine_options.h"
+#include "cli/installation.h"
+#include "cli/number_option.h"
+#include "cli/report_formats.h"
+#include "measure/worker_process.h"
+#include "report/csv.h"
+#include "report/markdown.h"
+#include "report/table.h"
+
+namespace assay {
+namespace {
+
+struct BenchOptions {
+  EngineOptions engine;
+  std::string prompts = "128", generated = "32", depths = "0", threads;
+  int64_t repetitions = 5;
+  std::shared_ptr<ReportFormats> formats;
+};
+
+struct BenchRow {
+  std::string test;
+  int64_t threads = 0, tokens = 0, depth = 0, bytes_per_token = 0;  // bytes: of weights and cache that a token reads
+  std::vector<double> seconds = {};
+};
+
+std::vector<int64_t> numbers(const std::string& option, const std::string& list, int64_t least) {
+  std::vector<int64_t> values;
+  for (size_t at = 0; at < list.size();) {
+    const size_t end = std::min(list.find(',', at), list.size());
+    const auto value = parse_number<int64_t>(list.substr(at, end - at));
+    if (!value || *value < least || *value > 1 << 24)
+      fail("{} {}: numbers from {} on with commas between are wanted", option, list, least);
+    values.push_back(*value);
+    at = end + 1;
+  }
+  return values;
+}
+
+class Bench {
+ public:
+  Bench(const BenchOptions& options, int64_t threads, std::vector<BenchRow>& rows)
+      : options_(options), engine_(with_threads(options.engine, threads)), rows_(rows) {}
+
+  void measure() {
+    for (const int64_t depth : numbers("-d", options_.depths, 0)) {
+      for (const int64_t tokens : numbers("-p", options_.prompts, 0))
+        if (tokens > 0)
+          repeat(BenchRow{fmt::format("prompt {}", tokens), engine_.device().threads, tokens, depth}, true);
+      for (const int64_t tokens : numbers("-n", options_.generated, 0))
+        if (tokens > 0)
+          repeat(BenchRow{fmt::format("decode {}", tokens), engine_.device().threads, tokens, depth}, false);
+    }
+  }
+  const DeviceInfo& device() const { return engine_.device(); }
+  std::string model_text() { return engine_.model().file().name(); }
+  int64_t weight_bytes() { return step_bytes(engine_.model().file(), engine_.model().config()).total(); }
+
+ private:
+  static EngineOptions with_threads(EngineOptions engine, int64_t threads) {
+    engine.threads = threads;
+    return engine;
+  }
+
+  Token drawn() { return Token(random_bits(drawn_++) % uint64_t(engine_.model().config().vocabulary)); }
+
+  void fill(int64_t count) {
+    std::vector<Token> tokens;
+    for (int64_t i = 0; i < count; ++i) tokens.push_back(drawn());
+    if (count > 0) engine_.session().append(tokens);
+  }
+
+  /// One run more than is counted: kernels are compiled and pages faulted in the first.
+  void repeat(BenchRow row, bool is_prompt) {
+    Session& session = engine_.session();
+    if (row.depth + row.tokens > session.context())
+      fail("{} at depth {}: the context holds {}; give a larger --context", row.test, row.depth, session.context());
+    const ModelConfig& c = engine_.model().config();
+    row.bytes_per_token = weight_bytes() + (row.depth + row.tokens / 2) * c.cache_values() * 2;
+    for (int64_t i = 0; i <= options_.repetitions && !interrupted(); ++i) {
+      session.truncate(std::min(session.position(), row.depth));
+      fill(row.depth - session.position());
+      const int64_t began = now_ns();
+      if (is_prompt)
+        fill(row.tokens);
+      else
+        for (int64_t token = 0; token < row.tokens && !interrupted(); ++token) fill(1);
+      if (i > 0) row.seconds.push_back(double(now_ns() - began) * 1e-9);
+    }
+    if (!interrupted()) rows_.push_back(std::move(row));
+  }
+
+  const BenchOptions& options_;
+  OpenedEngine engine_;
+  std::vector<BenchRow>& rows_;
+  uint64_t drawn_ = 1;
+};
+
+struct Moments {
+  double mean = 0, deviation = 0;
+};
+Moments moments(const std::vector<double>& values) {
+  Moments m;
+  for (const double value : values) m.mean += value / double(values.size());
+  for (const double value : values) m.deviation += (value - m.mean) * (value - m.mean);
+  m.deviation = values.size() > 1 ? std::sqrt(m.deviation / double(values.size() - 1)) : 0;
+  return m;
+}
+
+/// ceiling: GB/s that memory was measured to reach; 0: not known.
+Table bench_table(const std::vector<BenchRow>& rows, const std::string& title, double ceiling) {
+  using F = Column::Format;
+  Table table{title,
+              {{"test", "test", F::text, 9},
+               {"depth", "depth", F::whole, 5},
+               {"threads", "threads", F::whole, 6},
+               {"tokens_per_s", "tokens/s", F::fixed2, 9},
+               {"deviation", "±", F::fixed2, 8},
+               {"ms_per_token", "ms/token", F::fixed3, 7},
+               {"gbps", "GB/s", F::fixed1, 7},
+               {"ceiling_percent", "% of ceiling", F::fixed1, 7}},
+              {},
+              {},
+              {}};
+  for (const BenchRow& row : rows) {
+    std::vector<double> rates, gbps;
+    const bool decodes = row.test.starts_with("decode");
+    for (const double seconds : row.seconds) rates.push_back(double(row.tokens) / seconds);
+    const Moments m = moments(rates);
+    const double read = double(row.bytes_per_token) * m.mean * 1e-9;
+    table.rows.push_back({row.test, double(row.depth), double(row.threads), m.mean, m.deviation, 1e3 / m.mean,
+                          decodes ? Cell(read) : Cell(), decodes && ceiling > 0 ? Cell(100 * read / ceiling) : Cell()});
+  }
+  table.notes.push_back("GB/s: weights and KV cache that a token must read, whatever is read twice");
+  table.notes.push_back(ceiling > 0 ? fmt::format("ceiling: {:.1f} GB/s, as assay devices measured it", ceiling)
+                                    : "no ceiling is known of this device: assay devices measures it");
+  return table;
+}
+
+std::string bench_json(const std::vector<BenchRow>& rows, const std::string& model, double ceiling) {
+  Json json = {{"model", model}, {"ceiling_gbps", ceiling}, {"rows", Json::array()}};
+  for (const BenchRow& row : rows)
+    json["rows"].push_back({{"test", row.test},
+                            {"tokens", row.tokens},
+                            {"depth", row.depth},
+                            {"threads", row.threads},
+                            {"bytes_per_token", row.bytes_per_token},
+                            {"seconds", row.seconds}});
+  return json.dump(2) + "\n";
+}
+
+double known_ceiling(const DeviceInfo& device) {
+  if (!std::filesystem::exists(default_store())) return 0;
+  const auto backends = make_backends();
+  const OpenedDevice found = find_device(backends, device.id, 0);
+  Store store(checked_store(default_store()), Store::Access::read_only);
+  const auto known = known_device_ceilings(*found.backend, found.info, store);
+  return known ? known->memory_gbps() : 0;
+}
+
+int run_bench(const BenchOptions& options) {
+  std::vector<int64_t> threads = numbers("-t", options.threads, 1);
+  if (threads.empty()) threads.push_back(0);
+  std::vector<BenchRow> rows;
+  std::string title;
+  double ceiling = 0;
+  const CatchInterrupt catch_interrupt;
+  for (const int64_t count : threads) {
+    Bench bench(options, count, rows);
+    bench.measure();
+    title = fmt::format("{}: {:.1f} MB a token, on {}", bench.model_text(), double(bench.weight_bytes()) * 1e-6,
+                        bench.device().name);
+    ceiling = known_ceiling(bench.device());
+    if (interrupted()) break;
+  }
+  const Table table = bench_table(rows, title, ceiling);
+  options.formats->write({{"text", [&](const Terminal& out) { return render_table(table, out.width, out.colour); }},
+                          {"json", [&](auto&) { return bench_json(rows, options.engine.model, ceiling); }},
+                          {"csv", [&](auto&) { return csv_table(table); }},
+                          {"markdown", [&](auto&) { return markdown_table(table); }}});
+  return interrupted() ? 130 : 0;
+}
+
+}  // namespace
+
+CommandRun add_bench(Options options, CommandFiles& files) {
+  const auto o = std::make_shared<BenchOptions>();
+  options.footer(
+      "Tokens are drawn, nothing is sampled. Each test runs once more than is counted. A decoded token must read all\n"
+      "weights and the KV cache: GB/s and the ceiling say how near that is to what memory gives.\n"
+      "Example: assay bench model.gguf -p 128,512 -n 32 -d 0,1024 -t 1,2\n\n"
+      "Exit codes: 0 fine; 2 an error, named on stderr; 130 Ctrl-C, with what was measured before.");
+  add_engine_options(options, files, o->engine, &o->threads);
+  const Options tests = options.group("Tests");
+  tests.add("-p,--prompt", o->prompts, "lengths of prompts, commas between; 0: none").show_default().type("LIST");
+  tests.add("-n,--generate", o->generated, "tokens decoded one by one; 0: none").show_default().type("LIST");
+  tests.add("-d,--depth", o->depths, "tokens that are in the KV cache before").show_default().type("LIST");
+  tests.add("-r,--repetitions", o->repetitions, "of each test").show_default().whole(1, 1000).type("N");
+  o->formats =
+      std::make_shared<ReportFormats>(options, files, std::vector<std::string>{"text", "json", "csv", "markdown"});
+  return [o] { return run_bench(*o); };
+}
+
+}  // namespace assay

@@ -1,0 +1,120 @@
+// Which variant computes a spec here.
+#include "engine/kernel_choice.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "base/error.h"
+#include "base/suggest.h"
+
+namespace assay {
+
+KernelOverride parse_kernel_override(const std::string& text) {
+  const size_t equals = text.rfind('=');
+  if (equals == std::string::npos || equals == 0 || text.find('/', equals) == std::string::npos)
+    fail("--kernel {}: write SPEC-GLOB=FAMILY/NAME, as in 'matmul=naive/loop' or '*n=896*dtB=q8_0*=naive/loop'", text);
+  return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
+TableTarget table_target(const DeviceInfo& device, int64_t method) {
+  TableTarget target{device.backend, device.id + ", " + device.name, {}, device.properties, method};
+  for (const IsaLevel& level : device.isa) target.isa.push_back(level.name);
+  return target;
+}
+
+KernelChooser::KernelChooser(const DeviceInfo& device, std::vector<const Variant*> variants, const TableDevice* table,
+                             std::vector<KernelOverride> overrides)
+    : device_(device), variants_(std::move(variants)), table_(table), overrides_(std::move(overrides)) {
+  for (const KernelOverride& o : overrides_) find_variant(variants_, o.variant, "--kernel " + o.glob);
+}
+
+KernelChoice KernelChooser::choose(const Spec& spec, std::optional<Accuracy> accuracy) const {
+  if (const auto asked = from_overrides(spec, accuracy)) return *asked;
+  if (const auto listed = from_table(spec, accuracy)) return *listed;
+  if (const Variant* variant = from_manifests(spec, accuracy)) return chosen(*variant, "no_entry");
+  std::string why;
+  for (const Variant* variant : variants_)
+    if (variant->supports.is_of(*spec.op) && variant->role == Role::kernel)
+      why += fmt::format("; {}: {}", variant->id(), cannot(*variant, spec, accuracy));
+  fail("nothing computes {} on {}{}", spec.math_line(), device_.id, why.empty() ? ": no kernel is of this op" : why);
+}
+
+/// Why not; "" if it can.
+std::string KernelChooser::cannot(const Variant& variant, const Spec& spec, std::optional<Accuracy> accuracy) const {
+  if (variant.role != Role::kernel) return "it only measures";
+  if (accuracy && variant.accuracy != *accuracy)
+    return fmt::format("is of class {}, this weight's other kernel of class {}", accuracy_name(variant.accuracy),
+                       accuracy_name(*accuracy));
+  if (!choose_isa(variant, device_)) return "needs instructions that this processor does not have";
+  return unsupported_reason(variant, spec);
+}
+
+std::optional<KernelChoice> KernelChooser::from_overrides(const Spec& spec, std::optional<Accuracy> accuracy) const {
+  const std::string line = spec.math_line();
+  for (auto o = overrides_.rbegin(); o != overrides_.rend(); ++o) {  // the last one said counts
+    if (o->glob != spec.op->name && !glob_matches(o->glob, line)) continue;
+    const Variant& variant = find_variant(variants_, o->variant, "--kernel " + o->glob);
+    if (!variant.supports.is_of(*spec.op)) continue;
+    if (const std::string why = cannot(variant, spec, accuracy); !why.empty())
+      fail("--kernel {}={}: cannot compute {}: {}", o->glob, o->variant, line, why);
+    return chosen(variant, "override");
+  }
+  return std::nullopt;
+}
+
+std::optional<KernelChoice> KernelChooser::from_table(const Spec& spec, std::optional<Accuracy> accuracy) const {
+  const TableEntry* entry = table_ ? find_entry(*table_, spec.math) : nullptr;
+  if (!entry) return std::nullopt;
+  std::vector<std::string> names{entry->variant};
+  names.insert(names.end(), entry->fallback.begin(), entry->fallback.end());
+  for (size_t i = 0; i < names.size(); ++i) {
+    const Variant& variant = find_variant(variants_, names[i], "the table");
+    if (cannot(variant, spec, accuracy).empty()) return chosen(variant, i == 0 ? "table" : "table_fallback");
+  }
+  return std::nullopt;
+}
+
+/// The most accurate, then the widest instructions, then the manifest's order; plain loops last. Kernels with threads
+/// of their own would meet the engine's on the same processors.
+const Variant* KernelChooser::from_manifests(const Spec& spec, std::optional<Accuracy> accuracy) const {
+  const auto rank = [&](const Variant& v) {
+    return std::tuple(v.baseline, v.accuracy, -(choose_isa(v, device_) - device_.isa.data()));
+  };
+  const Variant* best = nullptr;
+  for (const Variant* variant : variants_) {
+    if (variant->threading == Threading::own || !variant->disabled_reason(device_.kind).empty()) continue;
+    if (!cannot(*variant, spec, accuracy).empty()) continue;
+    if (!best || rank(*variant) < rank(*best)) best = variant;
+  }
+  return best;
+}
+
+KernelChoice KernelChooser::chosen(const Variant& variant, const char* reason) const {
+  return {&variant, choose_isa(variant, device_), reason};
+}
+
+void KernelShelf::build(const std::vector<KernelChoice>& choices, const std::function<void(const std::string&)>& note) {
+  std::vector<BuildRequest> missing;
+  for (const KernelChoice& choice : choices) {
+    const bool is_asked = std::any_of(missing.begin(), missing.end(),
+                                      [&](const BuildRequest& request) { return request.variant == choice.variant; });
+    if (!is_asked && !kernels_.count(choice.variant)) missing.push_back({choice.variant, choice.isa});
+  }
+  const auto told = [&](const BuildRequest& request, const BuiltModule& module, size_t done, size_t total) {
+    if (!module.from_cache) note(fmt::format("compiled {} ({} of {})", request.variant->id(), done, total));
+  };
+  const int jobs = int(std::max(1u, std::thread::hardware_concurrency()));
+  const std::vector<BuiltModule> built = cache_.build_all(missing, jobs, told);
+  for (size_t i = 0; i < built.size(); ++i) {
+    if (!built[i].error.empty()) fail("{} cannot be built: {}", missing[i].variant->id(), built[i].error);
+    kernels_[missing[i].variant] = device_.load(*missing[i].variant, built[i]);
+  }
+}
+
+LoadedKernel& KernelShelf::kernel(const Variant& variant) const {
+  const auto found = kernels_.find(&variant);
+  ASSAY_CHECK(found != kernels_.end());
+  return *found->second;
+}
+
+}  // namespace assay

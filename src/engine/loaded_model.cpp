@@ -1,0 +1,46 @@
+// A model file as the engine has it.
+#include "engine/loaded_model.h"
+
+#include "base/error.h"
+#include "model/block_decoder.h"
+#include "model/gguf_vocabulary.h"
+#include "model/inspection.h"
+
+namespace assay {
+
+LoadedModel::LoadedModel(const std::filesystem::path& path) : file_(path) {
+  if (const std::string why_not = inspect(file_).why_not; !why_not.empty()) fail("{}: {}", file_.name(), why_not);
+  config_ = read_model_config(file_);
+  check_model_tensors(file_, config_);
+  tokenizer_ = load_tokenizer(file_);
+}
+
+int64_t LoadedModel::weight_bytes() const {
+  int64_t bytes = 0;
+  for (const GgufTensor& tensor : file_.tensors()) bytes += int64_t(tensor.bytes.size());
+  return bytes;
+}
+
+/// The file is mapped read-only, and kernels never write their inputs.
+Address LoadedModel::weight(Device& device, const std::string& name) {
+  const auto [place, is_new] = weights_.try_emplace(name, nullptr);
+  if (!is_new) return place->second;
+  const GgufTensor& tensor = file_.tensor(name);
+  auto* const bytes = const_cast<std::byte*>(reinterpret_cast<const std::byte*>(tensor.bytes.data()));
+  const bool wants_f32 = name.ends_with(".bias") || name == "rope_freqs.weight";
+  if (!wants_f32 || tensor.type == TensorType::f32)
+    return place->second = device.import(std::span(bytes, tensor.bytes.size()));
+  std::vector<float> values(size_t(tensor.values()));
+  decode_blocks(tensor.type, tensor.bytes.data(), tensor.values(), values.data());
+  place->second = device.allocate(int64_t(values.size() * sizeof(float)));
+  device.write(place->second, values.data(), int64_t(values.size() * sizeof(float)));
+  return place->second;
+}
+
+void LoadedModel::decode_embedding(Token token, float* to) const {
+  const GgufTensor& table = file_.tensor("token_embd.weight");
+  const int64_t row_bytes = tensor_bytes(table.type, table.dims[0]);
+  decode_blocks(table.type, table.bytes.data() + int64_t(token) * row_bytes, table.dims[0], to);
+}
+
+}  // namespace assay

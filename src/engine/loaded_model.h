@@ -1,0 +1,39 @@
+// A model file as the engine has it: checked, its tensors where they lie, its tokenizer.
+#pragma once
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backend/device.h"
+#include "model/gguf.h"
+#include "model/model_config.h"
+#include "model/tokenizer.h"
+
+namespace assay {
+
+class LoadedModel {
+ public:
+  /// Error where the file is no model that can be run.
+  explicit LoadedModel(const std::filesystem::path& path);
+
+  const Gguf& file() const { return file_; }
+  const ModelConfig& config() const { return config_; }
+  const Tokenizer& tokenizer() const { return *tokenizer_; }
+  /// Of all tensors in the file.
+  int64_t weight_bytes() const;
+
+  /// Where the device sees the tensor. Biases and rope factors are F32 there, whatever the file has.
+  Address weight(Device& device, const std::string& name);
+  /// One row of the embedding.
+  void decode_embedding(Token token, float* to) const;
+
+ private:
+  Gguf file_;
+  ModelConfig config_;
+  std::unique_ptr<const Tokenizer> tokenizer_;
+  std::map<std::string, Address> weights_;
+};
+
+}  // namespace assay

@@ -1,0 +1,144 @@
+// A text in work.
+#include "engine/session.h"
+
+#include <algorithm>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "model/inspection.h"
+
+namespace assay {
+namespace {
+
+constexpr int64_t kFirstCapacity = 256, kUnsaidContext = 2048, kUsualChunk = 64;
+
+int64_t bytes_of(const StepProgram& step) {
+  int64_t bytes = 0;
+  for (const BoundOp& bound : step.ops) bytes += bound.spec.min_bytes();
+  return bytes;
+}
+
+std::string cache_name(int64_t layer, const char* which) { return fmt::format("blk.{}.{}_cache", layer, which); }
+
+}  // namespace
+
+Session::Session(LoadedModel& model, Device& device, StepBinder& binder, const SessionOptions& options)
+    : model_(model), device_(device), binder_(binder), options_(options) {
+  const int64_t said = model.config().context > 0 ? model.config().context : kUnsaidContext;
+  context_ = options.context > 0 ? options.context : said;
+  position_bytes_ = dtype_bytes(options.cache, model.config().cache_values());
+  grow_cache(1);
+  step(1, 1);  // first of all: it decides the weights' accuracy classes
+  chunk_ = options.chunk;
+  if (chunk_ == 0) {
+    const PassRequest usual{std::min(kUsualChunk, capacity_), 1, capacity_, options.cache};
+    chunk_ = binder_.is_better_one_by_one(usual) ? 1 : kUsualChunk;
+  }
+  binder_.reserve({std::min(chunk_, capacity_), 1, capacity_, options.cache});
+}
+
+void Session::truncate(int64_t position) {
+  ASSAY_CHECK(position >= 0 && position <= this->position());
+  tokens_.resize(size_t(position));
+}
+
+void Session::check_room(std::span<const Token> tokens) const {
+  for (const Token token : tokens)
+    if (int64_t(token) >= model_.config().vocabulary)
+      fail("{}: has no token {}; its {} tokens count from 0", model_.file().name(), token, model_.config().vocabulary);
+  if (position() + int64_t(tokens.size()) <= context_) return;
+  fail(
+      "{}: {} tokens more do not fit into the context of {}, {} of which are used; shorten the text, or give a larger "
+      "--context",
+      model_.file().name(), tokens.size(), context_, position());
+}
+
+/// A head's positions lie together, so a longer cache is another place for each of them.
+void Session::grow_cache(int64_t positions) {
+  if (positions <= capacity_) return;
+  int64_t capacity = std::max(capacity_, kFirstCapacity);
+  while (capacity < positions) capacity *= 2;
+  capacity = std::max(std::min(capacity, context_), positions);
+  const ModelConfig& c = model_.config();
+  const int64_t needed = capacity * position_bytes_ / c.layers;  // a layer's is there twice while it is copied
+  if (const MemoryRoom room = memory_room(); room.bytes < (capacity - capacity_) * position_bytes_ + needed)
+    fail("a KV cache of {} positions needs {} MB, and {} MB are there ({}); give a smaller --context", capacity,
+         ((capacity - capacity_) * position_bytes_ + needed) >> 20, room.bytes >> 20, room.limit);
+  std::vector<std::byte> rows;
+  for (int64_t layer = 0; layer < c.layers; ++layer)
+    for (const auto& [which, size] : {std::pair("k", c.key_size), std::pair("v", c.value_size)}) {
+      const int64_t row_bytes = dtype_bytes(options_.cache, size), bytes = c.kv_heads * capacity * row_bytes;
+      const std::string name = cache_name(layer, which);
+      const Address memory = device_.allocate(bytes);
+      rows.resize(size_t(position() * row_bytes));
+      for (int64_t head = 0; head < c.kv_heads && !rows.empty(); ++head) {
+        device_.read(rows.data(), binder_.buffer(name) + head * capacity_ * row_bytes, int64_t(rows.size()));
+        device_.write(memory + head * capacity * row_bytes, rows.data(), int64_t(rows.size()));
+      }
+      binder_.replace_buffer(name, memory, bytes);
+    }
+  capacity_ = capacity;
+}
+
+StepProgram& Session::step(int64_t tokens, int64_t logits) {
+  if (binder_.take_moved()) steps_.clear();
+  const auto known = steps_.find({tokens, logits});
+  if (known != steps_.end()) return known->second;
+  StepProgram bound = binder_.bind({tokens, logits, capacity_, options_.cache});
+  if (binder_.take_moved()) steps_.clear();  // not this one: it was bound when all had moved
+  return steps_.insert_or_assign({tokens, logits}, std::move(bound)).first->second;
+}
+
+std::span<const float> Session::append(std::span<const Token> tokens, int64_t wanted) {
+  ASSAY_CHECK(!tokens.empty() && wanted >= 0 && wanted <= int64_t(tokens.size()));
+  check_room(tokens);
+  grow_cache(position() + int64_t(tokens.size()));
+  const int64_t vocabulary = model_.config().vocabulary, count = std::ssize(tokens);
+  logits_.resize(size_t(wanted * vocabulary));
+  for (int64_t done = 0, size; done < count; done += size) {
+    if (stopped()) return {};
+    size = std::min(chunk_, count - done);
+    const int64_t logits = std::clamp<int64_t>(done + size - (count - wanted), 0, size);
+    run(tokens.subspan(size_t(done), size_t(size)), logits);
+    if (logits == 0) continue;
+    const int64_t row = done + size - logits - (count - wanted);
+    device_.read(&logits_[size_t(row * vocabulary)], binder_.buffer("logits"),
+                 logits * vocabulary * int64_t(sizeof(float)));
+  }
+  check_logits(logits_);
+  return logits_;
+}
+
+void Session::run(std::span<const Token> tokens, int64_t logits) {
+  StepProgram& step = this->step(std::ssize(tokens), logits);
+  const auto at = int32_t(position());
+  const int64_t began = now_ns();
+  device_.write(binder_.buffer("position"), &at, sizeof at);
+  if (binder_.has_buffer("tokens")) {
+    const std::vector<int32_t> rows(tokens.begin(), tokens.end());
+    device_.write(binder_.buffer("tokens"), rows.data(), int64_t(rows.size() * sizeof(int32_t)));
+  } else {  // no kernel reads rows of the embedding's type
+    const int64_t width = model_.config().embedding;
+    std::vector<float> rows(tokens.size() * size_t(width));
+    for (size_t i = 0; i < tokens.size(); ++i) model_.decode_embedding(tokens[i], &rows[i * size_t(width)]);
+    device_.write(binder_.buffer("x0"), rows.data(), int64_t(rows.size() * sizeof(float)));
+  }
+  ends_.resize(step.ops.size());
+  if (stamps && !step.program->stamp(ends_)) fail("this device cannot tell when a launch of a program ended");
+  step.program->run();
+  step.program->wait();
+  const int64_t ended = now_ns();
+  model_.file().check_whole();
+  const bool is_first = seen_.emplace(std::ssize(tokens), logits).second;
+  if (passed) passed({&step, position(), std::ssize(tokens), logits, began, ended, ends_, bytes_of(step), is_first});
+  tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
+}
+
+void Session::check_logits(std::span<const float> logits) const {
+  if (std::none_of(logits.begin(), logits.end(), [](float value) { return value != value; })) return;
+  check_finite(model_.file());
+  fail("{}: its logits are NaN, though all its weights are finite: sums overflowed", model_.file().name());
+}
+
+}  // namespace assay

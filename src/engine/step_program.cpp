@@ -1,0 +1,153 @@
+// A forward pass bound to a device.
+#include "engine/step_program.h"
+
+#include "base/error.h"
+
+namespace assay {
+namespace {
+
+const PassOperand& operand_of(const PassOp& op, const Tensor& tensor) {
+  for (const PassOperand& operand : op.operands)
+    if (operand.part == tensor.operand && operand.segment == tensor.segment) return operand;
+  fail("bug: {} of {} has no operand for part {} {}", op.role, op.line, int(tensor.operand), tensor.segment);
+}
+
+/// C of a product that adds nothing is there for the proof alone.
+bool is_left_out(const Tensor& tensor) { return tensor.operand == Operand::c && !tensor.is_read; }
+
+std::string weights_of(const PassOp& op) {
+  std::string names;
+  for (const PassOperand& operand : op.operands)
+    if (operand.is_weight && operand.part == Operand::b) names += (names.empty() ? "" : " ") + operand.name;
+  return names;
+}
+
+}  // namespace
+
+StepBinder::StepBinder(LoadedModel& model, Device& device, const KernelChooser& chooser, KernelShelf& shelf,
+                       std::function<void(const std::string&)> note)
+    : model_(model), device_(device), chooser_(chooser), shelf_(shelf), note_(std::move(note)) {}
+
+StepBinder::~StepBinder() {
+  for (const auto* all : {&buffers_, &prepared_})
+    for (const auto& [name, buffer] : *all) device_.release(buffer.memory);
+}
+
+Address StepBinder::buffer(const std::string& name) const {
+  const auto found = buffers_.find(name);
+  ASSAY_CHECK(found != buffers_.end());
+  return found->second.memory;
+}
+
+void StepBinder::replace_buffer(const std::string& name, Address memory, int64_t bytes) {
+  Buffer& buffer = buffers_[name];
+  if (buffer.memory) device_.release(buffer.memory), moved_ = true;
+  buffer = {memory, bytes};
+}
+
+Address StepBinder::grown(const std::string& name, int64_t bytes) {
+  const auto found = buffers_.find(name);
+  if (found == buffers_.end() || found->second.bytes < bytes) replace_buffer(name, device_.allocate(bytes), bytes);
+  return buffer(name);
+}
+
+const Spec& StepBinder::spec_of(const std::string& line) {
+  const auto found = specs_.find(line);
+  if (found != specs_.end()) return found->second;
+  return specs_.emplace(line, parse_spec(line, model_.file().name())).first->second;
+}
+
+/// A weight's class is decided once: what one token gets must not depend on how many others came with it.
+KernelChoice StepBinder::choose(const PassOp& op, const Spec& spec) {
+  const std::string weights = spec.op->is_product ? weights_of(op) : "";
+  const auto decided = classes_.find(weights);
+  const std::string key =
+      spec.math_line() + (decided == classes_.end() ? "" : std::string(accuracy_name(decided->second)));
+  const auto known = choices_.find(key);
+  const KernelChoice choice =
+      known != choices_.end()
+          ? known->second
+          : chooser_.choose(spec, decided == classes_.end() ? std::nullopt : std::optional(decided->second));
+  choices_.emplace(key, choice);
+  if (!weights.empty()) classes_.emplace(weights, choice.variant->accuracy);
+  return choice;
+}
+
+void StepBinder::reserve(const PassRequest& request) {
+  for (const PassOp& op : forward_pass(model_.file(), model_.config(), request))
+    for (const Tensor& tensor : spec_of(op.line).tensors)
+      if (const bool left_out = is_left_out(tensor); !left_out)
+        if (const PassOperand& operand = operand_of(op, tensor); !operand.is_weight)
+          grown(operand.name, tensor.bytes + operand.skipped_rows * tensor.bytes / tensor.dims[1]);
+}
+
+bool StepBinder::is_better_one_by_one(const PassRequest& request) {
+  const auto has_plain_products = [&](int64_t tokens) {
+    PassRequest pass = request;
+    pass.tokens = tokens;
+    for (const PassOp& op : forward_pass(model_.file(), model_.config(), pass))
+      if (const Spec& spec = spec_of(op.line); spec.op->is_product && choose(op, spec).variant->baseline) return true;
+    return false;
+  };
+  return !has_plain_products(1) && has_plain_products(request.tokens);
+}
+
+StepProgram StepBinder::bind(const PassRequest& request) {
+  reserve(request);
+  StepProgram step;
+  step.id = ++last_id_;
+  std::vector<KernelChoice> choices;
+  for (PassOp& op : forward_pass(model_.file(), model_.config(), request)) {
+    const Spec& spec = spec_of(op.line);
+    choices.push_back(choose(op, spec));
+    step.ops.push_back({std::move(op), spec, choices.back()});
+  }
+  shelf_.build(choices, note_);
+  std::vector<Launch> launches;
+  int64_t workspace_bytes = 0;
+  for (const BoundOp& bound : step.ops) {
+    launches.push_back(launch(bound));
+    workspace_bytes = std::max(workspace_bytes, launches.back().workspace_bytes);
+  }
+  // One for all: launches follow each other.
+  const Address workspace = workspace_bytes > 0 ? grown("workspace", workspace_bytes) : nullptr;
+  for (Launch& launch : launches)
+    if (launch.workspace_bytes > 0) launch.workspace = workspace;
+  step.program = device_.bind(launches);
+  return step;
+}
+
+Launch StepBinder::launch(const BoundOp& bound) {
+  Launch launch = launch_of(bound.spec);
+  launch.kernel = &shelf_.kernel(*bound.choice.variant);
+  launch.tensors.clear();
+  for (Tensor tensor : bound.spec.tensors) {
+    if (!is_left_out(tensor)) {
+      const PassOperand& operand = operand_of(bound.op, tensor);
+      tensor.data = operand.is_weight ? model_.weight(device_, operand.name) : buffer(operand.name);
+      tensor.data += operand.skipped_rows * tensor.bytes / tensor.dims[1];
+    }
+    launch.tensors.push_back(tensor);
+  }
+  launch.bytes = bound.spec.min_bytes();
+  launch.flops = bound.spec.flops;
+  launch.workspace_bytes = launch.kernel->workspace_bytes(launch);
+  if (bound.choice.variant->prepares) prepare(bound, launch);
+  return launch;
+}
+
+/// Once for each weight and storage, whichever kernels read it.
+void StepBinder::prepare(const BoundOp& bound, Launch& launch) {
+  launch.prepared_bytes = launch.kernel->prepared_bytes(launch);
+  Buffer& prepared = prepared_[bound.choice.variant->storage + ": " + weights_of(bound.op)];
+  if (prepared.memory) {
+    ASSAY_CHECK(prepared.bytes == launch.prepared_bytes);
+    launch.prepared = prepared.memory;
+    return;
+  }
+  prepared = {device_.allocate(launch.prepared_bytes), launch.prepared_bytes};
+  launch.prepared = prepared.memory;
+  launch.kernel->prepare(launch);
+}
+
+}  // namespace assay

@@ -1,0 +1,73 @@
+// The dispatch table: a file that says which variant computes which specs on which device, and on what evidence.
+#pragma once
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "kernel/manifest.h"
+#include "kernel/spec_bucket.h"
+
+namespace assay {
+
+/// Why an entry is what it is. All of it may be empty: a default that nobody measured here.
+struct TableEvidence {
+  std::string result;         // key of the winner's result in a store
+  double margin_percent = 0;  // over the next that does not tie
+  std::vector<std::string> ties;
+};
+
+struct TableEntry {
+  SpecBucket bucket;
+  std::string variant, storage;  // family/name; storage: what the weights are repacked to, "" as they lie
+  Accuracy accuracy = Accuracy::exact;
+  std::vector<std::string> fallback;  // in this order, where the variant cannot compute a spec of the bucket here
+  TableEvidence evidence;
+  std::string source;  // hash of the variant's source when it was measured; "": not bound to one
+};
+
+/// What a device must be for its entries to hold. Fields that are empty hold for all.
+struct TableDevice {
+  std::string backend, isa;                                     // isa: an instruction set that the device has
+  std::vector<std::pair<std::string, std::string>> properties;  // as DeviceInfo has them; one that differs: expired
+  int64_t method = 0;                                           // of measuring (kMethodVersion); 0: any
+  std::vector<TableEntry> entries;
+};
+
+/// The device at hand, in a table's terms.
+struct TableTarget {
+  std::string backend, name;
+  std::vector<std::string> isa;  // best last
+  std::vector<std::pair<std::string, std::string>> properties;
+  int64_t method = 0;
+};
+
+struct DispatchTable {
+  std::string file, made_by;
+  std::vector<TableDevice> devices;
+
+  /// Those for the target: with properties before those without, then the best instruction set. Error with what the
+  /// table is for where there are none, or where all that could be have expired: what differs is said.
+  const TableDevice& device_for(const TableTarget& target) const;
+};
+
+/// Error "FILE at /pointer: …" for bad JSON, unknown keys, an unusable bucket, two entries for one bucket, and entries
+/// that mix accuracy classes for one weight between sizes of m.
+DispatchTable parse_table(const std::string& text, const std::string& file);
+DispatchTable load_table(const std::filesystem::path& file);
+std::string table_text(const DispatchTable& table);
+
+/// The first whose bucket takes it, or nullptr.
+const TableEntry* find_entry(const TableDevice& device, const SpecFields& math);
+
+/// Error where an entry names a variant that is none of these, another storage or another accuracy class than its
+/// manifest: says what exists. source_of: the hash of a variant's source; one that differs is an entry that expired.
+void check_entries(const DispatchTable& table, const TableDevice& device, const std::vector<const Variant*>& variants,
+                   const std::function<std::string(const Variant&)>& source_of = {});
+
+/// The variant of that name, or Error "WHERE: …" with near names and what families there are.
+const Variant& find_variant(const std::vector<const Variant*>& variants, const std::string& id,
+                            const std::string& where);
+
+}  // namespace assay

@@ -1,0 +1,18 @@
+// What D of a launch must be, element by element, with what the kernel's class allows: for those who keep it.
+#pragma once
+#include <vector>
+
+#include "proof/inputs.h"
+#include "spec/accuracy.h"
+
+namespace assay {
+
+struct BoundedValue {
+  double value = 0, bound = 0;  // |error| at most; of an element alone, as a Judge allows it
+};
+
+/// All of D (segments one after another) on the first copy of the weights and A's base value. Error "suspect the
+/// reference" if two opinions disagree.
+std::vector<BoundedValue> bounded_values(const SpecInputs& inputs, Accuracy accuracy);
+
+}  // namespace assay

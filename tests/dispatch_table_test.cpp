@@ -1,0 +1,201 @@
+// The dispatch table: what it takes, what it refuses and how it says so, and which entry a spec gets.
+#include "kernel/dispatch_table.h"
+
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+
+namespace assay {
+namespace {
+
+std::string one_device(const std::string& entries, const std::string& head = R"("backend":"cpu")") {
+  return R"({"schema":1,"made_by":"a test","devices":[{)" + head + R"(,"entries":[)" + entries + "]}]}";
+}
+std::string entry(const std::string& bucket, const std::string& variant, const std::string& more = "") {
+  return R"({"bucket":")" + bucket + R"(","variant":")" + variant + "\"" + more + "}";
+}
+const std::string kInt8 = R"(,"accuracy":"int8_activation")";
+
+std::string refusal(const std::string& text) {
+  try {
+    parse_table(text, "t.json");
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "was taken";
+}
+
+void expect_refused(const std::string& text, const std::vector<std::string>& parts) {
+  const std::string message = refusal(text);
+  for (const std::string& part : parts)
+    EXPECT_NE(message.find(part), std::string::npos) << "\"" << part << "\" is not in: " << message;
+}
+
+SpecFields math(const std::string& m, const std::string& n, const std::string& type) {
+  return parse_spec("op=matmul | batch=1 | m=" + m + " | n=" + n + " | k=896 | tA=0 | tB=1 | dtA=f32 | dtB=" + type +
+                    " | dtD=f32")
+      .math;
+}
+
+TableTarget this_cpu() {
+  return {"cpu", "cpu:0, a test", {"generic", "avx2", "avx512"}, {{"model", "EPYC"}, {"driver", "5"}}, 8};
+}
+
+TEST(spec_bucket, takes_specs_whose_named_fields_agree) {
+  const SpecBucket bucket("op=matmul | m=1 | n=100..2000 | dtB=q8_0", "test");
+  EXPECT_TRUE(bucket.matches(math("1", "896", "q8_0")));
+  EXPECT_FALSE(bucket.matches(math("2", "896", "q8_0")));
+  EXPECT_FALSE(bucket.matches(math("1", "99", "q8_0")));
+  EXPECT_FALSE(bucket.matches(math("1", "2001", "q8_0")));
+  EXPECT_FALSE(bucket.matches(math("1", "896", "f16")));
+  EXPECT_FALSE(SpecBucket("op=rms_norm", "test").matches(math("1", "896", "f16")));
+  EXPECT_TRUE(SpecBucket("op=matmul | m=2..", "test").matches(math("512", "896", "f16")));
+}
+
+TEST(spec_bucket, has_one_form_however_it_is_written) {
+  EXPECT_EQ(SpecBucket("m=1 | op=matmul | k=32..32", "test").line(),
+            SpecBucket("op=matmul | k=32 | m=1", "test").line());
+  EXPECT_EQ(SpecBucket("op=matmul | m=2..", "test").line(), "op=matmul | m=2..");
+}
+
+TEST(spec_bucket, refuses_what_no_spec_can_be) {
+  for (const char* line : {"m=1", "op=matmul | rows=4", "op=matmul | m=4..2", "op=matmul | m=a..b", "op=matmull",
+                           "op=matmul | m=1 | m=2", "op=matmul |", ""})
+    EXPECT_THROW(SpecBucket(line, "test"), Error) << line;
+}
+
+TEST(dispatch_table, gives_a_spec_the_first_entry_that_takes_it) {
+  const DispatchTable table = parse_table(
+      one_device(entry("op=matmul | m=1 | n=896", "a/1") + "," + entry("op=matmul | m=1", "b/2")), "t.json");
+  const TableDevice& device = table.device_for(this_cpu());
+  EXPECT_EQ(find_entry(device, math("1", "896", "f16"))->variant, "a/1");
+  EXPECT_EQ(find_entry(device, math("1", "897", "f16"))->variant, "b/2");
+  EXPECT_EQ(find_entry(device, math("2", "897", "f16")), nullptr);
+}
+
+TEST(dispatch_table, comes_back_from_its_text) {
+  const std::string text = one_device(entry("op=matmul | m=1 | n=2..9", "a/1",
+                                            R"(,"storage":"tiles","fallback":["c/d","e/f"],"source":"00ff",)"
+                                            R"("evidence":{"result":"abc","margin_percent":2.5,"ties":["g/h"]})" +
+                                                kInt8),
+                                      R"("backend":"cpu","isa":"avx2","properties":{"model":"EPYC"},"method":8)");
+  const DispatchTable table = parse_table(text, "t.json");
+  const std::string written = table_text(table);
+  EXPECT_EQ(table_text(parse_table(written, "t.json")), written);
+  const TableEntry& e = table.devices.at(0).entries.at(0);
+  EXPECT_EQ(e.storage, "tiles");
+  EXPECT_EQ(e.fallback, (std::vector<std::string>{"c/d", "e/f"}));
+  EXPECT_EQ(e.evidence.margin_percent, 2.5);
+  EXPECT_EQ(e.accuracy, Accuracy::int8_activation);
+}
+
+TEST(dispatch_table, refuses_two_entries_for_one_bucket) {
+  expect_refused(one_device(entry("op=matmul | m=1", "a/1") + "," + entry("m=1..1 | op=matmul", "b/2")),
+                 {"t.json at /devices/0/entries/1", "entry 0 is for the same bucket"});
+}
+
+TEST(dispatch_table, refuses_a_mix_of_classes_for_one_weight) {
+  const std::vector<std::string> words = {"mixes accuracy classes", "int8_activation", "exact", "x/8", "y/32"};
+  expect_refused(one_device(entry("op=matmul | m=1 | dtB=q8_0", "x/8", kInt8) + "," +
+                            entry("op=matmul | m=2.. | dtB=q8_0", "y/32")),
+                 words);
+  expect_refused(
+      one_device(entry("op=matmul | m=1 | dtB=q8_0", "x/8", kInt8) + "," + entry("op=matmul | dtB=q8_0", "y/32")),
+      words);
+  expect_refused(one_device(entry("op=matmul | m=1 | n=896..1000", "x/8", kInt8) + "," +
+                            entry("op=matmul | m=2..8 | n=1000..2000", "y/32")),
+                 words);
+}
+
+TEST(dispatch_table, takes_other_classes_for_other_weights) {
+  const std::string table =
+      one_device(entry("op=matmul | m=1 | n=151936 | dtB=q8_0", "y/32") + "," +
+                 entry("op=matmul | m=2.. | n=151936 | dtB=q8_0", "y/32") + "," +
+                 entry("op=matmul | m=1 | dtB=q8_0", "x/8", kInt8) + "," +
+                 entry("op=matmul | m=2.. | dtB=q8_0", "x/8", kInt8) + "," + entry("op=matmul | dtB=f16", "y/32"));
+  EXPECT_EQ(refusal(table), "was taken");
+}
+
+TEST(dispatch_table, refuses_files_that_are_none) {
+  const std::string good = one_device(entry("op=matmul", "a/1"));
+  EXPECT_EQ(refusal(good), "was taken");
+  for (size_t length = 0; length < good.size(); ++length)
+    EXPECT_NE(refusal(good.substr(0, length)), "was taken") << length;
+  expect_refused(good.substr(0, 60), {"t.json:1: not valid JSON"});
+  expect_refused(R"({"schema":2,"devices":[]})", {"/schema", "reads schema 1, not 2"});
+  expect_refused(R"({"schema":1,"device":[]})", {"unknown key \"device\"", "devices"});
+  expect_refused(one_device(entry("op=matmul", "a/1", R"(,"accuracy":"exactly")")), {"/accuracy", "exactly"});
+  expect_refused(one_device(entry("op=matmul", "a/1", R"(,"margin":3)")), {"unknown key \"margin\""});
+  expect_refused(one_device(entry("op=matmul", "")), {"/variant"});
+  expect_refused(one_device(entry("op=matmul | q=3", "a/1")), {"/bucket", "field q is unknown"});
+}
+
+TEST(dispatch_table, of_another_device_is_refused_with_what_it_is_for) {
+  const auto why = [](const std::string& head) {
+    try {
+      parse_table(one_device(entry("op=matmul", "a/1"), head), "t.json").device_for(this_cpu());
+    } catch (const Error& e) {
+      return std::string(e.what());
+    }
+    return std::string("was taken");
+  };
+  EXPECT_EQ(why(R"("backend":"cpu","isa":"avx2")"), "was taken");
+  EXPECT_NE(why(R"("backend":"cuda")").find("a table for cuda, not for cpu:0, a test"), std::string::npos);
+  EXPECT_NE(why(R"("backend":"cpu","isa":"amx")").find("cpu with amx, not for"), std::string::npos);
+  EXPECT_NE(why(R"("backend":"cpu","properties":{"driver":"4"})").find("its driver is \"4\", here it is \"5\""),
+            std::string::npos);
+  EXPECT_NE(why(R"("backend":"cpu","method":7)").find("by method 7, this is method 8"), std::string::npos);
+}
+
+TEST(dispatch_table, of_several_devices_gives_the_closest) {
+  const auto device = [](const std::string& head, const std::string& variant) {
+    return "{" + head + R"(,"entries":[)" + entry("op=matmul", variant) + "]}";
+  };
+  const auto chosen = [&](const std::string& more) {
+    const DispatchTable table = parse_table(R"({"schema":1,"devices":[)" + device(R"("backend":"cpu")", "any/1") + "," +
+                                                device(R"("backend":"cpu","isa":"avx512")", "wide/1") + "," +
+                                                device(R"("backend":"cpu","isa":"avx2")", "narrow/1") + more + "]}",
+                                            "t.json");
+    return table.device_for(this_cpu()).entries[0].variant;
+  };
+  EXPECT_EQ(chosen(""), "wide/1");
+  EXPECT_EQ(chosen("," + device(R"("backend":"cpu","properties":{"model":"EPYC"})", "own/1")), "own/1");
+  EXPECT_EQ(chosen("," + device(R"("backend":"cpu","properties":{"model":"Xeon"})", "own/1")), "wide/1");
+}
+
+Variant variant(const std::string& family, const std::string& name, Accuracy accuracy = Accuracy::exact) {
+  Variant v;
+  v.family = family, v.name = name, v.accuracy = accuracy;
+  v.supports.op = {"matmul"};
+  return v;
+}
+
+TEST(dispatch_table, names_what_there_is_where_a_variant_is_unknown) {
+  const Variant a = variant("dots", "r2"), b = variant("dots", "r4"), c = variant("tiles", "t8");
+  const std::vector<const Variant*> all{&a, &b, &c};
+  const auto why = [&](const std::string& text) {
+    const DispatchTable table = parse_table(text, "t.json");
+    try {
+      check_entries(table, table.devices[0], all, [](const Variant&) { return "new"; });
+    } catch (const Error& e) {
+      return std::string(e.what());
+    }
+    return std::string("was taken");
+  };
+  EXPECT_EQ(why(one_device(entry("op=matmul", "dots/r2"))), "was taken");
+  EXPECT_NE(why(one_device(entry("op=matmul", "dots/r3"))).find("dots has dots/r2, dots/r4"), std::string::npos);
+  EXPECT_NE(why(one_device(entry("op=matmul", "other/x"))).find("families are dots, tiles"), std::string::npos);
+  EXPECT_NE(why(one_device(entry("op=matmul", "dots/r2", R"(,"fallback":["gone/x"])"))).find("gone/x"),
+            std::string::npos);
+  EXPECT_NE(why(one_device(entry("op=rms_norm", "dots/r2"))).find("does not compute rms_norm"), std::string::npos);
+  EXPECT_NE(why(one_device(entry("op=matmul", "dots/r2", kInt8))).find("is of class exact, the entry says int8"),
+            std::string::npos);
+  EXPECT_NE(why(one_device(entry("op=matmul", "dots/r2", R"(,"storage":"tiles")"))).find("the entry says \"tiles\""),
+            std::string::npos);
+  EXPECT_NE(why(one_device(entry("op=matmul", "dots/r2", R"(,"source":"old")"))).find("another source"),
+            std::string::npos);
+  EXPECT_EQ(why(one_device(entry("op=matmul", "dots/r2", R"(,"source":"new")"))), "was taken");
+}
+
+}  // namespace
+}  // namespace assay

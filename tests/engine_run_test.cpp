@@ -1,0 +1,238 @@
+// assay run, chat, perplexity from the outside: what streams, what ends an answer, and what bad input gets.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <fstream>
+
+#include "gguf_models.h"
+#include "model/gguf.h"
+#include "refusals.h"
+#include "text_lines.h"
+
+namespace assay {
+namespace {
+
+const fs::path kModels = fs::path(ASSAY_SOURCE_DIR) / "../shared/data/models";
+
+class engine_run : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!fs::exists(kModels)) GTEST_SKIP() << "no ../shared/data/models here";
+  }
+  std::vector<Json> events(const Ended& ended) const {
+    std::vector<Json> all;
+    for (const std::string& line : lines_of(ended.out)) all.push_back(Json::parse(line));
+    return all;
+  }
+  /// A copy of the model in the home, in which `change` may write.
+  fs::path copy(const std::function<void(std::string&)>& change) const {
+    std::string bytes = read_file(model);
+    change(bytes);
+    write_file(home.folder / "copy.gguf", bytes);
+    return home.folder / "copy.gguf";
+  }
+
+  const fs::path model = kModels / "tiny-qwen2-f16.gguf";
+  Home home;
+};
+
+TEST_F(engine_run, streams_events_for_programs_whose_texts_are_the_answer) {
+  const Arguments common{"run", model, "--raw", "-p", "a b c", "-n", "10"};
+  Arguments with_json = common;
+  with_json.push_back("--json");
+  const Ended text = home.run(common), json = home.run(with_json);
+  ASSERT_EQ(text.exit_code, 0) << text.err;
+  ASSERT_EQ(json.exit_code, 0) << json.err;
+  std::string joined;
+  int64_t tokens = 0;
+  const std::vector<Json> all = events(json);
+  for (const Json& event : all) {
+    if (event.contains("text")) joined += event["text"].get<std::string>();
+    tokens += event["event"] == "token";
+  }
+  EXPECT_EQ(joined + "\n", text.out);
+  EXPECT_EQ(tokens, 10);
+  EXPECT_EQ(all.front()["event"], "prompt");
+  EXPECT_EQ(all.front()["tokens"], 3);
+  EXPECT_EQ(all.back()["event"], "end");
+  EXPECT_EQ(all.back()["why"], "max_tokens");
+  EXPECT_TRUE(has(text.err, "prompt: 3 tokens")) << text.err;
+  EXPECT_TRUE(has(text.err, "ended by max_tokens")) << text.err;
+}
+
+TEST_F(engine_run, ends_before_a_stop_string) {
+  const Ended whole = home.run({"run", model, "--raw", "-p", "a b c", "-n", "10", "--quiet"});
+  const std::string stop = whole.out.substr(4, 3);
+  const Ended cut = home.run({"run", model, "--raw", "-p", "a b c", "-n", "10", "--json", "--stop", stop});
+  std::string joined;
+  for (const Json& event : events(cut))
+    if (event.contains("text")) joined += event["text"].get<std::string>();
+  EXPECT_EQ(joined, whole.out.substr(0, whole.out.find(stop)));
+  EXPECT_EQ(events(cut).back()["why"], "stop_string");
+  EXPECT_EQ(events(cut).back()["stop"], stop);
+}
+
+TEST_F(engine_run, says_nothing_where_no_token_is_wanted) {
+  const Ended ended = home.run({"run", model, "--raw", "-p", "a", "-n", "0", "--quiet"});
+  EXPECT_EQ(ended.out, "\n");
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+}
+
+TEST_F(engine_run, ends_where_the_context_is_full) {
+  const Ended ended = home.run({"run", model, "--raw", "-p", "a b c", "--json", "--context", "8"});
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_EQ(events(ended).back()["why"], "context_full");
+  EXPECT_EQ(events(ended).back()["tokens"], 6) << "3 of the prompt, 5 computed from answers, and what follows the last";
+}
+
+TEST_F(engine_run, takes_any_bytes_as_a_prompt) {
+  const Ended ended = home.run({"run", model, "--raw", "-p", "\xff\xfe a \xc3", "-n", "2", "--quiet"});
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+}
+
+TEST_F(engine_run, refuses_what_is_no_prompt) {
+  expect_refused(home, {"run", model, "--raw", "-p", ""}, {"the prompt is empty"});
+  expect_refused(home, {"run", model}, {"give the prompt by -p TEXT or by -f FILE"});
+  expect_refused(home, {"run", model, "--raw", "-p", "a b c d", "--context", "3"},
+                 {"4 tokens more do not fit into the context of 3", "--context"});
+  expect_refused(home, {"logits", model, "--tokens", "3 2048", "--out", home.folder / "x"}, {"has no token 2048"});
+  expect_refused(home, {"logits", model, "--tokens", "3 x", "--out", home.folder / "x"}, {"\"x\" is no token"});
+}
+
+TEST_F(engine_run, refuses_kernels_and_tables_that_do_not_fit) {
+  const Arguments run{"run", model, "--raw", "-p", "a"};
+  const auto with = [&](const std::string& option, const std::string& value) {
+    Arguments arguments = run;
+    arguments.insert(arguments.end(), {option, value});
+    return arguments;
+  };
+  expect_refused(home, with("--kernel", "matmul"), {"SPEC-GLOB=FAMILY/NAME"});
+  expect_refused(home, with("--kernel", "matmul=gemv_rowdot/nothing"),
+                 {"there is no variant gemv_rowdot/nothing", "gemv_rowdot has"});
+  expect_refused(home, with("--kernel", "matmul=gemm/x"), {"families are"});
+  expect_refused(home, with("--kernel", "matmul=q8_dot/i8act_r2_p0"), {"cannot compute", "b is f16"});
+  const fs::path table = home.folder / "t.json";
+  write_file(table, R"({"schema":1,"devices":[{"backend":"cuda","entries":[]}]})");
+  expect_refused(home, with("--table", table), {"is a table for cuda, not for cpu:0"});
+  write_file(table,
+             R"({"schema":1,"devices":[{"backend":"cpu","entries":[{"bucket":"op=matmul","variant":"no/x"}]}]})");
+  expect_refused(home, with("--table", table), {"there is no variant no/x", "families are"});
+  write_file(table, read_file(fs::path(ASSAY_SOURCE_DIR) / "tables/cpu.json").substr(0, 500));
+  expect_refused(home, with("--table", table), {"not valid JSON"});
+}
+
+TEST_F(engine_run, uses_the_kernel_that_was_asked_for) {
+  const Ended ended = home.run({"run", model, "--raw", "-p", "a", "-n", "2", "-v", "--kernel", "*n=2048*=naive/loop"});
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  for (const std::string& line : lines_of(ended.err)) {
+    if (has(line, "n=2048 | k")) EXPECT_TRUE(has(line, "naive/loop") && has(line, "override")) << line;
+    if (has(line, "n=512 |")) EXPECT_TRUE(has(line, "gemv_rowdot/") && has(line, "table")) << line;
+  }
+}
+
+TEST_F(engine_run, names_the_weight_that_is_nan) {
+  const Gguf file(model);
+  const uint64_t offset = file.tensor("blk.1.ffn_up.weight").offset;
+  const fs::path broken = copy([&](std::string& bytes) { bytes.replace(offset + 20, 2, "\x01\x7e"); });
+  expect_refused(home, {"run", broken, "--raw", "-p", "a b", "-n", "3"}, {"blk.1.ffn_up.weight"});
+}
+
+TEST_F(engine_run, names_what_memory_a_cache_needs) {
+  std::string tokens;
+  for (int i = 0; i < 20'000; ++i) tokens += "7 ";
+  Home small;
+  small.variables["ASSAY_MEMORY_MB"] = "8";
+  expect_refused(small, {"logits", model, "--tokens", tokens, "--out", small.folder / "x"},
+                 {"a KV cache of", "MB, and", "are there", "--context"});
+}
+
+TEST_F(engine_run, writes_a_trace_that_analyze_reads) {
+  const fs::path trace = home.folder / "t.jsonl";
+  const Ended ended = home.run({"run", model, "--raw", "-p", "a b c", "-n", "8", "--trace", trace, "--quiet"});
+  ASSERT_EQ(ended.exit_code, 0) << ended.err;
+  const Ended report = home.run({"analyze", trace});
+  EXPECT_EQ(report.exit_code, 0) << report.err;
+  for (const char* part : {"Backend selection summary",
+                           "Backend selection reasons:\n  reason=", "generation_loop :: iteration_total: count=7",
+                           "generation_loop :: block_2_total", "sampling :: sample: count=8", "Matmul backend summary",
+                           "Command buffer GPU timing", "Generation Loop/generation_step_output/cb_gpu: count=7",
+                           "Generation Loop/cb_gpu", "decode: tokens=7", "prompt: tokens=", "ModelWeights (count=1)",
+                           "GgufFileMmap (count=1)", "ForwardStep (count="})
+    EXPECT_TRUE(has(report.out, part)) << part << " is not in\n" << report.out;
+  EXPECT_FALSE(has(report.out, "wrong shape"));
+}
+
+TEST_F(engine_run, gives_back_the_specs_that_ran) {
+  const fs::path trace = home.folder / "t.jsonl", specs = home.folder / "specs.json";
+  ASSERT_EQ(home.run({"run", model, "--raw", "-p", "a", "-n", "5", "--trace", trace, "--quiet"}).exit_code, 0);
+  const Ended report = home.run({"analyze", trace, "--specs-out", specs, "--hot", "0"});
+  ASSERT_EQ(report.exit_code, 0) << report.err;
+  const std::string text = read_file(specs);
+  for (const char* part : {"nq=128 | nv=64", "dtB=f16", "bias=1", "n=2048", "n0=256 | n1=256"})
+    EXPECT_TRUE(has(text, part)) << part << " is not in\n" << text;
+}
+
+TEST_F(engine_run, says_that_a_trace_could_not_be_written) {
+  const Ended ended = home.run({"run", model, "--raw", "-p", "a b", "-n", "4", "--trace", "/dev/full", "--quiet"});
+  EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_TRUE(has(ended.err, "No space left on device")) << ended.err;
+  EXPECT_FALSE(ended.out.empty()) << "the answer is there all the same";
+}
+
+TEST_F(engine_run, interrupted_ends_the_answer_and_its_trace_whole) {
+  const fs::path trace = home.folder / "t.jsonl";
+  const auto running = home.start({"run", model, "--raw", "-p", "a b c", "--trace", trace, "--temperature", "3"});
+  for (const int64_t began = now_ns(); now_ns() - began < 60'000'000'000 && !fs::exists(trace); usleep(2000)) {
+  }
+  usleep(100'000);
+  running->send(SIGINT);
+  const Ended ended = running->wait();
+  EXPECT_EQ(ended.exit_code, 130) << ended.err;
+  EXPECT_TRUE(has(ended.err, "ended by interrupted")) << ended.err;
+  const std::string lines = read_file(trace);
+  ASSERT_FALSE(lines.empty());
+  EXPECT_EQ(lines.back(), '\n');
+  EXPECT_EQ(home.run({"analyze", trace}).exit_code, 0);
+}
+
+TEST_F(engine_run, perplexity_of_a_model_that_knows_nothing_is_its_vocabulary) {
+  const fs::path text = home.folder / "text.txt";
+  std::string words;
+  for (int i = 0; i < 200; ++i) words += fmt::format("word {} and ", i);
+  write_file(text, words);
+  const Ended ended = home.run({"perplexity", model, text, "--window", "64"});
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  double perplexity = 0;
+  ASSERT_EQ(sscanf(ended.out.c_str(), "perplexity %lf", &perplexity), 1) << ended.out;
+  EXPECT_GT(perplexity, 1000);
+  EXPECT_LT(perplexity, 10'000);
+}
+
+TEST_F(engine_run, chat_computes_only_what_is_new) {
+  const Ended ended =
+      run_in_shell(home, fmt::format("printf 'a b c\\nd e\\n' | $ASSAY chat {} --raw -n 4 -v", model.string()));
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_TRUE(has(ended.err, "0 tokens reused")) << ended.err;
+  EXPECT_FALSE(has(ended.err, "0 tokens reused, 0 computed"));
+  EXPECT_EQ(count_of(ended.err, "tokens reused"), 2u);
+  EXPECT_EQ(count_of(ended.err, "assay: 0 tokens reused"), 1u) << "the second turn goes on from the first\n"
+                                                               << ended.err;
+}
+
+TEST_F(engine_run, chat_without_a_template_says_what_to_do) {
+  expect_refused(home, {"chat", model}, {"has no chat template", "--raw"});
+}
+
+TEST_F(engine_run, bench_shows_speed_in_every_form) {
+  const Ended text = home.run({"bench", model, "-p", "8", "-n", "4", "-r", "2", "-t", "1,2"});
+  EXPECT_EQ(text.exit_code, 0) << text.err;
+  EXPECT_EQ(count_of(text.out, "decode 4"), 2u) << text.out;
+  const Ended json = home.run({"bench", model, "-p", "8", "-n", "4", "-d", "0,16", "-r", "3", "--format", "json"});
+  const Json parsed = Json::parse(json.out);
+  ASSERT_EQ(parsed["rows"].size(), 4u);
+  EXPECT_EQ(parsed["rows"][0]["seconds"].size(), 3u);
+  EXPECT_EQ(parsed["rows"][3]["depth"], 16);
+}
+
+}  // namespace
+}  // namespace assay
