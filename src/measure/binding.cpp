@@ -2,6 +2,7 @@
 #include "measure/binding.h"
 
 #include <algorithm>
+#include <random>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -209,14 +210,16 @@ void Binding::bind_reader() {
   } else {
     pieces.push_back(nullptr);
   }
-  const Address stays = hot > 0 ? surroundings_.allocate(std::max<int64_t>(hot, kLine)) : nullptr;
+  // One behind the other, the end of a piece would bring the beginning of the next into the caches.
+  std::shuffle(pieces.begin(), pieces.end(), std::mt19937_64(1));
+  hot_ = hot > 0 ? surroundings_.allocate(std::max<int64_t>(hot, kLine)) : nullptr;
   for (const std::byte* piece : pieces) {
     Launch launch;
     launch.kernel = &kernel_;
     launch.op = &op_of_readers();
     launch.bytes = spec_.floor_bytes();
     if (piece) launch.tensors.push_back(tensor(opened_.address(piece), cold, 0));
-    if (stays) launch.tensors.push_back(tensor(stays, hot, piece ? 1 : 0));
+    if (hot_) launch.tensors.push_back(tensor(hot_, hot, piece ? 1 : 0));
     launches_.push_back(std::move(launch));
     source_copy_.push_back(0);
   }
