@@ -1,5 +1,5 @@
 // rope_spread: a thread a pair of values of q or k, or two values of v; its angle is computed while they are on their way.
-#define ASSAY_BOUNDS __launch_bounds__(THREADS)
+#define ASSAY_BOUNDS __launch_bounds__(LANES* HEADS)
 #include "device.h"
 
 namespace assay {
@@ -23,36 +23,50 @@ __device__ __forceinline__ Turn turn_of(float angle) {
   return {quarter == 1 || quarter == 2 ? -c : c, quarter >= 2 ? -s : s};
 }
 
+/// base^(−2j/dimensions). The exponent's whole part is taken off exactly: the logarithm of a mantissa is right to 2^−22, that of
+/// the whole base is not, and a position of many thousands shows it.
+__device__ __forceinline__ float frequency_of(float base, int j, int dimensions) {
+  const uint32_t bits = __float_as_uint(base);
+  float of_mantissa, power;
+  asm("lg2.approx.f32 %0, %1;" : "=f"(of_mantissa) : "f"(__uint_as_float((bits & 0x7fffffu) | 0x3f800000u)));
+  const float inverse = __fdividef(1.0f, float(dimensions)), twice = float(2 * j), size = float(dimensions);
+  const float product = twice * float(int(bits >> 23) - 127), whole = floorf(product * inverse);
+  const float rest = fmaf(-whole, size, product) * inverse + twice * inverse * of_mantissa;
+  asm("ex2.approx.f32 %0, %1;" : "=f"(power) : "f"(-rest));
+  return power * __uint_as_float(uint32_t(127 - int(whole)) << 23);
+}
+
+/// threadIdx.x: a pair of values; (blockIdx.x, threadIdx.y): a head of q, k or v; blockIdx.y: a row. No division on the way.
 template <class A, class C, class D>
 __device__ __forceinline__ void turn(const assay_cuda_call& call) {
   const assay_cuda_operands& in = call.operands;
-  const int half = in.head_size / 2, heads = in.heads, all = heads + 2 * in.kv_heads;
-  const int64_t at = int64_t(blockIdx.x) * THREADS + threadIdx.x;
-  const int j = int(at % half), head = int(at / half % all);
-  const int64_t row = at / half / all;
-  if (row >= in.rows) return;
-  const int position = *static_cast<const int32_t*>(in.data[6]) + int(row);
-  const int dimensions = int(in.params[1]), of_k = head - heads, of_v = of_k - in.kv_heads;
-  const bool turns = of_v < 0 && j < dimensions / 2, neighbours = in.params[2] != 0 || !turns;
-  const int first = neighbours ? 2 * j : j, second = neighbours ? 2 * j + 1 : j + dimensions / 2;
+  const int heads = in.heads, head = int(blockIdx.x) * HEADS + int(threadIdx.y), row = int(blockIdx.y);
+  const int of_k = head - heads, of_v = of_k - in.kv_heads;
+  if (of_v >= in.kv_heads) return;
+  const int position = *static_cast<const int32_t*>(in.data[6]) + row;
+  const int dimensions = int(in.params[1]);
   const int own = of_v >= 0 ? of_v : of_k >= 0 ? of_k : head, of_row = of_k >= 0 ? in.kv_heads : heads;
   const A* from = static_cast<const A*>(of_v >= 0 ? in.data[2] : of_k >= 0 ? in.data[1] : in.data[0]) +
-                  (row * of_row + own) * in.head_size;
-  float x = to_float(from[first]), y = to_float(from[second]);
-  if (turns) {
-    float frequency = powf(in.params[0], -2.0f * float(j) / float(dimensions));
-    if (in.data[7]) frequency /= static_cast<const float*>(in.data[7])[j];
-    const Turn t = turn_of(float(position) * frequency);
-    const float turned = x * t.cosine - y * t.sine;
-    y = y * t.cosine + x * t.sine;
-    x = turned;
-  }
-  if (of_k < 0) {
-    D* const to = static_cast<D*>(in.data[3]) + (row * heads + head) * in.head_size;
-    to[first] = from_float<D>(x), to[second] = from_float<D>(y);
-  } else {
-    C* const to = static_cast<C*>(in.data[of_v >= 0 ? 5 : 4]) + (int64_t(own) * in.capacity + position) * in.head_size;
-    to[first] = from_float<C>(x), to[second] = from_float<C>(y);
+                  (int64_t(row) * of_row + own) * in.head_size;
+  for (int j = int(threadIdx.x); j < in.head_size / 2; j += LANES) {
+    const bool turns = of_v < 0 && j < dimensions / 2, neighbours = in.params[2] != 0 || !turns;
+    const int first = neighbours ? 2 * j : j, second = neighbours ? 2 * j + 1 : j + dimensions / 2;
+    float x = to_float(from[first]), y = to_float(from[second]);
+    if (turns) {
+      float frequency = frequency_of(in.params[0], j, dimensions);
+      if (in.data[7]) frequency /= static_cast<const float*>(in.data[7])[j];
+      const Turn t = turn_of(float(position) * frequency);
+      const float turned = x * t.cosine - y * t.sine;
+      y = y * t.cosine + x * t.sine;
+      x = turned;
+    }
+    if (of_k < 0) {
+      D* const to = static_cast<D*>(in.data[3]) + (int64_t(row) * heads + head) * in.head_size;
+      to[first] = from_float<D>(x), to[second] = from_float<D>(y);
+    } else {
+      C* const to = static_cast<C*>(in.data[of_v >= 0 ? 5 : 4]) + (int64_t(own) * in.capacity + position) * in.head_size;
+      to[first] = from_float<C>(x), to[second] = from_float<C>(y);
+    }
   }
 }
 
