@@ -191,8 +191,8 @@ static inline void assay_trace_host(assay_trace* trace, const char* parent, cons
 
 /* Which kernels an op gets, and why. */
 static inline void assay_trace_selected(assay_trace* trace, const char* op_name, const char* backend,
-                                        const char* reason) {
-  assay_trace_begin(trace, "KernelBackendSelected", assay_trace_now_ns());
+                                        const char* reason, int64_t at_ns) {
+  assay_trace_begin(trace, "KernelBackendSelected", at_ns);
   assay_trace_member(trace, "\"op_name\":", op_name);
   assay_trace_member(trace, ",\"backend\":", backend);
   assay_trace_member(trace, ",\"reason\":", reason);
@@ -200,8 +200,9 @@ static inline void assay_trace_selected(assay_trace* trace, const char* op_name,
 }
 
 /* GgufFileMmap (key "size_bytes"), ModelWeights, HostMemory, TensorMemory, ForwardStep (key "total_bytes"). */
-static inline void assay_trace_bytes(assay_trace* trace, const char* type, const char* key, int64_t bytes) {
-  assay_trace_begin(trace, type, assay_trace_now_ns());
+static inline void assay_trace_bytes(assay_trace* trace, const char* type, const char* key, int64_t bytes,
+                                     int64_t at_ns) {
+  assay_trace_begin(trace, type, at_ns);
   assay_trace_quoted(trace, key, strlen(key));
   assay_trace_text(trace, ":");
   assay_trace_number(trace, bytes);

@@ -129,7 +129,7 @@ TEST_F(engine_run, uses_the_kernel_that_was_asked_for) {
       EXPECT_TRUE(has(line, "naive/loop") && has(line, "override")) << line;
     }
     if (has(line, "n=512 |")) {
-      EXPECT_TRUE(has(line, "gemv_rowdot/") && has(line, "table")) << line;
+      EXPECT_TRUE(has(line, "float_tiles/") && has(line, "table")) << line;
     }
   }
 }
@@ -160,8 +160,8 @@ TEST_F(engine_run, writes_a_trace_that_analyze_reads) {
                            "Backend selection reasons:\n  reason=", "generation_loop :: iteration_total: count=7",
                            "generation_loop :: block_2_total", "sampling :: sample: count=8", "Matmul backend summary",
                            "Command buffer GPU timing", "Generation Loop/generation_step_output/cb_gpu: count=7",
-                           "Generation Loop/cb_gpu", "decode: tokens=7", "prompt: tokens=", "ModelWeights (count=1)",
-                           "GgufFileMmap (count=1)", "ForwardStep (count="})
+                           "block_1/attn_qkv_block_1_op/cb_gpu", "decode: tokens=7", "prompt: tokens=",
+                           "ModelWeights (count=1)", "GgufFileMmap (count=1)", "ForwardStep (count="})
     EXPECT_TRUE(has(report.out, part)) << part << " is not in\n" << report.out;
   EXPECT_FALSE(has(report.out, "wrong shape"));
 }
@@ -199,6 +199,17 @@ TEST_F(engine_run, interrupted_ends_the_answer_and_its_trace_whole) {
   EXPECT_EQ(home.run({"analyze", trace}).exit_code, 0);
 }
 
+TEST_F(engine_run, ends_where_the_model_file_shrinks) {
+  const fs::path shrinking = copy([](std::string&) {}), trace = home.folder / "t.jsonl";
+  const auto running = home.start({"run", shrinking, "--raw", "-p", "a b c", "--trace", trace, "--temperature", "3"});
+  for (const int64_t began = now_ns(); now_ns() - began < 60'000'000'000 && !fs::exists(trace); usleep(2000)) {
+  }
+  fs::resize_file(shrinking, 500'000);
+  const Ended ended = running->wait();
+  EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_TRUE(has(ended.err, "copy.gguf")) << ended.err;
+}
+
 TEST_F(engine_run, perplexity_of_a_model_that_knows_nothing_is_its_vocabulary) {
   const fs::path text = home.folder / "text.txt";
   std::string words;
@@ -224,7 +235,13 @@ TEST_F(engine_run, chat_computes_only_what_is_new) {
 }
 
 TEST_F(engine_run, chat_without_a_template_says_what_to_do) {
-  expect_refused(home, {"chat", model}, {"has no chat template", "--raw"});
+  const fs::path plain = copy([](std::string& bytes) {
+    const std::string key = "tokenizer.chat_template";
+    bytes.replace(bytes.find(key), key.size(), "tokenizer.chat_templatX");
+  });
+  expect_refused(home, {"chat", plain}, {"has no chat template", "--raw"});
+  const Ended ended = home.run({"run", plain, "-p", "a", "-n", "2", "--quiet"});
+  EXPECT_EQ(ended.exit_code, 0) << "run takes the text as it is\n" << ended.err;
 }
 
 TEST_F(engine_run, bench_shows_speed_in_every_form) {

@@ -54,8 +54,8 @@ TEST(trace_writer, writes_events_that_the_reader_takes) {
   assay_trace_op(writer.get(), "Generation Loop/block_0/x/matmul/g (Q)", "g", 1'700'000'000'000'012'345, 12'345,
                  kSpec.c_str());
   assay_trace_host(writer.get(), "generation_loop", "iteration_total", 1'700'000'000'000'020'000, 20'499);
-  assay_trace_selected(writer.get(), "matmul", "g", "table");
-  assay_trace_bytes(writer.get(), "ModelWeights", "total_bytes", int64_t(1) << 40);
+  assay_trace_selected(writer.get(), "matmul", "g", "table", 9);
+  assay_trace_bytes(writer.get(), "ModelWeights", "total_bytes", int64_t(1) << 40, 9);
   writer.close();
   const Collected read = read_back(file);
   ASSERT_EQ(read.events.size(), 4u);

@@ -20,8 +20,8 @@ int main(int argc, char** argv) {
     return 2;
   }
   now = INT64_C(1762100000000000000);
-  assay_trace_bytes(&trace, "GgufFileMmap", "size_bytes", 675710816);
-  assay_trace_selected(&trace, "matmul", "my_gemv", "default");
+  assay_trace_bytes(&trace, "GgufFileMmap", "size_bytes", 675710816, now);
+  assay_trace_selected(&trace, "matmul", "my_gemv", "default", now);
   for (token = 0; token < 2; ++token) {
     const int64_t began = now;
     op(&trace, "Generation Loop/block_0/attn_qkv_block_0_op/matmul/my_gemv (Q)", "my_gemv", 41250,

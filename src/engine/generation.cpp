@@ -36,6 +36,7 @@ Generation generate(Session& session, Sampler& sampler, const Tokenizer& tokeniz
   g.reused_tokens = keep_common(session, prompt);
   g.prompt_tokens = std::ssize(prompt) - g.reused_tokens;
   session.stopped = events.stopped;
+  session.decodes = false;
   std::span<const float> logits = session.append(prompt.subspan(size_t(g.reused_tokens)));
   g.prompt_ns = g.ended_ns = now_ns();
   const auto end = [&](Ending ending) {
@@ -45,10 +46,10 @@ Generation generate(Session& session, Sampler& sampler, const Tokenizer& tokeniz
     return g;
   };
   if (logits.empty()) return end(Ending::interrupted);
-  TokenTimes times{g.began_ns, g.prompt_ns, 0, 0};
-  for (;;) {
+  if (options.max_tokens == 0) return end(Ending::max_tokens);
+  session.decodes = true;
+  for (TokenTimes times{0, g.prompt_ns, 0, 0};;) {
     if (events.stopped()) return end(Ending::interrupted);
-    if (options.max_tokens >= 0 && std::ssize(g.tokens) >= options.max_tokens) return end(Ending::max_tokens);
     const Token token = sampler.sample(logits, session.tokens());
     times.sampled_ns = now_ns();
     g.tokens.push_back(token);
@@ -60,6 +61,7 @@ Generation generate(Session& session, Sampler& sampler, const Tokenizer& tokeniz
     g.ended_ns = now_ns();
     if (is_end) return end(Ending::end_token);
     if (!stops.found().empty()) return end(Ending::stop_string);
+    if (std::ssize(g.tokens) == options.max_tokens) return end(Ending::max_tokens);
     if (session.position() == session.context()) return end(Ending::context_full);
     times.began_ns = now_ns();
     logits = session.append(std::span(&token, 1));

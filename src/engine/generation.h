@@ -21,7 +21,7 @@ struct GenerationOptions {
   std::function<bool(Token)> ends = [](Token) { return false; };
 };
 
-/// When a token's parts ended, ns of base/clock.h.
+/// When a token's parts ended, ns of base/clock.h. began_ns: of its pass; 0: the prompt's gave its logits.
 struct TokenTimes {
   int64_t began_ns = 0, passed_ns = 0, sampled_ns = 0, decoded_ns = 0;
 };
@@ -29,7 +29,7 @@ struct TokenTimes {
 struct GenerationEvents {
   std::function<bool()> stopped = [] { return false; };
   std::function<void(Token, std::string_view)> token = [](Token, std::string_view) {};  // and the text it completes
-  std::function<void(const TokenTimes&)> times = [](const TokenTimes&) {};              // of each but the prompt's
+  std::function<void(const TokenTimes&)> times = [](const TokenTimes&) {};              // of each
 };
 
 struct Generation {

@@ -22,12 +22,11 @@ class RunTrace {
 
  private:
   struct OpText {
-    std::string name, backend, spec;  // spec: of a product
+    std::string name, device, backend, spec;  // device: its time there; spec: of a product
   };
   void pass(const PassEvent& event);
   const std::vector<OpText>& texts(const StepProgram& step, bool decodes);
-  void tell_choices(const StepProgram& step);
-  void buffer(const std::string& scope, int64_t began_ns, int64_t ended_ns);
+  void tell_choices(const StepProgram& step, int64_t at_ns);
   void host(const char* parent, const std::string& name, int64_t began_ns, int64_t ended_ns);
   int64_t stamp(int64_t clock_ns) const { return clock_ns + since_1970_; }
 

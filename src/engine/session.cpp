@@ -131,7 +131,8 @@ void Session::run(std::span<const Token> tokens, int64_t logits) {
   const int64_t ended = now_ns();
   model_.file().check_whole();
   const bool is_first = seen_.emplace(std::ssize(tokens), logits).second;
-  if (passed) passed({&step, position(), std::ssize(tokens), logits, began, ended, ends_, bytes_of(step), is_first});
+  if (passed)
+    passed({&step, position(), std::ssize(tokens), logits, began, ended, ends_, bytes_of(step), is_first, decodes});
   tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
 }
 

@@ -24,6 +24,7 @@ struct PassEvent {
   std::span<const int64_t> ends;  // of each op, where stamps were asked for
   int64_t bytes = 0;              // that all its ops read and write
   bool is_first = false;          // of this step
+  bool decodes = false;           // Session::decodes at that time
 };
 
 class Session {
@@ -48,7 +49,8 @@ class Session {
 
   std::function<bool()> stopped = [] { return false; };  // asked before each piece
   std::function<void(const PassEvent&)> passed;
-  bool stamps = false;  // PassEvent::ends are wanted
+  bool stamps = false;   // PassEvent::ends are wanted
+  bool decodes = false;  // what is appended was drawn, not given: told to who measures
 
  private:
   void check_room(std::span<const Token> tokens) const;

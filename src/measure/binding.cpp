@@ -193,8 +193,10 @@ void Binding::bind_bulk(const std::vector<Tensor>& tensors) {
 /// that stay where they are.
 void Binding::bind_reader() {
   constexpr int64_t kLine = 64, kMostPieces = 1 << 14;
+  // In whole words of 16 bytes, a row each: a tail would cost a small reader more than the rest. There is room behind.
+  constexpr int64_t kWord = 16;
   const auto tensor = [](Address data, int64_t bytes, uint32_t segment) {
-    Tensor t = dense_tensor(Operand::b, Dtype::f32, 1, 1, std::max<int64_t>(bytes / 4, 1));
+    Tensor t = dense_tensor(Operand::b, Dtype::f32, 1, (bytes + kWord - 1) / kWord, kWord / 4);
     t.use = Use::weight, t.segment = segment, t.data = data;
     return t;
   };
