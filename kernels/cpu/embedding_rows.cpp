@@ -1,20 +1,19 @@
 // embedding_rows: a row is asked for as a whole before any of it is widened. Rows are shared over threads.
+#include "blocks.h"
 #include "rows.h"
 
 namespace assay {
 namespace {
 
-constexpr int64_t kTile = 256, kBlock = 32, kBlockBytes = 34;
+constexpr int64_t kTile = 256;  // values, a multiple of every block
 
-/// Values [first, first + count) of a row of Q8_0 blocks; both whole blocks.
-void widen_blocks(const char* row, int64_t first, int64_t count, float* to) {
-  for (int64_t i = 0; i < count; i += kBlock) {
-    const char* block = row + (first + i) / kBlock * kBlockBytes;
-    Half scale;
-    __builtin_memcpy(&scale, block, sizeof scale);
-    const Vec factor = set1(to_float(scale));
-    for (int64_t at = 0; at < kBlock; at += kLanes)
-      store(to + i + at, mul(factor, load(reinterpret_cast<const int8_t*>(block) + 2 + at)));
+/// Values [first, first + count) of a row of blocks; both whole blocks.
+void widen_blocks(const uint8_t* row, uint32_t dtype, int64_t first, int64_t count, float* to) {
+  const BlockShape shape = block_shape(dtype);
+  const DecodeSixteen decode = decoder_of(dtype);
+  for (int64_t i = 0; i < count; i += shape.values) {
+    const uint8_t* block = row + (first + i) / shape.values * shape.bytes;
+    for (int64_t at = 0; at < shape.values; at += 16) decode(block, at, to + i + at);
   }
 }
 
@@ -23,18 +22,18 @@ int run(const assay_call* call, const assay_thread* thread) {
   const assay_tensor &table = *find_tensor(*call, ASSAY_B), &d = *find_tensor(*call, ASSAY_D);
   const bool in_blocks = table.layout == ASSAY_BLOCKS;
   const int64_t columns = d.dims[2];
-  const int64_t unit = in_blocks ? kBlockBytes : table.dtype == ASSAY_F32 ? 4 : 2, stride = table.strides[1] * unit;
+  const int64_t stride = table.strides[1] * block_shape(table.dtype).bytes;
   const Range rows = share(d.dims[1], 1, *thread);
   for (int64_t row = rows.begin; row < rows.end; ++row) {
     const int64_t number = index_at(*call, row);
-    const char* from = static_cast<const char*>(table.data) + number * stride;
+    const uint8_t* from = static_cast<const uint8_t*>(table.data) + number * stride;
     for (int64_t line = 0; line < stride; line += 64) __builtin_prefetch(from + line);
     for (int64_t first = 0; first < columns; first += kTile) {
       alignas(64) float space[kTile];
       const int64_t count = least(kTile, columns - first);
       const float* values = space;
       if (in_blocks)
-        widen_blocks(from, first, count, space);
+        widen_blocks(from, table.dtype, first, count, space);
       else
         values = widened_row(table, 0, number, first, count, space);
       write_row(d, 0, row, first, values, count);

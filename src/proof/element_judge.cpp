@@ -11,6 +11,7 @@
 namespace assay {
 namespace {
 
+constexpr double kDoubleSum = 0x1p-44;               // what adding a stretch in double may be off by, in any order
 constexpr double kDeviations = 8;                    // of the outputs' roundings, in a projection
 constexpr double kUniform = 3;                       // the variance of an error anywhere within ±e is e²/3
 constexpr int64_t kMuchWork = 100'000, kOfOne = 10;  // flops; what one of them takes, exponentials and bounds included
@@ -162,15 +163,16 @@ std::string ElementJudge::check_projections(std::span<const double> sums, const 
     const int64_t columns = t.dims[2], rows = t.values() / columns;
     for (int64_t row = 0; row < rows; ++row)
       for (int64_t first = 0; first < columns; first += kProjectionColumns, ++projection) {
-        double expected = 0, free = 0, fixed = 0;
+        double expected = 0, free = 0, fixed = 0, magnitude = 0;
         for (int64_t i = first; i < std::min(columns, first + kProjectionColumns); ++i) {
           const ExpectedValue& e = expected_[output].values[size_t(row * columns + i)];
           const double weight = double(r[size_t(i)]), rounding = weight * (e.fixed + least_subnormal(t.dtype));
           expected += weight * e.value;
+          magnitude += std::fabs(weight * e.value);
           free += std::fabs(weight) * e.free;  // a row's errors may have one cause (a norm): they do not cancel
           fixed += rounding * rounding;
         }
-        const double allowed = kToleranceC * free + kDeviations * std::sqrt(fixed / kUniform);
+        const double allowed = kToleranceC * free + kDeviations * std::sqrt(fixed / kUniform) + kDoubleSum * magnitude;
         const double got = sums[2 * projection];
         if (std::fabs(got - expected) <= allowed) continue;
         return fmt::format(
