@@ -39,6 +39,15 @@ inline constexpr const char* kStepSpecs[] = {
     "op=argmax | m=1 | n=151936 | dtA=f32",
     "op=argmax | m=3 | n=77 | dtA=f16",
     "op=argmax | m=2 | n=1 | dtA=bf16",
+    "op=top_k | m=1 | n=151936 | k=40 | dtA=f32",
+    "op=top_k | m=3 | n=77 | k=77 | dtA=f32",
+    "op=top_k | m=2 | n=1 | k=1 | dtA=f32",
+    "op=copy | batch=1 | m=3 | n=1000 | dtA=f32 | dtD=f16",
+    "op=kv_rearrange | batch=5 | m=33 | n=70 | dtA=f16 | dtD=f16 | order=102",
+    "op=permute | batch=3 | m=33 | n=70 | dtA=f32 | dtD=bf16 | order=021",
+    "op=permute | batch=4 | m=7 | n=5 | dtA=bf16 | dtD=f32 | order=210",
+    "op=repeat_kv_heads | batch=2 | m=9 | n=64 | dtA=f16 | dtD=f16 | repeat=7",
+    "op=staging | batch=1 | m=1 | n=1 | dtA=f32 | dtD=f32",
     "op=rope | m=1 | heads=14 | kv_heads=2 | head_size=64 | capacity=256 | dtA=f32 | dtCache=f16 | dtD=f32 | "
     "style=neox | "
     "base=1000000",

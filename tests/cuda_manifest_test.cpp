@@ -8,6 +8,7 @@
 
 #include "../kernels/cuda/assay_cuda.h"
 #include "backend/described_device.h"
+#include "backend/device.h"
 #include "kernel/manifest.h"
 #include "probe/plan.h"
 #include "spec/workload.h"
@@ -151,6 +152,39 @@ TEST_F(CudaManifest, EverySpecOfBothWorkloadsHasFiveOwnVariantsThatADescribedDev
       EXPECT_GE(own, 5) << workload.name << ": " << planned.spec.line();
     }
   }
+}
+
+TEST_F(CudaManifest, EveryOpOfAStepHasAPlainLoopAndFasterOnesThatADescribedDeviceCanRun) {
+  for (const char* spec :
+       {"op=rms_norm | m=1 | n=896 | dtA=f32 | dtB=f32 | dtD=f32 | eps=1e-06 | residual=1",
+        "op=swiglu | m=1 | n=4864 | dtA=f16 | dtD=f16", "op=embedding | m=1 | n=896 | rows=151936 | dtB=q6_k | dtD=f32",
+        "op=argmax | m=1 | n=151936 | dtA=f32",
+        "op=rope | m=1 | heads=14 | kv_heads=2 | head_size=64 | capacity=4096 | dtA=f32 | dtCache=f16 | dtD=f32 | "
+        "style=neox | base=1000000",
+        "op=attention | m=1 | heads=14 | kv_heads=2 | head_size=64 | length=4096 | capacity=4096 | dtA=f32 | "
+        "dtCache=f16 | dtD=f32 | scale=0.125"}) {
+    const Plan planned = plan(spec, h200_);
+    std::set<std::string> families;
+    int64_t baselines = 0;
+    for (const PlannedCase& c : planned.specs.at(0).cases) {
+      EXPECT_EQ(c.over_limit, "") << c.variant->id();
+      families.insert(c.variant->family);
+      baselines += c.variant->baseline;
+    }
+    EXPECT_GE(families.size(), 2u) << spec;
+    EXPECT_EQ(baselines, 1) << spec;
+  }
+}
+
+TEST_F(CudaManifest, AttentionHasABlockForEachPieceOfTheContextAndQueryHeadsThatShareAKey) {
+  const Variant* variant = find("attention_split/s64_h4_n32_t256_u2");
+  ASSERT_TRUE(variant);
+  const Spec spec = parse_spec(
+      "op=attention | m=3 | heads=14 | kv_heads=2 | head_size=64 | length=99 | capacity=4096 | dtA=f32 | dtCache=f16 | "
+      "dtD=f32 | scale=0.125");
+  const Geometry g = variant->geometry(launch_sizes(*spec.op, spec.tensors, h200_));
+  EXPECT_EQ(g.grid, (std::array<int64_t, 3>{32, 2 * 2, 3}));
+  EXPECT_EQ(g.workspace_bytes, 3 * 14 * 32 * (64 + 2) * 4);
 }
 
 }  // namespace

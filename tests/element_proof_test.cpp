@@ -17,6 +17,8 @@ constexpr const char* kLines[] = {
     "op=swiglu | m=2 | n=300 | dtA=f32 | dtD=f16",
     "op=embedding | m=3 | n=64 | rows=7 | dtB=q8_0 | dtD=f32",
     "op=argmax | m=3 | n=31 | dtA=f32",
+    "op=top_k | m=2 | n=90 | k=6 | dtA=f32",
+    "op=copy | batch=3 | m=4 | n=50 | dtA=f32 | dtD=f16 | order=201 | repeat=2",
     "op=rope | m=2 | heads=4 | kv_heads=2 | head_size=6 | capacity=9 | dtA=f32 | dtCache=f16 | dtD=f32 | style=neox | "
     "base=10000 | factors=1",
     "op=attention | m=2 | heads=4 | kv_heads=2 | head_size=8 | length=130 | capacity=140 | dtA=f32 | dtCache=f16 | "
@@ -159,7 +161,7 @@ TEST(ElementProof, WithoutWeightsThereIsOneCopyAndNothingIsCold) {
 }
 
 TEST(ElementProof, KeysAndValuesRotateTogether) {
-  const Spec spec = parse_spec(kLines[5]);
+  const Spec spec = parse_spec(kLines[7]);
   Arenas arenas;
   arenas.reserve(spec, 1 << 20);
   const SpecInputs inputs(spec, arenas, 1 << 20);
@@ -175,7 +177,7 @@ TEST(ElementProof, KeysAndValuesRotateTogether) {
 
 TEST(ElementProof, OnlyTheRowsThatATokenTouchesAreCounted) {
   EXPECT_EQ(parse_spec(kLines[2]).cold_bytes(), 3 * 64 / 32 * 34);
-  EXPECT_EQ(parse_spec(kLines[4]).written_bytes(), 2 * 4 * 6 * 4 + 2 * (2 * 2 * 6 * 2));
+  EXPECT_EQ(parse_spec(kLines[6]).written_bytes(), 2 * 4 * 6 * 4 + 2 * (2 * 2 * 6 * 2));
 }
 
 }  // namespace

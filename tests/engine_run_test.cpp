@@ -129,7 +129,7 @@ TEST_F(engine_run, uses_the_kernel_that_was_asked_for) {
       EXPECT_TRUE(has(line, "naive/loop") && has(line, "override")) << line;
     }
     if (has(line, "n=512 |")) {
-      EXPECT_TRUE(has(line, "gemv_rowdot/") && has(line, "table")) << line;
+      EXPECT_TRUE(has(line, "float_tiles/") && has(line, "table")) << line;
     }
   }
 }

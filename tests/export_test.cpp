@@ -149,7 +149,7 @@ TEST_F(ExportTest, an_export_builds_elsewhere_and_passes_with_several_kernels_of
     EXPECT_TRUE(has(header, part)) << part;
   const fs::path cpp = home_.folder / "user.cpp";
   std::ofstream(cpp) << "#include \"" << (out_ / "fast_cpu.h").string()
-                     << "\"\nint main() { return fast_cpu_specs == 0; }\n";
+                     << "\"\nint main() { return fast_cpu_spec_count == 0; }\n";
   const ProcessResult user =
       run_process({"g++", "-std=c++17", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", cpp}, 60);
   EXPECT_EQ(user.exit_code, 0) << user.output;

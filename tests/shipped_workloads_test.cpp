@@ -200,7 +200,8 @@ TEST(Workloads, AllOfAFolderLoadByFileName) {
   const auto workloads = load_workloads(kSpecs);
   std::vector<std::string> names;
   for (const Workload& workload : workloads) names.push_back(workload.name);
-  EXPECT_EQ(names, (std::vector<std::string>{"qwen2.5-0.5b-f16", "qwen2.5-0.5b-q4_0", "qwen2.5-0.5b-q8"}));
+  EXPECT_EQ(names, (std::vector<std::string>{"qwen2.5-0.5b-f16", "qwen2.5-0.5b-q4_0", "qwen2.5-0.5b-q8",
+                                             "qwen2.5-0.5b-step-f16", "qwen2.5-0.5b-step-q4", "qwen2.5-0.5b-step-q8"}));
 }
 
 }  // namespace

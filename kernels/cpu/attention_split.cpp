@@ -9,9 +9,10 @@
 namespace assay {
 namespace {
 
-constexpr int64_t kChunk = 32;    // positions, a multiple of every kLanes
+constexpr int64_t kChunk = 64;    // positions, a multiple of every kLanes
 constexpr int64_t kQueries = 32;  // rows × heads of one tile, about
-constexpr int kTogether = 4;      // queries whose sums of values are taken in one pass over a chunk
+constexpr int kTogether =
+    kLanes == 16 ? 4 : 2;  // queries whose sums of values are taken in one pass: as registers allow
 
 struct Problem {
   const assay_call& call;
@@ -41,12 +42,13 @@ struct Problem {
   int64_t chunks_of(int64_t tile) const { return (seen_by(tile) + kChunk - 1) / kChunk; }
 };
 
-/// What the queries of a tile have gathered so far: sums of values, weighed; the sum of weights; the largest score.
+/// What the queries of a tile have gathered so far: sums of values, weighed; the sum of weights, by lanes; the largest
+/// score.
 struct Gathered {
   float *sums, *weights, *largest;
-  static size_t floats(const Problem& p) { return round_up(size_t(p.queries() * (p.padded + 2)), 16); }
+  static size_t floats(const Problem& p) { return round_up(size_t(p.queries() * (p.padded + kLanes + 1)), 16); }
   Gathered(const Problem& p, float* at)
-      : sums(at), weights(at + p.queries() * p.padded), largest(weights + p.queries()) {}
+      : sums(at), weights(at + p.queries() * p.padded), largest(weights + p.queries() * kLanes) {}
 };
 
 struct Space {  // of one thread
@@ -65,11 +67,25 @@ struct Space {  // of one thread
   Gathered gathered(const Problem& p, int place) const { return {p, partial + size_t(place) * Gathered::floats(p)}; }
 };
 
-/// Rows [first, first + kChunk) as floats, zeros where there are none and behind each row's end.
+/// Of a chunk what vectors of scores are taken of.
+int64_t in_lanes(int64_t positions) { return (positions + kLanes - 1) / kLanes * kLanes; }
+
+template <class T>
+const T* cached(const assay_tensor& t, int64_t head, int64_t row) {
+  return static_cast<const T*>(t.data) + head * t.strides[0] + row * t.strides[1];
+}
+
+/// `count` rows from `first` on as floats, zeros behind them and behind each row's end.
 template <class T>
 void widen(const Problem& p, const assay_tensor& t, int64_t head, int64_t first, int64_t count, float* to) {
-  const T* from = static_cast<const T*>(t.data) + head * t.strides[0] + first * t.strides[1];
-  for (int64_t j = 0; j < kChunk; ++j, from += t.strides[1], to += p.padded) {
+  const T* from = cached<T>(t, head, first);
+  if (p.size == p.padded && t.strides[1] == p.size) {
+    const int64_t values = count * p.size, all = in_lanes(count) * p.size;
+    for (int64_t i = 0; i < values; i += kLanes) store(to + i, load(from + i));
+    for (int64_t i = values; i < all; i += kLanes) store(to + i, zero());
+    return;
+  }
+  for (int64_t j = 0; j < in_lanes(count); ++j, from += t.strides[1], to += p.padded) {
     int64_t i = 0;
     if (j < count) {
       for (; i + kLanes <= p.size; i += kLanes) store(to + i, load(from + i));
@@ -80,14 +96,14 @@ void widen(const Problem& p, const assay_tensor& t, int64_t head, int64_t first,
 }
 template <class T>
 void ask_for(const Problem& p, const assay_tensor& t, int64_t head, int64_t first, int64_t count) {
-  const T* from = static_cast<const T*>(t.data) + head * t.strides[0] + first * t.strides[1];
+  const T* from = cached<T>(t, head, first);
   for (int64_t j = 0; j < count; ++j, from += t.strides[1])
     for (int64_t i = 0; i < p.size; i += 64 / int64_t(sizeof(T))) __builtin_prefetch(from + i);
 }
 
-/// Scores of one query against a chunk.
-void score(const Problem& p, const float* query, const float* keys, float* to) {
-  for (int64_t first = 0; first < kChunk; first += kLanes) {
+/// Scores of one query against the first `count` keys of a chunk.
+void score(const Problem& p, const float* query, const float* keys, int64_t count, float* to) {
+  for (int64_t first = 0; first < count; first += kLanes) {
     Vec dots[kLanes];
     for (int j = 0; j < kLanes; ++j) dots[j] = mul(load(query), load(keys + (first + j) * p.padded));
     for (int64_t i = kLanes; i < p.padded; i += kLanes) {
@@ -100,30 +116,36 @@ void score(const Problem& p, const float* query, const float* keys, float* to) {
 
 /// Scores become weights, of `count` positions; what was gathered before is brought to the new largest score.
 void weigh(const Problem& p, float* scores, int64_t count, const Gathered& g, int64_t query) {
-  for (int64_t j = count; j < kChunk; ++j) scores[j] = -INFINITY;
+  const int64_t lanes = in_lanes(count);
+  for (int64_t j = count; j < lanes; ++j) scores[j] = -INFINITY;
   Vec most = load(scores);
-  for (int64_t j = kLanes; j < kChunk; j += kLanes) most = larger(load(scores + j), most);
+  for (int64_t j = kLanes; j < lanes; j += kLanes) most = larger(load(scores + j), most);
   const float before = g.largest[query], now = std::max(before, largest(most));
   if (now > before) {
     const float shrunk = before == -INFINITY ? 0 : std::exp(before - now);
     for (int64_t i = 0; i < p.padded; i += kLanes)
       store(g.sums + query * p.padded + i, mul(load(g.sums + query * p.padded + i), set1(shrunk)));
-    g.weights[query] *= shrunk;
+    store(g.weights + query * kLanes, mul(load(g.weights + query * kLanes), set1(shrunk)));
     g.largest[query] = now;
   }
-  Vec sum_of = zero();
-  for (int64_t j = 0; j < kChunk; j += kLanes) {
+  Vec sum_of = load(g.weights + query * kLanes);
+  for (int64_t j = 0; j + kLanes <= count; j += kLanes) {
     const Vec weight = exponential(add(load(scores + j), set1(-now)));
     store(scores + j, weight);
     sum_of = add(sum_of, weight);
   }
-  for (int64_t j = count; j < kChunk; ++j) scores[j] = 0;
-  g.weights[query] += sum(sum_of);
+  if (const int rest = int(count % kLanes); rest > 0) {  // the exponential of -infinity is no zero here
+    float* const last = scores + count - rest;
+    store(last, exponential(add(load(last), set1(-now))));
+    for (int j = rest; j < kLanes; ++j) last[j] = 0;
+    sum_of = add(sum_of, load(last));
+  }
+  store(g.weights + query * kLanes, sum_of);
 }
 
-/// sums += weights · values for COUNT queries, a few lanes of the head at a time.
-template <int COUNT>
-void gather(const Problem& p, const float* weights, const float* values, float* sums, int64_t positions) {
+/// sums += weights · values for COUNT queries, a few lanes of the head at a time. Rows of values lie `stride` apart.
+template <int COUNT, class T>
+void gather(const Problem& p, const float* weights, const T* values, int64_t stride, float* sums, int64_t positions) {
   constexpr int kAcross = 4;
   for (int64_t first = 0; first < p.padded; first += kAcross * kLanes) {
     const int across = int(std::min<int64_t>(kAcross, (p.padded - first) / kLanes));
@@ -133,7 +155,7 @@ void gather(const Problem& p, const float* weights, const float* values, float* 
         of[query][v] = v < across ? load(sums + query * p.padded + first + v * kLanes) : zero();
     if (across == kAcross) {
       for (int64_t j = 0; j < positions; ++j) {
-        const float* const row = values + j * p.padded + first;
+        const T* const row = values + j * stride + first;
         const Vec v0 = load(row), v1 = load(row + kLanes), v2 = load(row + 2 * kLanes), v3 = load(row + 3 * kLanes);
         for (int query = 0; query < COUNT; ++query) {
           const Vec weight = set1(weights[query * kChunk + j]);
@@ -146,18 +168,20 @@ void gather(const Problem& p, const float* weights, const float* values, float* 
         for (int query = 0; query < COUNT; ++query)
           for (int v = 0; v < across; ++v)
             of[query][v] =
-                fma(set1(weights[query * kChunk + j]), load(values + j * p.padded + first + v * kLanes), of[query][v]);
+                fma(set1(weights[query * kChunk + j]), load(values + j * stride + first + v * kLanes), of[query][v]);
     }
     for (int query = 0; query < COUNT; ++query)
       for (int v = 0; v < across; ++v) store(sums + query * p.padded + first + v * kLanes, of[query][v]);
   }
 }
 
-void gather_some(const Problem& p, int count, const float* weights, const float* values, float* sums, int64_t rows) {
-  if (count == 4) return gather<4>(p, weights, values, sums, rows);
-  if (count == 3) return gather<3>(p, weights, values, sums, rows);
-  if (count == 2) return gather<2>(p, weights, values, sums, rows);
-  gather<1>(p, weights, values, sums, rows);
+template <class T>
+void gather_some(const Problem& p, int count, const float* weights, const T* values, int64_t stride, float* sums,
+                 int64_t rows) {
+  if (count == 4) return gather<4>(p, weights, values, stride, sums, rows);
+  if (count == 3) return gather<3>(p, weights, values, stride, sums, rows);
+  if (count == 2) return gather<2>(p, weights, values, stride, sums, rows);
+  gather<1>(p, weights, values, stride, sums, rows);
 }
 
 void load_queries(const Problem& p, int64_t tile, int64_t kv, float* to) {
@@ -176,8 +200,10 @@ void attend(const Problem& p, const Space& space, int64_t tile, int64_t kv, int6
   const int64_t queries = p.rows_of(tile) * p.group, seen = p.seen_by(tile);
   load_queries(p, tile, kv, space.queries);
   std::fill(g.sums, g.sums + queries * p.padded, 0.0f);
-  std::fill(g.weights, g.weights + queries, 0.0f);
+  std::fill(g.weights, g.weights + queries * kLanes, 0.0f);
   std::fill(g.largest, g.largest + queries, -INFINITY);
+  const bool in_place = p.size == p.padded;  // values are widened as they are used
+  ask_for<T>(p, p.values, kv, first * kChunk, std::min(kChunk, seen - first * kChunk));
   for (int64_t chunk = first; chunk < last; ++chunk) {
     const int64_t at = chunk * kChunk, there = std::min(kChunk, seen - at);
     if (chunk + 1 < last) {
@@ -185,7 +211,7 @@ void attend(const Problem& p, const Space& space, int64_t tile, int64_t kv, int6
       ask_for<T>(p, p.values, kv, at + kChunk, std::min(kChunk, seen - at - kChunk));
     }
     widen<T>(p, p.keys, kv, at, there, space.keys);
-    widen<T>(p, p.values, kv, at, there, space.values);
+    if (!in_place) widen<T>(p, p.values, kv, at, there, space.values);
     for (int64_t query = 0; query < queries; query += kTogether) {
       const int count = int(std::min<int64_t>(kTogether, queries - query));
       for (int i = 0; i < count; ++i) {
@@ -195,10 +221,14 @@ void attend(const Problem& p, const Space& space, int64_t tile, int64_t kv, int6
           std::fill(space.scores + i * kChunk, space.scores + (i + 1) * kChunk, 0.0f);
           continue;
         }
-        score(p, space.queries + (query + i) * p.padded, space.keys, space.scores + i * kChunk);
+        score(p, space.queries + (query + i) * p.padded, space.keys, sees, space.scores + i * kChunk);
         weigh(p, space.scores + i * kChunk, sees, g, query + i);
       }
-      gather_some(p, count, space.scores, space.values, g.sums + query * p.padded, there);
+      float* const sums = g.sums + query * p.padded;
+      if (in_place)
+        gather_some(p, count, space.scores, cached<T>(p.values, kv, at), p.values.strides[1], sums, there);
+      else
+        gather_some(p, count, space.scores, space.values, p.padded, sums, there);
     }
   }
 }
@@ -206,7 +236,7 @@ void attend(const Problem& p, const Space& space, int64_t tile, int64_t kv, int6
 void finish(const Problem& p, int64_t tile, int64_t kv, const Gathered& g) {
   for (int64_t query = 0; query < p.rows_of(tile) * p.group; ++query) {
     float* const sums = g.sums + query * p.padded;
-    const Vec share_of_each = set1(1 / g.weights[query]);
+    const Vec share_of_each = set1(1 / sum(load(g.weights + query * kLanes)));
     for (int64_t i = 0; i < p.padded; i += kLanes) store(sums + i, mul(load(sums + i), share_of_each));
     write_row(p.d, 0, tile * p.tile_rows + query / p.group, (kv * p.group + query % p.group) * p.size, sums, p.size);
   }
@@ -222,7 +252,8 @@ void merge(const Problem& p, int64_t queries, const Gathered& to, const Gathered
       float* const sums = to.sums + query * p.padded + i;
       store(sums, fma(set1(b), load(from.sums + query * p.padded + i), mul(set1(a), load(sums))));
     }
-    to.weights[query] = a * to.weights[query] + b * from.weights[query];
+    float* const weights = to.weights + query * kLanes;
+    store(weights, fma(set1(b), load(from.weights + query * kLanes), mul(set1(a), load(weights))));
     to.largest[query] = now;
   }
 }

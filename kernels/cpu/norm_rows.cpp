@@ -48,6 +48,9 @@ int run(const assay_call* call, const assay_thread* thread) {
   float* const space = static_cast<float*>(workspace_slice(*call, *thread, 4 * row_bytes(*call)));
   const Range rows = share(a.dims[1], 1, *thread);
   if (rows.begin == rows.end) return ASSAY_OK;
+  // The weights are cold, and needed last.
+  const int64_t weight_bytes = columns * (b.dtype == ASSAY_F32 ? 4 : 2);
+  for (int64_t line = 0; line < weight_bytes; line += 64) __builtin_prefetch(static_cast<const char*>(b.data) + line);
   const float* w = widened_row(b, 0, 0, 0, columns, space);
   for (int64_t row = rows.begin; row < rows.end; ++row) {
     const float* x = widened_row(a, 0, row, 0, columns, space + row_size);

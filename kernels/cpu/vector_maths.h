@@ -1,6 +1,7 @@
 // Exponentials, largest values and sums of vectors, whatever their width: by the compiler's own vector arithmetic.
 #pragma once
 #include <initializer_list>
+#include <utility>
 
 #include "simd.h"
 
@@ -19,12 +20,18 @@ inline Vec smaller(Vec a, Vec b) {
 }
 inline Vec quotient(Vec a, Vec b) { return Vec(Floats(a) / Floats(b)); }
 
+/// The vector with its lanes turned by STEP places.
+template <int STEP, size_t... LANE>
+inline Vec turned(Vec v, std::index_sequence<LANE...>) {
+  return Vec(__builtin_shufflevector(Floats(v), Floats(v), int((LANE + STEP) % kLanes)...));
+}
+template <int STEP = kLanes / 2>
 inline float largest(Vec v) {
-  float lanes[kLanes], most;
-  store(lanes, v);
-  most = lanes[0];
-  for (int i = 1; i < kLanes; ++i) most = lanes[i] > most ? lanes[i] : most;
-  return most;
+  v = larger(v, turned<STEP>(v, std::make_index_sequence<kLanes>()));
+  if constexpr (STEP > 1)
+    return largest<STEP / 2>(v);
+  else
+    return Floats(v)[0];
 }
 
 /// e^x within about a unit of f32; below -87 it is about 1e-38, above 88 about 1e38. The polynomial is Cephes' expf.
@@ -45,23 +52,22 @@ inline Vec exponential(Vec x) {
 }
 
 /// Sums of the lanes of each of kLanes vectors, as one: a tree of halves, two permutations and an addition for two.
-template <int WIDTH_OF_BLOCK>
-inline Vec add_halves(Vec a, Vec b) {
-  constexpr int kHalf = WIDTH_OF_BLOCK / 2;
-  Ints low{}, high{};
-  for (int i = 0; i < kLanes; ++i) {
-    const int place = i % (kLanes / 2), block = place / kHalf, at = place % kHalf;
-    low[i] = (i < kLanes / 2 ? 0 : kLanes) + block * WIDTH_OF_BLOCK + at;
-    high[i] = low[i] + kHalf;
-  }
-  return Vec(__builtin_shuffle(Floats(a), Floats(b), low) + __builtin_shuffle(Floats(a), Floats(b), high));
+template <int BLOCK, size_t... LANE>
+inline Vec add_halves(Vec a, Vec b, std::index_sequence<LANE...>) {
+  constexpr auto kFrom = [](size_t lane) {  // of the first half of each block of a, then of b
+    const size_t place = lane % (kLanes / 2), half = BLOCK / 2;
+    return int((lane < kLanes / 2 ? 0 : kLanes) + place / half * BLOCK + place % half);
+  };
+  return Vec(__builtin_shufflevector(Floats(a), Floats(b), kFrom(LANE)...) +
+             __builtin_shufflevector(Floats(a), Floats(b), (kFrom(LANE) + BLOCK / 2)...));
 }
 template <int COUNT>
 inline Vec sums_of(const Vec* v) {
   if constexpr (COUNT == 1)
     return v[0];
   else
-    return add_halves<2 * kLanes / COUNT>(sums_of<COUNT / 2>(v), sums_of<COUNT / 2>(v + COUNT / 2));
+    return add_halves<2 * kLanes / COUNT>(sums_of<COUNT / 2>(v), sums_of<COUNT / 2>(v + COUNT / 2),
+                                          std::make_index_sequence<kLanes>());
 }
 
 }  // namespace assay

@@ -94,12 +94,13 @@ typedef struct assay_cuda_brief {
 } assay_cuda_brief;
 
 /* The same of the other ops: two lines of constants. Dense operands are all that these numbers tell of. */
-#define ASSAY_CUDA_OPERANDS 9
+#define ASSAY_CUDA_OPERANDS 8
 typedef struct assay_cuda_operands {
   int32_t rows, columns;                         /* of the first output; of the first tensor */
   int32_t heads, kv_heads, head_size, capacity;  /* where there is a cache, else 0 */
   float params[ASSAY_CUDA_PARAMS];               /* in the op's order, 0 where there is none */
   void* data[ASSAY_CUDA_OPERANDS];               /* of each tensor, in the op's order; null where there is none */
+  void* workspace;
 } assay_cuda_operands;
 
 /* Of the other ops, [batch, rows, columns] of each operand (numbers behind a role are segments); F32 inside, one rounding

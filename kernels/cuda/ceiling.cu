@@ -66,7 +66,14 @@ __device__ __noinline__ uint32_t fold_any(const assay_cuda_brief& brief) {
 ASSAY_RUN {
   const assay::Words* b = static_cast<const assay::Words*>(call.brief.b);
   uint32_t folded = assay::fold_pieces(call.brief.pieces, [=](uint32_t i) { return b + i; });
-  if (__builtin_expect(call.brief.pieces == 0, 0)) folded = assay::fold_any(call.brief);
+  if (__builtin_expect(call.brief.pieces == 0, 0)) {
+    if (call.brief.segments == 2 && !call.brief.d)  // what another op reads and writes: rows of 16 bytes, and no output
+      folded = assay::fold_pieces(uint32_t(call.brief.n + call.brief.more_n[0]), [&, first = uint32_t(call.brief.n)](uint32_t i) {
+        return (i < first ? b : static_cast<const assay::Words*>(call.brief.more_b[0]) - first) + i;
+      });
+    else
+      folded = assay::fold_any(call.brief);
+  }
   // All but never true, and the compiler cannot know: no read can be left out.
   if (folded == 0x9e3779b9u) static_cast<uint32_t*>(call.workspace)[0] = folded;
 }

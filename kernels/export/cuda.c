@@ -8,11 +8,11 @@
 #include "dropin_kernel.h"
 #include "kernels/assay_cuda.h"
 
-#define DRIVER(X)                                                                                           \
-  X(cuModuleLoadData)                                                                                       \
-  X(cuModuleGetFunction)                                                                                    \
-  X(cuFuncSetAttribute) X(cuFuncGetAttribute) X(cuLaunchKernelEx) X(cuCtxGetDevice) X(cuDeviceGetAttribute) \
-      X(cuGetErrorString)
+#define DRIVER(X)        \
+  X(cuModuleLoadData)    \
+  X(cuModuleGetFunction) \
+  X(cuFuncSetAttribute)  \
+  X(cuFuncGetAttribute) X(cuLaunchKernelEx) X(cuCtxGetDevice) X(cuDeviceGetAttribute) X(cuGetErrorString)
 
 static struct {
 #define MEMBER(name) __typeof__(&name) name;

@@ -1,4 +1,5 @@
 /* Launch geometry and entry names, from a call's shapes and types. Needs no CUDA. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 

@@ -117,4 +117,10 @@ void MappedFile::check_whole() const {
         name_);
 }
 
+void MappedFile::give_back(std::string_view piece) {
+  const auto page = uintptr_t(sysconf(_SC_PAGESIZE)), from = reinterpret_cast<uintptr_t>(piece.data());
+  const uintptr_t begin = (from + page - 1) / page * page, end = (from + piece.size()) / page * page;
+  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+}
+
 }  // namespace assay

@@ -23,6 +23,9 @@ class MappedFile {
   /// what was read is believed.
   void check_whole() const;
 
+  /// Memory that a piece of the file takes is free for others; who reads it again has it read again.
+  static void give_back(std::string_view piece);
+
  private:
   std::string name_;
   int descriptor_ = -1;

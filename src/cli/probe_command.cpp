@@ -56,7 +56,10 @@ std::vector<Workload> choose_workloads(const ProbeOptions& options) {
   if (!options.spec_lines.empty() && options.workloads.empty()) return loaded;
   if (loaded.empty() || !options.workloads.empty())
     for (Workload& w : load_workloads(project_folder("specs"))) loaded.push_back(std::move(w));
-  if (options.workloads.empty()) return loaded;
+  if (options.workloads.empty()) {
+    std::erase_if(loaded, [](const Workload& w) { return w.on_request; });
+    return loaded;
+  }
   std::vector<Workload> chosen;
   std::vector<std::string> names;
   for (const Workload& w : loaded) names.push_back(w.name);
@@ -257,7 +260,7 @@ CommandRun add_probe(Options options, CommandFiles& files) {
       "  assay probe --model model.gguf --m 1,8 --context 1024    what that model computes\n"
       "  assay probe --kernels docs/examples/drop-in --variant 'my_gemv/*' --variant 'gemv_rowdot/*' --shape n=9728");
   const Options what = options.group("What to measure");
-  what.add("--workload", o->workloads, "workloads by name or glob (default: all in specs/)");
+  what.add("--workload", o->workloads, "workloads by name or glob (default: those in specs/ but those on request)");
   files.add(Part::input, what.add("--specs", o->spec_files, "further workload files (JSON as in specs/README.md)"));
   files.add(Part::input,
             what.add("--from", o->traces,

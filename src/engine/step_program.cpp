@@ -148,6 +148,8 @@ void StepBinder::prepare(const BoundOp& bound, Launch& launch) {
   prepared = {device_.allocate(launch.prepared_bytes), launch.prepared_bytes};
   launch.prepared = prepared.memory;
   launch.kernel->prepare(launch);
+  for (const PassOperand& operand : bound.op.operands)
+    if (operand.is_weight && operand.part == Operand::b) model_.give_back(operand.name);
 }
 
 }  // namespace assay

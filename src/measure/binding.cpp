@@ -2,6 +2,7 @@
 #include "measure/binding.h"
 
 #include <algorithm>
+#include <random>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -192,8 +193,10 @@ void Binding::bind_bulk(const std::vector<Tensor>& tensors) {
 /// that stay where they are.
 void Binding::bind_reader() {
   constexpr int64_t kLine = 64, kMostPieces = 1 << 14;
+  // In whole words of 16 bytes, a row each: a tail would cost a small reader more than the rest. There is room behind.
+  constexpr int64_t kWord = 16;
   const auto tensor = [](Address data, int64_t bytes, uint32_t segment) {
-    Tensor t = dense_tensor(Operand::b, Dtype::f32, 1, 1, std::max<int64_t>(bytes / 4, 1));
+    Tensor t = dense_tensor(Operand::b, Dtype::f32, 1, (bytes + kWord - 1) / kWord, kWord / 4);
     t.use = Use::weight, t.segment = segment, t.data = data;
     return t;
   };
@@ -209,14 +212,16 @@ void Binding::bind_reader() {
   } else {
     pieces.push_back(nullptr);
   }
-  const Address stays = hot > 0 ? surroundings_.allocate(std::max<int64_t>(hot, kLine)) : nullptr;
+  // One behind the other, the end of a piece would bring the beginning of the next into the caches.
+  std::shuffle(pieces.begin(), pieces.end(), std::mt19937_64(1));
+  hot_ = hot > 0 ? surroundings_.allocate(std::max<int64_t>(hot, kLine)) : nullptr;
   for (const std::byte* piece : pieces) {
     Launch launch;
     launch.kernel = &kernel_;
     launch.op = &op_of_readers();
     launch.bytes = spec_.floor_bytes();
     if (piece) launch.tensors.push_back(tensor(opened_.address(piece), cold, 0));
-    if (stays) launch.tensors.push_back(tensor(stays, hot, piece ? 1 : 0));
+    if (hot_) launch.tensors.push_back(tensor(hot_, hot, piece ? 1 : 0));
     launches_.push_back(std::move(launch));
     source_copy_.push_back(0);
   }

@@ -80,6 +80,9 @@ class Binding {
   const std::vector<Tensor>& varied() const { return varied_; }
   OutputRing& ring() { return *ring_; }
   Surroundings& surroundings() { return surroundings_; }
+  /// Of a reader: what it reads that is hot, to be written before each launch as a kernel's inputs are.
+  Address hot() const { return hot_; }
+  int64_t hot_bytes() const { return hot_ ? spec_.hot_bytes() : 0; }
   /// In mode cold: as much as the footprint, to be overwritten before each launch. Else null.
   Address scratch() const { return scratch_; }
   int64_t scratch_bytes() const;
@@ -103,7 +106,7 @@ class Binding {
   std::optional<OutputRing> ring_;
   std::vector<Launch> launches_;
   std::vector<int64_t> source_copy_;
-  Address scratch_ = nullptr, prepared_block_ = nullptr;
+  Address scratch_ = nullptr, prepared_block_ = nullptr, hot_ = nullptr;
 
   struct Room {  // of prepared weights
     std::span<std::byte> memory;

@@ -150,6 +150,12 @@ double Ceilings::best_gflops() const {
   return best;
 }
 
+double Ceilings::best_read_gbps() const {
+  double best = 0;
+  for (const CeilingPoint& point : read) best = std::max(best, point.value);
+  return best;
+}
+
 CeilingKernels find_ceiling_kernels(const std::vector<const Variant*>& variants) {
   CeilingKernels found;
   for (const Variant* variant : variants) {

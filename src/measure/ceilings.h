@@ -34,6 +34,8 @@ struct Ceilings {
 
   double memory_gbps() const { return read.empty() ? 0 : read.back().value; }
   double best_gflops() const;
+  /// Of what lies in caches.
+  double best_read_gbps() const;
 };
 
 /// The variants of a manifest that measure ceilings; Error if one is missing.

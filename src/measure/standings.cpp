@@ -96,6 +96,9 @@ double Standings::steady_gbps() const {
   return context_.device->launches_per_sample > 1 && context_.mode != Mode::hot ? context_.ceilings->memory_gbps() : 0;
 }
 
+/// What a rate of memory is held against: what is cold, if anything is.
+int64_t Standings::timed_bytes() const { return spec_.cold_bytes() > 0 ? spec_.cold_bytes() : spec_.floor_bytes(); }
+
 /// A rate of cold memory as one of all that a launch touches: what is hot is there at once. Of what is all hot it says
 /// nothing.
 double Standings::of_all_bytes(double gbps) const {
@@ -107,11 +110,14 @@ double Standings::of_all_bytes(double gbps) const {
 std::string Standings::accusation(const Contender& c) const {
   const std::vector<double> single = undisturbed(reader), bulk = undisturbed(bulk_reader);
   const int64_t bytes = spec_.floor_bytes();
-  std::vector<ReadSamples> reads{{single, bytes}};
-  if (context_.mode != Mode::hot && spec_.cold_bytes() > 0)
+  std::vector<ReadSamples> reads;
+  const double ever_gbps = spec_.cold_bytes() > 0 ? steady_gbps() : context_.ceilings->best_read_gbps();
+  const std::vector<double> ever(8, ever_gbps > 0 ? double(timed_bytes()) / ever_gbps * 1e-3 : 0);
+  if (ever_gbps > 0) reads.push_back({ever, bytes});
+  // Of what is all hot a reader says little: waking its threads may take longer than one thread does it all.
+  if (spec_.cold_bytes() > 0) reads.push_back({single, bytes});
+  if (spec_.cold_bytes() > 0 && context_.mode != Mode::hot)
     reads.push_back({bulk, int64_t(double(bulk_reader.record.bytes) * of_all_bytes(1))});
-  const std::vector<double> ever(8, steady_gbps() > 0 ? double(spec_.cold_bytes()) / steady_gbps() * 1e-3 : 0);
-  if (steady_gbps() > 0 && spec_.cold_bytes() > 0) reads.push_back({ever, bytes});
   // What is written may still be under way when a launch ends.
   const int64_t must_read = bytes - (spec_.op->is_product ? 0 : spec_.written_bytes());
   return beats_physics(c.record.device_us, must_read, reads, spec_.flops, context_.ceilings->best_gflops());
@@ -131,7 +137,8 @@ std::vector<CaseRecord> Standings::judge() {
   // What memory gives: the long reads' rate, or the single launches' where those were faster (a cache's, in hot mode).
   const double single_gbps = double(spec_.floor_bytes()) / reachable.median * 1e-3;
   const double bulk_gbps = context_.mode == Mode::hot ? 0 : double(bulk_reader.record.bytes) / bulk.median * 1e-3;
-  const double gbps = std::max({single_gbps, of_all_bytes(bulk_gbps), of_all_bytes(steady_gbps())});
+  const double hot_gbps = spec_.cold_bytes() > 0 ? 0 : context_.ceilings->best_read_gbps();
+  const double gbps = std::max({single_gbps, of_all_bytes(bulk_gbps), of_all_bytes(steady_gbps()), hot_gbps});
   const double peak = context_.ceilings->best_gflops();
   const double floor_us =
       std::max(double(spec_.floor_bytes()) / gbps * 1e-3, peak > 0 ? double(spec_.flops) / peak * 1e-3 : 0);

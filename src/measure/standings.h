@@ -48,6 +48,7 @@ class Standings {
   std::vector<double> levelled_turns(const Contender& c) const;
   double steady_gbps() const;
   double of_all_bytes(double gbps) const;
+  int64_t timed_bytes() const;
   std::string accusation(const Contender& c) const;
   void judge_times(Contender& c);
 

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "spec/op.h"
 
 namespace assay {
 namespace {
@@ -53,6 +54,7 @@ WorkloadRow price_entry(const WorkloadEntry& entry, const Ranked& ranked) {
   WorkloadRow row;
   row.spec_line = entry.spec.line();
   row.calls_per_token = entry.calls_per_token;
+  row.is_product = entry.spec.op->is_product;
   row.sources = source_texts(entry.sources);
   if (const RankedSpec* spec = ranked.find(entry.spec.math_line())) row.floor_us = spec->floor_us;
   if (const RankedCase* best = ranked.best_case(entry.spec.math_line())) {
@@ -164,6 +166,7 @@ WorkloadTable price(const Workload& workload, const Ranked& ranked, double read_
     }
     table.calls_per_token += row.calls_per_token;
     table.total_ms += row.total_ms;
+    if (row.is_product) table.products_ms += row.total_ms;
     table.to_win_ms += row.to_win_ms;
   }
   for (const QuarantinedLine& line : workload.quarantined)

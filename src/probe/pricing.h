@@ -15,6 +15,7 @@ struct WorkloadRow {
   Accuracy accuracy = Accuracy::exact;  // of the best variant; of a family the least accurate of its winners
   bool best_is_prepared = false;        // its weights are repacked once before, which is in no time here
   double best_us = 0, floor_us = 0;
+  bool is_product = true;                  // else one of the ops beside the products
   double to_win_ms = 0;                    // calls × (best − floor)
   double total_ms = 0;                     // calls × best
   int64_t measured = 0, interpolated = 0;  // lengths of a family
@@ -25,6 +26,7 @@ struct WorkloadTable {
   std::string name;
   std::vector<WorkloadRow> rows;
   double total_ms = 0, to_win_ms = 0, calls_per_token = 0;
+  double products_ms = 0;                // of total_ms, the products' share
   double exact_ms = 0;                   // total_ms with the best exact variants alone; 0 where a row has none
   std::vector<std::string> missing;      // specs without a proved variant: they are in no sum
   std::vector<std::string> quarantined;  // lines that no rule completes

@@ -11,9 +11,9 @@
 namespace assay {
 namespace {
 
-constexpr double kDeviations = 8;  // of the outputs' roundings, in a projection
-constexpr double kUniform = 3;     // the variance of an error anywhere within ±e is e²/3
-constexpr int64_t kMuchWork = 1'000'000;
+constexpr double kDeviations = 8;                    // of the outputs' roundings, in a projection
+constexpr double kUniform = 3;                       // the variance of an error anywhere within ±e is e²/3
+constexpr int64_t kMuchWork = 100'000, kOfOne = 10;  // flops; what one of them takes, exponentials and bounds included
 
 }  // namespace
 
@@ -32,7 +32,7 @@ ElementJudge::ElementJudge(const ElementProof& proof, Accuracy accuracy)
 
 int64_t ElementJudge::projection_cost() const {
   const Spec& spec = proof_.inputs().spec();
-  return spec.cold_bytes() > 0 && spec.flops > kMuchWork ? spec.flops : 0;
+  return spec.cold_bytes() > 0 && spec.flops > kMuchWork ? kOfOne * spec.flops : 0;
 }
 
 void ElementJudge::prepare_for(const LaunchInputs& launch) {

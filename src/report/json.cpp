@@ -161,6 +161,7 @@ Json workload_json(const WorkloadTable& workload) {
                     {"best_us", to_json(row.best_us)},
                     {"floor_us", to_json(row.floor_us)},
                     {"total_ms", to_json(row.total_ms)},
+                    {"is_product", row.is_product},
                     {"to_win_ms", to_json(row.to_win_ms)},
                     {"measured", row.measured},
                     {"interpolated", row.interpolated},
@@ -170,6 +171,7 @@ Json workload_json(const WorkloadTable& workload) {
           {"total_ms", to_json(workload.total_ms)},
           {"to_win_ms", to_json(workload.to_win_ms)},
           {"exact_ms", to_json(workload.exact_ms)},
+          {"products_ms", to_json(workload.products_ms)},
           {"missing", workload.missing},
           {"quarantined", workload.quarantined},
           {"rows", std::move(rows)}};

@@ -230,6 +230,11 @@ Table case_table(const SweepReport& report) {
   return table;
 }
 
+bool has_other_ops(const WorkloadTable& workload) {
+  return std::any_of(workload.rows.begin(), workload.rows.end(),
+                     [](const WorkloadRow& row) { return !row.is_product; });
+}
+
 Table workload_rows(const WorkloadTable& workload) {
   Table table;
   table.title = fmt::format("Workload {}: per token, with the best proved variants", workload.name);
@@ -258,6 +263,9 @@ Table workload_rows(const WorkloadTable& workload) {
                           priced ? Cell(row.total_ms) : Cell(), priced ? Cell(row.to_win_ms) : Cell(),
                           priced ? Cell(std::string(accuracy_name(row.accuracy))) : Cell()});
   }
+  if (has_other_ops(workload))
+    table.notes.push_back(fmt::format("products: {:.3f} ms; other ops: {:.3f} ms", workload.products_ms,
+                                      workload.total_ms - workload.products_ms));
   if (rounded && workload.exact_ms > 0)
     table.notes.push_back(
         fmt::format("with exact variants alone: {:.3f} ms (assay probe --accuracy exact)", workload.exact_ms));

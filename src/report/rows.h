@@ -32,6 +32,8 @@ Table case_table(const SweepReport& report, const RankedSpec& spec);
 
 /// What a workload costs per token with its best proved variants, and what could still be won.
 Table workload_rows(const WorkloadTable& workload);
+/// Whether ops that are no products are priced in it.
+bool has_other_ops(const WorkloadTable& workload);
 
 /// Skips and cases of one variant that did not pass, each "matmul skipped 8 (unsupported: why)" or "matmul crashed 1
 /// (why at M:1 …)".

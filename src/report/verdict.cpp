@@ -125,6 +125,9 @@ std::string workload_heading(const WorkloadTable& workload) {
                                  workload.total_ms, floor_ms, workload.to_win_ms);
   const bool rounded = std::any_of(workload.rows.begin(), workload.rows.end(),
                                    [](const WorkloadRow& row) { return row.accuracy != Accuracy::exact; });
+  if (has_other_ops(workload))
+    text += fmt::format("; products {:.3f}, other ops {:.3f}", workload.products_ms,
+                        workload.total_ms - workload.products_ms);
   if (rounded && workload.exact_ms > 0) text += fmt::format("; exact variants alone {:.3f}", workload.exact_ms);
   return text;
 }

@@ -189,10 +189,11 @@ void read_families(const JsonReader& reader, Workload& workload) {
 Workload parse_workload(const std::string& text, const std::string& file) {
   const Json json = parse_json(text, file);
   const JsonReader root(json, file);
-  root.only_keys({"name", "description", "sources", "families"});
+  root.only_keys({"name", "description", "on_request", "sources", "families"});
   Workload workload;
   workload.name = filled_string(root.at("name"));
   workload.description = filled_string(root.at("description"));
+  workload.on_request = root.boolean_or("on_request", false);
   EntryMerger merger(workload.entries);
   for (const JsonReader& source : root.at("sources").items()) read_source(source, workload, merger);
   if (root.has("families")) read_families(root.at("families"), workload);

@@ -58,6 +58,7 @@ struct WorkloadSource {
 struct Workload {
   std::string name;
   std::string description;
+  bool on_request = false;  // left out where no workload is named
   std::vector<WorkloadSource> sources;
   std::vector<WorkloadEntry> entries;
   std::vector<WorkloadFamily> families;

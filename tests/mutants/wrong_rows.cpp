@@ -1,5 +1,7 @@
-// Mutants of ops on rows of f32 (swiglu, embedding, argmax): by one thread, with one thing wrong.
+// Mutants of ops on rows of f32 (swiglu, embedding, argmax, top_k, copy): by one thread, with one thing wrong.
+#include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "honest.h"
 
@@ -18,7 +20,15 @@ enum class Sin {
   last_of_equal,
   second_best,
   wide_rows_cut,
-  best_remembered
+  best_remembered,
+  later_of_equal_first,
+  unsorted,
+  places_of_the_row_before,
+  one_value_too_few,
+  order_ignored,
+  heads_interleaved,
+  last_row_twice,
+  copy_remembered
 };
 constexpr Sin kSin = Sin::MUTANT;
 
@@ -77,11 +87,54 @@ void argmax(const assay_call* call) {
   }
 }
 
+void top_k(const assay_call* call) {
+  const assay_tensor &a = *honest::find(call, ASSAY_A), &values = *honest::find(call, ASSAY_D, 0),
+                     &places = *honest::find(call, ASSAY_D, 1);
+  const int64_t k = values.dims[2], n = a.dims[2];
+  for (int64_t row = 0; row < a.dims[1]; ++row) {
+    const float* const in = row_of(a, row);
+    std::vector<int32_t> order;
+    for (int32_t i = 0; i < n; ++i) order.push_back(i);
+    std::sort(order.begin(), order.end(), [&](int32_t left, int32_t right) {
+      if (in[left] != in[right]) return in[left] > in[right];
+      return kSin == Sin::later_of_equal_first ? left > right : left < right;
+    });
+    order.resize(size_t(k));
+    if (kSin == Sin::unsorted) std::sort(order.begin(), order.end());
+    if (kSin == Sin::one_value_too_few) order.back() = order[size_t(k - 2)];
+    for (int64_t i = 0; i < k; ++i) {
+      row_of_output(values, row)[i] = in[order[size_t(i)]];
+      const int64_t to = kSin == Sin::places_of_the_row_before ? (row + 1) % a.dims[1] : row;
+      static_cast<int32_t*>(places.data)[to * places.strides[1] + i] = order[size_t(i)];
+    }
+  }
+}
+
+void copy(const assay_call* call) {
+  static float remembered = 0;
+  assay_tensor a = *honest::find(call, ASSAY_A);
+  const assay_tensor& d = *honest::find(call, ASSAY_D);
+  if (kSin == Sin::order_ignored) a.strides[0] = a.dims[1] * a.dims[2], a.strides[1] = a.dims[2], a.strides[2] = 1;
+  const int64_t repeat = d.dims[0] / a.dims[0];
+  for (int64_t batch = 0; batch < d.dims[0]; ++batch)
+    for (int64_t row = 0; row < d.dims[1]; ++row)
+      for (int64_t i = 0; i < d.dims[2]; ++i) {
+        const int64_t from = kSin == Sin::heads_interleaved ? batch % a.dims[0] : batch / repeat;
+        const int64_t from_row = kSin == Sin::last_row_twice && row == d.dims[1] - 2 ? row + 1 : row;
+        float value = honest::read(a, from, from_row, i);
+        if (kSin == Sin::copy_remembered && batch + row + i == 0)
+          value = remembered = remembered == 0 ? value : remembered;
+        honest::write(d, batch, row, i, value);
+      }
+}
+
 int run(const assay_call* call, const assay_thread* thread) {
   if (thread->index != 0) return ASSAY_OK;
   if (call->op == ASSAY_SWIGLU) swiglu(call);
   if (call->op == ASSAY_EMBEDDING) embedding(call);
   if (call->op == ASSAY_ARGMAX) argmax(call);
+  if (call->op == ASSAY_TOP_K) top_k(call);
+  if (call->op == ASSAY_COPY) copy(call);
   return ASSAY_OK;
 }
 

@@ -89,6 +89,7 @@ void put_operands(const Launch& launch, assay_cuda_call& call) {
     if (t.operand != Operand::cache) continue;
     to.kv_heads = int32_t(t.dims[0]), to.capacity = int32_t(t.dims[1]), to.head_size = int32_t(t.dims[2]);
   }
+  to.workspace = launch.workspace;
   to.columns = int32_t(launch.tensors[0].dims[2]);
   to.heads = to.head_size > 0 ? to.columns / to.head_size : 0;
   for (int i = 0; i < ASSAY_CUDA_PARAMS; ++i) to.params[i] = call.params[i].value;

@@ -1,0 +1,273 @@
+// attention_split: the context of a KV head over SPLITS blocks, each for all HEADS query heads that share it, so that keys
+// and values are read once and all at once. A few lanes a position; scores meet by exchange of halves, weights stay in
+// registers, softmax keeps a running maximum for each position's lanes. The last block that is done joins the parts.
+#define ASSAY_BOUNDS __launch_bounds__(THREADS, 1)
+#include "packs.h"
+
+namespace assay {
+
+constexpr int kValues = kPerLoad<Half>;       // of a key that a lane holds
+constexpr int kLanes = SIZE / kValues;        // of a position
+constexpr int kGroups = 32 / kLanes;          // positions that a warp reads at once
+constexpr int kWarps = THREADS / 32;
+constexpr int kStep = kWarps * kGroups;       // positions that a block reads at once
+constexpr int kPadded = HEADS <= 4 ? 4 : 8;   // lane i holds what belongs to head i % kPadded
+constexpr int kOutputs = HEADS * kValues;     // sums of a lane
+constexpr int kQuads = HEADS * SIZE / 4, kShares = THREADS / kQuads > 0 ? THREADS / kQuads : 1;
+constexpr float kLeast = -1e30f;              // below every score; finite, so that its difference to itself is 0
+constexpr int kMostCounters = 8192;
+static_assert(HEADS <= 8 && kLanes >= kPadded && kLanes <= 32, "a group of lanes has one for each head");
+
+// Zero between launches: the last block sees to that.
+__device__ unsigned int parts_done[kMostCounters];
+
+__device__ __forceinline__ float power_of_two(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+__device__ __forceinline__ float from_lane(float v, int lane) { return __shfl_sync(0xffffffffu, v, lane); }
+__device__ __forceinline__ float from_other(float v, int offset) { return __shfl_xor_sync(0xffffffffu, v, offset); }
+
+/// Adds up what two lanes have, each of which keeps a half of the sums: the one whose number has the bit the upper half.
+template <int kCount>
+__device__ __forceinline__ void exchange(float* v, int offset) {
+  const bool is_upper = threadIdx.x & offset;
+#pragma unroll
+  for (int i = 0; i < kCount / 2; ++i) {
+    const float kept = is_upper ? v[i + kCount / 2] : v[i], sent = is_upper ? v[i] : v[i + kCount / 2];
+    v[i] = kept + from_other(sent, offset);
+  }
+}
+
+/// The score of this lane's head.
+__device__ __forceinline__ float score_of(const float (&q)[HEADS][kValues], const Words& words) {
+  float key[kValues], sums[kPadded] = {};
+#pragma unroll
+  for (int i = 0; i < 4; ++i) unpack(words.w[i], Half{}, &key[2 * i]);
+#pragma unroll
+  for (int h = 0; h < HEADS; ++h)
+#pragma unroll
+    for (int i = 0; i < kValues; ++i) sums[h] = fmaf(q[h][i], key[i], sums[h]);
+  if constexpr (kPadded == 8) exchange<8>(sums, 4);
+  exchange<4>(sums, 2);
+  exchange<2>(sums, 1);
+#pragma unroll
+  for (int offset = kPadded; offset < kLanes; offset *= 2) sums[0] += from_other(sums[0], offset);
+  return sums[0];
+}
+
+/// What a block found: of each of its heads the largest score, the sum of the weights, and the weighed values.
+struct Part {
+  float largest[kPadded], sum[kPadded];
+};
+
+struct Shared {
+  float largest[kWarps][kPadded], sum[kWarps][kPadded];
+  float weighed[kWarps > kShares ? kWarps : kShares][HEADS * SIZE];  // value i of lane l of head h at (h·kValues + i)·kLanes + l
+  float weights[HEADS][SPLITS];
+  Part part;
+  bool is_last;
+};
+
+/// Column of a head that lies at this place of `weighed`.
+__device__ __forceinline__ int column_at(int place) { return place % kLanes * kValues + place / kLanes % kValues; }
+
+/// Positions [first, end) into shared.weighed (of each warp) and shared.part.
+__device__ __forceinline__ void weigh(const float (&q)[HEADS][kValues], float factor, const Half* keys, const Half* values,
+                                      int first, int end, Shared& shared) {
+  const int lane = int(threadIdx.x % 32u), warp = int(threadIdx.x / 32u), of_heads = lane & ~(kPadded - 1);
+  const int64_t offset = lane % kLanes * kValues;
+  float weighed[kOutputs] = {}, largest = kLeast, sum = 0;
+  for (int from = first + warp * kGroups; from < end; from += kStep * UNROLL) {
+    Words k[UNROLL], v[UNROLL];
+#pragma unroll
+    for (int u = 0; u < UNROLL; ++u) {
+      const int at = from + u * kStep + lane / kLanes;
+      k[u] = load_words_if<kNoAllocate>(at < end, keys + int64_t(at) * SIZE + offset);
+      v[u] = load_words_if<kNoAllocate>(at < end, values + int64_t(at) * SIZE + offset);
+    }
+    float weight[UNROLL], most = largest;
+#pragma unroll
+    for (int u = 0; u < UNROLL; ++u) {
+      const float score = score_of(q, k[u]) * factor;
+      weight[u] = from + u * kStep + lane / kLanes < end ? score : 2 * kLeast;
+      most = fmaxf(most, weight[u]);
+    }
+    if (from >= first + kStep * UNROLL) {
+      const float kept = power_of_two(largest - most);
+      sum *= kept;
+#pragma unroll
+      for (int h = 0; h < HEADS; ++h) {
+        const float of_head = from_lane(kept, of_heads + h);
+#pragma unroll
+        for (int i = 0; i < kValues; ++i) weighed[h * kValues + i] *= of_head;
+      }
+    }
+    largest = most;
+#pragma unroll
+    for (int u = 0; u < UNROLL; ++u) {
+      weight[u] = power_of_two(weight[u] - largest);
+      sum += weight[u];
+      float value[kValues];
+#pragma unroll
+      for (int i = 0; i < 4; ++i) unpack(v[u].w[i], Half{}, &value[2 * i]);
+#pragma unroll
+      for (int h = 0; h < HEADS; ++h) {
+        const float of_head = from_lane(weight[u], of_heads + h);
+#pragma unroll
+        for (int i = 0; i < kValues; ++i) weighed[h * kValues + i] = fmaf(of_head, value[i], weighed[h * kValues + i]);
+      }
+    }
+  }
+  float most = largest;
+#pragma unroll
+  for (int apart = kLanes; apart < 32; apart *= 2) most = fmaxf(most, from_other(most, apart));
+  if (lane < kPadded) shared.largest[warp][lane] = most;
+  __syncthreads();
+#pragma unroll
+  for (int w = 0; w < kWarps; ++w) most = fmaxf(most, shared.largest[w][lane % kPadded]);
+  const float kept = power_of_two(largest - most);
+  sum *= kept;
+#pragma unroll
+  for (int apart = kLanes; apart < 32; apart *= 2) sum += from_other(sum, apart);
+  if (lane < kPadded) shared.sum[warp][lane] = sum;
+  if (warp == 0 && lane < kPadded) shared.part.largest[lane] = most;
+#pragma unroll
+  for (int h = 0; h < HEADS; ++h) {
+    const float of_head = from_lane(kept, of_heads + h);
+#pragma unroll
+    for (int i = 0; i < kValues; ++i) weighed[h * kValues + i] *= of_head;
+  }
+  if constexpr (kGroups >= 2) exchange<kOutputs>(weighed, 16);
+  if constexpr (kGroups >= 4) exchange<kOutputs / 2>(weighed, 8);
+  const int begin = (kGroups >= 2 && lane & 16 ? kOutputs / 2 : 0) + (kGroups >= 4 && lane & 8 ? kOutputs / 4 : 0);
+#pragma unroll
+  for (int i = 0; i < kOutputs / kGroups; ++i) shared.weighed[warp][(begin + i) * kLanes + lane % kLanes] = weighed[i];
+  __syncthreads();
+  if (threadIdx.x < HEADS) {
+    float all = 0;
+#pragma unroll
+    for (int w = 0; w < kWarps; ++w) all += shared.sum[w][threadIdx.x];
+    shared.part.sum[threadIdx.x] = all;
+  }
+}
+
+__device__ __forceinline__ float weighed_by_all(const Shared& shared, int place) {
+  float all = 0;
+#pragma unroll
+  for (int w = 0; w < kWarps; ++w) all += shared.weighed[w][place];
+  return all;
+}
+
+/// Of one launch, where the parts of (row, head) lie in the workspace: weighed values, then largest and sum.
+struct Parts {
+  float* weighed;
+  float2* sums;
+  int64_t first;  // of this block's first head, part 0
+  __device__ __forceinline__ float* values(int head, int part) const { return weighed + (first + head * SPLITS + part) * SIZE; }
+  __device__ __forceinline__ float2& sum(int head, int part) const { return sums[first + head * SPLITS + part]; }
+};
+
+/// The parts of `heads` heads as D: weights of the parts first, a warp a head.
+template <class D>
+__device__ __forceinline__ void join(const Parts& parts, int count, int heads, D* d, Shared& shared) {
+  const int lane = int(threadIdx.x % 32u), warp = int(threadIdx.x / 32u);
+  for (int h = warp; h < heads; h += kWarps) {
+    constexpr int kOfLane = (SPLITS + 31) / 32;
+    float2 s[kOfLane];
+    float most = kLeast, sum = 0;
+#pragma unroll
+    for (int i = 0; i < kOfLane; ++i) {
+      const int part = lane + 32 * i;
+      s[i] = part < count ? parts.sum(h, part) : float2{kLeast, 0};
+      most = fmaxf(most, s[i].x);
+    }
+#pragma unroll
+    for (int apart = 1; apart < 32; apart *= 2) most = fmaxf(most, from_other(most, apart));
+#pragma unroll
+    for (int i = 0; i < kOfLane; ++i) sum += s[i].y * power_of_two(s[i].x - most);
+    sum = lanes_sum<32>(sum);
+#pragma unroll
+    for (int i = 0; i < kOfLane; ++i)
+      if (lane + 32 * i < SPLITS) shared.weights[h][lane + 32 * i] = power_of_two(s[i].x - most) / sum;
+  }
+  __syncthreads();
+  for (int quad = int(threadIdx.x) % kQuads, share = int(threadIdx.x) / kQuads; share < kShares; share += kShares)
+    for (; quad < kQuads; quad += kShares > 1 ? kQuads : THREADS) {
+      const int head = quad / (SIZE / 4), at = quad % (SIZE / 4) * 4;
+      float4 all = {0, 0, 0, 0};
+#pragma unroll 8
+      for (int part = share; part < count && head < heads; part += kShares) {
+        const float4 v = *reinterpret_cast<const float4*>(parts.values(head, part) + at);
+        const float weight = shared.weights[head][part];
+        all.x = fmaf(weight, v.x, all.x), all.y = fmaf(weight, v.y, all.y);
+        all.z = fmaf(weight, v.z, all.z), all.w = fmaf(weight, v.w, all.w);
+      }
+      *reinterpret_cast<float4*>(&shared.weighed[share][quad * 4]) = all;
+    }
+  __syncthreads();
+  for (int place = int(threadIdx.x); place < heads * SIZE; place += THREADS) {
+    float all = 0;
+#pragma unroll
+    for (int share = 0; share < kShares; ++share) all += shared.weighed[share][place];
+    d[place / SIZE * SIZE + column_at(place)] = from_float<D>(all);
+  }
+}
+
+template <class A, class D>
+__device__ __forceinline__ void attend(const assay_cuda_call& call) {
+  __shared__ __align__(16) Shared shared;
+  const assay_cuda_operands& in = call.operands;
+  const int lane = int(threadIdx.x % 32u), row = int(blockIdx.z), group = in.heads / in.kv_heads;
+  const int tiles = (group + HEADS - 1) / HEADS, kv = int(blockIdx.y) / tiles, tile = int(blockIdx.y) % tiles;
+  const int head = kv * group + tile * HEADS, heads = min(HEADS, group - tile * HEADS);
+  const int count = *static_cast<const int32_t*>(in.data[4]) + row + 1;
+  float q[HEADS][kValues] = {};
+  const A* const queries = static_cast<const A*>(in.data[0]) + (int64_t(row) * in.heads + head) * SIZE + lane % kLanes * kValues;
+#pragma unroll
+  for (int h = 0; h < HEADS; ++h)
+    if (h < heads) load_pack(queries + h * SIZE, q[h]);
+  const int chunk = ((count + SPLITS - 1) / SPLITS + kStep - 1) / kStep * kStep, parts = (count + chunk - 1) / chunk;
+  const int part = int(blockIdx.x);
+  if (part >= parts) return;
+  const int64_t cache = int64_t(kv) * in.capacity * SIZE;
+  weigh(q, in.params[0] * 1.44269504f, static_cast<const Half*>(in.data[1]) + cache,
+        static_cast<const Half*>(in.data[2]) + cache, part * chunk, min(count, (part + 1) * chunk), shared);
+  __syncthreads();
+  D* const d = static_cast<D*>(in.data[3]) + (int64_t(row) * in.heads + head) * SIZE;
+  if (parts == 1) {
+    for (int place = int(threadIdx.x); place < heads * SIZE; place += THREADS)
+      d[place / SIZE * SIZE + column_at(place)] =
+          from_float<D>(weighed_by_all(shared, place) / shared.part.sum[place / SIZE]);
+    return;
+  }
+  float* const workspace = static_cast<float*>(in.workspace);
+  const int64_t all = int64_t(in.rows) * in.heads * SPLITS;
+  const Parts to{workspace, reinterpret_cast<float2*>(workspace + all * SIZE), (int64_t(row) * in.heads + head) * SPLITS};
+  for (int place = int(threadIdx.x); place < heads * SIZE; place += THREADS)
+    to.values(place / SIZE, part)[place % SIZE] = weighed_by_all(shared, place);
+  if (int(threadIdx.x) < heads) to.sum(int(threadIdx.x), part) = {shared.part.largest[threadIdx.x], shared.part.sum[threadIdx.x]};
+  __threadfence();
+  __syncthreads();
+  unsigned int* const done = &parts_done[row * int(gridDim.y) + int(blockIdx.y)];
+  if (threadIdx.x == 0) {
+    shared.is_last = atomicAdd(done, 1u) + 1 == unsigned(parts);
+    if (shared.is_last) *done = 0;
+  }
+  __syncthreads();
+  if (!shared.is_last) return;
+  __threadfence();
+  join(to, parts, heads, d, shared);
+}
+
+}  // namespace assay
+
+#define ASSAY_ATTEND(a, d, A, D)                                                                              \
+  extern "C" __global__ void ASSAY_BOUNDS run_##a##_f16_##d(const __grid_constant__ assay_cuda_call call) {   \
+    assay::attend<A, D>(call);                                                                                \
+  }
+ASSAY_ATTEND(f32, f32, float, float)
+ASSAY_ATTEND(f16, f16, assay::Half, assay::Half)
+ASSAY_ATTEND(f32, f16, float, assay::Half)
+ASSAY_ATTEND(f16, f32, assay::Half, float)

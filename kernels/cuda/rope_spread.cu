@@ -1,0 +1,87 @@
+// rope_spread: a thread a pair of values of q or k, or two values of v; its angle is computed while they are on their way.
+#define ASSAY_BOUNDS __launch_bounds__(LANES* HEADS)
+#include "device.h"
+
+namespace assay {
+
+struct Turn {
+  float cosine, sine;
+};
+
+/// Of any angle that f32 holds: whole quarters of a turn are taken off with π/2 in three parts.
+__device__ __forceinline__ Turn turn_of(float angle) {
+  const float quarters = rintf(angle * 0.636619772f);
+  float r = fmaf(-quarters, 1.57079637e+00f, angle);
+  r = fmaf(-quarters, -4.37113883e-08f, r);
+  r = fmaf(-quarters, -1.71512489e-15f, r);
+  const float square = r * r;
+  const float sine = fmaf(r * square, fmaf(square, fmaf(square, -1.95152959e-4f, 8.33216087e-3f), -1.66666546e-1f), r);
+  const float cosine = fmaf(square * square, fmaf(square, fmaf(square, 2.44331571e-5f, -1.38873162e-3f), 4.16666457e-2f),
+                            fmaf(square, -0.5f, 1.0f));
+  const int quarter = int(quarters) & 3;
+  const float c = quarter & 1 ? sine : cosine, s = quarter & 1 ? cosine : sine;
+  return {quarter == 1 || quarter == 2 ? -c : c, quarter >= 2 ? -s : s};
+}
+
+/// base^(−2j/dimensions). The exponent's whole part is taken off exactly: the logarithm of a mantissa is right to 2^−22, that of
+/// the whole base is not, and a position of many thousands shows it.
+__device__ __forceinline__ float frequency_of(float base, int j, int dimensions) {
+  const uint32_t bits = __float_as_uint(base);
+  float of_mantissa, power;
+  asm("lg2.approx.f32 %0, %1;" : "=f"(of_mantissa) : "f"(__uint_as_float((bits & 0x7fffffu) | 0x3f800000u)));
+  const float inverse = __fdividef(1.0f, float(dimensions)), twice = float(2 * j), size = float(dimensions);
+  const float product = twice * float(int(bits >> 23) - 127), whole = floorf(product * inverse);
+  const float rest = fmaf(-whole, size, product) * inverse + twice * inverse * of_mantissa;
+  asm("ex2.approx.f32 %0, %1;" : "=f"(power) : "f"(-rest));
+  return power * __uint_as_float(uint32_t(127 - int(whole)) << 23);
+}
+
+/// threadIdx.x: a pair of values; (blockIdx.x, threadIdx.y): a head of q, k or v; blockIdx.y: a row. No division on the way.
+template <class A, class C, class D>
+__device__ __forceinline__ void turn(const assay_cuda_call& call) {
+  const assay_cuda_operands& in = call.operands;
+  const int heads = in.heads, head = int(blockIdx.x) * HEADS + int(threadIdx.y), row = int(blockIdx.y);
+  const int of_k = head - heads, of_v = of_k - in.kv_heads;
+  if (of_v >= in.kv_heads) return;
+  const int position = *static_cast<const int32_t*>(in.data[6]) + row;
+  const int dimensions = int(in.params[1]);
+  const int own = of_v >= 0 ? of_v : of_k >= 0 ? of_k : head, of_row = of_k >= 0 ? in.kv_heads : heads;
+  const A* from = static_cast<const A*>(of_v >= 0 ? in.data[2] : of_k >= 0 ? in.data[1] : in.data[0]) +
+                  (int64_t(row) * of_row + own) * in.head_size;
+  for (int j = int(threadIdx.x); j < in.head_size / 2; j += LANES) {
+    const bool turns = of_v < 0 && j < dimensions / 2, neighbours = in.params[2] != 0 || !turns;
+    const int first = neighbours ? 2 * j : j, second = neighbours ? 2 * j + 1 : j + dimensions / 2;
+    float x = to_float(from[first]), y = to_float(from[second]);
+    if (turns) {
+      float frequency = frequency_of(in.params[0], j, dimensions);
+      if (in.data[7]) frequency /= static_cast<const float*>(in.data[7])[j];
+      const Turn t = turn_of(float(position) * frequency);
+      const float turned = x * t.cosine - y * t.sine;
+      y = y * t.cosine + x * t.sine;
+      x = turned;
+    }
+    if (of_k < 0) {
+      D* const to = static_cast<D*>(in.data[3]) + (int64_t(row) * heads + head) * in.head_size;
+      to[first] = from_float<D>(x), to[second] = from_float<D>(y);
+    } else {
+      C* const to = static_cast<C*>(in.data[of_v >= 0 ? 5 : 4]) + (int64_t(own) * in.capacity + position) * in.head_size;
+      to[first] = from_float<C>(x), to[second] = from_float<C>(y);
+    }
+  }
+}
+
+}  // namespace assay
+
+#define ASSAY_ROPE_ENTRY(a, c, d, A, C, D)                                                                        \
+  extern "C" __global__ void ASSAY_BOUNDS run_##a##_##c##_##d(const __grid_constant__ assay_cuda_call call) {     \
+    assay::turn<A, C, D>(call);                                                                                   \
+  }
+#define ASSAY_ROPE_OF(c, C)                                                                                       \
+  ASSAY_ROPE_ENTRY(f32, c, f32, float, C, float) ASSAY_ROPE_ENTRY(f32, c, f16, float, C, assay::Half)             \
+  ASSAY_ROPE_ENTRY(f16, c, f32, assay::Half, C, float) ASSAY_ROPE_ENTRY(f16, c, f16, assay::Half, C, assay::Half) \
+  ASSAY_ROPE_ENTRY(f32, c, bf16, float, C, assay::Bfloat) ASSAY_ROPE_ENTRY(bf16, c, f32, assay::Bfloat, C, float) \
+  ASSAY_ROPE_ENTRY(bf16, c, bf16, assay::Bfloat, C, assay::Bfloat)                                                \
+  ASSAY_ROPE_ENTRY(f16, c, bf16, assay::Half, C, assay::Bfloat) ASSAY_ROPE_ENTRY(bf16, c, f16, assay::Bfloat, C, assay::Half)
+ASSAY_ROPE_OF(f32, float)
+ASSAY_ROPE_OF(f16, assay::Half)
+ASSAY_ROPE_OF(bf16, assay::Bfloat)

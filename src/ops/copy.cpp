@@ -1,0 +1,120 @@
+// Copy: what a line of it says, its operands, its right answer.
+#include "ops/copy.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "ops/variation.h"
+#include "spec/field_reader.h"
+
+namespace assay {
+namespace {
+
+constexpr std::string_view kOrders[] = {"012", "021", "102", "120", "201", "210"};
+
+/// As engines call what only moves values: a KV cache in another order, heads repeated, a buffer to compute from.
+constexpr OpName kNames[] = {
+    {"copy", ""}, {"permute", "order"}, {"kv_rearrange", "order"}, {"staging", ""}, {"repeat_kv_heads", "repeat"}};
+
+constexpr OpField kFields[] = {
+    {"op", "copy, permute, kv_rearrange, repeat_kv_heads or staging", true},
+    {"batch", kSaysSize, true},
+    {"m", kSaysSize, true},
+    {"n", kSaysSize, true},
+    {"dtA", kSaysActivationType, true},
+    {"dtD", kSaysActivationType, true},
+    {"order", "012, 021, 102, 120, 201 or 210"},
+    {"repeat", kSaysSize},
+};
+
+constexpr OpOperand kOperands[] = {
+    {Operand::a, Use::varied, "A", true, false},
+    {Operand::d, Use::output, "D", true, false},
+};
+
+constexpr OpSize kSizes[] = {{"batch", Operand::d, 0}, {"m", Operand::d, 1}, {"n", Operand::d, 2}};
+
+constexpr std::string_view kFeatures[] = {"order", "repeat"};
+
+void interpret(const FieldReader& line, Spec& spec) {
+  Copy own{line.size("batch"), line.size("m"), line.size("n"), 1, "012", line.dtype("dtA"), line.dtype("dtD")};
+  if (line.has("repeat")) own.repeat = line.size("repeat");
+  if (line.has("order")) own.order = kOrders[line.choice("order", kOrders)];
+  spec.flops = line.values("D", {own.batch, own.repeat, own.m, own.n});
+  spec.sizes = {{"batch", own.batch * own.repeat}, {"m", own.m}, {"n", own.n}};
+  if (own.order != "012") spec.needs.push_back({"order", fmt::format("A lies as {}, supports 012", own.order)});
+  if (own.repeat > 1) spec.needs.push_back({"repeat", fmt::format("repeat is {}, supports 1", own.repeat)});
+  spec.shape = fmt::format("B:{} M:{} N:{} {}", own.batch, own.m, own.n, own.order);
+  spec.math = {{"op", std::string(kCopy.name)},
+               size_field("batch", own.batch),
+               size_field("m", own.m),
+               size_field("n", own.n),
+               type_field("dtA", own.a),
+               type_field("dtD", own.d),
+               {"order", own.order},
+               size_field("repeat", own.repeat)};
+  spec.own = std::make_shared<const Copy>(own);
+}
+
+std::vector<Tensor> tensors(const Spec& of) {
+  const Copy& spec = copy_of(of);
+  Tensor a = dense_tensor(Operand::a, spec.a, spec.batch, spec.m, spec.n);
+  int64_t stride = 1;
+  for (size_t place = 3; place-- > 0;) {
+    const int dim = spec.order[place] - '0';
+    a.strides[dim] = stride;
+    stride *= a.dims[dim];
+  }
+  return {a, dense_tensor(Operand::d, spec.d, spec.batch * spec.repeat, spec.m, spec.n)};
+}
+
+/// Values are other ones, whatever the order in which they lie. Special: what fewer bits make infinite, zero,
+/// subnormal.
+void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> varied) {
+  vary_signs_and_pieces(draw.random, copy_of(of).n, varied[0]);
+  constexpr double kValues[] = {0, -0.0, 1, 0x1p-24, -0x1.8p-20, 0x1p-14, 65504, -60000, 1 + 0x1p-11, 1 + 0x1.8p-11};
+  for (size_t i = 0; draw.special >= 0 && i < varied[0].size(); ++i) varied[0][i] = kValues[i % std::size(kValues)];
+}
+
+ExpectedValue copied(double value, Dtype to) { return {value, unit_roundoff(to) * std::fabs(value), 0}; }
+
+void expected(const Spec& of, const OpValues& in, std::span<ExpectedOutput> outputs) {
+  const Copy& spec = copy_of(of);
+  for (int64_t batch = 0; batch < spec.batch * spec.repeat; ++batch)
+    for (int64_t row = 0; row < spec.m; ++row)
+      for (const float value : in.row(in.of(Operand::a), batch / spec.repeat, row))
+        outputs[0].values.push_back(copied(double(value), spec.d));
+}
+
+long double second_opinion(const Spec& of, const OpValues& in, size_t, int64_t element) {
+  const Copy& spec = copy_of(of);
+  const int64_t column = element % spec.n, row = element / spec.n % spec.m, batch = element / spec.n / spec.m;
+  return in.decode_one(in.of(Operand::a), batch / spec.repeat, row, column);
+}
+
+}  // namespace
+
+const Op kCopy = {.name = "copy",
+                  .id = 9,
+                  .names = kNames,
+                  .fields = kFields,
+                  .operands = kOperands,
+                  .sizes = kSizes,
+                  .features = kFeatures,
+                  .is_product = false,
+                  .interpret = interpret,
+                  .tensors = tensors,
+                  .specials = 1,
+                  .vary = vary,
+                  .expected = expected,
+                  .second_opinion = second_opinion};
+
+const Copy& copy_of(const Spec& spec) {
+  ASSAY_CHECK(spec.op == &kCopy);
+  return *static_cast<const Copy*>(spec.own.get());
+}
+
+}  // namespace assay
