@@ -75,7 +75,7 @@ void RunTrace::pass(const PassEvent& event) {
     if (ends_block) block_began = ended;
     began = ended;
   }
-  host("generation_loop", "forward_step_total", event.began_ns, event.ended_ns);
+  if (event.decodes) host("generation_loop", "forward_step_total", event.began_ns, event.ended_ns);
 }
 
 void RunTrace::token(const TokenTimes& times) {
