@@ -69,6 +69,9 @@ inline constexpr const char* kStepSpecs[] = {
     "op=attention | m=5 | heads=6 | kv_heads=3 | head_size=33 | length=70 | capacity=71 | dtA=f32 | dtCache=f32 | "
     "dtD=f32 | "
     "scale=0.2",
+    "op=attention | m=45 | heads=2 | kv_heads=2 | head_size=8 | length=61 | capacity=64 | dtA=f32 | dtCache=f16 | "
+    "dtD=f32 | "
+    "scale=0.3",  // a chunk of which rows see less than the last one does
     "op=attention | m=7 | heads=1 | kv_heads=1 | head_size=1 | length=7 | capacity=7 | dtA=bf16 | dtCache=bf16 | "
     "dtD=bf16 | "
     "scale=1"};

@@ -223,6 +223,8 @@ void attend(const Problem& p, const Space& space, int64_t tile, int64_t kv, int6
         }
         score(p, space.queries + (query + i) * p.padded, space.keys, sees, space.scores + i * kChunk);
         weigh(p, space.scores + i * kChunk, sees, g, query + i);
+        // Positions that other queries of the tile see and this one does not weigh nothing.
+        for (int64_t j = in_lanes(sees); j < there; ++j) space.scores[i * kChunk + j] = 0;
       }
       float* const sums = g.sums + query * p.padded;
       if (in_place)
