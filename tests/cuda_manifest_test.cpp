@@ -157,8 +157,8 @@ TEST_F(CudaManifest, EverySpecOfBothWorkloadsHasFiveOwnVariantsThatADescribedDev
 TEST_F(CudaManifest, EveryOpOfAStepHasAPlainLoopAndFasterOnesThatADescribedDeviceCanRun) {
   for (const char* spec :
        {"op=rms_norm | m=1 | n=896 | dtA=f32 | dtB=f32 | dtD=f32 | eps=1e-06 | residual=1",
-        "op=swiglu | m=1 | n=4864 | dtA=f16 | dtD=f16", "op=embedding | m=1 | n=896 | rows=151936 | dtB=q6_k | dtD=f32",
-        "op=argmax | m=1 | n=151936 | dtA=f32",
+        "op=swiglu | m=1 | n=4864 | dtA=f16 | dtD=f16",
+        "op=embedding | m=1 | n=1024 | rows=151936 | dtB=q6_k | dtD=f32", "op=argmax | m=1 | n=151936 | dtA=f32",
         "op=rope | m=1 | heads=14 | kv_heads=2 | head_size=64 | capacity=4096 | dtA=f32 | dtCache=f16 | dtD=f32 | "
         "style=neox | base=1000000",
         "op=attention | m=1 | heads=14 | kv_heads=2 | head_size=64 | length=4096 | capacity=4096 | dtA=f32 | "

@@ -169,10 +169,22 @@ struct Parts {
   __device__ __forceinline__ float2& sum(int head, int part) const { return sums[first + head * SPLITS + part]; }
 };
 
-/// The parts of `heads` heads as D: weights of the parts first, a warp a head.
+/// The parts of `heads` heads as D. A thread's parts are asked for many at once, and before their weights are known; those
+/// that are not there are the last one again, with weight 0: a branch for each took 0.1 µs a part (H200).
 template <class D>
 __device__ __forceinline__ void join(const Parts& parts, int count, int heads, D* d, Shared& shared) {
+  constexpr int kOfShare = (SPLITS + kShares - 1) / kShares, kAtOnce = kOfShare < 16 ? kOfShare : 16;
+  static_assert(kQuads <= THREADS, "a thread has four columns of a head");
   const int lane = int(threadIdx.x % 32u), warp = int(threadIdx.x / 32u);
+  const int quad = int(threadIdx.x) % kQuads, share = int(threadIdx.x) / kQuads, head = quad / (SIZE / 4);
+  const float* const from = parts.values(min(head, heads - 1), 0) + quad % (SIZE / 4) * 4;
+  float4 v[kAtOnce];
+  const auto ask = [&](int first) {
+#pragma unroll
+    for (int i = 0; i < kAtOnce; ++i)
+      v[i] = *reinterpret_cast<const float4*>(from + min(share + (first + i) * kShares, count - 1) * SIZE);
+  };
+  ask(0);
   for (int h = warp; h < heads; h += kWarps) {
     constexpr int kOfLane = (SPLITS + 31) / 32;
     float2 s[kOfLane];
@@ -193,25 +205,25 @@ __device__ __forceinline__ void join(const Parts& parts, int count, int heads, D
       if (lane + 32 * i < SPLITS) shared.weights[h][lane + 32 * i] = power_of_two(s[i].x - most) / sum;
   }
   __syncthreads();
-  for (int quad = int(threadIdx.x) % kQuads, share = int(threadIdx.x) / kQuads; share < kShares; share += kShares)
-    for (; quad < kQuads; quad += kShares > 1 ? kQuads : THREADS) {
-      const int head = quad / (SIZE / 4), at = quad % (SIZE / 4) * 4;
-      float4 all = {0, 0, 0, 0};
-#pragma unroll 8
-      for (int part = share; part < count && head < heads; part += kShares) {
-        const float4 v = *reinterpret_cast<const float4*>(parts.values(head, part) + at);
-        const float weight = shared.weights[head][part];
-        all.x = fmaf(weight, v.x, all.x), all.y = fmaf(weight, v.y, all.y);
-        all.z = fmaf(weight, v.z, all.z), all.w = fmaf(weight, v.w, all.w);
-      }
-      *reinterpret_cast<float4*>(&shared.weighed[share][quad * 4]) = all;
+  float4 all = {0, 0, 0, 0};
+#pragma unroll
+  for (int first = 0; first < kOfShare; first += kAtOnce) {
+    if (first > 0) ask(first);
+#pragma unroll
+    for (int i = 0; i < kAtOnce; ++i) {
+      const int part = share + (first + i) * kShares;
+      const float weight = part < SPLITS ? shared.weights[head][part] : 0;
+      all.x = fmaf(weight, v[i].x, all.x), all.y = fmaf(weight, v[i].y, all.y);
+      all.z = fmaf(weight, v[i].z, all.z), all.w = fmaf(weight, v[i].w, all.w);
     }
+  }
+  if (share < kShares) *reinterpret_cast<float4*>(&shared.weighed[share][quad * 4]) = all;
   __syncthreads();
   for (int place = int(threadIdx.x); place < heads * SIZE; place += THREADS) {
-    float all = 0;
+    float of_shares = 0;
 #pragma unroll
-    for (int share = 0; share < kShares; ++share) all += shared.weighed[share][place];
-    d[place / SIZE * SIZE + column_at(place)] = from_float<D>(all);
+    for (int i = 0; i < kShares; ++i) of_shares += shared.weighed[i][place];
+    d[place / SIZE * SIZE + column_at(place)] = from_float<D>(of_shares);
   }
 }
 
