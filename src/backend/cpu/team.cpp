@@ -18,8 +18,6 @@ namespace {
 
 constexpr int64_t kSpinNs = 5'000'000;  // longer than any untimed step between two launches
 
-constexpr int kHotSpins = 200;  // of a barrier: a pause is as long as what is waited for where all arrive together
-
 inline void relax() {
 #if defined(__x86_64__)
   _mm_pause();
@@ -27,6 +25,20 @@ inline void relax() {
   asm volatile("yield");
 #endif
 }
+
+/// Waits for another thread, a little longer each time: what it waits for may need this processor.
+class Waiting {
+ public:
+  void once() {
+    if (++count_ > kHotSpins) relax();
+    if (count_ > kPatientSpins) sched_yield();
+  }
+
+ private:
+  static constexpr int kHotSpins = 200;       // a pause is as long as what is waited for where all arrive together
+  static constexpr int kPatientSpins = 2000;  // about 100 us: more than threads that have a processor each are apart
+  int count_ = 0;
+};
 
 constexpr uint32_t kStickyFlags = 0x3f;  // of MXCSR: set by arithmetic, no setting of anyone's
 
@@ -92,8 +104,7 @@ void Team::barrier(const assay_thread* thread) {
     team.phase_.store(phase + 1, std::memory_order_release);
     return;
   }
-  for (int spins = 0; team.phase_.load(std::memory_order_acquire) == phase; ++spins)
-    if (spins > kHotSpins) relax();
+  for (Waiting waiting; team.phase_.load(std::memory_order_acquire) == phase;) waiting.once();
 }
 
 void Team::loop(uint32_t index, int cpu) {
@@ -130,7 +141,7 @@ void Team::run(Work work, void* argument) {
   generation_.fetch_add(1);
   if (sleepers_.load() != 0) generation_.notify_all();
   work(&members_[0]->context, argument);
-  while (done_.load(std::memory_order_acquire) != size() - 1) relax();
+  for (Waiting waiting; done_.load(std::memory_order_acquire) != size() - 1;) waiting.once();
 }
 
 void Team::wake() {
