@@ -223,6 +223,7 @@ void attend(const Problem& p, const Space& space, int64_t tile, int64_t kv, int6
         }
         score(p, space.queries + (query + i) * p.padded, space.keys, sees, space.scores + i * kChunk);
         weigh(p, space.scores + i * kChunk, sees, g, query + i);
+        for (int64_t j = in_lanes(sees); j < there; ++j) space.scores[i * kChunk + j] = 0;  // other rows see those
       }
       float* const sums = g.sums + query * p.padded;
       if (in_place)
