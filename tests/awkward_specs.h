@@ -66,6 +66,8 @@ inline constexpr const char* kStepSpecs[] = {
     "scale=0.125",
     "op=attention | m=1 | heads=2 | kv_heads=2 | head_size=128 | length=1027 | capacity=1027 | dtA=f16 | dtCache=f16 | "
     "dtD=f16 | scale=0.088",
+    "op=attention | m=40 | heads=14 | kv_heads=2 | head_size=64 | length=100 | capacity=128 | dtA=f32 | dtCache=f16 | "
+    "dtD=f32 | scale=0.125",
     "op=attention | m=5 | heads=6 | kv_heads=3 | head_size=33 | length=70 | capacity=71 | dtA=f32 | dtCache=f32 | "
     "dtD=f32 | "
     "scale=0.2",
