@@ -37,7 +37,7 @@ constexpr CommandEntry kCommands[] = {
 };
 
 constexpr char kFooter[] = R"(Begin with:
-  assay probe                                   both Qwen2.5-0.5B workloads, about two minutes the first time
+  assay probe                                   three Qwen2.5-0.5B workloads, about two minutes the first time
   assay probe --shape n=9728 --variant 'gemv*'  one shape, some variants
   assay probe --device cuda:0                   the same on an NVIDIA GPU, beside cuBLASLt
   assay probe --kernels my_folder               your own kernel beside the shipped ones
@@ -48,7 +48,7 @@ Exit codes: 0 fine; 1 a variant failed, a mutant got away, a case became slower 
 int run(int argc, char** argv) {
   CommandLine line(
       "assay", ASSAY_VERSION,
-      "assay finds, proves and ships the fastest matmul kernel for every shape a language model really runs.", kFooter);
+      "assay finds, proves and ships the fastest kernel for every shape a language model really runs.", kFooter);
   struct Command {
     std::string name;
     CommandFiles files;
