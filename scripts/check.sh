@@ -13,7 +13,7 @@ step "build (dev: -Werror)"
 scripts/build.sh dev
 
 step "tests"
-[ "${1:-}" != check ] || export ASSAY_TEST_ALL_VARIANTS=1
+[ "$what" != check ] || export ASSAY_TEST_ALL_VARIANTS=1
 ctest --test-dir build-dev --output-on-failure -j 1 --timeout 900
 
 step "self-test: every kernel that is wrong on purpose is caught"
