@@ -159,11 +159,12 @@ TEST_F(engine_run, writes_a_trace_that_analyze_reads) {
   for (const char* part : {"Backend selection summary",
                            "Backend selection reasons:\n  reason=", "generation_loop :: iteration_total: count=7",
                            "generation_loop :: block_2_total", "sampling :: sample: count=8", "Matmul backend summary",
-                           "Command buffer GPU timing", "Generation Loop/generation_step_output/cb_gpu: count=7",
-                           "block_1/attn_qkv_block_1_op/cb_gpu", "decode: tokens=7", "prompt: tokens=",
+                           "Command buffer GPU timing", "decode: tokens=7", "prompt: tokens=",
                            "ModelWeights (count=1)", "GgufFileMmap (count=1)", "ForwardStep (count="})
     EXPECT_TRUE(has(report.out, part)) << part << " is not in\n" << report.out;
   EXPECT_FALSE(has(report.out, "wrong shape"));
+  // Sections that show the longest alone need not have these.
+  EXPECT_TRUE(has(read_file(trace), "attn_qkv_block_1_op/cb_gpu"));
 }
 
 TEST_F(engine_run, gives_back_the_specs_that_ran) {
