@@ -44,8 +44,8 @@ TEST(cli_help, help_of_probe_matches_its_golden_however_it_is_asked_for) {
 }
 
 TEST(cli_help, every_subcommand_explains_itself) {
-  for (const std::string command :
-       {"probe", "devices", "selftest", "compare", "analyze", "audit", "inspect", "specs", "export", "synth", "tokenize"}) {
+  for (const std::string command : {"probe", "devices", "selftest", "compare", "analyze", "audit", "inspect", "specs",
+                                    "export", "synth", "tokenize"}) {
     const std::string help = help_of({"help", command});
     EXPECT_TRUE(has(help, "assay " + command + " [OPTIONS]")) << command;
     for (std::istringstream lines(help); !lines.eof();) {
@@ -65,6 +65,9 @@ TEST(cli_words, an_unknown_word_is_one_line_with_near_names_and_exit_2) {
   expect_refused(home, {"probe", "--jsn=x"}, {"--jsn", "did you mean --json"});
   expect_refused(home, {"devices", "--quick"}, {"--quick", "assay help devices"});
   expect_refused(home, {"compare", "one"}, {"after is required"});
+  const Ended without_model = home.run({"run"});
+  EXPECT_TRUE(has(without_model.err, "MODEL is required")) << without_model.err;
+  EXPECT_FALSE(has(without_model.err, "did you mean")) << "no word was mistyped: " << without_model.err;
   expect_refused(home, {"probe", "--device", "cpu:7"}, {"--device cpu:7", "did you mean cpu:0?"});
   expect_refused(home, {"probe", "--mode", "decod"}, {"--mode decod", "decode, cold, hot or batched"});
   expect_refused(home, {"probe", "--threads", "100000"}, {"--threads 100000", "cpu:0 has 1 to"});

@@ -105,17 +105,16 @@ Options CommandLine::add_subcommand(const std::string& name, const std::string& 
   return Options(app_->add_subcommand(name, summary));
 }
 
-int CommandLine::unknown_argument(const std::string& message) const {
+int CommandLine::refuse(const std::string& message, const std::string& unknown) const {
   const CLI::App* at = app_.get();
   while (!at->get_subcommands().empty()) at = at->get_subcommands()[0];
   std::vector<std::string> known;
   for (const CLI::Option* option : at->get_options())
     for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
   for (const CLI::App* sub : subcommands(*at)) known.push_back(sub->get_name());
-  const size_t begin = message.find_last_of(' ');
-  const std::string word = message.substr(begin == std::string::npos ? 0 : begin + 1);
   remark("assay: {}{} (assay help{} lists what there is)\n", one_line(message),
-         did_you_mean(word.substr(0, word.find('=')), known), at == app_.get() ? "" : " " + at->get_name());
+         unknown.empty() ? "" : did_you_mean(unknown.substr(0, unknown.find('=')), known),
+         at == app_.get() ? "" : " " + at->get_name());
   return 2;
 }
 
@@ -137,9 +136,9 @@ CommandLine::Parsed CommandLine::parse(int argc, char** argv) {
     const auto flag =
         std::find_if(extra.begin(), extra.end(), [](const std::string& word) { return word.starts_with("-"); });
     const std::string word = flag != extra.end() ? *flag : extra.empty() ? "" : extra.front();
-    return {"", unknown_argument("unknown argument " + word)};
+    return {"", refuse("unknown argument " + word, word)};
   } catch (const CLI::ParseError& e) {
-    return {"", unknown_argument(e.what())};
+    return {"", refuse(e.what(), "")};
   }
   for (const CLI::App* command : app_->get_subcommands())
     if (command != help) return {command->get_name(), 0};
@@ -150,7 +149,7 @@ CommandLine::Parsed CommandLine::parse(int argc, char** argv) {
         return {};
       }
     app_->clear();  // else what the help subcommand knows is suggested, and explained below
-    return {"", unknown_argument("no subcommand " + topic)};
+    return {"", refuse("no subcommand " + topic, topic)};
   }
   app_->clear();
   show("{}", app_->help());

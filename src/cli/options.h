@@ -97,7 +97,8 @@ class CommandLine {
   Parsed parse(int argc, char** argv);
 
  private:
-  int unknown_argument(const std::string& message) const;
+  /// One line on stderr, and what may have been meant by the `unknown` word, if that is what is wrong. Gives 2.
+  int refuse(const std::string& message, const std::string& unknown) const;
 
   std::unique_ptr<CLI::App> app_;
 };

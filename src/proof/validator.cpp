@@ -139,7 +139,10 @@ std::string Validator::check(std::span<const std::byte> d, const LaunchInputs& l
     stats_.worst_value = worst_value;
     stats_.worst_reference = worst_reference;
   }
-  if (squared_deviations > kMeanSquare * double(checked) && checked >= kLeastElements)
+  // Elements of a row of A share its roundings: no more than k of them err independently.
+  const int64_t roundings = std::min(checked, spec_.batch * spec_.m * spec_.k);
+  if (checked >= kLeastElements &&
+      squared_deviations > std::max(kMeanSquare, mean_square_limit(roundings)) * double(checked))
     return fmt::format("errs {:.2f} times as much as class {} explains (root mean square over {} elements)",
                        std::sqrt(squared_deviations / double(checked)), accuracy_name(accuracy_), checked);
   if (worst_ratio <= kToleranceC) return mean_square_message(in_variances, checked);

@@ -1,0 +1,74 @@
+// Weights repacked to tiles of 16 rows: where a tile lies, how threads share tiles, what becomes of its products.
+#pragma once
+#include "call.h"
+
+namespace assay {
+
+constexpr int64_t kTileRows = 16, kMostRowsOfA = 8;  // rows of A that a tile in registers serves at once
+
+/// Of T tiles, of each row of A: 16 outputs.
+using Products = float (*)[kMostRowsOfA][kTileRows];
+
+inline int64_t tiles_of(const assay_tensor& b) { return (b.dims[1] + kTileRows - 1) / kTileRows; }
+
+/// Of all segments.
+inline int64_t total_tiles(const assay_call& call) {
+  int64_t total = 0;
+  for (uint32_t s = 0; s < segment_count(call); ++s) total += tiles_of(*find_tensor(call, ASSAY_B, s));
+  return total;
+}
+
+/// A tile of one of the segments.
+struct TilePlace {
+  uint32_t segment = 0;
+  int64_t tile;
+  TilePlace(const assay_call& call, int64_t of_all) : tile(of_all) {
+    for (int64_t count; tile >= (count = tiles_of(*find_tensor(call, ASSAY_B, segment))); ++segment) tile -= count;
+  }
+};
+
+/// repack(b, tile of b, to) for this thread's share of tiles, `bytes` each.
+template <class Repack>
+void repack_tiles(const assay_call& call, const assay_thread& thread, void* prepared, int64_t bytes, Repack repack) {
+  const Range mine = share(total_tiles(call), 1, thread);
+  for (int64_t i = mine.begin; i < mine.end; ++i) {
+    const TilePlace place(call, i);
+    repack(*find_tensor(call, ASSAY_B, place.segment), place.tile, static_cast<uint8_t*>(prepared) + i * bytes);
+  }
+}
+
+inline void write_tile(const assay_call& call, int64_t of_all, int64_t row, int64_t rows,
+                       const float (*products)[kTileRows]) {
+  const TilePlace place(call, of_all);
+  const Epilogue epilogue(call, place.segment);
+  const int64_t n = find_tensor(call, ASSAY_B, place.segment)->dims[1], column = place.tile * kTileRows;
+  for (int64_t r = 0; r < rows; ++r) epilogue.write(0, row + r, column, products[r], least(kTileRows, n - column));
+}
+
+template <int64_t M, class Tiles>
+void multiply_up_to(int64_t rows, const Tiles& tiles, int64_t tile, int64_t row, Products products) {
+  if (rows == M) return tiles.template multiply<M, 1>(tile, 0, row, products);
+  if constexpr (M > 1) multiply_up_to<M - 1>(rows, tiles, tile, row, products);
+}
+
+/// This thread's share of D. tiles.multiply<M, T>(tile, apart, row, products): rows row … row + M - 1 of A with T tiles
+/// that lie `apart` tiles from each other. A single row of A is met by kTogether tiles at once: as many streams.
+template <int64_t kTogether, class Tiles>
+void multiply_tiles(const assay_call& call, const assay_thread& thread, const Tiles& tiles) {
+  const int64_t m = find_tensor(call, ASSAY_A)->dims[1];
+  const Range mine = share(total_tiles(call), 1, thread);
+  const int64_t each = m == 1 ? (mine.end - mine.begin) / kTogether : 0;
+  float products[kTogether][kMostRowsOfA][kTileRows];
+  for (int64_t i = mine.begin; i < mine.begin + each; ++i) {
+    tiles.template multiply<1, kTogether>(i, each, 0, products);
+    for (int64_t t = 0; t < kTogether; ++t) write_tile(call, i + t * each, 0, 1, products[t]);
+  }
+  for (int64_t i = mine.begin + each * kTogether; i < mine.end; ++i)
+    for (int64_t row = 0; row < m; row += kMostRowsOfA) {
+      const int64_t rows = least(kMostRowsOfA, m - row);
+      multiply_up_to<kMostRowsOfA>(rows, tiles, i, row, products);
+      write_tile(call, i, row, rows, products[0]);
+    }
+}
+
+}  // namespace assay
