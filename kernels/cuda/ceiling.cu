@@ -64,6 +64,7 @@ __device__ __noinline__ uint32_t fold_any(const assay_cuda_brief& brief) {
 
 // The usual case alone and in one piece, as in the kernels that it is compared with: see dot_m1.cu.
 ASSAY_RUN {
+  assay::let_next_begin();
   const assay::Words* b = static_cast<const assay::Words*>(call.brief.b);
   uint32_t folded = assay::fold_pieces(call.brief.pieces, [=](uint32_t i) { return b + i; });
   if (__builtin_expect(call.brief.pieces == 0, 0)) {
@@ -74,6 +75,7 @@ ASSAY_RUN {
     else
       folded = assay::fold_any(call.brief);
   }
+  assay::wait_for_previous();  // as whoever computes must
   // All but never true, and the compiler cannot know: no read can be left out.
   if (folded == 0x9e3779b9u) static_cast<uint32_t*>(call.workspace)[0] = folded;
 }

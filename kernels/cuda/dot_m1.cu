@@ -13,12 +13,13 @@ struct Pass {
   static constexpr int kEach = kPerLoad<T>, kStep = LANES * kEach;  // values a load, of a row by all lanes
   Words weights[UNROLL][ROWS], activations[UNROLL];
 
-  /// From column `from` on; this lane's first is `own`.
+  /// From column `from` on; this lane's first is `own`. The weights are there in any case, A once the launch before has ended.
   __device__ __forceinline__ void load(const T* a, const T* const* b, int from, int own, int k) {
 #pragma unroll
     for (int u = 0; u < UNROLL; ++u)
 #pragma unroll
       for (int r = 0; r < ROWS; ++r) weights[u][r] = load_words_if<HINT>(from + own + u * kStep < k, b[r] + from + u * kStep);
+    wait_for_previous();
 #pragma unroll
     for (int u = 0; u < UNROLL; ++u) activations[u] = load_words_if<kCached>(from + own + u * kStep < k, a + from + u * kStep);
   }
@@ -64,6 +65,7 @@ __device__ __noinline__ void dot_any(const assay_cuda_call& call);
 /// yet. So all else is a function apart, and whether it is needed is asked while the weights are on their way.
 template <class T, bool kFused, bool kStraight>
 __device__ __forceinline__ void dot(const assay_cuda_call& call) {
+  let_next_begin();
   const int lane = int(threadIdx.x % unsigned(LANES)), in_block = int(threadIdx.x / unsigned(LANES)), k = call.brief.k;
   const Rows rows = rows_of<kFused>(call, int(blockIdx.x) * kGroups + in_block, ROWS);
   const int row = rows.row + lane, own = lane * kPerLoad<T>;
