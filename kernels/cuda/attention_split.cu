@@ -1,9 +1,14 @@
 // attention_split: the context of a KV head over SPLITS blocks, each for all HEADS query heads that share it, so that keys
 // and values are read once and all at once. Tiles are dealt out in turn, so that the first is asked for before the length
 // is known, and the next before one is done with. A few lanes a position; scores meet by exchange of halves, weights stay
-// in registers, softmax keeps a running maximum for each position's lanes. The last block that is done joins the parts.
+// in registers, softmax keeps a running maximum for each position's lanes. The last block that is done joins the parts; or,
+// where the blocks are a CLUSTER, its first, to whose shared memory the others write theirs.
 #define ASSAY_BOUNDS __launch_bounds__(THREADS, 1)
 #include "packs.h"
+
+#ifndef CLUSTER
+#define CLUSTER 0
+#endif
 
 namespace assay {
 
@@ -18,6 +23,7 @@ constexpr int kOutputs = HEADS * kValues;     // sums of a lane
 constexpr int kQuads = HEADS * SIZE / 4, kShares = THREADS / kQuads > 0 ? THREADS / kQuads : 1;
 constexpr float kLeast = -1e30f;              // below every score; finite, so that its difference to itself is 0
 constexpr int kMostCounters = 8192;
+static_assert(CLUSTER == 0 || CLUSTER == SPLITS, "a cluster has all parts of its heads");
 static_assert(HEADS <= 8 && kLanes >= kPadded && kLanes <= 32, "a group of lanes has one for each head");
 
 // Zero between launches: the last block sees to that.
@@ -70,6 +76,9 @@ struct Shared {
   float weights[HEADS][SPLITS];
   Part part;
   bool is_last;
+  // Of the first block of a cluster: all parts.
+  float part_weighed[CLUSTER > 0 ? CLUSTER : 1][HEADS * SIZE], part_largest[CLUSTER > 0 ? CLUSTER : 1][HEADS],
+      part_sum[CLUSTER > 0 ? CLUSTER : 1][HEADS];
 };
 
 /// Column of a head that lies at this place of `weighed`.
@@ -238,6 +247,37 @@ __device__ __forceinline__ void join(const Parts& parts, int count, int heads, D
   }
 }
 
+/// Brings this block's part to the first block of the cluster, which makes D of all of them. For all blocks, those without a position too.
+template <class D>
+__device__ __forceinline__ void join_in_cluster(int part, int parts, int heads, D* d, Shared& shared) {
+  cluster_wait();  // the first block runs by now: its shared memory may be written
+  if (part < parts) {
+    for (int place = int(threadIdx.x); place < heads * SIZE; place += THREADS)
+      store_in_block(&shared.part_weighed[part][place], 0, weighed_by_all(shared, place));
+    if (int(threadIdx.x) < heads) {
+      store_in_block(&shared.part_largest[part][threadIdx.x], 0, shared.part.largest[threadIdx.x]);
+      store_in_block(&shared.part_sum[part][threadIdx.x], 0, shared.part.sum[threadIdx.x]);
+    }
+  }
+  cluster_arrive();
+  if (part != 0) return;
+  cluster_wait();
+  for (int place = int(threadIdx.x); place < heads * SIZE; place += THREADS) {
+    const int head = place / SIZE;
+    float most = kLeast, sum = 0, all = 0;
+#pragma unroll
+    for (int i = 0; i < SPLITS; ++i) most = fmaxf(most, i < parts ? shared.part_largest[i][head] : kLeast);
+#pragma unroll
+    for (int i = 0; i < SPLITS; ++i)
+      if (i < parts) {
+        const float weight = power_of_two(shared.part_largest[i][head] - most);
+        sum = fmaf(weight, shared.part_sum[i][head], sum);
+        all = fmaf(weight, shared.part_weighed[i][place], all);
+      }
+    d[head * SIZE + column_at(place)] = from_float<D>(all / sum);
+  }
+}
+
 template <class A, class D>
 __device__ __forceinline__ void attend(const assay_cuda_call& call) {
   __shared__ __align__(16) Shared shared;
@@ -245,6 +285,7 @@ __device__ __forceinline__ void attend(const assay_cuda_call& call) {
   const int lane = int(threadIdx.x % 32u), row = int(blockIdx.z), group = in.heads / in.kv_heads;
   const int tiles = (group + HEADS - 1) / HEADS, kv = int(blockIdx.y) / tiles, before = int(blockIdx.y) % tiles * HEADS;
   const int head = kv * group + before, heads = min(HEADS, group - before);
+  if constexpr (CLUSTER > 0) cluster_arrive();
   int32_t position;
   asm volatile("ld.global.s32 %0, [%1];" : "=r"(position) : "l"(in.data[4]));
   const int part = int(blockIdx.x), first = part * kTile + int(threadIdx.x / 32u) * kGroups + lane / kLanes;
@@ -259,10 +300,11 @@ __device__ __forceinline__ void attend(const assay_cuda_call& call) {
   for (int h = 0; h < HEADS; ++h)
     if (h < heads) load_pack(queries + h * SIZE, q[h]);
   const int count = position + row + 1, parts = min((count + kTile - 1) / kTile, SPLITS);
-  if (part >= parts) return;
-  weigh(q, in.params[0] * 1.44269504f, keys, values, first, count, tile, shared);
+  if (CLUSTER == 0 && part >= parts) return;
+  if (part < parts) weigh(q, in.params[0] * 1.44269504f, keys, values, first, count, tile, shared);
   __syncthreads();
   D* const d = static_cast<D*>(in.data[3]) + (int64_t(row) * in.heads + head) * SIZE;
+  if constexpr (CLUSTER > 0) return join_in_cluster(part, parts, heads, d, shared);
   if (parts == 1) {
     for (int place = int(threadIdx.x); place < heads * SIZE; place += THREADS)
       d[place / SIZE * SIZE + column_at(place)] =

@@ -34,7 +34,8 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
     const char* from = b + uint64_t(uint32_t(group) * ROWS) * row_bytes;
     expect_bytes(barrier + 8 * at, count * bytes);
     if constexpr (SHARED) {
-      for (uint32_t r = 0; r < count; ++r) copy_bulk(stage + at * stage_bytes + r * 16 * share.most, from + r * row_bytes, bytes, barrier + 8 * at);
+      for (uint32_t r = 0; bytes > 0 && r < count; ++r)
+        copy_bulk(stage + at * stage_bytes + r * 16 * share.most, from + r * row_bytes, bytes, barrier + 8 * at);
     } else {
       copy_bulk(stage + at * stage_bytes, from, count * bytes, barrier + 8 * at);
     }
@@ -48,14 +49,18 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
       if (first + s * step < groups) ask(first + s * step, uint32_t(s));
   }
   __syncwarp();
-  wait_for_previous();
   const Rows rows = rows_of<false>(call, 0, 1);
+  const auto is_mine = [&](int group) { return (!SHARED || warp == 0) && lane < ROWS && group * ROWS + lane < n; };
+  // In a chain a bias, which is a weight, is asked for before the wait.
+  const bool is_early = kChained && !call.brief.adds_c;
+  const float bias = is_early ? addend<T, true>(call, rows, first * ROWS + lane, is_mine(first)) : 0;
+  wait_for_previous();
   const Words* const a = static_cast<const Words*>(call.brief.a) + share.begin;
   uint32_t at = 0, round = 0, side = 0;
   for (int group = first; group < groups; group += step) {
     const int row = group * ROWS + lane;
-    const bool mine = (!SHARED || warp == 0) && lane < ROWS && row < n;
-    const float add = addend<T>(call, rows, row, mine);
+    const bool mine = is_mine(group);
+    const float add = is_early && group == first ? bias : addend<T>(call, rows, row, mine);
     float sum[ROWS] = {};
     const uint32_t from = stage + at * stage_bytes;
     wait_for(barrier + 8 * at, round);
@@ -89,5 +94,9 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
 
 }  // namespace assay
 
+#ifdef PREPARED
+ASSAY_ENTRY(nn, f16, f16, f16) { assay::dot<assay::Half>(call); }
+#else
 ASSAY_ENTRY(nt, f16, f16, f16) { assay::dot<assay::Half>(call); }
 ASSAY_ENTRY(nt, bf16, bf16, bf16) { assay::dot<assay::Bfloat>(call); }
+#endif

@@ -41,6 +41,11 @@ __device__ __forceinline__ Bfloat from_float<Bfloat>(float v) {
 
 // In mode chained (ASSAY_CHAINED) a launch begins before the one before it has ended. It asks for its weights, then waits
 // for that one, and reads what that wrote only behind the wait: nothing else of it may come before.
+#ifdef ASSAY_CHAINED
+constexpr bool kChained = true;
+#else
+constexpr bool kChained = false;
+#endif
 __device__ __forceinline__ void let_next_begin() {
 #ifdef ASSAY_CHAINED
   asm volatile("griddepcontrol.launch_dependents;");

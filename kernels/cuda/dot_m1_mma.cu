@@ -33,12 +33,16 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   D dots;
   typename D::Pointers at = D::pointers(rows, part * kOwn<T>);
   dots.load_b(at, part * kOwn<T>, k);
+  const auto is_unusual = [&] { return k > kPassed<T> || call.brief.adds_c; };
+  const bool was_unusual = kChained && is_unusual();
+  const float bias = kChained && kStraight ? addend<T, true>(call, rows, row, mine) : 0;
+  const float other_bias = kChained && kStraight && SPLIT == 1 ? addend<T, true>(call, rows, other, others) : 0;
   wait_for_previous();
   dots.load_a(a, part * kOwn<T>, k);
   const uint32_t shared = SPLIT > 1 ? shared_address(call, partial[in_block]) : 0;
-  if (kStraight && __builtin_expect(k > kPassed<T> || call.brief.adds_c, 0)) return dot_any<T, kFused>(call);
-  const float add = addend<T, kStraight>(call, rows, row, mine);
-  const float other_add = SPLIT == 1 ? addend<T, kStraight>(call, rows, other, others) : 0;
+  if (kStraight && __builtin_expect(kChained ? was_unusual : is_unusual(), 0)) return dot_any<T, kFused>(call);
+  const float add = kChained && kStraight ? bias : addend<T, kStraight>(call, rows, row, mine);
+  const float other_add = SPLIT > 1 ? 0 : kChained && kStraight ? other_bias : addend<T, kStraight>(call, rows, other, others);
   dots.clear();
   dots.multiply();
   if constexpr (!kStraight)
