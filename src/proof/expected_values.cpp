@@ -67,7 +67,7 @@ std::vector<BoundedValue> of_other(const SpecInputs& inputs, Accuracy accuracy) 
     if (t.use == Use::constant) t.data = const_cast<std::byte*>(inputs.constants.at(i).bytes.data());
   }
   std::vector<ExpectedOutput> expected(outputs.size());
-  spec.op->expected(spec, {tensors, decode_row, b_element, roundoff_of(accuracy)}, expected);
+  spec.op->expected(spec, {tensors, decode_row, b_element, roundoff_of(accuracy), accuracy}, expected);
   std::vector<BoundedValue> all;
   for (size_t i = 0; i < outputs.size(); ++i)
     for (const ExpectedValue& e : expected[i].values)
