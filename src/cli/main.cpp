@@ -27,6 +27,8 @@ constexpr CommandEntry kCommands[] = {
     {"inspect", "a model file (GGUF): its network, tensors and types, and what a decode step reads of it", add_inspect},
     {"specs", "what a model file's step computes: every op as a spec line, as a table or a workload file", add_specs},
     {"export", "winners as source with a C header and tests, for an engine that knows nothing of assay", add_export},
+    {"table", "a dispatch table: its entries with their evidence, whether it holds here, what two have apart",
+     add_table},
     {"synth", "write a model file of a known shape and type with drawn weights, to try and measure with", add_synth},
     {"tokenize", "text to the tokens of a model file, and back", add_tokenize},
     {"run", "a model answers a prompt: streamed text, its speed, a trace", add_run},
@@ -46,9 +48,9 @@ constexpr char kFooter[] = R"(Begin with:
 Exit codes: 0 fine; 1 a variant failed, a mutant got away, a case became slower or a crown sits on a wrong row; 2 an error, named on stderr; 130 Ctrl-C.)";
 
 int run(int argc, char** argv) {
-  CommandLine line(
-      "assay", ASSAY_VERSION,
-      "assay finds, proves and ships the fastest kernel for every shape a language model really runs.", kFooter);
+  CommandLine line("assay", ASSAY_VERSION,
+                   "assay finds, proves and ships the fastest kernel for every shape a language model really runs.",
+                   kFooter);
   struct Command {
     std::string name;
     CommandFiles files;
