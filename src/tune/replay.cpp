@@ -2,6 +2,7 @@
 #include "tune/replay.h"
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <random>
 
@@ -56,9 +57,28 @@ class BoundReplayOp {
   std::vector<Launch> launches;  // a call each
 
  private:
+  /// What changes from launch to launch, as some launch has it: row numbers and positions get their values so.
+  std::map<size_t, std::vector<std::byte>> varied(const Spec& spec) const {
+    std::map<size_t, std::vector<std::byte>> bytes;
+    if (inputs_->varied.empty()) return bytes;
+    std::vector<std::vector<double>> values;
+    for (const auto& [place, host] : inputs_->varied) values.push_back(host.values);
+    spec.op->vary(spec, {/*random=*/1, /*special=*/-1}, values);
+    size_t number = 0;
+    for (const auto& [place, host] : inputs_->varied) {
+      const Dtype dtype = spec.tensors[place].dtype;
+      std::vector<std::byte>& to = bytes[place];
+      to.resize(host.bytes.size());
+      const std::vector<double>& of = values[number++];
+      for (size_t i = 0; i < of.size(); ++i) encode_value(dtype, of[i], &to[i * size_t(dtype_bytes(dtype, 1))]);
+    }
+    return bytes;
+  }
+
   /// All but the weights: one set for all calls, hot as an engine has it.
   std::vector<Tensor> operands(const Spec& spec, Device& device) const {
     std::vector<Tensor> tensors = spec.tensors;
+    const std::map<size_t, std::vector<std::byte>> drawn = varied(spec);
     size_t bias = 0, c = 0;
     const auto put = [&](Tensor& t, const std::vector<std::byte>& bytes) {
       device.write(t.data, bytes.data(), std::min<int64_t>(std::ssize(bytes), t.bytes));
@@ -69,8 +89,8 @@ class BoundReplayOp {
       t.data = device.allocate(std::max<int64_t>(t.bytes, 64));
       device.fill(t.data, 0, std::max<int64_t>(t.bytes, 64));
       if (t.use == Use::output) continue;
-      if (const auto found = inputs_->varied.find(i); found != inputs_->varied.end())
-        put(t, found->second.bytes);
+      if (const auto found = drawn.find(i); found != drawn.end())
+        put(t, found->second);
       else if (const auto other = inputs_->constants.find(i); other != inputs_->constants.end())
         put(t, other->second.bytes);
       else if (t.operand == Operand::bias && bias < inputs_->bias.size())
