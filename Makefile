@@ -1,5 +1,5 @@
 # The commands of this checkout; each works on a fresh Debian 12, as root or with sudo.
-.PHONY: setup build probe demo test check gpu-check format clean
+.PHONY: setup build probe demo loop test check gpu-check format clean
 
 JOBS ?= $(shell nproc)
 
@@ -16,6 +16,10 @@ probe: build
 # A model answers, a larger one's speed beside the memory's limit, its trace, its specs probed: a few minutes, offline after setup.
 demo: build
 	@scripts/demo.sh
+
+# A model of that shape runs with a trace, its specs are probed, tune makes a table, it runs again: one page of text, a few minutes.
+loop: build
+	@scripts/loop.sh
 
 # Everything that needs no GPU: -Werror build, layer rule, unit tests, the self-test of the checks.
 test: setup
