@@ -7,6 +7,7 @@
 #include "base/standard_streams.h"
 #include "base/terminal.h"
 #include "cli/commands.h"
+#include "cli/version.h"
 
 namespace assay {
 namespace {
@@ -46,9 +47,9 @@ constexpr char kFooter[] = R"(Begin with:
 Exit codes: 0 fine; 1 a variant failed, a mutant got away, a case became slower or a crown sits on a wrong row; 2 an error, named on stderr; 130 Ctrl-C.)";
 
 int run(int argc, char** argv) {
-  CommandLine line(
-      "assay", ASSAY_VERSION,
-      "assay finds, proves and ships the fastest kernel for every shape a language model really runs.", kFooter);
+  CommandLine line("assay", version_text,
+                   "assay finds, proves and ships the fastest kernel for every shape a language model really runs.",
+                   kFooter);
   struct Command {
     std::string name;
     CommandFiles files;
