@@ -49,6 +49,12 @@ struct Look {
   std::vector<Survey> seen;  // of each of buffers, where the device can do that
 };
 
+/// What launches find at `to`: the one numbered i, from 0 on, the bytes that lie at from[i % 2].
+struct HandedOver {
+  Address to, from[2];
+  int64_t bytes;
+};
+
 /// A device with instruments, used by one worker process. A fault of the device ends the process or the sequence.
 class MeasuredDevice : public Device {
  public:
@@ -65,6 +71,10 @@ class MeasuredDevice : public Device {
   /// One launch as a caller makes it that then waits for it. Where a device must wait for that caller, its device time
   /// has that in it.
   virtual LaunchTimes dispatch(const Launch& launch) { return time({&launch, 1})[0]; }
+  /// Runs launches once, untimed, each behind a kernel that hands it its inputs late: it poisons them, lets the launch
+  /// begin where that may overlap, and only then, after a while, writes them. False where the device has no such
+  /// kernel.
+  virtual bool hand_over(std::span<const Launch>, std::span<const HandedOver>) { return false; }
   /// What the launches since the last call left changed that they had to restore (rounding mode …); "" if nothing.
   virtual std::string left_behind() { return ""; }
   /// Whether it looks at buffers where they are; else that is left to the host.

@@ -21,6 +21,7 @@ CommandRun add_audit(Options options, CommandFiles& files);
 CommandRun add_inspect(Options options, CommandFiles& files);
 CommandRun add_specs(Options options, CommandFiles& files);
 CommandRun add_export(Options options, CommandFiles& files);
+CommandRun add_table(Options options, CommandFiles& files);
 CommandRun add_synth(Options options, CommandFiles& files);
 CommandRun add_tokenize(Options options, CommandFiles& files);
 CommandRun add_run(Options options, CommandFiles& files);

@@ -29,6 +29,8 @@ constexpr CommandEntry kCommands[] = {
     {"inspect", "a model file (GGUF): its network, tensors and types, and what a decode step reads of it", add_inspect},
     {"specs", "what a model file's step computes: every op as a spec line, as a table or a workload file", add_specs},
     {"export", "winners as source with a C header and tests, for an engine that knows nothing of assay", add_export},
+    {"table", "a dispatch table: its entries with their evidence, whether it holds here, what two have apart",
+     add_table},
     {"synth", "write a model file of a known shape and type with drawn weights, to try and measure with", add_synth},
     {"tokenize", "text to the tokens of a model file, and back", add_tokenize},
     {"run", "a model answers a prompt: streamed text, its speed, a trace", add_run},

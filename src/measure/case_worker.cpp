@@ -16,8 +16,9 @@ namespace {
 constexpr int kRedoDisturbed = 3;
 constexpr int64_t kDearBytes = int64_t(64) << 20;  // where each case is a process, memory that it must get anew
 constexpr int kWarmUpLaunches = 3;
-constexpr double kWarmUpBelowUs = 300;  // a longer launch does not feel how it begins
-constexpr double kTurnPatience = 30;    // a turn's time may be exceeded so far for the sake of its least launches
+constexpr double kWarmUpBelowUs = 300;   // a longer launch does not feel how it begins
+constexpr double kTurnPatience = 30;     // a turn's time may be exceeded so far for the sake of its least launches
+constexpr int64_t kHandedLaunches = 16;  // of a sample whose inputs are handed over late
 constexpr int64_t kWholeCheckElements = 2'048;
 constexpr int64_t kCheapCheckElements = 1'000;   // above, only one launch of a turn is compared element by element
 constexpr int64_t kMostProjected = 200'000'000;  // multiplications that projections of one sample may take
@@ -223,6 +224,7 @@ LaunchTimes CaseWorker::launch(const LaunchInputs& inputs, int64_t length, Reply
       device_.write(bound_->varied()[i].data, host_varied_[i].data(), bound_->varied()[i].bytes);
   }
   if (bound_->hot_bytes() > 0) device_.fill(bound_->hot(), 0, bound_->hot_bytes());
+  if (!bound_->handed().empty() && role.last) hand_over(inputs, length, reply);
   const Launch& bound = bound_->launch(inputs.copy);
   order_.draw(inputs.copy, length, bound_->ring().slots(), bound_->rotation(), random_);
   const bool is_sequence =
@@ -247,6 +249,29 @@ LaunchTimes CaseWorker::launch(const LaunchInputs& inputs, int64_t length, Reply
   return times;
 }
 
+/// In the sequences that are timed A is there all the time. So launches that may begin early run once more, untimed, as
+/// a chain in which A comes late, each behind one that is given another A: what a cache kept of that is wrong too.
+void CaseWorker::hand_over(const LaunchInputs& inputs, int64_t length, Reply& reply) {
+  work_.proof->varied(work_.proof->draw(random_, 1, /*comparable=*/false), host_decoys_);
+  for (size_t i = 0; i < host_decoys_.size(); ++i) {
+    const HandedOver& handed = bound_->handed()[i];
+    device_.write(handed.from[0], host_decoys_[i].data(), handed.bytes);
+    device_.write(handed.from[1], host_varied_[i].data(), handed.bytes);
+  }
+  order_.draw(inputs.copy, std::min(length, kHandedLaunches), bound_->ring().slots(), bound_->rotation(), random_);
+  bound_->ring().poison(order_.used_slots());
+  const Launch& any = bound_->launch(inputs.copy);
+  if (any.workspace_bytes > 0) device_.fill(any.workspace, kPoison, any.workspace_bytes);
+  std::vector<Launch> sequence;
+  for (const SampleOrder::Played& played : order_.launches())
+    for (int i = 0; i < 2; ++i) {
+      sequence.push_back(bound_->launch(played.place));
+      sequence.back().overlaps_previous = true;
+      bound_->ring().bind(sequence.back(), played.slot);
+    }
+  if (device_.hand_over(sequence, bound_->handed())) verify(inputs, reply, {});
+}
+
 /// The second of two: an engine makes one dispatch after another, and finds its code and the library's in the host's
 /// caches.
 LaunchTimes CaseWorker::dispatch_alone(int64_t copy) {
@@ -266,6 +291,7 @@ LaunchTimes CaseWorker::submit_many() {
   std::vector<Launch> sequence;
   for (const SampleOrder::Played& played : order_.launches()) {
     sequence.push_back(bound_->launch(played.place));
+    sequence.back().overlaps_previous = bound_->overlaps();
     bound_->ring().bind(sequence.back(), played.slot);
   }
   LaunchTimes mean;

@@ -47,6 +47,7 @@ class CaseWorker {
   std::vector<bool> checkable() const;
   LaunchInputs random_inputs(int64_t position, int64_t length, bool comparable);
   LaunchTimes launch(const LaunchInputs& inputs, int64_t length, Reply& reply, Role role);
+  void hand_over(const LaunchInputs& inputs, int64_t length, Reply& reply);
   LaunchTimes dispatch_alone(int64_t copy);
   void evict();
   LaunchTimes submit_many();
@@ -72,6 +73,7 @@ class CaseWorker {
   bool sampling_ = false;
   bool watch_all_ = false;                           // as the command of this step says
   std::vector<std::vector<std::byte>> host_varied_;  // of each varied operand
+  std::vector<std::vector<std::byte>> host_decoys_;  // likewise, other contents
 };
 
 }  // namespace assay

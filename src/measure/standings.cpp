@@ -115,7 +115,8 @@ std::string Standings::accusation(const Contender& c) const {
   const std::vector<double> ever(8, ever_gbps > 0 ? double(timed_bytes()) / ever_gbps * 1e-3 : 0);
   if (ever_gbps > 0) reads.push_back({ever, bytes});
   // Of what is all hot a reader says little: waking its threads may take longer than one thread does it all.
-  if (spec_.cold_bytes() > 0) reads.push_back({single, bytes});
+  // In a chain the single reader hands on what the next one reads, and one who does that better is no liar.
+  if (spec_.cold_bytes() > 0 && context_.mode != Mode::chained) reads.push_back({single, bytes});
   if (spec_.cold_bytes() > 0 && context_.mode != Mode::hot)
     reads.push_back({bulk, int64_t(double(bulk_reader.record.bytes) * of_all_bytes(1))});
   // What is written may still be under way when a launch ends.

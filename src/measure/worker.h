@@ -9,9 +9,9 @@
 
 namespace assay {
 
-enum class Mode { decode, cold, hot, batched };
+enum class Mode { decode, cold, hot, batched, chained };
 std::string_view mode_name(Mode mode);
-Mode parse_mode(const std::string& name);  // Error with the four names
+Mode parse_mode(const std::string& name);  // Error with their names
 
 struct WorkerCase {
   const Backend* backend = nullptr;

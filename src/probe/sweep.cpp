@@ -198,8 +198,8 @@ void Sweep::choose_readers(int64_t footprint) {
     if (const BuiltModule module = built(*variant); module.error.empty()) kernels.emplace_back(variant, module);
   if (sizes.empty() || memory.empty() || kernels.size() < 2) return;
   try {
-    best_readers_.merge(find_best_readers(backend_, device_, kernels, memory, {sizes.begin(), sizes.end()},
-                                          options_.mode == Mode::hot));
+    best_readers_.merge(
+        find_best_readers(backend_, device_, kernels, memory, {sizes.begin(), sizes.end()}, options_.mode));
     store_.put(CeilingRecord{key, to_json(best_readers_), std::time(nullptr)});
   } catch (const Error& e) {
     if (!interrupted())

@@ -59,7 +59,7 @@ struct CaseRecord {
   std::string variant;                  // family/name
   Accuracy accuracy = Accuracy::exact;  // the class whose bound it was held to
   std::string device;                   // "cpu:0"
-  std::string mode;                     // decode, cold, hot, batched
+  std::string mode;                     // decode, cold, hot, batched, chained
   Outcome outcome = Outcome::pass;
   std::string detail;                      // why, when it is not a clean pass: one line
   std::vector<std::string> tags;           // nondeterministic, abandoned, disturbed, …
