@@ -25,8 +25,9 @@ loop: build
 test: setup
 	@scripts/check.sh test
 
-# test, and sanitizers, fuzzers, the A/A check.
+# test, and the report page in a browser, sanitizers, fuzzers, the A/A check.
 check: setup
+	@scripts/setup.sh chromium
 	@scripts/check.sh check
 
 # A bundle for a machine with an NVIDIA GPU and no network, with one script that checks and measures there (and here, if there is one).

@@ -16,6 +16,7 @@ CommandRun add_devices(Options options, CommandFiles& files);
 CommandRun add_selftest(Options options, CommandFiles& files);
 CommandRun add_compare(Options options, CommandFiles& files);
 CommandRun add_analyze(Options options, CommandFiles& files);
+CommandRun add_report(Options options, CommandFiles& files);
 CommandRun add_audit(Options options, CommandFiles& files);
 CommandRun add_inspect(Options options, CommandFiles& files);
 CommandRun add_specs(Options options, CommandFiles& files);

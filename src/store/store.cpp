@@ -122,6 +122,30 @@ std::vector<CaseRecord> Store::newest_of_each_key() const {
   return records;
 }
 
+std::vector<CaseGlance> Store::glances() const {
+  impl_->use(impl_->newest_cases);
+  Statement select(
+      *impl_->database,
+      "SELECT key, math_line, variant, device, mode, environment, outcome, ifnull(median_us, 0), measured_at, "
+      "instr(tags, 'abandoned') > 0 FROM cases ORDER BY id");
+  std::vector<CaseGlance> all;
+  while (select.step())
+    all.push_back({select.text(0), select.text(1), select.text(2), select.text(3), select.text(4), select.text(5),
+                   parse_outcome(select.text(6)), select.real(7), select.integer(8), select.integer(9) != 0});
+  return all;
+}
+
+std::vector<CeilingRecord> Store::ceilings() const {
+  impl_->use(impl_->newest_ceiling);
+  Statement select(
+      *impl_->database,
+      "SELECT device_key, text, measured_at FROM ceilings WHERE id IN (SELECT max(id) FROM ceilings GROUP BY "
+      "device_key) ORDER BY id");
+  std::vector<CeilingRecord> all;
+  while (select.step()) all.push_back({select.text(0), select.text(1), select.integer(2)});
+  return all;
+}
+
 std::optional<CeilingRecord> Store::newest_ceiling(const std::string& device_key) const {
   const StatementUse select(impl_->use(impl_->newest_ceiling));
   select->bind(1, std::string_view(device_key));

@@ -39,6 +39,8 @@ class Store {
   std::optional<CaseRecord> find(const std::string& key) const;  // newest of that key
   std::vector<CaseRecord> newest_of_each_key() const;            // oldest first
   std::vector<PastTime> past_times() const;                      // of all devices and methods, passed cases alone
+  std::vector<CaseGlance> glances() const;                       // every measurement, oldest first
+  std::vector<CeilingRecord> ceilings() const;                   // newest of each device key
   std::optional<CeilingRecord> newest_ceiling(const std::string& device_key) const;
   std::optional<EnvironmentRecord> environment(const std::string& id) const;
   const std::filesystem::path& file() const;
