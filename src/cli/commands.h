@@ -31,6 +31,7 @@ CommandRun add_run(Options options, CommandFiles& files);
 CommandRun add_chat(Options options, CommandFiles& files);
 CommandRun add_bench(Options options, CommandFiles& files);
 CommandRun add_logits(Options options, CommandFiles& files);
+CommandRun add_opbench(Options options, CommandFiles& files);
 CommandRun add_perplexity(Options options, CommandFiles& files);
 
 }  // namespace assay
