@@ -186,6 +186,11 @@ int run_probe(ProbeOptions options) {
     fail("--device {}: a description, not a device; add --dry-run to see the plan for it, or --build-only",
          options.device);
   options.sweep.effort = Effort::of(device.info, options.sweep.thorough);
+  if (options.sweep.counters)
+    if (const std::string missing = device.backend->counters_missing(device.info); !missing.empty()) {
+      options.sweep.counters = false;
+      remark("--counters: nothing is counted: {}\n", missing);
+    }
   const std::vector<Workload> workloads = choose_workloads(options);
   std::vector<Manifest> manifests = load_manifests(*device.backend, options.kernels);
   if (options.sweep.mode == Mode::chained) {
@@ -302,6 +307,9 @@ CommandRun add_probe(Options options, CommandFiles& files) {
   how.add("--footprint", o->footprint_mb, "MB that cold weights rotate over (default: chosen from the ceilings)")
       .number(1, 65536);
   how.flag("--thorough", o->sweep.thorough, "many more rounds: ten times the time, narrower intervals");
+  how.flag(
+      "--counters", o->sweep.counters,
+      "instructions, cycles and bytes from memory of a launch by the hardware's counters, where it lets them be read");
   how.flag("--fresh", o->sweep.fresh, "measure again what the store has");
   how.add("--host-gap-device", o->sweep.ranking.host_gap_device_ms,
           "[host-gap]: device time within so many ms of the best …")

@@ -55,6 +55,7 @@ struct RoundsContext {
   int64_t footprint = 0;
   Effort effort;
   std::set<std::string>* watched_winners = nullptr;  // variants that were watched so long, by id; null: none is
+  bool counters = false;                             // the hardware counts the launches, where it can
   bool special_values = false;                       // each case is tried on them, once
   std::function<void(const Variant&)> on_case;       // as each case's worker starts
 };

@@ -148,7 +148,10 @@ std::string Standings::accusation(const Contender& c) const {
     reads.push_back({bulk, int64_t(double(bulk_reader.record.bytes) * of_all_bytes(1))});
   // What is written may still be under way when a launch ends.
   const int64_t must_read = bytes - (spec_.op->is_product ? 0 : spec_.written_bytes());
-  return beats_physics(c.record.device_us, must_read, reads, spec_.flops, context_.ceilings->best_gflops());
+  const std::string beats =
+      beats_physics(c.record.device_us, must_read, reads, spec_.flops, context_.ceilings->best_gflops());
+  if (!beats.empty() || context_.mode == Mode::hot) return beats;
+  return reads_too_little(c.record.dram_bytes, spec_.cold_bytes());
 }
 
 void Standings::judge_times(Contender& c) {

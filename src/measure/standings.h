@@ -19,6 +19,7 @@ struct Contender {
   size_t index = 0;                     // in the group
   Reply last;
   bool contends = true;
+  int64_t counted_launches = 0;  // what the record's counts are the mean of
   std::vector<double> encode_us, submit_us, wait_us;
   std::vector<double> turn_us;  // median of each turn among the contenders, one a round until it is let go
   bool running() const { return worker && record.outcome == Outcome::pass; }

@@ -68,6 +68,9 @@ bool Sweep::enough(const CaseRecord& record, const PlannedCase& planned) const {
   if (record.outcome == Outcome::noisy) return false;         // the machine may be quieter now
   if (record.outcome == Outcome::timed_out) return false;     // … or less busy, or awake
   if (is_tagged(kQuickTag) && !options_.quick) return false;
+  const bool lacks_counts =
+      std::isnan(record.dram_bytes) && std::isnan(record.instructions) && std::isnan(record.cycles);
+  if (options_.counters && lacks_counts && record.outcome == Outcome::pass) return false;
   return !options_.thorough || is_tagged(kThoroughTag);
 }
 
@@ -235,6 +238,7 @@ RoundsContext Sweep::rounds_context(const SpecState& state) {
   context.reader = reader_of(state.spec.floor_bytes());
   context.bulk_reader = reader_of(std::min(context.footprint, kBulkBytes));
   context.effort = options_.effort;
+  context.counters = options_.counters;
   context.watched_winners = &watched_winners_;
   context.on_case = [this, &state](const Variant& variant) {
     if (events_.on_case) events_.on_case(variant, state.spec);

@@ -32,6 +32,7 @@ struct SweepOptions {
   bool thorough = false;
   bool quick = false;     // for a search: few rounds, and what was measured so counts as measured
   bool fresh = false;     // measure again what the store has
+  bool counters = false;  // the hardware counts; what the store has without counts is measured again
   int64_t footprint = 0;  // 0: chosen from the ceilings
   int64_t largest_footprint = int64_t(512) << 20;
   RankingOptions ranking;
