@@ -11,9 +11,9 @@
 #include "base/standard_streams.h"
 #include "base/terminal.h"
 #include "cli/commands.h"
-#include "cli/commit.h"
 #include "cli/number_option.h"
 #include "cli/table_files.h"
+#include "cli/version.h"
 #include "measure/case_key.h"
 #include "measure/worker_process.h"
 #include "report/progress.h"
@@ -186,7 +186,7 @@ bool tune_threads(const TuneOptions& o, int64_t threads, TuneProgress& progress)
   r.fresh = o.fresh;
   r.proves = !o.no_proof;
   r.turns = o.turns;
-  r.made_by = fmt::format("assay {} tune {}", ASSAY_VERSION, fs::path(o.model).filename().string());
+  r.made_by = fmt::format("assay {} tune {}", program_commit(), fs::path(o.model).filename().string());
   r.environment = describe_environment(*device.backend, device.info);
   r.context = {fs::read_symlink("/proc/self/exe").string(),
                o.model,
