@@ -1,6 +1,6 @@
 #!/bin/sh
-# The loop closed: a model runs with a trace, its specs are probed, tune makes a table, the model runs again. One page of
-# text, FOLDER/loop.txt. SHAPE and TYPE say which model (assay synth), BUDGET how long tune may take.
+# The loop closed: a model runs with a trace, its specs are probed, tune makes a table, the model runs again. One page
+# of text, FOLDER/loop.txt. SHAPE and TYPE say which model (assay synth), BUDGET how long tune may take.
 set -eu
 cd "$(dirname "$0")/.."
 assay=${ASSAY:-build/assay}
@@ -21,12 +21,16 @@ step() { say ""; say "== $*"; }
 # An exit code of 1 says that something was found (a slower row), not that it went wrong.
 run() { "$assay" "$@" || { code=$?; [ $code -eq 1 ] || exit $code; }; }
 
+tell() {
+  run run "$model" --raw -p 'Once upon a time' -n "$tokens" --seed 7 --temperature 0.8 --quiet --trace "$1" >/dev/null
+}
+
 : >"$page"
 say "The loop on $("$assay" devices --list 2>/dev/null | head -n 1 || true)"
 [ -f "$model" ] || run synth --shape "$shape" --type "$type" --out "$model" >/dev/null
 
 step "run with a trace"
-run run "$model" --raw -p 'Once upon a time' -n "$tokens" --seed 7 --temperature 0.8 --quiet --trace "$folder/before.jsonl" >/dev/null
+tell "$folder/before.jsonl"
 run bench "$model" -p 0 -n 16 -d 128 -r 3 | tee -a "$page"
 
 step "analyze: where its time went"
@@ -41,7 +45,7 @@ step "tune: a table, proved in context"
 run tune "$model" --budget "$budget" --turns "${TURNS:-10}" --quiet | tee -a "$page"
 
 step "run again"
-run run "$model" --raw -p 'Once upon a time' -n "$tokens" --seed 7 --temperature 0.8 --quiet --trace "$folder/after.jsonl" >/dev/null
+tell "$folder/after.jsonl"
 run bench "$model" -p 0 -n 16 -d 128 -r 3 | tee -a "$page"
 echo
 echo "This page: $page"
