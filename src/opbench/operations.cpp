@@ -12,7 +12,7 @@ namespace assay {
 namespace {
 
 const char kExact[] = "exact: not a bit may differ";
-const char kElement[] = "8 u |y|, u = 2^-24; SeLU below 0: 8 u 1.76; Softplus: 8 u max(|y|, 1)";
+const char kElement[] = "8 u |y|, u = 2^-24; SeLU below 0: 8 u 1.76; Softplus: 32 u max(|y|, 1)";
 const char kProduct[] = "2 sqrt(k) u sum |a b| + u |y|; large rows by projections on drawn signs and drawn elements";
 
 const std::vector<OperationMeaning> kMeanings = {
