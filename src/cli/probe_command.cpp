@@ -23,6 +23,7 @@
 #include "report/rows.h"
 #include "report/screen.h"
 #include "report/skips.h"
+#include "report/t4.h"
 
 namespace assay {
 namespace {
@@ -246,7 +247,8 @@ int run_probe(ProbeOptions options) {
   options.formats->write({{"text", [&](const Terminal& out) { return probe_text(report, options.screen, out); }},
                           {"csv", [&](auto&) { return csv_report(report); }},
                           {"json", [&](auto&) { return json_report(report); }},
-                          {"markdown", [&](auto&) { return markdown_report(report); }}});
+                          {"markdown", [&](auto&) { return markdown_report(report); }},
+                          {"t4", [&](auto&) { return t4_json(report, variants); }}});
   if (!trouble.empty()) throw Error(trouble);
   if (interrupted()) return 130;
   return any_failure(report, variants, device.info) ? 1 : 0;
@@ -319,8 +321,8 @@ CommandRun add_probe(Options options, CommandFiles& files) {
   const Options results = options.group("Results");
   files.add(Part::store,
             results.add("--store", o->store, "the file that keeps every result").show_default().type("FILE"));
-  o->formats =
-      std::make_shared<ReportFormats>(options, files, std::vector<std::string>{"text", "csv", "json", "markdown"});
+  o->formats = std::make_shared<ReportFormats>(options, files,
+                                               std::vector<std::string>{"text", "csv", "json", "markdown", "t4"});
   results.flag("--dry-run", o->dry_run, "show the plan, its skips and the expected time; measure nothing");
   results.flag("--build-only", o->build_only, "compile the plan's kernels and stop: a later probe only measures");
   results.flag("--full", o->screen.full,

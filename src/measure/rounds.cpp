@@ -62,6 +62,7 @@ class SpecRun {
       if (round >= least && (now_ns() > deadline || standings_.all_converged())) break;
       play_round(/*head_to_head=*/true);
       standings_.let_losers_go();
+      if (const int played = round + 1; played >= 2 && (played & (played - 1)) == 0) standings_.keep_best();
     }
     if (interrupted()) return {};
     settle();

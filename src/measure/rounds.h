@@ -28,6 +28,7 @@ struct Effort {
   double screen_ratio =
       2.0;  // a case whose interval lies above the best's by this factor is let go: after one turn each …
   double contender_ratio = 1.2;  // … and after five; memory alone was seen to change its rate twofold between two turns
+  double keep_share = 1;         // of the contenders, kept after rounds 2, 4, 8 …: a search halves
   double watchdog_s = 20;        // for one turn
   double setup_watchdog_s = 60;  // loading a vendor library and repacking may take their time
   double settle_ms = 50;

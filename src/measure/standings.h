@@ -37,6 +37,9 @@ class Standings {
 
   /// After each round: cases that are clearly slower than the best take no more turns.
   void let_losers_go();
+  /// Lets go all but Effort::keep_share of those that still compete, but nothing that may be as fast as the best. No
+  /// less accurate case makes another give up.
+  void keep_best();
   /// Whether a contender would be noisy.
   bool any_noisy() const;
   /// Whether every contender's interval is as narrow as wanted.

@@ -24,6 +24,20 @@ double Sweep::decode_us(const SpecState& state) const {
   return best_us;
 }
 
+void add_observations(RankedSpec& ranked, const std::vector<Workload>& workloads) {
+  for (const Workload& workload : workloads)
+    for (const WorkloadEntry& entry : workload.entries) {
+      if (entry.spec.math_line() != ranked.math_line) continue;
+      ranked.in_workload = true;
+      for (const SourceLine& source : entry.sources)
+        for (const Observation& seen : source.observations)
+          if (ranked.original_ms == 0) {
+            ranked.original_ms = seen.avg_ms;
+            ranked.original_device = seen.device;
+          }
+    }
+}
+
 SweepReport Sweep::report(const std::vector<Workload>& workloads) const {
   SweepReport report;
   report.device = device_.id;
@@ -58,6 +72,8 @@ SweepReport Sweep::report(const std::vector<Workload>& workloads) const {
                 ranked.original_device = seen.device;
               }
         }
+=======
+    add_observations(ranked, workloads);
     report.specs.push_back(std::move(ranked));
   }
   if (const auto kept = store_.newest_ceiling(device_key())) {

@@ -85,6 +85,15 @@ struct CaseRecord {
   int64_t measured_at = 0;  // Unix seconds
 };
 
+/// One measurement without its samples, as a history needs it.
+struct CaseGlance {
+  std::string key, math_line, variant, device, mode, environment;
+  Outcome outcome = Outcome::pass;
+  double median_us = 0;  // of all device samples; 0 without any
+  int64_t measured_at = 0;
+  bool abandoned = false;
+};
+
 /// The machine and program of a sweep, once per store: readable text (CPU, flags, compiler, commit, kernel version …).
 struct EnvironmentRecord {
   std::string id;    // hash of text
