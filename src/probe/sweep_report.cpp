@@ -61,18 +61,6 @@ SweepReport Sweep::report(const std::vector<Workload>& workloads) const {
     RankedSpec ranked = rank_spec(state.spec, std::move(records), baselines, options_.ranking);
     if (!state.quarantine.empty()) ranked.quarantine = state.quarantine;
     if (options_.mode == Mode::chained) ranked.decode_us = decode_us(state);
-    for (const Workload& workload : workloads)
-      for (const WorkloadEntry& entry : workload.entries)
-        if (entry.spec.math_line() == ranked.math_line) {
-          ranked.in_workload = true;
-          for (const SourceLine& source : entry.sources)
-            for (const Observation& seen : source.observations)
-              if (ranked.original_ms == 0) {
-                ranked.original_ms = seen.avg_ms;
-                ranked.original_device = seen.device;
-              }
-        }
-=======
     add_observations(ranked, workloads);
     report.specs.push_back(std::move(ranked));
   }
