@@ -95,10 +95,11 @@ std::vector<Tensor> tensors(const Spec& of) {
           dense_tensor(Operand::index, Dtype::i32, 1, 1, 1)};
 }
 
-enum Special { kLargeScores, kOneDominates, kZeroQueries, kSpecials };
+enum Special { kLargeScores, kOneDominates, kZeroQueries, kFirstPosition, kAnyPosition, kOtherPosition, kSpecials };
 
 /// Special: scores near 1,000, whose exponentials overflow if the largest is not taken off; twice that, where one key
-/// has all the weight; and zeros, where all have the same.
+/// has all the weight; zeros, where all have the same; and positions far below `length`, with which an engine runs the
+/// same program.
 void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> varied) {
   const Attention& spec = attention_of(of);
   vary_signs_and_pieces(draw.random, spec.size, varied[0]);
@@ -110,7 +111,10 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
                                                                       : 1;
   for (double& value : varied[0]) value *= factor;
   const int64_t fewer = fewer_positions(spec);
-  varied[1][0] = double(spec.length - spec.m - int64_t(random_bits(draw.random) % uint64_t(fewer + 1)));
+  const int64_t last = spec.length - spec.m;
+  varied[1][0] = double(last - int64_t(random_bits(draw.random) % uint64_t(fewer + 1)));
+  if (draw.special == kFirstPosition) varied[1][0] = 0;
+  if (draw.special > kFirstPosition) varied[1][0] = double(random_bits(draw.random) % uint64_t(last + 1));
 }
 
 /// One query against the first `count` keys: scores with the bound of each, then what they weigh.

@@ -22,12 +22,17 @@ class MeasuredCpu final : public Instrumented<CpuDevice> {
   bool withhold(Address memory, int64_t bytes) override;
   std::vector<LaunchTimes> time(Program& program) override;
   std::string left_behind() override;
+  bool read_at_return(const std::vector<ReadBack>& ranges) override {
+    at_return_ = ranges;
+    return true;
+  }
 
  private:
   void make_ready(Threading threading);
   void pin_foreign_threads();
 
   Disturbance disturbance_;
+  std::vector<ReadBack> at_return_;
   bool watches_team_ = false;
   uint64_t float_control_;
 };
