@@ -14,6 +14,7 @@ namespace assay {
 namespace {
 
 constexpr double kRoundoff = 0x1p-24;  // of f32
+constexpr double kTiny = 0x1p-119;     // of a weight: near the end of its range an exponential may be 0, or not
 constexpr double kDeviations = 6;      // of rounded probabilities, in classes that are not exact
 
 constexpr OpName kNames[] = {{"attention", ""}};
@@ -166,6 +167,8 @@ void expected(const Spec& of, const OpValues& in, std::span<ExpectedOutput> outp
       in.decode_row(in.of(Operand::cache, 1), kv, j, row_of);
       values.insert(values.end(), row_of.begin(), row_of.end());
     }
+    double largest = 0;
+    for (const float value : values) largest = std::max(largest, std::fabs(double(value)));
     for (size_t row = 0; row < size_t(spec.m); ++row)
       for (size_t head = size_t(kv) * group; head < size_t(kv + 1) * group; ++head) {
         const Weighed w = weigh(spec, std::span(q[row]).subspan(head * size, size), keys, position + int64_t(row) + 1);
@@ -179,7 +182,8 @@ void expected(const Spec& of, const OpValues& in, std::span<ExpectedOutput> outp
             squares[i] += term * term;
           }
         for (size_t i = 0; i < size; ++i) {
-          const double rounded = kDeviations * in.rounding * std::sqrt(squares[i]);
+          const double rounded =
+              kDeviations * in.rounding * std::sqrt(squares[i]) + kTiny * largest * double(w.weights.size());
           d[(row * size_t(spec.heads) + head) * size + i] = {
               sums[i], unit_roundoff(spec.d) * std::fabs(sums[i]) + rounded, errors[i] + std::fabs(sums[i]) * w.error};
         }
