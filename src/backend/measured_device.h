@@ -88,6 +88,9 @@ class MeasuredDevice : public Device {
   /// What the hardware has counted so far of this process's launches; of memory, of all that ran. It begins with the
   /// first call.
   virtual Counts counts() { return {}; }
+  /// These ranges are read when the next dispatch() has returned, before anything else is done: what a kernel that
+  /// returned too early wrote some µs later is not in them. False where nothing of the kind can be.
+  virtual bool read_at_return(const std::vector<ReadBack>&) { return false; }
   /// What the launches since the last call left changed that they had to restore (rounding mode …); "" if nothing.
   virtual std::string left_behind() { return ""; }
   /// Whether it looks at buffers where they are; else that is left to the host.

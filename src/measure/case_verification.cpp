@@ -57,8 +57,11 @@ void CaseWorker::verify(const LaunchInputs& inputs, Reply& reply, Role role) {
   OutputRing& ring = bound_->ring();
   const int64_t used = order_.used_slots();
   const std::vector<int64_t> compared = draw_compared(inputs, role);
+  const int64_t anew = inputs.a.is_free ? int64_t(random_() % uint64_t(used)) : -1;  // whose answer is computed anew
   Look look;
   ring.add_survey(look, used);
+  if (is_read_) look.ranges.clear();
+  if (!look.buffers.empty() && anew >= 0) ring.add_slots(look, anew, anew + 1);
   if (look.buffers.empty())
     ring.add_slots(look, 0, used);
   else
@@ -81,6 +84,7 @@ void CaseWorker::verify(const LaunchInputs& inputs, Reply& reply, Role role) {
   for (const int64_t slot : compared)
     if (message.empty())
       message = judge_->check(ring.slot(slot), of_slot(inputs, slot), role.whole ? ElementRange() : drawn_part());
+  if (anew >= 0 && message.empty()) message = judge_->check_one(ring.slot(anew), of_slot(inputs, anew), random_());
   for (const int64_t slot : draw_projected(compared)) {
     if (message.empty()) message = judge_->check_projections(ring.projected(slot), of_slot(inputs, slot));
     if (message.empty()) message = judge_->check_unprojected(ring.slot(slot), of_slot(inputs, slot));
@@ -99,8 +103,9 @@ ElementRange CaseWorker::drawn_part() {
   const int64_t elements = judge_->check_cost();
   if (elements <= kWholeCheckElements) return {};
   const int64_t part = std::max(kWholeCheckElements, elements / 64);
-  const int64_t first = int64_t(random_() % uint64_t(elements - part + 1));
-  return {first, first + part};
+  // May begin before the first and end behind the last one, which would else be compared as rarely as a part is drawn.
+  const int64_t first = int64_t(random_() % uint64_t(elements + part - 1)) - (part - 1);
+  return {std::max<int64_t>(first, 0), std::min(first + part, elements)};
 }
 
 }  // namespace assay

@@ -155,6 +155,7 @@ void CaseWorker::settle(Reply& reply) {
   ring.add_slots(look, last_slot_, last_slot_ + 1);
   bound_->surroundings().add_to(look);
   device_.look(look);
+  if (const std::string message = ring.broken_far(); !message.empty()) set(reply, Outcome::wrong, message);
   if (judge_->can_check(last_))
     if (const std::string message = judge_->check(ring.slot(last_slot_), last_, drawn_part()); !message.empty())
       set(reply, Outcome::wrong, message);
@@ -234,6 +235,9 @@ LaunchTimes CaseWorker::launch(const LaunchInputs& inputs, int64_t length, Reply
   if (bound.workspace_bytes > 0) device_.fill(bound.workspace, kPoison, bound.workspace_bytes);
   evict();
 
+  Look at_return;
+  if (judge_ && !is_sequence) bound_->ring().add_survey(at_return, 1);
+  is_read_ = !is_sequence && device_.read_at_return(at_return.ranges);
   const int64_t submitted = now_ns();
   LaunchTimes times = time_counted(bound, is_sequence, length, reply);
   const int64_t returned = now_ns();

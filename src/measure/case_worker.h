@@ -70,9 +70,9 @@ class CaseWorker {
   std::optional<SequenceLength> length_;
   LaunchInputs last_;  // of a launch of the last sample, its copy as the reference counts them
   int64_t last_slot_ = 0;
-  SampleOrder order_;  // of the sample in work
-  bool sampling_ = false;
-  bool watch_all_ = false;                           // as the command of this step says
+  SampleOrder order_;                        // of the sample in work
+  bool sampling_ = false, is_read_ = false;  // is_read_: the outputs of the launch in work are on the host already
+  bool watch_all_ = false;                   // as the command of this step says
   std::vector<std::vector<std::byte>> host_varied_;  // of each varied operand
   std::vector<std::vector<std::byte>> host_decoys_;  // likewise, other contents
 };

@@ -24,6 +24,10 @@ class MeasuredCpu final : public Instrumented<CpuDevice> {
   std::vector<LaunchTimes> time(Program& program) override;
   Counts counts() override { return counters_.read(); }
   std::string left_behind() override;
+  bool read_at_return(const std::vector<ReadBack>& ranges) override {
+    at_return_ = ranges;
+    return true;
+  }
 
  private:
   void make_ready(Threading threading);
@@ -31,6 +35,7 @@ class MeasuredCpu final : public Instrumented<CpuDevice> {
 
   Disturbance disturbance_;
   HardwareCounters counters_;
+  std::vector<ReadBack> at_return_;
   bool watches_team_ = false;
   uint64_t float_control_;
 };
