@@ -48,12 +48,12 @@ A.draw_roofline = (body) => {
     const x0 = Math.max(x.domain()[0], y.domain()[0] / read.gbps), x1 = Math.min(x.domain()[1], peak / read.gbps);
     plot.svg.append("path").attr({ d: "M" + [at(above, x0), at(above, x1), at(below, x1), at(below, x0)].join("L") + "Z", fill: "var(--c0)", opacity: 0.16 });
     plot.svg.append("path").attr({ d: slope(read.gbps, peak), stroke: "var(--c0)", "stroke-width": 2, fill: "none" });
-    plot.svg.append("path").attr({ d: slope(c.copy.gbps, peak), stroke: "var(--c0)", "stroke-width": 1.2, "stroke-dasharray": "2 4", fill: "none" });
+    plot.svg.append("path").attr({ d: slope(c.copy_rate.gbps, peak), stroke: "var(--c0)", "stroke-width": 1.2, "stroke-dasharray": "2 4", fill: "none" });
     plot.svg.append("path").attr({ d: slope(cached, peak), stroke: "var(--soft)", "stroke-width": 1.2, "stroke-dasharray": "7 4", fill: "none" });
     peaks.forEach((p) => {
       const from = Math.max(x.domain()[0], p.gflops / cached);
       plot.svg.append("path").attr({ d: `M${x(from)},${y(p.gflops)}H${right}`, stroke: "var(--c7)", "stroke-width": 1.4, fill: "none" });
-      A.text(plot.svg, right - 2, y(p.gflops) - 4, `${p.name} ${A.number(p.gflops)}`, { "text-anchor": "end", class: "soft" });
+      A.text(plot.svg, right - 2, y(p.gflops) - 4, `${p.name} ${A.number(p.gflops)}`, { "text-anchor": "end", class: "soft on-bar" });
     });
     plot.svg.node().dataset.read = read.gbps;
   }
@@ -66,7 +66,7 @@ A.draw_roofline = (body) => {
   const seen = [...new Set(points.map((p) => p.b.accuracy))];
   A.legend(body, [...seen.map((name) => [A.class(name).says, (s) => A.symbol(s.append("g").attr("transform", "translate(7,7)"), name, 60)]),
     ...(read ? [[`memory read ${A.number(read.gbps)} GB/s, band: its spread (${A.percent(100 * read.spread)})`, (s) => s.append("line").attr({ x1: 0, x2: 16, y1: 7, y2: 7, stroke: "var(--c0)", "stroke-width": 2 })],
-      [`copy ${A.number(c.copy.gbps)} GB/s`, (s) => s.append("line").attr({ x1: 0, x2: 16, y1: 7, y2: 7, stroke: "var(--c0)", "stroke-dasharray": "2 4" })],
+      [`copy ${A.number(c.copy_rate.gbps)} GB/s`, (s) => s.append("line").attr({ x1: 0, x2: 16, y1: 7, y2: 7, stroke: "var(--c0)", "stroke-dasharray": "2 4" })],
       [`best cache ${A.number(cached)} GB/s`, (s) => s.append("line").attr({ x1: 0, x2: 16, y1: 7, y2: 7, stroke: "var(--soft)", "stroke-dasharray": "7 4" })]] : [])]);
   const without = section.specs.length - points.length;
   if (without) A.add(body, "p.sub", `${without} specs are not placed: no proved winner, or one that computes nothing to count.`);
@@ -118,7 +118,7 @@ A.draw_spec = (body) => {
       // Two levels of height say how often a bin was met; raw samples all have one.
       const tick = ([at, weight]) => `M${at.toFixed(1)},${(9.5 - Math.min(8, 2.5 + 1.4 * Math.log2(1 + weight))).toFixed(1)}V${(9.5 + Math.min(8, 2.5 + 1.4 * Math.log2(1 + weight))).toFixed(1)}`;
       const color = passed ? A.class(d.c.accuracy).color : "var(--bad)";
-      g.append("path").attr({ d: normal.map(tick).join(""), stroke: color, "stroke-width": 1, opacity: section.binned ? 0.75 : Math.max(0.3, Math.min(0.9, 60 / normal.length)) });
+      g.append("path").attr({ d: normal.map(tick).join(""), stroke: color, "stroke-width": 1, opacity: section.binned ? 0.75 : Math.max(0.45, Math.min(0.9, 80 / normal.length)) });
       if (marked.length) g.append("path").attr({ d: marked.map(tick).join(""), stroke: "var(--c7)", "stroke-width": 1, opacity: 0.4 });
       g.append("rect").attr({ x: x(d.c.ci_low_us), width: Math.max(1, x(d.c.ci_high_us) - x(d.c.ci_low_us)), y: 7.5, height: 4, fill: "var(--ink)" });
       g.append("rect").attr({ x: x(d.c.median_us) - 1, width: 2, y: 2, height: 15, fill: "var(--ink)" });

@@ -11,7 +11,11 @@ A.draw_heat = (body) => {
   A.choose(tools, "A row is", ["a family (its best variant)", "a variant"], "heat.rows", () => A.redraw("heat"));
   A.choose(tools, "Colour says", ["% of floor", "outcome"], "heat.shows", () => A.redraw("heat"));
   const rows = new Map();
-  section.specs.forEach((spec, column) => A.cases(section).slice(spec.first, spec.first + spec.cases).forEach((c) => {
+  // Specs of one op stand together; where columns are too narrow for names, the op's stands above them.
+  const op_of = (spec) => spec.spec.split(" ")[0], type_of = (spec) => (/dtB=(\w+)/.exec(spec.math_line) || ["", ""])[1];
+  const order = section.specs.map((_, i) => i).sort((a, b) => d3.ascending(op_of(section.specs[a]), op_of(section.specs[b])) || d3.ascending(type_of(section.specs[a]), type_of(section.specs[b])) || a - b);
+  const specs = order.map((i) => section.specs[i]);
+  specs.forEach((spec, column) => A.cases(section).slice(spec.first, spec.first + spec.cases).forEach((c) => {
     const name = by === "families" ? family_of(c.variant) : c.variant;
     if (!rows.has(name)) rows.set(name, new Map());
     const row = rows.get(name), old = row.get(column), rank = (k) => (k.outcome === "pass" ? 1e9 + (k.percent_of_floor || 0) : 0);
@@ -19,14 +23,22 @@ A.draw_heat = (body) => {
   }));
   if (!rows.size) return A.none(body, "The store holds no case.");
   const names = [...rows.keys()].sort(), narrow = plot_width(body) < 560, left = narrow ? 110 : 236, cell_h = by === "families" ? 22 : 15;
-  const cell_w = Math.max(13, Math.min(44, Math.floor((plot_width(body) - left - 8) / section.specs.length))), top = 112;
-  const plot = A.svg(body, names.length * cell_h + top + 8, `${names.length} ${by} by ${section.specs.length} specs, coloured by ${shows}`, left + section.specs.length * cell_w + 60);
-  section.specs.forEach((spec, i) => A.text(plot.svg, 0, 0, A.short(spec.spec.replace(/ M:1 /, " ").replace(/^[a-z]+ (?=N:)/, ""), 22), { class: "mono soft", transform: `translate(${left + i * cell_w + cell_w / 2 + 4},${top - 6}) rotate(-55)` }));
+  const cell_w = Math.max(9, Math.min(44, Math.floor((plot_width(body) - left - 70) / specs.length))), named = cell_w >= 17, top = 112;
+  const plot = A.svg(body, names.length * cell_h + top + 8, `${names.length} ${by} by ${section.specs.length} specs, coloured by ${shows}`, left + specs.length * cell_w + 66);
+  let group = "";
+  specs.forEach((spec, i) => {
+    const name = `${op_of(spec)} ${type_of(spec)}`, at = left + i * cell_w;
+    if (named) return A.text(plot.svg, 0, 0, A.short(spec.spec.replace(/ M:1 /, " "), 22), { class: "mono soft", transform: `translate(${at + cell_w / 2 + 4},${top - 6}) rotate(-55)` });
+    if (name === group) return;
+    group = name;
+    plot.svg.append("line").attr({ x1: at - 0.5, x2: at - 0.5, y1: top - 4, y2: top + names.length * cell_h, stroke: "var(--line)" });
+    A.text(plot.svg, 0, 0, A.short(name.trim(), 19), { class: "mono soft small", transform: `translate(${at + 6},${top - 6}) rotate(-58)` });
+  });
   const marks = [];
   names.forEach((name, r) => {
     A.text(plot.svg, left - 6, top + r * cell_h + cell_h / 2 + 4, A.short(name, narrow ? 15 : 33), { class: "mono", "text-anchor": "end" });
     rows.get(name).forEach((c, column) => {
-      const spec = section.specs[column], g = plot.svg.append("g").attr("transform", `translate(${left + column * cell_w},${top + r * cell_h})`);
+      const spec = specs[column], g = plot.svg.append("g").attr("transform", `translate(${left + column * cell_w},${top + r * cell_h})`);
       const passed = c.outcome === "pass", look = outcome_look[c.outcome] || ["var(--c7)", "?"];
       g.append("rect").attr({ width: cell_w - 1, height: cell_h - 1, rx: 1.5, fill: shows === "% of floor" && passed ? heat(c.percent_of_floor || 0) : look[0] });
       if (!passed) A.text(g, cell_w / 2, cell_h / 2 + 4, look[1], { "text-anchor": "middle" });
