@@ -1,5 +1,5 @@
-// int8_tiles: NT with Q4_0 or Q8_0 weights repacked to tiles of 16 rows, so that a vector holds 16 outputs and a tile
-// serves every row of A. WEIGHTS=4: Q4_0, 8: Q8_0. A is quantized to int8 blocks of 32.
+// int8_tiles: NT with Q4_0 or Q8_0 weights repacked to tiles of 16 rows, so that a vector holds 16 or 8 outputs and a
+// tile serves every row of A. WEIGHTS=4: Q4_0, 8: Q8_0. A is quantized to int8 blocks of 32.
 #define WIDTH 256
 #include "blocks.h"
 #include "int8_block.h"
@@ -70,22 +70,25 @@ void quantize_block(const assay_tensor& a, int64_t row, int64_t i, Activations* 
   to->scale = block.scale;
 }
 
-/// A block of a tile: what each lane multiplies with each group of A.
+#if defined(__AVX512VNNI__)
+
+/// 16 rows of a block: what each lane multiplies with each group of A.
 struct Weights {
+  using Sums = __m512;
   __m512i groups[kGroups];
   __m512 scales;
 
-  Weights(const uint8_t* values, const uint8_t* scales_at)
-      : scales(_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(scales_at)))) {
+  Weights(const uint8_t* block, int64_t)
+      : scales(_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(block + kValueBytes)))) {
 #if WEIGHTS == 4
     const __m512i low = _mm512_set1_epi8(15);
     for (int64_t g = 0; g < kGroups / 2; ++g) {
-      const __m512i both = _mm512_loadu_si512(values + 64 * g);
+      const __m512i both = _mm512_loadu_si512(block + 64 * g);
       groups[g] = _mm512_and_si512(both, low);
       groups[g + kGroups / 2] = _mm512_and_si512(_mm512_srli_epi16(both, 4), low);
     }
 #else
-    for (int64_t g = 0; g < kGroups; ++g) groups[g] = _mm512_loadu_si512(values + 64 * g);
+    for (int64_t g = 0; g < kGroups; ++g) groups[g] = _mm512_loadu_si512(block + 64 * g);
 #endif
   }
 
@@ -100,6 +103,71 @@ struct Weights {
   }
 };
 
+inline void store_sums(float* to, __m512 sums) { _mm512_storeu_ps(to, sums); }
+
+#else
+
+/// Eight rows of a block, from row 0 or 8 of the tile.
+struct Weights {
+  using Sums = __m256;
+  __m256i groups[kGroups];
+  __m256 scales;
+
+  Weights(const uint8_t* block, int64_t row)
+      : scales(_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(block + kValueBytes + 2 * row)))) {
+    const auto load = [&](int64_t g) {
+      return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(block + 64 * g + 4 * row));
+    };
+#if WEIGHTS == 4
+    const __m256i low = _mm256_set1_epi8(15);
+    for (int64_t g = 0; g < kGroups / 2; ++g) {
+      groups[g] = _mm256_and_si256(load(g), low);
+      groups[g + kGroups / 2] = _mm256_and_si256(_mm256_srli_epi16(load(g), 4), low);
+    }
+#elif defined(__AVXVNNI__)
+    for (int64_t g = 0; g < kGroups; ++g) groups[g] = load(g);
+#else
+    for (int64_t g = 0; g < kGroups; ++g) groups[g] = _mm256_xor_si256(load(g), _mm256_set1_epi8(-128));
+#endif
+  }
+
+  __m256i dot(const Activations& a) const {
+#if defined(__AVXVNNI__)
+    __m256i even = _mm256_set1_epi32(a.offset), odd = _mm256_setzero_si256();
+    for (int64_t g = 0; g < kGroups; g += 2) {
+      even = _mm256_dpbusd_avx_epi32(even, groups[g], _mm256_set1_epi32(a.groups[g]));
+      odd = _mm256_dpbusd_avx_epi32(odd, groups[g + 1], _mm256_set1_epi32(a.groups[g + 1]));
+    }
+    return _mm256_add_epi32(even, odd);
+#elif WEIGHTS == 4
+    // 16 products of at most 15 · 127 stay below 2^15.
+    __m256i sums = _mm256_maddubs_epi16(groups[0], _mm256_set1_epi32(a.groups[0]));
+    for (int64_t g = 1; g < kGroups; ++g)
+      sums = _mm256_add_epi16(sums, _mm256_maddubs_epi16(groups[g], _mm256_set1_epi32(a.groups[g])));
+    return _mm256_add_epi32(_mm256_madd_epi16(sums, _mm256_set1_epi16(1)), _mm256_set1_epi32(a.offset));
+#else
+    // |w| ≤ 128 and |a| ≤ 127: two products stay below 2^15, nothing saturates.
+    __m256i sums = _mm256_setzero_si256();
+    for (int64_t g = 0; g < kGroups; ++g) {
+      const __m256i signs = _mm256_sign_epi8(_mm256_set1_epi32(a.groups[g]), groups[g]);
+      const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(groups[g]), signs);
+      sums = _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+    }
+    return sums;
+#endif
+  }
+
+  __m256 add_dot(const Activations& a, __m256 sum) const {
+    return _mm256_fmadd_ps(_mm256_cvtepi32_ps(dot(a)), _mm256_mul_ps(scales, _mm256_set1_ps(a.scale)), sum);
+  }
+};
+
+inline void store_sums(float* to, __m256 sums) { _mm256_storeu_ps(to, sums); }
+
+#endif
+
+constexpr int64_t kRowsAtOnce = int64_t(sizeof(Weights::Sums) / sizeof(float)), kParts = kTileRows / kRowsAtOnce;
+
 struct Tiles {
   const uint8_t* first;
   const Activations* a;
@@ -107,19 +175,21 @@ struct Tiles {
 
   template <int64_t M, int64_t T>
   void multiply(int64_t tile, int64_t apart, int64_t row, Products products) const {
-    __m512 sums[T][M];
-    for (auto& of_tile : sums)
-      for (__m512& sum : of_tile) sum = _mm512_setzero_ps();
+    Weights::Sums sums[T][kParts][M] = {};
     for (int64_t i = 0; i < blocks; ++i)
       for (int64_t t = 0; t < T; ++t) {
         const uint8_t* at = first + (tile + t * apart) * bytes + i * kTileBlockBytes;
         if (PREFETCH > 0)
           for (int64_t line = 0; line < kTileBlockBytes; line += 64) __builtin_prefetch(at + line + PREFETCH, 0, 2);
-        const Weights weights(at, at + kValueBytes);
-        for (int64_t r = 0; r < M; ++r) sums[t][r] = weights.add_dot(a[(row + r) * blocks + i], sums[t][r]);
+        for (int64_t part = 0; part < kParts; ++part) {
+          const Weights weights(at, part * kRowsAtOnce);
+          for (int64_t r = 0; r < M; ++r)
+            sums[t][part][r] = weights.add_dot(a[(row + r) * blocks + i], sums[t][part][r]);
+        }
       }
     for (int64_t t = 0; t < T; ++t)
-      for (int64_t r = 0; r < M; ++r) _mm512_storeu_ps(products[t][r], sums[t][r]);
+      for (int64_t part = 0; part < kParts; ++part)
+        for (int64_t r = 0; r < M; ++r) store_sums(products[t][r] + part * kRowsAtOnce, sums[t][part][r]);
   }
 };
 

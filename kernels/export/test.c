@@ -73,7 +73,25 @@ static int fails(const char* variant, const char* line, const char* what) {
   return 1;
 }
 
-/* All outputs, one after another. */
+/* Moves what must be written to the front; the rest must still be NaN. */
+static int keep_written(const test_vector* v, double* d, size_t* count) {
+  size_t at = 0, kept = 0;
+  char text[80];
+  for (size_t r = 0; r <= v->written_count; ++r) {
+    const size_t first = r < v->written_count ? (size_t)v->written[r].first : *count,
+                 end = r < v->written_count ? (size_t)v->written[r].end : *count;
+    for (; at < first; ++at)
+      if (!isnan(d[at])) {
+        snprintf(text, sizeof text, "element %zu was written, and must stay as it was", at);
+        return fails(v->spec->variant, v->spec->line, text);
+      }
+    for (; at < end; ++at) d[kept++] = d[at];
+  }
+  *count = kept;
+  return 0;
+}
+
+/* All that is written, one output after another. */
 static int compare(const test_vector* v, const double* d, size_t count, double* used) {
   const char *variant = v->spec->variant, *line = v->spec->line;
   char text[160];
@@ -115,8 +133,9 @@ static void put(unsigned char* to, const unsigned char* image, size_t bytes) {
   device_write(to - kGuard, image, bytes + 2 * kGuard);
 }
 
-/* Nothing may be written but D, and that within its bounds. */
-static int surroundings_changed(const dropin_call* call, const operand* operands, int skips_weights) {
+/* Nothing may be written but outputs, and those within their bounds. */
+static int surroundings_changed(const test_vector* v, const dropin_call* call, const operand* operands,
+                                int skips_weights) {
   for (uint32_t i = 0; i < call->tensor_count; ++i) {
     const dropin_tensor* t = &call->tensors[i];
     const size_t bytes = (size_t)t->bytes;
@@ -124,7 +143,7 @@ static int surroundings_changed(const dropin_call* call, const operand* operands
     unsigned char* now = (unsigned char*)host_memory(bytes + 2 * kGuard);
     device_read(now, operands[i].device_data - kGuard, bytes + 2 * kGuard);
     const int whole =
-        t->role == DROPIN_D ? guards_are_whole(now, bytes) : memcmp(now, operands[i].data, bytes + 2 * kGuard) == 0;
+        v->fills[i].is_output ? guards_are_whole(now, bytes) : memcmp(now, operands[i].data, bytes + 2 * kGuard) == 0;
     free(now);
     if (!whole) return 1;
   }
@@ -164,24 +183,24 @@ static int run_once(const test_vector* v, dropin_call* call, const operand* oper
   if (status != 0)
     return fails(variant, line,
                  status == 1 ? "the kernel says it does not support this" : "the kernel reports an error");
-  if (surroundings_changed(call, operands, spec->kernel->prepares && !spec->kernel->keeps_b))
+  if (surroundings_changed(v, call, operands, spec->kernel->prepares && !spec->kernel->keeps_b))
     return fails(variant, line, "an input, or memory beside an operand, was written");
 
   size_t count = 0, at = 0;
   for (uint32_t i = 0; i < call->tensor_count; ++i)
-    if (call->tensors[i].role == DROPIN_D)
+    if (v->fills[i].is_output)
       count += (size_t)(call->tensors[i].dims[0] * call->tensors[i].dims[1] * call->tensors[i].dims[2]);
   double* d = (double*)host_memory(count * sizeof *d);
   for (uint32_t i = 0; i < call->tensor_count; ++i) {
     const dropin_tensor* t = &call->tensors[i];
-    if (t->role != DROPIN_D) continue;
+    if (!v->fills[i].is_output) continue;
     const size_t elements = (size_t)(t->dims[0] * t->dims[1] * t->dims[2]), size = (size_t)t->bytes / elements;
     unsigned char* bytes = (unsigned char*)host_memory((size_t)t->bytes);
     device_read(bytes, operands[i].device_data, (size_t)t->bytes);
     for (size_t e = 0; e < elements; ++e) d[at++] = decode(t->type, bytes + e * size);
     free(bytes);
   }
-  const int failed = compare(v, d, count, used);
+  const int failed = keep_written(v, d, &count) || compare(v, d, count, used);
   free(d);
   return failed;
 }

@@ -13,9 +13,15 @@ typedef struct test_pool {
 typedef struct test_fill {
   const test_pool *data, *scales;
   uint64_t seed;
+  int is_output;
 } test_fill;
 
-/* What an element of the outputs must be, or their sum over a stretch weighted by numbers from -1 to 1. */
+/* Elements [first, end) of all outputs, one output after another. */
+typedef struct test_range {
+  int64_t first, end;
+} test_range;
+
+/* What an element of those that are written must be, or their sum over a stretch weighted by numbers from -1 to 1. */
 typedef struct test_point {
   int64_t element;
   double value, bound;
@@ -27,7 +33,9 @@ typedef struct test_sum {
 typedef struct test_vector {
   const dropin_spec* spec;
   int is_measured;
-  const test_fill* fills; /* one an operand */
+  const test_fill* fills;    /* one an operand */
+  const test_range* written; /* all else stays as it was */
+  size_t written_count;
   const test_point* points;
   size_t point_count;
   const test_sum* sums;

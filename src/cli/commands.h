@@ -21,12 +21,17 @@ CommandRun add_audit(Options options, CommandFiles& files);
 CommandRun add_inspect(Options options, CommandFiles& files);
 CommandRun add_specs(Options options, CommandFiles& files);
 CommandRun add_export(Options options, CommandFiles& files);
+CommandRun add_tune(Options options, CommandFiles& files);
+CommandRun add_replay(Options options, CommandFiles& files);
+CommandRun add_store(Options options, CommandFiles& files);
+CommandRun add_table(Options options, CommandFiles& files);
 CommandRun add_synth(Options options, CommandFiles& files);
 CommandRun add_tokenize(Options options, CommandFiles& files);
 CommandRun add_run(Options options, CommandFiles& files);
 CommandRun add_chat(Options options, CommandFiles& files);
 CommandRun add_bench(Options options, CommandFiles& files);
 CommandRun add_logits(Options options, CommandFiles& files);
+CommandRun add_opbench(Options options, CommandFiles& files);
 CommandRun add_perplexity(Options options, CommandFiles& files);
 
 }  // namespace assay

@@ -8,7 +8,7 @@
 #include "base/standard_streams.h"
 #include "base/terminal.h"
 #include "cli/installation.h"
-#include "measure/case_key.h"
+#include "cli/table_files.h"
 
 namespace assay {
 
@@ -26,9 +26,14 @@ void add_engine_options(const Options& options, CommandFiles& files, EngineOptio
   engine.add("--chunk", to.chunk, "tokens of a prompt computed at once (default: as the kernels like it)")
       .whole(1, 4096)
       .type("N");
-  engine.add("--cache-type", to.cache_type, "of the KV cache: f32, or f16: half of it, but rounded").show_default().type("TYPE");
-  files.add(CommandFiles::Part::input,
-            engine.add("--table", to.table, "which kernels compute what (default: the shipped table)").type("FILE"));
+  engine.add("--cache-type", to.cache_type, "of the KV cache: f32, or f16: half of it, but rounded")
+      .show_default()
+      .type("TYPE");
+  files.add(CommandFiles::Part::input, engine
+                                           .add("--table", to.table,
+                                                "which kernels compute what (default: the newest that assay tune made "
+                                                "for this device, else the shipped one)")
+                                           .type("FILE"));
   engine.add("--kernel", to.kernels, "the kernel of specs: an op, or a pattern of their line, 'GLOB=FAMILY/NAME'")
       .one_at_a_time()
       .uncut()
@@ -65,8 +70,7 @@ struct OpenedEngine::Parts {
   OpenedDevice found;
   std::vector<Manifest> manifests;
   BuildCache cache;
-  DispatchTable table;
-  const TableDevice* entries = nullptr;
+  ChosenTable table;
   std::unique_ptr<Device> device;
   std::unique_ptr<KernelChooser> chooser;
   std::unique_ptr<KernelShelf> shelf;
@@ -77,9 +81,8 @@ struct OpenedEngine::Parts {
 namespace {
 
 OpenedDevice find_cpu(const std::vector<std::unique_ptr<Backend>>& backends, int64_t threads) {
-  OpenedDevice found = find_device(backends, "cpu", int(threads));
-  if (threads == 0 && found.info.cores > 0) found.info.threads = found.info.cores;
-  return found;
+  if (threads == 0) threads = find_device(backends, "cpu", 0).info.cores;
+  return find_device(backends, "cpu", int(threads));
 }
 
 std::vector<KernelOverride> overrides_of(const std::vector<std::string>& texts) {
@@ -90,6 +93,13 @@ std::vector<KernelOverride> overrides_of(const std::vector<std::string>& texts) 
 
 void tell(const std::string& line) { remark("assay: {}\n", line); }
 
+/// A table of one's own that no longer holds is worth a word where somebody reads along.
+void tell_table(const ChosenTable& table, const DeviceInfo& device, bool verbose) {
+  if (verbose) tell(fmt::format("table {}; {}, {} threads", table.text(), device.name, device.threads));
+  if (verbose || (table.is_shipped && describe_terminal(stderr).interactive))
+    for (const std::string& why : table.passed_over) tell("not used: " + why);
+}
+
 }  // namespace
 
 OpenedEngine::OpenedEngine(const EngineOptions& o) {
@@ -99,22 +109,19 @@ OpenedEngine::OpenedEngine(const EngineOptions& o) {
   std::vector<std::unique_ptr<Backend>> backends = make_backends();
   OpenedDevice found = find_cpu(backends, o.threads);
   const Backend& backend = *found.backend;
-  const std::string table =
-      o.table.empty() ? (project_folder("tables") / (backend.name() + ".json")).string() : o.table;
-  parts_.reset(new Parts{LoadedModel(o.model), std::move(backends), std::move(found),
-                         load_manifests(backend, o.kernel_folders), open_build_cache(backend), load_table(table),
-                         nullptr, nullptr, nullptr, nullptr, nullptr, nullptr});
+  std::vector<Manifest> manifests = load_manifests(backend, o.kernel_folders);
+  const std::vector<const Variant*> variants =
+      all_variants(manifests);  // a moved vector's elements stay where they are
+  BuildCache cache = open_build_cache(backend);
+  ChosenTable table = choose_table(o.table, found.info, variants, cache);
+  parts_.reset(new Parts{LoadedModel(o.model), std::move(backends), std::move(found), std::move(manifests),
+                         std::move(cache), std::move(table), nullptr, nullptr, nullptr, nullptr, nullptr});
   Parts& p = *parts_;
   const DeviceInfo& device = p.found.info;
-  const std::vector<const Variant*> variants = all_variants(p.manifests);
-  p.entries = &p.table.device_for(table_target(device, kMethodVersion));
-  check_entries(p.table, *p.entries, variants,
-                [&](const Variant& v) { return p.cache.key(v, *choose_isa(v, device)).hash; });
-  table_text_ =
-      fmt::format("{} ({} {}, {} entries)", table, p.entries->backend, p.entries->isa, p.entries->entries.size());
-  if (o.verbose) tell(fmt::format("table {}; {}, {} threads", table_text_, device.name, device.threads));
+  table_text_ = p.table.text();
+  tell_table(p.table, device, o.verbose);
   p.device = backend.open(device);
-  p.chooser = std::make_unique<KernelChooser>(device, variants, p.entries, overrides_of(o.kernels));
+  p.chooser = std::make_unique<KernelChooser>(device, variants, p.table.entries, overrides_of(o.kernels));
   p.shelf = std::make_unique<KernelShelf>(*p.device, p.cache);
   p.binder = std::make_unique<StepBinder>(p.model, *p.device, *p.chooser, *p.shelf, [](const std::string& line) {
     if (describe_terminal(stderr).interactive) tell(line);

@@ -19,6 +19,9 @@ KernelOverride parse_kernel_override(const std::string& text) {
 TableTarget table_target(const DeviceInfo& device, int64_t method) {
   TableTarget target{device.backend, device.id + ", " + device.name, {}, device.properties, method};
   for (const IsaLevel& level : device.isa) target.isa.push_back(level.name);
+  const auto says_threads = [](const auto& property) { return property.first == kThreadsUsed; };
+  if (std::none_of(target.properties.begin(), target.properties.end(), says_threads))
+    target.properties.emplace_back(kThreadsUsed, std::to_string(device.threads));
   return target;
 }
 

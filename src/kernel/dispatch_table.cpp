@@ -4,13 +4,13 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <set>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "base/suggest.h"
 #include "spec/op.h"
 
 namespace assay {
@@ -19,11 +19,19 @@ namespace {
 constexpr int64_t kTableSchema = 1;
 
 TableEvidence read_evidence(const JsonReader& json) {
-  json.only_keys({"result", "margin_percent", "ties"});
+  json.only_keys({"result", "us", "margin_percent", "ties"});
   TableEvidence evidence;
+  const auto at_least_zero = [&](const char* key) {
+    const double value = json.has(key) ? json.at(key).number() : 0;
+    if (!(value >= 0) || !std::isfinite(value)) json.at(key).error("must be a number from 0 on");
+    return value;
+  };
   evidence.result = json.string_or("result", "");
-  if (json.has("margin_percent")) evidence.margin_percent = json.at("margin_percent").number();
+  evidence.us = at_least_zero("us");
+  evidence.margin_percent = at_least_zero("margin_percent");
   if (json.has("ties")) evidence.ties = json.at("ties").strings();
+  if (evidence.result.empty() && (evidence.us > 0 || evidence.margin_percent > 0 || !evidence.ties.empty()))
+    json.error("names no result that its numbers come from");
   return evidence;
 }
 
@@ -42,6 +50,9 @@ TableEntry read_entry(const JsonReader& json) {
     at_place(json.at("accuracy"), [&] { entry.accuracy = parse_accuracy(json.at("accuracy").string()); });
   if (json.has("fallback")) entry.fallback = json.at("fallback").strings();
   if (json.has("evidence")) entry.evidence = read_evidence(json.at("evidence"));
+  for (const auto* others : {&entry.fallback, &entry.evidence.ties})
+    if (std::find(others->begin(), others->end(), entry.variant) != others->end())
+      json.error(fmt::format("{} is also its own {}", entry.variant, others == &entry.fallback ? "fallback" : "tie"));
   return entry;
 }
 
@@ -87,11 +98,24 @@ TableDevice read_device(const JsonReader& json) {
     if (!is_new)
       item.error(
           fmt::format("entry {} is for the same bucket ({}); keep one of them", first->second, entry.bucket.line()));
+    for (const TableEntry& earlier : device.entries)
+      if (earlier.bucket.covers(entry.bucket))
+        item.error(fmt::format("never counts: {} before it takes all its specs; put it before that one, or remove it",
+                               earlier.bucket.line()));
     device.entries.push_back(std::move(entry));
   }
   refuse_mixed_classes(json.at("entries"), device);
   return device;
 }
+
+/// What tells one device from another; what else differs has changed on the same one.
+bool is_of_device(const std::string& key) {
+  for (const char* own : {"architecture", "model", "name", "family", "UUID", "compute capability", "multiprocessors"})
+    if (key == own) return true;
+  return false;
+}
+
+}  // namespace
 
 std::string describe(const TableDevice& device) {
   std::string text = device.backend;
@@ -101,20 +125,25 @@ std::string describe(const TableDevice& device) {
   return text;
 }
 
-/// Why the target is not the device whose properties stand there; "" if it is.
-std::string difference(const TableDevice& device, const TableTarget& target) {
+std::string why_not_for(const TableDevice& device, const TableTarget& target) {
+  const bool has_isa = std::find(target.isa.begin(), target.isa.end(), device.isa) != target.isa.end();
+  if (device.backend != target.backend || (!device.isa.empty() && !has_isa))
+    return fmt::format("is of another device: {}, not {}", describe(device), target.name);
+  std::string expired;
   for (const auto& [key, value] : device.properties) {
     const auto same = std::find_if(target.properties.begin(), target.properties.end(),
                                    [key = key](const auto& property) { return property.first == key; });
-    if (same == target.properties.end()) return fmt::format("its {} is \"{}\", here none is known", key, value);
-    if (same->second != value) return fmt::format("its {} is \"{}\", here it is \"{}\"", key, value, same->second);
+    if (same != target.properties.end() && same->second == value) continue;
+    const std::string here =
+        same == target.properties.end() ? "here none is known" : fmt::format("here it is \"{}\"", same->second);
+    const std::string what = fmt::format("its {} is \"{}\", {}", key, value, here);
+    if (is_of_device(key)) return "is of another device: " + what;
+    if (expired.empty()) expired = (key == kThreadsUsed ? "is for other threads: " : "has expired: ") + what;
   }
-  if (device.method != 0 && device.method != target.method)
-    return fmt::format("it was measured by method {}, this is method {}", device.method, target.method);
-  return "";
+  if (expired.empty() && device.method != 0 && device.method != target.method)
+    expired = fmt::format("has expired: it was measured by method {}, this is method {}", device.method, target.method);
+  return expired;
 }
-
-}  // namespace
 
 DispatchTable parse_table(const std::string& text, const std::string& file) {
   const Json parsed = parse_json(text, file);
@@ -123,7 +152,14 @@ DispatchTable parse_table(const std::string& text, const std::string& file) {
   if (const int64_t schema = json.at("schema").integer(); schema != kTableSchema)
     json.at("schema").error(fmt::format("this assay reads schema {}, not {}", kTableSchema, schema));
   DispatchTable table{file, json.string_or("made_by", ""), {}};
-  for (const JsonReader& device : json.at("devices").items()) table.devices.push_back(read_device(device));
+  for (const JsonReader& item : json.at("devices").items()) {
+    TableDevice device = read_device(item);
+    for (size_t i = 0; i < table.devices.size(); ++i)
+      if (const TableDevice& other = table.devices[i]; std::tie(other.backend, other.isa, other.properties) ==
+                                                       std::tie(device.backend, device.isa, device.properties))
+        item.error(fmt::format("section {} is for the same device ({}); keep one of them", i, describe(other)));
+    table.devices.push_back(std::move(device));
+  }
   return table;
 }
 
@@ -144,8 +180,10 @@ std::string table_text(const DispatchTable& table) {
       if (!entry.fallback.empty()) e["fallback"] = entry.fallback;
       const TableEvidence& evidence = entry.evidence;
       if (!evidence.result.empty())
-        e["evidence"] = {
-            {"result", evidence.result}, {"margin_percent", evidence.margin_percent}, {"ties", evidence.ties}};
+        e["evidence"] = {{"result", evidence.result},
+                         {"us", evidence.us},
+                         {"margin_percent", evidence.margin_percent},
+                         {"ties", evidence.ties}};
       if (!entry.source.empty()) e["source"] = entry.source;
       to["entries"].push_back(std::move(e));
     }
@@ -157,68 +195,33 @@ std::string table_text(const DispatchTable& table) {
 const TableDevice& DispatchTable::device_for(const TableTarget& target) const {
   const TableDevice* best = nullptr;
   std::pair<bool, int64_t> best_rank;
-  std::vector<std::string> all, expired;
+  std::vector<std::string> all;
+  std::string nearest;  // of this backend: why it does not hold
   for (const TableDevice& device : devices) {
     all.push_back(describe(device));
-    const auto isa = std::find(target.isa.begin(), target.isa.end(), device.isa);
-    if (device.backend != target.backend || (!device.isa.empty() && isa == target.isa.end())) continue;
-    if (const std::string what = difference(device, target); !what.empty()) {
-      expired.push_back(what);
+    if (const std::string why_not = why_not_for(device, target); !why_not.empty()) {
+      const bool is_near = !device.properties.empty() || !why_not.starts_with("is of another device");
+      if (device.backend == target.backend && is_near &&
+          (nearest.empty() || nearest.starts_with("is of another device")))
+        nearest = why_not;
       continue;
     }
+    const auto isa = std::find(target.isa.begin(), target.isa.end(), device.isa);
     const std::pair rank(!device.properties.empty(), device.isa.empty() ? -1 : isa - target.isa.begin());
     if (best && rank <= best_rank) continue;
     best = &device, best_rank = rank;
   }
   if (best) return *best;
-  if (!expired.empty())
-    fail("{}: its table for {} does not hold here: {}; make one with assay tune, or leave --table out", file,
-         target.backend, expired.front());
-  fail("{}: is a table for {}, not for {}; make one with assay tune, or leave --table out", file,
-       all.empty() ? "no device" : fmt::format("{}", fmt::join(all, "; ")), target.name);
+  constexpr const char* kInstead = "make one with assay tune, or leave --table out";
+  if (!nearest.empty()) fail("{}: {}; {}", file, nearest, kInstead);
+  fail("{}: is a table for {}, not for {}; {}", file,
+       all.empty() ? "no device" : fmt::format("{}", fmt::join(all, "; ")), target.name, kInstead);
 }
 
 const TableEntry* find_entry(const TableDevice& device, const SpecFields& math) {
   const auto found = std::find_if(device.entries.begin(), device.entries.end(),
                                   [&](const TableEntry& entry) { return entry.bucket.matches(math); });
   return found == device.entries.end() ? nullptr : &*found;
-}
-
-const Variant& find_variant(const std::vector<const Variant*>& variants, const std::string& id,
-                            const std::string& where) {
-  std::vector<std::string> names;
-  std::set<std::string> families;
-  for (const Variant* variant : variants) {
-    if (variant->id() == id) return *variant;
-    names.push_back(variant->id());
-    if (variant->role == Role::kernel) families.insert(variant->family);
-  }
-  const std::string family = id.substr(0, id.find('/'));
-  if (families.count(family)) {
-    std::erase_if(names, [&](const std::string& name) { return !name.starts_with(family + "/"); });
-    if (names.size() > 12) names.resize(12), names.emplace_back("…");
-    fail("{}: there is no variant {}; {} has {}", where, id, family, fmt::join(names, ", "));
-  }
-  fail("{}: there is no variant {}{}; families are {}", where, id, did_you_mean(id, names), fmt::join(families, ", "));
-}
-
-void check_entries(const DispatchTable& table, const TableDevice& device, const std::vector<const Variant*>& variants,
-                   const std::function<std::string(const Variant&)>& source_of) {
-  for (const TableEntry& entry : device.entries) {
-    const std::string where = fmt::format("{}: entry for {}", table.file, entry.bucket.line());
-    const Variant& variant = find_variant(variants, entry.variant, where);
-    for (const std::string& other : entry.fallback) find_variant(variants, other, where);
-    if (!variant.supports.op.empty() && !variant.supports.is_of(*find_op(entry.bucket.op())))
-      fail("{}: {} does not compute {}", where, entry.variant, entry.bucket.op());
-    if (variant.accuracy != entry.accuracy)
-      fail("{}: {} is of class {}, the entry says {}", where, entry.variant, accuracy_name(variant.accuracy),
-           accuracy_name(entry.accuracy));
-    if (variant.storage != entry.storage)
-      fail("{}: {} reads weights stored as \"{}\", the entry says \"{}\"", where, entry.variant, variant.storage,
-           entry.storage);
-    if (!entry.source.empty() && source_of && source_of(variant) != entry.source)
-      fail("{}: {} was measured with another source; run assay tune again", where, entry.variant);
-  }
 }
 
 }  // namespace assay

@@ -97,6 +97,15 @@ bool SpecBucket::matches(const SpecFields& math) const {
   });
 }
 
+bool SpecBucket::covers(const SpecBucket& other) const {
+  return std::all_of(fields_.begin(), fields_.end(), [&](const Field& field) {
+    const Field* narrower = other.find(field.key);
+    if (!narrower || narrower->is_range() != field.is_range()) return false;
+    return field.is_range() ? field.least <= narrower->least && narrower->most <= field.most
+                            : field.text == narrower->text;
+  });
+}
+
 /// The least and the largest value that both take.
 std::optional<std::pair<std::string, std::string>> SpecBucket::common(const Field& a, const Field& b) {
   if (a.is_range() != b.is_range()) return std::nullopt;

@@ -17,6 +17,8 @@ class SpecBucket {
   SpecBucket(const std::string& line, const std::string& where);
 
   bool matches(const SpecFields& math) const;
+  /// Whether it takes every spec that the other takes.
+  bool covers(const SpecBucket& other) const;
   /// One form for all ways to write it: two buckets with equal lines are the same.
   const std::string& line() const { return line_; }
   std::string op() const;

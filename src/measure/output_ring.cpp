@@ -26,6 +26,7 @@ OutputRing::OutputRing(MeasuredDevice& device, const std::vector<Tensor>& d, int
                       nullptr,
                       0,
                       {},
+                      0,
                       t.dims[2],
                       {},
                       nullptr,
@@ -34,7 +35,15 @@ OutputRing::OutputRing(MeasuredDevice& device, const std::vector<Tensor>& d, int
     slot_bytes += parts_.back().step;
   }
   slots_ = std::min(slots, std::max(kRingBytes / slot_bytes, kLeastSlots));
-  for (Part& part : parts_) part.memory = device_.allocate(span_bytes(part, slots_));
+  for (Part& part : parts_) {
+    constexpr int64_t kFarRows = 4, kMostFar = int64_t(1) << 20, kPage = 4096;
+    const int64_t rows = std::min(kFarRows * dtype_bytes(part.dtype, part.columns), kMostFar);
+    part.far_bytes = (rows + kPage - 1) / kPage * kPage;  // slots begin where they would without it
+    const int64_t bytes = span_bytes(part, slots_) + 2 * part.far_bytes;
+    part.memory = device_.allocate(bytes);
+    device_.fill(part.memory, kPoison, bytes);
+    part.memory += part.far_bytes;
+  }
   poison(slots_);
 }
 
@@ -147,6 +156,22 @@ std::string OutputRing::broken_guard(bool all_read) const {
       if (i == 0) return fmt::format("wrote {} bytes before the start of a buffer", last - at);
       return fmt::format("wrote {} bytes behind the end of a buffer", at - first + 1);
     }
+  return "";
+}
+
+std::string OutputRing::broken_far() {
+  const auto is_broken = [](std::byte b) { return b != std::byte{kPoison}; };
+  std::vector<std::byte> far;
+  for (const Part& part : parts_) {
+    far.resize(size_t(part.far_bytes));
+    device_.read(far.data(), part.memory - part.far_bytes, part.far_bytes);
+    if (const auto at = std::find_if(far.begin(), far.end(), is_broken); at != far.end())
+      return fmt::format("wrote {} bytes before the start of a buffer", kGuardBytes + (far.end() - at));
+    device_.read(far.data(), part.memory + span_bytes(part, slots_), part.far_bytes);
+    if (const auto at = std::find_if(far.begin(), far.end(), is_broken); at != far.end())
+      return fmt::format("wrote {} bytes behind the end of a buffer",
+                         span_bytes(part, slots_) - part.start(slots_ - 1) - part.bytes + (at - far.begin()) + 1);
+  }
   return "";
 }
 

@@ -39,6 +39,8 @@ class OutputRing {
   std::span<const double> projected(int64_t slot);
   /// "" or how a guard band is broken. All were read; or, all_read being false, those that no device surveys.
   std::string broken_guard(bool all_read = true) const;
+  /// The same for some rows before the first slot and behind the last one. Dear: for the end of a visit.
+  std::string broken_far();
   /// Whether the slots hold what they held when they were looked at.
   bool unchanged();
   bool empty() const { return used_ == 0; }
@@ -54,6 +56,7 @@ class OutputRing {
     std::unique_ptr<std::byte[]> host;  // what was read, where it lies at memory; the rest is undefined
     int64_t host_bytes = 0;
     Survey seen;
+    int64_t far_bytes = 0;           // of poison before `memory` and behind the last slot
     int64_t columns;                 // of a row of D
     std::span<const float> weights;  // of each; and where the device has them, if it can survey
     Address device_weights;

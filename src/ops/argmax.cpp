@@ -45,10 +45,11 @@ std::vector<Tensor> tensors(const Spec& of) {
   return {dense_tensor(Operand::a, spec.a, 1, spec.m, spec.n), dense_tensor(Operand::d, Dtype::i32, 1, spec.m, 1)};
 }
 
-enum Special { kAllEqual, kTieAtBothEnds, kAllNegative, kInfinity, kSpecials };
+enum Special { kAllEqual, kTieAtBothEnds, kAllNegative, kInfinity, kZeros, kSpecials };
 
-/// Rows are turned by a drawn number of places, another one each, and their largest value comes once, twice or three
-/// times; special rows are of ties, of negative values, with infinities.
+/// Rows are turned by a drawn number of places, another one each. Their largest value, a drawn one, comes once, twice
+/// or three times, the float below it somewhere. Special rows are of ties, of negative values, of the least value among
+/// infinities, of zeros of both signs, which are equal.
 void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> varied) {
   const Argmax& spec = argmax_of(of);
   std::vector<double>& a = varied[0];
@@ -56,15 +57,22 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
     double* const first = &a[size_t(row * spec.n)];
     const uint64_t drawn = random_bits(draw.random + uint64_t(row));
     std::rotate(first, first + int64_t(drawn % uint64_t(spec.n)), first + spec.n);
-    for (uint64_t i = 0; i <= (drawn >> 60) % 3; ++i) first[random_bits(drawn + i) % uint64_t(spec.n)] = 2;
+    const float peak = 2 + float(drawn >> 52 & 63) / 32;  // exact in every type
+    first[random_bits(~drawn) % uint64_t(spec.n)] = double(std::nextafter(peak, 0.0f));
+    for (uint64_t i = 0; i <= (drawn >> 60) % 3; ++i) first[random_bits(drawn + i) % uint64_t(spec.n)] = double(peak);
     const auto fill = [&](double value) { std::fill(first, first + spec.n, value); };
     if (draw.special == kAllEqual) fill(-0.5);
     if (draw.special == kAllNegative)
       for (int64_t i = 0; i < spec.n; ++i) first[i] = -std::fabs(first[i]);
-    if (draw.special == kTieAtBothEnds) first[0] = first[spec.n - 1] = 3;
+    if (draw.special == kTieAtBothEnds) first[0] = first[spec.n - 1] = 5;
     if (draw.special == kInfinity) {
       fill(-INFINITY);
-      first[drawn % uint64_t(spec.n)] = -1000;
+      first[drawn % uint64_t(spec.n)] = spec.a == Dtype::f16 ? -65504 : -3.3e38;
+    }
+    if (draw.special == kZeros) {
+      fill(-1);
+      for (int64_t i = int64_t(drawn % 5); i < spec.n; i += 3)
+        first[i] = random_bits(drawn + uint64_t(i)) & 1 ? -0.0 : 0.0;
     }
   }
 }

@@ -14,6 +14,7 @@ namespace assay {
 namespace {
 
 constexpr double kRoundoff = 0x1p-24;  // of f32
+constexpr double kTiny = 0x1p-119;     // of a weight: near the end of its range an exponential may be 0, or not
 constexpr double kDeviations = 6;      // of rounded probabilities, in classes that are not exact
 
 constexpr OpName kNames[] = {{"attention", ""}};
@@ -95,10 +96,11 @@ std::vector<Tensor> tensors(const Spec& of) {
           dense_tensor(Operand::index, Dtype::i32, 1, 1, 1)};
 }
 
-enum Special { kLargeScores, kOneDominates, kZeroQueries, kSpecials };
+enum Special { kLargeScores, kOneDominates, kZeroQueries, kFirstPosition, kAnyPosition, kOtherPosition, kSpecials };
 
 /// Special: scores near 1,000, whose exponentials overflow if the largest is not taken off; twice that, where one key
-/// has all the weight; and zeros, where all have the same.
+/// has all the weight; zeros, where all have the same; and positions far below `length`, with which an engine runs the
+/// same program.
 void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> varied) {
   const Attention& spec = attention_of(of);
   vary_signs_and_pieces(draw.random, spec.size, varied[0]);
@@ -110,7 +112,10 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
                                                                       : 1;
   for (double& value : varied[0]) value *= factor;
   const int64_t fewer = fewer_positions(spec);
-  varied[1][0] = double(spec.length - spec.m - int64_t(random_bits(draw.random) % uint64_t(fewer + 1)));
+  const int64_t last = spec.length - spec.m;
+  varied[1][0] = double(last - int64_t(random_bits(draw.random) % uint64_t(fewer + 1)));
+  if (draw.special == kFirstPosition) varied[1][0] = 0;
+  if (draw.special > kFirstPosition) varied[1][0] = double(random_bits(draw.random) % uint64_t(last + 1));
 }
 
 /// One query against the first `count` keys: scores with the bound of each, then what they weigh.
@@ -162,6 +167,8 @@ void expected(const Spec& of, const OpValues& in, std::span<ExpectedOutput> outp
       in.decode_row(in.of(Operand::cache, 1), kv, j, row_of);
       values.insert(values.end(), row_of.begin(), row_of.end());
     }
+    double largest = 0;
+    for (const float value : values) largest = std::max(largest, std::fabs(double(value)));
     for (size_t row = 0; row < size_t(spec.m); ++row)
       for (size_t head = size_t(kv) * group; head < size_t(kv + 1) * group; ++head) {
         const Weighed w = weigh(spec, std::span(q[row]).subspan(head * size, size), keys, position + int64_t(row) + 1);
@@ -175,7 +182,8 @@ void expected(const Spec& of, const OpValues& in, std::span<ExpectedOutput> outp
             squares[i] += term * term;
           }
         for (size_t i = 0; i < size; ++i) {
-          const double rounded = kDeviations * in.rounding * std::sqrt(squares[i]);
+          const double rounded =
+              kDeviations * in.rounding * std::sqrt(squares[i]) + kTiny * largest * double(w.weights.size());
           d[(row * size_t(spec.heads) + head) * size + i] = {
               sums[i], unit_roundoff(spec.d) * std::fabs(sums[i]) + rounded, errors[i] + std::fabs(sums[i]) * w.error};
         }

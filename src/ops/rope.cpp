@@ -114,12 +114,18 @@ std::vector<Tensor> tensors(const Spec& of) {
   return all;
 }
 
-/// Special: position 0, and the last that there is room for.
+enum Special { kFirstPosition, kLastPosition, kTiny, kSpecials };
+
+/// Special: position 0, the last that there is room for, and values that f16 holds as subnormals.
 void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> varied) {
   const Rope& spec = rope_of(of);
   for (size_t i = 0; i < 3; ++i) vary_signs_and_pieces(draw.random + i, spec.size, varied[i]);
   const int64_t positions = spec.capacity - spec.m + 1;
-  varied[3][0] = double(draw.special < 0 ? draw_index(draw.random, positions) : draw.special == 0 ? 0 : positions - 1);
+  varied[3][0] = double(draw.special == kFirstPosition  ? 0
+                        : draw.special == kLastPosition ? positions - 1
+                                                        : draw_index(draw.random, positions));
+  for (size_t i = 0; i < 3 && draw.special == kTiny; ++i)
+    for (double& value : varied[i]) value *= 0x1p-16;
 }
 
 /// A row of heads, turned in place by the angles of its position.
@@ -215,7 +221,7 @@ const Op kRope = {.name = "rope",
                   .is_product = false,
                   .interpret = interpret,
                   .tensors = tensors,
-                  .specials = 2,
+                  .specials = kSpecials,
                   .vary = vary,
                   .expected = expected,
                   .second_opinion = second_opinion};

@@ -53,13 +53,20 @@ std::vector<Tensor> tensors(const Spec& of) {
   return {gate, up, dense_tensor(Operand::d, spec.d, 1, spec.m, spec.n)};
 }
 
-/// Gates where exp overflows either way, at zero, and where f32's sigmoid is exactly 1.
+enum Special { kEnds, kBetween, kSpecials };
+
+/// Special: gates where exp overflows either way, at zero, and where f32's sigmoid is exactly 1; and all that lies
+/// between, where a sigmoid of pieces may be wrong.
 void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> varied) {
   constexpr double kGates[] = {-200, -88.75, -87, -30, -1e-3, 0, 1e-3, 17, 88, 200};
   const int64_t n = swiglu_of(of).n;
   for (size_t i = 0; i < varied.size(); ++i) vary_signs_and_pieces(draw.random + i, n, varied[i]);
   if (draw.special < 0) return;
-  for (size_t i = 0; i < varied[0].size(); ++i) varied[0][i] = kGates[i % std::size(kGates)];
+  constexpr double kWidest = 24;
+  for (size_t i = 0; i < varied[0].size(); ++i)
+    varied[0][i] = draw.special == kEnds
+                       ? kGates[i % std::size(kGates)]
+                       : std::ldexp(double(random_bits(draw.random + i) >> 11), -52) * kWidest - kWidest;
 }
 
 void expected(const Spec& of, const OpValues& in, std::span<ExpectedOutput> outputs) {
@@ -97,7 +104,7 @@ const Op kSwiglu = {.name = "swiglu",
                     .is_product = false,
                     .interpret = interpret,
                     .tensors = tensors,
-                    .specials = 1,
+                    .specials = kSpecials,
                     .vary = vary,
                     .expected = expected,
                     .second_opinion = second_opinion};

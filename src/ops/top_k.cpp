@@ -51,10 +51,11 @@ std::vector<Tensor> tensors(const Spec& of) {
           places};
 }
 
-enum Special { kAllEqual, kInOrder, kAgainstIt, kSpecials };
+enum Special { kAllEqual, kInOrder, kAgainstIt, kLowest, kZeros, kSpecials };
 
 /// Rows are turned by a drawn number of places, and every 64th value or so becomes one of few: there are ties. Special:
-/// one value alone, and rows in order and against it.
+/// one value alone; rows in order, against it, and against it near the least floats; zeros of both signs, which are
+/// equal.
 void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> varied) {
   const TopK& spec = top_k_of(of);
   for (int64_t row = 0; row < spec.m; ++row) {
@@ -66,6 +67,9 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
     if (draw.special == kAllEqual) std::fill(first, first + spec.n, -0.5);
     for (int64_t i = 0; i < spec.n; ++i)
       if (draw.special == kInOrder || draw.special == kAgainstIt) first[i] = double(draw.special == kInOrder ? i : -i);
+    for (int64_t i = 0; i < spec.n && draw.special == kLowest; ++i) first[i] = -3e38 - double(i % 1024) * 0x1p105;
+    for (int64_t i = 0; i < spec.n && draw.special == kZeros; ++i)
+      first[i] = random_bits(drawn + uint64_t(i)) & 1 ? -0.0 : 0.0;
   }
 }
 

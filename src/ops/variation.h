@@ -10,15 +10,16 @@
 
 namespace assay {
 
-/// Signs of all values, and powers of two (2^-2 to 2^1) of eight pieces of each row: no value is what it was, and no
-/// sum over a row.
+/// Signs of all values, halves of some of them, and powers of two (2^-2 to 2^1) of eight pieces of each row: no value
+/// is what it was, no sum over a row, and no piece's sum follows from one of its values.
 inline void vary_signs_and_pieces(uint64_t drawn, int64_t columns, std::vector<double>& values) {
   constexpr int64_t kPieces = 8;
-  uint64_t bits = 0;
+  uint64_t bits = 0, halves = 0;
   for (int64_t i = 0; i < std::ssize(values); ++i) {
     const int64_t column = i % columns;
-    if (i % 64 == 0) bits = random_bits(drawn + uint64_t(i / 64));
-    const auto piece = int(column * kPieces / columns), power = int(drawn >> (2 * piece) & 3) - 2;
+    if (i % 64 == 0) bits = random_bits(drawn + uint64_t(i / 64)), halves = random_bits(~drawn + uint64_t(i / 64));
+    const auto piece = int(column * kPieces / columns),
+               power = int(drawn >> (2 * piece) & 3) - 2 - int(halves >> (i % 64) & 1);
     values[size_t(i)] = std::ldexp(bits >> (i % 64) & 1 ? -values[size_t(i)] : values[size_t(i)], power);
   }
 }

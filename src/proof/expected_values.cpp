@@ -16,7 +16,7 @@ namespace {
 
 constexpr double kSumDeviations = 5, kActivationDeviations = 6;  // as in validator.cpp; a test holds them together
 
-std::vector<BoundedValue> of_product(const SpecInputs& inputs, Accuracy accuracy) {
+BoundedOutputs of_product(const SpecInputs& inputs, Accuracy accuracy) {
   const Reference reference(inputs, {accuracy});
   const CopyReference& copy = *reference.find(0);
   const Matmul& spec = matmul_of(inputs.spec());
@@ -45,7 +45,7 @@ std::vector<BoundedValue> of_product(const SpecInputs& inputs, Accuracy accuracy
           {value, fixed + kToleranceC * std::min(accumulate * magnitude, kSumDeviations * std::sqrt(variance))});
     }
   }
-  return all;
+  return {all, {{0, std::ssize(all)}}};
 }
 
 double roundoff_of(Accuracy accuracy) {
@@ -54,7 +54,7 @@ double roundoff_of(Accuracy accuracy) {
                                                  : 0;
 }
 
-std::vector<BoundedValue> of_other(const SpecInputs& inputs, Accuracy accuracy) {
+BoundedOutputs of_other(const SpecInputs& inputs, Accuracy accuracy) {
   const Spec& spec = inputs.spec();
   std::vector<Tensor> tensors = spec.tensors, outputs;
   size_t weight = 0;
@@ -67,17 +67,22 @@ std::vector<BoundedValue> of_other(const SpecInputs& inputs, Accuracy accuracy) 
     if (t.use == Use::constant) t.data = const_cast<std::byte*>(inputs.constants.at(i).bytes.data());
   }
   std::vector<ExpectedOutput> expected(outputs.size());
-  spec.op->expected(spec, {tensors, decode_row, b_element, roundoff_of(accuracy)}, expected);
-  std::vector<BoundedValue> all;
-  for (size_t i = 0; i < outputs.size(); ++i)
+  spec.op->expected(spec, {tensors, decode_row, b_element, roundoff_of(accuracy), accuracy}, expected);
+  BoundedOutputs all;
+  int64_t before = 0;
+  for (size_t i = 0; i < outputs.size(); ++i) {
     for (const ExpectedValue& e : expected[i].values)
-      all.push_back({e.value, e.fixed + least_subnormal(outputs[i].dtype) + kToleranceC * e.free});
+      all.values.push_back({e.value, e.fixed + least_subnormal(outputs[i].dtype) + kToleranceC * e.free});
+    if (!outputs[i].is_sparse) expected[i].written = {{0, outputs[i].values()}};
+    for (const auto& [first, end] : expected[i].written) all.written.emplace_back(before + first, before + end);
+    before += outputs[i].values();
+  }
   return all;
 }
 
 }  // namespace
 
-std::vector<BoundedValue> bounded_values(const SpecInputs& inputs, Accuracy accuracy) {
+BoundedOutputs bounded_values(const SpecInputs& inputs, Accuracy accuracy) {
   return inputs.spec().op->is_product ? of_product(inputs, accuracy) : of_other(inputs, accuracy);
 }
 

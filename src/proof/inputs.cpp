@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/half.h"
+#include "proof/some_special.h"
 #include "spec/op.h"
 
 namespace assay {
@@ -171,7 +172,7 @@ SpecInputs::SpecInputs(const Spec& spec, Arenas& arenas, int64_t footprint) : sp
     ASSAY_CHECK(data + bytes + kGuardBytes <= int64_t(arena.bytes().size()));
     for (const int64_t offset : {data - kGuardBytes, data + bytes}) {
       std::memset(arena.bytes().data() + offset, kPoison, size_t(kGuardBytes));
-      guards_.push_back({format, offset});
+      guards_.push_back({format, offset, kGuardBytes});
     }
     next[format] = data + bytes + kGuardBytes;
     return arena.bytes().data() + data;
@@ -191,6 +192,7 @@ SpecInputs::SpecInputs(const Spec& spec, Arenas& arenas, int64_t footprint) : sp
     used_.push_back(arena.first(std::min(size_t(end + kSpareBytes), arena.size())));
   }
 
+  if (!spec_.op->is_product) add_special_weights();
   uint64_t stream = 1;
   for (size_t i = 0; i < spec_.tensors.size(); ++i) {
     const Tensor& t = spec_.tensors[i];
@@ -211,8 +213,24 @@ SpecInputs::SpecInputs(const Spec& spec, Arenas& arenas, int64_t footprint) : sp
   for (int64_t i = 0; i < int64_t(a.values.size()); ++i) a_logical.push_back(a.values[size_t(a_storage_index(i))]);
 }
 
+/// In the first rows of each batch and in the last ones, which are read more often than others.
+void SpecInputs::add_special_weights() {
+  constexpr int64_t kRows = 8, kMostCopies = 256;
+  for (size_t copy = 0; copy < std::min(copies_.size(), size_t(kMostCopies)); ++copy)
+    for (const Tensor& t : copies_[copy])
+      for (int64_t batch = 0; batch < t.dims[0]; ++batch)
+        for (int64_t row = 0; row < t.dims[1]; ++row) {
+          if (row == kRows) row = std::max(row, t.dims[1] - kRows);
+          const int64_t bytes = dtype_bytes(t.dtype, t.dims[2]);
+          std::byte* const first = t.data + bytes * (batch * t.dims[1] + row);
+          make_some_special(t.dtype, first, t.dims[2], (uint64_t(copy) << 40) + uint64_t(batch * t.dims[1] + row));
+          const Format format = format_of(t.dtype);
+          guards_.push_back({format, first - arenas_.get(format).bytes().data(), bytes});
+        }
+}
+
 SpecInputs::~SpecInputs() {
-  for (const Guard& guard : guards_) arenas_.get(guard.format).restore(guard.offset, kGuardBytes);
+  for (const Guard& guard : guards_) arenas_.get(guard.format).restore(guard.offset, guard.bytes);
 }
 
 int64_t SpecInputs::a_storage_index(int64_t logical) const {

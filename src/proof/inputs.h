@@ -67,8 +67,8 @@ struct Variation {
 
 class SpecInputs {
  public:
-  /// Cuts copies over about `footprint` bytes (0: one copy) and writes their guard bands; the destructor restores the
-  /// arenas.
+  /// Cuts copies over about `footprint` bytes (0: one copy) and writes their guard bands, and for an op that is no
+  /// product special weights here and there (some_special.h); the destructor restores the arenas.
   SpecInputs(const Spec& spec, Arenas& arenas, int64_t footprint);
   ~SpecInputs();
   SpecInputs(const SpecInputs&) = delete;
@@ -101,13 +101,15 @@ class SpecInputs {
  private:
   struct Guard {
     Format format;
-    int64_t offset;
+    int64_t offset, bytes;
   };
+  void add_special_weights();
+
   Spec spec_;
   Tensor a_;
   Arenas& arenas_;
   std::vector<std::vector<Tensor>> copies_;
-  std::vector<Guard> guards_;
+  std::vector<Guard> guards_;  // and whatever else was written into the arenas
   std::vector<std::span<std::byte>> covered_, used_;
 };
 

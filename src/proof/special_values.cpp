@@ -145,7 +145,7 @@ std::unique_ptr<SpecialValues> SpecialValues::make(const Spec& spec, bool any_pa
   auto values = std::make_unique<SpecialValues>(spec);
   const bool is_large = spec.weight_bytes() > kLargeBytes;
   for (const Spacing spacing : {Spacing::dense, Spacing::padded})
-    if (!is_large || (spacing == Spacing::dense ? any_dense : any_padded))
+    if (spacing == Spacing::dense ? any_dense || !is_large : any_padded)
       values->weights_[size_t(spacing)] = std::make_unique<SpecialWeights>(spec, values->rows_, spacing);
   return values;
 }

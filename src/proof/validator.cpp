@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "proof/activation_rounding.h"
 #include "proof/rounding_model.h"
 #include "proof/weight_rows.h"
 
@@ -164,6 +165,51 @@ std::string Validator::mean_square_message(double in_variances, int64_t checked)
           "is anything rounded to fewer bits on the way?",
           std::sqrt(sum / double(count)), count);
   return "";
+}
+
+/// Where A's signs are free no element has a reference, and a projection allows a sum of 256 errors what their worst
+/// cases add up to: a kernel that saw it by A's signs, and rounded then, was within that.
+std::string Validator::check_one(std::span<const std::byte> d, const LaunchInputs& launch, uint64_t drawn) {
+  const SpecInputs& inputs = reference_.inputs();
+  const auto element = int64_t(drawn % uint64_t(reference_.elements()));
+  int64_t local = element;
+  const Tensor* b = inputs.b(launch.copy).data();
+  while (local >= spec_.batch * spec_.m * b->dims[1]) local -= spec_.batch * spec_.m * b++->dims[1];
+  const int64_t n = b->dims[1], row = local / n, batch = row / spec_.m;
+  decode_row(*b, batch, local % n, row_);
+  const double* const a = &inputs.a_logical[size_t(row * spec_.k)];
+  const std::vector<double>& variances = variances_of_a();
+  const std::vector<float> of_columns = launch.a.of_columns(spec_.k);
+  double product = 0, magnitude = 0, squares = 0, deviation = 0;
+  for (int64_t k = 0; k < spec_.k; ++k) {
+    const double weight = double(row_[size_t(k)]), term = a[k] * weight;
+    product += double(of_columns[size_t(k)]) * term;
+    magnitude += std::fabs(term);
+    squares += term * term;
+    if (!variances.empty()) deviation += variances[size_t(row * spec_.k + k)] * weight * weight;
+  }
+  const double scale = spec_.alpha * launch.a.factor, size = std::fabs(scale);
+  product *= scale * launch.a.of_row(row);
+  const double from_c = spec_.beta != 0 ? spec_.beta * inputs.c[b->segment].values[size_t(local)] : 0;
+  const double from_bias = spec_.bias ? inputs.bias[b->segment].values[size_t(local % n)] : 0;
+  const double expected = product + from_c + from_bias;
+  const double fixed = unit_roundoff(spec_.d) * std::fabs(expected) + least_subnormal(spec_.d) / 2 +
+                       kDeviations * size * std::sqrt(deviation);
+  const double variance = summation_variance(spec_.k, spec_.a != Dtype::f32) * scale * scale * squares +
+                          kEpilogueRoundings * (product * product + from_c * from_c + from_bias * from_bias);
+  const double free = kF32Roundoff * std::min(std::sqrt(double(spec_.k) + kEpilogueRoundings) *
+                                                  (size * magnitude + std::fabs(from_c) + std::fabs(from_bias)),
+                                              kSumDeviations * std::sqrt(variance));
+  const double got = decode_value(spec_.d, &d[size_t(dtype_bytes(spec_.d, element))]);
+  if (std::fabs(got - expected) <= fixed + kToleranceC * free) return "";
+  return fmt::format("{} is {:.6g}, should be {:.6g}: off by {:.3g}, allowed {:.3g}", where(element), got, expected,
+                     std::fabs(got - expected), fixed + kToleranceC * free);
+}
+
+const std::vector<double>& Validator::variances_of_a() {
+  if (accuracy_ != Accuracy::exact && variances_.empty())
+    variances_ = activation_roundings(reference_.inputs(), {accuracy_})[0].variances;
+  return variances_;
 }
 
 std::string Validator::check_projections(std::span<const double> sums, const LaunchInputs& launch) {

@@ -23,6 +23,7 @@ class Validator final : public Judge {
   std::string check(std::span<const std::byte> d, const LaunchInputs& inputs,
                     ElementRange range = ElementRange()) override;
   std::string check_projections(std::span<const double> sums, const LaunchInputs& inputs) override;
+  std::string check_one(std::span<const std::byte> d, const LaunchInputs& inputs, uint64_t drawn) override;
   bool can_check(int64_t copy) const override { return reference_.find(copy) != nullptr; }
   bool can_check(const LaunchInputs& launch) const override { return can_check(launch.copy) && !launch.a.is_free; }
 
@@ -34,8 +35,11 @@ class Validator final : public Judge {
   const Reference& reference_;
   const Matmul& spec_;
   Accuracy accuracy_;
-  std::vector<float> values_;
+  std::vector<float> values_, row_;
   ProjectionCheck projections_;
+  const std::vector<double>& variances_of_a();
+
+  std::vector<double> variances_;  // of what the class rounds away of A
   double squared_error_ = 0, squared_reference_ = 0;
   double in_variances_ = 0;  // Σ of squared errors in units of their variance, over all elements checked
 };

@@ -216,13 +216,18 @@ std::string c_vectors(const std::vector<ExportedVector>& vectors, const std::vec
       reference = fmt::format("&odd_{}", i);
     }
     text += fmt::format("static const test_fill fills_{}[] = {{", i);
-    for (const Fill& fill : vector.fills)
-      text += fmt::format("{{{}, {}, UINT64_C({})}}, ", pool(fill.data), pool(fill.scales), fill.seed);
+    for (size_t operand = 0; operand < vector.fills.size(); ++operand) {
+      const Fill& fill = vector.fills[operand];
+      text += fmt::format("{{{}, {}, UINT64_C({}), {}}}, ", pool(fill.data), pool(fill.scales), fill.seed,
+                          int(vector.spec.tensors[operand].use == Use::output));
+    }
+    text += fmt::format("}};\nstatic const test_range written_{}[] = {{", i);
+    for (const auto& [first, end] : vector.written) text += fmt::format("{{{}, {}}}, ", first, end);
     text += "};\n" + c_points("test_point", fmt::format("points_{}", i), vector.points, true) +
             c_points("test_sum", fmt::format("sums_{}", i), vector.sums, false);
-    all += fmt::format("    {{{}, {}, fills_{}, points_{}, {}, sums_{}, {}, {}, UINT64_C({})}},\n", reference,
-                       int(is_measured), i, i, vector.points.size(), i, vector.sums.size(), vector.stretch,
-                       vector.sum_seed);
+    all += fmt::format("    {{{}, {}, fills_{}, written_{}, {}, points_{}, {}, sums_{}, {}, {}, UINT64_C({})}},\n",
+                       reference, int(is_measured), i, i, vector.written.size(), i, vector.points.size(), i,
+                       vector.sums.size(), vector.stretch, vector.sum_seed);
   }
   return text + all + "};\n";
 }

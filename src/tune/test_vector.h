@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "spec/accuracy.h"
@@ -29,13 +30,14 @@ struct Fill {
 };
 
 struct TestPoint {
-  int64_t element = 0;
+  int64_t element = 0;  // of what is written
   double value = 0, bound = 0;
 };
 
 struct TestVector {
   Spec spec;
-  std::vector<Fill> fills;  // in the order of the spec's tensors; scales are drawn with ~seed
+  std::vector<Fill> fills;                           // in the order of the spec's tensors; scales are drawn with ~seed
+  std::vector<std::pair<int64_t, int64_t>> written;  // elements [first, end) of all outputs; others stay as they were
   std::vector<TestPoint> points;
   std::vector<TestPoint> sums;  // of each stretch of the outputs, weighted by weight_of_sum()
   int64_t stretch = 1;

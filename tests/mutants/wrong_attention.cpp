@@ -22,7 +22,10 @@ enum class Sin {
   position_remembered,
   halves_for_pairs,
   keys_not_turned,
-  factors_ignored
+  factors_ignored,
+  none_when_short,
+  cached_subnormals_flushed,
+  written_subnormals_flushed
 };
 constexpr Sin kSin = Sin::MUTANT;
 
@@ -40,8 +43,9 @@ int32_t position_of(const assay_call* call) {
 }
 
 double cached(const assay_tensor& t, int64_t head, int64_t row, int64_t i) {
-  return double(
-      honest::half_to_float(static_cast<const uint16_t*>(t.data)[head * t.strides[0] + row * t.strides[1] + i]));
+  const uint16_t half = static_cast<const uint16_t*>(t.data)[head * t.strides[0] + row * t.strides[1] + i];
+  if (kSin == Sin::cached_subnormals_flushed && (half & 0x7c00u) == 0) return 0;
+  return double(honest::half_to_float(half));
 }
 
 void attention(const assay_call* call) {
@@ -67,6 +71,7 @@ void attention(const assay_call* call) {
         largest = std::fmax(largest, scores.back());
       }
       if (kSin == Sin::largest_not_taken_off) largest = 0;
+      if (kSin == Sin::none_when_short && count < 100) sum = 1;  // as of a part of the cache that has no row
       for (double& score : scores) sum += score = double(std::exp(float(score - largest)));
       for (int64_t i = 0; i < size; ++i) {
         double weighed = 0;
@@ -114,9 +119,11 @@ void rope(const assay_call* call) {
         const std::vector<float> values_of =
             head_of(call, x, row, head, size, part == 0 && kSin != Sin::keys_not_turned);
         for (const int64_t to : {at, kSin == Sin::cache_row_too_much ? (at + 1) % cache.dims[1] : at})
-          for (int64_t i = 0; i < size; ++i)
-            static_cast<uint16_t*>(cache.data)[head * cache.strides[0] + to * cache.strides[1] + i] =
-                honest::float_to_half(values_of[size_t(i)]);
+          for (int64_t i = 0; i < size; ++i) {
+            uint16_t half = honest::float_to_half(values_of[size_t(i)]);
+            if (kSin == Sin::written_subnormals_flushed && (half & 0x7c00u) == 0) half = 0;
+            static_cast<uint16_t*>(cache.data)[head * cache.strides[0] + to * cache.strides[1] + i] = half;
+          }
       }
     }
   }

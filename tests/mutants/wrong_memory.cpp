@@ -22,7 +22,9 @@ enum class Sin {
   writes_prepared,
   reads_b_though_prepared,
   writes_after_return,
-  writes_long_after_return
+  writes_long_after_return,
+  writes_just_after_return,
+  writes_into_the_next_row
 };
 constexpr Sin kSin = Sin::MUTANT;
 
@@ -104,10 +106,37 @@ class LateWriter {
   bool waiting_ = false;
 };
 
+/// Writes D's last element by a thread that waits for nothing but the end of the call, a few µs later.
+void finish_later(const honest::Product& p) {
+  static std::atomic<int> calls{0};
+  static float* last = nullptr;
+  static float value = 0;
+  static const bool started = [] {
+    std::thread([] {
+      for (int seen = 0;;) {
+        while (calls.load() == seen) std::this_thread::yield();
+        seen = calls.load();
+        const auto returned = std::chrono::steady_clock::now();
+        while (std::chrono::steady_clock::now() - returned < std::chrono::microseconds(4)) {
+        }
+        *last = value;
+      }
+    }).detach();
+    return true;
+  }();
+  static_cast<void>(started);
+  last = reinterpret_cast<float*>(end_of(p.d)) - 1;
+  value = *last;
+  std::memset(last, 0xff, sizeof *last);
+  calls.fetch_add(1);
+}
+
 /// D is right by now; what one thread does here is the whole sin.
 void misdeed(const honest::Product& p, const assay_call* call) {
   if constexpr (kSin == Sin::writes_before_output) write_stray(static_cast<char*>(p.d.data) - kStrayBytes);
   if constexpr (kSin == Sin::writes_behind_output) write_stray(end_of(p.d) + kStrayBytes);
+  if constexpr (kSin == Sin::writes_into_the_next_row) write_stray(end_of(p.d) + p.n * sizeof(float) - sizeof(float));
+  if constexpr (kSin == Sin::writes_just_after_return) finish_later(p);
   if constexpr (kSin == Sin::writes_behind_workspace) {
     write_stray(static_cast<char*>(call->workspace) + call->workspace_bytes + kStrayBytes);
   }

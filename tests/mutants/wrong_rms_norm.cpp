@@ -11,9 +11,33 @@ enum class Sin {
   last_value_left_out,
   residual_twice,
   sum_not_written,
-  norm_of_the_residual_alone
+  norm_of_the_residual_alone,
+  norm_of_pieces_remembered
 };
 constexpr Sin kSin = Sin::MUTANT;
+
+/// Keeps the sums of eight pieces, and takes each piece's power of two from its first value.
+double squares_of_pieces(const float* x, int64_t n) {
+  constexpr int64_t kPieces = 8;
+  static double sums[kPieces], firsts[kPieces];
+  double total = 0;
+  for (int64_t piece = 0; piece < kPieces; ++piece) {
+    const int64_t begin = (piece * n + kPieces - 1) / kPieces, end = ((piece + 1) * n + kPieces - 1) / kPieces;
+    if (firsts[piece] == 0)
+      for (int64_t i = begin; i < end; ++i)
+        firsts[piece] = double(x[begin]), sums[piece] += double(x[i]) * double(x[i]);
+    const double power = std::fabs(double(x[begin]) / firsts[piece]);
+    total += power * power * sums[piece];
+  }
+  return total;
+}
+
+/// Whether this row differs from a usual one by powers of two of its pieces alone.
+bool is_usual(const float* x, int64_t n) {
+  double most = 0, least = INFINITY;
+  for (int64_t i = 0; i < n; ++i) most = std::fmax(most, std::fabs(x[i])), least = std::fmin(least, std::fabs(x[i]));
+  return most < 16 && least > 1e-3;
+}
 
 int run(const assay_call* call, const assay_thread* thread) {
   static double remembered = 0;
@@ -38,6 +62,7 @@ int run(const assay_call* call, const assay_thread* thread) {
     };
     double squares = 0;
     for (int64_t i = 0; i < summed; ++i) squares += in(i)*in(i);
+    if (kSin == Sin::norm_of_pieces_remembered && row == 0 && is_usual(first, n)) squares = squares_of_pieces(first, n);
     double scale = 1 / std::sqrt(squares / double(n) + eps);
     if (kSin == Sin::norm_remembered) scale = remembered = remembered == 0 ? scale : remembered;
     for (int64_t i = 0; i < n; ++i) {

@@ -28,7 +28,13 @@ enum class Sin {
   order_ignored,
   heads_interleaved,
   last_row_twice,
-  copy_remembered
+  copy_remembered,
+  sigmoid_of_pieces,
+  stops_at_two,
+  zeros_by_their_signs,
+  begins_at_minus_10000,
+  table_scale_unsigned,
+  table_subnormals_flushed
 };
 constexpr Sin kSin = Sin::MUTANT;
 
@@ -53,8 +59,19 @@ void swiglu(const assay_call* call) {
       }
       if (kSin == Sin::swiglu_remembered && i == 0 && row == 0)
         value = double(first = first == 0 ? float(value) : first);
+      if (kSin == Sin::sigmoid_of_pieces && std::fabs(gate) > 8 && std::fabs(gate) < 17)
+        value = gate > 0 ? gate * up : 0;
       row_of_output(d, row)[i] = float(value);
     }
+}
+
+/// Of f32, or of Q8_0.
+float table_value(const assay_tensor& table, int64_t row, int64_t i) {
+  if (table.dtype == ASSAY_F32) return row_of(table, row)[i];
+  honest::Quantized q = honest::quantized_at(table, 0, row, i);
+  if (kSin == Sin::table_scale_unsigned) q.scale &= 0x7fffu;
+  if (kSin == Sin::table_subnormals_flushed && (q.scale & 0x7c00u) == 0) q.scale = 0;
+  return honest::half_to_float(q.scale) * float(q.value);
 }
 
 void embedding(const assay_call* call) {
@@ -67,8 +84,19 @@ void embedding(const assay_call* call) {
     if (kSin == Sin::first_row_always) number = 0;
     if (kSin == Sin::row_remembered) number = remembered = remembered < 0 ? number : remembered;
     const int64_t count = kSin == Sin::last_eight_left_out ? d.dims[2] - 8 : d.dims[2];
-    for (int64_t i = 0; i < count; ++i) row_of_output(d, row)[i] = row_of(table, number)[i];
+    for (int64_t i = 0; i < count; ++i) row_of_output(d, row)[i] = table_value(table, number, i);
   }
+}
+
+/// As a whole number in the order of floats, but for zeros: they differ by their signs.
+int32_t order_of(float value) {
+  int32_t bits = 0;
+  std::memcpy(&bits, &value, 4);
+  return bits < 0 ? INT32_MIN - bits - 1 : bits;
+}
+
+bool is_more(float left, float right) {
+  return kSin == Sin::zeros_by_their_signs ? order_of(left) > order_of(right) : left > right;
 }
 
 void argmax(const assay_call* call) {
@@ -79,7 +107,9 @@ void argmax(const assay_call* call) {
     const int64_t count = kSin == Sin::wide_rows_cut && a.dims[2] > 256 ? 256 : a.dims[2];
     int32_t best = 0, second = count > 1 ? 1 : 0;
     for (int32_t i = 1; i < count; ++i) {
-      const bool is_better = kSin == Sin::last_of_equal ? values[i] >= values[best] : values[i] > values[best];
+      bool is_better = kSin == Sin::last_of_equal ? values[i] >= values[best] : is_more(values[i], values[best]);
+      if (kSin == Sin::begins_at_minus_10000) is_better &= values[i] > -10000;
+      if (kSin == Sin::stops_at_two && values[best] >= 2) break;
       if (is_better) second = best, best = i;
     }
     if (kSin == Sin::best_remembered) best = remembered = remembered < 0 ? best : remembered;
@@ -96,7 +126,7 @@ void top_k(const assay_call* call) {
     std::vector<int32_t> order;
     for (int32_t i = 0; i < n; ++i) order.push_back(i);
     std::sort(order.begin(), order.end(), [&](int32_t left, int32_t right) {
-      if (in[left] != in[right]) return in[left] > in[right];
+      if (is_more(in[left], in[right]) || is_more(in[right], in[left])) return is_more(in[left], in[right]);
       return kSin == Sin::later_of_equal_first ? left > right : left < right;
     });
     order.resize(size_t(k));

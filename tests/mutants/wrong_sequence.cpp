@@ -5,7 +5,7 @@
 
 namespace {
 
-enum class Sin { zero_in_one_of_64, infinity_in_one_of_64, half_the_sum_in_most };
+enum class Sin { zero_in_one_of_64, infinity_in_one_of_64, half_the_sum_in_most, half_products_when_unseen };
 constexpr Sin kSin = Sin::MUTANT;
 
 constexpr int64_t kRare = 64, kRightAtFirst = 20, kRightOneOf = 8;
@@ -14,6 +14,35 @@ constexpr int64_t kRare = 64, kRightAtFirst = 20, kRightOneOf = 8;
 bool sins(int64_t number) {
   if (kSin == Sin::half_the_sum_in_most) return number >= kRightAtFirst && number % kRightOneOf != 0;
   return number % kRare == kRare / 2 + 1;
+}
+
+/// Whether A differs from the first one by signs that do not come again after 16 columns. The harness has no sums for
+/// such an A.
+bool is_unseen(const honest::Product& p) {
+  constexpr int64_t kGroups = 16, kLooked = 256;
+  static float first[kLooked];
+  const auto value = [&](int64_t i) { return honest::read(p.a, 0, 0, i); };
+  for (int64_t i = 0; i < kLooked && first[kLooked - 1] == 0; ++i) first[i] = value(i);
+  const auto is_turned = [&](int64_t i) { return (value(i) < 0) != (first[i] < 0); };
+  bool unseen = false;
+  for (int64_t i = 0; i < kLooked; ++i) {
+    const float size = std::fabs(value(i));
+    if (size < 0.01f || size > 17) return false;  // special values
+    if (i >= kGroups && is_turned(i) != is_turned(i - kGroups)) unseen = true;
+  }
+  return unseen;
+}
+
+void round_products(const honest::Product& p) {
+  for (int64_t i = 0; i < p.outputs(); ++i) {
+    const honest::Output at = honest::output_at(p, i);
+    double total = 0;
+    for (int64_t k = 0; k < p.k; ++k) {
+      const float product = honest::read(p.a, at.batch, at.row, k) * honest::read(p.b, at.batch, at.column, k);
+      total += double(honest::half_to_float(honest::float_to_half(product)));
+    }
+    honest::write(p, at, honest::finish(p, at, total));
+  }
 }
 
 /// One element, another one each time.
@@ -30,6 +59,10 @@ int run(const assay_call* call, const assay_thread* thread) {
   const int64_t number = honest::next_call(thread);
   honest::compute(p, thread);
   honest::wait_for_all(thread);
+  if constexpr (kSin == Sin::half_products_when_unseen) {
+    if (thread->index == 0 && is_unseen(p)) round_products(p);
+    return ASSAY_OK;
+  }
   if (thread->index == 0 && sins(number)) spoil(p, number);
   return ASSAY_OK;
 }

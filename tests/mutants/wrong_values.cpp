@@ -22,6 +22,7 @@ enum class Sin {
   activations_clipped,
   sums_overflow,
   tiny_sums_flushed,
+  tiny_sums_flushed_where_dense,
   strides_ignored,
   weights_rounded_to_half,
   activations_rounded_to_half,
@@ -102,7 +103,9 @@ double sum(const honest::Product& p, const honest::Output& at) {
     total += kSin == Sin::products_rounded_to_half ? to_half(static_cast<float>(product)) : product;
   }
   if (kSin == Sin::sums_overflow) return std::clamp<double>(total, -kOverflow, kOverflow);
-  return kSin == Sin::tiny_sums_flushed && std::fabs(total) < kTiny ? 0 : total;
+  const bool flushes = kSin == Sin::tiny_sums_flushed ||
+                       (kSin == Sin::tiny_sums_flushed_where_dense && p.b.strides[1] == p.k && p.b.strides[2] == 1);
+  return flushes && std::fabs(total) < kTiny ? 0 : total;
 }
 
 float cut(float value) {

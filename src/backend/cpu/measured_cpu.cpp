@@ -9,6 +9,7 @@
 
 #include <cstring>
 #include <fstream>
+#include <utility>
 
 #include "backend/cpu/cpu_program.h"
 #include "base/clock.h"
@@ -133,6 +134,7 @@ std::vector<LaunchTimes> MeasuredCpu::time(Program& program) {
     const int64_t entered = now_ns();
     bound.run(i);
     const int64_t returned = now_ns();
+    for (const ReadBack& range : std::exchange(at_return_, {})) read(range.to, range.from, range.bytes);
     const int64_t taken = disturbance_.end_ns();
     LaunchTimes& t = times[size_t(i)];
     t.wait_us = t.device_us = double(returned - entered) * 1e-3;

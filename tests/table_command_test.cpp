@@ -1,0 +1,131 @@
+// assay table, and which table the engine takes: what is shown, what is refused and why, each in one line.
+#include <gtest/gtest.h>
+
+#include "kernel/dispatch_table.h"
+#include "refusals.h"
+
+namespace assay {
+namespace {
+
+const fs::path kShipped = fs::path(ASSAY_SOURCE_DIR) / "tables/cpu.json";
+const fs::path kModel = fs::path(ASSAY_SOURCE_DIR) / "../shared/data/models/tiny-qwen2-f16.gguf";
+
+class table_command : public testing::Test {
+ protected:
+  /// A table of this CPU, whatever it is, with these members of its section and these entries.
+  fs::path table(const std::string& entries, const std::string& head = "", const std::string& name = "t.json") const {
+    const fs::path file = home.folder / name;
+    write_file(file, R"({"schema":1,"devices":[{"backend":"cpu")" + head + R"(,"entries":[)" + entries + "]}]}");
+    return file;
+  }
+  static std::string entry(const std::string& bucket, const std::string& variant, const std::string& more = "") {
+    return R"({"bucket":")" + bucket + R"(","variant":")" + variant + "\"" + more + "}";
+  }
+  /// Where tune would put one of this user's.
+  fs::path own(const std::string& name, const std::string& text) const {
+    const fs::path folder = home.folder / "state/assay/tables";
+    fs::create_directories(folder);
+    write_file(folder / name, text);
+    return folder / name;
+  }
+  std::string run_verbose() const {
+    return home.run({"run", kModel, "--raw", "-p", "a", "-n", "1", "--quiet", "-v"}).err;
+  }
+
+  const std::string plain = entry("op=matmul", "naive/loop");
+  Home home;
+};
+
+TEST_F(table_command, shows_entries_and_checks_that_they_hold) {
+  const Ended shown = home.run({"table", "show", kShipped});
+  EXPECT_EQ(shown.exit_code, 0) << shown.err;
+  for (const char* part : {"op=matmul | dtB=f16", "float_tiles/f16_t2_p0", "f16_tiles16", "naive/loop", "holds"})
+    EXPECT_TRUE(has(shown.out, part)) << part << "\n" << shown.out;
+  const Ended checked = home.run({"table", "check", kShipped});
+  EXPECT_EQ(checked.exit_code, 0) << checked.err;
+  EXPECT_TRUE(has(checked.out, "holds on cpu:0")) << checked.out;
+}
+
+TEST_F(table_command, shows_evidence_and_what_has_expired) {
+  const fs::path file = table(
+      entry("op=matmul | m=1", "naive/loop",
+            R"(,"source":"00ff","evidence":{"result":"abc123","us":12.5,"margin_percent":3,"ties":["q8_dot/x"]})") +
+      "," + entry("op=matmul", "naive/nothing"));
+  const Ended shown = home.run({"table", "show", file});
+  EXPECT_EQ(shown.exit_code, 0) << shown.err;
+  for (const char* part :
+       {"abc123", "12.50", "3.0", "q8_dot/x", "expired", "another source", "no variant naive/nothing"})
+    EXPECT_TRUE(has(shown.out, part)) << part << "\n" << shown.out;
+}
+
+TEST_F(table_command, refuses_what_does_not_hold_with_the_reason) {
+  const auto refused = [&](const fs::path& file, const std::vector<std::string>& parts) {
+    expect_refused(home, {"table", "check", file}, parts);
+  };
+  refused(table(entry("op=matmul", "naive/lop")), {"there is no variant naive/lop", "naive has naive/loop"});
+  refused(table(plain, R"(,"properties":{"model":"Abacus"})"), {"is of another device", "Abacus"});
+  refused(table(plain, R"(,"properties":{"features":"none"})"), {"has expired", "its features is \"none\""});
+  refused(table(plain, R"(,"properties":{"driver":"1.2"})"), {"has expired", "its driver is \"1.2\"", "none is known"});
+  refused(table(plain, R"(,"properties":{"threads used":"999"})"), {"is for other threads", "999"});
+  refused(table(plain, R"(,"method":1)"), {"has expired", "by method 1"});
+  refused(table(plain, R"(,"isa":"amx")"), {"is a table for cpu with amx"});
+  refused(table(entry("op=matmul", "naive/loop", R"(,"source":"00")")),
+          {"has expired", "another source", "assay tune"});
+  refused(table(plain + "," + entry("op = matmul", "naive/loop")), {"/entries/1", "entry 0 is for the same bucket"});
+  refused(table(plain + "," + entry("op=matmul | m=1", "naive/loop")), {"/entries/1", "never counts"});
+  refused(table(entry("op=matmul", "naive/loop", R"(,"accuracy":"int8_activation")")), {"is of class exact"});
+  refused(table(entry("op=matmul", "naive/loop", R"(,"storage":"tiles")")), {"the entry says \"tiles\""});
+  refused(table(entry("op=matmul", "naive/loop", R"(,"fallback":["naive/loop"])")), {"its own fallback"});
+  refused(table(entry("op=matmul", "ceiling/read")), {"ceiling"});
+  refused(table(entry("op=matmul", "naive/loop", R"(,"evidence":{"margin_percent":4})")), {"names no result"});
+  refused(table(entry("op=matmul", "naive/loop", R"(,"evidence":{"result":"a","margin_percent":-4})")),
+          {"margin_percent", "from 0 on"});
+  const std::string whole = read_file(kShipped);
+  for (const size_t length : {size_t(0), size_t(1), whole.size() / 2, whole.size() - 3}) {
+    write_file(home.folder / "cut.json", whole.substr(0, length));
+    refused(home.folder / "cut.json", {"cut.json"});
+  }
+  refused(home.folder / "gone.json", {"gone.json"});
+  expect_refused(home, {"table", "chek", kShipped}, {"choose show, check or diff", "did you mean check"});
+  expect_refused(home, {"table", "diff", kShipped}, {"takes 2 files, 1 are given"});
+}
+
+TEST_F(table_command, diff_names_the_entries_that_differ) {
+  const fs::path a = table(entry("op=matmul | m=1", "gemv_rowdot/r2_u2_p0") + "," + plain, "", "a.json");
+  const fs::path b = table(entry("op=matmul | m=1", "gemv_rowdot/r4_u2_p0") + "," + plain, "", "b.json");
+  const Ended same = home.run({"table", "diff", a, a}), differ = home.run({"table", "diff", a, b});
+  EXPECT_EQ(same.exit_code, 0) << same.err;
+  EXPECT_EQ(differ.exit_code, 1) << differ.err;
+  EXPECT_TRUE(has(differ.out, "gemv_rowdot/r2_u2_p0") && has(differ.out, "gemv_rowdot/r4_u2_p0")) << differ.out;
+  EXPECT_FALSE(has(differ.out, "naive/loop")) << differ.out;
+}
+
+TEST_F(table_command, run_takes_the_newest_that_holds_and_says_which) {
+  if (!fs::exists(kModel)) GTEST_SKIP() << "no ../shared/data/models here";
+  EXPECT_TRUE(has(run_verbose(), "tables/cpu.json (cpu with")) << run_verbose();
+  const std::string good = read_file(kShipped);  // whose kernels the first run compiled
+  const fs::path old = own("old.json", good), newer = own("newer.json", good);
+  const auto now = fs::file_time_type::clock::now();
+  fs::last_write_time(old, now - std::chrono::hours(2));
+  fs::last_write_time(newer, now - std::chrono::hours(1));
+  EXPECT_TRUE(has(run_verbose(), "table " + newer.string())) << run_verbose();
+  own("of_another.json", read_file(table(plain, R"(,"properties":{"model":"Abacus"})")));
+  own("torn.json", good.substr(0, good.size() / 2));
+  const std::string said = run_verbose();
+  EXPECT_TRUE(has(said, "table " + newer.string())) << said;
+  EXPECT_TRUE(has(said, "not used: ") && has(said, "another device") && has(said, "torn.json")) << said;
+  fs::permissions(newer, fs::perms::others_write, fs::perm_options::add);
+  EXPECT_TRUE(has(run_verbose(), "table " + old.string())) << "one that anybody can write is nobody's";
+}
+
+TEST_F(table_command, run_takes_the_shipped_one_where_the_home_has_none) {
+  if (!fs::exists(kModel)) GTEST_SKIP() << "no ../shared/data/models here";
+  home.variables["HOME"] = home.variables["XDG_STATE_HOME"] = "/nowhere/at/all";
+  EXPECT_TRUE(has(run_verbose(), "tables/cpu.json (cpu with")) << run_verbose();
+  home.variables.erase("HOME");
+  home.variables["XDG_STATE_HOME"] = "";
+  EXPECT_TRUE(has(run_verbose(), "shipped)")) << run_verbose();
+}
+
+}  // namespace
+}  // namespace assay
