@@ -151,5 +151,15 @@ TEST(timeline, a_slice_that_rounding_made_too_short_still_holds_what_it_holds) {
   EXPECT_EQ(slices[1].lane, 0u);
 }
 
+TEST(timeline, slices_that_rounding_lets_overlap_follow_each_other) {
+  std::vector<Slice> slices(2);
+  slices[0].begin_ns = 14'053, slices[0].end_ns = 15'053, slices[0].line = 1;
+  slices[1].begin_ns = 14'645, slices[1].end_ns = 16'645, slices[1].line = 2;  // it took 1.592 µs, and says 2
+  lay_out(slices);
+  EXPECT_EQ(slices[0].line, 1u);
+  EXPECT_EQ(slices[1].begin_ns, 15'053);
+  EXPECT_EQ(slices[1].lane, 0u);
+}
+
 }  // namespace
 }  // namespace assay

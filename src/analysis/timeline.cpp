@@ -8,23 +8,28 @@
 namespace assay {
 namespace {
 
-constexpr int64_t kRoundedNs = 1000;  // durations are cut to whole µs
+constexpr int64_t kRoundedNs = 1000;  // durations are whole µs, cut or rounded
+constexpr int64_t kTogetherNs = 200;  // what ends so close together ends as one: an op and its wait
 
 /// The outermost slices of a lane so far, in the order in which they ended.
 struct Lane {
   std::vector<size_t> outer;
 };
 
+/// Whether `before`, which ended earlier, was over when `slice` began; rounding lets them overlap a little.
+bool is_over(const Slice& before, const Slice& slice) {
+  return before.end_ns <= slice.begin_ns + kRoundedNs && before.end_ns < slice.end_ns - kTogetherNs;
+}
+
 /// Whether the slice, which ends last, fits there: then it holds what it must and begins accordingly.
 bool take(Lane& lane, std::vector<Slice>& slices, size_t index) {
   Slice& slice = slices[index];
   size_t first = lane.outer.size();
   int64_t begin_ns = slice.begin_ns;
-  while (first > 0 && slices[lane.outer[first - 1]].begin_ns >= slice.begin_ns - kRoundedNs &&
-         (slices[lane.outer[first - 1]].end_ns > slice.begin_ns ||
-          slices[lane.outer[first - 1]].begin_ns >= slice.begin_ns)) {
-    --first;
-    begin_ns = std::min(begin_ns, slices[lane.outer[first]].begin_ns);
+  for (; first > 0; --first) {
+    const Slice& inner = slices[lane.outer[first - 1]];
+    if (is_over(inner, slice) || inner.begin_ns < slice.begin_ns - kRoundedNs) break;
+    begin_ns = std::min(begin_ns, inner.begin_ns);
   }
   if (first > 0) {
     const int64_t before_ns = slices[lane.outer[first - 1]].end_ns;

@@ -20,9 +20,9 @@ struct Slice {
 enum class Track : uint8_t { ops, device, host };
 Track track_of(Slice::Kind kind);
 
-/// Gives each slice its lane. Durations are whole µs, so one that begins up to 1 µs too late to hold what it holds is
-/// widened, and one that begins so much too early is cut. Afterwards they are sorted: by track and lane, outer ones
-/// first.
+/// Gives each slice its lane. Durations are whole µs: one that begins up to 1 µs too late to hold what it holds is
+/// widened, one that begins so much before the one before it has ended is cut. Sorted then by track and lane, outer
+/// ones first.
 void lay_out(std::vector<Slice>& slices);
 
 class Timeline : public EventConsumer {

@@ -48,7 +48,12 @@ A.draw_tables = (body) => {
 
 // Rows of any form: flat ones that name op, framework and a time, or an op with cells, one a framework.
 const opbench_rows = (results) => {
-  const time = (o) => { const us = first_number(o, /^(median_)?us$|_us$/i), ms = first_number(o, /^(median_)?ms$|_ms$/i); return us !== null ? us : ms !== null ? ms * 1e3 : null; };
+  // The median, under any of its names; floors and bounds are in µs as well, and are none.
+  const time = (o) => {
+    const us = first_number(o, /^(median_us|us|time_us|mean_us)$/), ms = first_number(o, /^(median_ms|ms|time_ms|mean_ms)$/);
+    return us !== null ? us : ms !== null ? ms * 1e3 : null;
+  };
+  const failed = /^(wrong|impossible|noisy|unsupported|build_failed|device_limit|launch_failed|crashed|timed_out)$/;
   const name = (o) => o.framework || o.backend || o.library || o.name;
   const flat = find_objects(results, (o) => typeof o.framework === "string").map(([path, o]) => ({ path, o }));
   const above = (path) => path.split("/").slice(1, -1).reduce((found, key, i, keys) => {
@@ -58,7 +63,7 @@ const opbench_rows = (results) => {
   }, null);
   return flat.map(({ path, o }) => {
     const parent = above(path) || {}, op = o.op || o.operation || parent.op || parent.operation || parent.name || parent.row || "?";
-    return { op: [op, o.shape || o.size || parent.shape || parent.size || ""].filter(Boolean).join(" "), framework: name(o), us: time(o), outcome: o.outcome || o.word || (time(o) === null ? "no time" : "pass") };
+    return { op: [op, o.shape || o.size || parent.shape || parent.size || ""].filter(Boolean).join(" "), framework: name(o), us: time(o), outcome: failed.test(o.outcome) || time(o) === null ? o.outcome || o.word || "no time" : "pass" };
   });
 };
 A.draw_opbench = (body) => {

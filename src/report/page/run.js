@@ -147,7 +147,7 @@ A.draw_order = (body) => {
         if (to < from || s.begin_us > range[1] || s.begin_us + s.us < range[0]) return;
         const width = Math.max(0.8, x(to) - x(from) - 0.6), g = plot.svg.append("g").attr("transform", `translate(${x(from)},${top + lane.depths.indexOf(s.depth) * 20})`);
         g.append("rect").attr({ width, height: 18, fill: A.series(s.color), rx: Math.min(2, width / 3) });
-        if (width > 46) A.text(g, 4, 13, A.short(s.name, Math.floor(width / 6.6))).attr("class", "on-bar").style("pointer-events", "none");
+        if (width > 46) A.text(g, 4, 13, A.short(s.name, Math.floor(width / 7.4))).attr("class", "on-bar").style("pointer-events", "none");
         if (marks.length < 3000) marks.push({ element: g.node(), lines: () => [s.name, s.path === s.name ? s.kind : s.path, ["took", A.us(s.us)], ["began at", A.us(s.begin_us)], ...(s.backend ? [["by", s.backend]] : []), ["line", String(s.line)]] });
       });
       top += lane.depths.length * 20 + 8;

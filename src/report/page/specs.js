@@ -53,7 +53,7 @@ A.draw_roofline = (body) => {
     peaks.forEach((p) => {
       const from = Math.max(x.domain()[0], p.gflops / cached);
       plot.svg.append("path").attr({ d: `M${x(from)},${y(p.gflops)}H${right}`, stroke: "var(--c7)", "stroke-width": 1.4, fill: "none" });
-      A.text(plot.svg, right - 2, y(p.gflops) - 4, `${p.name} ${A.number(p.gflops)}`, { "text-anchor": "end", class: "soft" });
+      A.text(plot.svg, right - 2, y(p.gflops) - 4, `${p.name} ${A.number(p.gflops)}`, { "text-anchor": "end", class: "soft on-bar" });
     });
     plot.svg.node().dataset.read = read.gbps;
   }
@@ -118,7 +118,7 @@ A.draw_spec = (body) => {
       // Two levels of height say how often a bin was met; raw samples all have one.
       const tick = ([at, weight]) => `M${at.toFixed(1)},${(9.5 - Math.min(8, 2.5 + 1.4 * Math.log2(1 + weight))).toFixed(1)}V${(9.5 + Math.min(8, 2.5 + 1.4 * Math.log2(1 + weight))).toFixed(1)}`;
       const color = passed ? A.class(d.c.accuracy).color : "var(--bad)";
-      g.append("path").attr({ d: normal.map(tick).join(""), stroke: color, "stroke-width": 1, opacity: section.binned ? 0.75 : Math.max(0.3, Math.min(0.9, 60 / normal.length)) });
+      g.append("path").attr({ d: normal.map(tick).join(""), stroke: color, "stroke-width": 1, opacity: section.binned ? 0.75 : Math.max(0.45, Math.min(0.9, 80 / normal.length)) });
       if (marked.length) g.append("path").attr({ d: marked.map(tick).join(""), stroke: "var(--c7)", "stroke-width": 1, opacity: 0.4 });
       g.append("rect").attr({ x: x(d.c.ci_low_us), width: Math.max(1, x(d.c.ci_high_us) - x(d.c.ci_low_us)), y: 7.5, height: 4, fill: "var(--ink)" });
       g.append("rect").attr({ x: x(d.c.median_us) - 1, width: 2, y: 2, height: 15, fill: "var(--ink)" });

@@ -32,7 +32,7 @@ A.draw_heat = (body) => {
     if (name === group) return;
     group = name;
     plot.svg.append("line").attr({ x1: at - 0.5, x2: at - 0.5, y1: top - 4, y2: top + names.length * cell_h, stroke: "var(--line)" });
-    A.text(plot.svg, 0, 0, A.short(name, 22), { class: "mono soft", transform: `translate(${at + 6},${top - 6}) rotate(-58)` });
+    A.text(plot.svg, 0, 0, A.short(name.trim(), 19), { class: "mono soft small", transform: `translate(${at + 6},${top - 6}) rotate(-58)` });
   });
   const marks = [];
   names.forEach((name, r) => {
