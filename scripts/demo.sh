@@ -14,7 +14,7 @@ trace=$folder/run.jsonl
 specs=$folder/specs.json
 step=0
 
-trap 'echo; echo "demo: stopped; what was made so far is in $folder, and make demo goes on from there"; exit 130' INT TERM
+trap 'echo; echo "demo: stopped; what was made is in $folder, and make demo goes on from there"; exit 130' INT TERM
 
 say() { printf '%s\n' "$@"; }
 title() {
@@ -61,7 +61,7 @@ if [ ! -s "$model" ]; then
   show "$assay" synth --shape "$shape" --type q8_0 --out "$model"
 fi
 show "$assay" devices >"$folder/devices.txt"
-grep -E '^  (ceiling|read [0-9]+ MB)|^  multiply' "$folder/devices.txt"
+grep -E '^  (ceiling|read [0-9]+ MB)|^  multiply' "$folder/devices.txt" || true
 show "$assay" bench "$model" -p 64 -n 32 -r 3
 
 title "A run leaves a trace"
