@@ -45,7 +45,7 @@ TEST(cli_help, help_of_probe_matches_its_golden_however_it_is_asked_for) {
 
 TEST(cli_help, every_subcommand_explains_itself) {
   for (const std::string command : {"probe", "devices", "selftest", "compare", "analyze", "audit", "inspect", "specs",
-                                    "export", "table", "synth", "tokenize"}) {
+                                    "export", "tune", "replay", "store", "table", "synth", "tokenize"}) {
     const std::string help = help_of({"help", command});
     EXPECT_TRUE(has(help, "assay " + command + " [OPTIONS]")) << command;
     for (std::istringstream lines(help); !lines.eof();) {

@@ -67,6 +67,7 @@ struct FakeHistory {
   bool taint = false;         // a kernel sets it: memory of others has changed, until the device is opened anew
   bool evicted = false;       // a megabyte was overwritten since the last launch
   int warm = 0;               // launches before which that was not so
+  Counts counted{0, 0, 0};    // what the hardware is said to have counted
   int handed = 0;             // launches whose inputs came late
   int copies = 0;             // of prepared weights that a kernel has met
   pid_t left = 0;             // a process that a kernel left behind
@@ -156,6 +157,7 @@ class FakeDevice final : public MeasuredDevice {
     }
     return true;
   }
+  Counts counts() override { return history_.counted; }
   bool can_survey() const override { return surveys_; }
   void look(Look& look) override {
     MeasuredDevice::look(look);

@@ -169,6 +169,8 @@ class Backend {
   virtual std::string trap_message(int exit_code) const = 0;
   /// The same for a device that stopped and took the worker with it ("an illegal memory access").
   virtual std::string fault_message(int) const { return ""; }
+  /// Why MeasuredDevice::counts() has nothing to say on this device: one line; "" if it has.
+  virtual std::string counters_missing(const DeviceInfo&) const { return "this device has no counters"; }
 };
 
 }  // namespace assay

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <numeric>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -19,9 +18,6 @@ constexpr int kWarmUpLaunches = 3;
 constexpr double kWarmUpBelowUs = 300;   // a longer launch does not feel how it begins
 constexpr double kTurnPatience = 30;     // a turn's time may be exceeded so far for the sake of its least launches
 constexpr int64_t kHandedLaunches = 16;  // of a sample whose inputs are handed over late
-constexpr int64_t kWholeCheckElements = 2'048;
-constexpr int64_t kCheapCheckElements = 1'000;   // above, only one launch of a turn is compared element by element
-constexpr int64_t kMostProjected = 200'000'000;  // multiplications that projections of one sample may take
 constexpr uint64_t kComparableOf =
     4;  // of so many samples that are not to be compared one gets an A that the reference knows
 
@@ -239,7 +235,7 @@ LaunchTimes CaseWorker::launch(const LaunchInputs& inputs, int64_t length, Reply
   evict();
 
   const int64_t submitted = now_ns();
-  LaunchTimes times = is_sequence ? submit_many() : device_.dispatch(bound);
+  LaunchTimes times = time_counted(bound, is_sequence, length, reply);
   const int64_t returned = now_ns();
   if (needs_alone) times.encode_us = alone.encode_us, times.submit_us = alone.submit_us, times.wait_us = alone.wait_us;
   if (judge_) verify(inputs, reply, role);
@@ -270,6 +266,20 @@ void CaseWorker::hand_over(const LaunchInputs& inputs, int64_t length, Reply& re
       bound_->ring().bind(sequence.back(), played.slot);
     }
   if (device_.hand_over(sequence, bound_->handed())) verify(inputs, reply, {});
+}
+
+LaunchTimes CaseWorker::time_counted(const Launch& bound, bool is_sequence, int64_t length, Reply& reply) {
+  const bool counts = work_.counters && sampling_;
+  const Counts before = counts ? device_.counts() : Counts();
+  const LaunchTimes times = is_sequence ? submit_many() : device_.dispatch(bound);
+  if (!counts) return times;
+  const Counts passed = device_.counts() - before;
+  if (reply.counted_launches == 0) reply.counted = {0, 0, 0};
+  reply.counted.dram_bytes += passed.dram_bytes;
+  reply.counted.instructions += passed.instructions;
+  reply.counted.cycles += passed.cycles;
+  reply.counted_launches += length;
+  return times;
 }
 
 /// The second of two: an engine makes one dispatch after another, and finds its code and the library's in the host's
@@ -305,96 +315,6 @@ LaunchTimes CaseWorker::submit_many() {
   }
   mean.launches = int32_t(sequence.size());
   return mean;
-}
-
-LaunchInputs CaseWorker::of_slot(const LaunchInputs& inputs, int64_t slot) const {
-  return {bound_->source_copy(order_.place_in_slot(slot)), inputs.a};
-}
-
-/// What D must project to is computed once a copy, and what that takes lies together: in the order of slots it took
-/// twice as long.
-std::vector<int64_t> CaseWorker::slots_by_copy(int64_t used) const {
-  std::vector<int64_t> slots(static_cast<size_t>(used));
-  std::iota(slots.begin(), slots.end(), 0);
-  std::sort(slots.begin(), slots.end(), [this](int64_t left, int64_t right) {
-    return bound_->source_copy(order_.place_in_slot(left)) < bound_->source_copy(order_.place_in_slot(right));
-  });
-  return slots;
-}
-
-/// Which slots are compared element by element: any of those that have a reference.
-std::vector<int64_t> CaseWorker::draw_compared(const LaunchInputs& inputs, Role role) {
-  std::vector<int64_t> slots;
-  for (int64_t slot = 0; slot < order_.used_slots(); ++slot)
-    if (judge_->can_check(bound_->source_copy(order_.place_in_slot(slot)))) slots.push_back(slot);
-  if (inputs.a.is_free) slots.clear();
-  std::shuffle(slots.begin(), slots.end(), random_);
-  const bool is_cheap = judge_->check_cost() <= kCheapCheckElements;
-  slots.resize(std::min(slots.size(), size_t(is_cheap || role.compared ? 1 : 0)));
-  return slots;
-}
-
-/// All slots; where their right answers take long, those that are compared and a few others.
-std::vector<int64_t> CaseWorker::draw_projected(const std::vector<int64_t>& compared) {
-  std::vector<int64_t> slots = slots_by_copy(order_.used_slots());
-  const int64_t cost = judge_->projection_cost(), most = cost > 0 ? kMostProjected / cost : std::ssize(slots);
-  if (std::ssize(slots) <= most) return slots;
-  std::shuffle(slots.begin(), slots.end(), random_);
-  slots.resize(size_t(std::max<int64_t>(most, 1)));
-  slots.insert(slots.end(), compared.begin(), compared.end());
-  return slots;
-}
-
-/// Every launch's buffer is scanned and projected, by the device where it can: then only those that are compared come
-/// to the host.
-void CaseWorker::verify(const LaunchInputs& inputs, Reply& reply, Role role) {
-  OutputRing& ring = bound_->ring();
-  const int64_t used = order_.used_slots();
-  const std::vector<int64_t> compared = draw_compared(inputs, role);
-  Look look;
-  ring.add_survey(look, used);
-  if (look.buffers.empty())
-    ring.add_slots(look, 0, used);
-  else
-    for (const int64_t slot : compared) ring.add_slots(look, slot, slot + 1);
-  bound_->surroundings().add_to(look, /*all=*/role.last);
-  device_.look(look);
-  const std::optional<bool> survey = ring.surveyed(look);
-  const bool is_whole = survey.value_or(false);
-  if (survey && !is_whole) {
-    Look again;
-    ring.add_slots(again, 0, used);
-    device_.look(again);
-  }
-  if (role.last) device_.start_protected_check(watched());
-
-  std::string message;
-  for (int64_t slot = 0; slot < used && !is_whole && message.empty(); ++slot) message = judge_->scan(ring.slot(slot));
-  if (is_whole) judge_->count_scanned(used);
-  if (message.empty()) message = ring.broken_guard(/*all_read=*/!is_whole);
-  for (const int64_t slot : compared)
-    if (message.empty())
-      message = judge_->check(ring.slot(slot), of_slot(inputs, slot), role.whole ? ElementRange() : drawn_part());
-  for (const int64_t slot : draw_projected(compared)) {
-    if (message.empty()) message = judge_->check_projections(ring.projected(slot), of_slot(inputs, slot));
-    if (message.empty()) message = judge_->check_unprojected(ring.slot(slot), of_slot(inputs, slot));
-  }
-  last_slot_ = compared.empty() ? 0 : compared.front();
-  last_ = of_slot(inputs, last_slot_);
-  if (message.empty() && survey && !is_whole)
-    message = "the device saw NaN in D or a broken guard band, which are gone: something still writes to it";
-  if (const std::string left = device_.left_behind(); message.empty()) message = left;
-  if (message.empty()) message = bound_->surroundings().changed(host_varied_);
-  if (!message.empty()) set(reply, Outcome::wrong, message);
-}
-
-/// Of a big D a part, anywhere.
-ElementRange CaseWorker::drawn_part() {
-  const int64_t elements = judge_->check_cost();
-  if (elements <= kWholeCheckElements) return {};
-  const int64_t part = std::max(kWholeCheckElements, elements / 64);
-  const int64_t first = int64_t(random_() % uint64_t(elements - part + 1));
-  return {first, first + part};
 }
 
 }  // namespace assay

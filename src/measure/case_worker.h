@@ -51,6 +51,7 @@ class CaseWorker {
   LaunchTimes dispatch_alone(int64_t copy);
   void evict();
   LaunchTimes submit_many();
+  LaunchTimes time_counted(const Launch& bound, bool is_sequence, int64_t length, Reply& reply);
   void verify(const LaunchInputs& inputs, Reply& reply, Role role);
   std::vector<int64_t> draw_projected(const std::vector<int64_t>& compared);
   std::vector<int64_t> slots_by_copy(int64_t used) const;

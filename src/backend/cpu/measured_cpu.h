@@ -2,6 +2,7 @@
 #pragma once
 #include "backend/cpu/cpu_device.h"
 #include "backend/cpu/disturbance.h"
+#include "backend/cpu/hardware_counters.h"
 #include "backend/measured_device.h"
 
 namespace assay {
@@ -21,6 +22,7 @@ class MeasuredCpu final : public Instrumented<CpuDevice> {
   void protect(Address memory, int64_t bytes) override;
   bool withhold(Address memory, int64_t bytes) override;
   std::vector<LaunchTimes> time(Program& program) override;
+  Counts counts() override { return counters_.read(); }
   std::string left_behind() override;
 
  private:
@@ -28,6 +30,7 @@ class MeasuredCpu final : public Instrumented<CpuDevice> {
   void pin_foreign_threads();
 
   Disturbance disturbance_;
+  HardwareCounters counters_;
   bool watches_team_ = false;
   uint64_t float_control_;
 };
