@@ -16,7 +16,8 @@ namespace {
 constexpr double kRoundoff = 0x1p-24;  // of f32
 constexpr double kDeviations = 6;      // of rounded probabilities, in classes that are not exact
 
-constexpr OpName kNames[] = {{"attention", ""}};
+/// The second as traces of engines have it.
+constexpr OpName kNames[] = {{"attention", ""}, {"sdpa", ""}};
 
 constexpr OpField kFields[] = {
     {"op", "attention", true},
