@@ -151,5 +151,19 @@ TEST(StepSpecLines, NamesThatEnginesGiveACopyAreItsNames) {
   EXPECT_EQ(parse_spec(with(kCopy, "op=copy", "op=kv_rearrange") + " | order=102").op_name, "kv_rearrange");
 }
 
+TEST(StepSpecLines, NamesOfTracesAreNamesOfTheOpThatComputesIt) {
+  const auto expect_name_of = [](const std::string& line, const std::string& op, const std::string& name) {
+    const Spec spec = parse_spec(with(line, "op=" + op + " ", "op=" + name + " "));
+    EXPECT_EQ(spec.op_name, name);
+    EXPECT_EQ(spec.math_line(), parse_spec(line).math_line());
+  };
+  expect_name_of(kNorm, "rms_norm", "rmsnorm");
+  expect_name_of(kAttention, "attention", "sdpa");
+  expect_name_of(kEmbedding, "embedding", "embedding_lookup");
+  expect_name_of(kTopK, "top_k", "sample_topk_fused");
+  for (const char* name : {"staging", "tensor_staging_prepare", "tensor_staging_flush"})
+    expect_name_of(kCopy, "copy", name);
+}
+
 }  // namespace
 }  // namespace assay

@@ -4,38 +4,33 @@
 #include <bit>
 #include <cmath>
 
+#include "attention_lanes.h"
 #include "rows.h"
-#include "vector_maths.h"
 
 namespace assay {
 namespace {
 
-constexpr int64_t kChunk = 64;    // positions, a multiple of every kLanes
 constexpr int64_t kPart = 4;      // chunks that one thread takes together
 constexpr int64_t kQueries = 32;  // rows × heads of one tile, about
-constexpr int kTogether =
-    kLanes == 16 ? 4 : 2;  // queries whose sums of values are taken in one pass: as registers allow
 
-struct Problem {
+struct Problem : HeadShape {
   const assay_call& call;
   const assay_tensor &q, &d, &keys, &values;
-  int64_t size, padded, group, tile_rows, tiles, rows, position;
-  float scale;
+  int64_t group, tile_rows, tiles, rows, position;
 
   explicit Problem(const assay_call& c)
-      : call(c),
+      : HeadShape{find_tensor(c, ASSAY_CACHE)->dims[2],
+                  (find_tensor(c, ASSAY_CACHE)->dims[2] + kLanes - 1) / kLanes * kLanes, param(c, ASSAY_SCALE, 1)},
+        call(c),
         q(*find_tensor(c, ASSAY_A)),
         d(*find_tensor(c, ASSAY_D)),
         keys(*find_tensor(c, ASSAY_CACHE, 0)),
         values(*find_tensor(c, ASSAY_CACHE, 1)),
-        size(keys.dims[2]),
-        padded((size + kLanes - 1) / kLanes * kLanes),
         group(q.dims[2] / size / keys.dims[0]),
         tile_rows(std::max<int64_t>(kQueries / group, 1)),
         tiles((q.dims[1] + tile_rows - 1) / tile_rows),
         rows(q.dims[1]),
-        position(0),
-        scale(param(c, ASSAY_SCALE, 1)) {}
+        position(0) {}
 
   int64_t rows_of(int64_t tile) const { return std::min(tile_rows, rows - tile * tile_rows); }
   int64_t queries() const { return std::min(tile_rows, rows) * group; }  // of a tile, at most
@@ -89,12 +84,6 @@ const T* cached(const assay_tensor& t, int64_t head, int64_t row) {
 template <class T>
 void widen(const Problem& p, const assay_tensor& t, int64_t head, int64_t first, int64_t count, float* to) {
   const T* from = cached<T>(t, head, first);
-  if (p.size == p.padded && t.strides[1] == p.size) {
-    const int64_t values = count * p.size, all = in_lanes(count) * p.size;
-    for (int64_t i = 0; i < values; i += kLanes) store(to + i, load(from + i));
-    for (int64_t i = values; i < all; i += kLanes) store(to + i, zero());
-    return;
-  }
   for (int64_t j = 0; j < in_lanes(count); ++j, from += t.strides[1], to += p.padded) {
     int64_t i = 0;
     if (j < count) {
@@ -104,24 +93,26 @@ void widen(const Problem& p, const assay_tensor& t, int64_t head, int64_t first,
     for (; i < p.padded; i += kLanes) store(to + i, zero());
   }
 }
+
+template <class T>
+void lay_out_keys(const Problem& p, int64_t head, int64_t first, int64_t count, float* to) {
+  const T* from = cached<T>(p.keys, head, first);
+  for (; count > 0; count -= kLanes, from += kLanes * p.keys.strides[1], to += kLanes * p.padded)
+    if (count >= kLanes && p.size == p.padded)
+      lay_out_some<true>(p, from, p.keys.strides[1], count, to);
+    else
+      lay_out_some<false>(p, from, p.keys.strides[1], count, to);
+}
 template <class T>
 void ask_for(const Problem& p, const assay_tensor& t, int64_t head, int64_t first, int64_t count) {
-  const T* from = cached<T>(t, head, first);
-  for (int64_t j = 0; j < count; ++j, from += t.strides[1])
-    for (int64_t i = 0; i < p.size; i += 64 / int64_t(sizeof(T))) __builtin_prefetch(from + i);
-}
-
-/// Scores of one query against the first `count` keys of a chunk.
-void score(const Problem& p, const float* query, const float* keys, int64_t count, float* to) {
-  for (int64_t first = 0; first < count; first += kLanes) {
-    Vec dots[kLanes];
-    for (int j = 0; j < kLanes; ++j) dots[j] = mul(load(query), load(keys + (first + j) * p.padded));
-    for (int64_t i = kLanes; i < p.padded; i += kLanes) {
-      const Vec part = load(query + i);
-      for (int j = 0; j < kLanes; ++j) dots[j] = fma(part, load(keys + (first + j) * p.padded + i), dots[j]);
-    }
-    store(to + first, mul(sums_of<kLanes>(dots), set1(p.scale)));
+  const char* from = reinterpret_cast<const char*>(cached<T>(t, head, first));
+  if (t.strides[1] == p.size) {
+    const int64_t bytes = count * p.size * int64_t(sizeof(T));
+    for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(from + i);
+    return;
   }
+  for (int64_t j = 0; j < count; ++j, from += t.strides[1] * int64_t(sizeof(T)))
+    for (int64_t i = 0; i < p.size * int64_t(sizeof(T)); i += 64) __builtin_prefetch(from + i);
 }
 
 /// Scores become weights, of `count` positions; what was gathered before is brought to the new largest score.
@@ -153,47 +144,6 @@ void weigh(const Problem& p, float* scores, int64_t count, const Gathered& g, in
   store(g.weights + query * kLanes, sum_of);
 }
 
-/// sums += weights · values for COUNT queries, a few lanes of the head at a time. Rows of values lie `stride` apart.
-template <int COUNT, class T>
-void gather(const Problem& p, const float* weights, const T* values, int64_t stride, float* sums, int64_t positions) {
-  constexpr int kAcross = 4;
-  for (int64_t first = 0; first < p.padded; first += kAcross * kLanes) {
-    const int across = int(std::min<int64_t>(kAcross, (p.padded - first) / kLanes));
-    Vec of[COUNT][kAcross];
-    for (int query = 0; query < COUNT; ++query)
-      for (int v = 0; v < kAcross; ++v)
-        of[query][v] = v < across ? load(sums + query * p.padded + first + v * kLanes) : zero();
-    if (across == kAcross) {
-      for (int64_t j = 0; j < positions; ++j) {
-        const T* const row = values + j * stride + first;
-        const Vec v0 = load(row), v1 = load(row + kLanes), v2 = load(row + 2 * kLanes), v3 = load(row + 3 * kLanes);
-        for (int query = 0; query < COUNT; ++query) {
-          const Vec weight = set1(weights[query * kChunk + j]);
-          of[query][0] = fma(weight, v0, of[query][0]), of[query][1] = fma(weight, v1, of[query][1]);
-          of[query][2] = fma(weight, v2, of[query][2]), of[query][3] = fma(weight, v3, of[query][3]);
-        }
-      }
-    } else {
-      for (int64_t j = 0; j < positions; ++j)
-        for (int query = 0; query < COUNT; ++query)
-          for (int v = 0; v < across; ++v)
-            of[query][v] =
-                fma(set1(weights[query * kChunk + j]), load(values + j * stride + first + v * kLanes), of[query][v]);
-    }
-    for (int query = 0; query < COUNT; ++query)
-      for (int v = 0; v < across; ++v) store(sums + query * p.padded + first + v * kLanes, of[query][v]);
-  }
-}
-
-template <class T>
-void gather_some(const Problem& p, int count, const float* weights, const T* values, int64_t stride, float* sums,
-                 int64_t rows) {
-  if (count == 4) return gather<4>(p, weights, values, stride, sums, rows);
-  if (count == 3) return gather<3>(p, weights, values, stride, sums, rows);
-  if (count == 2) return gather<2>(p, weights, values, stride, sums, rows);
-  gather<1>(p, weights, values, stride, sums, rows);
-}
-
 void load_queries(const Problem& p, int64_t tile, int64_t kv, float* to) {
   for (int64_t row = 0; row < p.rows_of(tile); ++row)
     for (int64_t head = 0; head < p.group; ++head, to += p.padded) {
@@ -220,21 +170,20 @@ void attend(const Problem& p, const Space& space, int64_t tile, int64_t kv, int6
       ask_for<T>(p, p.keys, kv, at + kChunk, std::min(kChunk, seen - at - kChunk));
       ask_for<T>(p, p.values, kv, at + kChunk, std::min(kChunk, seen - at - kChunk));
     }
-    widen<T>(p, p.keys, kv, at, there, space.keys);
+    lay_out_keys<T>(p, kv, at, there, space.keys);
     if (!in_place) widen<T>(p, p.values, kv, at, there, space.values);
     for (int64_t query = 0; query < queries; query += kTogether) {
       const int count = int(std::min<int64_t>(kTogether, queries - query));
+      for (int i = 0; i < count; i += kScored)
+        score_some(p, std::min(kScored, count - i), space.queries + (query + i) * p.padded, space.keys, there,
+                   space.scores + i * kChunk);
       for (int i = 0; i < count; ++i) {
         const int64_t row = tile * p.tile_rows + (query + i) / p.group;
         const int64_t sees = std::clamp<int64_t>(p.position + row + 1 - at, 0, there);
-        if (sees == 0) {
-          std::fill(space.scores + i * kChunk, space.scores + (i + 1) * kChunk, 0.0f);
-          continue;
-        }
-        score(p, space.queries + (query + i) * p.padded, space.keys, sees, space.scores + i * kChunk);
-        weigh(p, space.scores + i * kChunk, sees, g, query + i);
+        float* const scores = space.scores + i * kChunk;
+        if (sees > 0) weigh(p, scores, sees, g, query + i);
         // Positions that other queries of the tile see and this one does not weigh nothing.
-        for (int64_t j = in_lanes(sees); j < there; ++j) space.scores[i * kChunk + j] = 0;
+        for (int64_t j = sees > 0 ? in_lanes(sees) : 0; j < there; ++j) scores[j] = 0;
       }
       float* const sums = g.sums + query * p.padded;
       if (in_place)

@@ -17,7 +17,8 @@ constexpr double kRoundoff = 0x1p-24;  // of f32
 constexpr double kTiny = 0x1p-119;     // of a weight: near the end of its range an exponential may be 0, or not
 constexpr double kDeviations = 6;      // of rounded probabilities, in classes that are not exact
 
-constexpr OpName kNames[] = {{"attention", ""}};
+/// The second as traces of engines have it.
+constexpr OpName kNames[] = {{"attention", ""}, {"sdpa", ""}};
 
 constexpr OpField kFields[] = {
     {"op", "attention", true},

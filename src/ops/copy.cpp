@@ -17,7 +17,9 @@ constexpr std::string_view kOrders[] = {"012", "021", "102", "120", "201", "210"
 
 /// As engines call what only moves values: a KV cache in another order, heads repeated, a buffer to compute from.
 constexpr OpName kNames[] = {
-    {"copy", ""}, {"permute", "order"}, {"kv_rearrange", "order"}, {"staging", ""}, {"repeat_kv_heads", "repeat"}};
+    {"copy", ""},    {"permute", "order"},           {"kv_rearrange", "order"},    {"repeat_kv_heads", "repeat"},
+    {"staging", ""}, {"tensor_staging_prepare", ""}, {"tensor_staging_flush", ""},
+};
 
 constexpr OpField kFields[] = {
     {"op", "copy, permute, kv_rearrange, repeat_kv_heads or staging", true},

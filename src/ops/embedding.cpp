@@ -12,15 +12,12 @@
 namespace assay {
 namespace {
 
-constexpr OpName kNames[] = {{"embedding", ""}};
+/// The second as traces of engines have it.
+constexpr OpName kNames[] = {{"embedding", ""}, {"embedding_lookup", ""}};
 
 constexpr OpField kFields[] = {
-    {"op", "embedding", true},
-    {"m", kSaysSize, true},
-    {"n", kSaysSize, true},
-    {"rows", kSaysSize, true},
-    {"dtB", kSaysWeightType, true},
-    {"dtD", kSaysActivationType, true},
+    {"op", "embedding", true}, {"m", kSaysSize, true},         {"n", kSaysSize, true},
+    {"rows", kSaysSize, true}, {"dtB", kSaysWeightType, true}, {"dtD", kSaysActivationType, true},
 };
 
 constexpr OpOperand kOperands[] = {

@@ -14,7 +14,8 @@ namespace {
 
 constexpr double kRoundoff = 0x1p-24;  // of f32, in which kernels may add
 
-constexpr OpName kNames[] = {{"rms_norm", ""}};
+/// The second as traces of engines have it.
+constexpr OpName kNames[] = {{"rms_norm", ""}, {"rmsnorm", ""}};
 
 constexpr OpField kFields[] = {
     {"op", "rms_norm", true},

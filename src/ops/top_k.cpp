@@ -13,7 +13,8 @@
 namespace assay {
 namespace {
 
-constexpr OpName kNames[] = {{"top_k", ""}};
+/// The second as traces of engines have it.
+constexpr OpName kNames[] = {{"top_k", ""}, {"sample_topk_fused", ""}};
 
 constexpr OpField kFields[] = {
     {"op", "top_k", true}, {"m", kSaysSize, true}, {"n", kSaysSize, true}, {"k", "a whole number from 1 to n", true},

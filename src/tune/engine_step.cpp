@@ -42,7 +42,7 @@ std::vector<StepOp> engine_step(const Gguf& file, const ModelConfig& config, con
       StepOp op{std::move(spec), std::nullopt, false, decode[i].role, 0};
       Spec more = spec_of(prompt[i], std::max(shape.length, shape.prompt_tokens), file.name());
       op.prompt_runs = more.math_line() != op.spec.math_line();
-      if (!op.prompt_runs && op.spec.op->is_product) more = with_rows(more, shape.prompt_tokens, file.name());
+      if (!op.prompt_runs && op.spec.op->multiplies_weights()) more = with_rows(more, shape.prompt_tokens, file.name());
       if (more.math_line() != op.spec.math_line()) op.prompt = std::move(more);
       step.push_back(std::move(op));
     }

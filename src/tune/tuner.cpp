@@ -81,7 +81,7 @@ class Tuner {
     for (StepOp& op : engine_step(model.file(), model.config(), shape)) {
       TunedOp tuned;
       tuned.before.decode = chooser.choose(op.spec).variant;
-      if (op.prompt && op.spec.op->is_product)
+      if (op.prompt && op.spec.op->multiplies_weights())
         tuned.before.prompt = chooser.choose(*op.prompt, tuned.before.decode->accuracy).variant;
       tuned.op = std::move(op);
       result_.step.push_back(std::move(tuned));
@@ -90,7 +90,7 @@ class Tuner {
 
   Accuracy least_accurate(const TunedOp& tuned) const { return r_.accuracy.value_or(tuned.before.decode->accuracy); }
   bool measures_prompt(const TunedOp& tuned) const {
-    return r_.prefill && tuned.op.prompt_runs && tuned.op.spec.op->is_product;
+    return r_.prefill && tuned.op.prompt_runs && tuned.op.spec.op->multiplies_weights();
   }
 
   void plan() {
