@@ -25,6 +25,7 @@ class MutantRun {
     options.make_team = [] { return OwnedTeam(); };
     options.environment = "test";
     options.limit_s = 2;
+    options.takes_lock = false;
     bench_ = std::make_unique<Opbench>(options, store_, OpbenchEvents());
     bench_->run();
   }

@@ -41,7 +41,7 @@ constexpr CommandEntry kCommands[] = {
     {"chat", "a talk with a model over several turns", add_chat},
     {"bench", "a model's speed: prompts and decoding, tokens per second and GB/s", add_bench},
     {"logits", "what a model makes of given tokens: every logit, as float32", add_logits},
-    {"opbench", "21 operations by several frameworks (LibTorch, oneDNN, our own), answers checked, then timed", add_opbench},
+    {"opbench", "21 operations by several frameworks (LibTorch, oneDNN, our own), proved and timed", add_opbench},
     {"perplexity", "how well a model foretells a text: perplexity, with its uncertainty", add_perplexity},
 };
 

@@ -147,6 +147,7 @@ int run_opbench(const OpbenchCommand& command) {
       find_framework(ceiling_framework(), modules_folder(), best_isa(options.device), options.device.threads);
   options.method = command.method == "seed" ? OpbenchMethod::seed : OpbenchMethod::rounds;
   options.fresh = command.fresh;
+  options.takes_lock = !command.smoke;
   const int threads = options.device.threads;
   options.make_team = [threads] { return make_team(threads); };
   options.environment = describe_environment(*found.backend, options.device);
@@ -221,7 +222,9 @@ CommandRun add_opbench(Options options, CommandFiles& files) {
   what.add("--shape", o->rows, "globs on the sizes: 'dim=64x128x1024*'");
   what.add("--framework", o->frameworks, "globs on the framework's name: assay_cpu, 'torch_*'");
   what.add("--row", o->own_rows, "rows of your own instead of the table's, as they read there").uncut();
-  what.flag("--smoke", o->smoke, "one small row of each operation: seconds");
+  what.flag("--smoke", o->smoke,
+            "one small row of each operation, to see that all is right: it waits for no other measurement, its times "
+            "say little");
   const Options how = options.group("How to measure");
   how.add("--method", o->method,
           "rounds: fresh inputs, shuffled turns, the median; seed: as seed 004 did, 5 x 10 calls, the first 10 "

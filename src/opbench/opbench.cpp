@@ -127,10 +127,10 @@ void Opbench::run() {
     const auto on_wait = [&](const std::string& holder) {
       if (events_.note) events_.note("waiting for the measuring lock: " + holder);
     };
-    if (!lock.acquire(on_wait)) return;
+    if (options_.takes_lock && !lock.acquire(on_wait)) return;
     if (events_.on_row) events_.on_row(*rows_[i].row, i + 1, rows_.size());
     measure(rows_[i]);
-    lock.release();
+    if (options_.takes_lock) lock.release();
   }
 }
 

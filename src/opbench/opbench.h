@@ -27,6 +27,7 @@ struct OpbenchOptions {
   double peak_gflops = 0;   // of f32; 0: not known
   std::string environment;  // readable text for the store
   double limit_s = 300;     // of one answer of a worker
+  bool takes_lock = true;   // the measuring lock; not where times are not what is asked for
 };
 
 struct OpbenchCell {
