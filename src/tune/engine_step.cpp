@@ -30,8 +30,13 @@ Spec with_rows(const Spec& spec, int64_t m, const std::string& name) {
 
 std::vector<StepOp> engine_step(const Gguf& file, const ModelConfig& config, const StepShape& shape) {
   const int64_t capacity = cache_capacity(std::max(shape.length, shape.prompt_tokens), config.context);
-  const std::vector<PassOp> decode = forward_pass(file, config, {1, 1, capacity, shape.cache});
-  const std::vector<PassOp> prompt = forward_pass(file, config, {shape.prompt_tokens, 1, capacity, shape.cache});
+  PassRequest pass;
+  pass.capacity = capacity;
+  pass.cache = shape.cache;
+  pass.fuses_swiglu = shape.fuses_swiglu;
+  const std::vector<PassOp> decode = forward_pass(file, config, pass);
+  pass.tokens = shape.prompt_tokens;
+  const std::vector<PassOp> prompt = forward_pass(file, config, pass);
   ASSAY_CHECK(prompt.size() == decode.size());
   std::vector<StepOp> step;
   std::map<std::string, size_t> places;
@@ -42,7 +47,7 @@ std::vector<StepOp> engine_step(const Gguf& file, const ModelConfig& config, con
       StepOp op{std::move(spec), std::nullopt, false, decode[i].role, 0};
       Spec more = spec_of(prompt[i], std::max(shape.length, shape.prompt_tokens), file.name());
       op.prompt_runs = more.math_line() != op.spec.math_line();
-      if (!op.prompt_runs && op.spec.op->is_product) more = with_rows(more, shape.prompt_tokens, file.name());
+      if (!op.prompt_runs && op.spec.op->multiplies_weights()) more = with_rows(more, shape.prompt_tokens, file.name());
       if (more.math_line() != op.spec.math_line()) op.prompt = std::move(more);
       step.push_back(std::move(op));
     }

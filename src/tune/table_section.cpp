@@ -37,7 +37,7 @@ class Section {
     TableEntry entry = entry_of(bucket_of(spec, m), *tuned.after.decode, tuned.before.decode, spec);
     if (!tuned.result.empty()) entry.evidence = {tuned.result, tuned.after_us, tuned.margin_percent, tuned.ties};
     put(std::move(entry));
-    if (tuned.op.prompt && spec.op->is_product && m == "1" && tuned.after.prompt)
+    if (tuned.op.prompt && spec.op->multiplies_weights() && m == "1" && tuned.after.prompt)
       put(entry_of(bucket_of(spec, "2.."), *tuned.after.prompt, tuned.before.prompt, *tuned.op.prompt));
   }
 

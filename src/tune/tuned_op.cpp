@@ -54,7 +54,7 @@ struct Offer {
 std::vector<Offer> offers(const TunedOp& tuned, const RankedSpec& decode, const RankedSpec& prompt,
                           const PairOptions& o) {
   std::vector<Offer> all;
-  const bool pairs = tuned.op.prompt && tuned.op.spec.op->is_product;
+  const bool pairs = tuned.op.prompt && tuned.op.spec.op->multiplies_weights();
   for (const RankedCase& d : decode.cases) {
     const Variant* variant = variant_of(o.variants, d.record.variant);
     if (!is_ranked(d) || !variant || variant->accuracy > o.accuracy) continue;

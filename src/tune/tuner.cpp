@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "engine/step_program.h"
 #include "measure/worker_process.h"
 #include "spec/completion.h"
 #include "tune/search.h"
@@ -78,10 +79,11 @@ class Tuner {
     shape.length = r_.context.depth + (r_.context.tokens + 1) / 2;
     shape.cache = *parse_dtype(r_.context.cache_type);
     const KernelChooser chooser(r_.device, variants_, r_.default_section, {});
+    shape.fuses_swiglu = fuses_swiglu(model.file(), model.config(), {}, chooser);
     for (StepOp& op : engine_step(model.file(), model.config(), shape)) {
       TunedOp tuned;
       tuned.before.decode = chooser.choose(op.spec).variant;
-      if (op.prompt && op.spec.op->is_product)
+      if (op.prompt && op.spec.op->multiplies_weights())
         tuned.before.prompt = chooser.choose(*op.prompt, tuned.before.decode->accuracy).variant;
       tuned.op = std::move(op);
       result_.step.push_back(std::move(tuned));
@@ -90,7 +92,7 @@ class Tuner {
 
   Accuracy least_accurate(const TunedOp& tuned) const { return r_.accuracy.value_or(tuned.before.decode->accuracy); }
   bool measures_prompt(const TunedOp& tuned) const {
-    return r_.prefill && tuned.op.prompt_runs && tuned.op.spec.op->is_product;
+    return r_.prefill && tuned.op.prompt_runs && tuned.op.spec.op->multiplies_weights();
   }
 
   void plan() {
