@@ -1,9 +1,12 @@
 // Laws of mode chained: launches that may begin early must wait for what they are given, and are asked whether they do.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <list>
 
 #include "fake_device.h"
+#include "kernel/manifest.h"
 #include "measure/rounds.h"
 
 namespace assay {
@@ -111,6 +114,30 @@ TEST_F(ChainedTest, InDecodeModeNothingOverlapsAndNothingIsHandedOver) {
   });
   EXPECT_EQ(record.outcome, Outcome::pass) << record.detail;
   EXPECT_EQ(backend_.history().handed, 0);
+}
+
+TEST(Chains, FamiliesThatSaySoAreBuiltToWaitAndNoOthers) {
+  Manifest manifest = load_manifest(std::filesystem::path(ASSAY_SOURCE_DIR) / "kernels" / "cuda");
+  build_for_chains(manifest);
+  int chained = 0;
+  for (const Variant& variant : manifest.variants) {
+    const auto& flags = variant.compile_flags;
+    EXPECT_EQ(std::count(flags.begin(), flags.end(), kChainedFlag), variant.chained ? 1 : 0) << variant.id();
+    chained += variant.chained;
+  }
+  EXPECT_GT(chained, 20);
+}
+
+TEST(Chains, ACpuFamilyCannotSaySo) {
+  const std::string text = R"({"schema": 1, "backend": "cpu", "families": [{"family": "f", "source": "chained_test.cpp",
+      "technique": "t", "name": "n", "chained": true, "supports": {"op": ["argmax"], "a": ["f32"]}}]})";
+  try {
+    parse_manifest(text, std::filesystem::path(ASSAY_SOURCE_DIR) / "tests" / "manifest.json");
+    FAIL() << "was read";
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("/families/0/chained: backend cpu has no such key"), std::string::npos)
+        << e.what();
+  }
 }
 
 }  // namespace

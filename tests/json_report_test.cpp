@@ -50,7 +50,7 @@ TEST(Json, AReportOfBeforeThereWereClassesIsReadAndItsKeysSayWhoRoundedActivatio
   const auto drop = [&](const std::string& part, const std::string& instead) {
     for (size_t at; (at = old.find(part)) != std::string::npos;) old.replace(at, part.size(), instead);
   };
-  drop("\"version\":3", "\"version\":2");
+  drop("\"version\":4", "\"version\":2");
   drop("\"accuracy\":\"exact\",", "");
   drop("\"bound_used\":0.31,", "");
   drop("\"bound_used\":0.0,", "");
@@ -58,6 +58,25 @@ TEST(Json, AReportOfBeforeThereWereClassesIsReadAndItsKeysSayWhoRoundedActivatio
   EXPECT_EQ(back[0].accuracy, Accuracy::int8_activation);
   EXPECT_EQ(back[1].accuracy, Accuracy::exact);
   EXPECT_TRUE(std::isnan(back[1].errors.bound_used)) << "not known";
+}
+
+TEST(Json, CountsComeBackAndAReportOfBeforeTheyWereCountedHasNone) {
+  SweepReport report = sample_report();
+  report.specs[0].cases[0].record.dram_bytes = 1605632;
+  report.specs[0].cases[0].record.instructions = 12345.5;
+  std::string text = json_report(report);
+  const std::vector<CaseRecord> back = read_report_json(text, "r.json");
+  EXPECT_EQ(back[0].dram_bytes, 1605632);
+  EXPECT_EQ(back[0].instructions, 12345.5);
+  EXPECT_TRUE(std::isnan(back[0].cycles));
+  for (const std::string key : {"\"dram_bytes\":", "\"instructions\":", "\"cycles\":"})
+    for (size_t at = 0; (at = text.find(key, at)) != std::string::npos;)
+      if (text[at + key.size()] == '"')
+        ++at;  // what it means
+      else
+        text.erase(at, text.find(',', at) + 1 - at);
+  text.replace(text.find("\"version\":4"), 11, "\"version\":3");
+  EXPECT_TRUE(std::isnan(read_report_json(text, "r.json")[0].dram_bytes));
 }
 
 TEST(Json, BytesThatAreNoUtf8DoNotStopTheReport) {
@@ -87,8 +106,8 @@ TEST(Json, BadInputNamesTheFileAndThePlace) {
   EXPECT_TRUE(contains(error_of("{"), "r.json:1: not valid JSON"));
   EXPECT_TRUE(contains(error_of("[]"), "not a report of assay"));
   EXPECT_TRUE(contains(error_of("{\"schema\":\"other\"}"), "not a report of assay"));
-  EXPECT_TRUE(contains(with("\"version\":3", "\"version\":4"), "r.json at /version: version 4 is newer"));
-  EXPECT_TRUE(contains(with("\"version\":3", "\"version\":0"), "/version"));
+  EXPECT_TRUE(contains(with("\"version\":4", "\"version\":5"), "r.json at /version: version 5 is newer"));
+  EXPECT_TRUE(contains(with("\"version\":4", "\"version\":0"), "/version"));
   EXPECT_TRUE(contains(with("\"outcome\":\"pass\"", "\"outcome\":\"past\""), "/specs/0/cases/0/outcome"));
   EXPECT_TRUE(contains(with("\"flops\":17432576", "\"flops\":\"x\""), "/specs/0/cases/0/flops"));
   EXPECT_TRUE(contains(with("\"flops\"", "\"flop\""), "unknown key \"flop\"; did you mean"));

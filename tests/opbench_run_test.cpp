@@ -13,9 +13,9 @@ namespace assay {
 namespace {
 
 /// One row by the module of tests/opbench_mutants that does what `behaviour` says, and by one that is right.
-class Run {
+class MutantRun {
  public:
-  explicit Run(const std::string& behaviour, const std::string& row = "ReLU / dim=40x50") {
+  explicit MutantRun(const std::string& behaviour, const std::string& row = "ReLU / dim=40x50") {
     setenv("ASSAY_TEST_FRAMEWORK", behaviour.c_str(), 1);
     FrameworkModule module{&info_, ASSAY_OPBENCH_MUTANT, "test", ""};
     OpbenchOptions options;
@@ -38,7 +38,7 @@ class Run {
 };
 
 TEST(a_cell, that_is_right_has_a_time) {
-  const Run run("right");
+  const MutantRun run("right");
   EXPECT_EQ(run.record().outcome, Outcome::pass) << run.record().detail;
   EXPECT_GT(run.cell().us(OpbenchMethod::rounds), 0);
   EXPECT_GE(run.record().device_us.size(), 5u);
@@ -47,7 +47,7 @@ TEST(a_cell, that_is_right_has_a_time) {
 
 TEST(a_cell, that_is_wrong_has_none) {
   for (const char* behaviour : {"wrong", "tail", "nothing", "remembers"}) {
-    const Run run(behaviour);
+    const MutantRun run(behaviour);
     EXPECT_EQ(run.record().outcome, Outcome::wrong) << behaviour << ": " << run.record().detail;
     EXPECT_EQ(run.cell().us(OpbenchMethod::rounds), 0) << behaviour;
     EXPECT_EQ(run.cell().word(), "wrong");
@@ -55,24 +55,24 @@ TEST(a_cell, that_is_wrong_has_none) {
 }
 
 TEST(a_cell, that_crashes_hangs_or_throws_says_so) {
-  EXPECT_EQ(Run("crash").record().outcome, Outcome::crashed);
-  EXPECT_TRUE(has(Run("crash").record().detail, "SEGV"));
-  EXPECT_EQ(Run("exit").record().outcome, Outcome::crashed);
-  EXPECT_EQ(Run("hang").record().outcome, Outcome::timed_out);
-  EXPECT_EQ(Run("throw").record().outcome, Outcome::launch_failed);
-  EXPECT_TRUE(has(Run("throw").record().detail, "no such stream"));
-  EXPECT_EQ(Run("fails to load").record().outcome, Outcome::launch_failed);
-  EXPECT_TRUE(has(Run("fails to load").record().detail, "driver is too old"));
+  EXPECT_EQ(MutantRun("crash").record().outcome, Outcome::crashed);
+  EXPECT_TRUE(has(MutantRun("crash").record().detail, "SEGV"));
+  EXPECT_EQ(MutantRun("exit").record().outcome, Outcome::crashed);
+  EXPECT_EQ(MutantRun("hang").record().outcome, Outcome::timed_out);
+  EXPECT_EQ(MutantRun("throw").record().outcome, Outcome::launch_failed);
+  EXPECT_TRUE(has(MutantRun("throw").record().detail, "no such stream"));
+  EXPECT_EQ(MutantRun("fails to load").record().outcome, Outcome::launch_failed);
+  EXPECT_TRUE(has(MutantRun("fails to load").record().detail, "driver is too old"));
 }
 
 TEST(a_cell, of_what_a_framework_lacks_is_unsupported) {
-  EXPECT_EQ(Run("lacks it").record().outcome, Outcome::unsupported);
-  EXPECT_EQ(Run("right", "Sigmoid / dim=4").record().detail, "only ReLU");
+  EXPECT_EQ(MutantRun("lacks it").record().outcome, Outcome::unsupported);
+  EXPECT_EQ(MutantRun("right", "Sigmoid / dim=4").record().detail, "only ReLU");
 }
 
 TEST(a_cell, that_does_not_fit_into_memory_says_how_much_it_needs) {
   setenv("ASSAY_MEMORY_MB", "100", 1);
-  const Run run("right");
+  const MutantRun run("right");
   unsetenv("ASSAY_MEMORY_MB");
   EXPECT_EQ(run.record().outcome, Outcome::device_limit);
   EXPECT_TRUE(has(run.record().detail, "needs 800 MB")) << run.record().detail;

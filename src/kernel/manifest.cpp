@@ -316,7 +316,7 @@ void read_families(const JsonReader& families, bool mutants, std::set<std::strin
 
 void build_for_chains(Manifest& manifest) {
   for (Variant& variant : manifest.variants)
-    if (variant.chained) variant.compile_flags.emplace_back("-DASSAY_CHAINED");
+    if (variant.chained) variant.compile_flags.emplace_back(kChainedFlag);
 }
 
 Manifest parse_manifest(const std::string& text, const fs::path& file) {

@@ -71,8 +71,10 @@ Manifest load_manifest(const std::filesystem::path& folder);
 /// The same from text that is already read; sources are looked for beside `file`.
 Manifest parse_manifest(const std::string& text, const std::filesystem::path& file);
 
-/// From now on the variants that say "chained" are built to wait themselves (-DASSAY_CHAINED): for launches that
-/// overlap.
+/// What build_for_chains() compiles with.
+inline constexpr const char* kChainedFlag = "-DASSAY_CHAINED";
+
+/// From now on the variants that say "chained" are built to wait themselves: for launches that overlap.
 void build_for_chains(Manifest& manifest);
 
 /// "" if the variant supports the spec, else the reason in a few words ("b is q8_0, supports f16 f32").

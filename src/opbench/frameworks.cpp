@@ -25,14 +25,14 @@ const std::vector<FrameworkInfo>& known_frameworks() {
       {"torch_cpu", "cpu", "install it with make opbench (Debian's libtorch-dev, 163 packages), which builds again"},
       {"torch_cuda", "cuda", "needs an NVIDIA GPU and a LibTorch with CUDA; no adapter for it is built yet"},
       {"onednn", "onednn", "install libdnnl-dev (make setup does) and build again"},
-      {"assay_cpu", "assay_cpu", "is part of assay: build again (make build)"},
+      {"assay_cpu", "assay_cpu", "is part of assay: build again (make build)", true},
       {"assay_cuda", "assay_cuda", "needs an NVIDIA GPU; no adapter for it is built yet"},
   };
   return all;
 }
 
 const FrameworkInfo& ceiling_framework() {
-  static const FrameworkInfo info = {"ceiling", "ceiling", "is part of assay: build again (make build)"};
+  static const FrameworkInfo info = {"ceiling", "ceiling", "is part of assay: build again (make build)", true};
   return info;
 }
 

@@ -14,6 +14,7 @@ struct FrameworkInfo {
   std::string name;
   std::string column;   // in the seed's table
   std::string install;  // where it is not here
+  bool is_own = false;  // runs on assay's team; others make threads themselves, which a pinned caller would pin as well
 };
 
 /// In the order of the seed's columns; those that it had not come last.

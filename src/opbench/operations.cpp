@@ -12,7 +12,7 @@ namespace assay {
 namespace {
 
 const char kExact[] = "exact: not a bit may differ";
-const char kElement[] = "8 u |y|, u = 2^-24; SeLU below 0: 8 u 1.76; Softplus: 8 u max(|y|, 1)";
+const char kElement[] = "8 u |y|, u = 2^-24; SeLU below 0: 8 u 1.76; Softplus: 32 u max(|y|, 1)";
 const char kProduct[] = "2 sqrt(k) u sum |a b| + u |y|; large rows by projections on drawn signs and drawn elements";
 
 const std::vector<OperationMeaning> kMeanings = {
@@ -44,7 +44,8 @@ const std::vector<OperationMeaning> kMeanings = {
      kExact},
     {Operation::selu, "SeLU", "1.0507 x above 0, else 1.0507 * 1.67326 (e^x - 1)", kElement},
     {Operation::sigmoid, "Sigmoid", "1 / (1 + e^-x)", kElement},
-    {Operation::softmax, "Softmax", "e^(x - max) / sum of these, along the last axis", "(24 + 4 sqrt(n) + 2 (max - x)) u y"},
+    {Operation::softmax, "Softmax", "e^(x - max) / sum of these, along the last axis",
+     "(24 + 4 sqrt(n) + 2 (max - x)) u y"},
     {Operation::softplus, "Softplus", "ln(1 + e^x)", kElement},
     {Operation::sort, "Sort", "values along axis in ascending order; no indices are asked for", kExact},
     {Operation::sum, "Sum", "the sum along axis, which goes", "4 sqrt(n) u sum |x|"},

@@ -22,6 +22,15 @@ constexpr double kBeaten = 0.8;           // of what moving the bytes took, or t
 constexpr double kLeastToAccuseUs = 20;   // below, what is in a cache and a clock's grain decide
 constexpr int kSeedSamples = 5, kSeedCalls = 10;
 
+/// For who makes threads of its own.
+TeamMaker only_count(int threads) {
+  return [threads] {
+    OwnedTeam none;
+    none.team.count = threads;
+    return none;
+  };
+}
+
 /// A cell and its process.
 class Contender {
  public:
@@ -29,7 +38,8 @@ class Contender {
             const OpbenchOptions& options, uint64_t secret, bool is_ceiling)
       : row_(row), memory_(memory), secret_(secret), limit_s_(options.limit_s), is_ceiling_(is_ceiling) {
     const int64_t began = now_ns();
-    worker_ = std::make_unique<CellWorker>(row, memory, module.file, options.make_team);
+    worker_ = std::make_unique<CellWorker>(
+        row, memory, module.file, module.info->is_own ? options.make_team : only_count(options.device.threads));
     take(worker_->start(kStartLimitS));
     result.seconds += double(now_ns() - began) * 1e-9;
     if (runs()) how_ = result.detail;

@@ -40,6 +40,7 @@ struct RankedSpec {
   double floor_us = 0, reachable_us = 0;
   double original_ms = 0;  // what the workload's own source saw for it ("vs orig"); 0 where unknown
   std::string original_device;
+  double decode_us = 0;      // in mode chained: the best proved time in mode decode; 0 where the store has none
   bool in_workload = false;  // of one that was asked for
   std::string quarantine;    // "suspect the reference or the harness: all N variants fail", or ""
 };

@@ -103,6 +103,7 @@ class Sweep {
   RoundsContext rounds_context(const SpecState& state);
   void measure(SpecState& state);
   static bool contends(const Case& c);
+  double decode_us(const SpecState& state) const;
   void revisit(SpecState& state);
   void look_up(SpecState& state);
   void keep(Case& c, CaseRecord record);

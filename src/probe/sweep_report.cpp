@@ -4,8 +4,25 @@
 #include <algorithm>
 
 #include "probe/sweep.h"
+#include "stats/summary.h"
 
 namespace assay {
+
+/// Of the variants that are planned, as they are built where launches do not overlap.
+double Sweep::decode_us(const SpecState& state) const {
+  double best_us = 0;
+  for (const Case& c : state.cases) {
+    Variant alone = *c.planned.variant;
+    std::erase(alone.compile_flags, kChainedFlag);
+    const CaseKey key =
+        case_key(state.spec, alone, cache_.key(alone, *c.planned.isa), device_, Mode::decode, options_.footprint);
+    const std::optional<CaseRecord> record = store_.find(key.hash);
+    if (!record || record->outcome != Outcome::pass || record->device_us.empty()) continue;
+    const double us = summarize(record->device_us).median;
+    if (best_us == 0 || us < best_us) best_us = us;
+  }
+  return best_us;
+}
 
 void add_observations(RankedSpec& ranked, const std::vector<Workload>& workloads) {
   for (const Workload& workload : workloads)
@@ -43,6 +60,7 @@ SweepReport Sweep::report(const std::vector<Workload>& workloads) const {
     if (records.empty() && state.quarantine.empty() && !state.cases.empty()) continue;  // interrupted before it
     RankedSpec ranked = rank_spec(state.spec, std::move(records), baselines, options_.ranking);
     if (!state.quarantine.empty()) ranked.quarantine = state.quarantine;
+    if (options_.mode == Mode::chained) ranked.decode_us = decode_us(state);
     add_observations(ranked, workloads);
     report.specs.push_back(std::move(ranked));
   }

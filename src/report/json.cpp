@@ -13,7 +13,7 @@ namespace assay {
 namespace {
 
 constexpr const char* kSchema = "assay-report";
-constexpr int64_t kVersion = 3;  // 2: registers, shared_bytes, local_bytes; 3: accuracy, bound_used
+constexpr int64_t kVersion = 4;  // 2: registers, shared_bytes, local_bytes; 3: accuracy, bound_used; 4: counts
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 /// Calls field(name, member) for every member; `Errors` and `Record` are const for writing.
@@ -66,6 +66,9 @@ void each_record_field(Record& record, Field&& field) {
   field("floor_us", record.floor_us);
   field("reachable_us", record.reachable_us);
   field("ceiling_gbps", record.ceiling_gbps);
+  field("dram_bytes", record.dram_bytes);
+  field("instructions", record.instructions);
+  field("cycles", record.cycles);
   field("case_us", record.case_us);
   field("check_us", record.check_us);
   field("errors", record.errors);
@@ -187,6 +190,8 @@ Json about_json() {
           {"outcome", "only pass is ever ranked"},
           {"accuracy", "what the variant may round the activations to; it is held to that class's error bound"},
           {"bound_used", "largest error over what the class allows that element; above 1 is wrong"},
+          {"dram_bytes",
+           "a launch's, like instructions and cycles, by the hardware's count; null where nothing was counted"},
           {"floor_us", "least bytes over the measured bandwidth, or flops over the measured peak"},
           {"reachable_us", "a kernel that only reads the same bytes"},
           {"to_win_ms", "per token: calls x (best - floor)"},
@@ -228,6 +233,7 @@ void from_json(const JsonReader& json, std::vector<Value>& values) {
 /// The version that a field of a case came with: reports of earlier ones may lack it.
 int64_t version_of(std::string_view name) {
   if (name == "registers" || name == "shared_bytes" || name == "local_bytes") return 2;
+  if (name == "dram_bytes" || name == "instructions" || name == "cycles") return 4;
   return name == "accuracy" || name == "bound_used" ? 3 : 1;
 }
 bool has_field(const JsonReader& json, const char* name, int64_t version) {

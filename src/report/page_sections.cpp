@@ -66,7 +66,7 @@ Json ceilings_json(const StoreSection& section) {
   for (const CeilingPoint& p : c.read) read.push_back({{"bytes", p.bytes}, {"gbps", p.value}, {"spread", p.spread}});
   for (const NamedPeak& p : c.peaks) peaks.push_back({{"name", p.name}, {"gflops", p.gflops}, {"spread", p.spread}});
   return {{"read", std::move(read)},
-          {"copy", {{"bytes", c.copy.bytes}, {"gbps", c.copy.value}, {"spread", c.copy.spread}}},
+          {"copied", {{"bytes", c.copy.bytes}, {"gbps", c.copy.value}, {"spread", c.copy.spread}}},
           {"peaks", std::move(peaks)},
           {"dispatch_us", c.dispatch_us},
           {"dispatch_spread", c.dispatch_spread},

@@ -116,6 +116,7 @@ std::string limits_line(const RankedSpec& spec) {
     if (const int exact = spec.best_exact(); best.record.accuracy != Accuracy::exact && exact >= 0)
       fields.push_back(fmt::format("best exact={} ({})", us_text(spec.cases[size_t(exact)].device.median),
                                    spec.cases[size_t(exact)].record.variant));
+    if (spec.decode_us > 0) fields.push_back("best in mode decode=" + us_text(spec.decode_us));
   } else {
     fields.emplace_back("no proved variant");
   }

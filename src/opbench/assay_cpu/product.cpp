@@ -9,8 +9,9 @@
 namespace assay {
 namespace {
 
-constexpr int64_t kRowsBytes = 256 << 10;  // of A, that meet all panels before the next rows do
-constexpr int64_t kPieceOfK = 512;         // of a product that is split along k
+constexpr int64_t kRowsBytes = 256 << 10;               // of A, that meet all panels before the next rows do
+constexpr int64_t kStreamedProduct = int64_t(4) << 20;  // bytes of an output; what is computed hides the way to memory
+constexpr int64_t kPieceOfK = 512;                      // of a product that is split along k
 
 /// A row as a product: batches of [m, k] times [k, n].
 struct ProductSizes {
@@ -72,9 +73,9 @@ class Product {
     panels_ = (s_.n + tile_.width - 1) / tile_.width;
     panel_size_ = s_.k * s_.segments * tile_.width;
     const bool whole_lines = s_.n % tile_.lanes == 0 && s_.n * 4 % 64 == 0;
-    end_ = row.output.bytes() >= kStreamedBytes && whole_lines ? TileEnd::stream : TileEnd::store;
+    end_ = row.output.bytes() >= kStreamedProduct && whole_lines ? TileEnd::stream : TileEnd::store;
     // An eight-wide tile fills half a cache line at a time: neighbouring rows fill the other half at once.
-    if (s_.n == 8 && tile_.lanes == 8 && row.output.bytes() >= kStreamedBytes) end_ = TileEnd::stream;
+    if (s_.n == 8 && tile_.lanes == 8 && row.output.bytes() >= kStreamedProduct) end_ = TileEnd::stream;
     b_is_panel_ = !s_.b_transposed && s_.n == tile_.width;
     const int64_t copies = s_.b_per_batch ? team.count : 1;
     if (!b_is_panel_) packed_.resize(size_t(panels_ * panel_size_ * copies + 16));

@@ -53,17 +53,21 @@ __attribute__((noinline)) void product_tile(const float* a, const float* b, floa
     const V start = bias ? V(*reinterpret_cast<const Unaligned*>(bias + j * L)) : V{};
     for (int i = 0; i < M; ++i) sums[i][j] = start;
   }
-  const int64_t lda = shape.lda;
+  // A pointer for four rows: the others' addresses are those plus one, two and three steps, which an instruction adds.
+  const int64_t one = shape.lda * int64_t(sizeof(float)), three = 3 * one;
   for (int64_t s = 0; s < shape.segments; ++s) {
-    const float* rows[(M + 3) / 4];  // a pointer for four rows: their addresses are those plus 0 to 3 lda
-    for (int i = 0; i < (M + 3) / 4; ++i) rows[i] = a + s * shape.a_segment + i * 4 * lda;
+    const char* rows[(M + 3) / 4];
+    for (int i = 0; i < (M + 3) / 4; ++i)
+      rows[i] = reinterpret_cast<const char*>(a + s * shape.a_segment + i * 4 * shape.lda);
     for (int64_t k = 0; k < shape.k; ++k) {
       V wide[NV];
       for (int j = 0; j < NV; ++j) wide[j] = *reinterpret_cast<const Unaligned*>(b + j * L);
       for (int i = 0; i < M; ++i) {
-        const V value = V{} + rows[i / 4][(i % 4) * lda + k];
+        const int64_t step = i % 4 == 0 ? 0 : i % 4 == 1 ? one : i % 4 == 2 ? 2 * one : three;
+        const V value = V{} + *reinterpret_cast<const float*>(rows[i / 4] + step);
         for (int j = 0; j < NV; ++j) sums[i][j] += value * wide[j];
       }
+      for (int i = 0; i < (M + 3) / 4; ++i) rows[i] += sizeof(float);
       b += shape.ldb;
     }
   }

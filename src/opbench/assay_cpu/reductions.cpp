@@ -100,23 +100,31 @@ float line_sum(const float* x, int64_t count) {
 }
 
 int64_t line_argmax(const float* x, int64_t count) {
-  Vec best = set1(-std::numeric_limits<float>::infinity());
+  // Four chains; which vector of a chain was the best is kept beside it.
+  Floats best[4];
+  Ints where[4] = {};
+  for (Floats& each : best) each = Floats(set1(-std::numeric_limits<float>::infinity()));
   int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) best = larger(load(x + i), best);
-  float value = largest(best);
-  for (; i < count; ++i) value = std::max(value, x[i]);
-  const Floats wanted = Floats(set1(value));
-  for (i = 0; i + kLanes <= count; i += kLanes) {
-    const Ints same = Floats(load(x + i)) == wanted;
-    int any = 0;
-    for (int lane = 0; lane < kLanes; ++lane) any |= same[lane];
-    if (!any) continue;
-    for (int lane = 0; lane < kLanes; ++lane)
-      if (same[lane]) return i + lane;
+  for (; i + 4 * kLanes <= count; i += 4 * kLanes)
+    for (int u = 0; u < 4; ++u) {
+      const Floats now = Floats(load(x + i + u * kLanes));
+      const Ints better = now > best[u];
+      best[u] = better ? now : best[u];
+      where[u] = better ? Ints{} + int32_t(i) : where[u];
+    }
+  float value = -std::numeric_limits<float>::infinity();
+  for (int u = 0; u < 4; ++u) value = std::max(value, largest(Vec(best[u])));
+  Ints lanes, least = Ints{} + std::numeric_limits<int32_t>::max();
+  for (int lane = 0; lane < kLanes; ++lane) lanes[lane] = lane;
+  for (int u = 0; u < 4; ++u) {
+    const Ints place = where[u] + lanes + u * kLanes, wins = (best[u] == Floats(set1(value))) & (place < least);
+    least = wins ? place : least;
   }
+  int64_t index = count;
+  for (int lane = 0; lane < kLanes; ++lane) index = std::min<int64_t>(index, least[lane]);
   for (; i < count; ++i)
-    if (x[i] == value) return i;
-  return 0;  // all are NaN
+    if (x[i] > value || index == count) value = x[i], index = i;
+  return index == count ? 0 : index;
 }
 
 void tile_sum(const float* x, const AxisShape& axis, int64_t width, float* y) {

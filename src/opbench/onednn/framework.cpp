@@ -88,19 +88,20 @@ class Primitives final : public PreparedOperation {
     }
   }
 
+  /// f(x), then times `scale`, a primitive each: eltwise takes no eltwise after it.
   bool eltwise(const OperationRow& row, dnnl::algorithm kind, float alpha, float scale) {
     const memory::desc desc = plain({row.output.elements()});
-    dnnl::primitive_attr attributes = attributes_;
-    if (scale != 1) {
-      dnnl::post_ops after;
-      after.append_eltwise(1, dnnl::algorithm::eltwise_linear, scale, 0);
-      attributes.set_post_ops(after);
-    }
-    const dnnl::eltwise_forward::primitive_desc made({dnnl::prop_kind::forward_inference, kind, desc, alpha, 0},
-                                                     attributes, engine_);
-    how_ = made.impl_info_str();
-    const memory x = input(desc);
-    step(dnnl::eltwise_forward(made), {{DNNL_ARG_SRC, x}, {DNNL_ARG_DST, result(desc)}});
+    const auto made = [&](dnnl::algorithm of, float a) {
+      return dnnl::eltwise_forward::primitive_desc({dnnl::prop_kind::forward_inference, of, desc, a, 0}, attributes_,
+                                                   engine_);
+    };
+    const auto first = made(kind, alpha);
+    how_ = first.impl_info_str();
+    const memory x = input(desc), y = result(desc);
+    step(dnnl::eltwise_forward(first), {{DNNL_ARG_SRC, x}, {DNNL_ARG_DST, y}});
+    if (scale == 1) return true;
+    step(dnnl::eltwise_forward(made(dnnl::algorithm::eltwise_linear, scale)), {{DNNL_ARG_SRC, y}, {DNNL_ARG_DST, y}});
+    how_ += ", then scaled";
     return true;
   }
   bool prelu(const OperationRow& row) {
@@ -211,7 +212,9 @@ class Primitives final : public PreparedOperation {
     const memory::desc values = plain({heads, length, width}), scores = plain({heads, length, length});
     const memory::desc keys({heads, width, length}, memory::data_type::f32, memory::dims{length * width, 1, width});
     dnnl::primitive_attr scaled = attributes_;
-    scaled.set_output_scales(0, {1 / std::sqrt(float(width))});
+    dnnl::post_ops after;
+    after.append_eltwise(1, dnnl::algorithm::eltwise_linear, 1 / std::sqrt(float(width)), 0);
+    scaled.set_post_ops(after);
     const dnnl::matmul::primitive_desc first({values, keys, scores}, scaled, engine_);
     const dnnl::softmax_forward::primitive_desc soft({dnnl::prop_kind::forward_inference, scores, 2}, attributes_,
                                                      engine_);

@@ -7,6 +7,8 @@
 #include <dlfcn.h>
 #include <torch/version.h>
 
+#include <stdexcept>
+
 #include "output_allocator.h"
 #include "torch_operations.h"
 
@@ -36,6 +38,15 @@ class TorchRow final : public PreparedOperation {
     if (operation_.made && which_ < 0) find_offer();
   }
   void run() override {
+    try {
+      compute();
+    } catch (const c10::Error& e) {
+      throw std::runtime_error(e.what_without_backtrace());
+    }
+  }
+
+ private:
+  void compute() {
     const at::InferenceMode no_gradients;
     if (operation_.into) return operation_.into(inputs_, output_);
     offer_output(copies_ ? nullptr : memory_, size_t(row_.output.bytes()), which_);
@@ -44,8 +55,6 @@ class TorchRow final : public PreparedOperation {
     // Where it took other memory than it did when it was looked at, the answer must come all the same.
     if (made.data_ptr() != memory_ || made.strides() != output_.strides()) output_.copy_(made);
   }
-
- private:
   /// Of several requests for as many bytes as the output has, which is the output's?
   void find_offer() {
     constexpr int kMost = 4;

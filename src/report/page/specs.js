@@ -48,7 +48,7 @@ A.draw_roofline = (body) => {
     const x0 = Math.max(x.domain()[0], y.domain()[0] / read.gbps), x1 = Math.min(x.domain()[1], peak / read.gbps);
     plot.svg.append("path").attr({ d: "M" + [at(above, x0), at(above, x1), at(below, x1), at(below, x0)].join("L") + "Z", fill: "var(--c0)", opacity: 0.16 });
     plot.svg.append("path").attr({ d: slope(read.gbps, peak), stroke: "var(--c0)", "stroke-width": 2, fill: "none" });
-    plot.svg.append("path").attr({ d: slope(c.copy.gbps, peak), stroke: "var(--c0)", "stroke-width": 1.2, "stroke-dasharray": "2 4", fill: "none" });
+    plot.svg.append("path").attr({ d: slope(c.copied.gbps, peak), stroke: "var(--c0)", "stroke-width": 1.2, "stroke-dasharray": "2 4", fill: "none" });
     plot.svg.append("path").attr({ d: slope(cached, peak), stroke: "var(--soft)", "stroke-width": 1.2, "stroke-dasharray": "7 4", fill: "none" });
     peaks.forEach((p) => {
       const from = Math.max(x.domain()[0], p.gflops / cached);
@@ -66,7 +66,7 @@ A.draw_roofline = (body) => {
   const seen = [...new Set(points.map((p) => p.b.accuracy))];
   A.legend(body, [...seen.map((name) => [A.class(name).says, (s) => A.symbol(s.append("g").attr("transform", "translate(7,7)"), name, 60)]),
     ...(read ? [[`memory read ${A.number(read.gbps)} GB/s, band: its spread (${A.percent(100 * read.spread)})`, (s) => s.append("line").attr({ x1: 0, x2: 16, y1: 7, y2: 7, stroke: "var(--c0)", "stroke-width": 2 })],
-      [`copy ${A.number(c.copy.gbps)} GB/s`, (s) => s.append("line").attr({ x1: 0, x2: 16, y1: 7, y2: 7, stroke: "var(--c0)", "stroke-dasharray": "2 4" })],
+      [`copy ${A.number(c.copied.gbps)} GB/s`, (s) => s.append("line").attr({ x1: 0, x2: 16, y1: 7, y2: 7, stroke: "var(--c0)", "stroke-dasharray": "2 4" })],
       [`best cache ${A.number(cached)} GB/s`, (s) => s.append("line").attr({ x1: 0, x2: 16, y1: 7, y2: 7, stroke: "var(--soft)", "stroke-dasharray": "7 4" })]] : [])]);
   const without = section.specs.length - points.length;
   if (without) A.add(body, "p.sub", `${without} specs are not placed: no proved winner, or one that computes nothing to count.`);

@@ -22,7 +22,13 @@ enum class Sin {
   cache_row_too_much,
   values_not_written,
   position_remembered,
-  factors_ignored
+  factors_ignored,
+  later_of_equal_first,
+  one_value_too_few,
+  next_place,
+  order_ignored,
+  last_row_twice,
+  copy_remembered
 };
 constexpr Sin kSin = Sin::MUTANT;
 __device__ constexpr bool is(Sin sin) { return kSin == sin; }
@@ -105,6 +111,47 @@ __device__ void argmax(const assay_cuda_call& call) {
   });
 }
 
+/// The k largest, each by a look at the whole row.
+__device__ void top_k(const assay_cuda_call& call) {
+  const assay_cuda_tensor &a = *find_tensor(call, ASSAY_CUDA_A), &d = *find_tensor(call, ASSAY_CUDA_D), &places = *find_tensor(call, ASSAY_CUDA_D, 1);
+  const int k = d.dims[2] - (is(Sin::one_value_too_few) && d.dims[2] > 1 ? 1 : 0);
+  for_share(a.dims[1], [&](int64_t row) {
+    int last = -1;
+    for (int i = 0; i < d.dims[2]; ++i) {
+      int best = -1;
+      const auto is_before = [&](int one, int other) {
+        const float x = value_at(a, 0, row, one), y = value_at(a, 0, row, other);
+        return x > y || (x == y && (is(Sin::later_of_equal_first) ? one > other : one < other));
+      };
+      for (int at = 0; at < a.dims[2]; ++at)
+        if ((last < 0 || is_before(last, at)) && (best < 0 || is_before(at, best))) best = at;
+      if (i >= k) best = last;  // the last one again
+      last = best;
+      put(d, 0, row, i, value_at(a, 0, row, best));
+      static_cast<int32_t*>(places.data)[row * places.strides[1] + i] = is(Sin::next_place) ? (best + 1) % a.dims[2] : best;
+    }
+  });
+}
+
+__device__ float first_copied = 0;
+
+__device__ void copy(const assay_cuda_call& call) {
+  assay_cuda_tensor a = *find_tensor(call, ASSAY_CUDA_A);
+  const assay_cuda_tensor& d = *find_tensor(call, ASSAY_CUDA_D);
+  const int64_t m = d.dims[1], n = d.dims[2];
+  if (is(Sin::order_ignored)) a.strides[2] = 1, a.strides[1] = n, a.strides[0] = m * n;
+  for_share(d.dims[0] * m * n, [&](int64_t at) {
+    int64_t row = at / n % m;
+    if (is(Sin::last_row_twice) && row == m - 1 && m > 1) --row;
+    float value = value_at(a, at / n / m / (d.dims[0] / a.dims[0]), row, at % n);
+    if (is(Sin::copy_remembered) && at == 0) {
+      if (first_copied == 0) first_copied = value;
+      value = first_copied;
+    }
+    put(d, at / n / m, at / n % m, at % n, value);
+  });
+}
+
 __device__ void attention(const assay_cuda_call& call) {
   const assay_cuda_tensor &q = *find_tensor(call, ASSAY_CUDA_A), &d = *find_tensor(call, ASSAY_CUDA_D),
                           &keys = *find_tensor(call, ASSAY_CUDA_CACHE, 0), &values = *find_tensor(call, ASSAY_CUDA_CACHE, 1);
@@ -173,6 +220,8 @@ ASSAY_RUN {
   if (call.op == ASSAY_CUDA_SWIGLU) swiglu(call);
   if (call.op == ASSAY_CUDA_EMBEDDING) embedding(call);
   if (call.op == ASSAY_CUDA_ARGMAX) argmax(call);
+  if (call.op == ASSAY_CUDA_TOP_K) top_k(call);
+  if (call.op == ASSAY_CUDA_COPY) copy(call);
   if (call.op == ASSAY_CUDA_ATTENTION) attention(call);
   if (call.op == ASSAY_CUDA_ROPE) rope(call);
 }
