@@ -43,7 +43,7 @@ void add_launch(ReplayStep& step, const Spec& spec, const std::string& role) {
   step.launches.push_back(size_t(place - step.ops.begin()));
 }
 
-ReplayStep step_of_model(const ReplayOptions& o) {
+ReplayStep step_of_model(const ReplayOptions& o, const KernelChooser& chooser) {
   const Gguf file{std::filesystem::path(o.what)};
   if (const std::string why_not = inspect(file).why_not; !why_not.empty()) fail("{}: {}", file.name(), why_not);
   const ModelConfig config = read_model_config(file);
@@ -51,7 +51,11 @@ ReplayStep step_of_model(const ReplayOptions& o) {
   if (!cache || (*cache != Dtype::f16 && *cache != Dtype::f32))
     fail("--cache-type {}: choose f16 or f32", o.cache_type);
   ReplayStep step;
-  for (const PassOp& op : forward_pass(file, config, {1, 1, cache_capacity(o.depth + 1, config.context), *cache})) {
+  PassRequest pass;
+  pass.capacity = cache_capacity(o.depth + 1, config.context);
+  pass.cache = *cache;
+  pass.fuses_swiglu = fuses_swiglu(file, config, pass, chooser);
+  for (const PassOp& op : forward_pass(file, config, pass)) {
     SpecFields fields = parse_spec_fields(op.line, file.name());
     for (auto& [key, value] : fields)
       if (key == "length") value = std::to_string(o.depth + 1);
@@ -82,12 +86,12 @@ ReplayStep step_of_workload(const Workload& workload) {
   return step;
 }
 
-ReplayStep step_of(const ReplayOptions& o) {
+ReplayStep step_of(const ReplayOptions& o, const KernelChooser& chooser) {
   std::error_code ignored;
-  if (o.what.ends_with(".gguf")) return step_of_model(o);
+  if (o.what.ends_with(".gguf")) return step_of_model(o, chooser);
   if (std::filesystem::is_regular_file(o.what, ignored)) {
     if (o.what.ends_with(".json")) return step_of_workload(load_workload(o.what));
-    return step_of_model(o);
+    return step_of_model(o, chooser);
   }
   std::vector<std::string> names;
   for (const Workload& workload : load_workloads(project_folder("specs"))) {
@@ -121,7 +125,6 @@ void choose_from_store(ReplayStep& step, const ReplayOptions& o, const OpenedDev
 }
 
 int run_replay(const ReplayOptions& o) {
-  ReplayStep step = step_of(o);
   const auto backends = make_backends();
   OpenedDevice device = find_device(backends, o.device, o.threads);
   if (o.threads == 0 && device.info.cores > 0) device = find_device(backends, o.device, device.info.cores);
@@ -136,6 +139,7 @@ int run_replay(const ReplayOptions& o) {
   if (!o.table.empty() || std::filesystem::exists(shipped_table(device.info), ignored))
     table = choose_table(o.table, device.info, variants, cache);
   const KernelChooser chooser(device.info, variants, table ? table->entries : nullptr, overrides);
+  ReplayStep step = step_of(o, chooser);
   if (table || !overrides.empty())
     for (ReplayOp& op : step.ops) op.choice = chooser.choose(op.spec);
   else

@@ -31,7 +31,30 @@ int standing(const KernelChoice& choice) {
   return (choice.reason == "no_entry" ? 2 : 1) + (choice.variant->baseline ? 2 : 0);
 }
 
+/// As `standing`; worse than any where nothing computes it.
+int standing_of(const Spec& spec, const KernelChooser& chooser) {
+  try {
+    return standing(chooser.choose(spec));
+  } catch (const Error&) {
+    return std::numeric_limits<int>::max();
+  }
+}
+
 }  // namespace
+
+bool fuses_swiglu(const Gguf& file, const ModelConfig& config, PassRequest request, const KernelChooser& chooser) {
+  const auto worst = [&](bool fused) {
+    request.fuses_swiglu = fused;
+    int all = 0;
+    for (const PassOp& op : forward_pass(file, config, request)) {
+      const Spec spec = parse_spec(op.line, file.name());
+      if (fused ? spec.op->ends_product : op.role.starts_with("mlp_gate"))
+        all = std::max(all, standing_of(spec, chooser));
+    }
+    return all;
+  };
+  return worst(true) <= worst(false);
+}
 
 StepBinder::StepBinder(LoadedModel& model, Device& device, const KernelChooser& chooser, KernelShelf& shelf,
                        std::function<void(const std::string&)> note)
@@ -83,34 +106,9 @@ KernelChoice StepBinder::choose(const PassOp& op, const Spec& spec) {
 }
 
 std::vector<PassOp> StepBinder::pass(PassRequest request) {
-  request.fuses_swiglu = fuses(request);
+  if (!fuses_) fuses_ = fuses_swiglu(model_.file(), model_.config(), request, chooser_);  // once, by the first pass
+  request.fuses_swiglu = *fuses_;
   return forward_pass(model_.file(), model_.config(), request);
-}
-
-/// Gate, up and swiglu are one op where its kernel stands no worse than the product's of two outputs: what a user or a
-/// table says of products holds. Decided once, by the first pass.
-bool StepBinder::fuses(const PassRequest& request) {
-  const auto worst = [&](bool fused) {
-    PassRequest one = request;
-    one.fuses_swiglu = fused;
-    int all = 0;
-    for (const PassOp& op : forward_pass(model_.file(), model_.config(), one)) {
-      const Spec& spec = spec_of(op.line);
-      if (fused ? spec.op->ends_product : op.role.starts_with("mlp_gate")) all = std::max(all, standing_of(spec));
-    }
-    return all;
-  };
-  if (!fuses_) fuses_ = worst(true) <= worst(false);
-  return *fuses_;
-}
-
-/// As `standing`; worse than any where nothing computes it.
-int StepBinder::standing_of(const Spec& spec) const {
-  try {
-    return standing(chooser_.choose(spec));
-  } catch (const Error&) {
-    return std::numeric_limits<int>::max();
-  }
 }
 
 void StepBinder::reserve(const PassRequest& request) {

@@ -25,6 +25,10 @@ struct StepProgram {
   std::unique_ptr<Program> program;
 };
 
+/// Whether gate, up and swiglu are one op for this chooser: where its kernel stands no worse than the product's of two
+/// outputs, so that what a user or a table says of products holds.
+bool fuses_swiglu(const Gguf& file, const ModelConfig& config, PassRequest request, const KernelChooser& chooser);
+
 /// What the programs of a session share: buffers by name, caches, repacked weights, kernels.
 class StepBinder {
  public:
@@ -59,8 +63,6 @@ class StepBinder {
   };
   Address grown(const std::string& name, int64_t bytes);
   std::vector<PassOp> pass(PassRequest request);
-  bool fuses(const PassRequest& request);
-  int standing_of(const Spec& spec) const;
   const Spec& spec_of(const std::string& line);
   KernelChoice choose(const PassOp& op, const Spec& spec);
   Launch launch(const BoundOp& bound);

@@ -30,8 +30,13 @@ Spec with_rows(const Spec& spec, int64_t m, const std::string& name) {
 
 std::vector<StepOp> engine_step(const Gguf& file, const ModelConfig& config, const StepShape& shape) {
   const int64_t capacity = cache_capacity(std::max(shape.length, shape.prompt_tokens), config.context);
-  const std::vector<PassOp> decode = forward_pass(file, config, {1, 1, capacity, shape.cache});
-  const std::vector<PassOp> prompt = forward_pass(file, config, {shape.prompt_tokens, 1, capacity, shape.cache});
+  PassRequest pass;
+  pass.capacity = capacity;
+  pass.cache = shape.cache;
+  pass.fuses_swiglu = shape.fuses_swiglu;
+  const std::vector<PassOp> decode = forward_pass(file, config, pass);
+  pass.tokens = shape.prompt_tokens;
+  const std::vector<PassOp> prompt = forward_pass(file, config, pass);
   ASSAY_CHECK(prompt.size() == decode.size());
   std::vector<StepOp> step;
   std::map<std::string, size_t> places;

@@ -14,6 +14,7 @@ struct StepShape {
   int64_t length = 1;          // positions that attention sees, the step's own included
   int64_t prompt_tokens = 64;  // of a prompt's piece
   Dtype cache = Dtype::f32;
+  bool fuses_swiglu = true;  // engine/step_program.h
 };
 
 /// One op of a decode step, and what computes the same weights for a piece of a prompt.

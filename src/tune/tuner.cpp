@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "engine/step_program.h"
 #include "measure/worker_process.h"
 #include "spec/completion.h"
 #include "tune/search.h"
@@ -78,6 +79,7 @@ class Tuner {
     shape.length = r_.context.depth + (r_.context.tokens + 1) / 2;
     shape.cache = *parse_dtype(r_.context.cache_type);
     const KernelChooser chooser(r_.device, variants_, r_.default_section, {});
+    shape.fuses_swiglu = fuses_swiglu(model.file(), model.config(), {}, chooser);
     for (StepOp& op : engine_step(model.file(), model.config(), shape)) {
       TunedOp tuned;
       tuned.before.decode = chooser.choose(op.spec).variant;
