@@ -62,7 +62,7 @@ const opbench_rows = (results) => {
     return at && !Array.isArray(at) && (at.op || at.operation || at.name || at.row) ? at : found;
   }, null);
   return flat.map(({ path, o }) => {
-    const parent = above(path) || {}, op = o.op || o.operation || parent.op || parent.operation || parent.name || parent.row || "?";
+    const parent = above(path) || {}, op = o.op || o.row || o.operation || parent.op || parent.operation || parent.name || parent.row || "?";
     return { op: [op, o.shape || o.size || parent.shape || parent.size || ""].filter(Boolean).join(" "), framework: name(o), us: time(o), outcome: failed.test(o.outcome) || time(o) === null ? o.outcome || o.word || "no time" : "pass" };
   });
 };
