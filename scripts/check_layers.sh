@@ -42,6 +42,7 @@ function complain(what) { print $1 ":" $2 ": " what; found = 1 }
   split($1, path, "/"); area = path[1]; from = path[2]
   own = (area == "kernels" || $1 ~ /^tests\/mutants\// || $1 ~ /^bench\/trace_generator\//)
   backend = (area == "src" && from == "backend" && path[4] != "") ? path[3] : ""
+  framework = (area == "src" && from == "opbench" && path[4] != "")
   if (match($3, /"[^"]+"/)) {
     target = substr($3, RSTART + 1, RLENGTH - 2); n = split(target, to, "/")
     if (n < 2 || rank(to[1]) < 0) next
@@ -53,8 +54,8 @@ function complain(what) { print $1 ":" $2 ": " what; found = 1 }
     if (from == "backend" && other != "" && other != backend) bad = 1
     if (from != "backend" && from != "cli" && other != "") bad = 1
     if (bad) complain(from (backend ? "/" backend : "") " may not include \"" target "\"")
-  } else if (area == "src" && $3 ~ /<(cuda|nvrtc|cublas|vulkan|dnnl|cblas|openblas)/ && backend == "") {
-    complain("a vendor header outside its backend: " $3)
+  } else if (area == "src" && $3 ~ /<(cuda|nvrtc|cublas|vulkan|dnnl|cblas|openblas|torch\/|ATen\/|c10\/)/ && backend == "" && !framework) {
+    complain("a vendor header outside its backend or framework: " $3)
   }
 }
 END { exit found }'

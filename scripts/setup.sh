@@ -1,11 +1,11 @@
 #!/bin/sh
-# Installs the Debian packages that are missing, and nothing else; quiet and quick where all are there.
+# Installs the Debian packages that are missing (and those given), and nothing else; quiet and quick where all are there.
 set -eu
 
 packages="g++ cmake ninja-build git
   libcli11-dev libfmt-dev nlohmann-json3-dev libsqlite3-dev libmuparser-dev libxxhash-dev
   libsimdjson-dev zlib1g-dev libzstd-dev libpcre2-dev
-  libopenblas-dev libdnnl-dev libgtest-dev"
+  libopenblas-dev libdnnl-dev libgtest-dev libjs-d3 $*"
 
 missing=""
 for package in $packages; do

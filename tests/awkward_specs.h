@@ -30,6 +30,15 @@ inline constexpr const char* kStepSpecs[] = {
     "op=swiglu | m=3 | n=77 | dtA=f16 | dtD=f16",
     "op=swiglu | m=1 | n=1 | dtA=bf16 | dtD=f32",
     "op=swiglu | m=2 | n=33 | dtA=f32 | dtD=bf16",
+    "op=matmul_swiglu | m=1 | n=515 | k=896 | dtA=f32 | dtB=q8_0 | dtD=f32",
+    "op=matmul_swiglu | m=11 | n=77 | k=160 | dtA=f16 | dtB=q8_0 | dtD=f16",
+    "op=matmul_swiglu | m=1 | n=130 | k=288 | dtA=f32 | dtB=q4_0 | dtD=f32",
+    "op=matmul_swiglu | m=3 | n=2 | k=32 | dtA=bf16 | dtB=q4_0 | dtD=f32",
+    "op=matmul_swiglu | m=1 | n=33 | k=256 | dtA=f32 | dtB=q6_k | dtD=bf16",
+    "op=matmul_swiglu | m=1 | n=515 | k=896 | dtA=f16 | dtB=f16 | dtD=f16",
+    "op=matmul_swiglu | m=9 | n=31 | k=141 | dtA=f32 | dtB=f16 | dtD=f32",
+    "op=matmul_swiglu | m=1 | n=1 | k=1 | dtA=bf16 | dtB=bf16 | dtD=bf16",
+    "op=matmul_swiglu | m=1 | n=77 | k=129 | dtA=f32 | dtB=f32 | dtD=f32",
     "op=embedding | m=1 | n=896 | rows=1031 | dtB=f16 | dtD=f32",
     "op=embedding | m=5 | n=77 | rows=3 | dtB=f32 | dtD=f16",
     "op=embedding | m=2 | n=96 | rows=130 | dtB=q8_0 | dtD=f32",
@@ -108,6 +117,7 @@ inline std::vector<Spec> awkward_specs() {
         add(14, 1, shape, false, tB, types, "");
         add(14, 3, shape, false, tB, types, kAlphaBeta);
       }
+    add(1, 2, "n=77 | k=144", false, true, types, " | residual=1");
     add(14, 1, "n=1 | k=64", false, true, types, " | alpha=0.125 | beta=0");
     add(14, 1, "n=64 | k=1", false, false, types, " | alpha=1 | beta=0");
     add(14, 1, "n=95 | k=64", false, true, types, " | alpha=0.125 | beta=0");
@@ -136,6 +146,7 @@ inline std::vector<Spec> awkward_specs() {
         add(1, 1, shape_of(kBlockShapes[i]), false, true, types, loader);
       add(1, 3, "n=77 | k=160", false, true, types, loader);
       add(1, 3, "n=77 | k=160", true, true, types, loader + kEpilogue);
+      add(1, 1, "n=77 | k=160", false, true, types, loader + " | residual=1");
       add(1, 1, "n=77 | k=160", false, true, types, loader + kEpilogue);
       add(1, 1, "n=2 | k=32", false, true, types, loader + kAlphaBeta);
       add(14, 1, "n=5 | k=64", false, true, types, loader);

@@ -45,7 +45,7 @@ TEST(cli_help, help_of_probe_matches_its_golden_however_it_is_asked_for) {
 
 TEST(cli_help, every_subcommand_explains_itself) {
   for (const std::string command : {"probe", "devices", "selftest", "compare", "analyze", "audit", "inspect", "specs",
-                                    "export", "table", "synth", "tokenize"}) {
+                                    "export", "tune", "replay", "store", "table", "synth", "tokenize"}) {
     const std::string help = help_of({"help", command});
     EXPECT_TRUE(has(help, "assay " + command + " [OPTIONS]")) << command;
     for (std::istringstream lines(help); !lines.eof();) {
@@ -69,7 +69,7 @@ TEST(cli_words, an_unknown_word_is_one_line_with_near_names_and_exit_2) {
   EXPECT_TRUE(has(without_model.err, "MODEL is required")) << without_model.err;
   EXPECT_FALSE(has(without_model.err, "did you mean")) << "no word was mistyped: " << without_model.err;
   expect_refused(home, {"probe", "--device", "cpu:7"}, {"--device cpu:7", "did you mean cpu:0?"});
-  expect_refused(home, {"probe", "--mode", "decod"}, {"--mode decod", "decode, cold, hot or batched"});
+  expect_refused(home, {"probe", "--mode", "decod"}, {"--mode decod", "decode, cold, hot, batched or chained"});
   expect_refused(home, {"probe", "--threads", "100000"}, {"--threads 100000", "cpu:0 has 1 to"});
   expect_refused(home, {"probe", "--workload", "qwen2.5-0.5b-f61"}, {"did you mean qwen2.5-0.5b-f16"});
   expect_refused(home, {"probe", "--shape", "n=7"}, {"no spec matches --shape n=7"});

@@ -24,6 +24,7 @@ constexpr const char* kLines[] = {
     "op=attention | m=2 | heads=4 | kv_heads=2 | head_size=8 | length=130 | capacity=140 | dtA=f32 | dtCache=f16 | "
     "dtD=f32 "
     "| scale=0.5",
+    "op=matmul_swiglu | m=2 | n=20 | k=64 | dtA=f32 | dtB=q8_0 | dtD=f32",
 };
 
 /// A spec's inputs and proof; and outputs as a right kernel would leave them.

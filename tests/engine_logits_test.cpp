@@ -1,10 +1,8 @@
 // The engine against logits that were computed in float64 by somebody else, and against itself: chunks, threads, seeds.
+#include "engine_logits.h"
+
 #include <gtest/gtest.h>
 
-#include <cmath>
-#include <cstring>
-
-#include "gguf_models.h"
 #include "refusals.h"
 #include "text_lines.h"
 
@@ -14,30 +12,9 @@ namespace {
 const fs::path kModels = fs::path(ASSAY_SOURCE_DIR) / "../shared/data/models";
 const std::string kTokens = "3 17 901 44 1200 8 9 2000 77 5 6 1500 31";
 
-std::vector<float> floats_of(const std::string& bytes) {
-  std::vector<float> values(bytes.size() / sizeof(float));
-  std::memcpy(values.data(), bytes.data(), values.size() * sizeof(float));
-  return values;
-}
-
-/// Σ(a - b)² / Σb².
-double nmse(const std::vector<float>& a, const std::vector<float>& b) {
-  double error = 0, power = 0;
-  for (size_t i = 0; i < b.size(); ++i) {
-    error += (double(a[i]) - double(b[i])) * (double(a[i]) - double(b[i]));
-    power += double(b[i]) * double(b[i]);
-  }
-  return error / power;
-}
-
 std::vector<float> logits(const Home& home, const fs::path& model, const Arguments& more = {},
                           const std::string& tokens = kTokens) {
-  const fs::path out = home.folder / "logits.f32";
-  Arguments arguments{"logits", model, "--tokens", tokens, "--out", out};
-  arguments.insert(arguments.end(), more.begin(), more.end());
-  const Ended ended = home.run(arguments);
-  EXPECT_EQ(ended.exit_code, 0) << ended.err;
-  return floats_of(read_file(out));
+  return logits_of(home, model, more, tokens);
 }
 
 struct Promise {
@@ -73,12 +50,7 @@ TEST_P(tiny_models, give_the_same_in_chunks_of_any_size) {
   for (const char* chunk : {"1", "4"}) {
     const std::vector<float> pieces = logits(home, model, {"--chunk", chunk}, many);
     ASSERT_EQ(pieces.size(), at_once.size());
-    double largest = 0, off = 0;
-    for (size_t i = 0; i < pieces.size(); ++i) {
-      largest = std::max(largest, std::fabs(double(at_once[i])));
-      off = std::max(off, std::fabs(double(pieces[i]) - double(at_once[i])));
-    }
-    EXPECT_LE(off / largest, 1e-5) << chunk;
+    EXPECT_LE(largest_difference(pieces, at_once), 1e-5) << chunk;
   }
 }
 

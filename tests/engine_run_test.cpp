@@ -159,8 +159,8 @@ TEST_F(engine_run, writes_a_trace_that_analyze_reads) {
   for (const char* part : {"Backend selection summary",
                            "Backend selection reasons:\n  reason=", "generation_loop :: iteration_total: count=7",
                            "generation_loop :: block_2_total", "sampling :: sample: count=8", "Matmul backend summary",
-                           "Command buffer GPU timing", "decode: tokens=7", "prompt: tokens=",
-                           "ModelWeights (count=1)", "GgufFileMmap (count=1)", "ForwardStep (count="})
+                           "Command buffer GPU timing", "decode: tokens=7", "prompt: tokens=", "ModelWeights (count=1)",
+                           "GgufFileMmap (count=1)", "ForwardStep (count="})
     EXPECT_TRUE(has(report.out, part)) << part << " is not in\n" << report.out;
   EXPECT_FALSE(has(report.out, "wrong shape"));
   // Sections that show the longest alone need not have these.
@@ -173,7 +173,8 @@ TEST_F(engine_run, gives_back_the_specs_that_ran) {
   const Ended report = home.run({"analyze", trace, "--specs-out", specs, "--hot", "0"});
   ASSERT_EQ(report.exit_code, 0) << report.err;
   const std::string text = read_file(specs);
-  for (const char* part : {"nq=128 | nv=64", "dtB=f16", "bias=1", "n=2048", "n0=256 | n1=256"})
+  for (const char* part : {"nq=128 | nv=64", "dtB=f16", "bias=1", "n=2048", "op=matmul_residual",
+                           "op=matmul_swiglu | m=1 | n=256 | k=128"})
     EXPECT_TRUE(has(text, part)) << part << " is not in\n" << text;
 }
 

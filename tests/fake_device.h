@@ -46,6 +46,16 @@ inline void multiply(const Launch& launch, int64_t first = 0) {
   }
 }
 
+/// Inputs that are still to come, while the device hands them over.
+inline std::function<void()>& late_inputs() {
+  static std::function<void()> inputs;
+  return inputs;
+}
+/// What a kernel that may begin early must call before it reads them.
+inline void wait_for_previous() {
+  if (late_inputs()) late_inputs()();
+}
+
 /// What happened in whatever process: forked ones write into the same memory.
 struct FakeHistory {
   int opened = 0, loaded[8] = {};
@@ -57,6 +67,8 @@ struct FakeHistory {
   bool taint = false;         // a kernel sets it: memory of others has changed, until the device is opened anew
   bool evicted = false;       // a megabyte was overwritten since the last launch
   int warm = 0;               // launches before which that was not so
+  Counts counted{0, 0, 0};    // what the hardware is said to have counted
+  int handed = 0;             // launches whose inputs came late
   int copies = 0;             // of prepared weights that a kernel has met
   pid_t left = 0;             // a process that a kernel left behind
   bool dispatched = false;    // the last call was a dispatch: the host has its code at hand
@@ -131,6 +143,21 @@ class FakeDevice final : public MeasuredDevice {
     history_.dispatched = true;
     return times;
   }
+  bool hand_over(std::span<const Launch> sequence, std::span<const HandedOver> inputs) override {
+    for (size_t i = 0; i < sequence.size(); ++i) {
+      for (const HandedOver& input : inputs) std::memset(input.to, 0xff, size_t(input.bytes));
+      late_inputs() = [=] {
+        for (const HandedOver& input : inputs) std::memcpy(input.to, input.from[i % 2], size_t(input.bytes));
+      };
+      if (!sequence[i].overlaps_previous) wait_for_previous();
+      run(sequence.subspan(i, 1));
+      wait_for_previous();
+      late_inputs() = nullptr;
+      ++history_.handed;
+    }
+    return true;
+  }
+  Counts counts() override { return history_.counted; }
   bool can_survey() const override { return surveys_; }
   void look(Look& look) override {
     MeasuredDevice::look(look);

@@ -71,7 +71,7 @@ TEST_P(ReadersTest, HotReadersAreTriedOnTheSameBytesAgainAndAgain) {
                                                                                size_t) mutable {
     backend_.history().launch_us = in_a_cache(before, launch) ? 10 : 40;
   };
-  EXPECT_EQ(find_best_readers(backend_, device_, readers_, arena_.bytes(), {1 << 20}, /*hot=*/true).at(1 << 20),
+  EXPECT_EQ(find_best_readers(backend_, device_, readers_, arena_.bytes(), {1 << 20}, Mode::hot).at(1 << 20),
             "ceiling/good_in_a_cache");
   EXPECT_EQ(find({1 << 20}).at(1 << 20), "ceiling/usual");
 }

@@ -11,6 +11,9 @@ namespace {
 
 const std::string kNorm = "op=rms_norm | m=1 | n=64 | dtA=f32 | dtB=f32 | dtD=f32 | eps=1e-06";
 const std::string kSwiglu = "op=swiglu | m=1 | n=64 | dtA=f32 | dtD=f32";
+const std::string kGateUp = "op=matmul_swiglu | m=2 | n=64 | k=96 | dtA=f32 | dtB=q8_0 | dtD=f32";
+const std::string kResidual =
+    "op=matmul_residual | batch=1 | m=1 | n=64 | k=96 | tA=0 | tB=1 | dtA=f32 | dtB=q8_0 | dtD=f32 | residual=1";
 const std::string kEmbedding = "op=embedding | m=1 | n=64 | rows=10 | dtB=f16 | dtD=f32";
 const std::string kRope =
     "op=rope | m=1 | heads=4 | kv_heads=2 | head_size=8 | capacity=16 | dtA=f32 | dtCache=f16 | dtD=f32 | style=neox | "
@@ -44,7 +47,8 @@ void expect_refused(const std::string& line, const std::string& words) {
 }
 
 TEST(StepSpecLines, EachPrintsAsItWasWritten) {
-  for (const std::string& line : {kNorm, kSwiglu, kEmbedding, kRope, kAttention, kArgmax, kTopK, kCopy}) {
+  for (const std::string& line :
+       {kNorm, kSwiglu, kGateUp, kResidual, kEmbedding, kRope, kAttention, kArgmax, kTopK, kCopy}) {
     EXPECT_EQ(refusal(line), "");
     EXPECT_EQ(parse_spec(line).line(), line);
     EXPECT_EQ(parse_spec(parse_spec(line).math_line()).math_line(), parse_spec(line).math_line());
@@ -62,6 +66,8 @@ TEST(StepSpecLines, AMissingFieldIsNamedWithWhatItMustSay) {
   expect_refused(with(kCopy, "op=copy", "op=permute"), "field order is missing");
   expect_refused(with(kCopy, "op=copy", "op=repeat_kv_heads"), "field repeat is missing");
   expect_refused(with(kSwiglu, " | dtD=f32", ""), "field dtD is missing");
+  expect_refused(with(kGateUp, " | k=96", ""), "field k is missing");
+  expect_refused(with(kResidual, " | residual=1", ""), "field residual is missing");
 }
 
 TEST(StepSpecLines, AnUnknownFieldIsNamedWithItsLikelyName) {
@@ -98,7 +104,7 @@ TEST(StepSpecLines, TypesThatAnOpCannotHaveAreRefused) {
 
 TEST(StepSpecLines, SizesThatOverflowAreRefusedAndNotMultiplied) {
   const std::string huge = "4611686018427387904";  // 2^62
-  for (const std::string& line : {kNorm, kSwiglu, kArgmax, kTopK, kCopy, kEmbedding, kAttention, kRope})
+  for (const std::string& line : {kNorm, kSwiglu, kGateUp, kArgmax, kTopK, kCopy, kEmbedding, kAttention, kRope})
     for (const char* size :
          {"m=", "n=", "heads=", "kv_heads=", "head_size=", "capacity=", "length=", "rows=", "batch="}) {
       const size_t at = line.find(std::string("| ") + size);
@@ -113,6 +119,22 @@ TEST(StepSpecLines, SizesThatOverflowAreRefusedAndNotMultiplied) {
   expect_refused(with(with(kCopy, "m=3", "m=1048576"), "n=4", "n=1048577"), "would have more than 2^40 values");
   expect_refused(with(kArgmax, "n=64", "n=2147483648"), "places are 32-bit");
   expect_refused(with(kEmbedding, "rows=10", "rows=2147483649"), "row numbers are 32-bit");
+}
+
+TEST(StepSpecLines, AResidualIsAddedOnce) {
+  expect_refused(with(kResidual, "residual=1", "residual=0"), "op=matmul_residual adds a residual");
+  expect_refused(kResidual + " | beta=2", "field beta=2: a residual is C added once");
+  EXPECT_EQ(parse_spec(kResidual).math_line(),
+            parse_spec(with(with(kResidual, "matmul_residual", "matmul_alpha_beta"), "residual=1", "alpha=1 | beta=1"))
+                .math_line());
+}
+
+TEST(StepSpecLines, GateAndUpAreOfOneTypeAndNoSegments) {
+  expect_refused(with(kGateUp, "k=96", "k=95"), "field k=95: q8_0 weights need a multiple of 32");
+  expect_refused(with(kGateUp, "dtA=f32", "dtA=q8_0"), "field dtA=q8_0");
+  expect_refused(kGateUp + " | n0=64", "field n0=64 is unknown");
+  expect_refused(kGateUp + " | tB=1", "field tB=1 is unknown");
+  expect_refused(with(with(kGateUp, "n=64", "n=1048576"), "k=96", "k=1048576"), "would have more than 2^40 values");
 }
 
 TEST(StepSpecLines, NumbersAreNumbers) {

@@ -1,6 +1,7 @@
 // attention_split: chunks of the cache are widened once for all queries that share a head; softmax as it goes. Threads
-// share the chunks of all heads; where one's share begins inside a head, partial sums meet in the workspace.
+// share the parts of all heads; sums of parts meet by the same tree for any number of threads, in the workspace.
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "rows.h"
@@ -10,6 +11,7 @@ namespace assay {
 namespace {
 
 constexpr int64_t kChunk = 64;    // positions, a multiple of every kLanes
+constexpr int64_t kPart = 4;      // chunks that one thread takes together
 constexpr int64_t kQueries = 32;  // rows × heads of one tile, about
 constexpr int kTogether =
     kLanes == 16 ? 4 : 2;  // queries whose sums of values are taken in one pass: as registers allow
@@ -40,12 +42,16 @@ struct Problem {
   /// Positions that the last row of a tile sees.
   int64_t seen_by(int64_t tile) const { return position + tile * tile_rows + rows_of(tile); }
   int64_t chunks_of(int64_t tile) const { return (seen_by(tile) + kChunk - 1) / kChunk; }
+  int64_t parts_of(int64_t tile) const { return (chunks_of(tile) + kPart - 1) / kPart; }
+  /// Sums of parts that may wait for others at once: a stretch of a tree is two of each level at most.
+  int64_t waiting() const { return 2 * std::bit_width(uint64_t(keys.dims[1]) / (kPart * kChunk) + 1) + 1; }
 };
 
 /// What the queries of a tile have gathered so far: sums of values, weighed; the sum of weights, by lanes; the largest
 /// score.
 struct Gathered {
-  float *sums, *weights, *largest;
+  float *sums = nullptr, *weights = nullptr, *largest = nullptr;
+  Gathered() = default;
   static size_t floats(const Problem& p) { return round_up(size_t(p.queries() * (p.padded + kLanes + 1)), 16); }
   Gathered(const Problem& p, float* at)
       : sums(at), weights(at + p.queries() * p.padded), largest(weights + p.queries() * kLanes) {}
@@ -54,7 +60,8 @@ struct Gathered {
 struct Space {  // of one thread
   float *queries, *keys, *values, *scores, *partial;
   static size_t floats(const Problem& p) {
-    return size_t(p.queries() * p.padded + 2 * kChunk * p.padded + kTogether * kChunk) + 3 * Gathered::floats(p) + 64;
+    return size_t(p.queries() * p.padded + 2 * kChunk * p.padded + kTogether * kChunk) +
+           size_t(2 * p.waiting()) * Gathered::floats(p) + 64;
   }
   Space(const Problem& p, uint32_t thread) {
     const size_t bytes = round_up(floats(p) * sizeof(float), 64);
@@ -64,7 +71,10 @@ struct Space {  // of one thread
     scores = values + kChunk * p.padded;
     partial = scores + kTogether * kChunk;
   }
-  Gathered gathered(const Problem& p, int place) const { return {p, partial + size_t(place) * Gathered::floats(p)}; }
+  /// side 0: of the head that began before this thread's stretch; 1: of those that begin in it.
+  Gathered gathered(const Problem& p, int side, int place) const {
+    return {p, partial + size_t(side * p.waiting() + place) * Gathered::floats(p)};
+  }
 };
 
 /// Of a chunk what vectors of scores are taken of.
@@ -264,27 +274,72 @@ Range share_of(int64_t total, uint32_t index, uint32_t count) {
   return {total * index / count, total * (index + 1) / count};
 }
 
-/// Chunks of all heads and tiles lie in one line; a thread takes a stretch of it. place 0 gathers what is whole inside,
-/// 1 the head that began before, 2 the one that goes on behind.
+/// Parts in a row, joined as a binary tree over all parts has them: two neighbours of a size when both are there, the
+/// rest at the end. So a sum is the same wherever threads cut.
+class Joined {
+ public:
+  explicit Joined(const Problem& p, int64_t queries) : p_(p), queries_(queries) {}
+
+  int size() const { return size_; }
+  const Gathered& whole() {
+    while (size_ > 1) --size_, merge(p_, queries_, nodes_[size_ - 1].sum, nodes_[size_].sum);
+    return nodes_[0].sum;
+  }
+  void add(int64_t first, int64_t parts, const Gathered& sum) {
+    nodes_[size_++] = {first, parts, sum};
+    for (; size_ > 1 && is_pair(nodes_[size_ - 2], nodes_[size_ - 1]); --size_) {
+      merge(p_, queries_, nodes_[size_ - 2].sum, nodes_[size_ - 1].sum);
+      nodes_[size_ - 2].parts *= 2;
+    }
+  }
+  /// What another thread has joined of parts [first, last).
+  void add(const Space& theirs, int side, int64_t first, int64_t last) {
+    for (int place = 0; first < last; ++place) {
+      // The largest node of the tree that begins here and ends in time.
+      const int64_t fits = int64_t(std::bit_floor(uint64_t(last - first)));
+      const int64_t parts = first == 0 ? fits : std::min(first & -first, fits);
+      add(first, parts, theirs.gathered(p_, side, place));
+      first += parts;
+    }
+  }
+
+ private:
+  struct Node {
+    int64_t first = 0, parts = 0;
+    Gathered sum;
+  };
+  static bool is_pair(const Node& a, const Node& b) { return a.parts == b.parts && a.first % (2 * a.parts) == 0; }
+
+  const Problem& p_;
+  const int64_t queries_;
+  int size_ = 0;
+  Node nodes_[2 * 64];
+};
+
+/// Parts of all heads and tiles lie in one line; a thread takes a stretch of it.
 template <class T>
 void run_as(Problem& p, const assay_thread& thread) {
   const int64_t heads = p.keys.dims[0];
   int64_t total = 0;
-  for (int64_t tile = 0; tile < p.tiles; ++tile) total += heads * p.chunks_of(tile);
+  for (int64_t tile = 0; tile < p.tiles; ++tile) total += heads * p.parts_of(tile);
   const Range mine = share_of(total, thread.index, thread.count);
   const Space space(p, thread.index);
   const auto each_head = [&](auto f) {
     int64_t begin = 0;
     for (int64_t tile = 0; tile < p.tiles; ++tile)
-      for (int64_t kv = 0; kv < heads; ++kv, begin += p.chunks_of(tile)) f(tile, kv, begin, begin + p.chunks_of(tile));
+      for (int64_t kv = 0; kv < heads; ++kv, begin += p.parts_of(tile)) f(tile, kv, begin, begin + p.parts_of(tile));
   };
   each_head([&](int64_t tile, int64_t kv, int64_t begin, int64_t end) {
     const int64_t first = std::max(mine.begin, begin), last = std::min(mine.end, end);
     if (first >= last) return;
-    const int place = first > begin ? 1 : last < end ? 2 : 0;
-    const Gathered g = space.gathered(p, place);
-    attend<T>(p, space, tile, kv, first - begin, last - begin, g);
-    if (place == 0) finish(p, tile, kv, g);
+    const int side = first > begin ? 0 : 1;
+    Joined joined(p, p.rows_of(tile) * p.group);
+    for (int64_t part = first - begin; part < last - begin; ++part) {
+      const Gathered g = space.gathered(p, side, joined.size());
+      attend<T>(p, space, tile, kv, part * kPart, std::min((part + 1) * kPart, p.chunks_of(tile)), g);
+      joined.add(part, 1, g);
+    }
+    if (first == begin && last == end) finish(p, tile, kv, joined.whole());
   });
   bool any_split = false;
   for (uint32_t t = 1; t < thread.count; ++t) {
@@ -295,11 +350,13 @@ void run_as(Problem& p, const assay_thread& thread) {
   thread.barrier(&thread);
   each_head([&](int64_t tile, int64_t kv, int64_t begin, int64_t end) {
     if (begin < mine.begin || begin >= mine.end || end <= mine.end) return;  // it is its first thread's to finish
-    const Gathered g = space.gathered(p, 2);
-    for (uint32_t t = thread.index + 1; t < thread.count && share_of(total, t, thread.count).begin < end; ++t)
-      if (const Range theirs = share_of(total, t, thread.count); theirs.begin < theirs.end)
-        merge(p, p.rows_of(tile) * p.group, g, Space(p, t).gathered(p, 1));
-    finish(p, tile, kv, g);
+    Joined joined(p, p.rows_of(tile) * p.group);
+    joined.add(space, 1, 0, mine.end - begin);
+    for (uint32_t t = thread.index + 1; t < thread.count && share_of(total, t, thread.count).begin < end; ++t) {
+      const Range theirs = share_of(total, t, thread.count);
+      joined.add(Space(p, t), 0, theirs.begin - begin, std::min(theirs.end, end) - begin);
+    }
+    finish(p, tile, kv, joined.whole());
   });
 }
 

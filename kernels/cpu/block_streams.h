@@ -5,6 +5,7 @@
 #define WIDTH 256
 #endif
 #include "blocks.h"
+#include "gate_and_up.h"
 #if ACT == 8
 #include "int8_block.h"
 #endif
@@ -51,8 +52,8 @@ void dot_blocks(const assay_tensor& b, const Activations* a, int64_t first, int6
   for (int r = 0; r < R; ++r) products[r] = sum(sums[r]);
 }
 
-template <class Row>
-void multiply_rows(const assay_tensor& b, const Activations* a, Range rows, int64_t d_row, const Epilogue& epilogue) {
+template <class Row, class Out>
+void multiply_rows(const assay_tensor& b, const Activations* a, Range rows, int64_t d_row, const Out& out) {
   const int64_t each = (rows.end - rows.begin) / ROWS;
   float products[ROWS][kChunk];
   for (int64_t first = 0; first < each; first += kChunk) {
@@ -62,11 +63,11 @@ void multiply_rows(const assay_tensor& b, const Activations* a, Range rows, int6
       dot_blocks<ROWS, Row>(b, a, rows.begin + first + i, each, one);
       for (int s = 0; s < ROWS; ++s) products[s][i] = one[s];
     }
-    for (int s = 0; s < ROWS; ++s) epilogue.write(0, d_row, rows.begin + s * each + first, products[s], chunk);
+    for (int s = 0; s < ROWS; ++s) out.write(0, d_row, rows.begin + s * each + first, products[s], chunk);
   }
   for (int64_t row = rows.begin + each * ROWS; row < rows.end; ++row) {
     dot_blocks<1, Row>(b, a, row, 0, products[0]);
-    epilogue.write(0, d_row, row, products[0], 1);
+    out.write(0, d_row, row, products[0], 1);
   }
 }
 
@@ -76,16 +77,25 @@ inline size_t slice_bytes(const assay_call& call) {
 }
 inline size_t streams_workspace_bytes(const assay_call* call, uint32_t threads) { return slice_bytes(*call) * threads; }
 
-/// multiply(b, activations, rows, row of D, epilogue) for this thread's share of each segment and row of A. False if
-/// multiply refuses a segment.
+/// multiply(b, activations, rows, row of D, epilogue or Kept) for this thread's share of each segment and row of A.
+/// False if multiply refuses a segment.
 template <int kOffset, class Multiply>
 bool for_streams(const assay_call& call, const assay_thread& thread, Multiply multiply) {
   const assay_tensor& a = *find_tensor(call, ASSAY_A);
   char* space = static_cast<char*>(workspace_slice(call, thread, slice_bytes(call)));
-  const Range mine = share(total_columns(call), ROWS, thread);
+  const bool is_pair = ends_in_swiglu(call);
+  const Range mine = share(is_pair ? find_tensor(call, ASSAY_B)->dims[1] : total_columns(call), ROWS, thread);
   for (int64_t row = 0; row < a.dims[1]; ++row) {
     // Every thread prepares all of A: sharing that would need a barrier.
     const Activations* blocks = activations_of<kOffset>(a, row, space, row_bytes(call));
+    if (is_pair) {
+      bool done = true;
+      write_gate_and_up<ROWS * kChunk>(Epilogue(call, 0), row, mine, [&](uint32_t s, Range columns, const Kept& kept) {
+        done &= multiply(*find_tensor(call, ASSAY_B, s), blocks, columns, row, kept);
+      });
+      if (!done) return false;
+      continue;
+    }
     int64_t offset = 0;
     for (uint32_t s = 0; s < segment_count(call); ++s) {
       const assay_tensor& b = *find_tensor(call, ASSAY_B, s);

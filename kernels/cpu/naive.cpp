@@ -1,5 +1,6 @@
 // naive: the plain loop, for every layout, type, batch, epilogue and segment: what the other kernels are compared with.
 #include "blocks.h"
+#include "gate_and_up.h"
 
 namespace assay {
 namespace {
@@ -113,17 +114,36 @@ void multiply(const assay_call& call, uint32_t segment, Range mine, float* space
   }
 }
 
+template <class Elements>
+void multiply_gate_and_up(const assay_call& call, Range mine, float* space) {
+  const assay_tensor &a = *find_tensor(call, ASSAY_A), &gate = *find_tensor(call, ASSAY_B, 0);
+  const Elements elements[2] = {Elements(gate, 0), Elements(*find_tensor(call, ASSAY_B, 1), 0)};
+  const Epilogue epilogue(call, 0);
+  for (int64_t row = 0; row < a.dims[1]; ++row) {
+    const float* activations = widened_row(a, 0, row, 0, a.dims[2], space);
+    write_gate_and_up<16 * kBlock>(epilogue, row, mine, [&](uint32_t s, Range columns, const Kept& kept) {
+      products_of(elements[s], activations, a.dims[2], columns, kept.to);
+    });
+  }
+}
+
+template <class Elements>
+void multiply_as(const assay_call& call, uint32_t segment, Range mine, float* space) {
+  if (!ends_in_swiglu(call)) return multiply<Elements>(call, segment, mine, space);
+  if (segment == 0) multiply_gate_and_up<Elements>(call, mine, space);
+}
+
 int run(const assay_call* call, const assay_thread* thread) {
   auto* space = static_cast<float*>(workspace_slice(*call, *thread, row_bytes(*call)));
   for (uint32_t s = 0; s < segment_count(*call); ++s) {
     const assay_tensor& b = *find_tensor(*call, ASSAY_B, s);
     const Range mine = share(b.dims[1], 1, *thread);
-    if (b.layout == ASSAY_BLOCKS) multiply<Blocks>(*call, s, mine, space);
-    if (b.layout == ASSAY_Q8_0_SPLIT) multiply<Q8Split>(*call, s, mine, space);
+    if (b.layout == ASSAY_BLOCKS) multiply_as<Blocks>(*call, s, mine, space);
+    if (b.layout == ASSAY_Q8_0_SPLIT) multiply_as<Q8Split>(*call, s, mine, space);
     if (b.layout != ASSAY_STRIDED) continue;
-    if (b.dtype == ASSAY_F32) multiply<Strided<float>>(*call, s, mine, space);
-    if (b.dtype == ASSAY_F16) multiply<Strided<Half>>(*call, s, mine, space);
-    if (b.dtype == ASSAY_BF16) multiply<Strided<Bfloat>>(*call, s, mine, space);
+    if (b.dtype == ASSAY_F32) multiply_as<Strided<float>>(*call, s, mine, space);
+    if (b.dtype == ASSAY_F16) multiply_as<Strided<Half>>(*call, s, mine, space);
+    if (b.dtype == ASSAY_BF16) multiply_as<Strided<Bfloat>>(*call, s, mine, space);
   }
   return ASSAY_OK;
 }

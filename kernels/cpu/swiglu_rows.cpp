@@ -1,24 +1,12 @@
 // swiglu_rows: vectors of gates through an exponential in registers. Columns are shared over threads.
+#include "gate_and_up.h"
 #include "rows.h"
-#include "vector_maths.h"
 
 namespace assay {
 namespace {
 
 constexpr int64_t kLittle = 2048;  // values; below, a second thread takes longer to start
 constexpr int64_t kTile = 256;
-
-Vec swiglu(Vec gate, Vec up) {
-  const Vec power = exponential(mul(gate, set1(-1)));
-  return mul(quotient(gate, add(power, set1(1))), up);
-}
-
-void swiglu_of(const float* gate, const float* up, int64_t count, float* to) {
-  int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) store(to + i, swiglu(load(gate + i), load(up + i)));
-  if (const int rest = int(count - i); rest > 0)
-    store_part(to + i, swiglu(load_part(gate + i, rest), load_part(up + i, rest)), rest);
-}
 
 int run(const assay_call* call, const assay_thread* thread) {
   if (call->op != ASSAY_SWIGLU || !rows_are_whole(*call)) return ASSAY_UNSUPPORTED;

@@ -1,6 +1,6 @@
 // Weights repacked to tiles of 16 rows: where a tile lies, how threads share tiles, what becomes of its products.
 #pragma once
-#include "call.h"
+#include "gate_and_up.h"
 
 namespace assay {
 
@@ -51,10 +51,35 @@ void multiply_up_to(int64_t rows, const Tiles& tiles, int64_t tile, int64_t row,
   if constexpr (M > 1) multiply_up_to<M - 1>(rows, tiles, tile, row, products);
 }
 
+/// Gate and up: of each a tile, and what they make. Of a single row of A both at once, as two streams.
+template <bool kBothAtOnce, class Tiles>
+void multiply_gate_and_up(const assay_call& call, const assay_thread& thread, const Tiles& tiles) {
+  const int64_t m = find_tensor(call, ASSAY_A)->dims[1], n = find_tensor(call, ASSAY_B)->dims[1];
+  const int64_t apart = tiles_of(*find_tensor(call, ASSAY_B));
+  const Epilogue epilogue(call, 0);
+  const Range mine = share(apart, 1, thread);
+  float products[2][kMostRowsOfA][kTileRows];
+  for (int64_t i = mine.begin; i < mine.end; ++i)
+    for (int64_t row = 0; row < m; row += kMostRowsOfA) {
+      const int64_t rows = least(kMostRowsOfA, m - row), column = i * kTileRows;
+      if (kBothAtOnce && m == 1) {
+        tiles.template multiply<1, 2>(i, apart, 0, products);
+      } else {
+        multiply_up_to<kMostRowsOfA>(rows, tiles, i, row, products);
+        multiply_up_to<kMostRowsOfA>(rows, tiles, i + apart, row, products + 1);
+      }
+      for (int64_t r = 0; r < rows; ++r) {
+        swiglu_of(products[0][r], products[1][r], kTileRows, products[0][r]);
+        epilogue.write(0, row + r, column, products[0][r], least(kTileRows, n - column));
+      }
+    }
+}
+
 /// This thread's share of D. tiles.multiply<M, T>(tile, apart, row, products): rows row … row + M - 1 of A with T tiles
 /// that lie `apart` tiles from each other. A single row of A is met by kTogether tiles at once: as many streams.
 template <int64_t kTogether, class Tiles>
 void multiply_tiles(const assay_call& call, const assay_thread& thread, const Tiles& tiles) {
+  if (ends_in_swiglu(call)) return multiply_gate_and_up<(kTogether > 1)>(call, thread, tiles);
   const int64_t m = find_tensor(call, ASSAY_A)->dims[1];
   const Range mine = share(total_tiles(call), 1, thread);
   const int64_t each = m == 1 ? (mine.end - mine.begin) / kTogether : 0;

@@ -1,8 +1,14 @@
 // attention_split: the context of a KV head over SPLITS blocks, each for all HEADS query heads that share it, so that keys
-// and values are read once and all at once. A few lanes a position; scores meet by exchange of halves, weights stay in
-// registers, softmax keeps a running maximum for each position's lanes. The last block that is done joins the parts.
+// and values are read once and all at once. Tiles are dealt out in turn, so that the first is asked for before the length
+// is known, and the next before one is done with. A few lanes a position; scores meet by exchange of halves, weights stay
+// in registers, softmax keeps a running maximum for each position's lanes. The last block that is done joins the parts; or,
+// where the blocks are a CLUSTER, its first, to whose shared memory the others write theirs.
 #define ASSAY_BOUNDS __launch_bounds__(THREADS, 1)
 #include "packs.h"
+
+#ifndef CLUSTER
+#define CLUSTER 0
+#endif
 
 namespace assay {
 
@@ -10,12 +16,14 @@ constexpr int kValues = kPerLoad<Half>;       // of a key that a lane holds
 constexpr int kLanes = SIZE / kValues;        // of a position
 constexpr int kGroups = 32 / kLanes;          // positions that a warp reads at once
 constexpr int kWarps = THREADS / 32;
-constexpr int kStep = kWarps * kGroups;       // positions that a block reads at once
+constexpr int kStep = kWarps * kGroups;       // positions that a block has side by side …
+constexpr int kTile = kStep * UNROLL;         // … and reads at once
 constexpr int kPadded = HEADS <= 4 ? 4 : 8;   // lane i holds what belongs to head i % kPadded
 constexpr int kOutputs = HEADS * kValues;     // sums of a lane
 constexpr int kQuads = HEADS * SIZE / 4, kShares = THREADS / kQuads > 0 ? THREADS / kQuads : 1;
 constexpr float kLeast = -1e30f;              // below every score; finite, so that its difference to itself is 0
 constexpr int kMostCounters = 8192;
+static_assert(CLUSTER == 0 || CLUSTER == SPLITS, "a cluster has all parts of its heads");
 static_assert(HEADS <= 8 && kLanes >= kPadded && kLanes <= 32, "a group of lanes has one for each head");
 
 // Zero between launches: the last block sees to that.
@@ -68,33 +76,43 @@ struct Shared {
   float weights[HEADS][SPLITS];
   Part part;
   bool is_last;
+  // Of the first block of a cluster: all parts.
+  float part_weighed[CLUSTER > 0 ? CLUSTER : 1][HEADS * SIZE], part_largest[CLUSTER > 0 ? CLUSTER : 1][HEADS],
+      part_sum[CLUSTER > 0 ? CLUSTER : 1][HEADS];
 };
 
 /// Column of a head that lies at this place of `weighed`.
 __device__ __forceinline__ int column_at(int place) { return place % kLanes * kValues + place / kLanes % kValues; }
 
-/// Positions [first, end) into shared.weighed (of each warp) and shared.part.
-__device__ __forceinline__ void weigh(const float (&q)[HEADS][kValues], float factor, const Half* keys, const Half* values,
-                                      int first, int end, Shared& shared) {
-  const int lane = int(threadIdx.x % 32u), warp = int(threadIdx.x / 32u), of_heads = lane & ~(kPadded - 1);
-  const int64_t offset = lane % kLanes * kValues;
-  float weighed[kOutputs] = {}, largest = kLeast, sum = 0;
-  for (int from = first + warp * kGroups; from < end; from += kStep * UNROLL) {
-    Words k[UNROLL], v[UNROLL];
+/// What a lane has of a tile, whose positions lie kStep apart.
+struct Tile {
+  Words k[UNROLL], v[UNROLL];
+  /// From position `at` of this lane on; positions from `end` on are not touched.
+  __device__ __forceinline__ void load(const Half* keys, const Half* values, int at, int end) {
 #pragma unroll
-    for (int u = 0; u < UNROLL; ++u) {
-      const int at = from + u * kStep + lane / kLanes;
-      k[u] = load_words_if<kNoAllocate>(at < end, keys + int64_t(at) * SIZE + offset);
-      v[u] = load_words_if<kNoAllocate>(at < end, values + int64_t(at) * SIZE + offset);
-    }
+    for (int u = 0; u < UNROLL; ++u) k[u] = load_words_if<kNoAllocate>(at + u * kStep < end, keys + int64_t(at + u * kStep) * SIZE);
+#pragma unroll
+    for (int u = 0; u < UNROLL; ++u) v[u] = load_words_if<kNoAllocate>(at + u * kStep < end, values + int64_t(at + u * kStep) * SIZE);
+  }
+};
+
+/// Every SPLITS-th tile from number `part` on, up to position `count`, into shared.weighed (of each warp) and shared.part. `tile` is the first
+/// of them, already asked for: what lies in it behind the last position is anything.
+__device__ __forceinline__ void weigh(const float (&q)[HEADS][kValues], float factor, const Half* keys, const Half* values,
+                                      int first, int count, Tile& tile, Shared& shared) {
+  const int lane = int(threadIdx.x % 32u), warp = int(threadIdx.x / 32u), of_heads = lane & ~(kPadded - 1);
+  float weighed[kOutputs] = {}, largest = kLeast, sum = 0;
+  for (int from = first; from - first % kTile < count; from += kTile * SPLITS) {
+    Tile next;
+    next.load(keys, values, from + kTile * SPLITS, count);
     float weight[UNROLL], most = largest;
 #pragma unroll
     for (int u = 0; u < UNROLL; ++u) {
-      const float score = score_of(q, k[u]) * factor;
-      weight[u] = from + u * kStep + lane / kLanes < end ? score : 2 * kLeast;
+      const float score = score_of(q, tile.k[u]) * factor;
+      weight[u] = from + u * kStep < count ? score : 2 * kLeast;
       most = fmaxf(most, weight[u]);
     }
-    if (from >= first + kStep * UNROLL) {
+    if (from != first) {
       const float kept = power_of_two(largest - most);
       sum *= kept;
 #pragma unroll
@@ -107,11 +125,12 @@ __device__ __forceinline__ void weigh(const float (&q)[HEADS][kValues], float fa
     largest = most;
 #pragma unroll
     for (int u = 0; u < UNROLL; ++u) {
+      const bool is_inside = from + u * kStep < count;
       weight[u] = power_of_two(weight[u] - largest);
       sum += weight[u];
       float value[kValues];
 #pragma unroll
-      for (int i = 0; i < 4; ++i) unpack(v[u].w[i], Half{}, &value[2 * i]);
+      for (int i = 0; i < 4; ++i) unpack(is_inside ? tile.v[u].w[i] : 0, Half{}, &value[2 * i]);
 #pragma unroll
       for (int h = 0; h < HEADS; ++h) {
         const float of_head = from_lane(weight[u], of_heads + h);
@@ -119,6 +138,7 @@ __device__ __forceinline__ void weigh(const float (&q)[HEADS][kValues], float fa
         for (int i = 0; i < kValues; ++i) weighed[h * kValues + i] = fmaf(of_head, value[i], weighed[h * kValues + i]);
       }
     }
+    tile = next;
   }
   float most = largest;
 #pragma unroll
@@ -173,7 +193,7 @@ struct Parts {
 /// that are not there are the last one again, with weight 0: a branch for each took 0.1 µs a part (H200).
 template <class D>
 __device__ __forceinline__ void join(const Parts& parts, int count, int heads, D* d, Shared& shared) {
-  constexpr int kOfShare = (SPLITS + kShares - 1) / kShares, kAtOnce = kOfShare < 16 ? kOfShare : 16;
+  constexpr int kOfShare = (SPLITS + kShares - 1) / kShares, kAtOnce = kOfShare < 32 ? kOfShare : 32;
   static_assert(kQuads <= THREADS, "a thread has four columns of a head");
   const int lane = int(threadIdx.x % 32u), warp = int(threadIdx.x / 32u);
   const int quad = int(threadIdx.x) % kQuads, share = int(threadIdx.x) / kQuads, head = quad / (SIZE / 4);
@@ -227,27 +247,64 @@ __device__ __forceinline__ void join(const Parts& parts, int count, int heads, D
   }
 }
 
+/// Brings this block's part to the first block of the cluster, which makes D of all of them. For all blocks, those without a position too.
+template <class D>
+__device__ __forceinline__ void join_in_cluster(int part, int parts, int heads, D* d, Shared& shared) {
+  cluster_wait();  // the first block runs by now: its shared memory may be written
+  if (part < parts) {
+    for (int place = int(threadIdx.x); place < heads * SIZE; place += THREADS)
+      store_in_block(&shared.part_weighed[part][place], 0, weighed_by_all(shared, place));
+    if (int(threadIdx.x) < heads) {
+      store_in_block(&shared.part_largest[part][threadIdx.x], 0, shared.part.largest[threadIdx.x]);
+      store_in_block(&shared.part_sum[part][threadIdx.x], 0, shared.part.sum[threadIdx.x]);
+    }
+  }
+  cluster_arrive();
+  if (part != 0) return;
+  cluster_wait();
+  for (int place = int(threadIdx.x); place < heads * SIZE; place += THREADS) {
+    const int head = place / SIZE;
+    float most = kLeast, sum = 0, all = 0;
+#pragma unroll
+    for (int i = 0; i < SPLITS; ++i) most = fmaxf(most, i < parts ? shared.part_largest[i][head] : kLeast);
+#pragma unroll
+    for (int i = 0; i < SPLITS; ++i)
+      if (i < parts) {
+        const float weight = power_of_two(shared.part_largest[i][head] - most);
+        sum = fmaf(weight, shared.part_sum[i][head], sum);
+        all = fmaf(weight, shared.part_weighed[i][place], all);
+      }
+    d[head * SIZE + column_at(place)] = from_float<D>(all / sum);
+  }
+}
+
 template <class A, class D>
 __device__ __forceinline__ void attend(const assay_cuda_call& call) {
   __shared__ __align__(16) Shared shared;
   const assay_cuda_operands& in = call.operands;
   const int lane = int(threadIdx.x % 32u), row = int(blockIdx.z), group = in.heads / in.kv_heads;
-  const int tiles = (group + HEADS - 1) / HEADS, kv = int(blockIdx.y) / tiles, tile = int(blockIdx.y) % tiles;
-  const int head = kv * group + tile * HEADS, heads = min(HEADS, group - tile * HEADS);
-  const int count = *static_cast<const int32_t*>(in.data[4]) + row + 1;
+  const int tiles = (group + HEADS - 1) / HEADS, kv = int(blockIdx.y) / tiles, before = int(blockIdx.y) % tiles * HEADS;
+  const int head = kv * group + before, heads = min(HEADS, group - before);
+  if constexpr (CLUSTER > 0) cluster_arrive();
+  int32_t position;
+  asm volatile("ld.global.s32 %0, [%1];" : "=r"(position) : "l"(in.data[4]));
+  const int part = int(blockIdx.x), first = part * kTile + int(threadIdx.x / 32u) * kGroups + lane / kLanes;
+  const int64_t cache = int64_t(kv) * in.capacity * SIZE + lane % kLanes * kValues;
+  const Half* const keys = static_cast<const Half*>(in.data[1]) + cache;
+  const Half* const values = static_cast<const Half*>(in.data[2]) + cache;
+  Tile tile;
+  tile.load(keys, values, first, in.capacity);
   float q[HEADS][kValues] = {};
   const A* const queries = static_cast<const A*>(in.data[0]) + (int64_t(row) * in.heads + head) * SIZE + lane % kLanes * kValues;
 #pragma unroll
   for (int h = 0; h < HEADS; ++h)
     if (h < heads) load_pack(queries + h * SIZE, q[h]);
-  const int chunk = ((count + SPLITS - 1) / SPLITS + kStep - 1) / kStep * kStep, parts = (count + chunk - 1) / chunk;
-  const int part = int(blockIdx.x);
-  if (part >= parts) return;
-  const int64_t cache = int64_t(kv) * in.capacity * SIZE;
-  weigh(q, in.params[0] * 1.44269504f, static_cast<const Half*>(in.data[1]) + cache,
-        static_cast<const Half*>(in.data[2]) + cache, part * chunk, min(count, (part + 1) * chunk), shared);
+  const int count = position + row + 1, parts = min((count + kTile - 1) / kTile, SPLITS);
+  if (CLUSTER == 0 && part >= parts) return;
+  if (part < parts) weigh(q, in.params[0] * 1.44269504f, keys, values, first, count, tile, shared);
   __syncthreads();
   D* const d = static_cast<D*>(in.data[3]) + (int64_t(row) * in.heads + head) * SIZE;
+  if constexpr (CLUSTER > 0) return join_in_cluster(part, parts, heads, d, shared);
   if (parts == 1) {
     for (int place = int(threadIdx.x); place < heads * SIZE; place += THREADS)
       d[place / SIZE * SIZE + column_at(place)] =

@@ -50,6 +50,26 @@ __device__ __forceinline__ uint32_t fold_end(const void* data, int64_t bytes) {
   return i < bytes ? static_cast<const unsigned char*>(data)[i] : 0;
 }
 
+/// What a launch of a chain does beside: it waits for the one before, each block reads what that wrote (A), and all of them write what the next
+/// one reads (D). Long reads, whose rows are not A's, only wait.
+__device__ __forceinline__ uint32_t hand_on(const assay_cuda_call& call, uint32_t folded) {
+#ifdef ASSAY_CHAINED
+  const assay_cuda_tensor &a = call.matmul.a, &d = call.matmul.segment[0].d;
+  const bool is_row = a.data && d.data && a.dims[0] * a.dims[1] == 1 && a.dims[2] == call.brief.k;
+  const uint32_t words = is_row ? uint32_t(a.bytes / 16) : 0, n = is_row ? uint32_t(d.dims[2]) : 0;
+  const uint32_t first = uint32_t(uint64_t(n) * blockIdx.x / gridDim.x), last = uint32_t(uint64_t(n) * (blockIdx.x + 1) / gridDim.x);
+  const Words* const from = static_cast<const Words*>(a.data);
+  const bool is_wide = d.dtype == ASSAY_CUDA_F32;
+  wait_for_previous();
+  for (uint32_t i = threadIdx.x; i < words; i += THREADS) folded ^= fold(load_words<kCached>(from + i));
+  for (uint32_t i = first + threadIdx.x; i < last; i += THREADS) {
+    if (is_wide) static_cast<uint32_t*>(d.data)[i] = folded;
+    else static_cast<uint16_t*>(d.data)[i] = uint16_t(folded);
+  }
+#endif
+  return folded;
+}
+
 __device__ __noinline__ uint32_t fold_any(const assay_cuda_brief& brief) {
   uint32_t folded = fold_parts(brief);
   if (blockIdx.x == 0 && threadIdx.x < 16)
@@ -64,6 +84,7 @@ __device__ __noinline__ uint32_t fold_any(const assay_cuda_brief& brief) {
 
 // The usual case alone and in one piece, as in the kernels that it is compared with: see dot_m1.cu.
 ASSAY_RUN {
+  assay::let_next_begin();
   const assay::Words* b = static_cast<const assay::Words*>(call.brief.b);
   uint32_t folded = assay::fold_pieces(call.brief.pieces, [=](uint32_t i) { return b + i; });
   if (__builtin_expect(call.brief.pieces == 0, 0)) {
@@ -74,6 +95,7 @@ ASSAY_RUN {
     else
       folded = assay::fold_any(call.brief);
   }
+  folded = assay::hand_on(call, folded);
   // All but never true, and the compiler cannot know: no read can be left out.
   if (folded == 0x9e3779b9u) static_cast<uint32_t*>(call.workspace)[0] = folded;
 }

@@ -39,6 +39,24 @@ __device__ __forceinline__ Bfloat from_float<Bfloat>(float v) {
   return b;
 }
 
+// In mode chained (ASSAY_CHAINED) a launch begins before the one before it has ended. It asks for its weights, then waits
+// for that one, and reads what that wrote only behind the wait: nothing else of it may come before.
+#ifdef ASSAY_CHAINED
+constexpr bool kChained = true;
+#else
+constexpr bool kChained = false;
+#endif
+__device__ __forceinline__ void let_next_begin() {
+#ifdef ASSAY_CHAINED
+  asm volatile("griddepcontrol.launch_dependents;");
+#endif
+}
+__device__ __forceinline__ void wait_for_previous() {
+#ifdef ASSAY_CHAINED
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+
 /// 16 bytes: what one lane loads at once.
 struct alignas(16) Words {
   uint32_t w[4];
@@ -50,8 +68,14 @@ enum Hint { kCached = 0, kNoAllocate = 1, kStreaming = 2, kEvictFirst = 3, kWhol
 template <int kHint>
 __device__ __forceinline__ Words load_words(const void* p) {
   Words v;
+  // What another launch may still be writing when this one begins is no constant.
+#ifdef ASSAY_CHAINED
+#define ASSAY_CONSTANT ""
+#else
+#define ASSAY_CONSTANT ".nc"
+#endif
   if constexpr (kHint == kCached)
-    asm volatile("ld.global.nc.v4.u32 {%0,%1,%2,%3}, [%4];"
+    asm volatile("ld.global" ASSAY_CONSTANT ".v4.u32 {%0,%1,%2,%3}, [%4];"
                  : "=r"(v.w[0]), "=r"(v.w[1]), "=r"(v.w[2]), "=r"(v.w[3])
                  : "l"(p));
   if constexpr (kHint == kNoAllocate)
@@ -211,13 +235,13 @@ template <class T>
 __device__ __forceinline__ float load_if(bool wanted, const T* p) {
   if constexpr (sizeof(T) == 4) {
     float v;
-    asm volatile("{.reg .pred p; setp.ne.u32 p, %2, 0; mov.f32 %0, 0f00000000; @p ld.global.nc.f32 %0, [%1];}"
+    asm volatile("{.reg .pred p; setp.ne.u32 p, %2, 0; mov.f32 %0, 0f00000000; @p ld.global" ASSAY_CONSTANT ".f32 %0, [%1];}"
                  : "=f"(v)
                  : "l"(p), "r"(uint32_t(wanted)));
     return v;
   } else {
     T v;
-    asm volatile("{.reg .pred p; setp.ne.u32 p, %2, 0; mov.b16 %0, 0; @p ld.global.nc.u16 %0, [%1];}"
+    asm volatile("{.reg .pred p; setp.ne.u32 p, %2, 0; mov.b16 %0, 0; @p ld.global" ASSAY_CONSTANT ".u16 %0, [%1];}"
                  : "=h"(v.bits)
                  : "l"(p), "r"(uint32_t(wanted)));
     return to_float(v);

@@ -14,19 +14,25 @@ struct Pass {
   Words weights[UNROLL][ROWS], activations[UNROLL];
 
   /// From column `from` on; this lane's first is `own`.
-  __device__ __forceinline__ void load(const T* a, const T* const* b, int from, int own, int k) {
+  __device__ __forceinline__ void load_weights(const T* const* b, int from, int own, int k) {
 #pragma unroll
     for (int u = 0; u < UNROLL; ++u)
 #pragma unroll
       for (int r = 0; r < ROWS; ++r) weights[u][r] = load_words_if<HINT>(from + own + u * kStep < k, b[r] + from + u * kStep);
+  }
+  __device__ __forceinline__ void load_activations(const T* a, int from, int own, int k) {
 #pragma unroll
     for (int u = 0; u < UNROLL; ++u) activations[u] = load_words_if<kCached>(from + own + u * kStep < k, a + from + u * kStep);
   }
+  /// In a chain the weights are there before A is, and the launch takes as long as the longest sum: many short ones, added up.
   __device__ __forceinline__ void multiply(float* sum) const {
 #pragma unroll
     for (int u = 0; u < UNROLL; ++u)
 #pragma unroll
-      for (int r = 0; r < ROWS; ++r) sum[r] = dot_words<T>(activations[u], weights[u][r], sum[r]);
+      for (int r = 0; r < ROWS; ++r) {
+        if constexpr (kChained) sum[r] += dot_words<T>(activations[u], weights[u][r], 0);
+        else sum[r] = dot_words<T>(activations[u], weights[u][r], sum[r]);
+      }
   }
 };
 
@@ -64,6 +70,7 @@ __device__ __noinline__ void dot_any(const assay_cuda_call& call);
 /// yet. So all else is a function apart, and whether it is needed is asked while the weights are on their way.
 template <class T, bool kFused, bool kStraight>
 __device__ __forceinline__ void dot(const assay_cuda_call& call) {
+  let_next_begin();
   const int lane = int(threadIdx.x % unsigned(LANES)), in_block = int(threadIdx.x / unsigned(LANES)), k = call.brief.k;
   const Rows rows = rows_of<kFused>(call, int(blockIdx.x) * kGroups + in_block, ROWS);
   const int row = rows.row + lane, own = lane * kPerLoad<T>;
@@ -75,14 +82,21 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
 
   float sum[ROWS] = {};
   Pass<T> pass;
-  pass.load(a, b, 0, own, k);
+  pass.load_weights(b, 0, own, k);
+  // In a chain a bias, which is a weight, and all constants are asked for before the wait.
+  const auto is_unusual = [&] { return k > kPassed<T> || call.brief.adds_c; };
+  const bool was_unusual = kChained && is_unusual();
+  const float bias = kChained && kStraight ? addend<T, true>(call, rows, row, mine) : 0;
+  wait_for_previous();
+  pass.load_activations(a, 0, own, k);
   const uint32_t shared = LANES > 32 ? shared_address(call, partial[in_block]) : 0;
-  if (kStraight && __builtin_expect(k > kPassed<T> || call.brief.adds_c, 0)) return dot_any<T, kFused>(call);
-  const float add = addend<T, kStraight>(call, rows, row, mine);
+  if (kStraight && __builtin_expect(kChained ? was_unusual : is_unusual(), 0)) return dot_any<T, kFused>(call);
+  const float add = kChained && kStraight ? bias : addend<T, kStraight>(call, rows, row, mine);
   pass.multiply(sum);
   if constexpr (!kStraight)
     for (int from = kPassed<T>; from < k; from += kPassed<T>) {
-      pass.load(a, b, from, own, k);
+      pass.load_weights(b, from, own, k);
+      pass.load_activations(a, from, own, k);
       pass.multiply(sum);
     }
   reduce<T>(call, rows, row, mine, sum, add, shared);

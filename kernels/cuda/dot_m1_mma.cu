@@ -20,6 +20,7 @@ __device__ __noinline__ void dot_any(const assay_cuda_call& call);
 template <class T, bool kFused, bool kStraight>
 __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   using D = Dots<T>;
+  let_next_begin();
   const int warp = int(threadIdx.x / 32u), part = int(unsigned(warp) % SPLIT), in_block = int(unsigned(warp) / SPLIT), k = call.brief.k;
   const T* a = static_cast<const T*>(call.brief.a);
   const Rows rows = rows_of<kFused>(call, int(blockIdx.x) * GROUPS + in_block, ROWS);
@@ -32,11 +33,16 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   D dots;
   typename D::Pointers at = D::pointers(rows, part * kOwn<T>);
   dots.load_b(at, part * kOwn<T>, k);
+  const auto is_unusual = [&] { return k > kPassed<T> || call.brief.adds_c; };
+  const bool was_unusual = kChained && is_unusual();
+  const float bias = kChained && kStraight ? addend<T, true>(call, rows, row, mine) : 0;
+  const float other_bias = kChained && kStraight && SPLIT == 1 ? addend<T, true>(call, rows, other, others) : 0;
+  wait_for_previous();
   dots.load_a(a, part * kOwn<T>, k);
   const uint32_t shared = SPLIT > 1 ? shared_address(call, partial[in_block]) : 0;
-  if (kStraight && __builtin_expect(k > kPassed<T> || call.brief.adds_c, 0)) return dot_any<T, kFused>(call);
-  const float add = addend<T, kStraight>(call, rows, row, mine);
-  const float other_add = SPLIT == 1 ? addend<T, kStraight>(call, rows, other, others) : 0;
+  if (kStraight && __builtin_expect(kChained ? was_unusual : is_unusual(), 0)) return dot_any<T, kFused>(call);
+  const float add = kChained && kStraight ? bias : addend<T, kStraight>(call, rows, row, mine);
+  const float other_add = SPLIT > 1 ? 0 : kChained && kStraight ? other_bias : addend<T, kStraight>(call, rows, other, others);
   dots.clear();
   dots.multiply();
   if constexpr (!kStraight)

@@ -9,6 +9,7 @@ template <class T, bool kFused>
 __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   using Dots = RowDots<T, ROWS, STEPS, HINT>;
   __shared__ float partial[CLUSTER][WARPS][ROWS];
+  let_next_begin();
   cluster_arrive();
   const int warp = int(threadIdx.x / 32u), rank = int(cluster_rank()), part = rank * WARPS + warp;
   const int k = call.brief.k, steps = (k + Dots::kStep - 1) / Dots::kStep;
@@ -23,6 +24,7 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   dots.clear();
   typename Dots::Pointers at = Dots::pointers(rows, first_k);
   dots.load_b(at, first_k, last_k);
+  wait_for_previous();
   dots.load_a(a, first_k, last_k);
   const float add = addend<T>(call, rows, row, mine);
   for (int from = first_k;;) {

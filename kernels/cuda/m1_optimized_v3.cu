@@ -30,8 +30,21 @@ __device__ __forceinline__ void load_values(const T* p, bool aligned, int left, 
   }
 }
 
+/// In mode chained: brings this thread's rows to the second-level cache while the launch before is still at work.
+template <class T>
+__device__ __forceinline__ void ask_for_rows(const T* const* b, int share, int k) {
+#ifdef ASSAY_CHAINED
+  constexpr int kLine = 128 / int(sizeof(T));
+  for (int round = 0; round < k; round += BK * kShare)
+    for (int i = round + share * BK; i < min(round + (share + 1) * BK, k); i += kLine)
+#pragma unroll
+      for (int o = 0; o < kOwned; ++o) asm volatile("prefetch.global.L2 [%0];" ::"l"(b[o] + i));
+#endif
+}
+
 template <class T>
 __device__ __forceinline__ void dot(const assay_cuda_call& call) {
+  let_next_begin();
   __shared__ __align__(16) T a_tile[kShare][BK];
   __shared__ float partial[kShare][BN];
   // Whole warps share a column's k, so that a broadcast is for one place in k.
@@ -44,6 +57,8 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
 #pragma unroll
   for (int o = 0; o < kOwned; ++o) b[o] = row_at<T>(rows.b, uint32_t(min(first + o * TG + thread, n - 1)), rows.stride, 0);
   float sum[kOwned] = {};
+  ask_for_rows(b, share, k);
+  wait_for_previous();
   for (int round = 0; round < k; round += BK * kShare) {
     const int from = round + share * BK;
     __syncthreads();

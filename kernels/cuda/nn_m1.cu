@@ -36,6 +36,7 @@ __device__ __forceinline__ int fold(float* v) {
 template <class T>
 __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   using Sums = ColumnSums<T, COLUMNS, THREADS / 32, CLUSTER>;
+  let_next_begin();
   __shared__ Sums sums;
   const int k = call.brief.k, n = call.brief.n, rank = CLUSTER > 1 ? int(cluster_rank()) : 0;
   const int column = int(blockIdx.x) / CLUSTER * COLUMNS, across = int(threadIdx.x % kAcross), down = int(threadIdx.x / kAcross);
@@ -55,6 +56,7 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
         const int row = from + u * kDown;
         w[u] = load_words_if<HINT>(row < last && mine < n, row_at<T>(b, uint32_t(row), stride, 0));
       }
+      wait_for_previous();
 #pragma unroll
       for (int u = 0; u < UNROLL; ++u) x[u] = from + u * kDown < last ? to_float(a[from + u * kDown]) : 0;
       if (from == first + down) add = Sums::addend(call, column, n, rank);
@@ -68,6 +70,7 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
         }
     }
   } else {
+    wait_for_previous();
     add = Sums::addend(call, column, n, rank);
 #pragma unroll 1
     for (int from = first + down; from < last; from += kDown)
@@ -75,6 +78,7 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
       for (int i = 0; i < kEach; ++i)
         if (mine + i < n) v[i] = fmaf(to_float(a[from]), to_float(row_at<T>(b, uint32_t(from), stride, 0)[i]), v[i]);
   }
+  wait_for_previous();  // also where no row of A is this block's
   const int offset = fold(v), lane = int(threadIdx.x % 32u);
   // Lanes that differ in bits that fold() merely summed hold the same: the first of them writes.
   if ((unsigned(lane) & (32 / kEach - 1) & ~(kAcross - 1)) == 0)

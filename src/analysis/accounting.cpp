@@ -55,6 +55,14 @@ T& at(std::vector<T>& list, StringId id, T fresh) {
 
 }  // namespace
 
+void TimeAccounting::watch_tokens(std::function<void(const TokenSpan&)> watch) {
+  ledger_.on_token = [this, watch = std::move(watch)](TokenSpan token) {
+    token.begin_ns += clock_shift_ns_;
+    token.end_ns += clock_shift_ns_;
+    watch(token);
+  };
+}
+
 void TimeAccounting::consume(const Batch& batch, const StringTable& strings) {
   for (const BadLine& bad : batch.bad_lines) watch_.bad_line(bad);
   for (const Event& event : batch.events) consume(event, strings);

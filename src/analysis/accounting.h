@@ -1,6 +1,7 @@
 // Where a run's time went: per token, prompt and decode apart, against the length of the context, and what is odd in
 // the trace; docs/trace-accounting.md has the rules and their reasons.
 #pragma once
+#include <functional>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
@@ -28,6 +29,8 @@ class TimeAccounting : public EventConsumer, private BufferSink {
  public:
   TimeAccounting() : pairing_(*this) {}
 
+  /// Tells of each token as soon as its end is known, which may be in a later batch, or in finish().
+  void watch_tokens(std::function<void(const TokenSpan&)> watch);
   void consume(const Batch& batch, const StringTable& strings) override;
   /// After the last batch; once.
   Accounts finish(const StringTable& strings);

@@ -253,6 +253,7 @@ void TokenLedger::end_token(Phase phase, const Place& end, std::optional<Total> 
     cut_to_wall(parts, parts.wall_ns);
   }
   add_token(phase, parts, total || stamps_advance);
+  if (on_token && stamps_advance) on_token({phase, position_ - 1, begin_ns, end.end_ns});
   bookings_.erase(bookings_.begin(), bookings_.begin() + static_cast<ptrdiff_t>(count));
   if (end.end_ns != kNoTime) previous_end_ns_ = end.end_ns;
   phase_began_ns_ = kNoTime;

@@ -2,6 +2,7 @@
 #pragma once
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -58,8 +59,18 @@ struct CutOff {
   int64_t wall_ns = 0;
 };
 
+/// One token on the clock.
+struct TokenSpan {
+  Phase phase = Phase::none;
+  uint64_t position = 0;  // in its sequence, from 0
+  int64_t begin_ns = kNoTime, end_ns = kNoTime;
+};
+
 class TokenLedger {
  public:
+  /// Told of each token that has both its times, in order.
+  std::function<void(const TokenSpan&)> on_token;
+
   /// Phase: of the scope it comes from; none does not begin a token.
   void book(const Booking& booking, Phase phase);
 

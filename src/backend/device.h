@@ -40,12 +40,14 @@ struct DeviceInfo {
       false;  // the cases of a spec share one worker process: opening the device is dear, and a fault is seen by all
   int launches_per_sample = 1;  // at most: launches too short to time alone are timed as one sequence
   int threads = 1;
-  int cores = 0;  // on which these threads run: fewer where a core has several; 0: not known
+  int cores = 0;                    // on which these threads run: fewer where a core has several; 0: not known
   int64_t memory_bytes = 0;         // what tensors may take together
   std::string memory_limit;         // what makes it less than the device has: "its control group /x may take 400 MB"
   std::string identity() const;     // "name: value" lines of properties
   std::string memory_text() const;  // "cpu:0 has 350 MB (its control group /x may take 400 MB)"
   std::string physical() const;  // its UUID, where it has one: the number in its id may be another in another process
+  /// Whether launches of a program may overlap (Launch::overlaps_previous).
+  bool can_overlap() const { return limits.arch >= 90; }
 };
 
 /// The best level of the device that the variant can be built for, or null.
@@ -167,6 +169,8 @@ class Backend {
   virtual std::string trap_message(int exit_code) const = 0;
   /// The same for a device that stopped and took the worker with it ("an illegal memory access").
   virtual std::string fault_message(int) const { return ""; }
+  /// Why MeasuredDevice::counts() has nothing to say on this device: one line; "" if it has.
+  virtual std::string counters_missing(const DeviceInfo&) const { return "this device has no counters"; }
 };
 
 }  // namespace assay

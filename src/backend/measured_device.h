@@ -1,5 +1,7 @@
 // A device as measuring has it: times, looks at outputs, traps for kernels that touch what they must not.
 #pragma once
+#include <cmath>
+
 #include "backend/device.h"
 
 namespace assay {
@@ -49,6 +51,20 @@ struct Look {
   std::vector<Survey> seen;  // of each of buffers, where the device can do that
 };
 
+/// What the hardware counted since it began to: all in all. NaN: it does not count that here.
+struct Counts {
+  double dram_bytes = NAN, instructions = NAN, cycles = NAN;  // bytes read from memory
+  Counts operator-(const Counts& before) const {
+    return {dram_bytes - before.dram_bytes, instructions - before.instructions, cycles - before.cycles};
+  }
+};
+
+/// What launches find at `to`: the one numbered i, from 0 on, the bytes that lie at from[i % 2].
+struct HandedOver {
+  Address to, from[2];
+  int64_t bytes;
+};
+
 /// A device with instruments, used by one worker process. A fault of the device ends the process or the sequence.
 class MeasuredDevice : public Device {
  public:
@@ -68,6 +84,13 @@ class MeasuredDevice : public Device {
   /// These ranges are read when the next dispatch() has returned, before anything else is done: what a kernel that
   /// returned too early wrote some µs later is not in them. False where nothing of the kind can be.
   virtual bool read_at_return(const std::vector<ReadBack>&) { return false; }
+  /// Runs launches once, untimed, each behind a kernel that hands it its inputs late: it poisons them, lets the launch
+  /// begin where that may overlap, and only then, after a while, writes them. False where the device has no such
+  /// kernel.
+  virtual bool hand_over(std::span<const Launch>, std::span<const HandedOver>) { return false; }
+  /// What the hardware has counted so far of this process's launches; of memory, of all that ran. It begins with the
+  /// first call.
+  virtual Counts counts() { return {}; }
   /// What the launches since the last call left changed that they had to restore (rounding mode …); "" if nothing.
   virtual std::string left_behind() { return ""; }
   /// Whether it looks at buffers where they are; else that is left to the host.

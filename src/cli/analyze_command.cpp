@@ -22,6 +22,7 @@
 #include "report/analysis_json.h"
 #include "report/analysis_text.h"
 #include "report/csv.h"
+#include "report/perfetto.h"
 #include "report/summary_text.h"
 
 namespace assay {
@@ -36,10 +37,11 @@ struct AnalyzeOptions {
   std::shared_ptr<ReportFormats> formats;
   double hot_percent = TraceWorkloadOptions().least_percent;
   std::optional<double> threshold_percent;
+  std::optional<int64_t> token;  // of the timeline
 
   bool classic_alone() const {
     return classic && specs_out.empty() && diff.empty() && !formats->wants("json") && !formats->wants("csv") &&
-           !formats->wants("markdown");
+           !formats->wants("markdown") && !formats->wants("perfetto");
   }
   DiffThresholds thresholds() const {
     return threshold_percent ? DiffThresholds{*threshold_percent / 100, *threshold_percent / 100} : DiffThresholds{};
@@ -60,7 +62,7 @@ struct Reports {
       nullptr;  // where text goes as it comes about: standard output, or memory where a file wants it, too
   Json json = Json::array();
   Table rows;
-  std::string markdown;
+  std::string markdown, perfetto;
   bool regressed = false;
 };
 
@@ -124,13 +126,31 @@ void show(std::FILE* text, const TraceSummary& summary, const TraceDiff* diff, c
   if (diff) put(text, diff_text(*diff, shown));
 }
 
+/// After the account is finished. Error where there is no such token.
+std::string timeline_json(const std::string& trace, Timeline& timeline, const StringTable& strings,
+                          const AnalyzeOptions& options) {
+  timeline.finish();
+  if (options.token && timeline.tokens().empty())
+    fail("--token {}: {} has {} tokens with a place on the clock, counted from 0", *options.token, trace,
+         timeline.tokens_seen());
+  if (timeline.without_time() > 0)
+    remark("assay: {}: {} timed events have no usable time stamp and are not in the timeline\n", trace,
+           timeline.without_time());
+  return perfetto_json(trace, timeline, strings);
+}
+
 int analyze(const std::string& trace, const AnalyzeOptions& options, const Before* before, Reports& reports) {
   std::unique_ptr<ByteSource> bytes = open_byte_source(trace);
   std::FILE* const text = reports.text;
   const bool has_sections = text && !options.summary;
   if (has_sections) put(text, classic_header(trace));
   TraceInput input;
-  read_trace_input(trace, std::move(bytes), input, has_sections ? text : stderr, options.classic_alone());
+  std::optional<Timeline> timeline;
+  if (options.formats->wants("perfetto"))
+    timeline.emplace(input.accounting, options.token ? Timeline::Keep::one_token : Timeline::Keep::all,
+                     static_cast<uint64_t>(options.token.value_or(0)));
+  read_trace_input(trace, std::move(bytes), input, has_sections ? text : stderr, options.classic_alone(),
+                   timeline ? &*timeline : nullptr);
   std::future<std::string> classic;
   const bool markdown = options.formats->wants("markdown");
   if (has_sections || markdown)
@@ -167,6 +187,7 @@ int analyze(const std::string& trace, const AnalyzeOptions& options, const Befor
     if (diff) report["diff"] = to_json(*diff);
     reports.json.push_back(std::move(report));
   }
+  if (timeline) reports.perfetto = timeline_json(trace, *timeline, input.strings, options);
   if (options.formats->wants("csv")) {
     Table rows = analysis_table(trace, input.counts, input.strings, shapes);
     reports.rows.columns = std::move(rows.columns);
@@ -185,6 +206,10 @@ int run_analyze(AnalyzeOptions options) {
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   if (!options.specs_out.empty() && options.traces.size() > 1)
     fail("--specs-out takes one trace, not {}: a workload is one model's", options.traces.size());
+  const bool perfetto = options.formats->wants("perfetto");
+  if (perfetto && options.traces.size() > 1)
+    fail("--format perfetto takes one trace, not {}: a timeline is one run's", options.traces.size());
+  if (options.token && !perfetto) fail("--token: is of the timeline; add --format perfetto=FILE");
   shape_rules(options.shapes.dtype, {});  // a wrong --dtype or --ceiling is told before a long read
   options.shapes.ceiling_gbps = trace_ceiling(options.ceiling, options.device);
   std::optional<Before> before;
@@ -211,7 +236,8 @@ int run_analyze(AnalyzeOptions options) {
   options.formats->write({{"text", [&](auto&) { return gathered.text(); }},
                           {"csv", [&](auto&) { return csv_table(reports.rows); }},
                           {"json", [&](auto&) { return analysis_json(reports.json); }},
-                          {"markdown", [&](auto&) { return reports.markdown; }}},
+                          {"markdown", [&](auto&) { return reports.markdown; }},
+                          {"perfetto", [&](auto&) { return reports.perfetto; }}},
                          reports.text == stdout ? ReportFormats::Text::shown_already : ReportFormats::Text::to_show);
   return std::max(worst, reports.regressed ? 1 : 0);
 }
@@ -226,6 +252,7 @@ Examples:
   assay analyze --dtype q8_0 --specs-out run.json run.jsonl  then: assay probe --specs run.json
   assay analyze --diff before.jsonl after.jsonl              names and shapes that became slower, exit 1 if any
   assay analyze --kernel-filter swiglu run.jsonl.zst
+  assay analyze --format perfetto=run.json run.jsonl         then open run.json at ui.perfetto.dev
   zcat run.jsonl.gz | assay analyze --classic -
 
 Exit codes: 0 the report is whole, bad lines or not; 1 --diff found a regression; 2 a trace could not be opened, not be read to its end, or holds no event (the others are reported all the same), or an option is wrong; 130 Ctrl-C.)";
@@ -299,8 +326,12 @@ CommandRun add_analyze(Options options, CommandFiles& files) {
            "kernel types, whose evidence is pooled")
       .number(0, 1000)
       .type("PERCENT");
-  o->formats =
-      std::make_shared<ReportFormats>(options, files, std::vector<std::string>{"text", "csv", "json", "markdown"});
+  results
+      .add("--token", o->token, "with --format perfetto: this token alone, counted from 0 over prompt and decoded ones")
+      .whole(0, int64_t(1) << 40)
+      .type("N");
+  o->formats = std::make_shared<ReportFormats>(options, files,
+                                               std::vector<std::string>{"text", "csv", "json", "markdown", "perfetto"});
   return [o, of_classic] {
     const bool of_it =
         std::any_of(of_classic.begin(), of_classic.end(), [](Option option) { return option.is_given(); });

@@ -1,5 +1,7 @@
 // assay bench: a model's speed on prompts and in decoding, beside what memory allows.
+#include <algorithm>
 #include <cmath>
+#include <map>
 #include <memory>
 
 #include "base/clock.h"
@@ -17,6 +19,7 @@
 #include "report/csv.h"
 #include "report/markdown.h"
 #include "report/table.h"
+#include "stats/summary.h"
 
 namespace assay {
 namespace {
@@ -25,13 +28,59 @@ struct BenchOptions {
   EngineOptions engine;
   std::string prompts = "128", generated = "32", depths = "0", threads;
   int64_t repetitions = 5;
+  bool ops = false;
   std::shared_ptr<ReportFormats> formats;
+};
+
+/// An op of the passes of one test: of each repetition the median of its calls.
+struct OpTimes {
+  std::string line, variant;
+  int64_t calls = 0;  // of all repetitions
+  std::vector<double> us;
 };
 
 struct BenchRow {
   std::string test;
   int64_t threads = 0, tokens = 0, depth = 0, bytes_per_token = 0;  // bytes: of weights and cache that a token reads
   std::vector<double> seconds = {};
+  std::vector<OpTimes> ops = {};
+};
+
+/// What each op of a session's passes takes, where it runs.
+class OpWatch {
+ public:
+  void watch(Session& session) {
+    session.stamps = true;
+    session.passed = [this](const PassEvent& pass) {
+      int64_t began = pass.began_ns;
+      for (size_t i = 0; i < pass.ends.size(); began = pass.ends[i++]) {
+        const BoundOp& op = pass.step->ops[i];
+        Seen& seen = seen_[op.spec.math_line()];
+        seen.variant = op.choice.variant->id();
+        seen.us.push_back(double(pass.ends[i] - began) * 1e-3);
+      }
+    };
+  }
+  /// Puts the repetition that has ended into the row, unless it does not count.
+  void end_repetition(BenchRow& row, bool counts) {
+    for (auto& [line, seen] : seen_) {
+      if (seen.us.empty()) continue;
+      if (counts) {
+        auto place = std::find_if(row.ops.begin(), row.ops.end(), [&](const OpTimes& t) { return t.line == line; });
+        if (place == row.ops.end()) place = row.ops.insert(place, OpTimes{line, seen.variant, 0, {}});
+        place->calls += std::ssize(seen.us);
+        place->us.push_back(percentile(seen.us, 50));
+      }
+      seen.us.clear();
+    }
+  }
+
+ private:
+  struct Seen {
+    std::string variant;
+    std::vector<double> us;
+  };
+  std::map<std::string, Seen> seen_;  // by canonical line
 };
 
 std::vector<int64_t> numbers(const std::string& option, const std::string& list, int64_t least) {
@@ -50,7 +99,9 @@ std::vector<int64_t> numbers(const std::string& option, const std::string& list,
 class Bench {
  public:
   Bench(const BenchOptions& options, int64_t threads, std::vector<BenchRow>& rows)
-      : options_(options), engine_(with_threads(options.engine, threads)), rows_(rows) {}
+      : options_(options), engine_(with_threads(options.engine, threads)), rows_(rows) {
+    if (options.ops) watch_.watch(engine_.session());
+  }
 
   void measure() {
     for (const int64_t depth : numbers("-d", options_.depths, 0)) {
@@ -90,12 +141,14 @@ class Bench {
     for (int64_t i = 0; i <= options_.repetitions && !interrupted(); ++i) {
       session.truncate(std::min(session.position(), row.depth));
       fill(row.depth - session.position());
+      watch_.end_repetition(row, false);
       const int64_t began = now_ns();
       if (is_prompt)
         fill(row.tokens);
       else
         for (int64_t token = 0; token < row.tokens && !interrupted(); ++token) fill(1);
       if (i > 0) row.seconds.push_back(double(now_ns() - began) * 1e-9);
+      watch_.end_repetition(row, i > 0);
     }
     if (!interrupted()) rows_.push_back(std::move(row));
   }
@@ -103,6 +156,7 @@ class Bench {
   const BenchOptions& options_;
   OpenedEngine engine_;
   std::vector<BenchRow>& rows_;
+  OpWatch watch_;
   uint64_t drawn_ = 1;
 };
 
@@ -149,14 +203,43 @@ Table bench_table(const std::vector<BenchRow>& rows, const std::string& title, d
 
 std::string bench_json(const std::vector<BenchRow>& rows, const std::string& model, double ceiling) {
   Json json = {{"model", model}, {"ceiling_gbps", ceiling}, {"rows", Json::array()}};
-  for (const BenchRow& row : rows)
+  for (const BenchRow& row : rows) {
+    Json ops = Json::array();
+    for (const OpTimes& op : row.ops)
+      ops.push_back({{"spec", op.line}, {"variant", op.variant}, {"calls", op.calls}, {"us", op.us}});
     json["rows"].push_back({{"test", row.test},
                             {"tokens", row.tokens},
                             {"depth", row.depth},
                             {"threads", row.threads},
                             {"bytes_per_token", row.bytes_per_token},
                             {"seconds", row.seconds}});
+    if (!ops.empty()) json["rows"].back()["ops"] = std::move(ops);
+  }
   return json.dump(2) + "\n";
+}
+
+/// What the ops of a test take where they run.
+Table op_table(const BenchRow& row) {
+  using F = Column::Format;
+  const double tokens = double(row.tokens) * double(row.seconds.size());
+  double sum_ms = 0;
+  Table table{fmt::format("{} at depth {}, {} threads: its ops", row.test, row.depth, row.threads),
+              {{"spec", "op", F::text, 9, 24},
+               {"variant", "kernel", F::text, 8, 16},
+               {"calls_per_token", "calls/token", F::fixed1, 5},
+               {"us", "us", F::fixed2, 9},
+               {"ms_per_token", "ms/token", F::fixed3, 8}},
+              {},
+              {},
+              {}};
+  for (const OpTimes& op : row.ops) {
+    const double us = percentile(op.us, 50), calls = tokens > 0 ? double(op.calls) / tokens : 0;
+    sum_ms += calls * us * 1e-3;
+    table.rows.push_back({op.line, op.variant, calls, us, calls * us * 1e-3});
+  }
+  table.sums = {"all", "", Cell(), Cell(), sum_ms};
+  table.notes.emplace_back("medians of what an op takes from the end of the one before it to its own");
+  return table;
 }
 
 double known_ceiling(const DeviceInfo& device) {
@@ -184,7 +267,13 @@ int run_bench(const BenchOptions& options) {
     if (interrupted()) break;
   }
   const Table table = bench_table(rows, title, ceiling);
-  options.formats->write({{"text", [&](const Terminal& out) { return render_table(table, out.width, out.colour); }},
+  const auto text = [&](const Terminal& out) {
+    std::string all = render_table(table, out.width, out.colour);
+    for (const BenchRow& row : rows)
+      if (!row.ops.empty()) all += "\n" + render_table(op_table(row), out.width, out.colour);
+    return all;
+  };
+  options.formats->write({{"text", text},
                           {"json", [&](auto&) { return bench_json(rows, options.engine.model, ceiling); }},
                           {"csv", [&](auto&) { return csv_table(table); }},
                           {"markdown", [&](auto&) { return markdown_table(table); }}});
@@ -206,6 +295,7 @@ CommandRun add_bench(Options options, CommandFiles& files) {
   tests.add("-n,--generate", o->generated, "tokens decoded one by one; 0: none").show_default().type("LIST");
   tests.add("-d,--depth", o->depths, "tokens that are in the KV cache before").show_default().type("LIST");
   tests.add("-r,--repetitions", o->repetitions, "of each test").show_default().whole(1, 1000).type("N");
+  tests.flag("--ops", o->ops, "also what each op takes where it runs (text and JSON)");
   o->formats =
       std::make_shared<ReportFormats>(options, files, std::vector<std::string>{"text", "json", "csv", "markdown"});
   return [o] { return run_bench(*o); };

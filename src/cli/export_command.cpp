@@ -8,9 +8,9 @@
 #include "base/standard_streams.h"
 #include "base/suggest.h"
 #include "cli/commands.h"
-#include "cli/commit.h"
 #include "cli/installation.h"
 #include "cli/model_steps.h"
+#include "cli/version.h"
 #include "probe/sweep.h"
 #include "tune/export_folder.h"
 #include "tune/export_text.h"
@@ -118,7 +118,7 @@ int run_export(const ExportOptions& options) {
   request.module_flags = device.backend->compiler().module_flags;
   request.kernels = project_folder("kernels") / device.backend->name();
   request.templates = project_folder("kernels") / "export";
-  request.program = fmt::format("assay {} ({})", ASSAY_VERSION, ASSAY_COMMIT);
+  request.program = fmt::format("assay {} ({})", program_version(), program_commit());
   request.date = date_text(std::time(nullptr));
   request.measured_by = [&](const CaseRecord& record) { return program_of(*store, record); };
   ExportedFiles files = make_export(request, winners);

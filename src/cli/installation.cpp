@@ -17,7 +17,7 @@
 #include "base/private_folder.h"
 #include "base/standard_streams.h"
 #include "base/suggest.h"
-#include "cli/commit.h"
+#include "cli/version.h"
 #include "probe/sweep.h"
 
 namespace assay {
@@ -141,7 +141,7 @@ BuildCache open_build_cache(const Backend& backend) {
 std::string describe_environment(const Backend& backend, const DeviceInfo& device) {
   utsname system;
   uname(&system);
-  return fmt::format("assay: {} ({})\ncompiler: {}\nsystem: {} {} {}\n{}", ASSAY_VERSION, ASSAY_COMMIT,
+  return fmt::format("assay: {} ({})\ncompiler: {}\nsystem: {} {} {}\n{}", program_version(), program_commit(),
                      backend.compiler().version, system.sysname, system.release, system.machine, device.identity());
 }
 

@@ -7,6 +7,7 @@
 #include "base/standard_streams.h"
 #include "base/terminal.h"
 #include "cli/commands.h"
+#include "cli/version.h"
 
 namespace assay {
 namespace {
@@ -23,10 +24,15 @@ constexpr CommandEntry kCommands[] = {
     {"selftest", "run kernels that are wrong on purpose: each must be caught, on this machine", add_selftest},
     {"compare", "two stores or JSON reports: which cases became faster or slower, and how sure that is", add_compare},
     {"analyze", "what a trace of a run says: where the time went, by kernel, shape and backend", add_analyze},
+    {"report", "one page to look at: stores, traces, tables as pictures, in a file of its own", add_report},
     {"audit", "a probe log judged anew: wrong rows, crowns that sit on them, the corrected ranking", add_audit},
     {"inspect", "a model file (GGUF): its network, tensors and types, and what a decode step reads of it", add_inspect},
     {"specs", "what a model file's step computes: every op as a spec line, as a table or a workload file", add_specs},
     {"export", "winners as source with a C header and tests, for an engine that knows nothing of assay", add_export},
+    {"tune", "the fastest proved kernel for each op of a model, as a dispatch table that is proved in context", add_tune},
+    {"replay", "a whole step as one program: what it takes against the sum of its ops, and what submitting costs",
+     add_replay},
+    {"store", "results of several machines in one file", add_store},
     {"table", "a dispatch table: its entries with their evidence, whether it holds here, what two have apart",
      add_table},
     {"synth", "write a model file of a known shape and type with drawn weights, to try and measure with", add_synth},
@@ -35,6 +41,7 @@ constexpr CommandEntry kCommands[] = {
     {"chat", "a talk with a model over several turns", add_chat},
     {"bench", "a model's speed: prompts and decoding, tokens per second and GB/s", add_bench},
     {"logits", "what a model makes of given tokens: every logit, as float32", add_logits},
+    {"opbench", "21 operations by several frameworks (LibTorch, oneDNN, our own), answers checked, then timed", add_opbench},
     {"perplexity", "how well a model foretells a text: perplexity, with its uncertainty", add_perplexity},
 };
 
@@ -48,7 +55,7 @@ constexpr char kFooter[] = R"(Begin with:
 Exit codes: 0 fine; 1 a variant failed, a mutant got away, a case became slower or a crown sits on a wrong row; 2 an error, named on stderr; 130 Ctrl-C.)";
 
 int run(int argc, char** argv) {
-  CommandLine line("assay", ASSAY_VERSION,
+  CommandLine line("assay", version_text,
                    "assay finds, proves and ships the fastest kernel for every shape a language model really runs.",
                    kFooter);
   struct Command {

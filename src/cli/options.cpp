@@ -78,6 +78,7 @@ template Option Options::add(const std::string&, size_t&, const std::string&) co
 template Option Options::add(const std::string&, int64_t&, const std::string&) const;
 template Option Options::add(const std::string&, double&, const std::string&) const;
 template Option Options::add(const std::string&, std::optional<double>&, const std::string&) const;
+template Option Options::add(const std::string&, std::optional<int64_t>&, const std::string&) const;
 
 Option Options::add(const std::string& name, const std::string& help) const {
   const auto nowhere = [](const std::vector<std::string>&) {};
@@ -90,12 +91,12 @@ Option Options::flag(const std::string& name, bool& to, const std::string& help)
 
 void Options::footer(const std::string& text) const { app_->footer(text); }
 
-CommandLine::CommandLine(const std::string& program, const std::string& version, const std::string& about,
-                         const std::string& footer)
+CommandLine::CommandLine(const std::string& program, const std::function<std::string()>& version,
+                         const std::string& about, const std::string& footer)
     : app_(std::make_unique<CLI::App>(about, program)) {
   app_->formatter(std::make_shared<WrappedHelp>());
   app_->footer(footer);
-  app_->set_version_flag("--version", program + " " + version);
+  app_->set_version_flag("--version", version);
   app_->require_subcommand(0, 1);
 }
 

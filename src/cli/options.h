@@ -9,6 +9,7 @@
 // Values are there once CommandLine::parse has returned; what may depend on them is what runs the subcommand.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -60,7 +61,8 @@ class Options {
   /// The same subcommand's options under a heading of their own.
   Options group(const std::string& heading) const { return Options(app_, heading); }
 
-  /// T: std::string, int, int64_t, size_t, double, std::optional<double>; std::vector<std::string> takes several.
+  /// T: std::string, int, int64_t, size_t, double, std::optional of the last or of int64_t; std::vector<std::string>
+  /// takes several.
   template <typename T>
   Option add(const std::string& name, T& to, const std::string& help) const;
   /// Any number of values, for values() alone.
@@ -80,7 +82,8 @@ class Options {
 /// The program's command line: its subcommands, help and version.
 class CommandLine {
  public:
-  CommandLine(const std::string& program, const std::string& version, const std::string& about,
+  /// `version` gives the text of --version; it is asked for there alone.
+  CommandLine(const std::string& program, const std::function<std::string()>& version, const std::string& about,
               const std::string& footer);
   ~CommandLine();
   CommandLine(const CommandLine&) = delete;

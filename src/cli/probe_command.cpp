@@ -23,6 +23,7 @@
 #include "report/rows.h"
 #include "report/screen.h"
 #include "report/skips.h"
+#include "report/t4.h"
 
 namespace assay {
 namespace {
@@ -185,8 +186,19 @@ int run_probe(ProbeOptions options) {
     fail("--device {}: a description, not a device; add --dry-run to see the plan for it, or --build-only",
          options.device);
   options.sweep.effort = Effort::of(device.info, options.sweep.thorough);
+  if (options.sweep.counters)
+    if (const std::string missing = device.backend->counters_missing(device.info); !missing.empty()) {
+      options.sweep.counters = false;
+      remark("--counters: nothing is counted: {}\n", missing);
+    }
   const std::vector<Workload> workloads = choose_workloads(options);
-  const std::vector<Manifest> manifests = load_manifests(*device.backend, options.kernels);
+  std::vector<Manifest> manifests = load_manifests(*device.backend, options.kernels);
+  if (options.sweep.mode == Mode::chained) {
+    if (!device.info.can_overlap())
+      fail("--mode chained: launches of {} cannot overlap; choose an NVIDIA GPU of compute capability 9.0 or newer",
+           device.info.id);
+    for (Manifest& manifest : manifests) build_for_chains(manifest);
+  }
   const std::vector<const Variant*> variants = all_variants(manifests);
   const Plan plan = make_plan(all_specs(options, workloads), variants, device.info, options.selection);
 
@@ -235,7 +247,8 @@ int run_probe(ProbeOptions options) {
   options.formats->write({{"text", [&](const Terminal& out) { return probe_text(report, options.screen, out); }},
                           {"csv", [&](auto&) { return csv_report(report); }},
                           {"json", [&](auto&) { return json_report(report); }},
-                          {"markdown", [&](auto&) { return markdown_report(report); }}});
+                          {"markdown", [&](auto&) { return markdown_report(report); }},
+                          {"t4", [&](auto&) { return t4_json(report, variants); }}});
   if (!trouble.empty()) throw Error(trouble);
   if (interrupted()) return 130;
   return any_failure(report, variants, device.info) ? 1 : 0;
@@ -288,12 +301,15 @@ CommandRun add_probe(Options options, CommandFiles& files) {
       .show_default();
   how.add("--mode", o->mode,
           "decode: weights cold, the rest hot; cold: all cold, each launch alone; hot: all hot; batched: 20 dispatches "
-          "a submission")
+          "a submission; chained: launches begin before the ones before them have ended, where their kernels can (GPU)")
       .show_default();
   how.add("--threads", o->threads, "use fewer than all allowed CPUs").whole(1, 1'000'000);
   how.add("--footprint", o->footprint_mb, "MB that cold weights rotate over (default: chosen from the ceilings)")
       .number(1, 65536);
   how.flag("--thorough", o->sweep.thorough, "many more rounds: ten times the time, narrower intervals");
+  how.flag(
+      "--counters", o->sweep.counters,
+      "instructions, cycles and bytes from memory of a launch by the hardware's counters, where it lets them be read");
   how.flag("--fresh", o->sweep.fresh, "measure again what the store has");
   how.add("--host-gap-device", o->sweep.ranking.host_gap_device_ms,
           "[host-gap]: device time within so many ms of the best …")
@@ -305,8 +321,8 @@ CommandRun add_probe(Options options, CommandFiles& files) {
   const Options results = options.group("Results");
   files.add(Part::store,
             results.add("--store", o->store, "the file that keeps every result").show_default().type("FILE"));
-  o->formats =
-      std::make_shared<ReportFormats>(options, files, std::vector<std::string>{"text", "csv", "json", "markdown"});
+  o->formats = std::make_shared<ReportFormats>(options, files,
+                                               std::vector<std::string>{"text", "csv", "json", "markdown", "t4"});
   results.flag("--dry-run", o->dry_run, "show the plan, its skips and the expected time; measure nothing");
   results.flag("--build-only", o->build_only, "compile the plan's kernels and stop: a later probe only measures");
   results.flag("--full", o->screen.full,

@@ -57,9 +57,11 @@ int run_selftest(const SelftestOptions& options) {
   if (device.described) fail("--device {}: a description, not a device: kernels must run here", options.device);
   const std::string backend = device.backend->name();
   const std::string folder = project_folder(backend == "cpu" ? "tests/mutants" : "tests/mutants/" + backend).string();
-  const Expectations expectations = load_expectations(folder + "/expected.json");
+  const Expectations expectations = load_expectations(folder + "/expected.json", device.info.can_overlap());
   const std::vector<Manifest> manifests = load_manifests(*device.backend, {folder});
-  const std::vector<const Variant*> variants = all_variants(manifests);
+  std::vector<Manifest> chained_manifests = manifests;
+  for (Manifest& manifest : chained_manifests) build_for_chains(manifest);
+  const std::vector<const Variant*> usual = all_variants(manifests), chained = all_variants(chained_manifests);
   BuildCache cache = open_build_cache(*device.backend);
 
   // A store of its own: nothing wrong on purpose may lie among results.
@@ -86,6 +88,9 @@ int run_selftest(const SelftestOptions& options) {
   {
     Store store(store_file);
     for (const auto& [name, spec] : expectations.specs) {
+      const bool is_chained = expectations.chained.count(name) > 0;
+      const std::vector<const Variant*>& variants = is_chained ? chained : usual;
+      sweep_options.mode = is_chained ? Mode::chained : Mode::decode;
       for (int attempt = 0; attempt < kAttempts && !interrupted(); ++attempt) {
         Selection selection;
         selection.variants = trials.needed(name);

@@ -106,13 +106,14 @@ std::string no_event_message(const std::string& trace, const TraceInput& input) 
 }
 
 void read_trace_input(const std::string& trace, std::unique_ptr<ByteSource> bytes, TraceInput& to, std::FILE* not_json,
-                      bool classic_alone) {
+                      bool classic_alone, EventConsumer* last) {
   BadLinePrinter bad_lines(trace, not_json);
   ReadingLine reading(trace);
   ReadOptions options;
   options.progress = [&reading](uint64_t file_bytes) { reading.show(file_bytes); };
   std::vector<EventConsumer*> consumers = {&bad_lines, &to.counts};
   if (!classic_alone) consumers.insert(consumers.end(), {&to.shapes, &to.accounting});
+  if (last) consumers.push_back(last);
   to.totals = read_trace(std::make_unique<HeadKeeper>(std::move(bytes), to.head), to.strings, consumers, options);
   reading.clear();
   if (to.totals.cut_off.empty()) to.totals.cut_off = reading.what_is_missing();

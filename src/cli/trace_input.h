@@ -29,9 +29,9 @@ struct TraceInput {
 std::string no_event_message(const std::string& trace, const TraceInput& input);
 
 /// Lines that are no JSON are named on `not_json`, those of a wrong shape on stderr; `classic_alone`: nothing
-/// beside `counts` is counted.
+/// beside `counts` is counted. `last` gets each batch when all others have.
 void read_trace_input(const std::string& trace, std::unique_ptr<ByteSource> bytes, TraceInput& to, std::FILE* not_json,
-                      bool classic_alone = false);
+                      bool classic_alone = false, EventConsumer* last = nullptr);
 
 /// The shapes of a trace as the text of a workload file; bad lines on stderr. Error if it ends early or holds no shape.
 std::string workload_of_trace(const std::string& trace, const ShapeOptions& options);

@@ -39,7 +39,7 @@ const std::vector<RunTrace::OpText>& RunTrace::texts(const StepProgram& step, bo
   for (const BoundOp& bound : step.ops) {
     const std::string scope = scope_of(decodes ? "Generation Loop" : "Prompt Processing", bound.op);
     texts.push_back({fmt::format("{}/{}", scope, kernel_name(bound)), scope + "/cb_gpu", bound.choice.variant->id(),
-                     bound.spec.op->is_product ? bound.spec.line() : ""});
+                     bound.spec.op->multiplies_weights() ? bound.spec.line() : ""});
   }
   return texts;
 }

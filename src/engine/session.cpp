@@ -23,6 +23,12 @@ std::string cache_name(int64_t layer, const char* which) { return fmt::format("b
 
 }  // namespace
 
+int64_t cache_capacity(int64_t positions, int64_t context) {
+  int64_t capacity = kFirstCapacity;
+  while (capacity < positions) capacity *= 2;
+  return std::max(context > 0 ? std::min(capacity, context) : capacity, positions);
+}
+
 Session::Session(LoadedModel& model, Device& device, StepBinder& binder, const SessionOptions& options)
     : model_(model), device_(device), binder_(binder), options_(options) {
   const int64_t said = model.config().context > 0 ? model.config().context : kUnsaidContext;
@@ -57,9 +63,7 @@ void Session::check_room(std::span<const Token> tokens) const {
 /// A head's positions lie together, so a longer cache is another place for each of them.
 void Session::grow_cache(int64_t positions) {
   if (positions <= capacity_) return;
-  int64_t capacity = std::max(capacity_, kFirstCapacity);
-  while (capacity < positions) capacity *= 2;
-  capacity = std::max(std::min(capacity, context_), positions);
+  const int64_t capacity = std::max(capacity_, cache_capacity(positions, context_));
   const ModelConfig& c = model_.config();
   const int64_t needed = capacity * position_bytes_ / c.layers;  // a layer's is there twice while it is copied
   if (const MemoryRoom room = memory_room(); room.bytes < (capacity - capacity_) * position_bytes_ + needed)

@@ -16,6 +16,9 @@ struct SessionOptions {
   Dtype cache = Dtype::f32;
 };
 
+/// Positions that a cache has room for once so many were needed: 256, doubled as often as that takes, at most `context`.
+int64_t cache_capacity(int64_t positions, int64_t context);
+
 /// What a pass over tokens was, for those who measure: called after each.
 struct PassEvent {
   const StepProgram* step = nullptr;

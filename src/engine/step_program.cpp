@@ -1,6 +1,9 @@
 // A forward pass bound to a device.
 #include "engine/step_program.h"
 
+#include <algorithm>
+#include <limits>
+
 #include "base/error.h"
 
 namespace assay {
@@ -20,6 +23,12 @@ std::string weights_of(const PassOp& op) {
   for (const PassOperand& operand : op.operands)
     if (operand.is_weight && operand.part == Operand::b) names += (names.empty() ? "" : " ") + operand.name;
   return names;
+}
+
+/// Less is better: what was asked for, what the table says, what the manifests have; then plain loops.
+int standing(const KernelChoice& choice) {
+  if (choice.reason == "override") return 0;
+  return (choice.reason == "no_entry" ? 2 : 1) + (choice.variant->baseline ? 2 : 0);
 }
 
 }  // namespace
@@ -59,7 +68,7 @@ const Spec& StepBinder::spec_of(const std::string& line) {
 
 /// A weight's class is decided once: what one token gets must not depend on how many others came with it.
 KernelChoice StepBinder::choose(const PassOp& op, const Spec& spec) {
-  const std::string weights = spec.op->is_product ? weights_of(op) : "";
+  const std::string weights = spec.op->multiplies_weights() ? weights_of(op) : "";
   const auto decided = classes_.find(weights);
   const std::string key =
       spec.math_line() + (decided == classes_.end() ? "" : std::string(accuracy_name(decided->second)));
@@ -73,8 +82,39 @@ KernelChoice StepBinder::choose(const PassOp& op, const Spec& spec) {
   return choice;
 }
 
+std::vector<PassOp> StepBinder::pass(PassRequest request) {
+  request.fuses_swiglu = fuses(request);
+  return forward_pass(model_.file(), model_.config(), request);
+}
+
+/// Gate, up and swiglu are one op where its kernel stands no worse than the product's of two outputs: what a user or a
+/// table says of products holds. Decided once, by the first pass.
+bool StepBinder::fuses(const PassRequest& request) {
+  const auto worst = [&](bool fused) {
+    PassRequest one = request;
+    one.fuses_swiglu = fused;
+    int all = 0;
+    for (const PassOp& op : forward_pass(model_.file(), model_.config(), one)) {
+      const Spec& spec = spec_of(op.line);
+      if (fused ? spec.op->ends_product : op.role.starts_with("mlp_gate")) all = std::max(all, standing_of(spec));
+    }
+    return all;
+  };
+  if (!fuses_) fuses_ = worst(true) <= worst(false);
+  return *fuses_;
+}
+
+/// As `standing`; worse than any where nothing computes it.
+int StepBinder::standing_of(const Spec& spec) const {
+  try {
+    return standing(chooser_.choose(spec));
+  } catch (const Error&) {
+    return std::numeric_limits<int>::max();
+  }
+}
+
 void StepBinder::reserve(const PassRequest& request) {
-  for (const PassOp& op : forward_pass(model_.file(), model_.config(), request))
+  for (const PassOp& op : this->pass(request))
     for (const Tensor& tensor : spec_of(op.line).tensors)
       if (const bool left_out = is_left_out(tensor); !left_out)
         if (const PassOperand& operand = operand_of(op, tensor); !operand.is_weight)
@@ -85,8 +125,9 @@ bool StepBinder::is_better_one_by_one(const PassRequest& request) {
   const auto has_plain_products = [&](int64_t tokens) {
     PassRequest pass = request;
     pass.tokens = tokens;
-    for (const PassOp& op : forward_pass(model_.file(), model_.config(), pass))
-      if (const Spec& spec = spec_of(op.line); spec.op->is_product && choose(op, spec).variant->baseline) return true;
+    for (const PassOp& op : this->pass(pass))
+      if (const Spec& spec = spec_of(op.line); spec.op->multiplies_weights() && choose(op, spec).variant->baseline)
+        return true;
     return false;
   };
   return !has_plain_products(1) && has_plain_products(request.tokens);
@@ -97,7 +138,7 @@ StepProgram StepBinder::bind(const PassRequest& request) {
   StepProgram step;
   step.id = ++last_id_;
   std::vector<KernelChoice> choices;
-  for (PassOp& op : forward_pass(model_.file(), model_.config(), request)) {
+  for (PassOp& op : this->pass(request)) {
     const Spec& spec = spec_of(op.line);
     choices.push_back(choose(op, spec));
     step.ops.push_back({std::move(op), spec, choices.back()});

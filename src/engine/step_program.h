@@ -2,6 +2,7 @@
 #pragma once
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -57,6 +58,9 @@ class StepBinder {
     int64_t bytes = 0;
   };
   Address grown(const std::string& name, int64_t bytes);
+  std::vector<PassOp> pass(PassRequest request);
+  bool fuses(const PassRequest& request);
+  int standing_of(const Spec& spec) const;
   const Spec& spec_of(const std::string& line);
   KernelChoice choose(const PassOp& op, const Spec& spec);
   Launch launch(const BoundOp& bound);
@@ -71,6 +75,7 @@ class StepBinder {
   std::map<std::string, KernelChoice> choices_;       // by canonical line and required class
   std::map<std::string, Accuracy> classes_;           // by weight
   std::map<std::string, Buffer> buffers_, prepared_;  // by name; by storage and weights
+  std::optional<bool> fuses_;                         // gate, up and swiglu, in every pass
   bool moved_ = false;
   uint64_t last_id_ = 0;
 };

@@ -160,14 +160,15 @@ std::string read_one_of(const JsonReader& name, const std::vector<std::string>& 
 
 std::string read_vendor(const JsonReader& family, const BackendRules& rules) {
   const std::string vendor = read_one_of(family.at("vendor"), rules.vendors);
-  for (const char* key : {"source", "launch", "compile_flags", "link_flags", "isa", "threads", "prepare", "library"})
+  for (const char* key :
+       {"source", "launch", "compile_flags", "link_flags", "isa", "threads", "prepare", "library", "chained"})
     if (family.has(key)) family.at(key).error("a vendor's library has no such thing");
   return vendor;
 }
 
 void read_launch(const JsonReader& family, const BackendRules& rules, const std::vector<Parameter>& parameters,
                  Variant& variant) {
-  for (const char* key : {"launch", "arch"})
+  for (const char* key : {"launch", "arch", "chained"})
     if (!rules.launches && family.has(key))
       family.at(key).error(fmt::format("backend {} has no such key", variant.backend));
   if (family.has("arch")) variant.arch = read_arch(family.at("arch"));
@@ -198,11 +199,11 @@ void read_prepare(const JsonReader& family, Variant& variant) {
 
 // Everything that a family's variants share.
 Variant read_family(const JsonReader& family, const Manifest& manifest, bool mutants) {
-  family.only_keys({"family",  "source",  "technique",     "parameters",       "constraints",
-                    "name",    "isa",     "compile_flags", "link_flags",       "threads",
-                    "prepare", "storage", "accuracy",      "activation_error", "baseline",
-                    "role",    "enabled", "reason",        "disabled",         "supports",
-                    "harness", "launch",  "arch",          "vendor",           "library"});
+  family.only_keys({"family",   "source",           "technique",  "parameters", "constraints", "name",
+                    "isa",      "compile_flags",    "link_flags", "threads",    "prepare",     "storage",
+                    "accuracy", "activation_error", "baseline",   "role",       "enabled",     "reason",
+                    "disabled", "supports",         "harness",    "launch",     "arch",        "vendor",
+                    "library",  "chained"});
   const BackendRules& rules = backend_rules().at(manifest.backend);
   Variant variant;
   variant.backend = manifest.backend;
@@ -222,6 +223,7 @@ Variant read_family(const JsonReader& family, const Manifest& manifest, bool mut
   variant.supports = read_supports(family.at("supports"));
   variant.supports.most_outputs = rules.most_outputs;
   read_prepare(family, variant);
+  variant.chained = family.boolean_or("chained", false);
   variant.accuracy = read_accuracy(family);
   variant.threading =
       read_choice<Threading>(family, "threads", variant.threading,
@@ -311,6 +313,11 @@ void read_families(const JsonReader& families, bool mutants, std::set<std::strin
 }
 
 }  // namespace
+
+void build_for_chains(Manifest& manifest) {
+  for (Variant& variant : manifest.variants)
+    if (variant.chained) variant.compile_flags.emplace_back("-DASSAY_CHAINED");
+}
 
 Manifest parse_manifest(const std::string& text, const fs::path& file) {
   const Json json = parse_json(text, file.string());

@@ -42,7 +42,8 @@ struct Variant {
   bool baseline = false;  // what the others are shown against
   bool prepares = false;  // repacks the weights once before use …
   bool keeps_b = false;   // … and reads them as they lie as well; else they are out of its reach from then on
-  std::string storage;    // what it repacks them to, by name: its family's own, or one that others read as well
+  bool chained = false;  // may begin before the launch before it has ended: asks for its weights, and then waits itself
+  std::string storage;   // what it repacks them to, by name: its family's own, or one that others read as well
   Threading threading = Threading::team;
   Role role = Role::kernel;
   Accuracy accuracy = Accuracy::exact;  // what it may round the activations to
@@ -69,6 +70,10 @@ Manifest load_manifest(const std::filesystem::path& folder);
 
 /// The same from text that is already read; sources are looked for beside `file`.
 Manifest parse_manifest(const std::string& text, const std::filesystem::path& file);
+
+/// From now on the variants that say "chained" are built to wait themselves (-DASSAY_CHAINED): for launches that
+/// overlap.
+void build_for_chains(Manifest& manifest);
 
 /// "" if the variant supports the spec, else the reason in a few words ("b is q8_0, supports f16 f32").
 inline std::string unsupported_reason(const Variant& variant, const Spec& spec) {

@@ -124,6 +124,9 @@ Binding::Binding(const WorkerCase& work, OpenedArenas& opened, LoadedKernel& ker
     bind_copies(tensors, hot_bytes);
   for (Launch& launch : launches_) ring_->bind(launch, 0);
   bind_workspace();
+  for (const Tensor& t : varied_)
+    if (overlaps() && work.proof)
+      handed_.push_back({t.data, {device_.allocate(t.bytes), device_.allocate(t.bytes)}, t.bytes});
   if (work.mode == Mode::cold) scratch_ = surroundings_.allocate(scratch_bytes());
 }
 

@@ -78,6 +78,11 @@ class Binding {
 
   /// What is written anew before each launch, in the spec's order.
   const std::vector<Tensor>& varied() const { return varied_; }
+  /// In mode chained, of each varied operand: where two other contents wait to be handed over, those of the launches
+  /// that are judged second.
+  const std::vector<HandedOver>& handed() const { return handed_; }
+  /// Whether launches may begin before the one before them has ended.
+  bool overlaps() const { return work_.mode == Mode::chained && work_.variant->chained; }
   OutputRing& ring() { return *ring_; }
   Surroundings& surroundings() { return surroundings_; }
   /// Of a reader: what it reads that is hot, to be written before each launch as a kernel's inputs are.
@@ -103,6 +108,7 @@ class Binding {
   LoadedKernel& kernel_;
   Surroundings surroundings_;
   std::vector<Tensor> varied_;
+  std::vector<HandedOver> handed_;
   std::optional<OutputRing> ring_;
   std::vector<Launch> launches_;
   std::vector<int64_t> source_copy_;

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <numeric>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -16,11 +15,9 @@ namespace {
 constexpr int kRedoDisturbed = 3;
 constexpr int64_t kDearBytes = int64_t(64) << 20;  // where each case is a process, memory that it must get anew
 constexpr int kWarmUpLaunches = 3;
-constexpr double kWarmUpBelowUs = 300;  // a longer launch does not feel how it begins
-constexpr double kTurnPatience = 30;    // a turn's time may be exceeded so far for the sake of its least launches
-constexpr int64_t kWholeCheckElements = 2'048;
-constexpr int64_t kCheapCheckElements = 1'000;   // above, only one launch of a turn is compared element by element
-constexpr int64_t kMostProjected = 200'000'000;  // multiplications that projections of one sample may take
+constexpr double kWarmUpBelowUs = 300;   // a longer launch does not feel how it begins
+constexpr double kTurnPatience = 30;     // a turn's time may be exceeded so far for the sake of its least launches
+constexpr int64_t kHandedLaunches = 16;  // of a sample whose inputs are handed over late
 constexpr uint64_t kComparableOf =
     4;  // of so many samples that are not to be compared one gets an A that the reference knows
 
@@ -224,6 +221,7 @@ LaunchTimes CaseWorker::launch(const LaunchInputs& inputs, int64_t length, Reply
       device_.write(bound_->varied()[i].data, host_varied_[i].data(), bound_->varied()[i].bytes);
   }
   if (bound_->hot_bytes() > 0) device_.fill(bound_->hot(), 0, bound_->hot_bytes());
+  if (!bound_->handed().empty() && role.last) hand_over(inputs, length, reply);
   const Launch& bound = bound_->launch(inputs.copy);
   order_.draw(inputs.copy, length, bound_->ring().slots(), bound_->rotation(), random_);
   const bool is_sequence =
@@ -241,13 +239,50 @@ LaunchTimes CaseWorker::launch(const LaunchInputs& inputs, int64_t length, Reply
   if (judge_ && !is_sequence) bound_->ring().add_survey(at_return, 1);
   is_read_ = !is_sequence && device_.read_at_return(at_return.ranges);
   const int64_t submitted = now_ns();
-  LaunchTimes times = is_sequence ? submit_many() : device_.dispatch(bound);
+  LaunchTimes times = time_counted(bound, is_sequence, length, reply);
   const int64_t returned = now_ns();
   if (needs_alone) times.encode_us = alone.encode_us, times.submit_us = alone.submit_us, times.wait_us = alone.wait_us;
   if (judge_) verify(inputs, reply, role);
   const double timed_us = double(alone_ended - alone_began + returned - submitted) * 1e-3;
   reply.untimed_check_us += double(now_ns() - began) * 1e-3 - timed_us;
   times.device_us *= work_.variant->timer_scale;  // not 1 only in the self-test
+  return times;
+}
+
+/// In the sequences that are timed A is there all the time. So launches that may begin early run once more, untimed, as
+/// a chain in which A comes late, each behind one that is given another A: what a cache kept of that is wrong too.
+void CaseWorker::hand_over(const LaunchInputs& inputs, int64_t length, Reply& reply) {
+  work_.proof->varied(work_.proof->draw(random_, 1, /*comparable=*/false), host_decoys_);
+  for (size_t i = 0; i < host_decoys_.size(); ++i) {
+    const HandedOver& handed = bound_->handed()[i];
+    device_.write(handed.from[0], host_decoys_[i].data(), handed.bytes);
+    device_.write(handed.from[1], host_varied_[i].data(), handed.bytes);
+  }
+  order_.draw(inputs.copy, std::min(length, kHandedLaunches), bound_->ring().slots(), bound_->rotation(), random_);
+  bound_->ring().poison(order_.used_slots());
+  const Launch& any = bound_->launch(inputs.copy);
+  if (any.workspace_bytes > 0) device_.fill(any.workspace, kPoison, any.workspace_bytes);
+  std::vector<Launch> sequence;
+  for (const SampleOrder::Played& played : order_.launches())
+    for (int i = 0; i < 2; ++i) {
+      sequence.push_back(bound_->launch(played.place));
+      sequence.back().overlaps_previous = true;
+      bound_->ring().bind(sequence.back(), played.slot);
+    }
+  if (device_.hand_over(sequence, bound_->handed())) verify(inputs, reply, {});
+}
+
+LaunchTimes CaseWorker::time_counted(const Launch& bound, bool is_sequence, int64_t length, Reply& reply) {
+  const bool counts = work_.counters && sampling_;
+  const Counts before = counts ? device_.counts() : Counts();
+  const LaunchTimes times = is_sequence ? submit_many() : device_.dispatch(bound);
+  if (!counts) return times;
+  const Counts passed = device_.counts() - before;
+  if (reply.counted_launches == 0) reply.counted = {0, 0, 0};
+  reply.counted.dram_bytes += passed.dram_bytes;
+  reply.counted.instructions += passed.instructions;
+  reply.counted.cycles += passed.cycles;
+  reply.counted_launches += length;
   return times;
 }
 
@@ -270,6 +305,7 @@ LaunchTimes CaseWorker::submit_many() {
   std::vector<Launch> sequence;
   for (const SampleOrder::Played& played : order_.launches()) {
     sequence.push_back(bound_->launch(played.place));
+    sequence.back().overlaps_previous = bound_->overlaps();
     bound_->ring().bind(sequence.back(), played.slot);
   }
   LaunchTimes mean;
@@ -283,101 +319,6 @@ LaunchTimes CaseWorker::submit_many() {
   }
   mean.launches = int32_t(sequence.size());
   return mean;
-}
-
-LaunchInputs CaseWorker::of_slot(const LaunchInputs& inputs, int64_t slot) const {
-  return {bound_->source_copy(order_.place_in_slot(slot)), inputs.a};
-}
-
-/// What D must project to is computed once a copy, and what that takes lies together: in the order of slots it took
-/// twice as long.
-std::vector<int64_t> CaseWorker::slots_by_copy(int64_t used) const {
-  std::vector<int64_t> slots(static_cast<size_t>(used));
-  std::iota(slots.begin(), slots.end(), 0);
-  std::sort(slots.begin(), slots.end(), [this](int64_t left, int64_t right) {
-    return bound_->source_copy(order_.place_in_slot(left)) < bound_->source_copy(order_.place_in_slot(right));
-  });
-  return slots;
-}
-
-/// Which slots are compared element by element: any of those that have a reference.
-std::vector<int64_t> CaseWorker::draw_compared(const LaunchInputs& inputs, Role role) {
-  std::vector<int64_t> slots;
-  for (int64_t slot = 0; slot < order_.used_slots(); ++slot)
-    if (judge_->can_check(bound_->source_copy(order_.place_in_slot(slot)))) slots.push_back(slot);
-  if (inputs.a.is_free) slots.clear();
-  std::shuffle(slots.begin(), slots.end(), random_);
-  const bool is_cheap = judge_->check_cost() <= kCheapCheckElements;
-  slots.resize(std::min(slots.size(), size_t(is_cheap || role.compared ? 1 : 0)));
-  return slots;
-}
-
-/// All slots; where their right answers take long, those that are compared and a few others.
-std::vector<int64_t> CaseWorker::draw_projected(const std::vector<int64_t>& compared) {
-  std::vector<int64_t> slots = slots_by_copy(order_.used_slots());
-  const int64_t cost = judge_->projection_cost(), most = cost > 0 ? kMostProjected / cost : std::ssize(slots);
-  if (std::ssize(slots) <= most) return slots;
-  std::shuffle(slots.begin(), slots.end(), random_);
-  slots.resize(size_t(std::max<int64_t>(most, 1)));
-  slots.insert(slots.end(), compared.begin(), compared.end());
-  return slots;
-}
-
-/// Every launch's buffer is scanned and projected, by the device where it can: then only those that are compared come
-/// to the host.
-void CaseWorker::verify(const LaunchInputs& inputs, Reply& reply, Role role) {
-  OutputRing& ring = bound_->ring();
-  const int64_t used = order_.used_slots();
-  const std::vector<int64_t> compared = draw_compared(inputs, role);
-  const int64_t anew = inputs.a.is_free ? int64_t(random_() % uint64_t(used)) : -1;  // whose answer is computed anew
-  Look look;
-  ring.add_survey(look, used);
-  if (is_read_) look.ranges.clear();
-  if (!look.buffers.empty() && anew >= 0) ring.add_slots(look, anew, anew + 1);
-  if (look.buffers.empty())
-    ring.add_slots(look, 0, used);
-  else
-    for (const int64_t slot : compared) ring.add_slots(look, slot, slot + 1);
-  bound_->surroundings().add_to(look, /*all=*/role.last);
-  device_.look(look);
-  const std::optional<bool> survey = ring.surveyed(look);
-  const bool is_whole = survey.value_or(false);
-  if (survey && !is_whole) {
-    Look again;
-    ring.add_slots(again, 0, used);
-    device_.look(again);
-  }
-  if (role.last) device_.start_protected_check(watched());
-
-  std::string message;
-  for (int64_t slot = 0; slot < used && !is_whole && message.empty(); ++slot) message = judge_->scan(ring.slot(slot));
-  if (is_whole) judge_->count_scanned(used);
-  if (message.empty()) message = ring.broken_guard(/*all_read=*/!is_whole);
-  for (const int64_t slot : compared)
-    if (message.empty())
-      message = judge_->check(ring.slot(slot), of_slot(inputs, slot), role.whole ? ElementRange() : drawn_part());
-  if (anew >= 0 && message.empty()) message = judge_->check_one(ring.slot(anew), of_slot(inputs, anew), random_());
-  for (const int64_t slot : draw_projected(compared)) {
-    if (message.empty()) message = judge_->check_projections(ring.projected(slot), of_slot(inputs, slot));
-    if (message.empty()) message = judge_->check_unprojected(ring.slot(slot), of_slot(inputs, slot));
-  }
-  last_slot_ = compared.empty() ? 0 : compared.front();
-  last_ = of_slot(inputs, last_slot_);
-  if (message.empty() && survey && !is_whole)
-    message = "the device saw NaN in D or a broken guard band, which are gone: something still writes to it";
-  if (const std::string left = device_.left_behind(); message.empty()) message = left;
-  if (message.empty()) message = bound_->surroundings().changed(host_varied_);
-  if (!message.empty()) set(reply, Outcome::wrong, message);
-}
-
-/// Of a big D a part, anywhere.
-ElementRange CaseWorker::drawn_part() {
-  const int64_t elements = judge_->check_cost();
-  if (elements <= kWholeCheckElements) return {};
-  const int64_t part = std::max(kWholeCheckElements, elements / 64);
-  // May begin before the first and end behind the last one, which would else be compared as rarely as a part is drawn.
-  const int64_t first = int64_t(random_() % uint64_t(elements + part - 1)) - (part - 1);
-  return {std::max<int64_t>(first, 0), std::min(first + part, elements)};
 }
 
 }  // namespace assay

@@ -47,9 +47,11 @@ class CaseWorker {
   std::vector<bool> checkable() const;
   LaunchInputs random_inputs(int64_t position, int64_t length, bool comparable);
   LaunchTimes launch(const LaunchInputs& inputs, int64_t length, Reply& reply, Role role);
+  void hand_over(const LaunchInputs& inputs, int64_t length, Reply& reply);
   LaunchTimes dispatch_alone(int64_t copy);
   void evict();
   LaunchTimes submit_many();
+  LaunchTimes time_counted(const Launch& bound, bool is_sequence, int64_t length, Reply& reply);
   void verify(const LaunchInputs& inputs, Reply& reply, Role role);
   std::vector<int64_t> draw_projected(const std::vector<int64_t>& compared);
   std::vector<int64_t> slots_by_copy(int64_t used) const;
@@ -72,6 +74,7 @@ class CaseWorker {
   bool sampling_ = false, is_read_ = false;  // is_read_: the outputs of the launch in work are on the host already
   bool watch_all_ = false;                   // as the command of this step says
   std::vector<std::vector<std::byte>> host_varied_;  // of each varied operand
+  std::vector<std::vector<std::byte>> host_decoys_;  // likewise, other contents
 };
 
 }  // namespace assay

@@ -49,4 +49,11 @@ std::string beats_physics(std::span<const double> device_us, int64_t bytes, std:
                      fastest_claim, bytes, floor);
 }
 
+std::string reads_too_little(double counted, int64_t must_read) {
+  constexpr double kLeastShare = 0.5;  // caches keep some of it, and counters are coarse
+  if (!(counted < kLeastShare * double(must_read))) return "";
+  return fmt::format("memory gave {:.0f} bytes a launch by the hardware's count, where {} must be read", counted,
+                     must_read);
+}
+
 }  // namespace assay

@@ -22,4 +22,8 @@ struct ReadSamples {
 std::string beats_physics(std::span<const double> device_us, int64_t bytes, std::span<const ReadSamples> reads,
                           int64_t flops, double peak_gflops);
 
+/// The hardware's own witness: a launch that must read so many cold bytes, of which memory was seen to give `counted`
+/// (NaN: nobody counted). Accuses below half. "" or the message.
+std::string reads_too_little(double counted, int64_t must_read);
+
 }  // namespace assay

@@ -29,9 +29,10 @@ constexpr double kLimitS = 120;
 /// Launches of one reader at one size, piece after piece of the memory.
 class Turns {
  public:
-  Turns(MeasuredDevice& device, const DeviceInfo& info, Address memory, int64_t memory_bytes, bool hot)
-      : device_(device), most_(info.launches_per_sample), hot_(hot), memory_(memory), memory_bytes_(memory_bytes) {
+  Turns(MeasuredDevice& device, const DeviceInfo& info, Address memory, int64_t memory_bytes, Mode mode, bool overlap)
+      : device_(device), most_(info.launches_per_sample), mode_(mode), memory_(memory), memory_bytes_(memory_bytes) {
     launch_.op = &op_of_readers();
+    launch_.overlaps_previous = overlap;
     launch_.workspace = device.allocate(kWorkspaceBytes);
   }
 
@@ -53,7 +54,7 @@ class Turns {
   std::vector<Launch> next(LoadedKernel& kernel, int64_t bytes, int64_t count) {
     std::vector<Launch> launches;
     for (int64_t i = 0; i < count; ++i, at_ += bytes) {
-      if (at_ + bytes > (hot_ ? bytes : memory_bytes_)) at_ = 0;
+      if (at_ + bytes > (mode_ == Mode::hot ? bytes : memory_bytes_)) at_ = 0;
       Tensor b;
       b.operand = Operand::b;
       b.dims[1] = bytes / kRowBytes, b.dims[2] = kColumns;
@@ -72,7 +73,7 @@ class Turns {
 
   MeasuredDevice& device_;
   const int most_;
-  const bool hot_;
+  const Mode mode_;
   Address memory_;
   int64_t memory_bytes_, at_ = 0;
   Launch launch_;
@@ -107,10 +108,12 @@ int64_t reader_size(int64_t bytes) {
 
 BestReaders find_best_readers(const Backend& backend, const DeviceInfo& info,
                               const std::vector<std::pair<const Variant*, BuiltModule>>& readers,
-                              std::span<std::byte> memory, const std::vector<int64_t>& sizes, bool hot) {
+                              std::span<std::byte> memory, const std::vector<int64_t>& sizes, Mode mode) {
   const auto try_all = [&] {
     const auto device = backend.open_measured(info, (int64_t(1) << 30) + int64_t(memory.size()));
-    Turns turns(*device, info, device->import(memory), int64_t(memory.size()), hot);
+    const bool overlap = mode == Mode::chained && std::all_of(readers.begin(), readers.end(),
+                                                              [](const auto& reader) { return reader.first->chained; });
+    Turns turns(*device, info, device->import(memory), int64_t(memory.size()), mode, overlap);
     std::vector<std::unique_ptr<LoadedKernel>> kernels;
     for (const auto& [variant, module] : readers) kernels.push_back(device->load(*variant, module));
     BestReaders best;

@@ -62,6 +62,7 @@ class SpecRun {
       if (round >= least && (now_ns() > deadline || standings_.all_converged())) break;
       play_round(/*head_to_head=*/true);
       standings_.let_losers_go();
+      if (const int played = round + 1; played >= 2 && (played & (played - 1)) == 0) standings_.keep_best();
     }
     if (interrupted()) return {};
     settle();
@@ -86,6 +87,7 @@ class SpecRun {
     c.worker_case.footprint = context_.footprint;
     c.worker_case.memory_limit = (int64_t(1) << 30) + context_.footprint + 8 * spec_.weight_bytes();
     c.worker_case.bulk = bulk;
+    c.worker_case.counters = context_.counters;
     return c;
   }
 
@@ -127,6 +129,7 @@ class SpecRun {
     }
     c.record.case_us += answer.parent_us;
     c.record.check_us += answer.reply.untimed_check_us;
+    add_counts(c, answer.reply);
     double sum_us = 0;
     for (const LaunchTimes& t : answer.times) {
       sum_us += t.device_us * t.launches;
@@ -146,6 +149,17 @@ class SpecRun {
           fmt::format("its launches report {:.4g} us in a turn that took {:.4g} us by the parent's clock", sum_us,
                       answer.parent_us));
     }
+  }
+
+  /// The mean of all launches so far that were counted.
+  static void add_counts(Contender& c, const Reply& reply) {
+    if (reply.counted_launches == 0) return;
+    const double before = double(c.counted_launches), all = before + double(reply.counted_launches);
+    const auto add = [&](double& mean, double more) { mean = ((before > 0 ? mean * before : 0) + more) / all; };
+    add(c.record.dram_bytes, reply.counted.dram_bytes);
+    add(c.record.instructions, reply.counted.instructions);
+    add(c.record.cycles, reply.counted.cycles);
+    c.counted_launches += reply.counted_launches;
   }
 
   /// Without the disturbed launches, if others are left.

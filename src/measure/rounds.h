@@ -28,6 +28,7 @@ struct Effort {
   double screen_ratio =
       2.0;  // a case whose interval lies above the best's by this factor is let go: after one turn each …
   double contender_ratio = 1.2;  // … and after five; memory alone was seen to change its rate twofold between two turns
+  double keep_share = 1;         // of the contenders, kept after rounds 2, 4, 8 …: a search halves
   double watchdog_s = 20;        // for one turn
   double setup_watchdog_s = 60;  // loading a vendor library and repacking may take their time
   double settle_ms = 50;
@@ -54,6 +55,7 @@ struct RoundsContext {
   int64_t footprint = 0;
   Effort effort;
   std::set<std::string>* watched_winners = nullptr;  // variants that were watched so long, by id; null: none is
+  bool counters = false;                             // the hardware counts the launches, where it can
   bool special_values = false;                       // each case is tried on them, once
   std::function<void(const Variant&)> on_case;       // as each case's worker starts
 };

@@ -77,6 +77,33 @@ void Standings::let_losers_go() {
   }
 }
 
+void Standings::keep_best() {
+  if (context_.effort.keep_share >= 1) return;
+  struct Place {
+    Contender* c;
+    Summary summary;
+  };
+  std::vector<Place> places;
+  for (Contender& c : cases)
+    if (c.competes() && accusation(c).empty()) places.push_back({&c, standing(c)});
+  for (const Place& place : places) {
+    size_t rivals = 0, faster = 0;
+    double best_high = HUGE_VAL;
+    for (const Place& other : places) {
+      if (other.c->record.accuracy > place.c->record.accuracy) continue;
+      ++rivals;
+      faster += other.summary.median < place.summary.median;
+      best_high = std::min(best_high, other.summary.ci_high);
+    }
+    if (double(faster) < std::ceil(double(rivals) * context_.effort.keep_share)) continue;
+    if (place.summary.ci_low <= best_high) continue;
+    place.c->contends = false;
+    place.c->record.tags.push_back("abandoned");
+    place.c->record.detail = fmt::format("abandoned after {} launches: slower than {} of {}",
+                                         place.c->record.device_us.size(), faster, rivals - 1);
+  }
+}
+
 bool Standings::any_noisy() const {
   return std::any_of(cases.begin(), cases.end(), [this](const Contender& c) {
     return c.competes() && is_noisy(standing(c)) && accusation(c).empty();
@@ -115,12 +142,16 @@ std::string Standings::accusation(const Contender& c) const {
   const std::vector<double> ever(8, ever_gbps > 0 ? double(timed_bytes()) / ever_gbps * 1e-3 : 0);
   if (ever_gbps > 0) reads.push_back({ever, bytes});
   // Of what is all hot a reader says little: waking its threads may take longer than one thread does it all.
-  if (spec_.cold_bytes() > 0) reads.push_back({single, bytes});
+  // In a chain the single reader hands on what the next one reads, and one who does that better is no liar.
+  if (spec_.cold_bytes() > 0 && context_.mode != Mode::chained) reads.push_back({single, bytes});
   if (spec_.cold_bytes() > 0 && context_.mode != Mode::hot)
     reads.push_back({bulk, int64_t(double(bulk_reader.record.bytes) * of_all_bytes(1))});
   // What is written may still be under way when a launch ends.
   const int64_t must_read = bytes - (spec_.op->is_product ? 0 : spec_.written_bytes());
-  return beats_physics(c.record.device_us, must_read, reads, spec_.flops, context_.ceilings->best_gflops());
+  const std::string beats =
+      beats_physics(c.record.device_us, must_read, reads, spec_.flops, context_.ceilings->best_gflops());
+  if (!beats.empty() || context_.mode == Mode::hot) return beats;
+  return reads_too_little(c.record.dram_bytes, spec_.cold_bytes());
 }
 
 void Standings::judge_times(Contender& c) {

@@ -19,6 +19,7 @@ struct Contender {
   size_t index = 0;                     // in the group
   Reply last;
   bool contends = true;
+  int64_t counted_launches = 0;  // what the record's counts are the mean of
   std::vector<double> encode_us, submit_us, wait_us;
   std::vector<double> turn_us;  // median of each turn among the contenders, one a round until it is let go
   bool running() const { return worker && record.outcome == Outcome::pass; }
@@ -36,6 +37,9 @@ class Standings {
 
   /// After each round: cases that are clearly slower than the best take no more turns.
   void let_losers_go();
+  /// Lets go all but Effort::keep_share of those that still compete, but nothing that may be as fast as the best. No
+  /// less accurate case makes another give up.
+  void keep_best();
   /// Whether a contender would be noisy.
   bool any_noisy() const;
   /// Whether every contender's interval is as narrow as wanted.

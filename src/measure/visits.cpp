@@ -81,7 +81,7 @@ void judge_noise(CaseRecord& record) {
   record.outcome = noisy ? Outcome::noisy : Outcome::pass;
 }
 
-void merge_visit(std::vector<CaseRecord*>& first, const std::vector<CaseRecord>& later) {
+double merge_visit(std::vector<CaseRecord*>& first, const std::vector<CaseRecord>& later) {
   double log_ratio = 0;  // of the later visit's level over the first's, over all that took turns in both
   int common = 0;
   for (const CaseRecord& record : later) {
@@ -93,6 +93,7 @@ void merge_visit(std::vector<CaseRecord*>& first, const std::vector<CaseRecord>&
   const double factor = common > 0 && std::isfinite(log_ratio) ? std::exp(log_ratio / common / 2) : 1;
   for (const CaseRecord& record : later)
     if (CaseRecord* earlier = find(first, record)) merge_case(*earlier, record, factor, 1 / factor);
+  return 1 / factor;
 }
 
 }  // namespace assay

@@ -42,14 +42,14 @@ bool has_children() {
 }  // namespace
 
 std::string_view mode_name(Mode mode) {
-  constexpr std::string_view kNames[] = {"decode", "cold", "hot", "batched"};
+  constexpr std::string_view kNames[] = {"decode", "cold", "hot", "batched", "chained"};
   return kNames[size_t(mode)];
 }
 
 Mode parse_mode(const std::string& name) {
-  for (const Mode mode : {Mode::decode, Mode::cold, Mode::hot, Mode::batched})
+  for (const Mode mode : {Mode::decode, Mode::cold, Mode::hot, Mode::batched, Mode::chained})
     if (name == mode_name(mode)) return mode;
-  fail("--mode {}: unknown; choose decode, cold, hot or batched", name);
+  fail("--mode {}: unknown; choose decode, cold, hot, batched or chained", name);
 }
 
 void serve_worker(const std::vector<const WorkerCase*>& cases, int socket) {

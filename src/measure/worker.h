@@ -9,9 +9,9 @@
 
 namespace assay {
 
-enum class Mode { decode, cold, hot, batched };
+enum class Mode { decode, cold, hot, batched, chained };
 std::string_view mode_name(Mode mode);
-Mode parse_mode(const std::string& name);  // Error with the four names
+Mode parse_mode(const std::string& name);  // Error with their names
 
 struct WorkerCase {
   const Backend* backend = nullptr;
@@ -26,6 +26,7 @@ struct WorkerCase {
   int64_t footprint = 0;
   int64_t memory_limit = 0;
   bool bulk = false;            // long reads over what the copies cover, instead of single copies
+  bool counters = false;        // the hardware counts the timed launches, where it can
   int64_t batch_launches = 20;  // dispatches per submission in batched mode, at least
 };
 

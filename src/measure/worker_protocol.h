@@ -39,7 +39,9 @@ struct Reply {
   KernelResources resources;
   int64_t prepared_bytes = 0, workspace_bytes = 0, launch_bytes = 0;
   double prepare_us = 0;
-  double untimed_check_us = 0;  // what checking took in this step
+  double untimed_check_us = 0;   // what checking took in this step
+  Counts counted;                // of this step's samples, all in all, where the hardware counts …
+  int64_t counted_launches = 0;  // … so many launches
   ErrorStats errors;
 };
 

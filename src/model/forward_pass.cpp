@@ -28,17 +28,12 @@ class Pass {
                     type("token_embd.weight"), x_type_),
         "embedding", {file_tensor(Operand::b, "token_embd.weight"), {Operand::index, 0, "tokens"}, out(x())});
     for (layer_ = 0; layer_ < c_.layers; ++layer_) {
-      if (layer_ == 0)
-        norm("attn_norm", "attn_norm.weight");
-      else
-        norm_after("attn_norm", "attn_norm.weight", "mlp_out");
+      norm("attn_norm", "attn_norm.weight");
       attention();
-      product("attn_output", "attn_output.weight", "attn_output.bias", "attended", "attn_out");
-      norm_after("mlp_norm", "ffn_norm.weight", "attn_out");
-      gate_and_up();
-      add("swiglu", fmt::format("m={} | n={} | dtA={} | dtD={}", m_, c_.feed_forward, x_type_, x_type_), "mlp_swiglu",
-          {in("gate"), in("up", 1), out("hidden")});
-      product("mlp_down_proj", "ffn_down.weight", "", "hidden", "mlp_out");
+      product_and_residual("attn_output", "attn_output.weight", "attn_output.bias", "attended");
+      norm("mlp_norm", "ffn_norm.weight");
+      feed_forward();
+      product_and_residual("mlp_down_proj", "ffn_down.weight", "", "hidden");
     }
     layer_ = -1;
     if (request_.logits > 0) head();
@@ -109,8 +104,20 @@ class Pass {
         "attn_qkv", std::move(operands));
   }
 
-  void gate_and_up() {
+  /// One op where the two weights have one type.
+  void feed_forward() {
     const std::string gate = part("ffn_gate.weight"), up = part("ffn_up.weight");
+    if (request_.fuses_swiglu && type(gate) == type(up)) {
+      add("matmul_swiglu", fmt::format("m={} | n={} | k={} | {}", m_, c_.feed_forward, c_.embedding, types(type(gate))),
+          "mlp_swiglu", {in("normed"), file_tensor(Operand::b, gate), file_tensor(Operand::b, up, 1), out("hidden")});
+      return;
+    }
+    gate_and_up(gate, up);
+    add("swiglu", fmt::format("m={} | n={} | dtA={} | dtD={}", m_, c_.feed_forward, x_type_, x_type_), "mlp_swiglu",
+        {in("gate"), in("up", 1), out("hidden")});
+  }
+
+  void gate_and_up(const std::string& gate, const std::string& up) {
     if (type(gate) != type(up)) {
       product("mlp_gate", "ffn_gate.weight", "", "normed", "gate");
       product("mlp_up", "ffn_up.weight", "", "normed", "up");
@@ -125,12 +132,10 @@ class Pass {
 
   /// Of the last tokens alone, as far as their logits are wanted.
   void head() {
-    const int64_t skipped = m_ - request_.logits;
-    PassOperand residual = in(x()), added{Operand::c, 0, "mlp_out"};
-    residual.skipped_rows = added.skipped_rows = skipped;
+    PassOperand residual = in(x());
+    residual.skipped_rows = m_ - request_.logits;
     m_ = request_.logits;
-    norm_line("output_norm", "output_norm.weight", m_, c_.embedding, " | residual=1",
-              {residual, added, out("normed"), out(x(1), 1)});
+    norm_line("output_norm", "output_norm.weight", m_, c_.embedding, {residual, out("normed")});
     const std::string weight = c_.tied_output ? "token_embd.weight" : "output.weight";
     product_line("generation_step_output", weight, "", "normed", "logits");
   }
@@ -139,40 +144,42 @@ class Pass {
   std::string x(int64_t later = 0) const { return fmt::format("x{}", (added_ + later) % 2); }
 
   void norm(const std::string& role, const std::string& weight) {
-    norm_line(role, part(weight), m_, c_.embedding, "", {in(x()), out("normed")});
-  }
-  void norm_after(const std::string& role, const std::string& weight, const std::string& addend) {
-    norm_line(role, part(weight), m_, c_.embedding, " | residual=1",
-              {in(x()), {Operand::c, 0, addend}, out("normed"), out(x(1), 1)});
-    ++added_;
+    norm_line(role, part(weight), m_, c_.embedding, {in(x()), out("normed")});
   }
   void head_norm(const std::string& role, const std::string& weight, int64_t heads, const std::string& from,
                  const std::string& to) {
-    norm_line(role, part(weight), m_ * heads, c_.key_size, "", {in(from), out(to)});
+    norm_line(role, part(weight), m_ * heads, c_.key_size, {in(from), out(to)});
   }
-  void norm_line(const std::string& role, const std::string& weight, int64_t rows, int64_t columns,
-                 const std::string& more, Operands operands) {
+  void norm_line(const std::string& role, const std::string& weight, int64_t rows, int64_t columns, Operands operands) {
     operands.push_back(file_tensor(Operand::b, weight));
     // The file's epsilon is a float: its shortest form is the one that people wrote.
     add("rms_norm",
-        fmt::format("m={} | n={} | {} | eps={}{}", rows, columns, types(type(weight)), float(c_.norm_epsilon), more),
-        role, std::move(operands));
+        fmt::format("m={} | n={} | {} | eps={}", rows, columns, types(type(weight)), float(c_.norm_epsilon)), role,
+        std::move(operands));
   }
 
   void product(const std::string& role, const std::string& weight, const std::string& bias, const std::string& from,
                const std::string& to) {
     product_line(role, part(weight), bias.empty() ? "" : part(bias), from, to);
   }
+  void product_and_residual(const std::string& role, const std::string& weight, const std::string& bias,
+                            const std::string& from) {
+    product_line(role, part(weight), bias.empty() ? "" : part(bias), from, x(1), x());
+    ++added_;
+  }
   /// The bias is one of the model's only if the file has it.
   void product_line(const std::string& role, const std::string& weight, const std::string& bias,
-                    const std::string& from, const std::string& to) {
+                    const std::string& from, const std::string& to, const std::string& residual = "") {
     const GgufTensor& b = tensor(weight);
     const bool adds = !bias.empty() && file_.find_tensor(bias);
     Operands operands{in(from), file_tensor(Operand::b, weight), out(to)};
     if (adds) operands.push_back(file_tensor(Operand::bias, bias));
-    add(adds ? "matmul_bias_add" : "matmul",
-        fmt::format("batch=1 | m={} | n={} | k={} | tA=0 | tB=1 | {}{}", m_, b.dims[1], b.dims[0], types(type(weight)),
-                    adds ? " | bias=1" : ""),
+    if (!residual.empty()) operands.push_back({Operand::c, 0, residual});
+    add(!residual.empty() ? "matmul_residual"
+        : adds            ? "matmul_bias_add"
+                          : "matmul",
+        fmt::format("batch=1 | m={} | n={} | k={} | tA=0 | tB=1 | {}{}{}", m_, b.dims[1], b.dims[0],
+                    types(type(weight)), adds ? " | bias=1" : "", residual.empty() ? "" : " | residual=1"),
         role, std::move(operands));
   }
 

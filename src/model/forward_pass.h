@@ -14,6 +14,7 @@ struct PassRequest {
   int64_t capacity = 1;  // positions that the KV cache has room for
   Dtype cache = Dtype::f32;
   Dtype activations = Dtype::f32;  // of all that goes from op to op
+  bool fuses_swiglu = true;        // gate, up and swiglu are one op, where the two weights have one type
 };
 
 /// An operand: a tensor of the file, or a buffer of the pass by its name. A layer's caches are "blk.N.k_cache" and

@@ -21,6 +21,7 @@ constexpr OpName kNames[] = {
     {"matmul_alpha_beta_cache", "alpha beta"},
     {"matmul_bias_add", "bias"},
     {"matmul_bias_add_cache", "bias"},
+    {"matmul_residual", "residual"},
 };
 
 constexpr OpField required(std::string_view name, std::string_view says, bool may_be_open = false) {
@@ -29,7 +30,7 @@ constexpr OpField required(std::string_view name, std::string_view says, bool ma
 constexpr OpField segment(std::string_view name) { return {name, kSaysSize, false, false, true}; }
 
 constexpr OpField kFields[] = {
-    required("op", "matmul, matmul_alpha_beta or matmul_bias_add, each also with _cache"),
+    required("op", "matmul, matmul_alpha_beta or matmul_bias_add, each also with _cache; or matmul_residual"),
     required("batch", kSaysSize),
     required("m", kSaysSize),
     required("n", kSaysSize, true),
@@ -42,6 +43,7 @@ constexpr OpField kFields[] = {
     {"alpha", kSaysFactor},
     {"beta", kSaysFactor},
     {"bias", kSaysFlag},
+    {"residual", kSaysFlag},
     {"loader", "none, dense or q8nk_split"},
     {"accumulate", kSaysFlag},
     {"cache", kSaysFlag},
@@ -102,6 +104,9 @@ void read_fused_shape(const FieldReader& line, Matmul& spec) {
 void refuse_contradictions(const FieldReader& line, const Matmul& spec) {
   if (line.text("op").starts_with("matmul_bias_add") && !spec.bias)
     line.refuse("bias", "op=" + line.text("op") + " adds a bias");
+  if (line.text("op") == "matmul_residual" && !spec.residual)
+    line.refuse("residual", "op=matmul_residual adds a residual");
+  if (spec.residual && spec.beta != 1) line.refuse("beta", "a residual is C added once, which is beta=1; leave it out");
   if (!spec.loader.empty() && spec.loader != "dense" && !spec.split_q8()) line.refuse("loader");
   if (spec.split_q8() && spec.b != Dtype::q8_0) line.refuse("dtB", "loader=q8nk_split reads q8_0");
   if (spec.loader == "dense" && is_quantized(spec.b)) line.refuse("dtB", "loader=dense reads f32, f16 or bf16");
@@ -150,7 +155,8 @@ Matmul read(const FieldReader& line) {
   spec.d = line.dtype("dtD");
   if (line.has("loader") && line.text("loader") != "none") spec.loader = line.text("loader");
   spec.alpha = line.factor("alpha", 1);
-  spec.beta = line.factor("beta", 0);
+  spec.residual = line.flag("residual");
+  spec.beta = line.factor("beta", spec.residual ? 1 : 0);
   spec.bias = line.flag("bias");
   spec.accumulate = line.flag("accumulate");
   for (const char* note : {"cache", "strided_batch"}) line.flag(note);
@@ -166,7 +172,10 @@ std::vector<SpecNeed> needs_of(const Matmul& spec) {
     needs.push_back({"segments", fmt::format("{} fused outputs, supports one", spec.segments.size())});
   if (spec.bias) needs.push_back({"bias", "has a bias, supports none"});
   if (spec.alpha != 1) needs.push_back({"alpha_beta", fmt::format("alpha is {}, supports 1", spec.alpha)});
-  if (spec.beta != 0) needs.push_back({"alpha_beta", fmt::format("beta is {}, supports 0", spec.beta)});
+  if (spec.residual)
+    needs.push_back({"alpha_beta", "adds a residual, supports none"});
+  else if (spec.beta != 0)
+    needs.push_back({"alpha_beta", fmt::format("beta is {}, supports 0", spec.beta)});
   return needs;
 }
 

@@ -12,6 +12,7 @@ extern const Op kMatmul;
 enum MatmulParam : uint32_t { kMatmulAlpha = 1, kMatmulBeta = 2 };  // OpParam::id
 
 /// D[batch][m,n] = alpha * op(A)[m,k] * op(B)[k,n] + beta * C[m,n] (+ bias[n]); beta = 0 never reads C.
+/// With a residual R: beta = 1 and C = R, which is never where D is.
 struct Matmul {
   int64_t batch = 1, m = 1, n = 0, k = 0;                // n is the sum over segments where there are any
   std::vector<Segment> segments;                         // empty unless fused
@@ -20,6 +21,7 @@ struct Matmul {
   std::string loader;  // "", "dense", or "q8nk_split" (n×k Q8_0, int8 values and f16 scales apart, whatever tB says)
   double alpha = 1, beta = 0;
   bool bias = false, accumulate = false;
+  bool residual = false;  // C is one: beta is 1
 
   /// Whether B lies n×k in memory (tB, fused, or a loader that says so).
   bool b_is_nk() const { return tB || !segments.empty() || split_q8(); }

@@ -4,6 +4,7 @@
 #include "ops/copy.h"
 #include "ops/embedding.h"
 #include "ops/matmul.h"
+#include "ops/matmul_swiglu.h"
 #include "ops/rms_norm.h"
 #include "ops/rope.h"
 #include "ops/swiglu.h"
@@ -13,7 +14,7 @@ namespace assay {
 
 std::span<const Op* const> all_ops() {
   static constexpr const Op* kOps[] = {&kMatmul,    &kRmsNorm, &kSwiglu, &kEmbedding, &kRope,
-                                       &kAttention, &kArgmax,  &kTopK,   &kCopy};
+                                       &kAttention, &kArgmax,  &kTopK,   &kCopy,      &kMatmulSwiglu};
   return kOps;
 }
 

@@ -68,7 +68,7 @@ void take(Trial& trial, const Verdict& verdict, const RankedSpec& ranked) {
 
 }  // namespace
 
-Expectations load_expectations(const std::string& file) {
+Expectations load_expectations(const std::string& file, bool can_overlap) {
   const Json json = parse_json(read_file(file), file);
   const JsonReader in(json, file);
   in.only_keys({"schema", "specs", "expected"});
@@ -76,9 +76,16 @@ Expectations load_expectations(const std::string& file) {
   for (const auto& [name, line] : in.at("specs").members())
     result.specs.emplace(name, parse_spec(line.string(), file + " at " + line.pointer()));
   for (const auto& [variant, entry] : in.at("expected").members()) {
-    entry.only_keys({"sin", "control", "specs", "outcome", "tag", "never_best", "ties_with"});
-    for (const std::string& spec : entry.at("specs").strings()) {
+    entry.only_keys({"sin", "control", "specs", "outcome", "tag", "never_best", "ties_with", "chained"});
+    const bool is_chained = entry.boolean_or("chained", false);
+    if (is_chained && !can_overlap) continue;
+    for (std::string spec : entry.at("specs").strings()) {
       if (!result.specs.count(spec)) entry.error("no spec \"" + spec + "\"");
+      if (is_chained) {
+        const Spec of_name = result.specs.at(spec);
+        result.specs.emplace(spec += kChained, of_name);
+        result.chained.insert(spec);
+      }
       result.all.push_back({variant, entry.has("sin") ? entry.at("sin").string() : entry.at("control").string(), spec,
                             parse_outcome(entry.at("outcome").string()), entry.string_or("tag", ""),
                             entry.string_or("ties_with", ""), entry.boolean_or("never_best", false)});

@@ -1,12 +1,15 @@
 // What kernels deserve that are wrong on purpose or honest, and whether they got it.
 #pragma once
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "probe/ranking.h"
 
 namespace assay {
+
+inline constexpr std::string_view kChained = ", chained";
 
 /// What one kernel deserves on one spec.
 struct Expectation {
@@ -19,10 +22,12 @@ struct Expectation {
 struct Expectations {
   std::map<std::string, Spec> specs;
   std::vector<Expectation> all;
+  std::set<std::string> chained = {};  // those of `specs` that are run in mode chained: their names end with kChained
 };
 
-/// Error FILE at /pointer where the file is none of expectations.
-Expectations load_expectations(const std::string& file);
+/// Without what needs launches that overlap, where they cannot. Error FILE at /pointer where the file is none of
+/// expectations.
+Expectations load_expectations(const std::string& file, bool can_overlap);
 
 /// What a kernel got. open: time alone stood in the way, which a busy machine can do once and a fault does always.
 /// unranked: an honest kernel, too noisy to say more.

@@ -102,7 +102,7 @@ bool is_meant(const Variant& variant, const Selection& selection) {
 /// Whether the user's globs take the variant; a disabled one only by its exact name.
 bool is_selected(const Variant& variant, bool enabled, const Selection& selection) {
   const std::string id = variant.id();
-  if (selection.variants.empty()) return enabled;
+  if (selection.variants.empty()) return enabled || selection.disabled_too;
   return std::any_of(selection.variants.begin(), selection.variants.end(),
                      [&](const std::string& glob) { return enabled ? glob_matches(glob, id) : glob == id; });
 }

@@ -11,6 +11,7 @@ namespace assay {
 /// What the user asked for; empty lists select everything that is enabled.
 struct Selection {
   std::vector<std::string> variants;  // globs on family/name; a name without wildcards also selects a disabled variant
+  bool disabled_too = false;          // where no variants are named
   std::vector<std::string> ops;       // globs on the spec's op name
   std::vector<std::string> dtypes;    // specs are also measured with these weights
   std::vector<std::string> shapes;    // "n=9728", "k=800..900", "m=1,n=64": any of them

@@ -54,7 +54,7 @@ WorkloadRow price_entry(const WorkloadEntry& entry, const Ranked& ranked) {
   WorkloadRow row;
   row.spec_line = entry.spec.line();
   row.calls_per_token = entry.calls_per_token;
-  row.is_product = entry.spec.op->is_product;
+  row.is_product = entry.spec.op->multiplies_weights();
   row.sources = source_texts(entry.sources);
   if (const RankedSpec* spec = ranked.find(entry.spec.math_line())) row.floor_us = spec->floor_us;
   if (const RankedCase* best = ranked.best_case(entry.spec.math_line())) {

@@ -20,7 +20,7 @@
 namespace assay {
 namespace {
 
-constexpr std::string_view kThoroughTag = "thorough";
+constexpr std::string_view kThoroughTag = "thorough", kQuickTag = "quick";
 // Seen: what a visit takes beside its rounds, and a case's start. Of a device that is opened for each visit (H200):
 // that, and a case with its rounds.
 constexpr double kVisitSeconds = 0.17, kCaseSeconds = 0.03, kOpenSeconds = 0.87, kSharedCaseSeconds = 0.043;
@@ -67,6 +67,10 @@ bool Sweep::enough(const CaseRecord& record, const PlannedCase& planned) const {
   if (record.outcome == Outcome::build_failed) return false;  // cheap to try again: the compiler may be there now
   if (record.outcome == Outcome::noisy) return false;         // the machine may be quieter now
   if (record.outcome == Outcome::timed_out) return false;     // … or less busy, or awake
+  if (is_tagged(kQuickTag) && !options_.quick) return false;
+  const bool lacks_counts =
+      std::isnan(record.dram_bytes) && std::isnan(record.instructions) && std::isnan(record.cycles);
+  if (options_.counters && lacks_counts && record.outcome == Outcome::pass) return false;
   return !options_.thorough || is_tagged(kThoroughTag);
 }
 
@@ -134,17 +138,22 @@ const Ceilings& Sweep::ceilings(bool again) {
 }
 
 void Sweep::build(bool also_measured) {
-  std::vector<BuildRequest> requests;
-  std::set<std::string> wanted;
-  const auto want = [&](const Variant& variant) {
-    if (const IsaLevel* isa = choose_isa(variant, device_); isa && wanted.insert(variant.id()).second)
-      requests.push_back({&variant, isa});
-  };
-  for (const Variant* variant : ceiling_kernels_.readers) want(*variant);
-  for (const Variant* variant : ceiling_kernels_.peaks) want(*variant);
+  std::vector<const Variant*> wanted = ceiling_kernels_.readers;
+  wanted.insert(wanted.end(), ceiling_kernels_.peaks.begin(), ceiling_kernels_.peaks.end());
   for (const SpecState& state : specs_)
     for (const Case& c : state.cases)
-      if ((also_measured || !c.record) && c.planned.over_limit.empty()) want(*c.planned.variant);
+      if ((also_measured || !c.record) && c.planned.over_limit.empty()) wanted.push_back(c.planned.variant);
+  compile(wanted);
+}
+
+/// Those that were not yet, several at once.
+void Sweep::compile(const std::vector<const Variant*>& variants) {
+  std::vector<BuildRequest> requests;
+  std::set<std::string> wanted;
+  for (const Variant* variant : variants)
+    if (const IsaLevel* isa = choose_isa(*variant, device_);
+        isa && !modules_.count(variant->id()) && wanted.insert(variant->id()).second)
+      requests.push_back({variant, isa});
   const int jobs = int(std::max(1u, std::thread::hardware_concurrency()));
   const auto progress = [this](const BuildRequest& request, const BuiltModule& module, size_t done, size_t total) {
     if (events_.on_build && !module.from_cache) events_.on_build(*request.variant, done, total);
@@ -163,6 +172,7 @@ std::vector<std::string> Sweep::build_only() {
 
 void Sweep::keep(Case& c, CaseRecord record) {
   record.environment = environment_id_;
+  if (options_.quick) record.tags.emplace_back(kQuickTag);
   if (options_.thorough) record.tags.emplace_back(kThoroughTag);
   store_.put(record);
   c.record = std::move(record);
@@ -198,8 +208,8 @@ void Sweep::choose_readers(int64_t footprint) {
     if (const BuiltModule module = built(*variant); module.error.empty()) kernels.emplace_back(variant, module);
   if (sizes.empty() || memory.empty() || kernels.size() < 2) return;
   try {
-    best_readers_.merge(find_best_readers(backend_, device_, kernels, memory, {sizes.begin(), sizes.end()},
-                                          options_.mode == Mode::hot));
+    best_readers_.merge(
+        find_best_readers(backend_, device_, kernels, memory, {sizes.begin(), sizes.end()}, options_.mode));
     store_.put(CeilingRecord{key, to_json(best_readers_), std::time(nullptr)});
   } catch (const Error& e) {
     if (!interrupted())
@@ -228,6 +238,7 @@ RoundsContext Sweep::rounds_context(const SpecState& state) {
   context.reader = reader_of(state.spec.floor_bytes());
   context.bulk_reader = reader_of(std::min(context.footprint, kBulkBytes));
   context.effort = options_.effort;
+  context.counters = options_.counters;
   context.watched_winners = &watched_winners_;
   context.on_case = [this, &state](const Variant& variant) {
     if (events_.on_case) events_.on_case(variant, state.spec);
@@ -263,29 +274,32 @@ void Sweep::revisit(SpecState& state) {
   for (const CaseRecord* record : records) store_.put(*record);
 }
 
+/// False where its outcome is known without: then it has a record.
+bool Sweep::is_to_measure(SpecState& state, Case& c) {
+  CaseRecord record = empty_record(c.key, state.spec, *c.planned.variant, device_, options_.mode);
+  if (!c.planned.over_limit.empty()) {
+    record.outcome = Outcome::device_limit;
+    record.detail = c.planned.over_limit;
+    record.tags.emplace_back(kRetryTag);  // where the plan says otherwise one day
+    keep(c, std::move(record));
+    return false;
+  }
+  const BuiltModule module = built(*c.planned.variant);
+  if (module.error.empty()) return true;
+  record.outcome = Outcome::build_failed;
+  record.detail = module.error;
+  keep(c, std::move(record));
+  return false;
+}
+
 void Sweep::measure(SpecState& state) {
   RoundsContext context = rounds_context(state);
   context.special_values = true;
   std::vector<CaseToRun> cases;
   std::vector<Case*> targets;
   for (Case& c : state.cases) {
-    if (c.record) continue;
-    CaseRecord record = empty_record(c.key, state.spec, *c.planned.variant, device_, options_.mode);
-    if (!c.planned.over_limit.empty()) {
-      record.outcome = Outcome::device_limit;
-      record.detail = c.planned.over_limit;
-      record.tags.emplace_back(kRetryTag);  // where the plan says otherwise one day
-      keep(c, std::move(record));
-      continue;
-    }
-    const BuiltModule module = built(*c.planned.variant);
-    if (!module.error.empty()) {
-      record.outcome = Outcome::build_failed;
-      record.detail = module.error;
-      keep(c, std::move(record));
-      continue;
-    }
-    cases.push_back({c.planned.variant, module, c.key});
+    if (c.record || !is_to_measure(state, c)) continue;
+    cases.push_back({c.planned.variant, built(*c.planned.variant), c.key});
     targets.push_back(&c);
   }
   if (cases.empty()) return;
@@ -312,26 +326,36 @@ void Sweep::reserve_inputs(SpecState& state, int64_t footprint) {
           fmt::format("its inputs take {} MB more, {} MB are left ({})", more >> 20, room.bytes >> 20, room.limit);
 }
 
+/// What cold weights rotate over.
+int64_t Sweep::cold_footprint() const {
+  if (options_.mode == Mode::hot) return 0;
+  return options_.footprint > 0 ? options_.footprint : ceilings_->footprint;
+}
+
+bool Sweep::acquire(MeasuringLock& lock) {
+  const int64_t began = now_ns();
+  const bool is_held = lock.acquire([this](const std::string& holder) {
+    note(fmt::format("another process measures on {}: waiting for its turn to end; the lock is held by {}", device_.id,
+                     holder));
+  });
+  waited_s_ += double(now_ns() - began) * 1e-9;
+  return is_held;
+}
+
 void Sweep::run() {
   if (missing() == 0) return;
   store_.put(EnvironmentRecord{environment_id_, options_.environment});
   build(/*also_measured=*/false);
   if (interrupted()) return;
   MeasuringLock lock(device_.physical());
-  const auto waiting = [this](const std::string& holder) {
-    note(fmt::format("another process measures on {}: waiting for its turn to end; the lock is held by {}", device_.id,
-                     holder));
-  };
-  if (!lock.acquire(waiting)) return;
+  if (!acquire(lock)) return;
   ceilings();
-  const int64_t footprint = options_.mode == Mode::hot ? 0
-                            : options_.footprint > 0   ? options_.footprint
-                                                       : ceilings_->footprint;
+  const int64_t footprint = cold_footprint();
   for (SpecState& state : specs_) reserve_inputs(state, footprint);
   choose_readers(footprint);
   for (SpecState& state : specs_) {
     lock.release();  // held per spec: others get their turn between two
-    if (interrupted() || !lock.acquire(waiting)) return;
+    if (interrupted() || !acquire(lock)) return;
     if (!options_.fresh) {
       const size_t before = missing();
       look_up(state);  // another probe may have measured it meanwhile
@@ -348,7 +372,7 @@ void Sweep::run() {
   for (int visit = 1; visit < options_.effort.visits; ++visit)
     for (size_t i = 0; i < contested.size(); ++i) {
       lock.release();
-      if (interrupted() || !lock.acquire(waiting)) return;
+      if (interrupted() || !acquire(lock)) return;
       if (events_.on_revisit) events_.on_revisit(visit, contested[i]->spec, i + 1, contested.size());
       revisit(*contested[i]);
     }

@@ -14,6 +14,8 @@
 
 namespace assay {
 
+class MeasuringLock;
+
 /// What a run tells while it goes; every function may be empty.
 struct SweepEvents {
   std::function<void(const Variant&, size_t done, size_t total)> on_build;  // one that had to be compiled
@@ -28,7 +30,9 @@ struct SweepOptions {
   Mode mode = Mode::decode;
   Effort effort;
   bool thorough = false;
+  bool quick = false;     // for a search: few rounds, and what was measured so counts as measured
   bool fresh = false;     // measure again what the store has
+  bool counters = false;  // the hardware counts; what the store has without counts is measured again
   int64_t footprint = 0;  // 0: chosen from the ceilings
   int64_t largest_footprint = int64_t(512) << 20;
   RankingOptions ranking;
@@ -49,6 +53,21 @@ class Sweep {
   /// Builds the kernels of all planned cases, measured or not. What went wrong, a line each, with the compiler's
   /// messages.
   std::vector<std::string> build_only();
+  // For who decides himself what is measured next (tune), a spec of the plan and its cases by number.
+  /// What run() does before its first spec. False if interrupted.
+  bool begin();
+  /// Measures these cases of a spec beside each other: what has no record gets one, the others' grow. After begin().
+  /// False if interrupted.
+  bool play(size_t spec, const std::vector<size_t>& cases, const Effort& effort);
+  /// How long others held the measuring lock.
+  double waited_s() const { return waited_s_; }
+  size_t specs() const { return specs_.size(); }
+  const Spec& spec(size_t spec) const { return specs_[spec].spec; }
+  /// A hash of all cases' keys: the same question about the same kernels on the same device.
+  std::string plan_identity() const;
+  /// nullptr: not measured.
+  const CaseRecord* record(size_t spec, size_t index) const;
+
   /// Ranks everything that the plan names and the store or this run has.
   SweepReport report(const std::vector<Workload>& workloads) const;
 
@@ -73,6 +92,10 @@ class Sweep {
   static bool is_to_run(const Case& c) { return !c.record && c.planned.over_limit.empty(); }
   bool enough(const CaseRecord& record, const PlannedCase& planned) const;
   void build(bool also_measured);
+  void compile(const std::vector<const Variant*>& variants);
+  bool is_to_measure(SpecState& state, Case& c);
+  bool acquire(MeasuringLock& lock);
+  int64_t cold_footprint() const;
   void reserve_inputs(SpecState& state, int64_t footprint);
   std::string readers_key(int64_t footprint);
   void choose_readers(int64_t footprint);
@@ -105,6 +128,7 @@ class Sweep {
   Arenas arenas_;
   std::set<std::string> watched_winners_;  // variant ids, of this sweep
   std::string environment_id_;
+  double waited_s_ = 0;
   size_t measured_ = 0, from_store_ = 0;
 };
 

@@ -7,6 +7,20 @@
 
 namespace assay {
 
+void add_observations(RankedSpec& ranked, const std::vector<Workload>& workloads) {
+  for (const Workload& workload : workloads)
+    for (const WorkloadEntry& entry : workload.entries) {
+      if (entry.spec.math_line() != ranked.math_line) continue;
+      ranked.in_workload = true;
+      for (const SourceLine& source : entry.sources)
+        for (const Observation& seen : source.observations)
+          if (ranked.original_ms == 0) {
+            ranked.original_ms = seen.avg_ms;
+            ranked.original_device = seen.device;
+          }
+    }
+}
+
 SweepReport Sweep::report(const std::vector<Workload>& workloads) const {
   SweepReport report;
   report.device = device_.id;
@@ -29,17 +43,7 @@ SweepReport Sweep::report(const std::vector<Workload>& workloads) const {
     if (records.empty() && state.quarantine.empty() && !state.cases.empty()) continue;  // interrupted before it
     RankedSpec ranked = rank_spec(state.spec, std::move(records), baselines, options_.ranking);
     if (!state.quarantine.empty()) ranked.quarantine = state.quarantine;
-    for (const Workload& workload : workloads)
-      for (const WorkloadEntry& entry : workload.entries)
-        if (entry.spec.math_line() == ranked.math_line) {
-          ranked.in_workload = true;
-          for (const SourceLine& source : entry.sources)
-            for (const Observation& seen : source.observations)
-              if (ranked.original_ms == 0) {
-                ranked.original_ms = seen.avg_ms;
-                ranked.original_device = seen.device;
-              }
-        }
+    add_observations(ranked, workloads);
     report.specs.push_back(std::move(ranked));
   }
   if (const auto kept = store_.newest_ceiling(device_key())) {

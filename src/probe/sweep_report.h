@@ -19,4 +19,7 @@ struct SweepReport {
   bool interrupted = false;
 };
 
+/// What the sources of these workloads saw for the spec, and that it is one of theirs.
+void add_observations(RankedSpec& spec, const std::vector<Workload>& workloads);
+
 }  // namespace assay

@@ -38,7 +38,7 @@ class HostLaunch {
       // Nobody writes through it.
       if (t.use == Use::constant) t.data = const_cast<std::byte*>(inputs.constants.at(i).bytes.data());
     }
-    values_ = {tensors_, decode_row, b_element, roundoff_of(accuracy)};
+    values_ = {tensors_, decode_row, b_element, roundoff_of(accuracy), accuracy};
   }
   const OpValues& values() const { return values_; }
 

@@ -67,7 +67,7 @@ BoundedOutputs of_other(const SpecInputs& inputs, Accuracy accuracy) {
     if (t.use == Use::constant) t.data = const_cast<std::byte*>(inputs.constants.at(i).bytes.data());
   }
   std::vector<ExpectedOutput> expected(outputs.size());
-  spec.op->expected(spec, {tensors, decode_row, b_element, roundoff_of(accuracy)}, expected);
+  spec.op->expected(spec, {tensors, decode_row, b_element, roundoff_of(accuracy), accuracy}, expected);
   BoundedOutputs all;
   int64_t before = 0;
   for (size_t i = 0; i < outputs.size(); ++i) {

@@ -3,13 +3,12 @@
 #pragma once
 #include <cstdint>
 
-#include "spec/dtype.h"
+#include "spec/op.h"
 
 namespace assay {
 
 inline constexpr double kF32Roundoff = 0x1p-24;
 inline constexpr double kEpilogueRoundings = 4;  // alpha, beta, their products and sums in f32
-inline constexpr double kToleranceC = 2.0;       // how often the share of the accumulator may be had (validator.h)
 
 /// The least number above zero.
 double least_subnormal(Dtype dtype);

@@ -8,7 +8,7 @@
 namespace assay {
 namespace {
 
-using Format = Column::Format;
+using F = Column::Format;
 
 const TableEntry* entry_for(const TableDevice& device, const std::string& bucket) {
   const auto found = std::find_if(device.entries.begin(), device.entries.end(),
@@ -32,16 +32,16 @@ std::string choice_text(const TableEntry* entry) {
 Table dispatch_rows(const TableDevice& device, const std::string& title,
                     const std::function<std::string(const TableEntry&)>& problem_of) {
   Table table{title,
-              {{"bucket", "bucket", Format::text, 9, 24},
-               {"variant", "variant", Format::text, 9, 16},
-               {"accuracy", "class", Format::text, 6},
-               {"storage", "storage", Format::text, 3},
-               {"us", "us", Format::fixed2, 7},
-               {"margin_percent", "margin %", Format::fixed1, 7},
-               {"ties", "ties with", Format::text, 4, 12},
-               {"result", "result", Format::text, 2, 8},
-               {"fallback", "else", Format::text, 5, 12},
-               {"holds", "here", Format::text, 8}},
+              {{"bucket", "bucket", F::text, 9, 24},
+               {"variant", "variant", F::text, 9, 16},
+               {"accuracy", "class", F::text, 6},
+               {"storage", "storage", F::text, 3},
+               {"us", "us", F::fixed2, 7},
+               {"margin_percent", "margin %", F::fixed1, 7},
+               {"ties", "ties with", F::text, 4, 12},
+               {"result", "result", F::text, 2, 8},
+               {"fallback", "else", F::text, 5, 12},
+               {"holds", "here", F::text, 8}},
               {},
               {},
               {}};
@@ -63,13 +63,12 @@ Table dispatch_rows(const TableDevice& device, const std::string& title,
 }
 
 Table dispatch_diff(const TableDevice& before, const TableDevice& after, const std::string& title) {
-  Table table{title,
-              {{"bucket", "bucket", Format::text, 9, 24},
-               {"before", "before", Format::text, 9, 16},
-               {"after", "after", Format::text, 9, 16}},
-              {},
-              {},
-              {}};
+  Table table{
+      title,
+      {{"bucket", "bucket", F::text, 9, 24}, {"before", "before", F::text, 9, 16}, {"after", "after", F::text, 9, 16}},
+      {},
+      {},
+      {}};
   std::vector<std::string> common_before, common_after;
   for (const TableEntry& entry : before.entries) {
     const TableEntry* other = entry_for(after, entry.bucket.line());

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "base/error.h"
@@ -47,6 +48,8 @@ Cell tags_of(const CaseContext& c) {
 }
 
 Cell checked(const CaseContext& c, double value) { return c.record.errors.launches_checked > 0 ? Cell(value) : Cell(); }
+
+Cell counted(double amount) { return std::isnan(amount) ? Cell() : Cell(amount); }
 
 /// What a launch takes of the device, where that is known.
 Cell taken(const CaseContext& c, int64_t amount) { return c.record.registers > 0 ? Cell(double(amount)) : Cell(); }
@@ -123,6 +126,11 @@ const std::vector<CaseColumn>& case_columns() {
        [](const CaseContext& c) { return Cell(std::string(accuracy_name(c.record.accuracy))); }},
       {{"bound_used", "err of bound", Format::fixed3, 1, 0},
        [](const CaseContext& c) { return checked(c, c.record.errors.bound_used); }},
+      {{"dram_bytes", "memory bytes", Format::whole, 0, 0},
+       [](const CaseContext& c) { return counted(c.record.dram_bytes); }},
+      {{"instructions", "instructions", Format::whole, 0, 0},
+       [](const CaseContext& c) { return counted(c.record.instructions); }},
+      {{"cycles", "cycles", Format::whole, 0, 0}, [](const CaseContext& c) { return counted(c.record.cycles); }},
   };
   return columns;
 }

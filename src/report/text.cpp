@@ -61,6 +61,15 @@ std::string resources_text(const CaseRecord& record) {
   return fmt::format("{} registers, {} bytes of shared memory{}", record.registers, record.shared_bytes, spilled);
 }
 
+/// "12345 instructions, 6789 cycles, 1605632 bytes of memory a launch"; "" where nothing was counted.
+std::string counts_text(const CaseRecord& record) {
+  std::vector<std::string> parts;
+  if (!std::isnan(record.instructions)) parts.push_back(fmt::format("{:.0f} instructions", record.instructions));
+  if (!std::isnan(record.cycles)) parts.push_back(fmt::format("{:.0f} cycles", record.cycles));
+  if (!std::isnan(record.dram_bytes)) parts.push_back(fmt::format("{:.0f} bytes from memory", record.dram_bytes));
+  return parts.empty() ? "" : fmt::format("counted a launch: {}", fmt::join(parts, ", "));
+}
+
 std::string case_line(const RankedSpec& spec, const RankedCase& ranked, const SweepReport& report, bool colour) {
   const CaseRecord& record = ranked.record;
   std::string tags;
@@ -85,6 +94,7 @@ std::string case_line(const RankedSpec& spec, const RankedCase& ranked, const Sw
     fields.push_back(fmt::format("weights prepared once before: {:.2f} MB in {:.3f} ms",
                                  double(record.prepared_bytes) * 1e-6, record.prepare_us * 1e-3));
   if (const std::string resources = resources_text(record); !resources.empty()) fields.push_back(resources);
+  if (const std::string counts = counts_text(record); !counts.empty()) fields.push_back(counts);
   if (ranked.best_of_class) fields.emplace_back("best of class");
   fields.push_back(fmt::format("class={}", accuracy_name(record.accuracy)));
   if (record.errors.launches_checked > 0 && !std::isnan(record.errors.bound_used))

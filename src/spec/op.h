@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "spec/accuracy.h"
 #include "spec/spec.h"
 #include "spec/tensor.h"
 
@@ -42,8 +43,9 @@ struct OpSize {
   int dim;
 };
 
-/// A value that an output must have, and how far off it may be: fixed + c · free, as in the validator's bound. Of i32
-/// both are 0.
+inline constexpr double kToleranceC = 2.0;  // how often the share of the accumulator may be had (proof/validator.h)
+
+/// A value that an output must have, and how far off it may be: fixed + c · free, c = kToleranceC. Of i32 both are 0.
 struct ExpectedValue {
   double value = 0, fixed = 0, free = 0;
 };
@@ -62,6 +64,7 @@ struct OpValues {
   void (*decode_row)(const Tensor& t, int64_t batch, int64_t row, std::vector<float>& to);
   double (*decode_one)(const Tensor& t, int64_t batch, int64_t row, int64_t column);
   double rounding = 0;  // unit roundoff that the accuracy class allows for activations
+  Accuracy accuracy = Accuracy::exact;
 
   const Tensor& of(Operand operand, uint32_t segment = 0) const;
   bool has(Operand operand) const;
@@ -85,6 +88,10 @@ struct Op {
   std::span<const OpSize> sizes;
   std::span<const std::string_view> features;  // what a manifest may say that a family supports, beside types and sizes
   bool is_product;  // D is linear in A and in B: proved by projections (proof/reference.h); else `expected` is it
+  bool ends_product = false;  // no product itself: what becomes of products with weights, in the same launch
+
+  /// Whether its time is that of multiplying weights, and its class one of activations.
+  bool multiplies_weights() const { return is_product || ends_product; }
 
   /// Fills in what a spec says beyond its fields. Error names the field.
   void (*interpret)(const FieldReader& line, Spec& spec);

@@ -44,6 +44,9 @@ void for_each_column(Record& record, Column&& column) {
   column("floor_us", record.floor_us);
   column("reachable_us", record.reachable_us);
   column("ceiling_gbps", record.ceiling_gbps);
+  column("dram_bytes", record.dram_bytes);
+  column("instructions", record.instructions);
+  column("cycles", record.cycles);
   column("case_us", record.case_us);
   column("check_us", record.check_us);
   auto& errors = record.errors;

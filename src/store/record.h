@@ -1,5 +1,6 @@
 // One measured case as it is kept: its identity, its raw samples, its errors, its outcome.
 #pragma once
+#include <cmath>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -10,8 +11,9 @@
 
 namespace assay {
 
-/// Of the store's tables, and in every result's key: 2 added `completion`, 4 `accuracy` and `bound_used`.
-inline constexpr int64_t kStoreSchema = 4;
+/// Of the store's tables, and in every result's key: 2 added `completion`, 4 `accuracy` and `bound_used`, 5
+/// the hardware's counts.
+inline constexpr int64_t kStoreSchema = 5;
 
 enum class Outcome {
   pass,
@@ -59,7 +61,7 @@ struct CaseRecord {
   std::string variant;                  // family/name
   Accuracy accuracy = Accuracy::exact;  // the class whose bound it was held to
   std::string device;                   // "cpu:0"
-  std::string mode;                     // decode, cold, hot, batched
+  std::string mode;                     // decode, cold, hot, batched, chained
   Outcome outcome = Outcome::pass;
   std::string detail;                      // why, when it is not a clean pass: one line
   std::vector<std::string> tags;           // nondeterministic, abandoned, disturbed, …
@@ -71,15 +73,25 @@ struct CaseRecord {
   double prepare_us = 0;
   int64_t prepared_bytes = 0, workspace_bytes = 0;
   int64_t registers = 0, shared_bytes = 0,
-          local_bytes = 0;           // of a thread, a block, a thread's spills; 0 registers: not known
-  int64_t bytes = 0, flops = 0;      // one launch
-  double floor_us = 0;               // physics: bytes over the measured bandwidth, or flops over the peak
-  double reachable_us = 0;           // a kernel that only reads the same bytes, in the same rounds
-  double ceiling_gbps = 0;           // the read bandwidth measured around this case
+          local_bytes = 0;       // of a thread, a block, a thread's spills; 0 registers: not known
+  int64_t bytes = 0, flops = 0;  // one launch
+  double floor_us = 0;           // physics: bytes over the measured bandwidth, or flops over the peak
+  double reachable_us = 0;       // a kernel that only reads the same bytes, in the same rounds
+  double ceiling_gbps = 0;       // the read bandwidth measured around this case
+  double dram_bytes = NAN, instructions = NAN, cycles = NAN;  // of a launch, by the hardware's count; NaN: not counted
   double case_us = 0, check_us = 0;  // all of its steps by the parent's clock; the part spent poisoning and checking
   ErrorStats errors;
   std::string environment;  // id of the environment row
   int64_t measured_at = 0;  // Unix seconds
+};
+
+/// One measurement without its samples, as a history needs it.
+struct CaseGlance {
+  std::string key, math_line, variant, device, mode, environment;
+  Outcome outcome = Outcome::pass;
+  double median_us = 0;  // of all device samples; 0 without any
+  int64_t measured_at = 0;
+  bool abandoned = false;
 };
 
 /// The machine and program of a sweep, once per store: readable text (CPU, flags, compiler, commit, kernel version …).

@@ -122,6 +122,30 @@ std::vector<CaseRecord> Store::newest_of_each_key() const {
   return records;
 }
 
+std::vector<CaseGlance> Store::glances() const {
+  impl_->use(impl_->newest_cases);
+  Statement select(
+      *impl_->database,
+      "SELECT key, math_line, variant, device, mode, environment, outcome, ifnull(median_us, 0), measured_at, "
+      "instr(tags, 'abandoned') > 0 FROM cases ORDER BY id");
+  std::vector<CaseGlance> all;
+  while (select.step())
+    all.push_back({select.text(0), select.text(1), select.text(2), select.text(3), select.text(4), select.text(5),
+                   parse_outcome(select.text(6)), select.real(7), select.integer(8), select.integer(9) != 0});
+  return all;
+}
+
+std::vector<CeilingRecord> Store::ceilings() const {
+  impl_->use(impl_->newest_ceiling);
+  Statement select(
+      *impl_->database,
+      "SELECT device_key, text, measured_at FROM ceilings WHERE id IN (SELECT max(id) FROM ceilings GROUP BY "
+      "device_key) ORDER BY id");
+  std::vector<CeilingRecord> all;
+  while (select.step()) all.push_back({select.text(0), select.text(1), select.integer(2)});
+  return all;
+}
+
 std::optional<CeilingRecord> Store::newest_ceiling(const std::string& device_key) const {
   const StatementUse select(impl_->use(impl_->newest_ceiling));
   select->bind(1, std::string_view(device_key));
@@ -137,5 +161,60 @@ std::optional<EnvironmentRecord> Store::environment(const std::string& id) const
 }
 
 const fs::path& Store::file() const { return impl_->file; }
+
+std::vector<PastTime> Store::past_times() const {
+  Statement select(*impl_->database,
+                   "SELECT substr(key_text, instr(key_text, '-- device --')), math_line, variant, median_us FROM cases "
+                   "WHERE id IN (SELECT max(id) FROM cases GROUP BY key) AND outcome = 'pass' AND median_us > 0");
+  std::vector<PastTime> times;
+  while (select.step()) times.push_back({select.text(0), select.text(1), select.text(2), select.real(3)});
+  return times;
+}
+
+Store::Merged Store::merge(const fs::path& other) {
+  std::error_code error;
+  if (fs::equivalent(other, impl_->file, error)) fail("{}: is the store itself", other.string());
+  Database& to = *impl_->database;
+  Merged merged;
+  const auto from = open_store_for_reading(follow_links(other));  // says what is wrong with it, in one line
+  to.execute("BEGIN IMMEDIATE");
+  try {
+    Statement environments(*from, "SELECT id, text FROM environments"),
+        ceilings(*from, "SELECT device_key, text, measured_at FROM ceilings ORDER BY id"),
+        cases(*from, "SELECT " + case_column_names() +
+                         " FROM cases WHERE id IN (SELECT max(id) FROM cases GROUP BY key) ORDER BY id"),
+        has_environment(to, "SELECT count(*) FROM environments WHERE id = ?"),
+        has_ceiling(to, "SELECT count(*) FROM ceilings WHERE device_key = ? AND measured_at = ? AND text = ?"),
+        has_case(to, "SELECT count(*) FROM cases WHERE key = ? AND measured_at >= ?");
+    const auto is_there = [](Statement& ask, const auto&... values) {
+      const StatementUse use(ask);
+      int parameter = 0;
+      (ask.bind(++parameter, values), ...);
+      return ask.step() && ask.integer(0) > 0;
+    };
+    while (environments.step()) {
+      const EnvironmentRecord record{environments.text(0), environments.text(1)};
+      if (is_there(has_environment, std::string_view(record.id))) continue;
+      put(record), ++merged.environments;
+    }
+    while (ceilings.step()) {
+      const CeilingRecord record{ceilings.text(0), ceilings.text(1), ceilings.integer(2)};
+      if (is_there(has_ceiling, std::string_view(record.device_key), record.measured_at, std::string_view(record.text)))
+        continue;
+      put(record), ++merged.ceilings;
+    }
+    while (cases.step()) {
+      const CaseRecord record = read_case(cases, other.string());
+      const bool is_known = is_there(has_case, std::string_view(record.key), record.measured_at);
+      if (is_known && ++merged.known) continue;
+      put(record), ++merged.cases;
+    }
+    to.execute("COMMIT");
+  } catch (...) {
+    to.execute("ROLLBACK");
+    throw;
+  }
+  return merged;
+}
 
 }  // namespace assay

@@ -11,6 +11,12 @@
 
 namespace assay {
 
+/// How long a proved variant took for a spec, on one of the devices whose results the store has.
+struct PastTime {
+  std::string device, math_line, variant;  // device: its identity text
+  double us = 0;
+};
+
 class Store {
  public:
   enum class Access { read_write, read_only };
@@ -32,9 +38,20 @@ class Store {
 
   std::optional<CaseRecord> find(const std::string& key) const;  // newest of that key
   std::vector<CaseRecord> newest_of_each_key() const;            // oldest first
+  std::vector<PastTime> past_times() const;                      // of all devices and methods, passed cases alone
+  std::vector<CaseGlance> glances() const;                       // every measurement, oldest first
+  std::vector<CeilingRecord> ceilings() const;                   // newest of each device key
   std::optional<CeilingRecord> newest_ceiling(const std::string& device_key) const;
   std::optional<EnvironmentRecord> environment(const std::string& id) const;
   const std::filesystem::path& file() const;
+
+  /// Takes over the newest result of each key of another store where this one has none as new, environments and
+  /// ceilings, in one transaction. Error, and nothing taken, where that one cannot be read, is damaged, or of another
+  /// schema.
+  struct Merged {
+    int64_t cases = 0, known = 0, environments = 0, ceilings = 0;  // known: keys of which a result as new was here
+  };
+  Merged merge(const std::filesystem::path& other);
 
  private:
   struct Impl;

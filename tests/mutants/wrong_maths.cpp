@@ -13,7 +13,9 @@ enum class Sin {
   wrong_batch_stride,
   beta_ignored,
   bias_missing,
-  nan_in_one_element
+  nan_in_one_element,
+  addend_twice,
+  addend_of_the_row_before
 };
 constexpr Sin kSin = Sin::MUTANT;
 
@@ -26,6 +28,7 @@ int run(const assay_call* call, const assay_thread* thread) {
   if constexpr (kSin == Sin::tail_left_out) p.k = p.k / kLanes * kLanes;
   if constexpr (kSin == Sin::beta_ignored) p.beta = 0;
   if constexpr (kSin == Sin::bias_missing) p.has_bias = false;
+  if constexpr (kSin == Sin::addend_twice) p.beta *= 2;
   if constexpr (kSin == Sin::transposed_read) {
     const bool is_nk = p.b.strides[2] == 1;
     p.b.strides[1] = is_nk ? 1 : p.k;
@@ -39,6 +42,12 @@ int run(const assay_call* call, const assay_thread* thread) {
     honest::for_outputs(p, part, [&](const honest::Output& at) {
       const double total = honest::sum(p, at, 0, first) + honest::sum(p, at, first + kBlock, p.k);
       honest::write(p, at, honest::finish(p, at, total));
+    });
+  } else if constexpr (kSin == Sin::addend_of_the_row_before) {
+    honest::for_outputs(p, part, [&](const honest::Output& at) {
+      honest::Output from = at;
+      if (from.row > 0) --from.row;
+      honest::write(p, at, honest::finish(p, from, honest::sum(p, at, 0, p.k)));
     });
   } else {
     honest::compute(p, part);

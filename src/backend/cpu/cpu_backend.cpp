@@ -38,6 +38,7 @@ class CpuBackend final : public Backend {
       return "read B though it prepared its own copy (if it needs both its manifest says \"prepare\": \"with_b\")";
     return "";
   }
+  std::string counters_missing(const DeviceInfo&) const override { return HardwareCounters::missing(); }
 };
 
 }  // namespace

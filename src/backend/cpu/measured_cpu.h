@@ -2,6 +2,7 @@
 #pragma once
 #include "backend/cpu/cpu_device.h"
 #include "backend/cpu/disturbance.h"
+#include "backend/cpu/hardware_counters.h"
 #include "backend/measured_device.h"
 
 namespace assay {
@@ -21,6 +22,7 @@ class MeasuredCpu final : public Instrumented<CpuDevice> {
   void protect(Address memory, int64_t bytes) override;
   bool withhold(Address memory, int64_t bytes) override;
   std::vector<LaunchTimes> time(Program& program) override;
+  Counts counts() override { return counters_.read(); }
   std::string left_behind() override;
   bool read_at_return(const std::vector<ReadBack>& ranges) override {
     at_return_ = ranges;
@@ -33,6 +35,7 @@ class MeasuredCpu final : public Instrumented<CpuDevice> {
 
   Disturbance disturbance_;
   std::vector<ReadBack> at_return_;
+  HardwareCounters counters_;
   bool watches_team_ = false;
   uint64_t float_control_;
 };

@@ -5,12 +5,16 @@
 
 namespace assay {
 
-CudaProgram::CudaProgram(std::span<const Launch> launches, CUstream stream)
+CudaProgram::CudaProgram(std::span<const Launch> launches, CUstream stream,
+                         const std::function<void(size_t)>& before_each)
     : stream_(stream), size_(std::ssize(launches)) {
   CUgraph graph = nullptr;
   check(driver().cuStreamBeginCapture_(stream_, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL), "capturing");
   try {
-    for (const Launch& launch : launches) static_cast<StreamKernel&>(*launch.kernel).enqueue(launch, stream_, nullptr);
+    for (size_t i = 0; i < launches.size(); ++i) {
+      if (before_each) before_each(i);
+      static_cast<StreamKernel&>(*launches[i].kernel).enqueue(launches[i], stream_, nullptr);
+    }
   } catch (...) {
     driver().cuStreamEndCapture_(stream_, &graph);  // else no later call would work
     throw;

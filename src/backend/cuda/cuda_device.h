@@ -1,5 +1,6 @@
 // One GPU: its context and stream, memory, kernels, and launches bound as one graph.
 #pragma once
+#include <functional>
 #include <vector>
 
 #include "backend/cuda/cuda_kernel.h"
@@ -9,7 +10,8 @@ namespace assay {
 /// Launches as one graph, made once: no gap between them but what the device itself needs.
 class CudaProgram final : public Program {
  public:
-  CudaProgram(std::span<const Launch> launches, CUstream stream);
+  /// before_each: what else is put into the stream before each launch.
+  CudaProgram(std::span<const Launch> launches, CUstream stream, const std::function<void(size_t)>& before_each = {});
   ~CudaProgram() override;
   CudaProgram(const CudaProgram&) = delete;
   CudaProgram& operator=(const CudaProgram&) = delete;

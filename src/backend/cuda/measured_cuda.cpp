@@ -147,6 +147,14 @@ Address MeasuredCuda::import(std::span<std::byte> host) {
   return memory;
 }
 
+bool MeasuredCuda::hand_over(std::span<const Launch> launches, std::span<const HandedOver> inputs) {
+  if (!inner_.info().can_overlap()) return false;
+  protected_.finish();
+  inner_.wait("preparing");
+  late_.run(launches, inputs, inner_.stream());
+  return true;
+}
+
 void MeasuredCuda::protect(Address block, int64_t bytes) { protected_.add(pointer(block), bytes, /*shared=*/false); }
 
 std::string MeasuredCuda::protected_changed(std::span<const Address> blocks) {

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "backend/cuda/cuda_device.h"
+#include "backend/cuda/late_inputs.h"
 #include "backend/cuda/protected_memory.h"
 #include "backend/measured_device.h"
 
@@ -17,6 +18,7 @@ class MeasuredCuda final : public Instrumented<CudaDevice> {
   void read(void* to, Address from, int64_t bytes) override;
   std::vector<LaunchTimes> time(Program& program) override;
   LaunchTimes dispatch(const Launch& launch) override;
+  bool hand_over(std::span<const Launch> launches, std::span<const HandedOver> inputs) override;
   bool can_survey() const override { return true; }
   void look(Look& look) override;
   void protect(Address block, int64_t bytes) override;
@@ -55,6 +57,7 @@ class MeasuredCuda final : public Instrumented<CudaDevice> {
   std::byte* staging_ = nullptr;
   double best_mhz_ = 0;
   ProtectedMemory protected_;
+  LateInputs late_;
 };
 
 }  // namespace assay

@@ -1,0 +1,243 @@
+// assay opbench: the options, and the table of operations in the form asked for.
+#include <algorithm>
+#include <memory>
+
+#include "backend/cpu/cpu_info.h"
+#include "backend/cpu/team.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/private_folder.h"
+#include "base/standard_streams.h"
+#include "base/suggest.h"
+#include "cli/commands.h"
+#include "cli/installation.h"
+#include "cli/report_formats.h"
+#include "measure/worker_process.h"
+#include "opbench/opbench.h"
+#include "report/csv.h"
+#include "report/opbench_report.h"
+#include "report/progress.h"
+
+namespace assay {
+namespace {
+
+struct OpbenchCommand {
+  std::vector<std::string> operations, rows, frameworks, own_rows;
+  std::string method = "rounds", store = (state_folder() / "opbench.sqlite").string();
+  int threads = 0;
+  bool dry_run = false, classic = false, fresh = false, quiet = false, smoke = false;
+  std::shared_ptr<ReportFormats> formats;
+};
+
+// What a CI run needs to see: each kind of code, small.
+const char* const kSmokeRows[] = {"Argmax / dim=8x64x32 axi=1",
+                                  "BCE / dim=4096 dim=4096",
+                                  "Concat / dim=64x48 dim=64x16 axi=1",
+                                  "Conv1d / dim=4x40x6 dim=8x3x6",
+                                  "Conv2d / dim=2x12x13x3 dim=8x3x3x3",
+                                  "Gather / dim=16x20 dim=70",
+                                  "LeakyReLU / dim=8x33",
+                                  "Linear / dim=4x17x32 dim=32x40 dim=40",
+                                  "MatMul / dim=5x9x24 dim=5x24x33",
+                                  "PReLU / dim=3x50 dim=1",
+                                  "ReLU / dim=8x33",
+                                  "Scatter / dim=64x16 dim=1000",
+                                  "ScatterSum / dim=64x16 dim=1000",
+                                  "ScatterMax / dim=64x16 dim=1000",
+                                  "SeLU / dim=8x33",
+                                  "Sigmoid / dim=8x33",
+                                  "Softmax / dim=16x100 axi=-1",
+                                  "Softplus / dim=8x33",
+                                  "Sort / dim=4x37x20 axi=1",
+                                  "Sum / dim=6x20x9 axi=2",
+                                  "SumAll / dim=5000",
+                                  "LayerNorm / dim=8x96 axi=-1",
+                                  "Attention / dim=1x2x24x64 dim=1x2x24x64 dim=1x2x24x64"};
+
+/// Globs; one that matches nothing is an error with what is near.
+void check_globs(const char* option, const std::vector<std::string>& globs, const std::vector<std::string>& known) {
+  for (const std::string& glob : globs)
+    if (std::none_of(known.begin(), known.end(), [&](const std::string& name) { return glob_matches(glob, name); }))
+      fail("{} {}: nothing is named so{}", option, glob, did_you_mean(glob, known));
+}
+
+bool matches_any(const std::vector<std::string>& globs, const std::string& name) {
+  return globs.empty() ||
+         std::any_of(globs.begin(), globs.end(), [&](const std::string& g) { return glob_matches(g, name); });
+}
+
+std::vector<OperationRow> chosen_rows(const OpbenchCommand& options) {
+  std::vector<OperationRow> all;
+  for (const std::string& name : options.own_rows) all.push_back(parse_operation_row(name));
+  if (options.smoke)
+    for (const char* name : kSmokeRows) all.push_back(parse_operation_row(name));
+  if (all.empty()) all = operation_rows();
+  std::vector<std::string> operations, shapes;
+  for (const OperationMeaning& meaning : operation_meanings()) operations.push_back(meaning.name);
+  for (const OperationRow& row : all) shapes.push_back(row.name.substr(row.name.find(" / ") + 3));
+  check_globs("--op", options.operations, operations);
+  check_globs("--shape", options.rows, shapes);
+  std::vector<OperationRow> chosen;
+  for (size_t i = 0; i < all.size(); ++i)
+    if (matches_any(options.operations, all[i].group) && matches_any(options.rows, shapes[i])) chosen.push_back(all[i]);
+  if (chosen.empty()) fail("no row has both an operation of --op and sizes of --shape");
+  return chosen;
+}
+
+std::vector<std::string> best_isa(const DeviceInfo& device) {
+  std::vector<std::string> levels;
+  for (const IsaLevel& level : device.isa) levels.push_back(level.name);
+  return levels;
+}
+
+std::filesystem::path modules_folder() {
+  std::error_code error;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
+  return error ? std::filesystem::path("opbench") : program.parent_path() / "opbench";
+}
+
+/// Without a choice: what is here, then the names of the rest.
+std::vector<FrameworkModule> chosen_frameworks(const OpbenchCommand& options, const DeviceInfo& device) {
+  std::vector<std::string> names;
+  for (const FrameworkInfo& info : known_frameworks()) names.push_back(info.name);
+  check_globs("--framework", options.frameworks, names);
+  std::vector<FrameworkModule> chosen;
+  for (const FrameworkInfo& info : known_frameworks())
+    if (matches_any(options.frameworks, info.name))
+      chosen.push_back(find_framework(info, modules_folder(), best_isa(device), device.threads));
+  return chosen;
+}
+
+OwnedTeam make_team(int threads) {
+  const auto team = std::make_shared<Team>(allowed_cpus(threads));
+  const auto start = [](void* state, void (*work)(int, int, void*), void* argument) {
+    struct Task {
+      void (*work)(int, int, void*);
+      void* argument;
+    } task{work, argument};
+    static_cast<Team*>(state)->run(
+        [](const assay_thread* thread, void* given) {
+          const Task& each = *static_cast<Task*>(given);
+          each.work(int(thread->index), int(thread->count), each.argument);
+        },
+        &task);
+  };
+  return {ThreadTeam{int(team->size()), team.get(), start}, team};
+}
+
+int exit_code(const Opbench& bench) {
+  if (interrupted()) return 130;
+  for (const OpbenchRow& row : bench.rows())
+    for (const OpbenchCell& cell : row.cells)
+      if (cell.record && (cell.record->outcome == Outcome::wrong || cell.record->outcome == Outcome::impossible))
+        return 1;
+  return 0;
+}
+
+int run_opbench(const OpbenchCommand& command) {
+  if (command.method != "rounds" && command.method != "seed")
+    fail("--method {}: not among rounds, seed{}", command.method, did_you_mean(command.method, {"rounds", "seed"}));
+  OpbenchOptions options;
+  options.rows = chosen_rows(command);
+  const auto backends = make_backends();
+  const OpenedDevice found = find_device(backends, "cpu", command.threads);
+  options.device = found.info;
+  options.frameworks = chosen_frameworks(command, options.device);
+  options.ceiling =
+      find_framework(ceiling_framework(), modules_folder(), best_isa(options.device), options.device.threads);
+  options.method = command.method == "seed" ? OpbenchMethod::seed : OpbenchMethod::rounds;
+  options.fresh = command.fresh;
+  const int threads = options.device.threads;
+  options.make_team = [threads] { return make_team(threads); };
+  options.environment = describe_environment(*found.backend, options.device);
+  if (std::all_of(options.frameworks.begin(), options.frameworks.end(),
+                  [](const auto& f) { return !f.missing.empty(); }))
+    fail("{}: not here: {}", options.frameworks[0].info->name, options.frameworks[0].missing);
+
+  if (command.store == (state_folder() / "opbench.sqlite").string()) make_own_folder(state_folder());
+  const auto store = command.dry_run && !std::filesystem::exists(command.store)
+                         ? std::make_unique<Store>()
+                         : std::make_unique<Store>(command.store);
+  if (!command.dry_run &&
+      std::any_of(options.rows.begin(), options.rows.end(), [](const auto& r) { return r.is_compute_bound(); })) {
+    Store ceilings(checked_store(default_store()));
+    for (const NamedPeak& peak : device_ceilings(*found.backend, options.device, ceilings).peaks)
+      if (peak.name == "f32") options.peak_gflops = peak.gflops;
+  }
+  OpbenchEvents events;
+  if (!command.quiet) {
+    events.on_row = [](const OperationRow& row, size_t number, size_t of) {
+      remark("{}/{} {}\n", number, of, row.name);
+    };
+    events.note = [](const std::string& line) { remark("{}\n", line); };
+  }
+  const OpbenchMethod method = options.method;
+  if (!command.quiet)
+    events.on_cell = [method](const OpbenchCell& cell) {
+      remark(
+          "  {:<12} {}\n", cell.framework->info->name,
+          cell.passes() ? fmt::format("{:.3f} ms", cell.us(method) * 1e-3) : cell.word() + ": " + cell.record->detail);
+    };
+  Opbench bench(std::move(options), *store, std::move(events));
+  if (command.dry_run) {
+    const Terminal out = describe_terminal(stdout);
+    show("{}", opbench_plan(bench, out.width, out.colour));
+    return 0;
+  }
+  const CatchInterrupt catch_interrupt;
+  bench.run();
+  const auto text = [&](const Terminal& out) {
+    return command.classic ? opbench_classic(bench) : opbench_text(bench, out.width, out.colour);
+  };
+  command.formats->write({{"text", text},
+                          {"csv", [&](auto&) { return csv_table(opbench_cells(bench)); }},
+                          {"json", [&](auto&) { return opbench_json(bench); }},
+                          {"markdown", [&](auto&) { return opbench_markdown(bench); }}});
+  return exit_code(bench);
+}
+
+}  // namespace
+
+CommandRun add_opbench(Options options, CommandFiles& files) {
+  const auto o = std::make_shared<OpbenchCommand>();
+  options.footer(
+      "Every cell, an operation by a framework, is compared with a float64 reference on the very inputs that are "
+      "timed. A\n"
+      "cell that is wrong, lacks the operation or crashes shows that, and no time. docs/opbench.md says what each "
+      "operation\n"
+      "means and how it is timed.\n\n"
+      "Examples:\n"
+      "  assay opbench --dry-run                              rows, frameworks, memory and time; nothing is measured\n"
+      "  assay opbench --op Softmax --op 'Scatter*'           some operations\n"
+      "  assay opbench --framework assay_cpu --framework torch_cpu\n"
+      "  assay opbench --row 'MatMul / dim=8x512x64 dim=64x32'  sizes of your own\n"
+      "  assay opbench --method seed --classic                timed and printed as the table of seed 004 was\n"
+      "  assay compare before.sqlite after.sqlite             two stores of opbench (--store FILE)\n\n"
+      "make opbench installs LibTorch (Debian's libtorch-dev, 163 packages) and builds torch_cpu; nothing else needs "
+      "it.\n\n"
+      "Exit codes: 0 fine; 1 a cell is wrong or impossible; 2 an error, named on stderr; 130 Ctrl-C.");
+  const Options what = options.group("What to measure");
+  what.add("--op", o->operations, "globs on the operation's name: Softmax, 'Scatter*'");
+  what.add("--shape", o->rows, "globs on the sizes: 'dim=64x128x1024*'");
+  what.add("--framework", o->frameworks, "globs on the framework's name: assay_cpu, 'torch_*'");
+  what.add("--row", o->own_rows, "rows of your own instead of the table's, as they read there").uncut();
+  what.flag("--smoke", o->smoke, "one small row of each operation: seconds");
+  const Options how = options.group("How to measure");
+  how.add("--method", o->method,
+          "rounds: fresh inputs, shuffled turns, the median; seed: as seed 004 did, 5 x 10 calls, the first 10 "
+          "dropped, the mean")
+      .show_default();
+  how.add("--threads", o->threads, "use fewer than all allowed CPUs").whole(1, 1'000'000);
+  how.flag("--fresh", o->fresh, "measure again what the store has");
+  const Options results = options.group("Results");
+  files.add(CommandFiles::Part::store,
+            results.add("--store", o->store, "the file that keeps every result").show_default().type("FILE"));
+  o->formats =
+      std::make_shared<ReportFormats>(options, files, std::vector<std::string>{"text", "csv", "json", "markdown"});
+  results.flag("--classic", o->classic, "the text is the seed's two tables, in its format");
+  results.flag("--dry-run", o->dry_run, "show the plan and the frameworks; measure nothing");
+  results.flag("--quiet", o->quiet, "no progress");
+  return [o] { return run_opbench(*o); };
+}
+
+}  // namespace assay

@@ -1,0 +1,47 @@
+// assay store: results of several machines in one file.
+#include <memory>
+
+#include "base/error.h"
+#include "base/standard_streams.h"
+#include "base/suggest.h"
+#include "cli/commands.h"
+#include "cli/installation.h"
+#include "store/store.h"
+
+namespace assay {
+namespace {
+
+struct StoreOptions {
+  std::string action, store = default_store().string();
+  std::vector<std::string> others;
+};
+
+int run_store(const StoreOptions& o) {
+  if (o.action != "merge") fail("store {}: there is merge{}", o.action, did_you_mean(o.action, {"merge"}));
+  Store store(checked_store(o.store));
+  for (const std::string& other : o.others) {
+    const Store::Merged m = store.merge(other);
+    show("{}: {} cases taken over, {} were here already; {} environments, {} ceilings\n", other, m.cases, m.known,
+         m.environments, m.ceilings);
+  }
+  return 0;
+}
+
+}  // namespace
+
+CommandRun add_store(Options options, CommandFiles& files) {
+  const auto o = std::make_shared<StoreOptions>();
+  using Part = CommandFiles::Part;
+  options.footer(
+      "merge: what the other stores have and this one lacks is added; they stay as they are. A result keeps its "
+      "device: nothing measured elsewhere is taken for this machine's. assay tune tries first what was fast on any of "
+      "the devices, and believes only what it measures here.\n"
+      "Example: assay store merge host-a.sqlite host-b.sqlite --store all.sqlite\n\n"
+      "Exit codes: 0 fine; 2 a store cannot be read or written; what was merged before stays.");
+  options.add("ACTION", o->action, "merge").required().type("");
+  files.add(Part::input, options.add("FROM", o->others, "stores to take results from").required().type(""));
+  files.add(Part::store, options.add("--store", o->store, "the one that they go into").show_default().type("FILE"));
+  return [o] { return run_store(*o); };
+}
+
+}  // namespace assay

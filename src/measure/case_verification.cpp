@@ -1,0 +1,111 @@
+// What came out of one sample's launches of a case: scanned, projected, compared.
+#include <algorithm>
+#include <numeric>
+
+#include "measure/case_worker.h"
+
+namespace assay {
+namespace {
+
+constexpr int64_t kWholeCheckElements = 2'048;
+constexpr int64_t kCheapCheckElements = 1'000;   // above, only one launch of a turn is compared element by element
+constexpr int64_t kMostProjected = 200'000'000;  // multiplications that projections of one sample may take
+
+}  // namespace
+
+LaunchInputs CaseWorker::of_slot(const LaunchInputs& inputs, int64_t slot) const {
+  return {bound_->source_copy(order_.place_in_slot(slot)), inputs.a};
+}
+
+/// What D must project to is computed once a copy, and what that takes lies together: in the order of slots it took
+/// twice as long.
+std::vector<int64_t> CaseWorker::slots_by_copy(int64_t used) const {
+  std::vector<int64_t> slots(static_cast<size_t>(used));
+  std::iota(slots.begin(), slots.end(), 0);
+  std::sort(slots.begin(), slots.end(), [this](int64_t left, int64_t right) {
+    return bound_->source_copy(order_.place_in_slot(left)) < bound_->source_copy(order_.place_in_slot(right));
+  });
+  return slots;
+}
+
+/// Which slots are compared element by element: any of those that have a reference.
+std::vector<int64_t> CaseWorker::draw_compared(const LaunchInputs& inputs, Role role) {
+  std::vector<int64_t> slots;
+  for (int64_t slot = 0; slot < order_.used_slots(); ++slot)
+    if (judge_->can_check(bound_->source_copy(order_.place_in_slot(slot)))) slots.push_back(slot);
+  if (inputs.a.is_free) slots.clear();
+  std::shuffle(slots.begin(), slots.end(), random_);
+  const bool is_cheap = judge_->check_cost() <= kCheapCheckElements;
+  slots.resize(std::min(slots.size(), size_t(is_cheap || role.compared ? 1 : 0)));
+  return slots;
+}
+
+/// All slots; where their right answers take long, those that are compared and a few others.
+std::vector<int64_t> CaseWorker::draw_projected(const std::vector<int64_t>& compared) {
+  std::vector<int64_t> slots = slots_by_copy(order_.used_slots());
+  const int64_t cost = judge_->projection_cost(), most = cost > 0 ? kMostProjected / cost : std::ssize(slots);
+  if (std::ssize(slots) <= most) return slots;
+  std::shuffle(slots.begin(), slots.end(), random_);
+  slots.resize(size_t(std::max<int64_t>(most, 1)));
+  slots.insert(slots.end(), compared.begin(), compared.end());
+  return slots;
+}
+
+/// Every launch's buffer is scanned and projected, by the device where it can: then only those that are compared come
+/// to the host.
+void CaseWorker::verify(const LaunchInputs& inputs, Reply& reply, Role role) {
+  OutputRing& ring = bound_->ring();
+  const int64_t used = order_.used_slots();
+  const std::vector<int64_t> compared = draw_compared(inputs, role);
+  const int64_t anew = inputs.a.is_free ? int64_t(random_() % uint64_t(used)) : -1;  // whose answer is computed anew
+  Look look;
+  ring.add_survey(look, used);
+  if (is_read_) look.ranges.clear();
+  if (!look.buffers.empty() && anew >= 0) ring.add_slots(look, anew, anew + 1);
+  if (look.buffers.empty())
+    ring.add_slots(look, 0, used);
+  else
+    for (const int64_t slot : compared) ring.add_slots(look, slot, slot + 1);
+  bound_->surroundings().add_to(look, /*all=*/role.last);
+  device_.look(look);
+  const std::optional<bool> survey = ring.surveyed(look);
+  const bool is_whole = survey.value_or(false);
+  if (survey && !is_whole) {
+    Look again;
+    ring.add_slots(again, 0, used);
+    device_.look(again);
+  }
+  if (role.last) device_.start_protected_check(watched());
+
+  std::string message;
+  for (int64_t slot = 0; slot < used && !is_whole && message.empty(); ++slot) message = judge_->scan(ring.slot(slot));
+  if (is_whole) judge_->count_scanned(used);
+  if (message.empty()) message = ring.broken_guard(/*all_read=*/!is_whole);
+  for (const int64_t slot : compared)
+    if (message.empty())
+      message = judge_->check(ring.slot(slot), of_slot(inputs, slot), role.whole ? ElementRange() : drawn_part());
+  if (anew >= 0 && message.empty()) message = judge_->check_one(ring.slot(anew), of_slot(inputs, anew), random_());
+  for (const int64_t slot : draw_projected(compared)) {
+    if (message.empty()) message = judge_->check_projections(ring.projected(slot), of_slot(inputs, slot));
+    if (message.empty()) message = judge_->check_unprojected(ring.slot(slot), of_slot(inputs, slot));
+  }
+  last_slot_ = compared.empty() ? 0 : compared.front();
+  last_ = of_slot(inputs, last_slot_);
+  if (message.empty() && survey && !is_whole)
+    message = "the device saw NaN in D or a broken guard band, which are gone: something still writes to it";
+  if (const std::string left = device_.left_behind(); message.empty()) message = left;
+  if (message.empty()) message = bound_->surroundings().changed(host_varied_);
+  if (!message.empty()) set(reply, Outcome::wrong, message);
+}
+
+/// Of a big D a part, anywhere.
+ElementRange CaseWorker::drawn_part() {
+  const int64_t elements = judge_->check_cost();
+  if (elements <= kWholeCheckElements) return {};
+  const int64_t part = std::max(kWholeCheckElements, elements / 64);
+  // May begin before the first and end behind the last one, which would else be compared as rarely as a part is drawn.
+  const int64_t first = int64_t(random_() % uint64_t(elements + part - 1)) - (part - 1);
+  return {std::max<int64_t>(first, 0), std::min(first + part, elements)};
+}
+
+}  // namespace assay

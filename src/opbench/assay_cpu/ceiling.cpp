@@ -1,0 +1,106 @@
+// The ceiling of a row: only its bytes are moved. As many as are written are read beside it, the rest is read.
+#include "vectors.h"
+
+namespace assay {
+namespace {
+
+template <bool STREAMED>
+void copy(const float* x, float* y, int64_t count) {
+  int64_t i = 0;
+  for (; i + 4 * kLanes <= count; i += 4 * kLanes) {
+    __builtin_prefetch(x + i + 2048, 0, 2);
+    for (int u = 0; u < 4; ++u) put<STREAMED>(y + i + u * kLanes, load(x + i + u * kLanes));
+  }
+  for (; i < count; ++i) y[i] = x[i];
+  if (STREAMED) streams_done();
+}
+
+template <bool STREAMED>
+void fill(float* y, int64_t count) {
+  int64_t i = 0;
+  for (; i + 4 * kLanes <= count; i += 4 * kLanes)
+    for (int u = 0; u < 4; ++u) put<STREAMED>(y + i + u * kLanes, set1(1));
+  for (; i < count; ++i) y[i] = 1;
+  if (STREAMED) streams_done();
+}
+
+float read(const float* x, int64_t count) {
+  constexpr int kChains = 4;
+  const int64_t half = count / 2 / (kChains * kLanes) * (kChains * kLanes);
+  Vec sums[2][kChains];
+  for (auto& stream : sums)
+    for (Vec& each : stream) each = zero();
+  for (int64_t i = 0; i < half; i += kChains * kLanes)
+    for (int s = 0; s < 2; ++s) {
+      const float* p = x + s * half + i;
+      for (int64_t line = 0; line < kChains * kLanes; line += 16) __builtin_prefetch(p + line + 1024, 0, 2);
+      for (int c = 0; c < kChains; ++c) sums[s][c] = larger(sums[s][c], load(p + c * kLanes));
+    }
+  Vec all = zero();
+  for (auto& stream : sums)
+    for (const Vec& each : stream) all = larger(all, each);
+  float result = sum(all);
+  for (int64_t i = 2 * half; i < count; ++i) result += x[i];
+  return result;
+}
+
+class Traffic final : public PreparedOperation {
+ public:
+  Traffic(const OperationRow& row, const ThreadTeam& team)
+      : team_(team), written_(row.output.bytes() / 4), streamed_(row.output.bytes() >= kStreamedBytes) {
+    for (const OperationOperand& input : row.inputs) sizes_.push_back(input.bytes() / 4);
+    // Of what is not all needed (rows that are gathered, values that are overwritten) the beginning stands for the
+    // rest.
+    int64_t left = row.bytes_read / 4;
+    for (int64_t& size : sizes_) left -= size = std::min(size, left);
+  }
+  void bind(const void* const* inputs, void* output) override {
+    inputs_.assign(inputs, inputs + sizes_.size());
+    output_ = static_cast<float*>(output);
+  }
+  void run() override {
+    on_team(team_, written_ + sizes_[0] >= kLeastShared, [this](int index, int threads) {
+      const Share out = share_of(written_, 64, index, threads);
+      int64_t at = out.begin;
+      float looked = 0;
+      for (size_t i = 0; i < sizes_.size(); ++i) {
+        const float* x = static_cast<const float*>(inputs_[i]);
+        const Share in = share_of(sizes_[i], 64, index, threads);
+        const int64_t copied = std::min(in.end - in.begin, (out.end - at) / 16 * 16);
+        streamed_ ? copy<true>(x + in.begin, output_ + at, copied) : copy<false>(x + in.begin, output_ + at, copied);
+        at += copied;
+        looked += read(x + in.begin + copied, in.end - in.begin - copied);
+      }
+      streamed_ ? fill<true>(output_ + at, out.end - at) : fill<false>(output_ + at, out.end - at);
+      asm volatile("" : : "x"(looked));  // or nothing would be read
+    });
+  }
+
+ private:
+  ThreadTeam team_;
+  std::vector<int64_t> sizes_;
+  int64_t written_;
+  bool streamed_;
+  std::vector<const void*> inputs_;
+  float* output_ = nullptr;
+};
+
+class Ceiling final : public Framework {
+ public:
+  explicit Ceiling(const ThreadTeam& team) : team_(team) {}
+  void wake() override {
+    team_.run([](int, int, void*) {}, nullptr);
+  }
+  std::string version() override { return std::to_string(kLanes) + " lanes"; }
+  std::unique_ptr<PreparedOperation> prepare(const OperationRow& row, std::string&) override {
+    return std::make_unique<Traffic>(row, team_);
+  }
+
+ private:
+  ThreadTeam team_;
+};
+
+}  // namespace
+}  // namespace assay
+
+ASSAY_FRAMEWORK(assay::Ceiling)

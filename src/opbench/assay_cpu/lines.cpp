@@ -1,0 +1,182 @@
+// Softmax and LayerNorm: what needs all of a line along the last axis before it can write the first element.
+#include <cmath>
+#include <vector>
+
+#include "own_operations.h"
+#include "vectors.h"
+
+namespace assay {
+namespace {
+
+constexpr int64_t kKept = 1 << 15;  // elements of a line that fit beside its exponentials into the second-level cache
+constexpr int64_t kPiece = 1 << 13;
+
+float largest_of(const float* x, int64_t count) {
+  Vec best[2] = {set1(-std::numeric_limits<float>::infinity()), set1(-std::numeric_limits<float>::infinity())};
+  int64_t i = 0;
+  for (; i + 2 * kLanes <= count; i += 2 * kLanes)
+    for (int u = 0; u < 2; ++u) best[u] = larger(best[u], load(x + i + u * kLanes));
+  float value = largest(larger(best[0], best[1]));
+  for (; i < count; ++i) value = std::max(value, x[i]);
+  return value;
+}
+
+/// e^(x − top) of a line into `to`; their sum.
+float exponentials(const float* x, int64_t count, float top, float* to) {
+  const Vec shift = set1(-top);
+  Vec sums[4] = {zero(), zero(), zero(), zero()};
+  int64_t i = 0;
+  for (; i + 4 * kLanes <= count; i += 4 * kLanes)
+    for (int u = 0; u < 4; ++u) {
+      const Vec e = exponential(add(load(x + i + u * kLanes), shift));
+      store(to + i + u * kLanes, e);
+      sums[u] = add(sums[u], e);
+    }
+  float tail = 0;
+  for (; i < count; i += kLanes) {
+    const int part = int(std::min<int64_t>(kLanes, count - i));
+    float values[kLanes];
+    store(values, exponential(add(load_part(x + i, part), shift)));
+    for (int lane = 0; lane < part; ++lane) to[i + lane] = values[lane], tail += values[lane];
+  }
+  return sum(add(add(sums[0], sums[1]), add(sums[2], sums[3]))) + tail;
+}
+
+template <bool STREAMED>
+void scaled(const float* x, int64_t count, float scale, float* to) {
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) put<STREAMED>(to + i, mul(load(x + i), set1(scale)));
+  for (; i < count; ++i) to[i] = x[i] * scale;
+}
+
+/// Lines of GROUP elements, as many as a vector has room for at once: no line needs a loop.
+template <int GROUP, bool STREAMED>
+void softmax_of_groups(const float* x, float* y, Share elements) {
+  for (int64_t i = elements.begin; i < elements.end; i += kLanes) {
+    const Vec v = load(x + i), top = group_largest<GROUP>(v);
+    const Vec e = exponential(add(v, mul(top, set1(-1))));
+    put<STREAMED>(y + i, quotient(e, group_sum<GROUP>(e)));
+  }
+}
+
+/// Lines of VECTORS vectors, which stay in registers.
+template <int VECTORS, bool STREAMED>
+void softmax_of_short(const float* x, float* y, Share lines) {
+  for (int64_t line = lines.begin; line < lines.end; ++line) {
+    const float* from = x + line * VECTORS * kLanes;
+    Vec v[VECTORS], top, total;
+    for (int i = 0; i < VECTORS; ++i) v[i] = load(from + i * kLanes);
+    top = v[0];
+    for (int i = 1; i < VECTORS; ++i) top = larger(top, v[i]);
+    const Vec shift = mul(group_largest<kLanes>(top), set1(-1));
+    for (int i = 0; i < VECTORS; ++i) v[i] = exponential(add(v[i], shift));
+    total = v[0];
+    for (int i = 1; i < VECTORS; ++i) total = add(total, v[i]);
+    const Vec scale = quotient(set1(1), group_sum<kLanes>(total));
+    for (int i = 0; i < VECTORS; ++i) put<STREAMED>(y + (line * VECTORS + i) * kLanes, mul(v[i], scale));
+  }
+}
+
+template <bool STREAMED>
+void softmax_of_kept(const float* x, float* y, int64_t count, Share lines) {
+  thread_local std::vector<float> space;
+  space.resize(size_t(std::min(count, kKept)) + kLanes);
+  for (int64_t line = lines.begin; line < lines.end; ++line) {
+    const float* from = x + line * count;
+    const float sum = exponentials(from, count, largest_of(from, count), space.data());
+    scaled<STREAMED>(space.data(), count, 1 / sum, y + line * count);
+  }
+}
+
+/// A line that fits no near cache: its largest and its sum as it is read, then its exponentials once more.
+template <bool STREAMED>
+void softmax_of_long(const float* x, float* y, int64_t count, Share lines) {
+  thread_local std::vector<float> space(kPiece + kLanes);
+  for (int64_t line = lines.begin; line < lines.end; ++line) {
+    const float* from = x + line * count;
+    float top = -std::numeric_limits<float>::infinity();
+    double sum = 0;
+    for (int64_t at = 0; at < count; at += kPiece) {
+      const int64_t width = std::min(kPiece, count - at);
+      const float higher = std::max(top, largest_of(from + at, width));
+      if (higher > top) sum *= std::exp(double(top) - double(higher)), top = higher;
+      sum += double(exponentials(from + at, width, top, space.data()));
+    }
+    const float scale = float(1 / sum);
+    for (int64_t at = 0; at < count; at += kPiece) {
+      const int64_t width = std::min(kPiece, count - at);
+      exponentials(from + at, width, top, space.data());
+      scaled<STREAMED>(space.data(), width, scale, y + line * count + at);
+    }
+  }
+}
+
+template <bool STREAMED>
+void softmax(const float* x, float* y, int64_t count, Share lines) {
+  const Share elements{lines.begin * count, lines.end * count};
+  if (count == 8 && kLanes >= 8 && elements.end % kLanes == 0 && elements.begin % kLanes == 0)
+    softmax_of_groups<8, STREAMED>(x, y, elements);
+  else if (count == kLanes)
+    softmax_of_short<1, STREAMED>(x, y, lines);
+  else if (count == 4 * kLanes)
+    softmax_of_short<4, STREAMED>(x, y, lines);
+  else if (count == 8 * kLanes)
+    softmax_of_short<8, STREAMED>(x, y, lines);
+  else if (count <= kKept)
+    softmax_of_kept<STREAMED>(x, y, count, lines);
+  else
+    softmax_of_long<STREAMED>(x, y, count, lines);
+  if (STREAMED) streams_done();
+}
+
+template <bool STREAMED>
+void norm(const float* x, const float* w, const float* b, float* y, int64_t count, Share lines) {
+  for (int64_t line = lines.begin; line < lines.end; ++line) {
+    const float* from = x + line * count;
+    float* to = y + line * count;
+    Vec sums[2] = {zero(), zero()}, squares[2] = {zero(), zero()};
+    int64_t i = 0;
+    for (; i + 2 * kLanes <= count; i += 2 * kLanes)
+      for (int u = 0; u < 2; ++u) sums[u] = add(sums[u], load(from + i + u * kLanes));
+    float total = sum(add(sums[0], sums[1]));
+    for (; i < count; ++i) total += from[i];
+    const float mean = total / float(count);
+    const Vec shift = set1(-mean);
+    for (i = 0; i + 2 * kLanes <= count; i += 2 * kLanes)
+      for (int u = 0; u < 2; ++u) {
+        const Vec d = add(load(from + i + u * kLanes), shift);
+        squares[u] = fma(d, d, squares[u]);
+      }
+    total = sum(add(squares[0], squares[1]));
+    for (; i < count; ++i) total += (from[i] - mean) * (from[i] - mean);
+    const float scale = 1 / std::sqrt(total / float(count) + 1e-5f);
+    for (i = 0; i + kLanes <= count; i += kLanes)
+      put<STREAMED>(to + i, fma(mul(add(load(from + i), shift), set1(scale)), load(w + i), load(b + i)));
+    for (; i < count; ++i) to[i] = (from[i] - mean) * scale * w[i] + b[i];
+  }
+  if (STREAMED) streams_done();
+}
+
+}  // namespace
+
+OwnRun make_lines(const OperationRow& row, const ThreadTeam& team) {
+  const bool is_softmax = row.operation == Operation::softmax;
+  if (!is_softmax && row.operation != Operation::layer_norm) return {};
+  const int64_t count = row.shape().back(), lines = row.output.elements() / count;
+  // A line that begins within a cache line cannot be written past the caches.
+  const bool streamed = row.output.bytes() >= kStreamedBytes && count * 4 % 64 == 0;
+  const bool streams_groups = row.output.bytes() >= kStreamedBytes && count == 8;
+  return [=](const void* const* inputs, void* output) {
+    const float* x = static_cast<const float*>(inputs[0]);
+    float* y = static_cast<float*>(output);
+    on_team(team, row.output.elements() >= kLeastShared, [&](int index, int threads) {
+      const Share mine = share_of(lines, count == 8 ? 8 : 1, index, threads);
+      const bool past = streamed || (streams_groups && mine.end * count % kLanes == 0);
+      if (is_softmax) return past ? softmax<true>(x, y, count, mine) : softmax<false>(x, y, count, mine);
+      const float *w = static_cast<const float*>(inputs[1]), *b = static_cast<const float*>(inputs[2]);
+      past ? norm<true>(x, w, b, y, count, mine) : norm<false>(x, w, b, y, count, mine);
+    });
+  };
+}
+
+}  // namespace assay

@@ -1,0 +1,264 @@
+// MatMul, Linear, Conv1d and Conv2d: products of rows with panels of B. A window of an image is a row of several
+// pieces, so nothing is copied together.
+#include <cmath>
+#include <vector>
+
+#include "own_operations.h"
+#include "product_tile.h"
+
+namespace assay {
+namespace {
+
+constexpr int64_t kRowsBytes = 256 << 10;  // of A, that meet all panels before the next rows do
+constexpr int64_t kPieceOfK = 512;         // of a product that is split along k
+
+/// A row as a product: batches of [m, k] times [k, n].
+struct ProductSizes {
+  int64_t batches = 1, m = 1, n = 1, k = 1;
+  bool b_per_batch = false, b_transposed = false, has_bias = false;
+  // Of a window: m are the places along the last spatial dimension of one line of outputs, batches the lines.
+  int64_t segments = 1, a_segment = 0, row_step = 0;
+  int64_t lines = 1, line_step = 0, picture_step = 0;
+};
+
+ProductSizes sizes_of(const OperationRow& row) {
+  ProductSizes s;
+  const Dims &x = row.inputs[0].dims, &w = row.inputs[1].dims;
+  s.n = row.output.dims.back();
+  if (row.operation == Operation::conv1d || row.operation == Operation::conv2d) {
+    const bool flat = x.size() == 3;
+    const int64_t channels = x.back(), height = flat ? 1 : x[1], width = flat ? x[1] : x[2];
+    s.segments = flat ? 1 : w[1];
+    s.k = (flat ? w[1] : w[2]) * channels;
+    s.a_segment = s.line_step = width * channels;
+    s.row_step = channels;
+    s.m = row.output.dims[row.output.dims.size() - 2];
+    s.lines = height - s.segments + 1;
+    s.picture_step = height * width * channels;
+    s.batches = x[0] * s.lines;
+    s.b_transposed = true;
+    return s;
+  }
+  s.k = s.row_step = x.back();
+  s.has_bias = row.operation == Operation::linear;
+  const int64_t rows = row.output.elements() / s.n;
+  s.b_per_batch = w.size() > 2;
+  s.m = s.b_per_batch ? x[x.size() - 2] : rows;
+  s.batches = rows / s.m;
+  s.picture_step = s.m * s.k;
+  return s;
+}
+
+/// B in panels of `width` columns, zeros behind the last; [panel][k][width].
+void pack(const float* b, const ProductSizes& s, int width, float* to) {
+  const int64_t k_all = s.k * s.segments;
+  for (int64_t j = 0; j < s.n; j += width) {
+    const int columns = int(std::min<int64_t>(width, s.n - j));
+    for (int64_t k = 0; k < k_all; ++k, to += width) {
+      for (int c = 0; c < columns; ++c) to[c] = s.b_transposed ? b[(j + c) * k_all + k] : b[k * s.n + j + c];
+      for (int c = columns; c < width; ++c) to[c] = 0;
+    }
+  }
+}
+
+struct Operands {
+  const float *a, *b, *bias;
+  float* y;
+};
+
+class Product {
+ public:
+  Product(const OperationRow& row, const ThreadTeam& team) : s_(sizes_of(row)), team_(team), tile_(tile_kind(s_.n)) {
+    panels_ = (s_.n + tile_.width - 1) / tile_.width;
+    panel_size_ = s_.k * s_.segments * tile_.width;
+    const bool whole_lines = s_.n % tile_.lanes == 0 && s_.n * 4 % 64 == 0;
+    end_ = row.output.bytes() >= kStreamedBytes && whole_lines ? TileEnd::stream : TileEnd::store;
+    // An eight-wide tile fills half a cache line at a time: neighbouring rows fill the other half at once.
+    if (s_.n == 8 && tile_.lanes == 8 && row.output.bytes() >= kStreamedBytes) end_ = TileEnd::stream;
+    b_is_panel_ = !s_.b_transposed && s_.n == tile_.width;
+    const int64_t copies = s_.b_per_batch ? team.count : 1;
+    if (!b_is_panel_) packed_.resize(size_t(panels_ * panel_size_ * copies + 16));
+    if (s_.has_bias) bias_.resize(size_t(panels_ * tile_.width), 0);
+  }
+
+  void run(const void* const* inputs, void* output) {
+    const Operands o{static_cast<const float*>(inputs[0]), static_cast<const float*>(inputs[1]),
+                     s_.has_bias ? static_cast<const float*>(inputs[2]) : nullptr, static_cast<float*>(output)};
+    if (!s_.b_per_batch && !b_is_panel_) pack(o.b, s_, tile_.width, packed());
+    if (s_.has_bias) std::copy_n(o.bias, s_.n, bias_.data());
+    on_team(
+        team_, double(s_.batches) * double(s_.m) * double(s_.n * s_.k) >= 64.0 * kLeastShared,
+        [&](int index, int threads) { s_.b_per_batch ? own_batches(o, index, threads) : own_rows(o, index, threads); });
+  }
+
+ private:
+  float* packed() { return reinterpret_cast<float*>((reinterpret_cast<uintptr_t>(packed_.data()) + 63) / 64 * 64); }
+
+  void own_batches(const Operands& o, int index, int threads) {
+    const Share mine = share_of(s_.batches, 1, index, threads);
+    float* const space = b_is_panel_ ? nullptr : packed() + index * panels_ * panel_size_;
+    for (int64_t batch = mine.begin; batch < mine.end; ++batch) {
+      const float* b = o.b + batch * s_.k * s_.n;
+      if (!b_is_panel_) pack(b, s_, tile_.width, space);
+      rows(o, batch, 0, s_.m, b_is_panel_ ? b : space);
+    }
+    if (end_ == TileEnd::stream) streams_done();
+  }
+
+  /// One B for all: shares of all rows.
+  void own_rows(const Operands& o, int index, int threads) {
+    const Share mine = share_of(s_.batches * s_.m, tile_.most_rows, index, threads);
+    const float* b = b_is_panel_ ? o.b : packed();
+    for (int64_t at = mine.begin; at < mine.end;) {
+      const int64_t batch = at / s_.m, first = at % s_.m, count = std::min(s_.m - first, mine.end - at);
+      rows(o, batch, first, first + count, b);
+      at += count;
+    }
+    if (end_ == TileEnd::stream) streams_done();
+  }
+
+  void rows(const Operands& o, int64_t batch, int64_t begin, int64_t end, const float* b) {
+    const float* a = o.a + batch / s_.lines * s_.picture_step + batch % s_.lines * s_.line_step;
+    float* y = o.y + batch * s_.m * s_.n;
+    const TileShape shape{s_.k, s_.segments, s_.a_segment, s_.row_step, tile_.width, s_.n};
+    const int64_t block =
+        std::max<int64_t>(kRowsBytes / 4 / (s_.k * s_.segments) / tile_.most_rows, 1) * tile_.most_rows;
+    for (int64_t first = begin; first < end; first += block)
+      for (int64_t panel = 0; panel < panels_; ++panel) {
+        const int columns = int(std::min<int64_t>(tile_.width, s_.n - panel * tile_.width));
+        const float* bias = s_.has_bias ? bias_.data() + panel * tile_.width : nullptr;
+        for (int64_t i = first; i < std::min(end, first + block);) {
+          const int count = int(std::min<int64_t>(tile_.most_rows, std::min(end, first + block) - i));
+          tile_.of_rows[count](a + i * s_.row_step, b + panel * panel_size_, y + i * s_.n + panel * tile_.width, shape,
+                               bias, columns, end_);
+          i += count;
+        }
+      }
+  }
+
+  ProductSizes s_;
+  ThreadTeam team_;
+  TileKind tile_;
+  int64_t panels_ = 1, panel_size_ = 0;
+  TileEnd end_ = TileEnd::store;
+  bool b_is_panel_ = false;
+  std::vector<float> packed_, bias_;
+};
+
+/// Few rows and columns, and a long k: each thread takes pieces of k and sums for itself.
+class SplitProduct {
+ public:
+  SplitProduct(const OperationRow& row, const ThreadTeam& team)
+      : s_(sizes_of(row)), team_(team), tile_(tile_kind(s_.n)) {
+    sums_.resize(size_t(s_.m * s_.n * team.count));
+  }
+  /// B's rows must be one panel as they lie.
+  static bool fits(const OperationRow& row, int threads) {
+    if (row.operation != Operation::matmul) return false;
+    const ProductSizes s = sizes_of(row);
+    return s.batches == 1 && s.n == tile_kind(s.n).width && s.m < 64 * threads && s.k > 64 * s.m;
+  }
+  void run(const void* const* inputs, void* output) {
+    const float *a = static_cast<const float*>(inputs[0]), *b = static_cast<const float*>(inputs[1]);
+    on_team(team_, true, [&](int index, int threads) {
+      float* sums = sums_.data() + index * s_.m * s_.n;
+      std::fill_n(sums, s_.m * s_.n, 0.0f);
+      const Share mine = share_of(s_.k, 16, index, threads);
+      for (int64_t k = mine.begin; k < mine.end; k += kPieceOfK) {
+        const TileShape shape{std::min(kPieceOfK, mine.end - k), 1, 0, s_.k, s_.n, s_.n};
+        for (int64_t i = 0; i < s_.m; i += tile_.most_rows)
+          tile_.of_rows[std::min<int64_t>(tile_.most_rows, s_.m - i)](a + i * s_.k + k, b + k * s_.n, sums + i * s_.n,
+                                                                      shape, nullptr, tile_.width, TileEnd::add);
+      }
+    });
+    float* y = static_cast<float*>(output);
+    std::copy_n(sums_.data(), s_.m * s_.n, y);
+    for (int t = 1; t < team_.count; ++t)
+      for (int64_t i = 0; i < s_.m * s_.n; ++i) y[i] += sums_[size_t(t * s_.m * s_.n + i)];
+  }
+
+ private:
+  ProductSizes s_;
+  ThreadTeam team_;
+  TileKind tile_;
+  std::vector<float> sums_;
+};
+
+float dot(const float* a, const float* b, int64_t count) {
+  Vec sums[4] = {zero(), zero(), zero(), zero()};
+  int64_t i = 0;
+  for (; i + 4 * kLanes <= count; i += 4 * kLanes) {
+    __builtin_prefetch(a + i + 2048, 0, 2);
+    __builtin_prefetch(a + i + 2048 + 16, 0, 2);
+    for (int u = 0; u < 4; ++u) sums[u] = fma(load(a + i + u * kLanes), load(b + i + u * kLanes), sums[u]);
+  }
+  float tail = 0;
+  for (; i < count; ++i) tail += a[i] * b[i];
+  return sum(add(add(sums[0], sums[1]), add(sums[2], sums[3]))) + tail;
+}
+
+/// One column: a dot a row.
+OwnRun make_column(const OperationRow& row, const ThreadTeam& team) {
+  const ProductSizes s = sizes_of(row);
+  return [=](const void* const* inputs, void* output) {
+    const float *a = static_cast<const float*>(inputs[0]), *b = static_cast<const float*>(inputs[1]);
+    const float bias = s.has_bias ? *static_cast<const float*>(inputs[2]) : 0;
+    on_team(team, s.m * s.k >= kLeastShared, [&](int index, int threads) {
+      const Share mine = share_of(s.m, 1, index, threads);
+      for (int64_t i = mine.begin; i < mine.end; ++i) static_cast<float*>(output)[i] = dot(a + i * s.k, b, s.k) + bias;
+    });
+  };
+}
+
+/// One row a batch: B is read once as it lies, a vector of sums for each stretch of its columns.
+OwnRun make_row(const OperationRow& row, const ThreadTeam& team) {
+  constexpr int kWide = 8;
+  const ProductSizes s = sizes_of(row);
+  return [=](const void* const* inputs, void* output) {
+    const float *a = static_cast<const float*>(inputs[0]), *b = static_cast<const float*>(inputs[1]);
+    on_team(team, s.batches * s.k * s.n >= kLeastShared, [&](int index, int threads) {
+      const Share mine = share_of(s.batches, 1, index, threads);
+      for (int64_t batch = mine.begin; batch < mine.end; ++batch)
+        for (int64_t j = 0; j < s.n; j += kWide * kLanes) {
+          const float* from = b + batch * s.k * s.n + j;
+          Vec sums[kWide];
+          for (Vec& each : sums) each = zero();
+          for (int64_t k = 0; k < s.k; ++k, from += s.n) {
+            const Vec value = set1(a[batch * s.k + k]);
+            for (int u = 0; u < kWide; ++u) {
+              __builtin_prefetch(from + 16 * s.n + u * kLanes, 0, 2);
+              sums[u] = fma(value, load(from + u * kLanes), sums[u]);
+            }
+          }
+          for (int u = 0; u < kWide; ++u) store(static_cast<float*>(output) + batch * s.n + j + u * kLanes, sums[u]);
+        }
+    });
+  };
+}
+
+template <typename Kind>
+OwnRun made(const OperationRow& row, const ThreadTeam& team) {
+  const auto product = std::make_shared<Kind>(row, team);
+  return [product](const void* const* inputs, void* output) { product->run(inputs, output); };
+}
+
+}  // namespace
+
+OwnRun make_product(const OperationRow& row, const ThreadTeam& team) {
+  switch (row.operation) {
+    case Operation::matmul:
+    case Operation::linear:
+    case Operation::conv1d:
+    case Operation::conv2d:
+      break;
+    default:
+      return {};
+  }
+  const ProductSizes s = sizes_of(row);
+  if (s.n == 1 && !s.b_per_batch && !s.b_transposed) return make_column(row, team);
+  if (s.m == 1 && s.b_per_batch && s.n % (8 * kLanes) == 0) return make_row(row, team);
+  if (SplitProduct::fits(row, team.count)) return made<SplitProduct>(row, team);
+  return made<Product>(row, team);
+}
+
+}  // namespace assay

@@ -1,0 +1,110 @@
+// One tile of a product in registers: rows of A that lie apart, a panel of B, vectors of L floats.
+#pragma once
+#include <cstdint>
+#include <cstring>
+
+#include "vectors.h"
+
+namespace assay {
+
+template <int L>
+struct Lanes {
+  typedef float Type __attribute__((vector_size(4 * L)));
+  typedef float Unaligned __attribute__((vector_size(4 * L), aligned(4), may_alias));
+};
+
+/// Where a tile begins and how its operands lie, in floats.
+struct TileShape {
+  int64_t k = 0;                        // of one segment of A's rows
+  int64_t segments = 1, a_segment = 0;  // a window's rows: A's rows are of several pieces, a_segment apart
+  int64_t lda = 0, ldb = 0, ldc = 0;    // B's rows follow one another over all segments
+};
+
+enum class TileEnd { store, stream, add };
+
+template <int L>
+inline void end_vector(float* c, typename Lanes<L>::Type v, TileEnd end, int columns) {
+  using Unaligned = typename Lanes<L>::Unaligned;
+  if (columns >= L) {
+    if (end == TileEnd::add) v += *reinterpret_cast<const Unaligned*>(c);
+    if (end == TileEnd::stream) {
+#if defined(__AVX512F__)
+      if constexpr (L == 16) return _mm512_stream_ps(c, __m512(v));
+#endif
+#if defined(__AVX2__)
+      if constexpr (L == 8) return _mm256_stream_ps(c, __m256(v));
+#endif
+    }
+    *reinterpret_cast<Unaligned*>(c) = v;
+    return;
+  }
+  for (int i = 0; i < columns; ++i) c[i] = end == TileEnd::add ? c[i] + v[i] : v[i];
+}
+
+/// c[0..M)[0..columns) = a b (+ bias): NV vectors wide; of the last fewer columns may be wanted. B's panel has NV·L
+/// columns in any case.
+template <int L, int M, int NV>
+__attribute__((noinline)) void product_tile(const float* a, const float* b, float* c, const TileShape& shape,
+                                            const float* bias, int columns, TileEnd end) {
+  using V = typename Lanes<L>::Type;
+  using Unaligned = typename Lanes<L>::Unaligned;
+  V sums[M][NV];
+  for (int j = 0; j < NV; ++j) {
+    const V start = bias ? V(*reinterpret_cast<const Unaligned*>(bias + j * L)) : V{};
+    for (int i = 0; i < M; ++i) sums[i][j] = start;
+  }
+  const int64_t lda = shape.lda;
+  for (int64_t s = 0; s < shape.segments; ++s) {
+    const float* rows[(M + 3) / 4];  // a pointer for four rows: their addresses are those plus 0 to 3 lda
+    for (int i = 0; i < (M + 3) / 4; ++i) rows[i] = a + s * shape.a_segment + i * 4 * lda;
+    for (int64_t k = 0; k < shape.k; ++k) {
+      V wide[NV];
+      for (int j = 0; j < NV; ++j) wide[j] = *reinterpret_cast<const Unaligned*>(b + j * L);
+      for (int i = 0; i < M; ++i) {
+        const V value = V{} + rows[i / 4][(i % 4) * lda + k];
+        for (int j = 0; j < NV; ++j) sums[i][j] += value * wide[j];
+      }
+      b += shape.ldb;
+    }
+  }
+  for (int i = 0; i < M; ++i)
+    for (int j = 0; j < NV; ++j)
+      if (columns > j * L) end_vector<L>(c + i * shape.ldc + j * L, sums[i][j], end, columns - j * L);
+}
+
+using ProductTile = void (*)(const float*, const float*, float*, const TileShape&, const float*, int, TileEnd);
+
+/// The tiles of 1 … MOST rows.
+template <int L, int NV, int MOST>
+struct TileTable {
+  ProductTile of_rows[MOST + 1] = {};
+  constexpr TileTable() { fill(std::make_integer_sequence<int, MOST>()); }
+  template <int... M>
+  constexpr void fill(std::integer_sequence<int, M...>) {
+    ((of_rows[M + 1] = &product_tile<L, M + 1, NV>), ...);
+  }
+};
+
+/// The widest tile of this instruction set for outputs of n columns.
+struct TileKind {
+  const ProductTile* of_rows;
+  int most_rows, width, lanes;
+};
+inline TileKind tile_kind(int64_t n) {
+#if defined(__AVX512F__)
+  static constexpr TileTable<16, 2, 12> kWide;
+  static constexpr TileTable<16, 1, 16> kSixteen;
+  static constexpr TileTable<8, 1, 16> kEight;
+  if (n <= 8) return {kEight.of_rows, 16, 8, 8};
+  if (n <= 16) return {kSixteen.of_rows, 16, 16, 16};
+  return {kWide.of_rows, 12, 32, 16};
+#else
+  constexpr int kOf = kLanes < 8 ? 4 : 8;
+  static constexpr TileTable<kOf, 2, 4> kWide;
+  static constexpr TileTable<kOf, 1, 8> kNarrow;
+  if (n <= kOf) return {kNarrow.of_rows, 8, kOf, kOf};
+  return {kWide.of_rows, 4, 2 * kOf, kOf};
+#endif
+}
+
+}  // namespace assay

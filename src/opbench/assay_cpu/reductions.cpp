@@ -1,0 +1,203 @@
+// Sums, the largest's index, and BCE's mean.
+#include <cmath>
+#include <vector>
+
+#include "opbench/row_axis.h"
+#include "own_operations.h"
+#include "vectors.h"
+
+namespace assay {
+namespace {
+
+constexpr int64_t kTile = 1024;  // neighbouring lines at once: their running results stay in the first-level cache
+constexpr int kStreams = 2, kChains = 4;
+constexpr int64_t kPrefetchBytes = 4096;
+constexpr int64_t kBlock = 1 << 15;  // summed in f32 before it is added in f64
+
+/// Of streams that lie apart: two keep memory busier than one.
+double sum_of_all(const float* x, int64_t count) {
+  const int64_t step = kChains * kLanes, each = count / kStreams / step * step;
+  double total = 0;
+  for (int64_t block = 0; block < each; block += kBlock) {
+    Vec sums[kStreams][kChains];
+    for (auto& stream : sums)
+      for (Vec& s : stream) s = zero();
+    for (int64_t i = block; i < std::min(each, block + kBlock); i += step)
+      for (int s = 0; s < kStreams; ++s) {
+        const float* p = x + s * each + i;
+        for (int64_t line = 0; line < step; line += 16) __builtin_prefetch(p + line + kPrefetchBytes / 4, 0, 2);
+        for (int c = 0; c < kChains; ++c) sums[s][c] = add(sums[s][c], load(p + c * kLanes));
+      }
+    for (auto& stream : sums) total += double(sum(add(add(stream[0], stream[1]), add(stream[2], stream[3]))));
+  }
+  for (int64_t i = each * kStreams; i < count; ++i) total += double(x[i]);
+  return total;
+}
+
+/// Sum over all threads of what part(begin, end) gives.
+template <typename Part>
+OwnRun total(const OperationRow& row, const ThreadTeam& team, double scale, Part part) {
+  const int64_t count = row.inputs[0].elements();
+  return [=](const void* const* inputs, void* output) {
+    constexpr int kMostThreads = 1024;
+    struct alignas(64) Sum {
+      double value = 0;
+    };
+    thread_local std::vector<Sum> sums(kMostThreads);
+    Sum* const all = sums.data();
+    std::fill_n(all, kMostThreads, Sum());
+    on_team(team, count >= kLeastShared, [&](int index, int threads) {
+      const Share mine = share_of(count, 1024, index, threads);
+      all[index % kMostThreads].value = part(inputs, mine.begin, mine.end);
+    });
+    double sum = 0;
+    for (int i = 0; i < std::min(team.count, kMostThreads); ++i) sum += all[i].value;
+    *static_cast<float*>(output) = float(sum * scale);
+  };
+}
+
+inline Vec bce_term(Vec p, Vec t) {
+  const Vec other = add(set1(1), mul(p, set1(-1)));
+  // A probability of 0 is the one number whose logarithm is cut off: the least float's is -103.
+  const auto log_of = [](Vec q) {
+    return Vec(Floats(q) > 0 ? Floats(larger(natural_log(q), set1(-100))) : Floats(set1(-100)));
+  };
+  const Vec yes = log_of(p), no = log_of(other);
+  return fma(t, add(yes, mul(no, set1(-1))), no);
+}
+
+double bce_of(const float* p, const float* t, int64_t count) {
+  double total = 0;
+  int64_t i = 0;
+  for (; i + kLanes <= count;) {
+    Vec sums[2] = {zero(), zero()};
+    const int64_t end = std::min(count, i + kBlock);
+    for (; i + 2 * kLanes <= end; i += 2 * kLanes) {
+      __builtin_prefetch(p + i + 1024, 0, 2);
+      __builtin_prefetch(t + i + 1024, 0, 2);
+      for (int u = 0; u < 2; ++u) sums[u] = add(sums[u], bce_term(load(p + i + u * kLanes), load(t + i + u * kLanes)));
+    }
+    if (i + kLanes <= end) sums[0] = add(sums[0], bce_term(load(p + i), load(t + i))), i += kLanes;
+    total += double(sum(add(sums[0], sums[1])));
+  }
+  for (; i < count; ++i) {
+    const float yes = std::max(std::log(p[i]), -100.0f), no = std::max(std::log1p(-p[i]), -100.0f);
+    total += double(t[i] * yes + (1 - t[i]) * no);
+  }
+  return total;
+}
+
+float line_sum(const float* x, int64_t count) {
+  Vec sums[kChains] = {zero(), zero(), zero(), zero()};
+  int64_t i = 0;
+  for (; i + kChains * kLanes <= count; i += kChains * kLanes)
+    for (int c = 0; c < kChains; ++c) sums[c] = add(sums[c], load(x + i + c * kLanes));
+  for (; i < count; i += kLanes) {
+    const int part = int(std::min<int64_t>(kLanes, count - i));
+    sums[0] = add(sums[0], load_part(x + i, part));
+  }
+  return sum(add(add(sums[0], sums[1]), add(sums[2], sums[3])));
+}
+
+int64_t line_argmax(const float* x, int64_t count) {
+  Vec best = set1(-std::numeric_limits<float>::infinity());
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) best = larger(load(x + i), best);
+  float value = largest(best);
+  for (; i < count; ++i) value = std::max(value, x[i]);
+  const Floats wanted = Floats(set1(value));
+  for (i = 0; i + kLanes <= count; i += kLanes) {
+    const Ints same = Floats(load(x + i)) == wanted;
+    int any = 0;
+    for (int lane = 0; lane < kLanes; ++lane) any |= same[lane];
+    if (!any) continue;
+    for (int lane = 0; lane < kLanes; ++lane)
+      if (same[lane]) return i + lane;
+  }
+  for (; i < count; ++i)
+    if (x[i] == value) return i;
+  return 0;  // all are NaN
+}
+
+void tile_sum(const float* x, const AxisShape& axis, int64_t width, float* y) {
+  float sums[kTile];
+  std::memcpy(sums, x, size_t(width) * sizeof(float));
+  for (int64_t j = 1; j < axis.count; ++j) {
+    const float* row = x + j * axis.inner;
+    int64_t i = 0;
+    for (; i + kLanes <= width; i += kLanes) store(sums + i, add(load(sums + i), load(row + i)));
+    for (; i < width; ++i) sums[i] += row[i];
+  }
+  std::memcpy(y, sums, size_t(width) * sizeof(float));
+}
+
+void tile_argmax(const float* x, const AxisShape& axis, int64_t width, int64_t* y) {
+  float best[kTile];
+  int32_t where[kTile] = {};
+  std::memcpy(best, x, size_t(width) * sizeof(float));
+  for (int64_t j = 1; j < axis.count; ++j) {
+    const float* row = x + j * axis.inner;
+    int64_t i = 0;
+    for (; i + kLanes <= width; i += kLanes) {
+      const Floats now = Floats(load(row + i)), old = Floats(load(best + i));
+      Ints index;
+      std::memcpy(&index, where + i, sizeof index);
+      const Ints better = now > old;
+      index = better ? Ints{} + int32_t(j) : index;
+      std::memcpy(where + i, &index, sizeof index);
+      store(best + i, Vec(better ? now : old));
+    }
+    for (; i < width; ++i)
+      if (row[i] > best[i]) best[i] = row[i], where[i] = int32_t(j);
+  }
+  for (int64_t i = 0; i < width; ++i) y[i] = where[i];
+}
+
+/// Lines along an axis, in tiles of neighbours where there are any.
+template <typename Out, typename Line, typename Tile>
+OwnRun along_axis(const OperationRow& row, const ThreadTeam& team, Line line, Tile tile) {
+  const AxisShape axis = axis_shape(row.shape(), row.axis);
+  const int64_t tiles = (axis.inner + kTile - 1) / kTile, pieces = axis.outer * tiles;
+  const bool shared = row.inputs[0].elements() >= kLeastShared;
+  return [=](const void* const* inputs, void* output) {
+    const float* x = static_cast<const float*>(inputs[0]);
+    Out* y = static_cast<Out*>(output);
+    on_team(team, shared, [&](int index, int threads) {
+      const Share mine = share_of(pieces, 1, index, threads);
+      for (int64_t piece = mine.begin; piece < mine.end; ++piece) {
+        const int64_t o = piece / tiles, begin = piece % tiles * kTile;
+        const float* from = x + o * axis.count * axis.inner + begin;
+        Out* to = y + o * axis.inner + begin;
+        if (axis.inner == 1)
+          *to = Out(line(from, axis.count));
+        else
+          tile(from, axis, std::min(kTile, axis.inner - begin), to);
+      }
+    });
+  };
+}
+
+}  // namespace
+
+OwnRun make_reduction(const OperationRow& row, const ThreadTeam& team) {
+  const auto at = [](const void* input, int64_t i) { return static_cast<const float*>(input) + i; };
+  switch (row.operation) {
+    case Operation::sum:
+      return along_axis<float>(row, team, line_sum, tile_sum);
+    case Operation::argmax:
+      return along_axis<int64_t>(row, team, line_argmax, tile_argmax);
+    case Operation::sum_all:
+      return total(row, team, 1, [at](const void* const* inputs, int64_t begin, int64_t end) {
+        return sum_of_all(at(inputs[0], begin), end - begin);
+      });
+    case Operation::bce:
+      return total(row, team, -1 / double(row.inputs[0].elements()),
+                   [at](const void* const* inputs, int64_t begin, int64_t end) {
+                     return bce_of(at(inputs[0], begin), at(inputs[1], begin), end - begin);
+                   });
+    default:
+      return {};
+  }
+}
+
+}  // namespace assay

@@ -1,0 +1,162 @@
+// A cell's process: loads the framework, computes what it is told, times it.
+#include "opbench/cell_worker.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/terminal.h"
+#include "measure/process_death.h"
+#include "measure/worker_process.h"
+
+namespace assay {
+namespace {
+
+constexpr int kWaitMs = 100;
+constexpr double kPatienceS = 1;
+
+struct Packet {
+  Outcome outcome = Outcome::pass;
+  int32_t samples = 0;
+  uint64_t last_set = 0;
+  double us[kMostCellSamples] = {};
+  char text[600] = {};
+
+  void say(const std::string& what) {
+    const std::string line = one_line(what);
+    std::memcpy(text, line.data(), std::min(line.size(), sizeof text - 1));
+  }
+};
+
+/// In the worker.
+class Cell {
+ public:
+  Cell(const OperationRow& row, const RowMemory& memory) : row_(row), memory_(memory) {}
+
+  Packet prepare(const std::filesystem::path& module, const TeamMaker& make_team) {
+    Packet packet;
+    team_ = make_team();
+    framework_ = load_framework(module, team_.team);
+    std::string why_not;
+    prepared_ = framework_->prepare(row_, why_not);
+    if (!prepared_) {
+      packet.outcome = Outcome::unsupported;
+      packet.say(why_not);
+      return packet;
+    }
+    packet.say(prepared_->how());
+    return packet;
+  }
+
+  Packet run(const CellCommand& command) {
+    Packet packet;
+    if (command.warm_up) once(command.first_set + 1000, 1);
+    packet.samples = std::min(command.samples, kMostCellSamples);
+    for (int i = 0; i < packet.samples; ++i) {
+      packet.last_set = command.first_set + (command.new_inputs ? uint64_t(i) : 0);
+      // What is judged element by element afterwards is all poisoned before.
+      const bool is_last = i + 1 == packet.samples;
+      is_last ? memory_.poison_output() : memory_.poison_some(packet.last_set);
+      packet.us[i] = once(packet.last_set, command.calls);
+      if (memory_.some_left(packet.last_set)) {
+        packet.outcome = Outcome::wrong;
+        packet.say("left outputs unwritten");
+        break;
+      }
+    }
+    return packet;
+  }
+
+ private:
+  /// µs a call.
+  double once(uint64_t set, int calls) {
+    prepared_->bind(memory_.inputs(set).data(), memory_.output());
+    framework_->wake();
+    const int64_t began = now_ns();
+    for (int i = 0; i < calls; ++i) prepared_->run();
+    return double(now_ns() - began) * 1e-3 / calls;
+  }
+
+  const OperationRow& row_;
+  const RowMemory& memory_;
+  OwnedTeam team_;
+  std::unique_ptr<Framework> framework_;
+  std::unique_ptr<PreparedOperation> prepared_;
+};
+
+template <typename Work>
+Packet guarded(Work&& work) {
+  try {
+    return work();
+  } catch (const std::exception& e) {
+    Packet packet;
+    packet.outcome = Outcome::launch_failed;
+    packet.say(e.what());
+    return packet;
+  }
+}
+
+void serve(int socket, const OperationRow& row, const RowMemory& memory, const std::filesystem::path& module,
+           const TeamMaker& make_team) {
+  Cell cell(row, memory);
+  Packet packet = guarded([&] { return cell.prepare(module, make_team); });
+  CellCommand command;
+  do {
+    if (send(socket, &packet, sizeof packet, MSG_NOSIGNAL) < 0) _exit(0);
+    if (recv(socket, &command, sizeof command, 0) != sizeof command) _exit(0);
+    packet = guarded([&] { return cell.run(command); });
+  } while (true);
+}
+
+}  // namespace
+
+CellWorker::CellWorker(const OperationRow& row, const RowMemory& memory, const std::filesystem::path& module,
+                       const TeamMaker& make_team)
+    : memory_kills_(out_of_memory_kills()),
+      process_([&](int socket) { serve(socket, row, memory, module, make_team); }) {}
+
+CellAnswer CellWorker::start(double limit_s) { return answer(limit_s); }
+
+CellAnswer CellWorker::ask(const CellCommand& command, double limit_s) {
+  ASSAY_CHECK(alive());
+  process_.signal_group(SIGCONT);
+  if (send(process_.socket(), &command, sizeof command, MSG_NOSIGNAL) < 0) return ended(false, limit_s);
+  return answer(limit_s);
+}
+
+/// It is stopped afterwards: threads that spin must not take the processor from the others.
+CellAnswer CellWorker::answer(double limit_s) {
+  for (const int64_t began = now_ns();;) {
+    pollfd events[2] = {{process_.socket(), POLLIN, 0}, {process_.ending(), POLLIN, 0}};
+    const int ready = poll(events, 2, kWaitMs);
+    if (ready > 0 && !(events[0].revents & POLLIN)) return ended(false, limit_s);
+    if (ready > 0) break;
+    if (interrupted() || double(now_ns() - began) > limit_s * 1e9) return ended(true, limit_s);
+  }
+  Packet packet;
+  if (recv(process_.socket(), &packet, sizeof packet, MSG_DONTWAIT) != sizeof packet) return ended(false, limit_s);
+  process_.signal_group(SIGSTOP);
+  packet.text[sizeof packet.text - 1] = 0;
+  CellAnswer result{packet.outcome, false, packet.text, {}, packet.last_set};
+  result.us.assign(packet.us, packet.us + std::clamp(packet.samples, 0, kMostCellSamples));
+  if (packet.outcome != Outcome::pass) process_.end(0);
+  return result;
+}
+
+CellAnswer CellWorker::ended(bool timed_out, double limit_s) {
+  if (timed_out) process_.signal_group(SIGKILL);
+  const ProcessEnd end = process_.end(kPatienceS);
+  if (timed_out)
+    return {Outcome::timed_out, interrupted(), fmt::format("no answer within {:.3g} s: killed", limit_s), {}, 0};
+  const ProcessDeath death = describe_death(end, memory_kills_);
+  return {Outcome::crashed, death.from_outside, death.text, {}, 0};
+}
+
+}  // namespace assay

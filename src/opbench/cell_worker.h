@@ -1,0 +1,50 @@
+// The process that computes one cell of the table, a row by a framework, and what its parent asks of it.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "base/isolated_process.h"
+#include "opbench/frameworks.h"
+#include "opbench/row_memory.h"
+#include "store/record.h"
+
+namespace assay {
+
+inline constexpr int kMostCellSamples = 64;
+
+/// What a worker is to do: `samples` samples of `calls` calls each, every sample on the set of inputs after the last's.
+struct CellCommand {
+  uint64_t first_set = 0;
+  int samples = 1, calls = 1;
+  bool warm_up = false;    // one call before, on other inputs
+  bool new_inputs = true;  // for each sample; else all on first_set, as the seed did
+};
+
+struct CellAnswer {
+  Outcome outcome = Outcome::pass;
+  bool retry = false;      // the surroundings did it
+  std::string text;        // why, or how it computes
+  std::vector<double> us;  // a call, by sample
+  uint64_t last_set = 0;   // whose output is in memory now
+};
+
+class CellWorker {
+ public:
+  /// Forks; the framework is loaded and the row prepared there. Error if there can be no further process.
+  CellWorker(const OperationRow& row, const RowMemory& memory, const std::filesystem::path& module,
+             const TeamMaker& make_team);
+
+  /// Of loading and preparing.
+  CellAnswer start(double limit_s);
+  CellAnswer ask(const CellCommand& command, double limit_s);
+  bool alive() const { return !process_.has_been_ended(); }
+
+ private:
+  CellAnswer answer(double limit_s);
+  CellAnswer ended(bool timed_out, double limit_s);
+
+  int64_t memory_kills_;
+  IsolatedProcess process_;
+};
+
+}  // namespace assay

@@ -1,0 +1,116 @@
+// The memory of one row: drawn inputs, a shared output.
+#include "opbench/row_memory.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "base/error.h"
+#include "base/parallel.h"
+#include "base/random.h"
+
+namespace assay {
+namespace {
+
+constexpr int64_t kPlaces = 64, kAlignment = 64;  // of a set's beginning: kPlaces of them, a cache line apart
+constexpr int64_t kSlackBytes = kPlaces * kAlignment + 4096;  // the rest is read by nobody who keeps within bounds
+constexpr int64_t kDrawnAtOnce = 1 << 16;
+constexpr int kLooked = 61;
+
+float uniform(uint64_t bits) { return float(bits >> 40) * 0x1p-24f; }
+
+float draw(Draw kind, uint64_t bits) {
+  const float u = uniform(bits);
+  const bool is_rare = (bits & 0xfff) == 0;
+  switch (kind) {
+    case Draw::symmetric:
+      return 2 * u - 1;
+    case Draw::positive:
+      return 0.5f + u;
+    case Draw::probability:
+      return is_rare ? float((bits >> 12) & 1) : u;
+    case Draw::spread:
+      return is_rare ? ((bits >> 12) & 1 ? 40.0f : -40.0f) : 24 * u - 12;
+    case Draw::index:
+      break;
+  }
+  check_failed("indices are no floats", __FILE__, __LINE__);
+}
+
+void fill(std::byte* data, int64_t elements, const OperationOperand& operand, uint64_t seed) {
+  in_parallel((elements + kDrawnAtOnce - 1) / kDrawnAtOnce, [&](int64_t piece) {
+    for (int64_t i = piece * kDrawnAtOnce; i < std::min(elements, (piece + 1) * kDrawnAtOnce); ++i) {
+      const uint64_t bits = random_bits(seed + uint64_t(i));
+      if (operand.type == ValueType::i64)
+        reinterpret_cast<int64_t*>(data)[i] = int64_t((bits >> 32) * uint64_t(operand.limit) >> 32);
+      else
+        reinterpret_cast<float*>(data)[i] = draw(operand.draw, bits);
+    }
+  });
+}
+
+}  // namespace
+
+MappedBlock::MappedBlock(int64_t bytes, bool shared) : bytes_(size_t(bytes)) {
+  void* const block =
+      mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, (shared ? MAP_SHARED : MAP_PRIVATE) | MAP_ANONYMOUS, -1, 0);
+  if (block == MAP_FAILED) fail("no memory for {} MB of operands: {}", bytes >> 20, std::strerror(errno));
+  data_ = static_cast<std::byte*>(block);
+  if (!shared) madvise(block, bytes_, MADV_HUGEPAGE);
+}
+
+MappedBlock::~MappedBlock() { munmap(data_, bytes_); }
+
+RowMemory::RowMemory(const OperationRow& row) : row_(row) {
+  for (const OperationOperand& operand : row.inputs) {
+    const auto& block = inputs_.emplace_back(std::make_unique<MappedBlock>(operand.bytes() + kSlackBytes, false));
+    const int64_t size = operand.type == ValueType::i64 ? 8 : 4;
+    fill(block->data(), (operand.bytes() + kPlaces * kAlignment) / size, operand,
+         random_bits(inputs_.size()) ^ std::hash<std::string>()(row.name));
+  }
+  output_ = std::make_unique<MappedBlock>(row.output.bytes() + kSlackBytes, true);
+  poison_output();
+}
+
+std::vector<const void*> RowMemory::inputs(uint64_t set) const {
+  std::vector<const void*> all;
+  for (size_t i = 0; i < inputs_.size(); ++i)
+    all.push_back(inputs_[i]->data() + int64_t(random_bits(set * 8 + i) % kPlaces) * kAlignment);
+  return all;
+}
+
+void RowMemory::poison_output() const { std::memset(output_->data(), 0xff, size_t(row_.output.bytes())); }
+
+namespace {
+template <typename Look>
+bool look_at_some(int64_t words, uint64_t secret, Look&& look) {
+  for (int i = 0; i < kLooked; ++i) {
+    const int64_t at = i == 0 ? 0 : i == 1 ? words - 1 : int64_t(random_bits(secret + uint64_t(i)) % uint64_t(words));
+    if (!look(at)) return true;
+  }
+  return false;
+}
+}  // namespace
+
+void RowMemory::poison_some(uint64_t secret) const {
+  auto* words = reinterpret_cast<uint32_t*>(output_->data());
+  look_at_some(row_.output.bytes() / 4, secret, [&](int64_t at) {
+    words[at] = UINT32_MAX;
+    return true;
+  });
+}
+
+bool RowMemory::some_left(uint64_t secret) const {
+  const auto* words = reinterpret_cast<const uint32_t*>(output_->data());
+  return look_at_some(row_.output.bytes() / 4, secret, [&](int64_t at) { return words[at] != UINT32_MAX; });
+}
+
+int64_t RowMemory::bytes(const OperationRow& row) {
+  int64_t bytes = row.output.bytes() + kSlackBytes;
+  for (const OperationOperand& operand : row.inputs) bytes += operand.bytes() + kSlackBytes;
+  return bytes;
+}
+
+}  // namespace assay

@@ -1,0 +1,50 @@
+// The memory of one row: inputs that workers inherit, an output that they share with their parent.
+#pragma once
+#include <memory>
+#include <vector>
+
+#include "opbench/operations.h"
+
+namespace assay {
+
+/// Mapped anonymous memory, its pages there from the start.
+class MappedBlock {
+ public:
+  /// shared: what a forked child writes is seen by all. Error where there is none.
+  MappedBlock(int64_t bytes, bool shared);
+  ~MappedBlock();
+  MappedBlock(const MappedBlock&) = delete;
+  MappedBlock& operator=(const MappedBlock&) = delete;
+  std::byte* data() const { return data_; }
+
+ private:
+  std::byte* data_;
+  size_t bytes_;
+};
+
+/// Made by a process without threads before it forks. Every set of inputs begins at other places of what was drawn, so
+/// that no two samples compute the same.
+class RowMemory {
+ public:
+  explicit RowMemory(const OperationRow& row);
+
+  /// Where the operands of this set begin, 64-byte aligned.
+  std::vector<const void*> inputs(uint64_t set) const;
+  void* output() const { return output_->data(); }
+
+  /// Every float a NaN, every index -1.
+  void poison_output() const;
+  /// A few drawn places and both ends likewise, and whether any of them is so still.
+  void poison_some(uint64_t secret) const;
+  bool some_left(uint64_t secret) const;
+
+  /// What the row takes beside scratch.
+  static int64_t bytes(const OperationRow& row);
+
+ private:
+  const OperationRow& row_;
+  std::vector<std::unique_ptr<MappedBlock>> inputs_;
+  std::unique_ptr<MappedBlock> output_;
+};
+
+}  // namespace assay

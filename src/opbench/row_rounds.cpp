@@ -1,0 +1,169 @@
+// One row's cells measured in turns.
+#include "opbench/row_rounds.h"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/random.h"
+#include "measure/worker_process.h"
+
+namespace assay {
+namespace {
+
+constexpr double kStartLimitS = 90;
+constexpr int kTurns = 5, kTurnsOfLong = 3, kMostSamplesOfTurn = 12;
+constexpr double kTurnUs = 40e3, kSampleUs = 50, kLongUs = 1e6, kWarmUpUs = 3e5;
+constexpr int kMostCalls = 1000;
+constexpr double kCheckedElements = 2e6;  // of the last output of a turn; of the first output all are
+constexpr double kBeaten = 0.8;           // of what moving the bytes took, or the arithmetic at its peak
+constexpr double kLeastToAccuseUs = 20;   // below, what is in a cache and a clock's grain decide
+constexpr int kSeedSamples = 5, kSeedCalls = 10;
+
+/// A cell and its process.
+class Contender {
+ public:
+  Contender(const OperationRow& row, const RowMemory& memory, const FrameworkModule& module,
+            const OpbenchOptions& options, uint64_t secret, bool is_ceiling)
+      : row_(row), memory_(memory), secret_(secret), limit_s_(options.limit_s), is_ceiling_(is_ceiling) {
+    const int64_t began = now_ns();
+    worker_ = std::make_unique<CellWorker>(row, memory, module.file, options.make_team);
+    take(worker_->start(kStartLimitS));
+    result.seconds += double(now_ns() - began) * 1e-9;
+    if (runs()) how_ = result.detail;
+    if (runs()) result.detail.clear();
+  }
+
+  bool runs() const { return result.outcome == Outcome::pass; }
+
+  /// One call, all of its output compared.
+  void prove() {
+    CellCommand command{next_set_++, 1, 1, false, true};
+    ask(command, 1.0);
+    if (runs()) once_us_ = result.us.back();
+    result.us.clear();
+    if (runs() && once_us_ < kWarmUpUs) {  // the first call made what later ones find
+      command.first_set = next_set_++;
+      ask(command, 0);
+      if (runs()) once_us_ = std::min(once_us_, result.us.back());
+      result.us.clear();
+    }
+  }
+
+  int turns() const { return once_us_ >= kLongUs ? kTurnsOfLong : kTurns; }
+
+  void turn(int number) {
+    if (!runs() || number >= turns()) return;
+    CellCommand command;
+    command.calls = std::clamp(int(kSampleUs / std::max(once_us_, 0.05)), 1, kMostCalls);
+    command.samples = std::clamp(int(kTurnUs / (once_us_ * command.calls)), 1, kMostSamplesOfTurn);
+    command.warm_up = once_us_ < kWarmUpUs;
+    command.first_set = next_set_;
+    next_set_ += uint64_t(command.samples);
+    ask(command, std::min(1.0, kCheckedElements / double(row_.output.elements())));
+  }
+
+  void turns_of_seed() { ask({next_set_, kSeedSamples, kSeedCalls, false, false}, 1.0); }
+
+  void finish() {
+    if (runs() && result.detail.empty()) result.detail = how_;
+    worker_.reset();
+  }
+
+  CellResult result;
+
+ private:
+  void take(const CellAnswer& answer) {
+    result.outcome = answer.outcome;
+    result.detail = answer.text;
+    if (answer.retry) result.tags.emplace_back(kRetryTag);
+  }
+  void ask(const CellCommand& command, double share) {
+    const int64_t began = now_ns();
+    const CellAnswer answer = worker_->ask(command, limit_s_);
+    const int64_t answered = now_ns();
+    result.us.insert(result.us.end(), answer.us.begin(), answer.us.end());
+    if (answer.outcome != Outcome::pass)
+      take(answer);
+    else if (share > 0 && !is_ceiling_)
+      compare(answer.last_set, share);
+    result.seconds += double(now_ns() - began) * 1e-9;
+    result.check_seconds += double(now_ns() - answered) * 1e-9;
+  }
+  void compare(uint64_t set, double share) {
+    const OutputErrors errors =
+        check_output(row_, memory_.inputs(set), memory_.output(), share, random_bits(secret_ ^ set));
+    result.errors.add(errors);
+    if (!errors.wrong()) return;
+    result.outcome = Outcome::wrong;
+    result.detail = errors.text();
+    worker_.reset();
+  }
+
+  const OperationRow& row_;
+  const RowMemory& memory_;
+  uint64_t secret_;
+  double limit_s_;
+  bool is_ceiling_;
+  std::unique_ptr<CellWorker> worker_;
+  std::string how_;
+  uint64_t next_set_ = 0;
+  double once_us_ = 0;
+};
+
+void accuse(CellResult& cell, const OperationRow& row, double ceiling_us, double peak_gflops) {
+  if (cell.outcome != Outcome::pass || cell.us.empty()) return;
+  const double us = percentile(cell.us, 50);
+  const double arithmetic_us = peak_gflops > 0 ? double(row.flops) / peak_gflops * 1e-3 : 0;
+  const bool computes = arithmetic_us > ceiling_us;
+  const double floor = std::max(ceiling_us, arithmetic_us);
+  if (floor < kLeastToAccuseUs || us >= kBeaten * floor) return;
+  cell.outcome = Outcome::impossible;
+  cell.detail =
+      computes ? fmt::format("{:.1f} us; its {:.3g} GFLOP need {:.1f} at the peak", us, double(row.flops) * 1e-9, floor)
+               : fmt::format("{:.1f} us; only moving the bytes took {:.1f}", us, floor);
+}
+
+}  // namespace
+
+RowResult measure_row(const OperationRow& row, const std::vector<const FrameworkModule*>& frameworks,
+                      const OpbenchOptions& options) {
+  const RowMemory memory(row);
+  const uint64_t secret = random_bits(uint64_t(now_ns()));
+  std::vector<std::unique_ptr<Contender>> contenders;
+  const auto add = [&](const FrameworkModule& module, bool is_ceiling) {
+    contenders.push_back(std::make_unique<Contender>(row, memory, module, options, secret, is_ceiling));
+    if (contenders.back()->runs() && !interrupted()) contenders.back()->prove();
+  };
+  for (const FrameworkModule* module : frameworks) add(*module, false);
+  const bool has_ceiling = !options.ceiling.file.empty() && options.method == OpbenchMethod::rounds;
+  if (has_ceiling) add(options.ceiling, true);
+
+  std::vector<size_t> order(contenders.size());
+  for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+  for (int turn = 0; turn < kTurns && !interrupted(); ++turn) {
+    for (size_t i = order.size(); i-- > 1;)
+      std::swap(order[i], order[random_bits(secret + uint64_t(turn) * 64 + i) % (i + 1)]);
+    for (const size_t i : order) {
+      if (interrupted()) break;
+      if (options.method == OpbenchMethod::rounds)
+        contenders[i]->turn(turn);
+      else if (turn == 0 && contenders[i]->runs())
+        contenders[i]->turns_of_seed();
+    }
+  }
+  RowResult result;
+  if (interrupted()) return result;
+  if (has_ceiling && contenders.back()->runs()) result.ceiling_us = contenders.back()->result.us;
+  const double ceiling_us = result.ceiling_us.empty() ? 0 : percentile(result.ceiling_us, 50);
+  for (size_t i = 0; i < frameworks.size(); ++i) {
+    contenders[i]->finish();
+    accuse(contenders[i]->result, row, ceiling_us, options.peak_gflops);
+    result.cells.push_back(std::move(contenders[i]->result));
+  }
+  return result;
+}
+
+}  // namespace assay

@@ -1,0 +1,197 @@
+// Gate and up in one product with SwiGLU behind it: what a line of it says, its operands, its right answer.
+#include "ops/matmul_swiglu.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "ops/swiglu.h"
+#include "ops/variation.h"
+#include "spec/field_reader.h"
+
+namespace assay {
+namespace {
+
+constexpr double kRoundoff = 0x1p-24;           // of f32
+constexpr double kEpilogue = 4;                 // roundings beside those of a sum
+constexpr double kDeviations = 6;               // of rounded activations, in classes that are not exact
+constexpr double kSteepest = 1.1, kBend = 0.5;  // |g · sigmoid(g)|' and '' are nowhere larger
+
+constexpr OpName kNames[] = {{"matmul_swiglu", ""}};
+
+constexpr OpField kFields[] = {
+    {"op", "matmul_swiglu", true},
+    {"m", kSaysSize, true},
+    {"n", kSaysSize, true},
+    {"k", kSaysSize, true},
+    {"dtA", kSaysActivationType, true},
+    {"dtB", kSaysWeightType, true},
+    {"dtD", kSaysActivationType, true},
+};
+
+constexpr OpOperand kOperands[] = {
+    {Operand::a, Use::varied, "A", true, false},
+    {Operand::b, Use::weight, "B", true, false},
+    {Operand::d, Use::output, "D", true, false},
+};
+
+constexpr OpSize kSizes[] = {{"m", Operand::a, 1}, {"n", Operand::d, 2}, {"k", Operand::a, 2}};
+
+void interpret(const FieldReader& line, Spec& spec) {
+  const MatmulSwiglu own{
+      line.size("m"),   line.size("n"), line.size("k"), line.dtype("dtA"), line.dtype("dtB", /*may_be_quantized=*/true),
+      line.dtype("dtD")};
+  if (const int64_t block = dtype_facts(own.b).block_values; own.k % block != 0)
+    line.refuse("k", fmt::format("{} weights need a multiple of {}", dtype_name(own.b), block));
+  line.values("A", {own.m, own.k});
+  line.values("D", {own.m, own.n});
+  line.values("B", {2, own.n, own.k});
+  spec.flops = 4 * line.values("the products", {own.m, own.n, own.k}) + 4 * own.m * own.n;
+  spec.sizes = {{"m", own.m}, {"n", own.n}, {"k", own.k}};
+  spec.shape = fmt::format("M:{} N:{} K:{}", own.m, own.n, own.k);
+  spec.math = {{"op", std::string(kMatmulSwiglu.name)},
+               size_field("m", own.m),
+               size_field("n", own.n),
+               size_field("k", own.k),
+               type_field("dtA", own.a),
+               type_field("dtB", own.b),
+               type_field("dtD", own.d)};
+  spec.own = std::make_shared<const MatmulSwiglu>(own);
+}
+
+std::vector<Tensor> tensors(const Spec& of) {
+  const MatmulSwiglu& spec = matmul_swiglu_of(of);
+  Tensor gate = dense_tensor(Operand::b, spec.b, 1, spec.n, spec.k), up = gate;
+  up.segment = 1;
+  return {dense_tensor(Operand::a, spec.a, 1, spec.m, spec.k), gate, up,
+          dense_tensor(Operand::d, spec.d, 1, spec.m, spec.n)};
+}
+
+enum Special { kFarOut, kZeros, kOutliers, kSpecials };
+
+/// Gates of about 3, where the curve bends. Special: of about 30, so that exp overflows either way; zeros; every second
+/// block of 32 a thousandth of the others, which a kernel that quantizes them together loses.
+void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> varied) {
+  constexpr double kTypicalProduct = 1.3;  // of the inputs: a product of k values is about √k of it
+  constexpr int64_t kBlock = 32;
+  const int64_t k = matmul_swiglu_of(of).k;
+  vary_signs_and_pieces(draw.random, k, varied[0]);
+  const double wanted = draw.special == kFarOut ? 30 : 3;
+  const double factor = std::exp2(std::round(std::log2(wanted / (kTypicalProduct * std::sqrt(double(k))))));
+  for (int64_t i = 0; i < std::ssize(varied[0]); ++i) {
+    double& value = varied[0][size_t(i)];
+    value *= draw.special == kZeros ? 0 : factor;
+    if (draw.special == kOutliers && i % k / kBlock % 2 == 1) value /= 1024;
+  }
+}
+
+/// Of one column and row of A: both products, what they add up, and the variance of each by roundings of A.
+struct Products {
+  double gate = 0, up = 0, gate_size = 0, up_size = 0, gate_variance = 0, up_variance = 0, covariance = 0;
+};
+
+/// In eight lanes, which the compiler makes vectors of.
+Products multiply(std::span<const float> a, std::span<const float> gate, std::span<const float> up) {
+  constexpr size_t kLanes = 8;
+  double sums[4][kLanes] = {};
+  for (size_t i = 0; i < a.size(); i += kLanes)
+    for (size_t lane = 0; lane < std::min(kLanes, a.size() - i); ++lane) {
+      const double x = double(a[i + lane]), g = x * double(gate[i + lane]), u = x * double(up[i + lane]);
+      sums[0][lane] += g, sums[1][lane] += u;
+      sums[2][lane] += std::fabs(g), sums[3][lane] += std::fabs(u);
+    }
+  Products p;
+  for (size_t lane = 0; lane < kLanes; ++lane) {
+    p.gate += sums[0][lane], p.up += sums[1][lane];
+    p.gate_size += sums[2][lane], p.up_size += sums[3][lane];
+  }
+  return p;
+}
+
+void add_variances(std::span<const double> of_a, std::span<const float> gate, std::span<const float> up, Products& p) {
+  for (size_t i = 0; i < of_a.size(); ++i) {
+    const auto g = double(gate[i]), u = double(up[i]);
+    p.gate_variance += of_a[i] * g * g, p.up_variance += of_a[i] * u * u, p.covariance += of_a[i] * g * u;
+  }
+}
+
+/// Errors of g and u move D by s'(g)·u and s(g), s(g) = g · sigmoid(g); what is beyond that is of second order, at most
+/// bend/2 · Δg² · |u| + steepest · |Δg·Δu|. Sums err as those of any product (√k·u·Σ|a||b|, kToleranceC times), rounded
+/// activations of both by the same draws: their deviation is that of the weighted sum of both columns.
+ExpectedValue expected_value(const Products& p, int64_t k, Dtype d) {
+  ExpectedValue e = swiglu_value(p.gate, p.up, d);
+  const double sigmoid = 1 / (1 + std::exp(-p.gate)), s = p.gate * sigmoid,
+               slope = sigmoid * (1 + p.gate * (1 - sigmoid));
+  const double of_sum = std::sqrt(double(k) + kEpilogue) * kRoundoff, by_gate = slope * p.up;
+  e.free += of_sum * (std::fabs(by_gate) * p.gate_size + std::fabs(s) * p.up_size);
+  const double variance = by_gate * by_gate * p.gate_variance + s * s * p.up_variance + 2 * by_gate * s * p.covariance;
+  e.fixed += kDeviations * std::sqrt(std::max(variance, 0.0));
+  const double gate_off = kToleranceC * of_sum * p.gate_size + kDeviations * std::sqrt(p.gate_variance),
+               up_off = kToleranceC * of_sum * p.up_size + kDeviations * std::sqrt(p.up_variance);
+  e.fixed += kBend / 2 * gate_off * gate_off * std::fabs(p.up) + kSteepest * gate_off * up_off;
+  return e;
+}
+
+void expected(const Spec& of, const OpValues& in, std::span<ExpectedOutput> outputs) {
+  const MatmulSwiglu& spec = matmul_swiglu_of(of);
+  std::vector<std::vector<float>> a;
+  std::vector<std::vector<double>> variances;
+  for (int64_t row = 0; row < spec.m; ++row) {
+    a.push_back(in.row(in.of(Operand::a), 0, row));
+    if (in.accuracy != Accuracy::exact)
+      variances.push_back(rounding_variances(in.accuracy, std::vector<double>(a.back().begin(), a.back().end())));
+  }
+  std::vector<ExpectedValue>& d = outputs[0].values;
+  d.resize(size_t(spec.m * spec.n));
+  std::vector<float> gate, up;
+  for (int64_t column = 0; column < spec.n; ++column) {
+    in.decode_row(in.of(Operand::b, 0), 0, column, gate);
+    in.decode_row(in.of(Operand::b, 1), 0, column, up);
+    for (size_t row = 0; row < a.size(); ++row) {
+      Products p = multiply(a[row], gate, up);
+      if (!variances.empty()) add_variances(variances[row], gate, up, p);
+      d[row * size_t(spec.n) + size_t(column)] = expected_value(p, spec.k, spec.d);
+    }
+  }
+}
+
+/// From the last value to the first, and by one exponential of the negative.
+long double second_opinion(const Spec& of, const OpValues& in, size_t, int64_t element) {
+  const MatmulSwiglu& spec = matmul_swiglu_of(of);
+  const int64_t row = element / spec.n, column = element % spec.n;
+  long double gate = 0, up = 0;
+  for (int64_t i = spec.k - 1; i >= 0; --i) {
+    const auto a = static_cast<long double>(in.decode_one(in.of(Operand::a), 0, row, i));
+    gate += a * static_cast<long double>(in.decode_one(in.of(Operand::b, 0), 0, column, i));
+    up += a * static_cast<long double>(in.decode_one(in.of(Operand::b, 1), 0, column, i));
+  }
+  const long double power = std::exp(-std::fabs(gate));
+  return gate * up * (gate < 0 ? power : 1) / (1 + power);
+}
+
+}  // namespace
+
+const Op kMatmulSwiglu = {.name = "matmul_swiglu",
+                          .id = 10,
+                          .names = kNames,
+                          .fields = kFields,
+                          .operands = kOperands,
+                          .sizes = kSizes,
+                          .features = {},
+                          .is_product = false,
+                          .ends_product = true,
+                          .interpret = interpret,
+                          .tensors = tensors,
+                          .specials = kSpecials,
+                          .vary = vary,
+                          .expected = expected,
+                          .second_opinion = second_opinion};
+
+const MatmulSwiglu& matmul_swiglu_of(const Spec& spec) {
+  ASSAY_CHECK(spec.op == &kMatmulSwiglu);
+  return *static_cast<const MatmulSwiglu*>(spec.own.get());
+}
+
+}  // namespace assay

@@ -1,0 +1,48 @@
+// A table where it counts: assay bench as a child process, its step and each op of it timed as they run.
+#pragma once
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kernel/dispatch_table.h"
+
+namespace assay {
+
+struct ContextOp {
+  std::string spec, variant;  // canonical line
+  double us = 0;              // median of its calls
+};
+
+/// One run of a child: a model with one table.
+struct ContextRun {
+  double ms_per_token = 0;         // decoding
+  double prompt_ms_per_token = 0;  // 0: not asked for
+  std::vector<ContextOp> ops;      // of decoding
+};
+
+struct ContextRequest {
+  std::string program, model;
+  int64_t threads = 0, depth = 128, tokens = 16, repetitions = 3;
+  int64_t prompt_tokens = 0;  // 0: prompts are not run
+  std::string cache_type = "f32";
+  std::vector<std::string> kernel_folders;
+};
+
+/// A folder of its own for the tables and results of children; gone at the end.
+class ContextBench {
+ public:
+  explicit ContextBench(ContextRequest request);
+  ~ContextBench();
+  ContextBench(const ContextBench&) = delete;
+  ContextBench& operator=(const ContextBench&) = delete;
+
+  /// Nothing if interrupted. Error with the child's words where it fails.
+  std::optional<ContextRun> run(const DispatchTable& table);
+
+ private:
+  const ContextRequest request_;
+  std::filesystem::path folder_;
+};
+
+}  // namespace assay

@@ -1,0 +1,42 @@
+// How far a tuning has come, kept in the store: what was interrupted goes on, what is finished is not done again.
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "store/store.h"
+#include "tune/tuner.h"
+
+namespace assay {
+
+/// Of one question (a model's step, kernels, device, options). Cases have records of their own.
+class TuneState {
+ public:
+  TuneState(Store& store, const std::string& identity);
+
+  bool searched() const { return searched_; }
+  double budget_s() const { return budget_s_; }
+  void search_ended(double budget_s);
+
+  /// Before any child runs.
+  void predicted(double before_ms, double after_ms);
+
+  /// Children's runs of a table, in order.
+  std::vector<ContextRun> runs(const std::string& table) const;
+  void add_run(const std::string& table, const ContextRun& run);
+
+  /// The result, if there is one: its section and its text.
+  std::optional<TuneResult> finished() const;
+  void finish(const TuneResult& result);
+
+ private:
+  void keep();
+
+  Store& store_;
+  const std::string key_;
+  bool searched_ = false;
+  double budget_s_ = 0, predicted_before_ms_ = 0, predicted_ms_ = 0;
+  std::vector<std::pair<std::string, ContextRun>> runs_;
+};
+
+}  // namespace assay

@@ -1,0 +1,120 @@
+// What tuning found, for people.
+#include "tune/tune_text.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "report/table.h"
+#include "stats/summary.h"
+
+namespace assay {
+namespace {
+
+using F = Column::Format;
+
+Cell time_cell(double us) { return us > 0 ? Cell(us) : Cell(); }
+
+std::string pair_text(const KernelPair& pair) {
+  if (!pair.decode) return "-";
+  if (!pair.prompt || pair.prompt == pair.decode) return pair.decode->id();
+  return fmt::format("{} + {}", pair.decode->id(), pair.prompt->id());
+}
+
+std::string interval(const Summary& s) {
+  return fmt::format("{:.3f} ({:.3f} to {:.3f})", s.median, s.ci_low, s.ci_high);
+}
+
+std::string apart(double predicted, double achieved) {
+  return predicted > 0 ? fmt::format("{:+.1f} %", 100 * (predicted / achieved - 1)) : "nothing";
+}
+
+std::string ratio_text(const TurnRatio& r) {
+  return fmt::format("{:+.1f} % ({:+.1f} to {:+.1f} %, {} turns)", 100 * (r.median - 1), 100 * (r.low - 1),
+                     100 * (r.high - 1), r.turns);
+}
+
+std::string verdict(const TuneResult& result, const TurnRatio& ratio) {
+  if (result.is_default_best())
+    return "The default was best: the table says what it says, with evidence of this device.";
+  if (ratio.turns == 0) return "Not proved in context yet.";
+  if (ratio.high < 1) return "The table is faster than the default in context.";
+  return "The table is not slower than the default in context; whether it is faster these turns do not show.";
+}
+
+}  // namespace
+
+TurnRatio turn_ratio(const std::vector<double>& before, const std::vector<double>& after) {
+  std::vector<double> ratios;
+  for (size_t i = 0; i < std::min(before.size(), after.size()); ++i) ratios.push_back(after[i] / before[i]);
+  const Summary s = summarize(ratios);
+  return {s.median, s.ci_low, s.ci_high, ratios.size()};
+}
+
+std::string choice_text(const TuneResult& result, int64_t depth, bool prefill) {
+  Table table{"",
+              {{"role", "op", F::text, 9},
+               {"spec", "spec", F::text, 4, 12},
+               {"calls", "calls", F::whole, 6},
+               {"tried", "proved", F::text, 3},
+               {"before", "default", F::text, 7, 14},
+               {"before_us", "us", F::fixed2, 7},
+               {"after", "chosen", F::text, 9, 14},
+               {"after_us", "us", F::fixed2, 9},
+               {"margin", "margin %", F::fixed1, 2},
+               {"ms", "ms/token", F::fixed3, 8}},
+              {},
+              {},
+              {}};
+  if (prefill) table.columns.insert(table.columns.end() - 1, {"prompt_us", "prompt us", F::fixed1, 6});
+  double sum_ms = 0;
+  for (const TunedOp& t : result.step) {
+    const double ms = double(t.op.calls) * t.after_us * 1e-3;
+    sum_ms += ms;
+    table.rows.push_back({t.op.role, t.op.spec.short_name(), double(t.op.calls),
+                          fmt::format("{}/{}", t.proved, t.candidates), pair_text(t.before), time_cell(t.before_us),
+                          t.is_changed() ? pair_text(t.after) : std::string("the same"), time_cell(t.after_us),
+                          t.result.empty() ? Cell() : Cell(t.margin_percent), time_cell(ms)});
+    if (prefill) table.rows.back().insert(table.rows.back().end() - 1, time_cell(t.prompt_after_us));
+  }
+  table.sums.assign(table.columns.size(), Cell());
+  table.sums[0] = "all", table.sums.back() = sum_ms;
+  std::string text = render_table(table);
+  if (result.untried > 0)
+    text +=
+        fmt::format("{} of {} candidates were not tried: a longer --budget does.\n", result.untried, result.candidates);
+  for (const std::string& op : result.unmeasured) text += fmt::format("Without a proved kernel: {}\n", op);
+  return text +
+         fmt::format(
+             "Predicted at depth {}: {:.3f} ms per token ({:.3f} with the defaults), floor {:.3f}. It is the sum "
+             "of the times alone: no factor is fitted.\n",
+             depth, result.predicted_ms, result.predicted_before_ms, result.floor_ms);
+}
+
+std::string proof_text(const TuneResult& result, int64_t depth, bool prefill) {
+  const Turns& turns = result.turns;
+  const Summary before = summarize(turns.before), after = summarize(turns.after);
+  std::string text;
+  for (const TunedOp& t : result.step)
+    if (!t.taken_back.empty())
+      text += fmt::format("Taken back: {} ({}): {}\n", t.op.role, t.op.spec.short_name(), t.taken_back);
+  const TurnRatio ratio = turn_ratio(turns.before, turns.after);
+  if (after.count > 0)
+    text += fmt::format("Achieved at depth {}, {} runs in turns: {} ms per token; predicted {:.3f}, {} of it\n", depth,
+                        after.count, interval(after), result.predicted_ms, apart(result.predicted_ms, after.median));
+  if (before.count > 0)
+    text += fmt::format(
+        "With the defaults: {} ms per token; predicted {:.3f}, {} of it\nThe table takes {} of the defaults' time\n",
+        interval(before), result.predicted_before_ms, apart(result.predicted_before_ms, before.median),
+        ratio_text(ratio));
+  if (prefill && !turns.prompt_after.empty()) {
+    text += fmt::format("Prompt: {} ms per token", interval(summarize(turns.prompt_after)));
+    if (!turns.prompt_before.empty())
+      text += fmt::format("; with the defaults {}; {}", interval(summarize(turns.prompt_before)),
+                          ratio_text(turn_ratio(turns.prompt_before, turns.prompt_after)));
+    text += "\n";
+  }
+  return text + verdict(result, ratio) + "\n";
+}
+
+}  // namespace assay

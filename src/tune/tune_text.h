@@ -1,0 +1,21 @@
+// What tuning found, for people.
+#pragma once
+#include <string>
+
+#include "tune/tuner.h"
+
+namespace assay {
+
+/// The choice of each op with its times alone, and the prediction.
+std::string choice_text(const TuneResult& result, int64_t depth, bool prefill);
+/// Predicted beside achieved, and whether the table pays; entries that were taken back are named.
+std::string proof_text(const TuneResult& result, int64_t depth, bool prefill);
+
+/// The median of after / before over the turns, and its interval.
+struct TurnRatio {
+  double median = 0, low = 0, high = 0;
+  size_t turns = 0;
+};
+TurnRatio turn_ratio(const std::vector<double>& before, const std::vector<double>& after);
+
+}  // namespace assay

@@ -1,0 +1,49 @@
+// Mutants of gate and up with swiglu behind them, in f32: by one thread, with one thing wrong.
+#include <utility>
+
+#include "honest.h"
+
+namespace {
+
+enum class Sin {
+  none,
+  pair_exchanged,
+  curve_of_the_product,
+  curve_left_out,
+  up_of_the_column_before,
+  pair_remembered,
+  gate_rounded_to_half
+};
+constexpr Sin kSin = Sin::MUTANT;
+
+double dot(const assay_tensor& a, const assay_tensor& b, int64_t row, int64_t column) {
+  double sum = 0;
+  for (int64_t i = 0; i < a.dims[2]; ++i) sum += double(honest::read(a, 0, row, i)) * honest::read(b, 0, column, i);
+  return sum;
+}
+
+double curve(double x) { return x / (1 + std::exp(-x)); }
+
+int run(const assay_call* call, const assay_thread* thread) {
+  static float remembered = 0;
+  if (thread->index != 0) return ASSAY_OK;
+  const assay_tensor &a = *honest::find(call, ASSAY_A), &gates = *honest::find(call, ASSAY_B, 0),
+                     &ups = *honest::find(call, ASSAY_B, 1), &d = *honest::find(call, ASSAY_D);
+  for (int64_t row = 0; row < d.dims[1]; ++row)
+    for (int64_t column = 0; column < d.dims[2]; ++column) {
+      const int64_t of_up = kSin == Sin::up_of_the_column_before && column > 0 ? column - 1 : column;
+      double gate = dot(a, gates, row, column), up = dot(a, ups, row, of_up);
+      if (kSin == Sin::pair_exchanged) std::swap(gate, up);
+      if (kSin == Sin::gate_rounded_to_half) gate = honest::half_to_float(honest::float_to_half(float(gate)));
+      auto value = float(kSin == Sin::curve_of_the_product ? curve(gate * up)
+                         : kSin == Sin::curve_left_out     ? gate * up
+                                                           : curve(gate) * up);
+      if (kSin == Sin::pair_remembered && row + column == 0) value = remembered = remembered == 0 ? value : remembered;
+      honest::write(d, 0, row, column, value);
+    }
+  return ASSAY_OK;
+}
+
+}  // namespace
+
+MUTANT_ENTRY(run, nullptr, nullptr, nullptr)

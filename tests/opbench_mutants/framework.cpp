@@ -1,0 +1,70 @@
+// A framework that does what $ASSAY_TEST_FRAMEWORK says: ReLU rightly, or wrong in one way.
+#include "opbench/framework.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <stdexcept>
+
+namespace assay {
+namespace {
+
+std::string behaviour() {
+  const char* said = std::getenv("ASSAY_TEST_FRAMEWORK");
+  return said ? said : "right";
+}
+
+class Relu final : public PreparedOperation {
+ public:
+  explicit Relu(int64_t count) : count_(count), does_(behaviour()) {}
+  void bind(const void* const* inputs, void* output) override {
+    x_ = static_cast<const float*>(inputs[0]);
+    y_ = static_cast<float*>(output);
+  }
+  void run() override {
+    ++calls_;
+    if (does_ == "crash") raise(SIGSEGV);
+    if (does_ == "hang") pause();
+    if (does_ == "exit") std::_Exit(3);
+    if (does_ == "throw") throw std::runtime_error("no such stream");
+    if (does_ == "nothing") return;
+    if (does_ == "remembers" && calls_ > 1) {  // the first answer for all inputs
+      std::memcpy(y_, first_.data(), size_t(count_) * sizeof(float));
+      return;
+    }
+    for (int64_t i = 0; i < count_; ++i) y_[i] = std::max(x_[i], 0.0f);
+    if (does_ == "wrong") y_[count_ / 2] += 0.25f;
+    if (does_ == "tail") y_[count_ - 1] = -1;
+    if (does_ == "remembers") first_.assign(y_, y_ + count_);
+  }
+
+ private:
+  int64_t count_;
+  std::string does_;
+  const float* x_ = nullptr;
+  float* y_ = nullptr;
+  std::vector<float> first_;
+  int calls_ = 0;
+};
+
+class Mutant final : public Framework {
+ public:
+  explicit Mutant(const ThreadTeam&) {
+    if (behaviour() == "fails to load") throw std::runtime_error("its driver is too old");
+  }
+  std::string version() override { return "test 1"; }
+  std::unique_ptr<PreparedOperation> prepare(const OperationRow& row, std::string& why_not) override {
+    if (row.operation == Operation::relu && behaviour() != "lacks it")
+      return std::make_unique<Relu>(row.output.elements());
+    why_not = "only ReLU";
+    return nullptr;
+  }
+};
+
+}  // namespace
+}  // namespace assay
+
+ASSAY_FRAMEWORK(assay::Mutant)

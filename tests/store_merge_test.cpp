@@ -1,0 +1,77 @@
+// Laws of merging stores: nothing is lost or doubled, nothing newer is shadowed, nothing foreign is taken.
+#include "store_fixture.h"
+
+namespace assay {
+namespace {
+
+class store_merge : public StoreTest {
+ protected:
+  fs::path other_ = folder_ / "other.db";
+  static CaseRecord at(const std::string& key, int64_t time, double us = 10) {
+    CaseRecord record = small_record(key, us);
+    record.measured_at = time;
+    return record;
+  }
+};
+
+TEST_F(store_merge, takes_what_is_missing_and_nothing_twice) {
+  {
+    Store other(other_);
+    other.put(at("a", 5));
+    other.put(at("b", 5, 20));
+    other.put(EnvironmentRecord{"e", "cpu: other"});
+    other.put(CeilingRecord{"device", "{}", 7});
+  }
+  Store store(file_);
+  store.put(at("a", 9, 11));
+  const Store::Merged merged = store.merge(other_);
+  EXPECT_EQ(merged.cases, 1);
+  EXPECT_EQ(merged.known, 1);
+  EXPECT_EQ(merged.environments, 1);
+  EXPECT_EQ(merged.ceilings, 1);
+  EXPECT_EQ(store.find("a")->device_us[0], 11) << "the newer one stands";
+  EXPECT_EQ(store.find("b")->device_us[0], 20);
+  EXPECT_EQ(store.environment("e")->text, "cpu: other");
+  const Store::Merged again = store.merge(other_);
+  EXPECT_EQ(again.cases + again.environments + again.ceilings, 0);
+  EXPECT_EQ(again.known, 2);
+  EXPECT_EQ(store.newest_of_each_key().size(), 2u);
+}
+
+TEST_F(store_merge, takes_the_newer_result_of_a_key) {
+  Store(other_).put(at("a", 9, 12));
+  Store store(file_);
+  store.put(at("a", 5, 10));
+  EXPECT_EQ(store.merge(other_).cases, 1);
+  EXPECT_EQ(store.find("a")->device_us[0], 12);
+}
+
+TEST_F(store_merge, refuses_what_is_no_store_and_itself_and_takes_nothing) {
+  Store store(file_);
+  EXPECT_NE(error_of([&] { store.merge(folder_ / "gone.db"); }), "");
+  EXPECT_NE(error_of([&] { store.merge(file_); }).find("is the store itself"), std::string::npos);
+  {
+    std::FILE* f = std::fopen(other_.c_str(), "w");
+    std::fputs("no store at all, but long enough to look at", f);
+    std::fclose(f);
+  }
+  EXPECT_NE(error_of([&] { store.merge(other_); }).find("not an assay store"), std::string::npos);
+  EXPECT_TRUE(store.newest_of_each_key().empty());
+}
+
+TEST_F(store_merge, gives_times_by_device_for_who_wants_to_know_what_was_fast) {
+  Store store(file_);
+  CaseRecord record = small_record("a");
+  record.key_text = "spec: x\n-- device --\nmodel: A\n";
+  record.math_line = "op=swiglu | m=1";
+  store.put(record);
+  record.key = "b", record.outcome = Outcome::wrong;
+  store.put(record);
+  const std::vector<PastTime> times = store.past_times();
+  ASSERT_EQ(times.size(), 1u);
+  EXPECT_EQ(times[0].device, "-- device --\nmodel: A\n");
+  EXPECT_EQ(times[0].us, 11);
+}
+
+}  // namespace
+}  // namespace assay
