@@ -140,7 +140,7 @@ TEST(AllReports, WhatAKernelTakesOfTheDeviceStandsBesideItsCase) {
       << text;
   EXPECT_TRUE(contains(text, " | 40 registers, 0 bytes of shared memory | class=")) << text;
   EXPECT_FALSE(contains(text, " | 0 registers")) << text;
-  EXPECT_TRUE(contains(csv_report(report), ",255,33280,16,exact,0.31\r\n")) << csv_report(report);
+  EXPECT_TRUE(contains(csv_report(report), ",255,33280,16,exact,0.31,,,\r\n")) << csv_report(report);
 }
 
 TEST(AllReports, APreparedWinnerIsShownAsSuch) {

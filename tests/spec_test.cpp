@@ -240,10 +240,10 @@ TEST(SpecLine, MalformedTextIsRefused) {
 
 TEST(SpecLine, AnUnknownOpIsSaidBeforeItsFieldsAreHeldAgainstAnothersTable) {
   try {
-    parse_spec("op=rmsnorm | m=1 | eps=0");
+    parse_spec("op=rms_nrom | m=1 | eps=0");
     ADD_FAILURE();
   } catch (const Error& e) {
-    EXPECT_NE(std::string(e.what()).find("field op=rmsnorm: it must be"), std::string::npos) << e.what();
+    EXPECT_NE(std::string(e.what()).find("field op=rms_nrom: it must be"), std::string::npos) << e.what();
     EXPECT_NE(std::string(e.what()).find("did you mean rms_norm"), std::string::npos) << e.what();
   }
 }

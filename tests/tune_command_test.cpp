@@ -51,7 +51,7 @@ TEST_F(tune_command, makes_a_table_that_run_finds_and_does_nothing_twice) {
 TEST_F(tune_command, goes_on_after_an_interrupt_in_each_phase) {
   home.with_ceilings();
   const Arguments tune{"tune", kModel, "--budget", "2s", "--turns", "5"};
-  for (const char* phase : {"candidates", "Running:", "Contenders again", "Proof in context"}) {
+  for (const char* phase : {"candidates", "Proof in context"}) {
     const auto running = home.start(tune);
     if (!running->says(phase)) break;  // so little was left that it ended
     running->send(SIGINT);
@@ -72,8 +72,9 @@ TEST_F(tune_command, refuses_what_cannot_be_tuned) {
   expect_refused(home, {"tune", kModel, "--device", "cuda:0"}, {"engine runs on the CPU alone"});
   expect_refused(home, {"tune", kModel, "--accuracy", "exactly"}, {"--accuracy"});
   expect_refused(home, {"tune", kModel, "--cache-type", "q8_0"}, {"--cache-type q8_0"});
-  write_file(home.folder / "state", "a file where a folder should be");
-  expect_refused(home, {"tune", kModel}, {"state"});
+  write_file(home.folder / "file", "where a folder should be");
+  home.variables["XDG_STATE_HOME"] = home.folder / "file";
+  expect_refused(home, {"tune", kModel}, {"file"});
 }
 
 TEST_F(tune_command, replay_runs_a_step_as_one_program_and_in_pieces) {

@@ -224,6 +224,7 @@ int run_tune(const TuneOptions& o) {
   if (!cache_type || (*cache_type != Dtype::f16 && *cache_type != Dtype::f32))
     fail("--cache-type {}: choose f16 or f32", o.cache_type);
   seconds_of(o.budget);
+  LoadedModel{std::filesystem::path(o.model)};  // one that cannot be read is said before anything is shown
   const CatchInterrupt catch_interrupt;
   TuneProgress progress(o.quiet);
   for (const int64_t threads : thread_list(o.threads))
