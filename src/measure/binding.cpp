@@ -240,12 +240,12 @@ void Binding::bind_workspace() {
   }
 }
 
-/// Where a read of B cannot be trapped, as others read it in the same process, NaN lies where the kernel would look for
-/// it.
+/// Where a read of B cannot be trapped, as others read it in the same process (the judge of an op that is no product is
+/// one), NaN lies where the kernel would look for it.
 void Binding::withhold_b(std::vector<Launch>& launches) {
-  bool is_withheld = true;
+  bool is_withheld = spec_.op->is_product;
   for (const std::span<std::byte> range : work_.inputs->used())
-    is_withheld &= device_.withhold(opened_.address(range.data()), int64_t(range.size()));
+    is_withheld = is_withheld && device_.withhold(opened_.address(range.data()), int64_t(range.size()));
   if (is_withheld) return;
   int64_t most = 0;
   for (const Tensor& t : launches[0].tensors)
