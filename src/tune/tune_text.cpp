@@ -25,7 +25,8 @@ std::string interval(const Summary& s) {
   return fmt::format("{:.3f} ({:.3f} to {:.3f})", s.median, s.ci_low, s.ci_high);
 }
 
-std::string apart(double predicted, double achieved) {
+std::string apart(const TuneResult& result, double predicted, double achieved) {
+  if (!result.unmeasured.empty()) return "without what has no proved kernel, so nothing";
   return predicted > 0 ? fmt::format("{:+.1f} %", 100 * (predicted / achieved - 1)) : "nothing";
 }
 
@@ -101,11 +102,12 @@ std::string proof_text(const TuneResult& result, int64_t depth, bool prefill) {
   const TurnRatio ratio = turn_ratio(turns.before, turns.after);
   if (after.count > 0)
     text += fmt::format("Achieved at depth {}, {} runs in turns: {} ms per token; predicted {:.3f}, {} of it\n", depth,
-                        after.count, interval(after), result.predicted_ms, apart(result.predicted_ms, after.median));
+                        after.count, interval(after), result.predicted_ms,
+                        apart(result, result.predicted_ms, after.median));
   if (before.count > 0)
     text += fmt::format(
         "With the defaults: {} ms per token; predicted {:.3f}, {} of it\nThe table takes {} of the defaults' time\n",
-        interval(before), result.predicted_before_ms, apart(result.predicted_before_ms, before.median),
+        interval(before), result.predicted_before_ms, apart(result, result.predicted_before_ms, before.median),
         ratio_text(ratio));
   if (prefill && !turns.prompt_after.empty()) {
     text += fmt::format("Prompt: {} ms per token", interval(summarize(turns.prompt_after)));
