@@ -14,7 +14,7 @@ trace=$folder/run.jsonl
 specs=$folder/specs.json
 step=0
 
-trap 'echo; echo "demo: stopped; what was made is in $folder, and make demo goes on from there"; exit 130' INT TERM
+trap '{ echo; echo "demo: stopped; what was made is in $folder, and make demo goes on from there"; } >&3; exit 130' INT TERM
 
 say() { printf '%s\n' "$@"; }
 title() {
