@@ -21,6 +21,12 @@ step() { say ""; say "== $*"; }
 # An exit code of 1 says that something was found (a slower row), not that it went wrong.
 run() { "$assay" "$@" || { code=$?; [ $code -eq 1 ] || exit $code; }; }
 
+# The page gets what the command shows; a pipe would hide that it failed.
+show() {
+  run "$@" >"$folder/step.txt"
+  tee -a "$page" <"$folder/step.txt"
+}
+
 tell() {
   run run "$model" --raw -p 'Once upon a time' -n "$tokens" --seed 7 --temperature 0.8 --quiet --trace "$1" >/dev/null
 }
@@ -31,21 +37,21 @@ say "The loop on $("$assay" devices --list 2>/dev/null | head -n 1 || true)"
 
 step "run with a trace"
 tell "$folder/before.jsonl"
-run bench "$model" -p 0 -n 16 -d 128 -r 3 | tee -a "$page"
+show bench "$model" -p 0 -n 16 -d 128 -r 3
 
 step "analyze: where its time went"
-run analyze "$folder/before.jsonl" --summary | head -n 30 | tee -a "$page"
+show analyze "$folder/before.jsonl" --summary
 run analyze "$folder/before.jsonl" --specs-out "$folder/specs.json" >/dev/null
 
 step "probe: its specs, every kernel proved"
 run probe --specs "$folder/specs.json" --quiet --format markdown="$folder/probe.md" 2>&1 |
-  grep -E 'ms per token|cases:' | tee -a "$page" || true
+  grep -E '^(Benchmark completed|Workload|  sum)' | tee -a "$page" || true
 
 step "tune: a table, proved in context"
-run tune "$model" --budget "$budget" --turns "${TURNS:-10}" --quiet | tee -a "$page"
+show tune "$model" --budget "$budget" --turns "${TURNS:-10}"
 
 step "run again"
 tell "$folder/after.jsonl"
-run bench "$model" -p 0 -n 16 -d 128 -r 3 | tee -a "$page"
+show bench "$model" -p 0 -n 16 -d 128 -r 3
 echo
 echo "This page: $page"

@@ -3,56 +3,24 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <list>
 
-#include "fake_device.h"
+#include "fake_rounds.h"
 #include "kernel/manifest.h"
-#include "measure/rounds.h"
 
 namespace assay {
 namespace {
 
-class ChainedTest : public ::testing::Test {
+class ChainedTest : public FakeRounds {
  protected:
   ChainedTest() {
-    device_.id = "fake:0";
-    device_.one_worker = true;
     device_.launches_per_sample = 4;
-    arenas_.reserve(spec_, 0);
-    context_.backend = &backend_;
-    context_.device = &device_;
-    context_.ceilings = &ceilings_;
-    context_.arenas = &arenas_;
     context_.mode = Mode::chained;
     context_.reader = context_.bulk_reader = work(
-        "reader", [](const Launch&, size_t, size_t) {}, /*chained=*/true);
-    context_.effort.spec_budget_s = 0;
-    context_.effort.settle_ms = 1;
-    backend_.history().launch_us = 0.01;  // far less than a turn takes here
-  }
-
-  CaseToRun work(const std::string& name, FakeKernel kernel, bool chained) {
-    backend_.kernels[name] = std::move(kernel);
-    Variant& variant = variants_.emplace_back();
-    variant.family = "test";
-    variant.name = name;
-    variant.chained = chained;
-    CaseToRun result;
-    result.variant = &variant;
-    result.key = {name, name};
-    return result;
+        "chained reader", [](const Launch&, size_t, size_t) {}, /*chained=*/true);
   }
   CaseRecord run(FakeKernel kernel, bool chained = true) {
-    return run_rounds(spec_, {work("k", std::move(kernel), chained)}, context_).at(0);
+    return FakeRounds::run({work("k", std::move(kernel), chained)}).at(0);
   }
-
-  const Spec spec_ = parse_spec("op=matmul | batch=1 | m=1 | n=24 | k=32 | tA=0 | tB=1 | dtA=f32 | dtB=f32 | dtD=f32");
-  FakeBackend backend_;
-  DeviceInfo device_;
-  Ceilings ceilings_;
-  Arenas arenas_;
-  std::list<Variant> variants_;
-  RoundsContext context_;
 };
 
 void wait_and_multiply(const Launch& launch, size_t, size_t) {

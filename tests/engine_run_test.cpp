@@ -36,6 +36,14 @@ class engine_run : public testing::Test {
   Home home;
 };
 
+TEST_F(engine_run, takes_no_kernel_that_is_wrong_on_purpose_unless_it_is_named) {
+  const Ended ended = home.run({"logits", model, "--tokens", "3 17 90", "--out", home.folder / "l.f32", "-v",
+                                "--kernels", std::string(ASSAY_SOURCE_DIR) + "/tests/mutants"});
+  ASSERT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_TRUE(has(ended.err, "norm_rows")) << ended.err;
+  EXPECT_FALSE(has(ended.err, "mutant_")) << ended.err;
+}
+
 TEST_F(engine_run, streams_events_for_programs_whose_texts_are_the_answer) {
   const Arguments common{"run", model, "--raw", "-p", "a b c", "-n", "10"};
   Arguments with_json = common;

@@ -5,43 +5,18 @@
 #include <unistd.h>
 
 #include <fstream>
-#include <list>
 
-#include "fake_device.h"
+#include "fake_rounds.h"
 #include "measure/physics.h"
-#include "measure/rounds.h"
 
 namespace assay {
 namespace {
 namespace fs = std::filesystem;
 
-class CountedTest : public ::testing::Test {
+class CountedTest : public FakeRounds {
  protected:
-  CountedTest() {
-    device_.id = "fake:0";
-    device_.one_worker = true;
-    arenas_.reserve(spec_, 0);
-    context_.backend = &backend_;
-    context_.device = &device_;
-    context_.ceilings = &ceilings_;
-    context_.arenas = &arenas_;
-    context_.counters = true;
-    context_.reader = context_.bulk_reader = work("reader", [](const Launch&, size_t, size_t) {});
-    context_.effort.spec_budget_s = 0;
-    context_.effort.settle_ms = 1;
-    backend_.history().launch_us = 0.01;
-  }
+  CountedTest() { context_.counters = true; }
 
-  CaseToRun work(const std::string& name, FakeKernel kernel) {
-    backend_.kernels[name] = std::move(kernel);
-    Variant& variant = variants_.emplace_back();
-    variant.family = "test";
-    variant.name = name;
-    CaseToRun result;
-    result.variant = &variant;
-    result.key = {name, name};
-    return result;
-  }
   /// A right kernel whose launches are counted as reading that share of B.
   CaseRecord run(double share) {
     const auto kernel = [this, share](const Launch& launch, size_t, size_t) {
@@ -51,16 +26,8 @@ class CountedTest : public ::testing::Test {
       counted.instructions += 1000;
       counted.cycles += 500;
     };
-    return run_rounds(spec_, {work("k", kernel)}, context_).at(0);
+    return FakeRounds::run({work("k", kernel)}).at(0);
   }
-
-  const Spec spec_ = parse_spec("op=matmul | batch=1 | m=1 | n=24 | k=32 | tA=0 | tB=1 | dtA=f32 | dtB=f32 | dtD=f32");
-  FakeBackend backend_;
-  DeviceInfo device_;
-  Ceilings ceilings_;
-  Arenas arenas_;
-  std::list<Variant> variants_;
-  RoundsContext context_;
 };
 
 TEST_F(CountedTest, ALaunchIsToldItsMeanCounts) {

@@ -159,6 +159,7 @@ const std::set<std::string> kWrong = {"norm_remembered",
                                       "written_subnormals_flushed",
                                       "norm_of_pieces_remembered",
                                       "half_products_when_unseen",
+                                      "half_products_of_its_own_copy",
                                       "writes_just_after_return",
                                       "writes_into_the_next_row",
                                       "tiny_sums_flushed_where_dense"};

@@ -3,46 +3,23 @@
 
 #include <gtest/gtest.h>
 
-#include <list>
+#include <functional>
 
-#include "fake_device.h"
+#include "fake_rounds.h"
 #include "stats/summary.h"
 
 namespace assay {
 namespace {
 
-class RoundsTest : public ::testing::Test {
+class RoundsTest : public FakeRounds {
  protected:
   RoundsTest() {
-    device_.id = "fake:0";
-    device_.one_worker = true;
-    arenas_.reserve(spec_, 0);
-    context_.backend = &backend_;
-    context_.device = &device_;
-    context_.ceilings = &ceilings_;
-    context_.arenas = &arenas_;
     context_.mode = Mode::hot;  // one copy, which has a reference: turns are of equal length
-    context_.reader =
-        work("reader", [this](const Launch&, size_t, size_t) { backend_.history().launch_us = kLaunchUs; });
-    context_.bulk_reader = context_.reader;
     context_.effort.screen_launches = context_.effort.screen_least_launches = 10;
     context_.effort.turn_launches = context_.effort.turn_least_launches = kTurn;
     context_.effort.turn_warm_up = 0;
     context_.effort.turn_ms = 1e6;  // turns end by their launches: how long these take is no matter of the real clock
-    context_.effort.spec_budget_s = 0;
-    context_.effort.settle_ms = 1;
     context_.effort.noisy_rounds = 12;
-  }
-
-  CaseToRun work(const std::string& name, FakeKernel kernel) {
-    backend_.kernels[name] = std::move(kernel);
-    Variant& variant = variants_.emplace_back();
-    variant.family = "test";
-    variant.name = name;
-    CaseToRun result;
-    result.variant = &variant;
-    result.key = {name, name};
-    return result;
   }
 
   /// A right kernel whose launch number i, counted from the first, takes `times`(i) as long as it should.
@@ -53,17 +30,7 @@ class RoundsTest : public ::testing::Test {
     });
   }
 
-  std::vector<CaseRecord> run(const std::vector<CaseToRun>& cases) { return run_rounds(spec_, cases, context_); }
-
-  static constexpr double kLaunchUs = 0.01;             // far less than a turn takes here
   static constexpr int kTurn = 2, kFirstTurn = 3 + 10;  // after a worker's warm-up and the screening round
-  const Spec spec_ = parse_spec("op=matmul | batch=1 | m=1 | n=24 | k=32 | tA=0 | tB=1 | dtA=f32 | dtB=f32 | dtD=f32");
-  FakeBackend backend_;
-  DeviceInfo device_;
-  Ceilings ceilings_;
-  Arenas arenas_;
-  std::list<Variant> variants_;
-  RoundsContext context_;
 };
 
 double steady(int) { return 1; }

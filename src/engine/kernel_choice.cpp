@@ -85,7 +85,8 @@ const Variant* KernelChooser::from_manifests(const Spec& spec, std::optional<Acc
   };
   const Variant* best = nullptr;
   for (const Variant* variant : variants_) {
-    if (variant->threading == Threading::own || !variant->disabled_reason(device_.kind).empty()) continue;
+    if (variant->is_mutant || variant->threading == Threading::own || !variant->disabled_reason(device_.kind).empty())
+      continue;
     if (!cannot(*variant, spec, accuracy).empty()) continue;
     if (!best || rank(*variant) < rank(*best)) best = variant;
   }

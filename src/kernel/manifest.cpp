@@ -231,6 +231,7 @@ Variant read_family(const JsonReader& family, const Manifest& manifest, bool mut
   variant.role =
       read_choice<Role>(family, "role", variant.role, {{"kernel", Role::kernel}, {"ceiling", Role::ceiling}});
   variant.disabled = read_not_enabled(family);
+  variant.is_mutant = mutants;
   variant.timer_scale = read_timer_scale(family, mutants);
   return variant;
 }

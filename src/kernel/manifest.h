@@ -48,6 +48,7 @@ struct Variant {
   Role role = Role::kernel;
   Accuracy accuracy = Accuracy::exact;  // what it may round the activations to
   std::vector<DisabledRule> disabled;   // the first that is of a device's kind disables it there
+  bool is_mutant = false;               // wrong on purpose: an engine takes it where it is named, never by itself
   double timer_scale = 1;               // not 1 only in the self-test: a timer that lies
   std::string id() const { return family + "/" + name; }
   /// Only where `launch` is set. Error with file and pointer on an impossible value.

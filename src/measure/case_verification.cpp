@@ -57,9 +57,7 @@ void CaseWorker::verify(const LaunchInputs& inputs, Reply& reply, Role role) {
   OutputRing& ring = bound_->ring();
   const int64_t used = order_.used_slots();
   const std::vector<int64_t> compared = draw_compared(inputs, role);
-  // Whose answer is computed anew: from B, which is out of this process's reach as well where the kernel repacked it.
-  const bool is_b_withheld = work_.variant->prepares && !work_.variant->keeps_b && !work_.device->one_worker;
-  const int64_t anew = inputs.a.is_free && !is_b_withheld ? int64_t(random_() % uint64_t(used)) : -1;
+  const int64_t anew = inputs.a.is_free ? int64_t(random_() % uint64_t(used)) : -1;  // whose answer is computed anew
   Look look;
   ring.add_survey(look, used);
   if (is_read_) look.ranges.clear();

@@ -71,7 +71,7 @@ void Standings::let_losers_go() {
         c.turn_us.size() < kEnoughTurns ? context_.effort.screen_ratio : context_.effort.contender_ratio;
     if (s.ci_low <= best_high * ratio) continue;
     c.contends = false;
-    c.record.tags.push_back("abandoned");
+    c.record.tags.emplace_back(kAbandonedTag);
     c.record.detail = fmt::format("abandoned after {} launches: at least {:.2f} times the best",
                                   c.record.device_us.size(), s.ci_low / best_high);
   }
@@ -98,7 +98,7 @@ void Standings::keep_best() {
     if (double(faster) < std::ceil(double(rivals) * context_.effort.keep_share)) continue;
     if (place.summary.ci_low <= best_high) continue;
     place.c->contends = false;
-    place.c->record.tags.push_back("abandoned");
+    place.c->record.tags.emplace_back(kAbandonedTag);
     place.c->record.detail = fmt::format("abandoned after {} launches: slower than {} of {}",
                                          place.c->record.device_us.size(), faster, rivals - 1);
   }

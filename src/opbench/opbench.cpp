@@ -65,8 +65,7 @@ Opbench::Opbench(OpbenchOptions options, Store& store, OpbenchEvents events)
       cell.key = hash_hex(cell.key_text);
       if (options_.fresh) continue;
       cell.record = store_.find(cell.key);
-      if (cell.record && std::count(cell.record->tags.begin(), cell.record->tags.end(), kRetryTag) > 0)
-        cell.record.reset();
+      if (cell.record && cell.record->has_tag(kRetryTag)) cell.record.reset();
     }
   }
 }

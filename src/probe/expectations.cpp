@@ -49,8 +49,7 @@ Verdict judge(const Expectation& expected, const RankedSpec& ranked) {
   if (record.outcome != Outcome::pass && (found->best_device || found->best_host || found->in_tie_set))
     return {Desert::missed, "carries a best tag"};
   if (record.outcome != expected.outcome) return judge_outcome(expected.outcome, record.outcome);
-  if (!expected.tag.empty() && std::count(record.tags.begin(), record.tags.end(), expected.tag) == 0)
-    return {Desert::open, "should be tagged " + expected.tag};
+  if (!expected.tag.empty() && !record.has_tag(expected.tag)) return {Desert::open, "should be tagged " + expected.tag};
   if (expected.never_best && found->best_device) return {Desert::open, "must not be the best"};
   return expected.ties_with.empty() ? Verdict() : judge_tie(expected, *found, ranked);
 }

@@ -12,10 +12,6 @@
 namespace assay {
 namespace {
 
-bool has_tag(const CaseRecord& record, const std::string& tag) {
-  return std::find(record.tags.begin(), record.tags.end(), tag) != record.tags.end();
-}
-
 bool ranked(const RankedCase& candidate) {
   return candidate.record.outcome == Outcome::pass && candidate.device.count > 0 && candidate.device.median > 0;
 }
@@ -48,7 +44,7 @@ bool closes_host_gap(const RankedCase& candidate, const RankedCase& best, const 
 template <typename Wanted>
 int fastest(const RankedSpec& spec, const Wanted& wanted) {
   int best = -1;
-  const auto abandoned = [](const RankedCase& candidate) { return has_tag(candidate.record, "abandoned"); };
+  const auto abandoned = [](const RankedCase& candidate) { return candidate.record.has_tag(kAbandonedTag); };
   for (size_t i = 0; i < spec.cases.size(); ++i) {
     const RankedCase& candidate = spec.cases[i];
     if (!ranked(candidate) || !wanted(candidate)) continue;
@@ -83,11 +79,11 @@ void tag_best(RankedSpec& spec, const RankingOptions& options) {
   if (best_host) best_host->best_host = true;
   if (spec.best < 0) return;
   RankedCase& best = spec.cases[size_t(spec.best)];
-  const bool contenders = !has_tag(best.record, "abandoned");
+  const bool contenders = !best.record.has_tag(kAbandonedTag);
   best.best_device = best.in_tie_set = true;
   for (RankedCase& candidate : spec.cases) {
     if (&candidate == &best || !ranked(candidate)) continue;
-    candidate.in_tie_set = !(contenders && has_tag(candidate.record, "abandoned")) &&
+    candidate.in_tie_set = !(contenders && candidate.record.has_tag(kAbandonedTag)) &&
                            tied(best.device, candidate.device, options.tie_limit);
     candidate.host_gap = closes_host_gap(candidate, best, options);
   }

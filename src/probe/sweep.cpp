@@ -59,19 +59,16 @@ Sweep::Sweep(const Backend& backend, DeviceInfo device, std::vector<const Varian
 
 /// Whether it says all that another measurement could say; not where the surroundings had a part in it.
 bool Sweep::enough(const CaseRecord& record, const PlannedCase& planned) const {
-  const auto is_tagged = [&](std::string_view tag) {
-    return std::find(record.tags.begin(), record.tags.end(), tag) != record.tags.end();
-  };
   if (record.outcome == Outcome::device_limit && !planned.over_limit.empty()) return true;  // it still is
-  if (is_tagged(kRetryTag)) return false;
+  if (record.has_tag(kRetryTag)) return false;
   if (record.outcome == Outcome::build_failed) return false;  // cheap to try again: the compiler may be there now
   if (record.outcome == Outcome::noisy) return false;         // the machine may be quieter now
   if (record.outcome == Outcome::timed_out) return false;     // … or less busy, or awake
-  if (is_tagged(kQuickTag) && !options_.quick) return false;
+  if (record.has_tag(kQuickTag) && !options_.quick) return false;
   const bool lacks_counts =
       std::isnan(record.dram_bytes) && std::isnan(record.instructions) && std::isnan(record.cycles);
   if (options_.counters && lacks_counts && record.outcome == Outcome::pass) return false;
-  return !options_.thorough || is_tagged(kThoroughTag);
+  return !options_.thorough || record.has_tag(kThoroughTag);
 }
 
 void Sweep::look_up(SpecState& state) {
@@ -249,8 +246,7 @@ RoundsContext Sweep::rounds_context(const SpecState& state) {
 /// Whether this run measured it and it was not let go.
 bool Sweep::contends(const Case& c) {
   return c.measured_now && (c.record->outcome == Outcome::pass || c.record->outcome == Outcome::noisy) &&
-         !c.record->head_to_head_us.empty() &&
-         std::count(c.record->tags.begin(), c.record->tags.end(), "abandoned") == 0;
+         !c.record->head_to_head_us.empty() && !c.record->has_tag(kAbandonedTag);
 }
 
 /// The contenders of a spec meet again, later, when the machine may be in another state.

@@ -9,15 +9,6 @@
 #include "probe/sweep.h"
 
 namespace assay {
-namespace {
-
-constexpr std::string_view kAbandonedTag = "abandoned";
-
-bool has_tag(const CaseRecord& record, std::string_view tag) {
-  return std::find(record.tags.begin(), record.tags.end(), tag) != record.tags.end();
-}
-
-}  // namespace
 
 const CaseRecord* Sweep::record(size_t spec, size_t index) const {
   const std::optional<CaseRecord>& record = specs_[spec].cases[index].record;
@@ -98,7 +89,7 @@ bool Sweep::play(size_t spec, const std::vector<size_t>& which, const Effort& ef
     }
   const double level = merge_visit(known, again);
   for (size_t i = 0; i < known.size(); ++i)  // who was let go once and has come through now is back
-    if (!has_tag(again[i], kAbandonedTag)) std::erase(known[i]->tags, std::string(kAbandonedTag));
+    if (!again[i].has_tag(kAbandonedTag)) std::erase(known[i]->tags, std::string(kAbandonedTag));
   for (size_t i = 0; i < targets.size(); ++i)
     if (is_new(targets[i])) {
       for (double& us : records[i].head_to_head_us) us *= level;

@@ -37,7 +37,7 @@ class Judge {
   /// Compares the range's elements with the reference; only where it can. "" or a message naming the worst element.
   virtual std::string check(std::span<const std::byte> d, const LaunchInputs& inputs,
                             ElementRange range = ElementRange()) = 0;
-  /// Compares one element whose right answer is computed anew, for any copy and any A. "" or a message.
+  /// Compares one element whose right answer is computed anew, for any A and nearly any copy. "" or a message.
   virtual std::string check_one(std::span<const std::byte>, const LaunchInputs&, uint64_t /*drawn*/) { return ""; }
   /// Whether all of D is right as far as its random projections tell (OutputRing::projected): for any copy. "" or a
   /// message.

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
+#include <random>
 
 #include "base/error.h"
 #include "base/parallel.h"
@@ -19,6 +21,7 @@ constexpr int64_t kCopiesPerReference = 4;  // a turn ends at a copy with a refe
 constexpr int64_t kMostSums = int64_t(1) << 22;  // of all copies: 32 MB
 constexpr int64_t kFreeProjections =
     1'000'000;  // multiplications that projections of one sample may take where A is free
+constexpr int64_t kMostKeptRows = 1'024;
 constexpr int kBlock = 32;
 constexpr int kLanes = Variation::kGroups;
 
@@ -163,6 +166,24 @@ Reference::Reference(const SpecInputs& inputs, const std::vector<ActivationRound
     copies_[size_t(i)] = compute(inputs, copy, groups_, roundings);
     compare_opinions(*this, i);
   });
+  keep_rows();
+}
+
+void Reference::keep_rows() {
+  std::mt19937_64 random{std::random_device{}()};
+  std::vector<int64_t> copies(static_cast<size_t>(inputs_.copies()));
+  std::iota(copies.begin(), copies.end(), 0);
+  std::shuffle(copies.begin(), copies.end(), random);
+  copies.resize(std::min<size_t>(copies.size(), kMostKeptRows));
+  for (const int64_t copy : copies) {
+    const std::vector<Tensor>& segments = inputs_.b(copy);
+    KeptRow kept;
+    kept.segment = size_t(random() % segments.size());
+    const Tensor& b = segments[kept.segment];
+    kept.batch = int64_t(random() % uint64_t(b.dims[0])), kept.row = int64_t(random() % uint64_t(b.dims[1]));
+    decode_row(b, kept.batch, kept.row, kept.values);
+    kept_rows_.emplace(copy, std::move(kept));
+  }
 }
 
 uint64_t Reference::signs_from(uint64_t bits) const {
@@ -194,6 +215,11 @@ std::vector<std::span<const float>> Reference::projection_weights() const {
 
 std::unique_ptr<Judge> Reference::judge(Accuracy accuracy) const {
   return std::make_unique<Validator>(*this, accuracy);
+}
+
+const KeptRow* Reference::kept_row(int64_t copy) const {
+  const auto found = kept_rows_.find(copy);
+  return found == kept_rows_.end() ? nullptr : &found->second;
 }
 
 const CopyReference* Reference::find(int64_t copy) const {

@@ -2,6 +2,7 @@
 // opinion on samples.
 #pragma once
 #include <array>
+#include <map>
 #include <vector>
 
 #include "proof/inputs.h"
@@ -19,6 +20,14 @@ struct CopyReference {
   /// Of each accuracy class: √(Σ rounding variance of a · b²). Only for the classes that were asked for, none for
   /// exact.
   std::array<std::vector<double>, kAccuracies> deviation;
+};
+
+/// A row of a copy of B, drawn and decoded while B could be read: a kernel that repacks B has it withheld from its
+/// whole process, the judge included.
+struct KeptRow {
+  size_t segment = 0;
+  int64_t batch = 0, row = 0;  // row: the column of D that it makes
+  std::vector<float> values;
 };
 
 class Reference final : public Proof {
@@ -42,6 +51,8 @@ class Reference final : public Proof {
   /// The reference of a copy, or null if it has none.
   const CopyReference* find(int64_t copy) const;
   int64_t elements() const { return elements_; }
+  /// Of nearly every copy one; null for others.
+  const KeptRow* kept_row(int64_t copy) const;
 
   /// Signs of a Variation that is not free, from random bits: alike in columns that share a sum. Many outputs leave
   /// memory for few sums.
@@ -53,12 +64,14 @@ class Reference final : public Proof {
 
  private:
   Reference(const SpecInputs& inputs, const std::vector<ActivationRounding>& roundings);
+  void keep_rows();
 
   const SpecInputs& inputs_;
   int64_t elements_ = 0;
   Projections projections_;
   std::vector<CopyReference> copies_;
   std::vector<int32_t> index_of_copy_;
+  std::map<int64_t, KeptRow> kept_rows_;  // by copy
   int groups_ = 1;  // a power of two, at most Variation::kGroups: column k is in group k % groups_
 };
 

@@ -171,18 +171,20 @@ std::string Validator::mean_square_message(double in_variances, int64_t checked)
 /// cases add up to: a kernel that saw it by A's signs, and rounded then, was within that.
 std::string Validator::check_one(std::span<const std::byte> d, const LaunchInputs& launch, uint64_t drawn) {
   const SpecInputs& inputs = reference_.inputs();
-  const auto element = int64_t(drawn % uint64_t(reference_.elements()));
-  int64_t local = element;
+  const KeptRow* const kept = reference_.kept_row(launch.copy);
+  if (!kept) return "";
   const Tensor* b = inputs.b(launch.copy).data();
-  while (local >= spec_.batch * spec_.m * b->dims[1]) local -= spec_.batch * spec_.m * b++->dims[1];
-  const int64_t n = b->dims[1], row = local / n, batch = row / spec_.m;
-  decode_row(*b, batch, local % n, row_);
+  int64_t element = 0;
+  for (size_t segment = 0; segment < kept->segment; ++segment) element += spec_.batch * spec_.m * b++->dims[1];
+  const int64_t n = b->dims[1], row = kept->batch * spec_.m + int64_t(drawn % uint64_t(spec_.m)),
+                local = row * n + kept->row;
+  element += local;
   const double* const a = &inputs.a_logical[size_t(row * spec_.k)];
   const std::vector<double>& variances = variances_of_a();
   const std::vector<float> of_columns = launch.a.of_columns(spec_.k);
   double product = 0, magnitude = 0, squares = 0, deviation = 0;
   for (int64_t k = 0; k < spec_.k; ++k) {
-    const double weight = double(row_[size_t(k)]), term = a[k] * weight;
+    const double weight = double(kept->values[size_t(k)]), term = a[k] * weight;
     product += double(of_columns[size_t(k)]) * term;
     magnitude += std::fabs(term);
     squares += term * term;

@@ -32,7 +32,7 @@ std::map<CaseKey, const CaseRecord*> newest_of_each(const std::vector<CaseRecord
 
 std::string case_name(const CaseRecord& record) { return record.spec_line + " @ " + record.variant; }
 
-bool abandoned(const CaseRecord& record) { return std::count(record.tags.begin(), record.tags.end(), "abandoned") > 0; }
+bool abandoned(const CaseRecord& record) { return record.has_tag(kAbandonedTag); }
 
 /// A difference must also be one against the kernel that only read the same bytes in the same rounds: memory was seen
 /// to change its rate twofold between two sweeps. And what was let go after a few launches says too little.

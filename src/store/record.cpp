@@ -1,6 +1,7 @@
 // Names of outcomes, as the store and the reports write them.
 #include "store/record.h"
 
+#include <algorithm>
 #include <array>
 
 #include "base/error.h"
@@ -15,6 +16,8 @@ constexpr std::array<std::string_view, 10> kOutcomeNames = {
 static_assert(kOutcomeNames.size() == size_t(Outcome::timed_out) + 1);
 
 }  // namespace
+
+bool CaseRecord::has_tag(std::string_view tag) const { return std::find(tags.begin(), tags.end(), tag) != tags.end(); }
 
 std::string_view outcome_name(Outcome outcome) {
   ASSAY_CHECK(size_t(outcome) < kOutcomeNames.size());

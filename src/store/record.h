@@ -36,6 +36,8 @@ bool is_old_int8_key(std::string_view key_text);
 /// A tag of what failed and may not fail again: memory that others had taken, a folder mounted noexec, a signal from
 /// outside. A later run measures it anew.
 inline constexpr std::string_view kRetryTag = "retry";
+/// Was clearly slower than the best, and was measured no further.
+inline constexpr std::string_view kAbandonedTag = "abandoned";
 
 /// Raw error statistics of all checked launches against the reference: enough to judge again under another tolerance.
 struct ErrorStats {
@@ -83,6 +85,7 @@ struct CaseRecord {
   ErrorStats errors;
   std::string environment;  // id of the environment row
   int64_t measured_at = 0;  // Unix seconds
+  bool has_tag(std::string_view tag) const;
 };
 
 /// One measurement without its samples, as a history needs it.

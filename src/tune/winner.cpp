@@ -50,7 +50,7 @@ std::string choose(const RankedSpec& ranked, const PlannedSpec& planned, Winner&
   if (planned.cases.size() > ranked.cases.size())
     winner.notes.push_back(fmt::format("{} of {} kernels that could run it were not measured",
                                        planned.cases.size() - ranked.cases.size(), planned.cases.size()));
-  if (std::find(best.record.tags.begin(), best.record.tags.end(), "abandoned") != best.record.tags.end())
+  if (best.record.has_tag(kAbandonedTag))
     winner.notes.push_back("it was let go early beside faster ones: its time is rough");
   return "";
 }

@@ -1,12 +1,21 @@
 // Mutants that are wrong in few launches: a check of some launches, or of some elements of each, would miss them.
+#include <cstring>
 #include <limits>
 
 #include "honest.h"
 
 namespace {
 
-enum class Sin { zero_in_one_of_64, infinity_in_one_of_64, half_the_sum_in_most, half_products_when_unseen };
+enum class Sin {
+  zero_in_one_of_64,
+  infinity_in_one_of_64,
+  half_the_sum_in_most,
+  half_products_when_unseen,
+  half_products_of_its_own_copy
+};
 constexpr Sin kSin = Sin::MUTANT;
+constexpr bool kPrepares = kSin == Sin::half_products_of_its_own_copy,
+               kRounds = kPrepares || kSin == Sin::half_products_when_unseen;
 
 constexpr int64_t kRare = 64, kRightAtFirst = 20, kRightOneOf = 8;
 
@@ -16,21 +25,32 @@ bool sins(int64_t number) {
   return number % kRare == kRare / 2 + 1;
 }
 
-/// Whether A differs from the first one by signs that do not come again after 16 columns. The harness has no sums for
-/// such an A.
+/// Whether A has signs of its own: those for which the harness has sums come again every 16 columns, as far as they
+/// differ from each other. The first launches are watched; values that are special are not ordinary A's.
 bool is_unseen(const honest::Product& p) {
-  constexpr int64_t kGroups = 16, kLooked = 256;
-  static float first[kLooked];
-  const auto value = [&](int64_t i) { return honest::read(p.a, 0, 0, i); };
-  for (int64_t i = 0; i < kLooked && first[kLooked - 1] == 0; ++i) first[i] = value(i);
-  const auto is_turned = [&](int64_t i) { return (value(i) < 0) != (first[i] < 0); };
-  bool unseen = false;
+  constexpr int64_t kGroups = 16, kLooked = 256, kMostSmall = 32;
+  constexpr int kWatched = 6;
+  static bool known[kWatched][kLooked];
+  static int count = 0;
+  bool signs[kLooked];
+  int64_t small = 0;
   for (int64_t i = 0; i < kLooked; ++i) {
-    const float size = std::fabs(value(i));
-    if (size < 0.01f || size > 17) return false;  // special values
-    if (i >= kGroups && is_turned(i) != is_turned(i - kGroups)) unseen = true;
+    const float value = honest::read(p.a, 0, 0, i), size = std::fabs(value);
+    if (!(size > 0 && size <= 17)) return false;
+    small += size < 0.01f;
+    signs[i] = value < 0;
   }
-  return unseen;
+  if (small > kMostSmall) return false;
+  const auto is_kin = [&](const bool* other) {
+    for (int64_t i = kGroups; i < kLooked; ++i)
+      if ((signs[i] != other[i]) != (signs[i - kGroups] != other[i - kGroups])) return false;
+    return true;
+  };
+  for (int i = 0; i < count; ++i)
+    if (is_kin(known[i])) return false;
+  if (count == kWatched) return true;
+  std::memcpy(known[count++], signs, sizeof signs);
+  return false;
 }
 
 void round_products(const honest::Product& p) {
@@ -54,12 +74,23 @@ void spoil(const honest::Product& p, int64_t number) {
   honest::write(p, at, value);
 }
 
-int run(const assay_call* call, const assay_thread* thread) {
+[[maybe_unused]] size_t prepared_bytes(const assay_call* call) {
   const honest::Product p = honest::open(call);
+  return static_cast<size_t>(p.b.dims[1] * p.k) * sizeof(float);
+}
+
+[[maybe_unused]] int prepare(const assay_call* call, void* prepared, const assay_thread* thread) {
+  if (thread->index == 0) std::memcpy(prepared, honest::open(call).b.data, prepared_bytes(call));
+  return ASSAY_OK;
+}
+
+int run(const assay_call* call, const assay_thread* thread) {
+  honest::Product p = honest::open(call);
+  if constexpr (kPrepares) p.b.data = const_cast<void*>(call->prepared);
   const int64_t number = honest::next_call(thread);
   honest::compute(p, thread);
   honest::wait_for_all(thread);
-  if constexpr (kSin == Sin::half_products_when_unseen) {
+  if constexpr (kRounds) {
     if (thread->index == 0 && is_unseen(p)) round_products(p);
     return ASSAY_OK;
   }
@@ -69,4 +100,4 @@ int run(const assay_call* call, const assay_thread* thread) {
 
 }  // namespace
 
-MUTANT_ENTRY(run, nullptr, nullptr, nullptr)
+MUTANT_ENTRY(run, nullptr, kPrepares ? prepared_bytes : nullptr, kPrepares ? prepare : nullptr)

@@ -1,6 +1,7 @@
 // Device code of the harness itself, as PTX that the driver compiles: a clock probe, a checksum, a survey of outputs, a
 // gathering read.
 #pragma once
+#include "backend/cuda/ptx_spread.h"
 
 namespace assay {
 
@@ -308,38 +309,7 @@ add_up:
   ld.global.v2.u64 {%words, %bytes}, [%entry+16];
   cvta.to.global.u64 %from, %from;
   cvta.to.global.u64 %to, %to;
-  mov.u32 %thread, %tid.x;
-  mov.u32 %block, %ctaid.x;
-  mov.u32 %threads, %ntid.x;
-  mov.u32 %blocks, %nctaid.x;
-  mul.wide.u32 %first, %block, %threads;
-  cvt.u64.u32 %at, %thread;
-  add.u64 %first, %first, %at;
-  mul.wide.u32 %stride, %blocks, %threads;
-  mov.u64 %i, %first;
-next_word:
-  setp.ge.u64 %done, %i, %words;
-  @%done bra rest;
-  shl.b64 %at, %i, 4;
-  add.u64 %low, %from, %at;
-  add.u64 %at, %to, %at;
-  ld.global.v2.u64 {%low, %high}, [%low];
-  st.global.v2.u64 [%at], {%low, %high};
-  add.u64 %i, %i, %stride;
-  bra next_word;
-rest:
-  shl.b64 %i, %words, 4;
-  add.u64 %i, %i, %first;
-next_byte:
-  setp.ge.u64 %done, %i, %bytes;
-  @%done ret;
-  add.u64 %at, %from, %i;
-  ld.global.u8 %byte, [%at];
-  add.u64 %at, %to, %i;
-  st.global.u8 [%at], %byte;
-  add.u64 %i, %i, %stride;
-  bra next_byte;
-}
+)" ASSAY_PTX_SPREAD R"()" ASSAY_PTX_COPY R"(}
 )";
 #undef ASSAY_FOLD
 #undef ASSAY_ADD_LANES

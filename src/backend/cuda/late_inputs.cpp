@@ -2,6 +2,7 @@
 #include "backend/cuda/late_inputs.h"
 
 #include "backend/cuda/own_kernel.h"
+#include "backend/cuda/ptx_spread.h"
 
 namespace assay {
 namespace {
@@ -34,15 +35,7 @@ constexpr char kLateCode[] = R"(
   ld.global.v2.u64 {%words, %bytes}, [%entry+16];
   cvta.to.global.u64 %from, %from;
   cvta.to.global.u64 %to, %to;
-  mov.u32 %thread, %tid.x;
-  mov.u32 %block, %ctaid.x;
-  mov.u32 %threads, %ntid.x;
-  mov.u32 %blocks, %nctaid.x;
-  mul.wide.u32 %first, %block, %threads;
-  cvt.u64.u32 %at, %thread;
-  add.u64 %first, %first, %at;
-  mul.wide.u32 %stride, %blocks, %threads;
-  mov.u64 %low, -1;
+)" ASSAY_PTX_SPREAD R"(  mov.u64 %low, -1;
   mov.u64 %i, %first;
 poison_word:
   setp.ge.u64 %done, %i, %words;
@@ -73,30 +66,7 @@ wait:
   sub.u64 %now, %now, %start;
   setp.lt.u64 %done, %now, %ns;
   @%done bra wait;
-  mov.u64 %i, %first;
-next_word:
-  setp.ge.u64 %done, %i, %words;
-  @%done bra rest;
-  shl.b64 %at, %i, 4;
-  add.u64 %low, %from, %at;
-  add.u64 %at, %to, %at;
-  ld.global.v2.u64 {%low, %high}, [%low];
-  st.global.v2.u64 [%at], {%low, %high};
-  add.u64 %i, %i, %stride;
-  bra next_word;
-rest:
-  shl.b64 %i, %words, 4;
-  add.u64 %i, %i, %first;
-next_byte:
-  setp.ge.u64 %done, %i, %bytes;
-  @%done ret;
-  add.u64 %at, %from, %i;
-  ld.global.u8 %byte, [%at];
-  add.u64 %at, %to, %i;
-  st.global.u8 [%at], %byte;
-  add.u64 %i, %i, %stride;
-  bra next_byte;
-}
+)" ASSAY_PTX_COPY R"(}
 )";
 
 }  // namespace
