@@ -178,11 +178,13 @@ TEST_F(page, an_output_that_is_an_input_is_refused) {
 TEST_F(page, what_cannot_be_shown_is_an_error_in_a_line_and_leaves_no_page) {
   write_file(at("other.json"), R"({"schema": "something-else"})");
   write_file(at("text"), "no trace\n");
+  write_file(at("model"), "GGUF\3\n\n\n");
   Store(at("empty.sqlite"));
-  for (const char* name : {"other.json", "text", "empty.sqlite", "missing"}) {
+  for (const char* name : {"other.json", "text", "model", "empty.sqlite", "missing"}) {
     const Ended ended = home_.run({"report", at(name), "--out", at("none.html")});
     EXPECT_EQ(ended.exit_code, 2) << name;
     EXPECT_TRUE(has(ended.err, name)) << ended.err;
+    EXPECT_EQ(std::count(ended.err.begin(), ended.err.end(), '\n'), 1) << ended.err;
     EXPECT_FALSE(fs::exists(at("none.html"))) << name;
   }
 }

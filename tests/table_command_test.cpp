@@ -87,6 +87,8 @@ TEST_F(table_command, refuses_what_does_not_hold_with_the_reason) {
   }
   refused(home.folder / "gone.json", {"gone.json"});
   expect_refused(home, {"table", "chek", kShipped}, {"choose show, check or diff", "did you mean check"});
+  expect_refused(home, {"table", "shw"}, {"choose show, check or diff", "did you mean show"});
+  expect_refused(home, {"table", "show"}, {"takes 1 file, 0 are given"});
   expect_refused(home, {"table", "diff", kShipped}, {"takes 2 files, 1 are given"});
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "trace/file_kind.h"
 
 namespace assay {
 namespace {
@@ -12,7 +13,7 @@ namespace {
 constexpr size_t kHead = 64 * 1024;
 
 std::string head_of(const std::string& file) {
-  const int descriptor = open_input(file, "name a store, a trace, a table or a report");
+  const int descriptor = open_input(file, "; name a store, a trace, a table, a report or results of opbench");
   std::string head(kHead, '\0');
   size_t size = 0;
   for (ssize_t n = 1; n > 0 && size < kHead;) {
@@ -27,10 +28,17 @@ std::string head_of(const std::string& file) {
 /// A trace's line is an object of its own; other JSON goes on over lines, or says its schema.
 bool looks_like_trace(const std::string& head) {
   const size_t first = head.find_first_not_of(" \t\r\n");
-  if (first == std::string::npos || head[first] != '{') return true;  // gz, zst, or what its reader shall name
+  if (first == std::string::npos || head[first] != '{') return true;
   const std::string line = head.substr(first, head.find('\n', first) - first);
   const Json json = Json::parse(line, nullptr, false);
   return json.is_object() && !json.contains("schema");
+}
+
+/// Lines of text may stand before a trace's first event; what is packed its reader unpacks, or names.
+bool may_be_json_or_packed(const std::string& head, const std::string& file) {
+  return head.starts_with("\x1f\x8b") || head.starts_with("\x28\xb5\x2f\xfd") ||
+         !packed_kind(head, file).what.empty() || head.starts_with('{') || head.starts_with('[') ||
+         head.find("\n{") != std::string::npos;
 }
 
 }  // namespace
@@ -44,6 +52,9 @@ PageInput page_input(const std::string& file) {
     input.kind = PageInput::Kind::store;
     return input;
   }
+  if (!may_be_json_or_packed(head, file))
+    fail("{}: no store, trace, table, report or result of opbench; it looks like {}", file,
+         other_kind(head, {}, file).what);
   if (looks_like_trace(head)) return input;
   input.text = read_file(file);
   Json json = parse_json(input.text, file);

@@ -1,5 +1,6 @@
 // assay report: one page of stores, traces, tables and results of opbench, to be looked at.
 #include <ctime>
+#include <filesystem>
 #include <memory>
 
 #include "base/error.h"
@@ -86,7 +87,11 @@ std::string command_line(const ReportOptions& options) {
 }
 
 int run_report(ReportOptions options) {
-  if (options.inputs.empty()) options.inputs = {default_store().string()};
+  if (options.inputs.empty()) {
+    options.inputs = {default_store().string()};
+    if (!std::filesystem::exists(options.inputs[0]))
+      fail("{}: there are no results yet; run assay probe first, or name a file to show", options.inputs[0]);
+  }
   shape_rules(options.shapes.dtype, {});  // a wrong --dtype is told before a long read
   options.shapes.ceiling_gbps = trace_ceiling(options.ceiling, options.device);
   const std::vector<Workload> workloads = known_workloads(options);

@@ -168,7 +168,7 @@ CommandRun add_table(Options options, CommandFiles& files) {
       "         assay table diff tables/cpu.json ~/.local/state/assay/tables/cpu-1f0c….json\n\n"
       "Exit codes: 0 it holds, or both say the same; 1 diff: they differ; 2 it is refused, the reason on stderr.");
   options.add("ACTION", o->action, "show, check or diff").required().type("");
-  files.add(CommandFiles::Part::input, options.add("FILE", o->files, "the table, or two for diff").required().type(""));
+  files.add(CommandFiles::Part::input, options.add("FILE", o->files, "the table, or two for diff").type(""));
   options.add("--device", o->device, "which it is held against: cpu, cuda:0 …; or a description of one, FILE.json")
       .show_default();
   options.add("--threads", o->threads, "that it is held against (default: one a core)").whole(1, 4096).type("N");
