@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "gguf_models.h"
+#include "model/finite_check.h"
 #include "model/inspection.h"
 #include "text_lines.h"
 

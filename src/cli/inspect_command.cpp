@@ -3,6 +3,7 @@
 
 #include "cli/commands.h"
 #include "cli/report_formats.h"
+#include "model/finite_check.h"
 #include "report/inspect_report.h"
 
 namespace assay {

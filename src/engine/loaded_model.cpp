@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "model/block_decoder.h"
+#include "model/finite_check.h"
 #include "model/gguf_vocabulary.h"
 #include "model/inspection.h"
 
@@ -26,6 +27,7 @@ Address LoadedModel::weight(Device& device, const std::string& name) {
   const auto [place, is_new] = weights_.try_emplace(name, nullptr);
   if (!is_new) return place->second;
   const GgufTensor& tensor = file_.tensor(name);
+  check_finite(file_, tensor);
   auto* const bytes = const_cast<std::byte*>(reinterpret_cast<const std::byte*>(tensor.bytes.data()));
   const bool wants_f32 = name.ends_with(".bias") || name == "rope_freqs.weight";
   if (!wants_f32 || tensor.type == TensorType::f32)
@@ -35,12 +37,6 @@ Address LoadedModel::weight(Device& device, const std::string& name) {
   place->second = device.allocate(int64_t(values.size() * sizeof(float)));
   device.write(place->second, values.data(), int64_t(values.size() * sizeof(float)));
   return place->second;
-}
-
-void LoadedModel::decode_embedding(Token token, float* to) const {
-  const GgufTensor& table = file_.tensor("token_embd.weight");
-  const int64_t row_bytes = tensor_bytes(table.type, table.dims[0]);
-  decode_blocks(table.type, table.bytes.data() + int64_t(token) * row_bytes, table.dims[0], to);
 }
 
 }  // namespace assay

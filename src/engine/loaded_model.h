@@ -24,12 +24,11 @@ class LoadedModel {
   /// Of all tensors in the file.
   int64_t weight_bytes() const;
 
-  /// Where the device sees the tensor. Biases and rope factors are F32 there, whatever the file has.
+  /// Where the device sees the tensor. Biases and rope factors are F32 there, whatever the file has. Error where it
+  /// holds what is no number.
   Address weight(Device& device, const std::string& name);
   /// The tensor was repacked: the memory that it takes as it lies in the file is free.
   void give_back(const std::string& name) const { MappedFile::give_back(file_.tensor(name).bytes); }
-  /// One row of the embedding.
-  void decode_embedding(Token token, float* to) const;
 
  private:
   Gguf file_;

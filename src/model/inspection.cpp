@@ -9,8 +9,6 @@
 #include <unordered_set>
 
 #include "base/error.h"
-#include "base/parallel.h"
-#include "model/block_decoder.h"
 #include "spec/dtype.h"
 
 namespace assay {
@@ -147,30 +145,6 @@ Inspection inspect(const Gguf& file) {
     all.why_not = without_name(file, error);
   }
   return all;
-}
-
-void check_finite(const Gguf& file) {
-  constexpr int64_t kValues = 1 << 20;  // a multiple of every block; 4 MB a thread
-  struct Part {
-    const GgufTensor* tensor;
-    int64_t begin;
-  };
-  std::vector<Part> parts;
-  for (const GgufTensor& tensor : file.tensors())
-    if (tensor_type_facts(tensor.type).is_decoded)
-      for (int64_t begin = 0; begin < tensor.values(); begin += kValues) parts.push_back({&tensor, begin});
-  in_parallel(int64_t(parts.size()), [&](int64_t i) {
-    const auto& [tensor, begin] = parts[size_t(i)];
-    std::vector<float> values(size_t(std::min(kValues, tensor->values() - begin)));
-    decode_blocks(tensor->type, tensor->bytes.data() + assay::tensor_bytes(tensor->type, begin), int64_t(values.size()),
-                  values.data());
-    const auto bad = std::find_if(values.begin(), values.end(), [](float value) { return !std::isfinite(value); });
-    if (bad == values.end()) return;
-    const int64_t at = begin + (bad - values.begin());
-    fail("{}: tensor \"{}\" holds {} in row {}, column {}; the model is damaged or was quantized badly", file.name(),
-         tensor->name, *bad, at / tensor->dims[0], at % tensor->dims[0]);
-  });
-  file.check_whole();
 }
 
 }  // namespace assay

@@ -39,7 +39,4 @@ bool has_matmul_kernels(TensorType type);
 /// Reads no tensor values.
 Inspection inspect(const Gguf& file);
 
-/// Reads all tensor values of decoded types, on all threads. Error that names the first that is infinite or no number.
-void check_finite(const Gguf& file);
-
 }  // namespace assay

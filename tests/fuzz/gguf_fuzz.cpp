@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "model/finite_check.h"
 #include "report/inspect_report.h"
 
 namespace {
