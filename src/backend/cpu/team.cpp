@@ -26,19 +26,25 @@ inline void relax() {
 #endif
 }
 
-/// Waits for another thread, a little longer each time: what it waits for may need this processor.
-class Waiting {
- public:
-  void once() {
-    if (++count_ > kHotSpins) relax();
-    if (count_ > kPatientSpins) sched_yield();
+/// Waits for other threads to change a word: first hot, then with pauses, at last asleep. Who takes longer than threads
+/// that have a processor each is not running: it may need this processor, and gets more of its own if this one is idle.
+template <typename Done>
+void wait_for(const std::atomic<uint32_t>& word, std::atomic<uint32_t>& sleepers, Done done) {
+  constexpr int kHotSpins = 200;          // a pause is as long as what is waited for where all arrive together
+  constexpr int64_t kPatience = 300'000;  // ns: more than threads that have a processor each are apart
+  int64_t spin_until = 0;
+  for (int spins = 1;; ++spins) {
+    if (done(word.load(std::memory_order_acquire))) return;
+    if (spins > kHotSpins) relax();
+    if (spins % 512 != 0) continue;
+    const int64_t now = now_ns();
+    if (spin_until == 0) spin_until = now + kPatience;
+    if (now >= spin_until) break;
   }
-
- private:
-  static constexpr int kHotSpins = 200;       // a pause is as long as what is waited for where all arrive together
-  static constexpr int kPatientSpins = 2000;  // about 100 us: more than threads that have a processor each are apart
-  int count_ = 0;
-};
+  sleepers.fetch_add(1);
+  for (uint32_t seen; !done(seen = word.load());) word.wait(seen);
+  sleepers.fetch_sub(1);
+}
 
 constexpr uint32_t kStickyFlags = 0x3f;  // of MXCSR: set by arithmetic, no setting of anyone's
 
@@ -101,10 +107,11 @@ void Team::barrier(const assay_thread* thread) {
   const uint32_t phase = team.phase_.load(std::memory_order_acquire);
   if (team.arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == thread->count) {
     team.arrived_.store(0, std::memory_order_relaxed);
-    team.phase_.store(phase + 1, std::memory_order_release);
+    team.phase_.store(phase + 1);
+    if (team.waiters_.load() != 0) team.phase_.notify_all();
     return;
   }
-  for (Waiting waiting; team.phase_.load(std::memory_order_acquire) == phase;) waiting.once();
+  wait_for(team.phase_, team.waiters_, [phase](uint32_t now) { return now != phase; });
 }
 
 void Team::loop(uint32_t index, int cpu) {
@@ -130,7 +137,7 @@ void Team::loop(uint32_t index, int cpu) {
       members_[index]->float_state_changed = true;
       set_float_control(state);
     }
-    done_.fetch_add(1, std::memory_order_release);
+    if (done_.fetch_add(1) + 1 == size() - 1 && waiters_.load() != 0) done_.notify_all();
   }
 }
 
@@ -141,7 +148,7 @@ void Team::run(Work work, void* argument) {
   generation_.fetch_add(1);
   if (sleepers_.load() != 0) generation_.notify_all();
   work(&members_[0]->context, argument);
-  for (Waiting waiting; done_.load(std::memory_order_acquire) != size() - 1;) waiting.once();
+  wait_for(done_, waiters_, [others = size() - 1](uint32_t now) { return now == others; });
 }
 
 void Team::wake() {
