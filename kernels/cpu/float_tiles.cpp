@@ -1,6 +1,7 @@
 // float_tiles: NT with F16 or BF16 weights repacked to tiles of 16 rows, k by k, so that a vector holds outputs and a
 // tile serves every row of A. FORMAT=1: F16, 2: BF16. Products and sums in f32.
 #include "tiles.h"
+#include "transpose.h"
 
 namespace assay {
 namespace {
@@ -22,17 +23,16 @@ size_t prepared_bytes(const assay_call* call) { return size_t(total_tiles(*call)
 
 /// Rows that are not there are zero.
 void repack(const assay_tensor& b, int64_t tile, uint8_t* at) {
-  auto* const to = reinterpret_cast<Weight*>(at);
-  const int64_t k = b.dims[2];
-  for (int64_t lane = 0; lane < kTileRows; ++lane) {
-    const int64_t row = tile * kTileRows + lane;
-    const Weight* from = row < b.dims[1] ? row_of<Weight>(b, 0, row) : nullptr;
-    for (int64_t i = 0; i < k; ++i)
-      if (from)
-        to[i * kTileRows + lane] = from[i * b.strides[2]];
-      else
-        memset(to + i * kTileRows + lane, 0, sizeof *to);
-  }
+  auto* const to = reinterpret_cast<uint16_t*>(at);
+  const int64_t k = b.dims[2], first = tile * kTileRows, rows = least(kTileRows, b.dims[1] - first);
+  const uint16_t* from[kTileRows];
+  for (int64_t lane = 0; lane < rows; ++lane) from[lane] = row_of<uint16_t>(b, 0, first + lane);
+  int64_t i = 0;
+  if (rows == kTileRows && b.strides[2] == 1)
+    for (; i + kTileRows <= k; i += kTileRows) transpose_sixteen(from, i, to + i * kTileRows);
+  for (; i < k; ++i)
+    for (int64_t lane = 0; lane < kTileRows; ++lane)
+      to[i * kTileRows + lane] = lane < rows ? from[lane][i * b.strides[2]] : uint16_t(0);
 }
 
 int prepare(const assay_call* call, void* prepared, const assay_thread* thread) {

@@ -32,13 +32,13 @@ size_t prepared_bytes(const assay_call* call) {
 
 /// Four bytes of each row by turns. Of Q4_0 they are values 4g … 4g+3 in the low nibbles and 16 more in the high ones.
 void repack(const assay_tensor& b, int64_t tile, uint8_t* to) {
-  const int64_t blocks = blocks_of(b);
-  for (int64_t lane = 0; lane < kTileRows; ++lane) {
-    const int64_t row = tile * kTileRows + lane;
-    const uint8_t* from = row < b.dims[1] ? block_row(b, 0, row) : nullptr;  // rows that are not there are zero
-    for (int64_t i = 0; i < blocks; ++i) {
-      uint8_t block[kBlockBytes] = {};
-      if (from) memcpy(block, from + i * kBlockBytes, sizeof block);
+  const int64_t blocks = blocks_of(b), first = tile * kTileRows, rows = least(kTileRows, b.dims[1] - first);
+  const uint8_t* from[kTileRows];
+  for (int64_t lane = 0; lane < rows; ++lane) from[lane] = block_row(b, 0, first + lane);
+  for (int64_t i = 0; i < blocks; ++i)  // a block of all rows at a time: what is written stays near
+    for (int64_t lane = 0; lane < kTileRows; ++lane) {
+      uint8_t block[kBlockBytes] = {};  // rows that are not there are zero
+      if (lane < rows) memcpy(block, from[lane] + i * kBlockBytes, sizeof block);
       memcpy(to + i * kTileBlockBytes + kValueBytes + lane * 2, block, 2);
       for (int64_t g = 0; g < (kBlockBytes - 2) / 4; ++g) {
         uint32_t four;
@@ -47,7 +47,6 @@ void repack(const assay_tensor& b, int64_t tile, uint8_t* to) {
         memcpy(to + i * kTileBlockBytes + (g * kTileRows + lane) * 4, &four, 4);
       }
     }
-  }
 }
 
 int prepare(const assay_call* call, void* prepared, const assay_thread* thread) {
