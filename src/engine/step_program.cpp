@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 
 #include "base/error.h"
 
@@ -23,6 +24,15 @@ std::string weights_of(const PassOp& op) {
   for (const PassOperand& operand : op.operands)
     if (operand.is_weight && operand.part == Operand::b) names += (names.empty() ? "" : " ") + operand.name;
   return names;
+}
+
+/// Places of ops by the size of their weights: while the largest is there twice, mapped and repacked, little else is.
+std::vector<size_t> largest_first(const std::vector<BoundOp>& ops) {
+  std::vector<size_t> places(ops.size());
+  std::iota(places.begin(), places.end(), size_t(0));
+  std::stable_sort(places.begin(), places.end(),
+                   [&](size_t a, size_t b) { return ops[a].spec.weight_bytes() > ops[b].spec.weight_bytes(); });
+  return places;
 }
 
 /// Less is better: what was asked for, what the table says, what the manifests have; then plain loops.
@@ -142,11 +152,11 @@ StepProgram StepBinder::bind(const PassRequest& request) {
     step.ops.push_back({std::move(op), spec, choices.back()});
   }
   shelf_.build(choices, note_);
-  std::vector<Launch> launches;
+  std::vector<Launch> launches(step.ops.size());
   int64_t workspace_bytes = 0;
-  for (const BoundOp& bound : step.ops) {
-    launches.push_back(launch(bound));
-    workspace_bytes = std::max(workspace_bytes, launches.back().workspace_bytes);
+  for (const size_t i : largest_first(step.ops)) {
+    launches[i] = launch(step.ops[i]);
+    workspace_bytes = std::max(workspace_bytes, launches[i].workspace_bytes);
   }
   // One for all: launches follow each other.
   const Address workspace = workspace_bytes > 0 ? grown("workspace", workspace_bytes) : nullptr;
