@@ -121,12 +121,16 @@ OpenedEngine::OpenedEngine(const EngineOptions& o) {
   table_text_ = p.table.text();
   tell_table(p.table, device, o.verbose);
   p.device = backend.open(device);
-  p.chooser = std::make_unique<KernelChooser>(device, variants, p.table.entries, overrides_of(o.kernels));
+  p.chooser = std::make_unique<KernelChooser>(device, variants, p.table.entries, overrides_of(o.kernels),
+                                              p.manifests.front().variants.size());
+  if (!o.kernel_folders.empty() && !p.chooser->names_dropped_in())
+    tell("no kernel of --kernels is used: only those are that --kernel 'OP=FAMILY/NAME' or a table names");
   p.shelf = std::make_unique<KernelShelf>(*p.device, p.cache);
   p.binder = std::make_unique<StepBinder>(p.model, *p.device, *p.chooser, *p.shelf, [](const std::string& line) {
     if (describe_terminal(stderr).interactive) tell(line);
   });
-  p.session = std::make_unique<Session>(p.model, *p.device, *p.binder, SessionOptions{o.context, o.chunk, *cache_type});
+  p.session = std::make_unique<Session>(p.model, *p.device, *p.binder,
+                                        SessionOptions{o.context, o.chunk, *cache_type, o.picks});
   if (!o.verbose) return;
   std::set<std::string> told;
   for (const BoundOp& bound : p.session->one_token().ops)

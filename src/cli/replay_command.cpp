@@ -138,7 +138,8 @@ int run_replay(const ReplayOptions& o) {
   std::optional<ChosenTable> table;
   if (!o.table.empty() || std::filesystem::exists(shipped_table(device.info), ignored))
     table = choose_table(o.table, device.info, variants, cache);
-  const KernelChooser chooser(device.info, variants, table ? table->entries : nullptr, overrides);
+  const KernelChooser chooser(device.info, variants, table ? table->entries : nullptr, overrides,
+                              manifests.front().variants.size());
   ReplayStep step = step_of(o, chooser);
   if (table || !overrides.empty())
     for (ReplayOp& op : step.ops) op.choice = chooser.choose(op.spec);

@@ -168,6 +168,7 @@ bool tune_threads(const TuneOptions& o, int64_t threads, TuneProgress& progress)
   r.backend = device.backend;
   r.device = device.info;
   r.variants = variants;
+  r.shipped = manifests.front().variants.size();
   r.cache = &cache;
   r.store = &store;
   r.model = o.model;

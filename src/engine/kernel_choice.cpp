@@ -2,6 +2,7 @@
 #include "engine/kernel_choice.h"
 
 #include <algorithm>
+#include <set>
 #include <thread>
 
 #include "base/error.h"
@@ -26,8 +27,12 @@ TableTarget table_target(const DeviceInfo& device, int64_t method) {
 }
 
 KernelChooser::KernelChooser(const DeviceInfo& device, std::vector<const Variant*> variants, const TableDevice* table,
-                             std::vector<KernelOverride> overrides)
-    : device_(device), variants_(std::move(variants)), table_(table), overrides_(std::move(overrides)) {
+                             std::vector<KernelOverride> overrides, size_t shipped)
+    : device_(device),
+      variants_(std::move(variants)),
+      table_(table),
+      overrides_(std::move(overrides)),
+      shipped_(std::min(shipped, variants_.size())) {
   for (const KernelOverride& o : overrides_) find_variant(variants_, o.variant, "--kernel " + o.glob);
 }
 
@@ -37,8 +42,10 @@ KernelChoice KernelChooser::choose(const Spec& spec, std::optional<Accuracy> acc
   if (const Variant* variant = from_manifests(spec, accuracy)) return chosen(*variant, "no_entry");
   std::string why;
   for (const Variant* variant : variants_)
-    if (variant->supports.is_of(*spec.op) && variant->role == Role::kernel)
-      why += fmt::format("; {}: {}", variant->id(), cannot(*variant, spec, accuracy));
+    if (variant->supports.is_of(*spec.op) && variant->role == Role::kernel) {
+      const std::string reason = cannot(*variant, spec, accuracy);
+      why += fmt::format("; {}: {}", variant->id(), reason.empty() ? why_not_by_itself(*variant) : reason);
+    }
   fail("nothing computes {} on {}{}", spec.math_line(), device_.id, why.empty() ? ": no kernel is of this op" : why);
 }
 
@@ -77,17 +84,38 @@ std::optional<KernelChoice> KernelChooser::from_table(const Spec& spec, std::opt
   return std::nullopt;
 }
 
-/// The most accurate, then the widest instructions, then the manifest's order; plain loops last. Kernels with threads
-/// of their own would meet the engine's on the same processors.
+/// Why an engine takes it only where it is named; "" if it does so by itself. Kernels with threads of their own would
+/// meet the engine's on the same processors.
+std::string KernelChooser::why_not_by_itself(const Variant& variant) const {
+  if (variant.is_mutant) return "is wrong on purpose";
+  if (is_dropped_in(&variant)) return "is of a folder of --kernels: taken where --kernel or a table names it";
+  if (variant.threading == Threading::own) return "has threads of its own";
+  return variant.disabled_reason(device_.kind);
+}
+
+bool KernelChooser::is_dropped_in(const Variant* variant) const {
+  return std::find(variants_.begin() + int64_t(shipped_), variants_.end(), variant) != variants_.end();
+}
+
+bool KernelChooser::names_dropped_in() const {
+  std::set<std::string> named;
+  for (const KernelOverride& o : overrides_) named.insert(o.variant);
+  for (size_t i = 0; table_ && i < table_->entries.size(); ++i) {
+    named.insert(table_->entries[i].variant);
+    named.insert(table_->entries[i].fallback.begin(), table_->entries[i].fallback.end());
+  }
+  return std::any_of(variants_.begin() + int64_t(shipped_), variants_.end(),
+                     [&](const Variant* variant) { return named.count(variant->id()) != 0; });
+}
+
+/// The most accurate, then the widest instructions, then the manifest's order; plain loops last.
 const Variant* KernelChooser::from_manifests(const Spec& spec, std::optional<Accuracy> accuracy) const {
   const auto rank = [&](const Variant& v) {
     return std::tuple(v.baseline, v.accuracy, -(choose_isa(v, device_) - device_.isa.data()));
   };
   const Variant* best = nullptr;
   for (const Variant* variant : variants_) {
-    if (variant->is_mutant || variant->threading == Threading::own || !variant->disabled_reason(device_.kind).empty())
-      continue;
-    if (!cannot(*variant, spec, accuracy).empty()) continue;
+    if (!why_not_by_itself(*variant).empty() || !cannot(*variant, spec, accuracy).empty()) continue;
     if (!best || rank(*variant) < rank(*best)) best = variant;
   }
   return best;

@@ -29,25 +29,32 @@ TableTarget table_target(const DeviceInfo& device, int64_t method);
 
 class KernelChooser {
  public:
-  /// All outlive it. table: nullptr where there is none. Error for an override that names no variant.
+  /// All outlive it. table: nullptr where there is none. shipped: the first so many variants are; others were dropped
+  /// in, and are taken only where they are named, for nobody has proved them. Error for an override that names no
+  /// variant.
   KernelChooser(const DeviceInfo& device, std::vector<const Variant*> variants, const TableDevice* table,
-                std::vector<KernelOverride> overrides);
+                std::vector<KernelOverride> overrides, size_t shipped = SIZE_MAX);
 
   /// accuracy: of which class it must be, where another size of m has decided that already. Error where an override
   /// cannot compute the spec, and where nothing can: each variant's reason is named.
   KernelChoice choose(const Spec& spec, std::optional<Accuracy> accuracy = std::nullopt) const;
+  /// Whether an override or the table names a variant that was dropped in: others of them are not taken.
+  bool names_dropped_in() const;
 
  private:
   std::string cannot(const Variant& variant, const Spec& spec, std::optional<Accuracy> accuracy) const;
   std::optional<KernelChoice> from_overrides(const Spec& spec, std::optional<Accuracy> accuracy) const;
   std::optional<KernelChoice> from_table(const Spec& spec, std::optional<Accuracy> accuracy) const;
   const Variant* from_manifests(const Spec& spec, std::optional<Accuracy> accuracy) const;
+  std::string why_not_by_itself(const Variant& variant) const;
+  bool is_dropped_in(const Variant* variant) const;
   KernelChoice chosen(const Variant& variant, const char* reason) const;
 
   const DeviceInfo& device_;
   const std::vector<const Variant*> variants_;
   const TableDevice* const table_;
   const std::vector<KernelOverride> overrides_;
+  const size_t shipped_;
 };
 
 /// Built and loaded kernels of one device, a variant once.

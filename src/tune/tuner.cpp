@@ -78,7 +78,7 @@ class Tuner {
     StepShape shape;
     shape.length = r_.context.depth + (r_.context.tokens + 1) / 2;
     shape.cache = *parse_dtype(r_.context.cache_type);
-    const KernelChooser chooser(r_.device, variants_, r_.default_section, {});
+    const KernelChooser chooser(r_.device, r_.variants, r_.default_section, {}, r_.shipped);
     shape.fuses_swiglu = fuses_swiglu(model.file(), model.config(), {}, chooser);
     for (StepOp& op : engine_step(model.file(), model.config(), shape)) {
       TunedOp tuned;

@@ -16,6 +16,7 @@ struct TuneRequest {
   const Backend* backend = nullptr;
   DeviceInfo device;
   std::vector<const Variant*> variants;
+  size_t shipped = SIZE_MAX;  // the first so many of them: others were dropped in
   BuildCache* cache = nullptr;
   Store* store = nullptr;
   std::string model;                                            // the file
