@@ -146,7 +146,7 @@ static inline void assay_trace_duration(assay_trace* trace, int64_t duration_ns)
   assay_trace_number(trace, duration_ns);
 }
 
-/* The fields of a spec line, "op=matmul | m=1 | …", as the map that describes a product, and the backend behind them. */
+/* The fields of a spec line, "op=matmul | m=1 | …", as the map that describes an op, and the backend behind them. */
 static inline void assay_trace_map(assay_trace* trace, const char* spec, const char* backend) {
   assay_trace_text(trace, ",\"data\":{");
   while (*spec) {
@@ -167,7 +167,7 @@ static inline void assay_trace_map(assay_trace* trace, const char* spec, const c
 }
 
 /* A kernel that ran. op_name: its path, SCOPE/…/kernel; SCOPE/cb_gpu and SCOPE/cb_wait are a command buffer's own time
- * on its device, and the wait for it. spec: of a product, what was computed; NULL: it is none. */
+ * on its device, and the wait for it. spec: what was computed, as a spec line; NULL: not said. */
 static inline void assay_trace_op(assay_trace* trace, const char* op_name, const char* backend, int64_t ended_ns,
                                   int64_t duration_ns, const char* spec) {
   assay_trace_begin(trace, "GpuOpCompleted", ended_ns);

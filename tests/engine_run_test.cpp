@@ -32,7 +32,7 @@ class engine_run : public testing::Test {
     return home.folder / "copy.gguf";
   }
 
-  const fs::path model = kModels / "tiny-qwen2-f16.gguf";
+  fs::path model = kModels / "tiny-qwen2-f16.gguf";
   Home home;
 };
 
@@ -42,6 +42,26 @@ TEST_F(engine_run, takes_no_kernel_that_is_wrong_on_purpose_unless_it_is_named) 
   ASSERT_EQ(ended.exit_code, 0) << ended.err;
   EXPECT_TRUE(has(ended.err, "norm_rows")) << ended.err;
   EXPECT_FALSE(has(ended.err, "mutant_")) << ended.err;
+}
+
+TEST_F(engine_run, takes_a_kernel_of_a_users_folder_only_where_it_is_named) {
+  const fs::path source = fs::path(ASSAY_SOURCE_DIR) / "kernels/cpu/rms_norm.cpp";
+  fs::create_directories(home.kernels());
+  fs::copy_file(source, home.kernels() / "own_norm.cpp");
+  Json family = {{"family", "own_norm"}, {"source", "own_norm.cpp"}, {"technique", "a loop"}, {"name", "loop"}};
+  family["supports"] = {{"op", {"rms_norm"}}, {"a", {"f32"}}, {"b", {"f32"}}, {"d", {"f32"}}};
+  write_file(home.kernels() / "manifest.json", Json{{"schema", 1}, {"backend", "cpu"}, {"families", {family}}}.dump());
+  Arguments arguments{"logits",          model, "--tokens",  "3 17",        "--out",
+                      home.folder / "l", "-v",  "--kernels", home.kernels()};
+  const Ended unnamed = home.run(arguments);
+  ASSERT_EQ(unnamed.exit_code, 0) << unnamed.err;
+  EXPECT_FALSE(has(unnamed.err, "own_norm/loop")) << unnamed.err;
+  EXPECT_TRUE(has(unnamed.err, "no kernel of --kernels is used")) << unnamed.err;
+  arguments.insert(arguments.end(), {"--kernel", "rms_norm=own_norm/loop"});
+  const Ended named = home.run(arguments);
+  ASSERT_EQ(named.exit_code, 0) << named.err;
+  EXPECT_TRUE(has(named.err, "own_norm/loop")) << named.err;
+  EXPECT_FALSE(has(named.err, "no kernel of --kernels is used")) << named.err;
 }
 
 TEST_F(engine_run, streams_events_for_programs_whose_texts_are_the_answer) {
@@ -142,11 +162,28 @@ TEST_F(engine_run, uses_the_kernel_that_was_asked_for) {
   }
 }
 
-TEST_F(engine_run, names_the_weight_that_is_nan) {
-  const Gguf file(model);
-  const uint64_t offset = file.tensor("blk.1.ffn_up.weight").offset;
-  const fs::path broken = copy([&](std::string& bytes) { bytes.replace(offset + 20, 2, "\x01\x7e"); });
-  expect_refused(home, {"run", broken, "--raw", "-p", "a b", "-n", "3"}, {"blk.1.ffn_up.weight"});
+TEST_F(engine_run, names_the_weight_that_is_no_number_before_anything_is_computed) {
+  struct Harm {
+    const char *type, *tensor;
+    size_t at;  // bytes from the tensor's begin
+    std::string value;
+    const char* where;
+  };
+  using namespace std::string_literals;
+  for (const Harm& harm :
+       {Harm{"f16", "blk.1.ffn_up.weight", 20, "\x01\x7e", "holds nan in row 0, column 10"},
+        Harm{"f16", "token_embd.weight", 2 * 128 * 2047, "\x00\xfc"s, "holds -inf in row 2047, column 0"},
+        Harm{"f16", "blk.2.attn_norm.weight", 4, "\x00\x00\x80\x7f"s, "holds inf in row 0, column 1"},
+        Harm{"q8_0", "blk.0.ffn_down.weight", 34 * 3, "\x00\x7c"s, "column 96"},
+        Harm{"q4_0", "blk.2.attn_q.weight", 0, "\xff\xff", "holds nan in row 0, column 0"}}) {
+    model = kModels / fmt::format("tiny-qwen2-{}.gguf", harm.type);
+    const uint64_t offset = Gguf(model).tensor(harm.tensor).offset;
+    const fs::path broken =
+        copy([&](std::string& bytes) { bytes.replace(offset + harm.at, harm.value.size(), harm.value); });
+    const Arguments tells{"copy.gguf", fmt::format("tensor \"{}\"", harm.tensor), harm.where, "convert it anew"};
+    expect_refused(home, {"run", broken, "--raw", "-p", "a b", "-n", "3"}, tells);
+    expect_refused(home, {"logits", broken, "--tokens", "3", "--out", home.folder / "x"}, tells);
+  }
 }
 
 TEST_F(engine_run, names_what_memory_a_cache_needs) {
@@ -181,9 +218,12 @@ TEST_F(engine_run, gives_back_the_specs_that_ran) {
   const Ended report = home.run({"analyze", trace, "--specs-out", specs, "--hot", "0"});
   ASSERT_EQ(report.exit_code, 0) << report.err;
   const std::string text = read_file(specs);
-  for (const char* part : {"nq=128 | nv=64", "dtB=f16", "bias=1", "n=2048", "op=matmul_residual",
-                           "op=matmul_swiglu | m=1 | n=256 | k=128"})
+  for (const char* part :
+       {"nq=128 | nv=64", "dtB=f16", "bias=1", "n=2048", "op=matmul_residual", "op=matmul_swiglu | m=1 | n=256 | k=128",
+        "op=argmax | m=1 | n=2048", "op=attention | m=1", "op=rms_norm | m=1 | n=128", "op=embedding", "op=rope"})
     EXPECT_TRUE(has(text, part)) << part << " is not in\n" << text;
+  const std::string products = report.out.substr(report.out.find("Matmul backend summary"));
+  EXPECT_FALSE(has(products.substr(0, products.find("GPU wait")), "op=rms_norm")) << "a norm is no product";
 }
 
 TEST_F(engine_run, says_that_a_trace_could_not_be_written) {

@@ -2,6 +2,7 @@
 // tests/models/tiny_logits.py; and each against itself: pieces, threads, a talk that goes on.
 #include <gtest/gtest.h>
 
+#include "engine/sampler.h"
 #include "engine_logits.h"
 #include "opened_session.h"
 #include "refusals.h"
@@ -95,6 +96,18 @@ TEST_P(drawn_models, give_the_same_where_a_talk_goes_on) {
   session.truncate(30);  // what both have in common
   for (const Token token : whole.subspan(30, 9)) last_of(std::span(&token, 1));
   EXPECT_LE(largest_difference(last_of(whole.subspan(39)), alone), 1e-5);
+}
+
+TEST_P(drawn_models, pick_the_token_that_a_sampler_takes) {
+  OpenedSession opened(model, 2, {.picks = true});
+  Session& session = opened.session();
+  Sampler sampler({});
+  ASSERT_TRUE(session.picks() && sampler.is_greedy());
+  const std::vector<Token> tokens = many_tokens(70);
+  for (const size_t count : {70, 1, 3, 1, 65}) {
+    const std::span<const float> logits = session.append(std::span(tokens).first(count));
+    EXPECT_EQ(session.picked(), sampler.sample(logits, session.tokens())) << count;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(all, drawn_models,

@@ -25,6 +25,9 @@ OpClass op_class(std::string_view op_name);
 /// The kind of kernel that an op_name ends in; "" if nothing is left of it.
 std::string kernel_base_name(std::string_view op_name);
 
+/// Whether they describe a product: all do but those whose op is another one that there is ("rms_norm").
+bool describes_product(const MatmulFields& fields);
+
 /// Counts what the report needs. Every list is in order of first appearance, which breaks ties.
 class ClassicCounts : public EventConsumer {
  public:

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "analysis/classic.h"
+#include "spec/op.h"
 
 namespace assay {
 namespace {
@@ -31,6 +32,11 @@ OpClass op_class(std::string_view op_name) {
   if (op_name.find("/cb_gpu") != std::string_view::npos) return OpClass::command_buffer;
   return op_name.find("cb_wait") != std::string_view::npos || op_name.ends_with("wait") ? OpClass::wait
                                                                                         : OpClass::kernel;
+}
+
+bool describes_product(const MatmulFields& fields) {
+  const Op* op = find_op(field_or(fields, "op", ""));
+  return !op || op->multiplies_weights();
 }
 
 std::vector<ClassicCounts::Type> ClassicCounts::types() const {

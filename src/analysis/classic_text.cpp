@@ -169,6 +169,7 @@ class Report {
     for (const ClassicCounts::Matmul& matmul : counts_.matmuls()) {
       const MatmulFields fields =
           matmul.from_path ? fields_of_path(strings_.text(matmul.source)) : unpack_fields(strings_.text(matmul.source));
+      if (!describes_product(fields)) continue;
       const std::string backend(field_or(fields, "backend", "<unknown>")), shape = shape_line(fields);
       backends.add(backend, matmul.durations);
       const std::string_view op = field_or(fields, "op", "<unknown>");

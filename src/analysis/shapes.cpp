@@ -124,7 +124,7 @@ struct Said {
   explicit Said(const MatmulFields& of)
       : fields(spec_fields(of)),
         text(print_spec_fields(fields)),
-        line(shape_line(of)),
+        line(describes_product(of) ? shape_line(of) : text),
         backend(field_or(of, "backend", "<unknown>")) {}
 };
 

@@ -84,7 +84,9 @@ class Chat {
 };
 
 int run_chat(const ChatOptions& options) {
-  OpenedEngine engine(options.engine);
+  EngineOptions with_picks = options.engine;
+  with_picks.picks = Sampler(options.sampling.sampling).is_greedy();
+  OpenedEngine engine(with_picks);
   Chat chat(options, engine);
   const bool interactive = describe_terminal(stdout).interactive && isatty(STDIN_FILENO);
   if (interactive) remark("Ctrl-C ends an answer, Ctrl-D the chat.\n");

@@ -18,6 +18,7 @@ struct EngineOptions {
   int64_t threads = 0, context = 0, chunk = 0;
   std::string cache_type = "f32";
   bool verbose = false;
+  bool picks = false;  // the program picks the token of the largest logit (SessionOptions::picks)
 };
 
 /// MODEL first, then the options of a group "Engine". threads_list: where several numbers of threads go, if that makes

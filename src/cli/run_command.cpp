@@ -71,7 +71,9 @@ std::string speed_text(const Generation& g) {
 int run_run(const RunOptions& o) {
   if (o.has_prompt == !o.file.empty()) fail("give the prompt by -p TEXT or by -f FILE");
   Sampler sampler(o.sampling.sampling);
-  OpenedEngine engine(o.engine);
+  EngineOptions options = o.engine;
+  options.picks = sampler.is_greedy();
+  OpenedEngine engine(options);
   const LoadedModel& model = engine.model();
   const Prompt prompt = make_prompt(o, model);
   if (o.engine.verbose) remark("assay: prompt of {} tokens, template {}\n", prompt.tokens.size(), prompt.style);

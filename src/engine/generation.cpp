@@ -50,7 +50,8 @@ Generation generate(Session& session, Sampler& sampler, const Tokenizer& tokeniz
   session.decodes = true;
   for (TokenTimes times{0, g.prompt_ns, 0, 0};;) {
     if (events.stopped()) return end(Ending::interrupted);
-    const Token token = sampler.sample(logits, session.tokens());
+    const bool is_picked = session.picks() && sampler.is_greedy();
+    const Token token = is_picked ? session.picked() : sampler.sample(logits, session.tokens());
     times.sampled_ns = now_ns();
     g.tokens.push_back(token);
     const bool is_end = options.ends(token);

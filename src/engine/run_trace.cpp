@@ -39,7 +39,7 @@ const std::vector<RunTrace::OpText>& RunTrace::texts(const StepProgram& step, bo
   for (const BoundOp& bound : step.ops) {
     const std::string scope = scope_of(decodes ? "Generation Loop" : "Prompt Processing", bound.op);
     texts.push_back({fmt::format("{}/{}", scope, kernel_name(bound)), scope + "/cb_gpu", bound.choice.variant->id(),
-                     bound.spec.op->multiplies_weights() ? bound.spec.line() : ""});
+                     bound.spec.line()});
   }
   return texts;
 }
@@ -68,7 +68,7 @@ void RunTrace::pass(const PassEvent& event) {
     const OpText& text = texts[i];
     const int64_t ended = event.ends[i], layer = event.step->ops[i].op.layer;
     assay_trace_op(writer_.get(), text.name.c_str(), text.backend.c_str(), stamp(ended), ended - began,
-                   text.spec.empty() ? nullptr : text.spec.c_str());
+                   text.spec.c_str());
     assay_trace_op(writer_.get(), text.device.c_str(), "cpu", stamp(ended), ended - began, nullptr);
     const bool ends_block = i + 1 == texts.size() || event.step->ops[i + 1].op.layer != layer;
     if (layer >= 0 && ends_block) host("generation_loop", fmt::format("block_{}_total", layer), block_began, ended);

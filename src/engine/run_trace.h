@@ -22,7 +22,7 @@ class RunTrace {
 
  private:
   struct OpText {
-    std::string name, device, backend, spec;  // device: its time there; spec: of a product
+    std::string name, device, backend, spec;  // device: its time there
   };
   void pass(const PassEvent& event);
   const std::vector<OpText>& texts(const StepProgram& step, bool decodes);

@@ -45,14 +45,13 @@ Sampler::Sampler(const SamplingOptions& options) : options_(options) { options_.
 
 Token Sampler::sample(std::span<const float> logits, std::span<const Token> before) {
   ASSAY_CHECK(!logits.empty());
-  const bool penalizes = options_.repetition_penalty != 1 && options_.penalty_window > 0 && !before.empty();
-  if (options_.temperature == 0 && !penalizes) return greedy(logits);
+  if (is_greedy()) return greedy(logits);
   candidates_.resize(logits.size());
   for (size_t i = 0; i < logits.size(); ++i) {
     if (logits[i] != logits[i]) fail("a logit is NaN");
     candidates_[i] = {double(logits[i]), Token(i)};
   }
-  if (penalizes) penalize(before);
+  if (options_.repetition_penalty != 1) penalize(before);
   largest_ = std::min_element(candidates_.begin(), candidates_.end(), kLarger)->logit;
   if (options_.temperature == 0) return std::min_element(candidates_.begin(), candidates_.end(), kLarger)->token;
   sorted_ = 0;

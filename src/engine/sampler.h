@@ -26,6 +26,11 @@ class Sampler {
  public:
   explicit Sampler(const SamplingOptions& options);
 
+  /// Whether the next token is that of the largest logit, whatever came before: an engine's op finds it.
+  bool is_greedy() const {
+    return options_.temperature == 0 && (options_.repetition_penalty == 1 || options_.penalty_window == 0);
+  }
+
   /// The next token after `before`. Of equal logits the lower token counts as the larger. Error where a logit is NaN.
   Token sample(std::span<const float> logits, std::span<const Token> before);
 

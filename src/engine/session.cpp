@@ -6,7 +6,6 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
-#include "model/inspection.h"
 
 namespace assay {
 namespace {
@@ -38,10 +37,9 @@ Session::Session(LoadedModel& model, Device& device, StepBinder& binder, const S
   step(1, 1);  // first of all: it decides the weights' accuracy classes
   chunk_ = options.chunk;
   if (chunk_ == 0) {
-    const PassRequest usual{std::min(kUsualChunk, capacity_), 1, capacity_, options.cache};
-    chunk_ = binder_.is_better_one_by_one(usual) ? 1 : kUsualChunk;
+    chunk_ = binder_.is_better_one_by_one(request(std::min(kUsualChunk, capacity_), 1)) ? 1 : kUsualChunk;
   }
-  binder_.reserve({std::min(chunk_, capacity_), 1, capacity_, options.cache});
+  binder_.reserve(request(std::min(chunk_, capacity_), 1));
 }
 
 void Session::truncate(int64_t position) {
@@ -89,7 +87,7 @@ StepProgram& Session::step(int64_t tokens, int64_t logits) {
   if (binder_.take_moved()) steps_.clear();
   const auto known = steps_.find({tokens, logits});
   if (known != steps_.end()) return known->second;
-  StepProgram bound = binder_.bind({tokens, logits, capacity_, options_.cache});
+  StepProgram bound = binder_.bind(request(tokens, logits));
   if (binder_.take_moved()) steps_.clear();  // not this one: it was bound when all had moved
   return steps_.insert_or_assign({tokens, logits}, std::move(bound)).first->second;
 }
@@ -119,30 +117,31 @@ void Session::run(std::span<const Token> tokens, int64_t logits) {
   const auto at = int32_t(position());
   const int64_t began = now_ns();
   device_.write(binder_.buffer("position"), &at, sizeof at);
-  if (binder_.has_buffer("tokens")) {
-    const std::vector<int32_t> rows(tokens.begin(), tokens.end());
-    device_.write(binder_.buffer("tokens"), rows.data(), int64_t(rows.size() * sizeof(int32_t)));
-  } else {  // no kernel reads rows of the embedding's type
-    const int64_t width = model_.config().embedding;
-    std::vector<float> rows(tokens.size() * size_t(width));
-    for (size_t i = 0; i < tokens.size(); ++i) model_.decode_embedding(tokens[i], &rows[i * size_t(width)]);
-    device_.write(binder_.buffer("x0"), rows.data(), int64_t(rows.size() * sizeof(float)));
-  }
+  const std::vector<int32_t> rows(tokens.begin(), tokens.end());
+  device_.write(binder_.buffer("tokens"), rows.data(), int64_t(rows.size() * sizeof(int32_t)));
   ends_.resize(step.ops.size());
   if (stamps && !step.program->stamp(ends_)) fail("this device cannot tell when a launch of a program ended");
   step.program->run();
   step.program->wait();
   const int64_t ended = now_ns();
   model_.file().check_whole();
+  if (options_.picks && logits > 0)
+    device_.read(&picked_, binder_.buffer("picked") + (logits - 1) * int64_t(sizeof picked_), sizeof picked_);
   const bool is_first = seen_.emplace(std::ssize(tokens), logits).second;
   if (passed)
     passed({&step, position(), std::ssize(tokens), logits, began, ended, ends_, bytes_of(step), is_first, decodes});
   tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
 }
 
+Token Session::picked() const {
+  ASSAY_CHECK(options_.picks && picked_ >= 0);
+  return Token(picked_);
+}
+
 void Session::check_logits(std::span<const float> logits) const {
-  if (std::none_of(logits.begin(), logits.end(), [](float value) { return value != value; })) return;
-  check_finite(model_.file());
+  bool has_nan = false;
+  for (const float value : logits) has_nan |= value != value;
+  if (!has_nan) return;
   fail("{}: its logits are NaN, though all its weights are finite: sums overflowed", model_.file().name());
 }
 

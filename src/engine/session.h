@@ -14,9 +14,11 @@ struct SessionOptions {
   int64_t context = 0;  // positions at most; 0: what the model says, 2,048 where it does not
   int64_t chunk = 0;    // tokens of a prompt at once; 0: what suits the kernels that there are
   Dtype cache = Dtype::f32;
+  bool picks = false;  // the program also says which token has the largest logit
 };
 
-/// Positions that a cache has room for once so many were needed: 256, doubled as often as that takes, at most `context`.
+/// Positions that a cache has room for once so many were needed: 256, doubled as often as that takes, at most
+/// `context`.
 int64_t cache_capacity(int64_t positions, int64_t context);
 
 /// What a pass over tokens was, for those who measure: called after each.
@@ -40,12 +42,14 @@ class Session {
   int64_t context() const { return context_; }
   /// How a single token is computed now.
   const StepProgram& one_token() { return step(1, 1); }
+  /// Of the last token appended, the place of its largest logit; of equal ones the first. Only with options.picks.
+  Token picked() const;
+  bool picks() const { return options_.picks; }
   int64_t cache_bytes() const { return capacity_ * position_bytes_; }
 
   /// Appends the tokens; the logits of the last `wanted` of them, rows of the vocabulary's size, true until the next
-  /// call. Error where the context or memory is too small, where a logit is NaN (the weight that is to blame is named),
-  /// and for a token that there is not. Where `stopped` says yes, what was not begun is left out and nothing comes
-  /// back.
+  /// call. Error where the context or memory is too small, where a logit is NaN, and for a token that there is not.
+  /// Where `stopped` says yes, what was not begun is left out and nothing comes back.
   std::span<const float> append(std::span<const Token> tokens, int64_t wanted = 1);
   /// Forgets all but the first so many tokens.
   void truncate(int64_t position);
@@ -59,6 +63,10 @@ class Session {
   void check_room(std::span<const Token> tokens) const;
   void grow_cache(int64_t positions);
   StepProgram& step(int64_t tokens, int64_t logits);
+  PassRequest request(int64_t tokens, int64_t logits) const {
+    return {
+        .tokens = tokens, .logits = logits, .capacity = capacity_, .cache = options_.cache, .picks = options_.picks};
+  }
   void run(std::span<const Token> tokens, int64_t logits);
   void check_logits(std::span<const float> logits) const;
 
@@ -72,6 +80,7 @@ class Session {
   std::set<std::pair<int64_t, int64_t>> seen_;                // of them, that ran
   std::vector<int64_t> ends_;
   std::vector<float> logits_;
+  int32_t picked_ = -1;
 };
 
 }  // namespace assay

@@ -138,6 +138,9 @@ class Pass {
     norm_line("output_norm", "output_norm.weight", m_, c_.embedding, {residual, out("normed")});
     const std::string weight = c_.tied_output ? "token_embd.weight" : "output.weight";
     product_line("generation_step_output", weight, "", "normed", "logits");
+    if (request_.picks)
+      add("argmax", fmt::format("m={} | n={} | dtA={}", m_, c_.vocabulary, x_type_), "sampling",
+          {in("logits"), out("picked")});
   }
 
   // The residual stands in x0 or x1: what adds to it reads the one and writes the other.

@@ -15,6 +15,7 @@ struct PassRequest {
   Dtype cache = Dtype::f32;
   Dtype activations = Dtype::f32;  // of all that goes from op to op
   bool fuses_swiglu = true;        // gate, up and swiglu are one op, where the two weights have one type
+  bool picks = false;              // the place of the largest of each row of logits is wanted, too: "picked"
 };
 
 /// An operand: a tensor of the file, or a buffer of the pass by its name. A layer's caches are "blk.N.k_cache" and

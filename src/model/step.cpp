@@ -66,14 +66,9 @@ std::vector<StepEntry> model_step(const Gguf& file, const ModelConfig& config, c
   pass.capacity = std::max(request.context, request.tokens);
   pass.activations = request.activations;
   pass.cache = Dtype::f16;
-  std::vector<PassOp> ops = forward_pass(file, config, pass);
-  ops.push_back({fmt::format("op=argmax | m={} | n={} | dtA={}", request.tokens, config.vocabulary,
-                             dtype_name(request.activations)),
-                 "sampling",
-                 -1,
-                 {}});
+  pass.picks = true;
   std::vector<StepEntry> step;
-  for (const PassOp& op : ops)
+  for (const PassOp& op : forward_pass(file, config, pass))
     if (request.context > 0 || !op.line.starts_with("op=attention ")) step.push_back(entry_of(file, op));
   return step;
 }

@@ -78,6 +78,7 @@ void add_matmuls(const ClassicCounts& counts, const StringTable& strings, Json& 
   for (const ClassicCounts::Matmul& matmul : counts.matmuls()) {
     const std::string_view source = strings.text(matmul.source);
     const MatmulFields fields = matmul.from_path ? fields_of_path(source) : unpack_fields(source);
+    if (!describes_product(fields)) continue;
     const std::string_view backend = field_or(fields, "backend", "<unknown>");
     backends.add({{"backend", backend}}, matmul.durations);
     ops.add({{"op", field_or(fields, "op", "<unknown>")}, {"backend", backend}}, matmul.durations);
