@@ -127,31 +127,17 @@ TEST_F(TeamTest, IdleThreadsFallAsleepAndWakeForTheNextWork) {
   }
 }
 
-/// Of the processors, by this process.
-double used_ms() {
-  rusage usage;
-  getrusage(RUSAGE_SELF, &usage);
-  return double(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e3 +
-         double(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-3;
-}
-
-TEST_F(TeamTest, WhoWaitsLongForAnotherThreadSleeps) {
-  Team team(at_least_two());
-  team.wake();
-  const double before = used_ms();
-  run(team, [](const assay_thread* thread) {
-    if (thread->index == 1) usleep(200'000);
-    thread->barrier(thread);
-    if (thread->index == 1) usleep(200'000);  // the caller waits for the end
-  });
-  EXPECT_LT(used_ms() - before, 200) << "of 400 ms, 5 of which a thread that is done spins";
-}
-
 TEST_F(TeamTest, ASleepingTeamTakesNoProcessorTime) {
   Team team(at_least_two());
   team.wake();
   const int64_t give_up = now_ns() + INT64_C(30'000'000'000);
   while (!all_others_sleep() && now_ns() < give_up) usleep(2000);
+  const auto used_ms = [] {
+    rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return double(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e3 +
+           double(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-3;
+  };
   const double before = used_ms();
   usleep(200'000);
   EXPECT_LT(used_ms() - before, 100) << "of 200 ms";

@@ -12,7 +12,7 @@
 namespace assay {
 
 /// Thread 0 is the caller, pinned to the first CPU if that is wanted. The others spin for a while after work, then
-/// sleep until the next. Within work they spin for each other, and sleep where one is not running.
+/// sleep until the next.
 class Team {
  public:
   explicit Team(const std::vector<int>& cpus, bool pins_caller = true);
@@ -47,8 +47,7 @@ class Team {
   Work work_ = nullptr;
   void* argument_ = nullptr;
   alignas(64) std::atomic<uint32_t> done_{0};
-  alignas(64) std::atomic<uint32_t> sleepers_{0};  // that wait for work …
-  alignas(64) std::atomic<uint32_t> waiters_{0};   // … and for each other
+  alignas(64) std::atomic<uint32_t> sleepers_{0};
   alignas(64) std::atomic<uint32_t> arrived_{0};
   alignas(64) std::atomic<uint32_t> phase_{0};
   std::atomic<bool> stop_{false};
