@@ -90,7 +90,8 @@ void check_part(const Gguf& file, const GgufTensor& tensor, int64_t begin) {
   fail(
       "{}: tensor \"{}\" holds {} in row {}, column {}; the file is damaged or was quantized badly: get it again, or "
       "convert it anew",
-      file.name(), tensor.name, *bad, place / tensor.dims[0], place % tensor.dims[0]);
+      file.name(), tensor.name, std::isnan(*bad) ? std::fabs(*bad) : *bad, place / tensor.dims[0],
+      place % tensor.dims[0]);
 }
 
 struct Part {
