@@ -48,7 +48,7 @@ class Tuner {
     }
     if (!search(state)) return interrupted_result();
     choose();
-    result_.section = section();
+    result_.section = section_with_steps();
     say(choice_text(result_, r_.context.depth, r_.prefill));
     state.predicted(result_.predicted_before_ms, result_.predicted_ms);
     if (r_.proves && !prove(state)) return interrupted_result();
@@ -208,6 +208,25 @@ class Tuner {
     return make_section(result_.step, request);
   }
 
+  TableDevice section_with_steps() const {
+    TableDevice section = this->section();
+    if (r_.earlier) section.steps = r_.earlier->steps;
+    const TableStep step = foretold_and_achieved();
+    std::erase_if(section.steps, [&](const TableStep& s) { return s.model == step.model && s.depth == step.depth; });
+    section.steps.push_back(step);
+    return section;
+  }
+
+  TableStep foretold_and_achieved() const {
+    const Summary after = summarize(result_.turns.after), before = summarize(result_.turns.before);
+    TableStep step{std::filesystem::path(r_.model).filename().string(), r_.context.depth, result_.floor_ms};
+    if (result_.unmeasured.empty())
+      step.predicted_ms = result_.predicted_ms, step.default_predicted_ms = result_.predicted_before_ms;
+    if (after.count > 0) step.achieved_ms = after.median, step.low_ms = after.ci_low, step.high_ms = after.ci_high;
+    if (before.count > 0) step.default_achieved_ms = before.median;
+    return step;
+  }
+
   bool any_change() const {
     return std::any_of(result_.step.begin(), result_.step.end(), [](const TunedOp& t) { return t.is_changed(); });
   }
@@ -306,7 +325,7 @@ class Tuner {
       new_runs_ = old_runs_;
       fill_turns();
     }
-    result_.section = section();
+    result_.section = section_with_steps();
     return true;
   }
 

@@ -60,6 +60,16 @@ def names(page, when):
     expect(stops == 0, f"{when}: {stops} pictures are more than one stop of the tab key")
 
 
+def frameworks(page, data):
+    """Every cell of opbench that was run has its row and its bar; a framework that is not here has none."""
+    for i, results in enumerate(data["opbench"]):
+        cells = [c for c in results["results"]["cells"] if c["outcome"] != "not here"]
+        marks = page.ask("[...document.querySelectorAll('#part-opbench .mark')].map((e) => e.getAttribute('aria-label'))")
+        for cell in cells:
+            expect(any(cell["row"] in m and cell["framework"] in m for m in marks), f"no bar of {cell['framework']} for {cell['row']}")
+        expect(len(marks) >= len(cells) and not any("not here" in m for m in marks), f"{len(marks)} bars of {len(cells)} cells")
+
+
 def numbers(page, data):
     """Cells of the table of cases against the JSON, and the headline."""
     page.ask("document.querySelector('#part-cases button.more:not([hidden])')?.click()")
