@@ -104,5 +104,4 @@ A.as_table = (parent, id, columns, rows, options) => {
     A.table(details, id, columns, rows, options);
   };
   details.addEventListener("toggle", () => details.open && open());
-  addEventListener("beforeprint", open);
 };
