@@ -16,7 +16,7 @@ A.table = (parent, id, columns, rows, options) => {
   const head = A.add(A.add(table, "thead"), "tr");
   const body = A.add(table, "tbody");
   const more = A.add(box, "button.more", "", { type: "button" });
-  let all = false;
+  let all = matchMedia("print").matches;
   let [sort, direction] = (A.get("sort." + id, o.sort || "") || "").split(".");
 
   const shown = (column, value) => (column.show ? column.show(value) : column.text ? value ?? "" : A.number(value));
