@@ -101,9 +101,9 @@ std::string proof_text(const TuneResult& result, int64_t depth, bool prefill) {
       text += fmt::format("Taken back: {} ({}): {}\n", t.op.role, t.op.spec.short_name(), t.taken_back);
   const TurnRatio ratio = turn_ratio(turns.before, turns.after);
   if (after.count > 0)
-    text += fmt::format("Achieved at depth {}, {} runs in turns: {} ms per token; predicted {:.3f}, {} of it\n", depth,
-                        after.count, interval(after), result.predicted_ms,
-                        apart(result, result.predicted_ms, after.median));
+    text += fmt::format(
+        "Achieved at depth {}, {} runs in turns: {} ms per token (median); predicted {:.3f}, {} of it\n", depth,
+        after.count, interval(after), result.predicted_ms, apart(result, result.predicted_ms, after.median));
   if (before.count > 0)
     text += fmt::format(
         "With the defaults: {} ms per token; predicted {:.3f}, {} of it\nThe table takes {} of the defaults' time\n",
