@@ -341,6 +341,11 @@ class Tuner {
     if (!is_default) put(old_runs_, turns.before, turns.prompt_before);
     put(new_runs_, turns.after, turns.prompt_after);
     result_.turns = std::move(turns);
+    for (TunedOp& tuned : result_.step) {
+      std::vector<double> us;
+      for (const ContextRun& run : new_runs_) us.push_back(us_in_context(run, tuned));
+      tuned.in_context_us = us.empty() ? 0 : percentile(us, 50);
+    }
   }
 
   const TuneRequest& r_;
