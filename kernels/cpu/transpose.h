@@ -1,8 +1,15 @@
-// Transposing 16 x 16 words of two bytes: what repacking dense weights to tiles of 16 rows comes down to.
+// Transposing 16 x 16 words: what repacking dense weights to tiles of 16 rows comes down to.
 #pragma once
 #include "simd.h"
 
 namespace assay {
+
+/// to[16 * i + r] = rows[r][at + i].
+template <class Word>
+inline void transpose_sixteen(const Word* const* rows, int64_t at, Word* to) {
+  for (int i = 0; i < 16; ++i)
+    for (int r = 0; r < 16; ++r) to[16 * i + r] = rows[r][at + i];
+}
 
 #if defined(__AVX2__)
 
@@ -25,7 +32,6 @@ inline void transpose_eight_rows(const uint16_t* const* rows, int64_t at, __m256
   }
 }
 
-/// to[16 * i + r] = rows[r][at + i].
 inline void transpose_sixteen(const uint16_t* const* rows, int64_t at, uint16_t* to) {
   __m256i upper[8], lower[8];
   transpose_eight_rows(rows, at, upper);
@@ -35,13 +41,6 @@ inline void transpose_sixteen(const uint16_t* const* rows, int64_t at, uint16_t*
     _mm256_storeu_si256(out + i, _mm256_permute2x128_si256(upper[i], lower[i], 0x20));
     _mm256_storeu_si256(out + 8 + i, _mm256_permute2x128_si256(upper[i], lower[i], 0x31));
   }
-}
-
-#else
-
-inline void transpose_sixteen(const uint16_t* const* rows, int64_t at, uint16_t* to) {
-  for (int r = 0; r < 16; ++r)
-    for (int i = 0; i < 16; ++i) to[16 * i + r] = rows[r][at + i];
 }
 
 #endif
