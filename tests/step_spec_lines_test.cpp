@@ -102,6 +102,18 @@ TEST(StepSpecLines, TypesThatAnOpCannotHaveAreRefused) {
   expect_refused(with(with(kEmbedding, "dtB=f16", "dtB=q8_0"), "n=64", "n=65"), "comes in blocks of 32");
 }
 
+TEST(StepSpecLines, ACacheMayBeOfBlocksWhereHeadsAreWholeOnes) {
+  for (const std::string& line : {kRope, kAttention}) {
+    const std::string blocks = with(with(line, "dtCache=f16", "dtCache=q8_0"), "head_size=8", "head_size=64");
+    EXPECT_EQ(refusal(blocks), "");
+    EXPECT_EQ(parse_spec(parse_spec(blocks).math_line()).math_line(), parse_spec(blocks).math_line());
+    expect_refused(with(line, "dtCache=f16", "dtCache=q8_0"),
+                   "field head_size=8: a cache of q8_0 comes in blocks of 32: it must be a multiple");
+    expect_refused(with(line, "dtCache=f16", "dtCache=q4_0"), "field dtCache=q4_0: it must be f32, f16, bf16 or q8_0");
+    expect_refused(with(line, "dtCache=f16", "dtCache=i32"), "field dtCache=i32");
+  }
+}
+
 TEST(StepSpecLines, SizesThatOverflowAreRefusedAndNotMultiplied) {
   const std::string huge = "4611686018427387904";  // 2^62
   for (const std::string& line : {kNorm, kSwiglu, kGateUp, kArgmax, kTopK, kCopy, kEmbedding, kAttention, kRope})

@@ -29,7 +29,7 @@ constexpr OpField kFields[] = {
     {"length", "a whole number from m to capacity", true},
     {"capacity", "a whole number of at least length", true},
     {"dtA", kSaysActivationType, true},
-    {"dtCache", kSaysActivationType, true},
+    {"dtCache", kSaysCacheType, true},
     {"dtD", kSaysActivationType, true},
     {"scale", kSaysFactor, true},
 };
@@ -51,7 +51,7 @@ Attention read(const FieldReader& line) {
   Attention own;
   own.m = line.size("m"), own.heads = line.size("heads"), own.kv_heads = line.size("kv_heads");
   own.size = line.size("head_size"), own.length = line.size("length"), own.capacity = line.size("capacity");
-  own.a = line.dtype("dtA"), own.cache = line.dtype("dtCache"), own.d = line.dtype("dtD");
+  own.a = line.dtype("dtA"), own.cache = cache_type(line, own.size), own.d = line.dtype("dtD");
   own.scale = line.factor("scale", 1);
   if (own.heads % own.kv_heads != 0) line.refuse("heads", "it must be a multiple of kv_heads");
   if (own.length < own.m) line.refuse("length", "it must be at least m: the m rows stand in the cache already");
