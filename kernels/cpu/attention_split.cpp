@@ -37,6 +37,7 @@ struct Problem : HeadShape {
 
   int64_t rows_of(int64_t tile) const { return std::min(tile_rows, rows - tile * tile_rows); }
   int64_t queries() const { return std::min(tile_rows, rows) * group; }  // of a tile, at most
+  int64_t in_groups() const { return (queries() + kTogether - 1) / kTogether * kTogether; }
   /// Positions that the last row of a tile sees.
   int64_t seen_by(int64_t tile) const { return position + tile * tile_rows + rows_of(tile); }
   int64_t chunks_of(int64_t tile) const { return (seen_by(tile) + kChunk - 1) / kChunk; }
@@ -56,18 +57,20 @@ struct Gathered {
 };
 
 struct Space {  // of one thread
-  float *queries, *keys, *values, *scores, *partial;
+  float *queries, *keys[2], *rows, *values, *scores, *partial;
   static size_t floats(const Problem& p) {
-    return size_t(p.queries() * (p.padded + kChunk) + (kLanes + kChunk) * p.padded) +
+    return size_t(p.in_groups() * (p.padded + kChunk) + (3 * kPair + kChunk) * p.padded) +
            size_t(2 * p.waiting()) * Gathered::floats(p) + 64;
   }
   Space(const Problem& p, uint32_t thread) {
     const size_t bytes = round_up(floats(p) * sizeof(float), 64);
     queries = reinterpret_cast<float*>(static_cast<char*>(p.call.workspace) + bytes * thread);
-    keys = queries + p.queries() * p.padded;
-    values = keys + kLanes * p.padded;
+    keys[0] = queries + p.in_groups() * p.padded;
+    keys[1] = keys[0] + kPair * p.padded;
+    rows = keys[1] + kPair * p.padded;
+    values = rows + kPair * p.padded;
     scores = values + kChunk * p.padded;
-    partial = scores + p.queries() * kChunk;
+    partial = scores + p.in_groups() * kChunk;
   }
   /// side 0: of the head that began before this thread's stretch; 1: of those that begin in it.
   Gathered gathered(const Problem& p, int side, int place) const {
@@ -83,22 +86,33 @@ const T* cached(const assay_tensor& t, int64_t head, int64_t row) {
   return static_cast<const T*>(t.data) + head * t.strides[0] + row * t.strides[1];
 }
 
-/// `count` rows from `first` on as floats, zeros behind them and behind each row's end.
-template <class T>
-void widen(const Problem& p, const assay_tensor& t, int64_t head, int64_t first, int64_t count, float* to) {
-  for (int64_t j = 0; j < in_lanes(count); ++j, to += p.padded)
-    for (int64_t i = 0; i < p.padded; i += kLanes)
-      store(to + i, some_of(p, cached<T>(t, head, first + (j < count ? j : 0)), j < count, i));
+/// `count` rows from `first` on, as V; zeros behind them, up to `rows`, and behind each row's end.
+template <class T, class V>
+void pad(const Problem& p, const assay_tensor& t, int64_t head, int64_t first, int64_t count, int64_t rows, V* to) {
+  for (int64_t j = 0; j < rows; ++j, to += p.padded) {
+    const T* const row = cached<T>(t, head, first + (j < count ? j : 0));
+    int64_t i = 0;
+    if constexpr (!std::is_same_v<T, V>)
+      for (; j < count && i + kLanes <= p.size; i += kLanes) store(to + i, part_of(row, i));
+    if constexpr (std::is_same_v<T, V>)
+      for (; j < count && i < p.size; ++i) to[i] = row[i];
+    else if constexpr (!std::is_same_v<T, Q8Block>)
+      for (; j < count && i < p.size; ++i) to[i] = to_float(row[i]);
+    if (i < p.padded) memset(to + i, 0, size_t(p.padded - i) * sizeof(V));
+  }
 }
 
-/// kLanes keys from `first` on, of which `count` are there.
+/// Up to kPair keys from `first` on, of those before `end`.
 template <class T>
-void lay_out_keys(const Problem& p, int64_t head, int64_t first, int64_t count, float* to) {
-  const T* from = cached<T>(p.keys, head, first);
-  if (count >= kLanes && p.size == p.padded)
-    lay_out_some<true>(p, from, p.keys.strides[1], kLanes, to);
-  else
-    lay_out_some<false>(p, from, p.keys.strides[1], count, to);
+auto keys_at(const Problem& p, const Space& space, int64_t head, int64_t first, int64_t end, int side) {
+  using V = typename Column<T>::Value;
+  auto* const rows = reinterpret_cast<V*>(space.rows);
+  auto* const columns = reinterpret_cast<V*>(space.keys[side]);
+  if constexpr (std::is_same_v<T, V>)
+    if (p.size == p.padded && first + kPair <= end)
+      return Keys<V>(cached<T>(p.keys, head, first), p.keys.strides[1], p.padded, columns);
+  pad<T>(p, p.keys, head, first, std::min(kPair, end - first), kPair, rows);
+  return Keys<V>(rows, p.padded, p.padded, columns);
 }
 
 /// Rows [first, last) of a head in so many steps.
@@ -144,12 +158,15 @@ void weigh(const Problem& p, float* scores, int64_t count, int64_t there, const 
   store(g.weights + query * kLanes, sum_of);
 }
 
-void load_queries(const Problem& p, int64_t tile, int64_t kv, float* to) {
+/// Groups of kTogether queries, value by value.
+void load_queries(const Problem& p, int64_t tile, int64_t kv, const Space& space) {
+  int64_t query = 0;
   for (int64_t row = 0; row < p.rows_of(tile); ++row)
-    for (int64_t head = 0; head < p.group; ++head, to += p.padded) {
-      const float* from = widened_row(p.q, 0, tile * p.tile_rows + row, (kv * p.group + head) * p.size, p.size, to);
-      if (from != to) memcpy(to, from, size_t(p.size) * sizeof(float));
-      std::fill(to + p.size, to + p.padded, 0.0f);
+    for (int64_t head = 0; head < p.group; ++head, ++query) {
+      const float* from =
+          widened_row(p.q, 0, tile * p.tile_rows + row, (kv * p.group + head) * p.size, p.size, space.rows);
+      float* const to = space.queries + query / kTogether * kTogether * p.padded + query % kTogether;
+      for (int64_t i = 0; i < p.padded; ++i) to[i * kTogether] = i < p.size ? from[i] : 0;
     }
 }
 
@@ -158,26 +175,30 @@ template <class T>
 void attend(const Problem& p, const Space& space, int64_t tile, int64_t kv, int64_t first, int64_t last, int64_t until,
             const Gathered& g) {
   const int64_t queries = p.rows_of(tile) * p.group, seen = p.seen_by(tile), end = std::min(until * kChunk, seen);
-  load_queries(p, tile, kv, space.queries);
   std::fill(g.sums, g.sums + queries * p.padded, 0.0f);
   std::fill(g.weights, g.weights + queries * kLanes, 0.0f);
   std::fill(g.largest, g.largest + queries, -INFINITY);
   const bool in_place = p.size == p.padded;  // values are widened as they are used
-  const int64_t key_steps = kChunk / kLanes * (p.padded / kQuad) * ((queries + kScored - 1) / kScored);
-  const int64_t value_steps =
-      kChunk * ((p.padded + kAcross * kLanes - 1) / (kAcross * kLanes)) * ((queries + kTogether - 1) / kTogether);
+  const int64_t groups = (queries + kTogether - 1) / kTogether;
+  const int64_t key_steps = kChunk / kPair * p.padded * groups;
+  const int64_t value_steps = kChunk * ((p.padded + kAcross * kLanes - 1) / (kAcross * kLanes)) * groups;
+  const int64_t stop = std::min(last * kChunk, seen);
+  using V = typename Column<T>::Value;
+  int side = 0;
+  keys_at<T>(p, space, kv, first * kChunk, stop, side).turn();
   for (int64_t chunk = first; chunk < last; ++chunk) {
     const int64_t at = chunk * kChunk, there = std::min(kChunk, seen - at), next = at + kChunk;
     const int64_t after = std::min(next + kChunk, end);
     Ahead keys = ahead_of<T>(p.keys, kv, next, after, key_steps);
     Ahead values = ahead_of<T>(p.values, kv, next, after, value_steps);
-    for (int64_t j = 0; j < there; j += kLanes) {
-      lay_out_keys<T>(p, kv, at + j, there - j, space.keys);
-      for (int64_t query = 0; query < queries; query += kScored)
-        score_some(p, int(std::min<int64_t>(kScored, queries - query)), space.queries + query * p.padded, space.keys,
-                   space.scores + query * kChunk + j, keys);
+    for (int64_t j = at; j < at + there; j += kPair, side ^= 1) {
+      Keys<V> others;
+      if (j + kPair < stop) others = keys_at<T>(p, space, kv, j + kPair, stop, side ^ 1);
+      for (int64_t query = 0; query < queries; query += kTogether, others.pieces = 0)
+        score_some(p, int(std::min<int64_t>(kTogether, queries - query)), space.queries + query * p.padded,
+                   reinterpret_cast<const V*>(space.keys[side]), space.scores + query * kChunk + j - at, keys, others);
     }
-    if (!in_place) widen<T>(p, p.values, kv, at, there, space.values);
+    if (!in_place) pad<T>(p, p.values, kv, at, there, there, space.values);
     for (int64_t query = 0; query < queries; query += kTogether) {
       const int count = int(std::min<int64_t>(kTogether, queries - query));
       float* const scores = space.scores + query * kChunk;
@@ -287,6 +308,7 @@ void run_as(Problem& p, const assay_thread& thread) {
     if (first >= last) return;
     const int side = first > begin ? 0 : 1;
     Joined joined(p, p.rows_of(tile) * p.group);
+    load_queries(p, tile, kv, space);
     for (int64_t part = first - begin; part < last - begin; ++part) {
       const Gathered g = space.gathered(p, side, joined.size());
       attend<T>(p, space, tile, kv, part * kPart, std::min((part + 1) * kPart, p.chunks_of(tile)),
