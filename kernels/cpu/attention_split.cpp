@@ -94,9 +94,9 @@ void pad(const Problem& p, const assay_tensor& t, int64_t head, int64_t first, i
     int64_t i = 0;
     if constexpr (!std::is_same_v<T, V>)
       for (; j < count && i + kLanes <= p.size; i += kLanes) store(to + i, part_of(row, i));
-    if constexpr (std::is_same_v<T, V>)
-      for (; j < count && i < p.size; ++i) to[i] = row[i];
-    else if constexpr (!std::is_same_v<T, Q8Block>)
+    if constexpr (std::is_same_v<T, V>) {
+      if (j < count) memcpy(to, row, size_t(i = p.size) * sizeof(V));
+    } else if constexpr (!std::is_same_v<T, Q8Block>)
       for (; j < count && i < p.size; ++i) to[i] = to_float(row[i]);
     if (i < p.padded) memset(to + i, 0, size_t(p.padded - i) * sizeof(V));
   }
@@ -170,11 +170,12 @@ void load_queries(const Problem& p, int64_t tile, int64_t kv, const Space& space
     }
 }
 
-/// Chunks [first, last) of a head of the cache, for all queries of a tile. The thread goes on up to chunk `until`.
+/// Chunks [first, last) of a head of the cache, for all queries of a tile. The thread's own are those of `stretch`:
+/// what it needs next but one is asked for.
 template <class T>
-void attend(const Problem& p, const Space& space, int64_t tile, int64_t kv, int64_t first, int64_t last, int64_t until,
+void attend(const Problem& p, const Space& space, int64_t tile, int64_t kv, int64_t first, int64_t last, Range stretch,
             const Gathered& g) {
-  const int64_t queries = p.rows_of(tile) * p.group, seen = p.seen_by(tile), end = std::min(until * kChunk, seen);
+  const int64_t queries = p.rows_of(tile) * p.group, seen = p.seen_by(tile), end = std::min(stretch.end * kChunk, seen);
   std::fill(g.sums, g.sums + queries * p.padded, 0.0f);
   std::fill(g.weights, g.weights + queries * kLanes, 0.0f);
   std::fill(g.largest, g.largest + queries, -INFINITY);
@@ -187,8 +188,8 @@ void attend(const Problem& p, const Space& space, int64_t tile, int64_t kv, int6
   int side = 0;
   keys_at<T>(p, space, kv, first * kChunk, stop, side).turn();
   for (int64_t chunk = first; chunk < last; ++chunk) {
-    const int64_t at = chunk * kChunk, there = std::min(kChunk, seen - at), next = at + kChunk;
-    const int64_t after = std::min(next + kChunk, end);
+    const int64_t at = chunk * kChunk, there = std::min(kChunk, seen - at);
+    const int64_t next = at + (chunk == stretch.begin ? 1 : 2) * kChunk, after = std::min(at + 3 * kChunk, end);
     Ahead keys = ahead_of<T>(p.keys, kv, next, after, key_steps);
     Ahead values = ahead_of<T>(p.values, kv, next, after, value_steps);
     for (int64_t j = at; j < at + there; j += kPair, side ^= 1) {
@@ -312,7 +313,7 @@ void run_as(Problem& p, const assay_thread& thread) {
     for (int64_t part = first - begin; part < last - begin; ++part) {
       const Gathered g = space.gathered(p, side, joined.size());
       attend<T>(p, space, tile, kv, part * kPart, std::min((part + 1) * kPart, p.chunks_of(tile)),
-                (last - begin) * kPart, g);
+                {(first - begin) * kPart, (last - begin) * kPart}, g);
       joined.add(part, 1, g);
     }
     if (first == begin && last == end) finish(p, tile, kv, joined.whole());
