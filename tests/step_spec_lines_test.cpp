@@ -1,4 +1,5 @@
 // Spec lines of the ops beside the product: what each refuses, and in which words.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <string>
@@ -85,7 +86,8 @@ TEST(StepSpecLines, RopeTurnsPairs) {
   expect_refused(with(kRope, "head_size=8", "head_size=7"), "field head_size=7: values turn in pairs: it must be even");
   expect_refused(kRope + " | dimensions=10", "field dimensions=10");
   expect_refused(kRope + " | dimensions=3", "field dimensions=3");
-  expect_refused(with(kRope, "base=10000", "base=0"), "field base=0: it must be a number above 0");
+  for (const char* base : {"base=0", "base=-1", "base=0.5", "base=1e-320", "base=1e31", "base=1e300"})
+    expect_refused(with(kRope, "base=10000", base), fmt::format("field {}: it must be a number from 1 to 1e30", base));
   expect_refused(with(kRope, "style=neox", "style=gptj"), "field style=gptj: it must be neox or pairs");
 }
 
@@ -93,6 +95,15 @@ TEST(StepSpecLines, WhatIsSeenStandsInTheCache) {
   expect_refused(with(kAttention, "length=10", "length=17"), "field length=17: the cache holds 16");
   expect_refused(with(kAttention, "length=10", "length=1"), "field length=1: it must be at least m");
   expect_refused(with(kRope, "m=1", "m=17"), "field capacity=16: the cache must hold the m rows");
+}
+
+TEST(StepSpecLines, AScaleIsRefusedWhoseScoresOverflow) {
+  for (const char* scale : {"scale=1e300", "scale=-1e30", "scale=23"})
+    expect_refused(with(kAttention, "scale=0.5", scale),
+                   "scores would overflow: with heads of 8 it must be 22.63 at most");
+  for (const char* scale : {"scale=0", "scale=-22", "scale=1e-300", "scale=22.5"})
+    EXPECT_EQ(refusal(with(kAttention, "scale=0.5", scale)), "");
+  expect_refused(with(kAttention, "scale=0.5", "scale=1e400"), "field scale=1e400: it must be a finite number");
 }
 
 TEST(StepSpecLines, TypesThatAnOpCannotHaveAreRefused) {

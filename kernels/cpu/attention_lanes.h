@@ -51,23 +51,72 @@ inline Vec add_scaled(Vec sum, Vec v, const float* factor) {
   return fma(set1(*factor), v, sum);
 }
 
-/// How keys are held as columns: halves as they are, blocks as floats. kDims columns are made at once.
+/// Two vectors of a row, the second where there is one. Both are of one block.
+template <class T>
+inline void parts_of(const T* row, int64_t i, Vec& v0, Vec& v1) {
+  v0 = part_of(row, i), v1 = part_of(row, i + kLanes);
+}
+inline void parts_of(const Q8Block* row, int64_t i, Vec& v0, Vec& v1) {
+  const Q8Block& block = row[i / 32];
+  const Vec scale = broadcast(&block.scale);
+  v0 = mul(load(block.values + i % 32), scale), v1 = mul(load(block.values + i % 32 + kLanes), scale);
+}
+#if defined(__AVX2__)
+template <int BYTES>
+inline auto widened(const int16_t* p) {
+#if defined(__AVX512F__)
+  if constexpr (BYTES == 64)
+    return _mm512_cvtepi32_ps(_mm512_cvtepi16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))));
+#endif
+  if constexpr (BYTES == 32)
+    return _mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+}
+#endif
+/// Whole numbers as floats.
+inline Vec load(const int16_t* p) {
+#if defined(__AVX2__)
+  return widened<sizeof(Vec)>(p);
+#else
+  Floats v;
+  for (int i = 0; i < kLanes; ++i) v[i] = float(p[i]);
+  return Vec(v);
+#endif
+}
+
+/// How keys are held as columns: as they are; blocks as their whole numbers, behind which stand the scales of kPair
+/// positions for each block. kDims columns are made at once.
 template <class T>
 struct Column {
   using Value = T;
 };
 template <>
 struct Column<Q8Block> {
-  using Value = float;
+  using Value = int16_t;
 };
 template <class V>
 constexpr int kDims = kLanes * sizeof(V) >= 16 ? int(16 / sizeof(V)) : 4;
 
-/// The same 16 bytes of rows that are `step` bytes apart, side by side.
-template <int BYTES>
-inline auto sixteens(const char* from, [[maybe_unused]] int64_t step) {
+/// Value `dim` of a row.
+template <class T>
+inline const char* value_at(const T* row, int64_t dim) {
+  return reinterpret_cast<const char*>(row + dim);
+}
+inline const char* value_at(const Q8Block* row, int64_t dim) {
+  return reinterpret_cast<const char*>(row[dim / 32].values + dim % 32);
+}
+
 #if defined(__AVX2__)
-  const auto part = [&](int i) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i * step)); };
+/// 16 bytes of values; eight of a block become as many.
+template <class T>
+inline __m128i sixteen(const char* at) {
+  if constexpr (std::is_same_v<T, Q8Block>)
+    return _mm_cvtepi8_epi16(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(at)));
+  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+}
+/// The same of rows that are `step` bytes apart, side by side.
+template <class T, int BYTES>
+inline auto sixteens(const char* from, [[maybe_unused]] int64_t step) {
+  const auto part = [&](int i) { return sixteen<T>(from + i * step); };
 #if defined(__AVX512F__)
   if constexpr (BYTES == 64) {
     const __m512i half = _mm512_inserti32x4(_mm512_castsi128_si512(part(0)), part(1), 1);
@@ -75,12 +124,9 @@ inline auto sixteens(const char* from, [[maybe_unused]] int64_t step) {
   }
 #endif
   if constexpr (BYTES == 32) return _mm256_inserti128_si256(_mm256_castsi128_si256(part(0)), part(1), 1);
-#endif
-  if constexpr (BYTES == 16) {
-    typedef uint32_t Sixteen __attribute__((vector_size(16), aligned(1), may_alias));
-    return *reinterpret_cast<const Sixteen*>(from);
-  }
+  if constexpr (BYTES == 16) return part(0);
 }
+#endif
 
 /// In each 16 bytes, values of a and b by turns: of their first halves, or of the second ones.
 template <int DIMS, int HALF, class V, size_t... LANE>
@@ -92,55 +138,65 @@ inline V interleaved(V a, V b, std::index_sequence<LANE...>) {
   return __builtin_shufflevector(a, b, kFrom(LANE)...);
 }
 
-/// Of kLanes keys kDims values, as columns kPair apart.
-template <class V>
-inline void turn(const V* from, int64_t stride, V* to) {
+/// Of kLanes keys, `stride` apart, kDims values from `at` on, as columns kPair apart.
+template <class T, class V>
+inline void turn(const char* at, int64_t stride, V* to) {
   constexpr int kCount = kDims<V>;
-  if constexpr (kLanes * sizeof(V) < 16) {
-    for (int i = 0; i < kCount; ++i)
-      for (int j = 0; j < kLanes; ++j) to[i * kPair + j] = from[j * stride + i];
-  } else {
-    using Bits = std::conditional_t<sizeof(V) == 2, uint16_t, uint32_t>;
-    typedef Bits Row __attribute__((vector_size(sizeof(V) * kLanes)));
-    constexpr auto kAll = std::make_index_sequence<kLanes>();
-    Row rows[kCount], turned[kCount];
-    const auto* at = reinterpret_cast<const char*>(from);
-    const int64_t bytes = stride * int64_t(sizeof(V));
+  const int64_t bytes = stride * int64_t(sizeof(T));
+#if defined(__AVX2__)
+  using Bits = std::conditional_t<sizeof(V) == 2, uint16_t, uint32_t>;
+  typedef Bits Row __attribute__((vector_size(sizeof(V) * kLanes)));
+  constexpr auto kAll = std::make_index_sequence<kLanes>();
+  Row rows[kCount], turned[kCount];
 #pragma GCC unroll 8
-    for (int r = 0; r < kCount; ++r, at += bytes) {
-      asm("" : "+r"(at));  // one address after the other: sixteen at once find no room in registers
-      rows[r] = Row(sixteens<int(sizeof(Row))>(at, kCount * bytes));
-    }
-    // Each step turns the number of a row and that of a place, as one string of bits, by one bit.
-#pragma GCC unroll 3
-    for (int step = 0; step < (kCount == 8 ? 3 : 2); ++step) {
-#pragma GCC unroll 4
-      for (int r = 0; r < kCount / 2; ++r) {
-        turned[2 * r] = interleaved<kCount, 0>(rows[r], rows[r + kCount / 2], kAll);
-        turned[2 * r + 1] = interleaved<kCount, 1>(rows[r], rows[r + kCount / 2], kAll);
-      }
-#pragma GCC unroll 8
-      for (int r = 0; r < kCount; ++r) rows[r] = turned[r];
-    }
-#pragma GCC unroll 8
-    for (int r = 0; r < kCount; ++r) memcpy(to + r * kPair, rows + r, sizeof(Row));
+  for (int r = 0; r < kCount; ++r, at += bytes) {
+    asm("" : "+r"(at));  // one address after the other: sixteen at once find no room in registers
+    rows[r] = Row(sixteens<T, int(sizeof(Row))>(at, kCount * bytes));
   }
+  // Each step turns the number of a row and that of a place, as one string of bits, by one bit.
+#pragma GCC unroll 3
+  for (int step = 0; step < (kCount == 8 ? 3 : 2); ++step) {
+#pragma GCC unroll 4
+    for (int r = 0; r < kCount / 2; ++r) {
+      turned[2 * r] = interleaved<kCount, 0>(rows[r], rows[r + kCount / 2], kAll);
+      turned[2 * r + 1] = interleaved<kCount, 1>(rows[r], rows[r + kCount / 2], kAll);
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < kCount; ++r) rows[r] = turned[r];
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < kCount; ++r) memcpy(to + r * kPair, rows + r, sizeof(Row));
+#else
+  using Stored = std::conditional_t<std::is_same_v<T, Q8Block>, int8_t, V>;
+  for (int i = 0; i < kCount; ++i)
+    for (int j = 0; j < kLanes; ++j) to[i * kPair + j] = reinterpret_cast<const Stored*>(at + j * bytes)[i];
+#endif
 }
 
 /// kPair keys on their way to columns, a piece at a time.
-template <class V>
+template <class T>
 struct Keys {
-  const V* from = nullptr;
+  using V = typename Column<T>::Value;
+  const T* from = nullptr;
   int64_t stride = 0, pieces = 0;
   V* to = nullptr;
 
   Keys() = default;
-  Keys(const V* rows, int64_t step, int64_t padded, V* columns)
-      : from(rows), stride(step), pieces(padded / kDims<V> * 2), to(columns) {}
+  Keys(const T* rows, int64_t step, int64_t padded, V* columns)
+      : from(rows), stride(step), pieces(padded / kDims<V> * 2), to(columns) {
+    if constexpr (std::is_same_v<T, Q8Block>) {
+      auto* scales = reinterpret_cast<float*>(columns + padded * kPair);
+      for (int64_t block = 0; block < padded / 32; ++block, scales += kPair) {
+        Half of[kPair];
+        for (int64_t j = 0; j < kPair; ++j) of[j] = rows[j * step + block].scale;
+        store(scales, load(of)), store(scales + kLanes, load(of + kLanes));
+      }
+    }
+  }
   void turn(int64_t piece) const {
     if (piece >= pieces) return;
     const int64_t half = piece % 2 * kLanes, dim = piece / 2 * kDims<V>;
-    assay::turn(from + half * stride + dim, stride, to + dim * kPair + half);
+    assay::turn<T>(value_at(from + half * stride, dim), stride, to + dim * kPair + half);
   }
   void turn() const {
     for (int64_t piece = 0; piece < pieces; ++piece) turn(piece);
@@ -156,39 +212,54 @@ struct Dots {
     v0 = add_scaled(v0, keys0, query), v1 = add_scaled(v1, keys1, query);
     others.multiply(keys0, keys1, query + 1);
   }
-  __attribute__((always_inline)) void write(Vec scale, float* to) const {
-    store(to, mul(v0, scale)), store(to + kLanes, mul(v1, scale));
-    others.write(scale, to + kChunk);
+  __attribute__((always_inline)) void write(Vec scale0, Vec scale1, float* to) const {
+    store(to, mul(v0, scale0)), store(to + kLanes, mul(v1, scale1));
+    others.write(scale0, scale1, to + kChunk);
+  }
+  __attribute__((always_inline)) void add(Vec scale0, Vec scale1, float* to) const {
+    store(to, fma(v0, scale0, load(to))), store(to + kLanes, fma(v1, scale1, load(to + kLanes)));
+    others.add(scale0, scale1, to + kChunk);
   }
 };
 template <>
 struct Dots<0> {
   void multiply(Vec, Vec, const float*) {}
-  void write(Vec, float*) const {}
+  void write(Vec, Vec, float*) const {}
+  void add(Vec, Vec, float*) const {}
 };
 
 /// Scores of COUNT queries, kChunk apart, against kPair columns. Queries lie value by value, kTogether apart. Meanwhile
 /// other keys are turned.
-template <int COUNT, class V>
-void score(const HeadShape& p, const float* queries, const V* keys, float* to, Ahead& ahead, const Keys<V> others) {
-  Dots<COUNT> dots;
-  Ahead next = ahead;
+template <int COUNT, class T, class V>
+void score(const HeadShape& p, const float* queries, const V* keys, float* to, Ahead& ahead, const Keys<T> others) {
+  constexpr bool kBlocks = std::is_same_v<T, Q8Block>;
   constexpr int kStep = kDims<V> / 2;  // as many steps as there are pieces
-  for (int64_t i = 0, piece = 0; i < p.padded; i += kStep, ++piece) {
-    others.turn(piece);
+  const auto* scales = reinterpret_cast<const float*>(keys + p.padded * kPair);
+  Ahead next = ahead;
+  int64_t piece = 0;
+  for (int64_t block = 0; block < p.padded; block += kBlocks ? 32 : p.padded, scales += kPair) {
+    Dots<COUNT> dots;
+    for (int64_t i = 0; i < (kBlocks ? 32 : p.padded); i += kStep, ++piece) {
+      others.turn(piece);
 #pragma GCC unroll 4
-    for (int d = 0; d < kStep; ++d, keys += kPair, queries += kTogether) {
-      next.step();
-      dots.multiply(load(keys), load(keys + kLanes), queries);
+      for (int d = 0; d < kStep; ++d, keys += kPair, queries += kTogether) {
+        next.step();
+        dots.multiply(load(keys), load(keys + kLanes), queries);
+      }
     }
+    Vec scale0 = set1(p.scale), scale1 = scale0;
+    if constexpr (kBlocks) scale0 = mul(scale0, load(scales)), scale1 = mul(scale1, load(scales + kLanes));
+    if (block == 0)
+      dots.write(scale0, scale1, to);
+    else
+      dots.add(scale0, scale1, to);
   }
   ahead = next;
-  dots.write(set1(p.scale), to);
 }
 
-template <int COUNT = kTogether, class V>
+template <int COUNT = kTogether, class T, class V>
 void score_some(const HeadShape& p, int count, const float* queries, const V* keys, float* to, Ahead& ahead,
-                const Keys<V>& others) {
+                const Keys<T>& others) {
   if (count == COUNT) return score<COUNT>(p, queries, keys, to, ahead, others);
   if constexpr (COUNT > 1) score_some<COUNT - 1>(p, count, queries, keys, to, ahead, others);
 }
@@ -243,7 +314,8 @@ void gather(const HeadShape& p, const float* weights, const T* values, int64_t s
     const T* row = values;
     if (is_pair) {
       for (int64_t j = 0; j < positions; ++j, row += stride) {
-        const Vec v0 = part_of(row, first), v1 = part_of(row, first + kLanes);
+        Vec v0, v1;
+        parts_of(row, first, v0, v1);
         next.step();
         for (int query = 0; query < COUNT; ++query) {
           const float* const weight = weights + query * kChunk + j;

@@ -86,33 +86,40 @@ const T* cached(const assay_tensor& t, int64_t head, int64_t row) {
   return static_cast<const T*>(t.data) + head * t.strides[0] + row * t.strides[1];
 }
 
-/// `count` rows from `first` on, as V; zeros behind them, up to `rows`, and behind each row's end.
-template <class T, class V>
-void pad(const Problem& p, const assay_tensor& t, int64_t head, int64_t first, int64_t count, int64_t rows, V* to) {
-  for (int64_t j = 0; j < rows; ++j, to += p.padded) {
-    const T* const row = cached<T>(t, head, first + (j < count ? j : 0));
+/// `count` rows from `first` on, zeros behind them, up to `rows`, and behind each row's end.
+template <class T>
+void pad(const Problem& p, const assay_tensor& t, int64_t head, int64_t first, int64_t count, int64_t rows, T* to) {
+  constexpr int64_t kEach = std::is_same_v<T, Q8Block> ? 32 : 1;
+  const int64_t size = p.size / kEach, padded = p.padded / kEach;
+  for (int64_t j = 0; j < rows; ++j, to += padded) {
+    if (j < count) memcpy(static_cast<void*>(to), cached<T>(t, head, first + j), size_t(size) * sizeof(T));
+    const int64_t there = j < count ? size : 0;
+    memset(static_cast<void*>(to + there), 0, size_t(padded - there) * sizeof(T));
+  }
+}
+
+/// … of values, as floats.
+template <class T>
+void widen(const Problem& p, const assay_tensor& t, int64_t head, int64_t first, int64_t count, float* to) {
+  for (int64_t j = 0; j < count; ++j, to += p.padded) {
+    const T* const row = cached<T>(t, head, first + j);
     int64_t i = 0;
-    if constexpr (!std::is_same_v<T, V>)
-      for (; j < count && i + kLanes <= p.size; i += kLanes) store(to + i, part_of(row, i));
-    if constexpr (std::is_same_v<T, V>) {
-      if (j < count) memcpy(to, row, size_t(i = p.size) * sizeof(V));
-    } else if constexpr (!std::is_same_v<T, Q8Block>)
-      for (; j < count && i < p.size; ++i) to[i] = to_float(row[i]);
-    if (i < p.padded) memset(to + i, 0, size_t(p.padded - i) * sizeof(V));
+    for (; i + kLanes <= p.size; i += kLanes) store(to + i, part_of(row, i));
+    if constexpr (!std::is_same_v<T, Q8Block>)
+      for (; i < p.size; ++i) to[i] = to_float(row[i]);
+    for (; i < p.padded; ++i) to[i] = 0;
   }
 }
 
 /// Up to kPair keys from `first` on, of those before `end`.
 template <class T>
-auto keys_at(const Problem& p, const Space& space, int64_t head, int64_t first, int64_t end, int side) {
-  using V = typename Column<T>::Value;
-  auto* const rows = reinterpret_cast<V*>(space.rows);
-  auto* const columns = reinterpret_cast<V*>(space.keys[side]);
-  if constexpr (std::is_same_v<T, V>)
-    if (p.size == p.padded && first + kPair <= end)
-      return Keys<V>(cached<T>(p.keys, head, first), p.keys.strides[1], p.padded, columns);
+Keys<T> keys_at(const Problem& p, const Space& space, int64_t head, int64_t first, int64_t end, int side) {
+  auto* const columns = reinterpret_cast<typename Keys<T>::V*>(space.keys[side]);
+  if (p.size == p.padded && first + kPair <= end)
+    return {cached<T>(p.keys, head, first), p.keys.strides[1], p.padded, columns};
+  auto* const rows = reinterpret_cast<T*>(space.rows);
   pad<T>(p, p.keys, head, first, std::min(kPair, end - first), kPair, rows);
-  return Keys<V>(rows, p.padded, p.padded, columns);
+  return {rows, p.padded / (std::is_same_v<T, Q8Block> ? 32 : 1), p.padded, columns};
 }
 
 /// Rows [first, last) of a head in so many steps.
@@ -184,7 +191,6 @@ void attend(const Problem& p, const Space& space, int64_t tile, int64_t kv, int6
   const int64_t key_steps = kChunk / kPair * p.padded * groups;
   const int64_t value_steps = kChunk * ((p.padded + kAcross * kLanes - 1) / (kAcross * kLanes)) * groups;
   const int64_t stop = std::min(last * kChunk, seen);
-  using V = typename Column<T>::Value;
   int side = 0;
   keys_at<T>(p, space, kv, first * kChunk, stop, side).turn();
   for (int64_t chunk = first; chunk < last; ++chunk) {
@@ -193,13 +199,14 @@ void attend(const Problem& p, const Space& space, int64_t tile, int64_t kv, int6
     Ahead keys = ahead_of<T>(p.keys, kv, next, after, key_steps);
     Ahead values = ahead_of<T>(p.values, kv, next, after, value_steps);
     for (int64_t j = at; j < at + there; j += kPair, side ^= 1) {
-      Keys<V> others;
+      Keys<T> others;
       if (j + kPair < stop) others = keys_at<T>(p, space, kv, j + kPair, stop, side ^ 1);
       for (int64_t query = 0; query < queries; query += kTogether, others.pieces = 0)
         score_some(p, int(std::min<int64_t>(kTogether, queries - query)), space.queries + query * p.padded,
-                   reinterpret_cast<const V*>(space.keys[side]), space.scores + query * kChunk + j - at, keys, others);
+                   reinterpret_cast<const typename Keys<T>::V*>(space.keys[side]),
+                   space.scores + query * kChunk + j - at, keys, others);
     }
-    if (!in_place) pad<T>(p, p.values, kv, at, there, there, space.values);
+    if (!in_place) widen<T>(p, p.values, kv, at, there, space.values);
     for (int64_t query = 0; query < queries; query += kTogether) {
       const int count = int(std::min<int64_t>(kTogether, queries - query));
       float* const scores = space.scores + query * kChunk;

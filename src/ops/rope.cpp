@@ -29,7 +29,7 @@ constexpr OpField kFields[] = {
     {"dtCache", kSaysCacheType, true},
     {"dtD", kSaysActivationType, true},
     {"style", "neox or pairs", true},
-    {"base", "a number above 0", true},
+    {"base", "a number from 1 to 1e30", true},
     {"dimensions", "an even number up to head_size"},
     {"factors", kSaysFlag},
 };
@@ -62,7 +62,7 @@ Rope read(const FieldReader& line) {
   if (own.heads % own.kv_heads != 0) line.refuse("heads", "it must be a multiple of kv_heads");
   if (own.size % 2 != 0) line.refuse("head_size", "values turn in pairs: it must be even");
   if (own.dimensions % 2 != 0 || own.dimensions > own.size) line.refuse("dimensions");
-  if (own.base <= 0) line.refuse("base");
+  if (!(own.base >= 1 && own.base <= 1e30)) line.refuse("base");  // frequencies are floats
   if (own.capacity < own.m) line.refuse("capacity", "the cache must hold the m rows");
   if (own.capacity >= int64_t(1) << 31) line.refuse("capacity", "positions are 32-bit");
   return own;
