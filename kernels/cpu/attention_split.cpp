@@ -316,6 +316,9 @@ void run_as(Problem& p, const assay_thread& thread) {
     if (first >= last) return;
     const int side = first > begin ? 0 : 1;
     Joined joined(p, p.rows_of(tile) * p.group);
+    const int64_t start = (first - begin) * kPart * kChunk, soon = std::min(start + kChunk, p.seen_by(tile));
+    ahead_of<T>(p.keys, kv, start, soon, 1).step();
+    ahead_of<T>(p.values, kv, start, soon, 1).step();
     load_queries(p, tile, kv, space);
     for (int64_t part = first - begin; part < last - begin; ++part) {
       const Gathered g = space.gathered(p, side, joined.size());
