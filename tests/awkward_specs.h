@@ -52,6 +52,8 @@ inline constexpr const char* kStepSpecs[] = {
     "op=top_k | m=3 | n=77 | k=77 | dtA=f32",
     "op=top_k | m=2 | n=1 | k=1 | dtA=f32",
     "op=copy | batch=1 | m=3 | n=1000 | dtA=f32 | dtD=f16",
+    "op=copy | batch=2 | m=3 | n=1001 | dtA=bf16 | dtD=f16",
+    "op=copy | batch=2 | m=5 | n=77 | dtA=f16 | dtD=f16 | repeat=3",
     "op=kv_rearrange | batch=5 | m=33 | n=70 | dtA=f16 | dtD=f16 | order=102",
     "op=permute | batch=3 | m=33 | n=70 | dtA=f32 | dtD=bf16 | order=021",
     "op=permute | batch=4 | m=7 | n=5 | dtA=bf16 | dtD=f32 | order=210",
