@@ -66,7 +66,8 @@ class Traffic final : public PreparedOperation {
       for (size_t i = 0; i < sizes_.size(); ++i) {
         const float* x = static_cast<const float*>(inputs_[i]);
         const Share in = share_of(sizes_[i], 64, index, threads);
-        const int64_t copied = std::min(in.end - in.begin, (out.end - at) / 16 * 16);
+        // What follows must begin with a whole cache line as well.
+        const int64_t copied = std::min(in.end - in.begin, out.end - at) / 16 * 16;
         streamed_ ? copy<true>(x + in.begin, output_ + at, copied) : copy<false>(x + in.begin, output_ + at, copied);
         at += copied;
         looked += read(x + in.begin + copied, in.end - in.begin - copied);
