@@ -179,7 +179,7 @@ int run_opbench(const OpbenchCommand& command) {
   options.fresh = command.fresh;
   options.takes_lock = !command.smoke;
   const int threads = options.device.threads;
-  options.makers = {[threads] { return make_team(threads); }, make_watch};
+  options.makers = {[threads] { return make_team(threads); }, command.smoke ? WatchMaker() : make_watch};
   options.environment = describe_environment(*found.backend, options.device);
   if (std::all_of(options.frameworks.begin(), options.frameworks.end(),
                   [](const auto& f) { return !f.missing.empty(); }))

@@ -19,7 +19,7 @@ namespace {
 
 constexpr double kMemoryShare = 0.9;                   // of what is free: others may take their part meanwhile
 constexpr int64_t kProcessBytes = int64_t(200) << 20;  // a worker with its libraries
-constexpr double kCellSeconds = 0.8, kBytesASecond = 5e9, kFlopsASecond = 5e10, kRuns = 10;
+constexpr double kCellSeconds = 0.6, kBytesASecond = 9e9, kFlopsASecond = 9e10, kRuns = 10;
 
 const char* method_name(OpbenchMethod method) { return method == OpbenchMethod::rounds ? "rounds" : "seed"; }
 

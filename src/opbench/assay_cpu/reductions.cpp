@@ -10,25 +10,32 @@ namespace assay {
 namespace {
 
 constexpr int64_t kTile = 1024;  // neighbouring lines at once: their running results stay in the first-level cache
-constexpr int kStreams = 2, kChains = 4;
+constexpr int kChains = 4;
+constexpr int64_t kFarBytes = int64_t(16) << 20;  // of an input: less stays in a cache
 constexpr int64_t kPrefetchBytes = 4096;
 constexpr int64_t kBlock = 1 << 15;  // summed in f32 before it is added in f64
 
-/// Of streams that lie apart: two keep memory busier than one.
+/// From memory (FAR) in streams that lie apart, told ahead: two keep it busier than one. From a cache in one.
+template <bool FAR>
 double sum_of_all(const float* x, int64_t count) {
-  const int64_t step = kChains * kLanes, each = count / kStreams / step * step;
+  constexpr int kStreams = FAR ? 2 : 1, kOfStream = 2 * kChains / kStreams;
+  const int64_t step = kOfStream * kLanes, each = count / kStreams / step * step;
   double total = 0;
   for (int64_t block = 0; block < each; block += kBlock) {
-    Vec sums[kStreams][kChains];
+    Vec sums[kStreams][kOfStream];
     for (auto& stream : sums)
       for (Vec& s : stream) s = zero();
     for (int64_t i = block; i < std::min(each, block + kBlock); i += step)
       for (int s = 0; s < kStreams; ++s) {
         const float* p = x + s * each + i;
-        for (int64_t line = 0; line < step; line += 16) __builtin_prefetch(p + line + kPrefetchBytes / 4, 0, 2);
-        for (int c = 0; c < kChains; ++c) sums[s][c] = add(sums[s][c], load(p + c * kLanes));
+        for (int64_t line = 0; FAR && line < step; line += 16) __builtin_prefetch(p + line + kPrefetchBytes / 4, 0, 2);
+        for (int c = 0; c < kOfStream; ++c) sums[s][c] = add(sums[s][c], load(p + c * kLanes));
       }
-    for (auto& stream : sums) total += double(sum(add(add(stream[0], stream[1]), add(stream[2], stream[3]))));
+    for (auto& stream : sums) {
+      Vec all = stream[0];
+      for (int c = 1; c < kOfStream; ++c) all = add(all, stream[c]);
+      total += double(sum(all));
+    }
   }
   for (int64_t i = each * kStreams; i < count; ++i) total += double(x[i]);
   return total;
@@ -220,9 +227,11 @@ OwnRun make_reduction(const OperationRow& row, const ThreadTeam& team) {
     case Operation::argmax:
       return along_axis<int64_t>(row, team, line_argmax, tile_argmax);
     case Operation::sum_all:
-      return total(row, team, 1, [at](const void* const* inputs, int64_t begin, int64_t end) {
-        return sum_of_all(at(inputs[0], begin), end - begin);
-      });
+      return total(row, team, 1,
+                   [at, far = row.bytes_read >= kFarBytes](const void* const* inputs, int64_t begin, int64_t end) {
+                     const float* x = at(inputs[0], begin);
+                     return far ? sum_of_all<true>(x, end - begin) : sum_of_all<false>(x, end - begin);
+                   });
     case Operation::bce:
       return total(row, team, -1 / double(row.inputs[0].elements()),
                    [at](const void* const* inputs, int64_t begin, int64_t end) {
