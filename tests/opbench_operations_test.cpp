@@ -159,10 +159,11 @@ TEST(row_memory, gives_each_set_other_inputs_and_tells_what_was_not_written) {
   const OperationRow row = parse_operation_row("ReLU / dim=64x128");
   const RowMemory memory(row);
   EXPECT_NE(memory.inputs(0)[0], memory.inputs(1)[0]);
-  memory.poison_some(5);
-  EXPECT_TRUE(memory.some_left(5));
+  const std::vector<int64_t> words = memory.some_words(5);
+  memory.poison(words);
+  EXPECT_TRUE(memory.any_left(words));
   std::fill_n(static_cast<float*>(memory.output()), row.output.elements(), 1.0f);
-  EXPECT_FALSE(memory.some_left(5));
+  EXPECT_FALSE(memory.any_left(words));
 }
 
 }  // namespace

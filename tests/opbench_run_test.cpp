@@ -15,14 +15,14 @@ namespace {
 /// One row by the module of tests/opbench_mutants that does what `behaviour` says, and by one that is right.
 class MutantRun {
  public:
-  explicit MutantRun(const std::string& behaviour, const std::string& row = "ReLU / dim=40x50") {
+  explicit MutantRun(const std::string& behaviour, const std::string& row = "ReLU / dim=40x50", WatchMaker watch = {}) {
     setenv("ASSAY_TEST_FRAMEWORK", behaviour.c_str(), 1);
     FrameworkModule module{&info_, ASSAY_OPBENCH_MUTANT, "test", ""};
     OpbenchOptions options;
     options.rows = {parse_operation_row(row)};
     options.frameworks = {module};
     options.device = cpu_device_info();
-    options.make_team = [] { return OwnedTeam(); };
+    options.makers = {[] { return OwnedTeam(); }, std::move(watch)};
     options.environment = "test";
     options.limit_s = 2;
     options.takes_lock = false;
@@ -64,6 +64,45 @@ TEST(a_cell, that_crashes_hangs_or_throws_says_so) {
   EXPECT_TRUE(has(MutantRun("throw").record().detail, "no such stream"));
   EXPECT_EQ(MutantRun("fails to load").record().outcome, Outcome::launch_failed);
   EXPECT_TRUE(has(MutantRun("fails to load").record().detail, "driver is too old"));
+  EXPECT_EQ(MutantRun("crashes at load").record().outcome, Outcome::crashed);
+  EXPECT_EQ(MutantRun("hangs at load").record().outcome, Outcome::timed_out);
+  EXPECT_EQ(MutantRun("no memory").record().outcome, Outcome::device_limit);
+}
+
+TEST(a_cell, whose_device_has_a_clock_that_cannot_be_has_no_time) {
+  const MutantRun run("slow clock");
+  EXPECT_EQ(run.record().outcome, Outcome::launch_failed);
+  EXPECT_TRUE(has(run.record().detail, "clock says")) << run.record().detail;
+}
+
+/// A framework whose module loads in no process, or takes all of one with it.
+TEST(a_framework, that_cannot_be_asked_for_its_version_is_missing_with_what_it_said) {
+  const fs::path folder = fs::path(testing::TempDir()) / "opbench-modules";
+  fs::create_directories(folder);
+  fs::copy_file(ASSAY_OPBENCH_MUTANT, folder / "mutant.so", fs::copy_options::overwrite_existing);
+  const FrameworkInfo info{"mutant", "mutant", "install it"};
+  const auto missing = [&](const char* behaviour) {
+    setenv("ASSAY_TEST_FRAMEWORK", behaviour, 1);
+    return find_framework(info, folder, {}, 1).missing;
+  };
+  EXPECT_EQ(missing("right"), "");
+  EXPECT_TRUE(has(missing("fails to load"), "driver is too old"));
+  EXPECT_TRUE(has(missing("crashes at load"), "ABRT")) << missing("crashes at load");
+  write_file((folder / "mutant.so").string(), "no library");
+  EXPECT_TRUE(has(missing("right"), "cannot be loaded")) << missing("right");
+  EXPECT_EQ(find_framework(info, folder / "none", {}, 1).missing, "install it");
+}
+
+/// Marks every sample, or none.
+TEST(a_cell, whose_samples_others_disturbed_is_marked) {
+  for (const bool disturbed : {false, true}) {
+    const DisturbanceWatch watch{[] {}, [=] { return disturbed ? INT64_C(1'000'000) : 0; }};
+    const MutantRun run("right", "ReLU / dim=40x50", [watch] { return watch; });
+    EXPECT_EQ(run.record().outcome, Outcome::pass) << run.record().detail;
+    EXPECT_EQ(run.record().has_tag(kDisturbedTag), disturbed);
+    EXPECT_EQ(run.record().disturbed.size(), run.record().device_us.size());
+    EXPECT_GT(run.cell().us(OpbenchMethod::rounds), 0);
+  }
 }
 
 TEST(a_cell, of_what_a_framework_lacks_is_unsupported) {

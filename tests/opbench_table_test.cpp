@@ -6,8 +6,8 @@
 #include "audit/operation_table.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "opbench/table_audit.h"
 #include "opbench/classic_table.h"
+#include "opbench/table_audit.h"
 #include "report/table_audit_report.h"
 
 namespace assay {

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "backend/cpu/cpu_info.h"
+#include "backend/cpu/disturbance.h"
 #include "backend/cpu/team.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -125,12 +126,38 @@ OwnedTeam make_team(int threads) {
   return {ThreadTeam{int(team->size()), team.get(), start}, team};
 }
 
+/// Frameworks make threads as they like: those that are there when a sample begins are watched.
+DisturbanceWatch make_watch() {
+  const auto disturbance = std::make_shared<Disturbance>();
+  return {[disturbance] {
+            if (thread_ids().size() != disturbance->threads_watched()) disturbance->watch_threads();
+            disturbance->begin();
+          },
+          [disturbance] { return disturbance->end_ns(); }};
+}
+
 int exit_code(const Opbench& bench) {
   if (interrupted()) return 130;
   for (const OpbenchRow& row : bench.rows())
     for (const OpbenchCell& cell : row.cells)
       if (cell.record && (cell.record->outcome == Outcome::wrong || cell.record->outcome == Outcome::impossible))
         return 1;
+  return 0;
+}
+
+/// The f32 peak of the CPU; 0 where it is not known and no row is worth measuring it.
+double peak_of(const Backend& backend, const OpbenchOptions& options) {
+  const auto on_cpu = [](const FrameworkModule& f) { return f.missing.empty() && f.info->device == "cpu"; };
+  if (!options.takes_lock || std::none_of(options.frameworks.begin(), options.frameworks.end(), on_cpu)) return 0;
+  const bool needs =
+      std::any_of(options.rows.begin(), options.rows.end(), [](const auto& row) { return row.is_compute_bound(); });
+  if (!needs && !std::filesystem::exists(default_store())) return 0;
+  Store store(checked_store(default_store()));
+  const std::optional<Ceilings> ceilings =
+      needs ? device_ceilings(backend, options.device, store) : known_device_ceilings(backend, options.device, store);
+  if (ceilings)
+    for (const NamedPeak& peak : ceilings->peaks)
+      if (peak.name == "f32") return peak.gflops;
   return 0;
 }
 
@@ -143,13 +170,16 @@ int run_opbench(const OpbenchCommand& command) {
   const OpenedDevice found = find_device(backends, "cpu", command.threads);
   options.device = found.info;
   options.frameworks = chosen_frameworks(command, options.device);
-  options.ceiling =
-      find_framework(ceiling_framework(), modules_folder(), best_isa(options.device), options.device.threads);
+  for (const FrameworkInfo& info : ceiling_frameworks())
+    if (std::any_of(options.frameworks.begin(), options.frameworks.end(),
+                    [&](const auto& f) { return f.missing.empty() && f.info->device == info.device; }))
+      options.ceilings.push_back(
+          find_framework(info, modules_folder(), best_isa(options.device), options.device.threads));
   options.method = command.method == "seed" ? OpbenchMethod::seed : OpbenchMethod::rounds;
   options.fresh = command.fresh;
   options.takes_lock = !command.smoke;
   const int threads = options.device.threads;
-  options.make_team = [threads] { return make_team(threads); };
+  options.makers = {[threads] { return make_team(threads); }, command.smoke ? WatchMaker() : make_watch};
   options.environment = describe_environment(*found.backend, options.device);
   if (std::all_of(options.frameworks.begin(), options.frameworks.end(),
                   [](const auto& f) { return !f.missing.empty(); }))
@@ -159,12 +189,7 @@ int run_opbench(const OpbenchCommand& command) {
   const auto store = command.dry_run && !std::filesystem::exists(command.store)
                          ? std::make_unique<Store>()
                          : std::make_unique<Store>(command.store);
-  if (!command.dry_run &&
-      std::any_of(options.rows.begin(), options.rows.end(), [](const auto& r) { return r.is_compute_bound(); })) {
-    Store ceilings(checked_store(default_store()));
-    for (const NamedPeak& peak : device_ceilings(*found.backend, options.device, ceilings).peaks)
-      if (peak.name == "f32") options.peak_gflops = peak.gflops;
-  }
+  if (!command.dry_run) options.peak_gflops = peak_of(*found.backend, options);
   OpbenchEvents events;
   if (!command.quiet) {
     events.on_row = [](const OperationRow& row, size_t number, size_t of) {

@@ -1,5 +1,6 @@
 // The process that computes one cell of the table, a row by a framework, and what its parent asks of it.
 #pragma once
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -22,19 +23,33 @@ struct CellCommand {
 
 struct CellAnswer {
   Outcome outcome = Outcome::pass;
-  bool retry = false;      // the surroundings did it
-  std::string text;        // why, or how it computes
-  std::vector<double> us;  // a call, by sample
-  uint64_t last_set = 0;   // whose output is in memory now
+  bool retry = false;              // the surroundings did it
+  std::string text;                // why, or how it computes
+  std::vector<double> us;          // a call, by sample
+  std::vector<uint8_t> disturbed;  // by sample: kept though others took the processor
+  uint64_t last_set = 0;           // whose output is in memory now
+};
+
+/// Whether the processor was taken away from this process: `begin`, then how many ns its threads waited since.
+struct DisturbanceWatch {
+  std::function<void()> begin;
+  std::function<int64_t()> taken_ns;
+};
+using WatchMaker = std::function<DisturbanceWatch()>;
+
+/// What a worker makes for itself after the fork.
+struct CellMakers {
+  TeamMaker team;
+  WatchMaker watch;  // may be empty: nothing is marked
 };
 
 class CellWorker {
  public:
   /// Forks; the framework is loaded and the row prepared there. Error if there can be no further process.
   CellWorker(const OperationRow& row, const RowMemory& memory, const std::filesystem::path& module,
-             const TeamMaker& make_team);
+             const CellMakers& makers);
 
-  /// Of loading and preparing.
+  /// Of loading and preparing, which began with the fork, beside others'.
   CellAnswer start(double limit_s);
   CellAnswer ask(const CellCommand& command, double limit_s);
   bool alive() const { return !process_.has_been_ended(); }

@@ -12,6 +12,9 @@ namespace {
 
 constexpr double kLoadLimitS = 60;
 
+const char kCuda[] = "needs an NVIDIA GPU; built where nvcc (a CUDA toolkit, 12 or 13) is: install one and build again";
+const char kTorchCuda[] =
+    "needs an NVIDIA GPU and a LibTorch with CUDA: cmake -S src/opbench/torch_cuda, as docs/opbench.md says";
 const char kApple[] = "needs an Apple machine with a GPU; MLX is built there: pip install mlx";
 
 }  // namespace
@@ -23,17 +26,20 @@ const std::vector<FrameworkInfo>& known_frameworks() {
       {"mlx_cpu", "mlx_cpu", "no adapter for MLX's C++ API is built; there is no Debian package of MLX"},
       {"mps", "mps", "needs an Apple machine: PyTorch's Metal backend"},
       {"torch_cpu", "cpu", "install it with make opbench (Debian's libtorch-dev, 163 packages), which builds again"},
-      {"torch_cuda", "cuda", "needs an NVIDIA GPU and a LibTorch with CUDA; no adapter for it is built yet"},
+      {"torch_cuda", "cuda", kTorchCuda, false, "cuda"},
       {"onednn", "onednn", "install libdnnl-dev (make setup does) and build again"},
       {"assay_cpu", "assay_cpu", "is part of assay: build again (make build)", true},
-      {"assay_cuda", "assay_cuda", "needs an NVIDIA GPU; no adapter for it is built yet"},
+      {"assay_cuda", "assay_cuda", kCuda, false, "cuda"},
   };
   return all;
 }
 
-const FrameworkInfo& ceiling_framework() {
-  static const FrameworkInfo info = {"ceiling", "ceiling", "is part of assay: build again (make build)", true};
-  return info;
+const std::vector<FrameworkInfo>& ceiling_frameworks() {
+  static const std::vector<FrameworkInfo> all = {
+      {"ceiling", "ceiling", "is part of assay: build again (make build)", true},
+      {"ceiling_cuda", "ceiling_cuda", kCuda, false, "cuda"},
+  };
+  return all;
 }
 
 std::unique_ptr<Framework> load_framework(const std::filesystem::path& file, const ThreadTeam& team) {

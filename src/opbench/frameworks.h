@@ -15,11 +15,16 @@ struct FrameworkInfo {
   std::string column;   // in the seed's table
   std::string install;  // where it is not here
   bool is_own = false;  // runs on assay's team; others make threads themselves, which a pinned caller would pin as well
+  std::string device = "cpu";  // what it computes on: only what runs there says how fast that could be
+
+  /// The framework that means are against, on the same device.
+  std::string baseline() const { return "torch_" + device; }
 };
 
 /// In the order of the seed's columns; those that it had not come last.
 const std::vector<FrameworkInfo>& known_frameworks();
-const FrameworkInfo& ceiling_framework();
+/// What only moves a row's bytes, on each device.
+const std::vector<FrameworkInfo>& ceiling_frameworks();
 
 /// A framework that can be loaded, or why not.
 struct FrameworkModule {

@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "measure/measuring_lock.h"
+#include "measure/ranking_samples.h"
 #include "measure/worker_process.h"
 #include "opbench/row_rounds.h"
 
@@ -18,9 +19,12 @@ namespace {
 
 constexpr double kMemoryShare = 0.9;                   // of what is free: others may take their part meanwhile
 constexpr int64_t kProcessBytes = int64_t(200) << 20;  // a worker with its libraries
-constexpr double kCellSeconds = 0.8, kBytesASecond = 5e9, kFlopsASecond = 5e10, kRuns = 10;
+constexpr double kCellSeconds = 0.6, kBytesASecond = 9e9, kFlopsASecond = 9e10, kRuns = 10;
 
 const char* method_name(OpbenchMethod method) { return method == OpbenchMethod::rounds ? "rounds" : "seed"; }
+
+constexpr double kCallUs = 5;    // below, what is called and how threads are woken decide
+constexpr double kHiddenBy = 2;  // times as long, and the shorter of moving and computing is hidden
 
 double mean_without_first(const std::vector<double>& us) {
   double sum = 0;
@@ -32,7 +36,7 @@ double mean_without_first(const std::vector<double>& us) {
 
 Summary OpbenchCell::summary(OpbenchMethod method) const {
   if (!passes()) return {};
-  Summary summary = summarize(record->device_us);
+  Summary summary = summarize(ranking_samples(*record, false).device_us);
   if (method == OpbenchMethod::seed) summary.median = mean_without_first(record->device_us);
   return summary;
 }
@@ -68,6 +72,19 @@ Opbench::Opbench(OpbenchOptions options, Store& store, OpbenchEvents events)
       if (cell.record && cell.record->has_tag(kRetryTag)) cell.record.reset();
     }
   }
+}
+
+/// Of operations on the CPU, in µs; 0: not known.
+double Opbench::computing_us(const OperationRow& row, const OpbenchCell& cell) const {
+  const bool knows_peak = cell.framework->info->device == "cpu" && options_.peak_gflops > 0;
+  return knows_peak ? double(row.flops) / options_.peak_gflops * 1e-3 : 0;
+}
+
+const char* Opbench::limit(const OpbenchRow& row, const OpbenchCell& cell) const {
+  const double moving = cell.record ? cell.record->reachable_us : 0, computing = computing_us(*row.row, cell);
+  if (moving > 0 && std::max(moving, computing) < kCallUs) return "call";
+  if (moving == 0 || computing == 0) return row.row->is_compute_bound() ? "flops" : "bytes";
+  return computing >= moving ? "flops" : kHiddenBy * computing >= moving ? "both" : "bytes";
 }
 
 size_t Opbench::missing() const {
@@ -154,20 +171,20 @@ void Opbench::measure(OpbenchRow& state) {
     }
     return;
   }
-  const RowResult result = measure_row(row, modules, options_);
-  for (size_t i = 0; i < result.cells.size(); ++i) {
-    const CellResult& cell = result.cells[i];
+  const std::vector<CellResult> results = measure_row(row, modules, options_);
+  for (size_t i = 0; i < results.size(); ++i) {
+    const CellResult& cell = results[i];
     CaseRecord record = empty_record(row, *cells[i]);
     record.outcome = cell.outcome;
     record.detail = cell.detail;
     record.tags = cell.tags;
     record.device_us = cell.us;
-    record.disturbed.assign(cell.us.size(), 0);
-    record.reachable_us = result.ceiling_us.empty() ? 0 : percentile(result.ceiling_us, 50);
+    record.disturbed = cell.disturbed;
+    if (std::count(cell.disturbed.begin(), cell.disturbed.end(), uint8_t(1)) * 2 > int64_t(cell.disturbed.size()))
+      record.tags.emplace_back(kDisturbedTag);
+    record.reachable_us = cell.ceiling_us;
     record.ceiling_gbps = record.reachable_us > 0 ? double(record.bytes) / record.reachable_us * 1e-3 : 0;
-    record.floor_us = options_.peak_gflops > 0
-                          ? std::max(record.reachable_us, double(row.flops) / options_.peak_gflops * 1e-3)
-                          : record.reachable_us;
+    record.floor_us = std::max(record.reachable_us, computing_us(row, *cells[i]));
     record.case_us = cell.seconds * 1e6;
     record.check_us = cell.check_seconds * 1e6;
     record.errors.elements_checked = cell.errors.checked;

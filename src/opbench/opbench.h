@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "backend/device.h"
-#include "opbench/frameworks.h"
+#include "opbench/cell_worker.h"
 #include "stats/summary.h"
 #include "store/store.h"
 
@@ -19,12 +19,12 @@ enum class OpbenchMethod { rounds, seed };
 struct OpbenchOptions {
   std::vector<OperationRow> rows;
   std::vector<FrameworkModule> frameworks;  // chosen ones, here or missing, in the order of the table
-  FrameworkModule ceiling;
+  std::vector<FrameworkModule> ceilings;    // of devices
   OpbenchMethod method = OpbenchMethod::rounds;
   bool fresh = false;  // measure again what the store has
   DeviceInfo device;
-  TeamMaker make_team;
-  double peak_gflops = 0;   // of f32; 0: not known
+  CellMakers makers;
+  double peak_gflops = 0;   // of f32, of `device`; 0: not known
   std::string environment;  // readable text for the store
   double limit_s = 300;     // of one answer of a worker
   bool takes_lock = true;   // the measuring lock; not where times are not what is asked for
@@ -65,6 +65,9 @@ class Opbench {
 
   const OpbenchOptions& options() const { return options_; }
   const std::vector<OpbenchRow>& rows() const { return rows_; }
+  /// What holds back any way to compute a cell: "call" (its bytes are moved in less than a call takes), "bytes",
+  /// "flops", or "both", where the one hides the other only in part.
+  const char* limit(const OpbenchRow& row, const OpbenchCell& cell) const;
   size_t missing() const;
   /// What measuring those takes, by bytes and flops; a guess.
   double expected_seconds() const;
@@ -75,6 +78,7 @@ class Opbench {
  private:
   void measure(OpbenchRow& row);
   void keep(OpbenchCell& cell, CaseRecord record);
+  double computing_us(const OperationRow& row, const OpbenchCell& cell) const;
   CaseRecord empty_record(const OperationRow& row, const OpbenchCell& cell) const;
 
   OpbenchOptions options_;
@@ -84,7 +88,10 @@ class Opbench {
   std::string environment_id_;
 };
 
+/// A cell most of whose samples others disturbed, though they were taken anew.
+inline constexpr std::string_view kDisturbedTag = "disturbed";
+
 /// Changes whenever what is measured or how it is judged does.
-inline constexpr int kOpbenchMethodVersion = 1;
+inline constexpr int kOpbenchMethodVersion = 2;
 
 }  // namespace assay

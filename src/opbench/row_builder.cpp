@@ -8,6 +8,10 @@
 namespace assay {
 namespace {
 
+// Flops: an FMA is two, and any other operation on a vector takes the place of one. So a function of single precision
+// takes, with its polynomial and what leads to it:
+constexpr int64_t kSimple = 2, kExponential = 24, kLogarithm = 32, kQuotient = 8;
+
 int64_t product(const Dims& dims, size_t begin, size_t end) {
   int64_t n = 1;
   for (size_t i = begin; i < end; ++i) n *= dims[i];
@@ -52,13 +56,15 @@ class RowBuilder {
         return attention();
       case Operation::leaky_relu:
       case Operation::relu:
-        return elementwise(Draw::symmetric, 1);
+        return elementwise(Draw::symmetric, 1, 1);
       case Operation::prelu:
-        return elementwise(Draw::symmetric, 2);
+        return elementwise(Draw::symmetric, 2, 1);
       case Operation::selu:
+        return elementwise(Draw::spread, 1, kExponential + kSimple);
       case Operation::sigmoid:
+        return elementwise(Draw::spread, 1, kExponential + kSimple + kQuotient);
       case Operation::softplus:
-        return elementwise(Draw::spread, 1);
+        return elementwise(Draw::spread, 1, kExponential + kLogarithm);
     }
   }
 
@@ -108,7 +114,7 @@ class RowBuilder {
     input("p", given(0), Draw::probability);
     input("t", given(1), Draw::probability);
     output({});
-    row_.flops = 6 * row_.inputs[0].elements();
+    row_.flops = (2 * kLogarithm + 4 * kSimple) * row_.inputs[0].elements();
     row_.scratch_bytes = row_.inputs[0].bytes();
   }
   void concat() {
@@ -185,7 +191,7 @@ class RowBuilder {
     row_.flops = 2 * row_.output.elements() * a.back();
     row_.scratch_bytes = row_.inputs[1].bytes();
   }
-  void elementwise(Draw draw, size_t inputs) {
+  void elementwise(Draw draw, size_t inputs, int64_t flops) {
     expect(inputs);
     input("x", given(0), draw);
     if (inputs == 2) {
@@ -193,14 +199,16 @@ class RowBuilder {
       input("w", given(1), Draw::probability);
     }
     output(given(0));
-    row_.flops = row_.output.elements();
+    row_.flops = flops * row_.output.elements();
   }
   void sort() {
     expect(1);
     take_axis();
     input("x", given(0));
     output(given(0));
-    row_.flops = row_.output.elements();
+    int64_t levels = 1;
+    while (int64_t(1) << levels < given(0)[row_.axis]) ++levels;
+    row_.flops = levels * row_.output.elements();  // comparisons
     row_.scratch_bytes = 8 * row_.output.bytes();  // indices of i64, and copies of both where the axis is not the last
   }
   void along_last() {
@@ -211,7 +219,7 @@ class RowBuilder {
     input("x", given(0), norm ? Draw::symmetric : Draw::spread);
     if (norm) input("w", {given(0).back()}), input("b", {given(0).back()});
     output(given(0));
-    row_.flops = 4 * row_.output.elements();
+    row_.flops = (norm ? 5 * kSimple : 4 * kSimple + kExponential) * row_.output.elements();
   }
   void attention() {
     expect(3);
@@ -221,7 +229,7 @@ class RowBuilder {
     input("v", given(2));
     output(given(0));
     const Dims& d = given(0);
-    row_.flops = 4 * d[0] * d[1] * d[2] * d[2] * d[3];
+    row_.flops = d[0] * d[1] * d[2] * d[2] * (4 * d[3] + 4 * kSimple + kExponential);
     row_.scratch_bytes = 2 * 4 * d[0] * d[1] * d[2] * d[2];
   }
 

@@ -17,7 +17,7 @@ namespace {
 constexpr int64_t kPlaces = 64, kAlignment = 64;  // of a set's beginning: kPlaces of them, a cache line apart
 constexpr int64_t kSlackBytes = kPlaces * kAlignment + 4096;  // the rest is read by nobody who keeps within bounds
 constexpr int64_t kDrawnAtOnce = 1 << 16;
-constexpr int kLooked = 61;
+constexpr uint64_t kLooked = 61;
 
 float uniform(uint64_t bits) { return float(bits >> 40) * 0x1p-24f; }
 
@@ -83,28 +83,20 @@ std::vector<const void*> RowMemory::inputs(uint64_t set) const {
 
 void RowMemory::poison_output() const { std::memset(output_->data(), 0xff, size_t(row_.output.bytes())); }
 
-namespace {
-template <typename Look>
-bool look_at_some(int64_t words, uint64_t secret, Look&& look) {
-  for (int i = 0; i < kLooked; ++i) {
-    const int64_t at = i == 0 ? 0 : i == 1 ? words - 1 : int64_t(random_bits(secret + uint64_t(i)) % uint64_t(words));
-    if (!look(at)) return true;
-  }
-  return false;
-}
-}  // namespace
-
-void RowMemory::poison_some(uint64_t secret) const {
-  auto* words = reinterpret_cast<uint32_t*>(output_->data());
-  look_at_some(row_.output.bytes() / 4, secret, [&](int64_t at) {
-    words[at] = UINT32_MAX;
-    return true;
-  });
+std::vector<int64_t> RowMemory::some_words(uint64_t secret) const {
+  const int64_t all = row_.output.bytes() / 4;
+  std::vector<int64_t> words{0, all - 1};
+  for (uint64_t i = 0; i < kLooked; ++i) words.push_back(int64_t(random_bits(secret + i) % uint64_t(all)));
+  return words;
 }
 
-bool RowMemory::some_left(uint64_t secret) const {
-  const auto* words = reinterpret_cast<const uint32_t*>(output_->data());
-  return look_at_some(row_.output.bytes() / 4, secret, [&](int64_t at) { return words[at] != UINT32_MAX; });
+void RowMemory::poison(const std::vector<int64_t>& words) const {
+  for (const int64_t at : words) reinterpret_cast<uint32_t*>(output_->data())[at] = UINT32_MAX;
+}
+
+bool RowMemory::any_left(const std::vector<int64_t>& words) const {
+  const auto* all = reinterpret_cast<const uint32_t*>(output_->data());
+  return std::any_of(words.begin(), words.end(), [&](int64_t at) { return all[at] == UINT32_MAX; });
 }
 
 int64_t RowMemory::bytes(const OperationRow& row) {

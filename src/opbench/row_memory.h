@@ -16,6 +16,7 @@ class MappedBlock {
   MappedBlock(const MappedBlock&) = delete;
   MappedBlock& operator=(const MappedBlock&) = delete;
   std::byte* data() const { return data_; }
+  size_t size() const { return bytes_; }
 
  private:
   std::byte* data_;
@@ -31,12 +32,17 @@ class RowMemory {
   /// Where the operands of this set begin, 64-byte aligned.
   std::vector<const void*> inputs(uint64_t set) const;
   void* output() const { return output_->data(); }
+  /// Whole, with what lies behind them.
+  const std::vector<std::unique_ptr<MappedBlock>>& input_blocks() const { return inputs_; }
+  const MappedBlock& output_block() const { return *output_; }
 
   /// Every float a NaN, every index -1.
   void poison_output() const;
-  /// A few drawn places and both ends likewise, and whether any of them is so still.
-  void poison_some(uint64_t secret) const;
-  bool some_left(uint64_t secret) const;
+  /// Both ends of the output and a few drawn places between, in words of four bytes.
+  std::vector<int64_t> some_words(uint64_t secret) const;
+  /// Those poisoned likewise, and whether any of them is so still.
+  void poison(const std::vector<int64_t>& words) const;
+  bool any_left(const std::vector<int64_t>& words) const;
 
   /// What the row takes beside scratch.
   static int64_t bytes(const OperationRow& row);

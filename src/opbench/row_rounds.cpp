@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/random.h"
+#include "measure/ranking_samples.h"
 #include "measure/worker_process.h"
 
 namespace assay {
@@ -15,10 +16,11 @@ namespace {
 
 constexpr double kStartLimitS = 90;
 constexpr int kTurns = 5, kTurnsOfLong = 3, kMostSamplesOfTurn = 12;
-constexpr double kTurnUs = 40e3, kSampleUs = 50, kLongUs = 1e6, kWarmUpUs = 3e5;
+constexpr double kTurnUs = 40e3, kSampleUs = 50, kQueueUs = 500, kLongUs = 1e6, kWarmUpUs = 3e5;
 constexpr int kMostCalls = 1000;
 constexpr double kCheckedElements = 2e6;  // of the last output of a turn; of the first output all are
 constexpr double kBeaten = 0.8;           // of what moving the bytes took, or the arithmetic at its peak
+constexpr double kFastest = 10;           // percent of the moves: a cache that others share gives this much or that
 constexpr double kLeastToAccuseUs = 20;   // below, what is in a cache and a clock's grain decide
 constexpr int kSeedSamples = 5, kSeedCalls = 10;
 
@@ -36,11 +38,20 @@ class Contender {
  public:
   Contender(const OperationRow& row, const RowMemory& memory, const FrameworkModule& module,
             const OpbenchOptions& options, uint64_t secret, bool is_ceiling)
-      : row_(row), memory_(memory), secret_(secret), limit_s_(options.limit_s), is_ceiling_(is_ceiling) {
+      : device(module.info->device),
+        row_(row),
+        memory_(memory),
+        secret_(secret),
+        limit_s_(options.limit_s),
+        is_ceiling_(is_ceiling) {
+    CellMakers makers = options.makers;
+    if (!module.info->is_own) makers.team = only_count(options.device.threads);
+    worker_ = std::make_unique<CellWorker>(row, memory, module.file, makers);
+  }
+
+  void await_start() {
     const int64_t began = now_ns();
-    worker_ = std::make_unique<CellWorker>(
-        row, memory, module.file, module.info->is_own ? options.make_team : only_count(options.device.threads));
-    take(worker_->start(kStartLimitS));
+    take(worker_->start(std::min(kStartLimitS, limit_s_)));
     result.seconds += double(now_ns() - began) * 1e-9;
     if (runs()) how_ = result.detail;
     if (runs()) result.detail.clear();
@@ -60,6 +71,7 @@ class Contender {
       if (runs()) once_us_ = std::min(once_us_, result.us.back());
       result.us.clear();
     }
+    result.disturbed.clear();
   }
 
   int turns() const { return once_us_ >= kLongUs ? kTurnsOfLong : kTurns; }
@@ -67,7 +79,9 @@ class Contender {
   void turn(int number) {
     if (!runs() || number >= turns()) return;
     CellCommand command;
-    command.calls = std::clamp(int(kSampleUs / std::max(once_us_, 0.05)), 1, kMostCalls);
+    // A queue hides what its first and its last call take.
+    const double sample_us = device == "cpu" ? kSampleUs : kQueueUs;
+    command.calls = std::clamp(int(sample_us / std::max(once_us_, 0.05)), 1, kMostCalls);
     command.samples = std::clamp(int(kTurnUs / (once_us_ * command.calls)), 1, kMostSamplesOfTurn);
     command.warm_up = once_us_ < kWarmUpUs;
     command.first_set = next_set_;
@@ -82,6 +96,7 @@ class Contender {
     worker_.reset();
   }
 
+  const std::string device;
   CellResult result;
 
  private:
@@ -95,6 +110,7 @@ class Contender {
     const CellAnswer answer = worker_->ask(command, limit_s_);
     const int64_t answered = now_ns();
     result.us.insert(result.us.end(), answer.us.begin(), answer.us.end());
+    result.disturbed.insert(result.disturbed.end(), answer.disturbed.begin(), answer.disturbed.end());
     if (answer.outcome != Outcome::pass)
       take(answer);
     else if (share > 0 && !is_ceiling_)
@@ -123,10 +139,20 @@ class Contender {
   double once_us_ = 0;
 };
 
-void accuse(CellResult& cell, const OperationRow& row, double ceiling_us, double peak_gflops) {
+/// Without those that others disturbed, where enough are left.
+double median_us(const CellResult& cell) {
+  CaseRecord record;
+  record.device_us = cell.us;
+  record.disturbed = cell.disturbed;
+  return percentile(ranking_samples(record, false).device_us, 50);
+}
+
+void accuse(CellResult& cell, const OperationRow& row, double peak_gflops) {
   if (cell.outcome != Outcome::pass || cell.us.empty()) return;
-  const double us = percentile(cell.us, 50);
-  const double arithmetic_us = peak_gflops > 0 ? double(row.flops) / peak_gflops * 1e-3 : 0;
+  const double ceiling_us = cell.fastest_moved_us;
+  const double us = median_us(cell);
+  // What functions are counted as is no law of nature; what products are is.
+  const double arithmetic_us = peak_gflops > 0 && row.is_compute_bound() ? double(row.flops) / peak_gflops * 1e-3 : 0;
   const bool computes = arithmetic_us > ceiling_us;
   const double floor = std::max(ceiling_us, arithmetic_us);
   if (floor < kLeastToAccuseUs || us >= kBeaten * floor) return;
@@ -138,18 +164,24 @@ void accuse(CellResult& cell, const OperationRow& row, double ceiling_us, double
 
 }  // namespace
 
-RowResult measure_row(const OperationRow& row, const std::vector<const FrameworkModule*>& frameworks,
-                      const OpbenchOptions& options) {
+std::vector<CellResult> measure_row(const OperationRow& row, const std::vector<const FrameworkModule*>& frameworks,
+                                    const OpbenchOptions& options) {
   const RowMemory memory(row);
   const uint64_t secret = random_bits(uint64_t(now_ns()));
   std::vector<std::unique_ptr<Contender>> contenders;
   const auto add = [&](const FrameworkModule& module, bool is_ceiling) {
     contenders.push_back(std::make_unique<Contender>(row, memory, module, options, secret, is_ceiling));
-    if (contenders.back()->runs() && !interrupted()) contenders.back()->prove();
   };
   for (const FrameworkModule* module : frameworks) add(*module, false);
-  const bool has_ceiling = !options.ceiling.file.empty() && options.method == OpbenchMethod::rounds;
-  if (has_ceiling) add(options.ceiling, true);
+  for (const FrameworkModule& ceiling : options.ceilings) {
+    const bool wanted = std::any_of(frameworks.begin(), frameworks.end(), [&](const FrameworkModule* module) {
+      return module->info->device == ceiling.info->device;
+    });
+    if (wanted && !ceiling.file.empty() && options.method == OpbenchMethod::rounds) add(ceiling, true);
+  }
+  for (const auto& contender : contenders) contender->await_start();
+  for (const auto& contender : contenders)
+    if (contender->runs() && !interrupted()) contender->prove();
 
   std::vector<size_t> order(contenders.size());
   for (size_t i = 0; i < order.size(); ++i) order[i] = i;
@@ -164,16 +196,20 @@ RowResult measure_row(const OperationRow& row, const std::vector<const Framework
         contenders[i]->turns_of_seed();
     }
   }
-  RowResult result;
-  if (interrupted()) return result;
-  if (has_ceiling && contenders.back()->runs()) result.ceiling_us = contenders.back()->result.us;
-  const double ceiling_us = result.ceiling_us.empty() ? 0 : percentile(result.ceiling_us, 50);
+  if (interrupted()) return {};
+  std::vector<CellResult> cells;
   for (size_t i = 0; i < frameworks.size(); ++i) {
-    contenders[i]->finish();
-    accuse(contenders[i]->result, row, ceiling_us, options.peak_gflops);
-    result.cells.push_back(std::move(contenders[i]->result));
+    Contender& contender = *contenders[i];
+    contender.finish();
+    CellResult& cell = contender.result;
+    for (size_t c = frameworks.size(); c < contenders.size(); ++c)
+      if (contenders[c]->device == contender.device && contenders[c]->runs() && !contenders[c]->result.us.empty())
+        cell.ceiling_us = median_us(contenders[c]->result),
+        cell.fastest_moved_us = percentile(contenders[c]->result.us, kFastest);
+    accuse(cell, row, contender.device == "cpu" ? options.peak_gflops : 0);
+    cells.push_back(std::move(cell));
   }
-  return result;
+  return cells;
 }
 
 }  // namespace assay

@@ -8,23 +8,21 @@
 
 namespace assay {
 
-/// What a cell came to. `reads_us`: the same bytes only moved, in the same rounds; empty where that could not run.
+/// What a cell came to.
 struct CellResult {
   Outcome outcome = Outcome::pass;
   std::string detail;
   std::vector<std::string> tags;
   std::vector<double> us;
+  std::vector<uint8_t> disturbed;  // by sample
+  double ceiling_us = 0;           // the same bytes only moved on its device, in the same rounds; 0: that could not run
+  double fastest_moved_us = 0;     // of these, a fast one
   OutputErrors errors;
   double seconds = 0, check_seconds = 0;
 };
 
-struct RowResult {
-  std::vector<CellResult> cells;  // as the frameworks given
-  std::vector<double> ceiling_us;
-};
-
-/// Frameworks that are here. The process has no thread. Empty cells where it was interrupted.
-RowResult measure_row(const OperationRow& row, const std::vector<const FrameworkModule*>& frameworks,
-                      const OpbenchOptions& options);
+/// Cells of frameworks that are here, as given. The process has no thread. None where it was interrupted.
+std::vector<CellResult> measure_row(const OperationRow& row, const std::vector<const FrameworkModule*>& frameworks,
+                                    const OpbenchOptions& options);
 
 }  // namespace assay

@@ -20,7 +20,6 @@ namespace {
 using F = Column::Format;
 
 constexpr double kAbsent = 0.8, kMostCounted = 10;  // of a ratio, in means that say so
-constexpr char kBaseline[] = "torch_cpu";
 
 struct Fastest {
   const OpbenchCell* cell = nullptr;
@@ -45,13 +44,8 @@ const OpbenchCell* cell_named(const OpbenchRow& row, const std::string& name) {
   return nullptr;
 }
 
-/// What the row could take at best, µs; 0: not known.
-double floor_us(const OpbenchRow& row) {
-  double floor = 0;
-  for (const OpbenchCell& cell : row.cells)
-    if (cell.record) floor = std::max(floor, cell.record->floor_us);
-  return floor;
-}
+/// What a cell could take at best on its device, µs; 0: not known.
+double floor_us(const OpbenchCell& cell) { return cell.record ? cell.record->floor_us : 0; }
 
 double gbps(const OpbenchRow& row, double us) {
   return double(row.row->bytes_read + row.row->bytes_written) / us * 1e-3;
@@ -65,6 +59,23 @@ struct Mean {
   void add(double ratio) { logs += std::log(ratio), ++count; }
   Cell value() const { return count > 0 ? Cell(std::exp(logs / double(count))) : Cell(); }
 };
+
+Cell shown_ms(const OpbenchCell& cell, OpbenchMethod method) {
+  if (!cell.passes()) return cell.word();
+  const double ms = cell.us(method) * 1e-3;
+  return cell.record->has_tag(kDisturbedTag) ? Cell(fmt::format("~{:.3f}", ms)) : Cell(ms);
+}
+
+std::string disturbed_line(const Opbench& bench) {
+  size_t disturbed = 0;
+  for (const OpbenchRow& row : bench.rows())
+    for (const OpbenchCell& cell : row.cells) disturbed += cell.passes() && cell.record->has_tag(kDisturbedTag);
+  if (disturbed == 0) return "";
+  return fmt::format(
+      "{} cells marked ~: others took the processor in most of their samples, also in those taken anew; measure on a "
+      "quieter machine with --fresh\n",
+      disturbed);
+}
 
 std::string missing_lines(const Opbench& bench) {
   std::string out;
@@ -100,12 +111,12 @@ Table opbench_table(const Opbench& bench) {
   table.columns.push_back({"gbps", "GB/s", F::fixed1, 6, 0});
   table.columns.push_back({"ceiling_percent", "% of ceiling", F::fixed1, 7, 0});
   for (const OpbenchRow& row : bench.rows()) {
-    std::vector<Cell> cells = {row.row->name, std::string(row.row->is_compute_bound() ? "flops" : "bytes")};
-    for (size_t i = 0; i < row.cells.size(); ++i)
-      if (is_used(bench, i))
-        cells.push_back(row.cells[i].passes() ? Cell(row.cells[i].us(method) * 1e-3) : Cell(row.cells[i].word()));
     const Fastest best = fastest_of(row, method);
-    const double us = best.cell ? best.cell->us(method) : 0, floor = floor_us(row);
+    std::vector<Cell> cells = {row.row->name,
+                               std::string(bench.limit(row, best.cell ? *best.cell : row.cells.front()))};
+    for (size_t i = 0; i < row.cells.size(); ++i)
+      if (is_used(bench, i)) cells.push_back(shown_ms(row.cells[i], method));
+    const double us = best.cell ? best.cell->us(method) : 0, floor = best.cell ? floor_us(*best.cell) : 0;
     cells.push_back(best.names);
     cells.push_back(us > 0 ? Cell(gbps(row, us)) : Cell());
     cells.push_back(us > 0 && floor > 0 ? Cell(100 * floor / us) : Cell());
@@ -120,8 +131,7 @@ Table opbench_table(const Opbench& bench) {
 Table opbench_means(const Opbench& bench) {
   const OpbenchMethod method = bench.options().method;
   Table table;
-  table.title =
-      fmt::format("Against {} over the rows of the seed (how many times as fast, geometric means)", kBaseline);
+  table.title = "Against torch on the same device over the rows of the seed (how many times as fast, geometric means)";
   table.columns = {{"framework", "framework", F::text, 20},
                    {"passed", "rows passed", F::whole, 9},
                    {"wins", "fastest", F::whole, 8},
@@ -143,9 +153,9 @@ Table opbench_means(const Opbench& bench) {
       const OpbenchCell& cell = row.cells[i];
       passed += cell.passes();
       wins += fastest_of(row, method).cell == &cell;
-      if (cell.passes() && !row.row->is_compute_bound() && floor_us(row) > 0)
-        shares.push_back(100 * floor_us(row) / cell.us(method));
-      const OpbenchCell* base = cell_named(row, kBaseline);
+      if (cell.passes() && floor_us(cell) > 0 && std::string_view(bench.limit(row, cell)) == "bytes")
+        shares.push_back(100 * floor_us(cell) / cell.us(method));
+      const OpbenchCell* base = cell_named(row, cell.framework->info->baseline());
       if (!row.row->of_seed || !base || !base->passes()) continue;
       const double ratio = cell.passes() ? base->us(method) / cell.us(method) : kAbsent;
       absent.add(ratio);
@@ -185,6 +195,7 @@ Table opbench_cells(const Opbench& bench) {
                    {"ceiling_us", "only moved us", F::fixed2, 3},
                    {"error_of_bound", "error of bound", F::fixed3, 3},
                    {"elements_checked", "checked", F::whole, 3},
+                   {"disturbed", "disturbed samples", F::whole, 3},
                    {"of_seed", "of seed", F::whole, 2},
                    {"detail", "detail", F::text, 3},
                    {"version", "version", F::text, 1}};
@@ -192,7 +203,7 @@ Table opbench_cells(const Opbench& bench) {
     for (const OpbenchCell& cell : row.cells) {
       const Summary s = cell.summary(method);
       const auto known = [&](double value) { return cell.passes() ? Cell(value) : Cell(); };
-      const double floor = cell.record ? cell.record->floor_us : 0;
+      const double floor = floor_us(cell);
       table.rows.push_back({row.row->name,
                             row.row->group,
                             cell.framework->info->name,
@@ -207,10 +218,13 @@ Table opbench_cells(const Opbench& bench) {
                             floor > 0 ? known(100 * floor / s.median) : Cell(),
                             double(row.row->bytes_read + row.row->bytes_written),
                             double(row.row->flops),
-                            std::string(row.row->is_compute_bound() ? "flops" : "bytes"),
+                            std::string(bench.limit(row, cell)),
                             cell.record && cell.record->reachable_us > 0 ? Cell(cell.record->reachable_us) : Cell(),
                             cell.record ? Cell(cell.record->errors.worst_ratio) : Cell(),
                             cell.record ? Cell(double(cell.record->errors.elements_checked)) : Cell(),
+                            cell.record ? Cell(double(std::count(cell.record->disturbed.begin(),
+                                                                 cell.record->disturbed.end(), uint8_t(1))))
+                                        : Cell(),
                             row.row->of_seed ? 1.0 : 0.0,
                             cell.record ? cell.record->detail : cell.framework->missing,
                             cell.framework->version});
@@ -247,6 +261,7 @@ std::string opbench_text(const Opbench& bench, size_t width, bool colour) {
   std::string out =
       render_table(opbench_table(bench), width, colour) + "\n" + render_table(opbench_means(bench), width, colour);
   if (const std::string lines = not_passed(bench); !lines.empty()) out += "\nWithout a time:\n" + lines;
+  if (const std::string line = disturbed_line(bench); !line.empty()) out += "\n" + line;
   out += "\nFrameworks (all write into outputs that were made before, unless a cell's detail says copies):\n";
   for (const FrameworkModule& module : bench.options().frameworks)
     if (module.missing.empty()) out += fmt::format("  {}: {}\n", module.info->name, module.version);
@@ -258,6 +273,7 @@ std::string opbench_markdown(const Opbench& bench) {
       "# assay opbench\n\n" + markdown_table(opbench_table(bench)) + "\n" + markdown_table(opbench_means(bench));
   if (const std::string lines = not_passed(bench); !lines.empty())
     out += "\nWithout a time:\n\n```\n" + lines + "```\n";
+  if (const std::string line = disturbed_line(bench); !line.empty()) out += "\n" + line;
   return out;
 }
 

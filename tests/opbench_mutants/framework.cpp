@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <new>
 #include <stdexcept>
 
 namespace assay {
@@ -30,6 +31,7 @@ class Relu final : public PreparedOperation {
     if (does_ == "hang") pause();
     if (does_ == "exit") std::_Exit(3);
     if (does_ == "throw") throw std::runtime_error("no such stream");
+    if (does_ == "no memory") throw std::bad_alloc();
     if (does_ == "nothing") return;
     if (does_ == "remembers" && calls_ > 1) {  // the first answer for all inputs
       std::memcpy(y_, first_.data(), size_t(count_) * sizeof(float));
@@ -40,6 +42,8 @@ class Relu final : public PreparedOperation {
     if (does_ == "tail") y_[count_ - 1] = -1;
     if (does_ == "remembers") first_.assign(y_, y_ + count_);
   }
+  /// A device that says that it took an hour.
+  double device_us() override { return does_ == "slow clock" ? 3.6e9 : 0; }
 
  private:
   int64_t count_;
@@ -54,6 +58,8 @@ class Mutant final : public Framework {
  public:
   explicit Mutant(const ThreadTeam&) {
     if (behaviour() == "fails to load") throw std::runtime_error("its driver is too old");
+    if (behaviour() == "crashes at load") raise(SIGABRT);
+    if (behaviour() == "hangs at load") pause();
   }
   std::string version() override { return "test 1"; }
   std::unique_ptr<PreparedOperation> prepare(const OperationRow& row, std::string& why_not) override {

@@ -137,7 +137,10 @@ void norm(const float* x, const float* w, const float* b, float* y, int64_t coun
     Vec sums[2] = {zero(), zero()}, squares[2] = {zero(), zero()};
     int64_t i = 0;
     for (; i + 2 * kLanes <= count; i += 2 * kLanes)
-      for (int u = 0; u < 2; ++u) sums[u] = add(sums[u], load(from + i + u * kLanes));
+      for (int u = 0; u < 2; ++u) {
+        __builtin_prefetch(from + count + i + u * kLanes, 0, 2);  // the next line, while this one comes twice more
+        sums[u] = add(sums[u], load(from + i + u * kLanes));
+      }
     float total = sum(add(sums[0], sums[1]));
     for (; i < count; ++i) total += from[i];
     const float mean = total / float(count);

@@ -185,28 +185,44 @@ class SplitProduct {
   std::vector<float> sums_;
 };
 
-float dot(const float* a, const float* b, int64_t count) {
-  Vec sums[4] = {zero(), zero(), zero(), zero()};
+/// Dots of ROWS neighbouring rows of A with b, which is loaded once for all.
+template <int ROWS>
+void dots(const float* a, const float* b, int64_t count, float bias, float* y) {
+  constexpr int kChains = ROWS > 1 ? 2 : 4;
+  Vec sums[ROWS][kChains];
+  for (auto& row : sums)
+    for (Vec& each : row) each = zero();
   int64_t i = 0;
-  for (; i + 4 * kLanes <= count; i += 4 * kLanes) {
-    __builtin_prefetch(a + i + 2048, 0, 2);
-    __builtin_prefetch(a + i + 2048 + 16, 0, 2);
-    for (int u = 0; u < 4; ++u) sums[u] = fma(load(a + i + u * kLanes), load(b + i + u * kLanes), sums[u]);
+  for (; i + kChains * kLanes <= count; i += kChains * kLanes)
+    for (int c = 0; c < kChains; ++c) {
+      const Vec shared = load(b + i + c * kLanes);
+      for (int r = 0; r < ROWS; ++r) {
+        __builtin_prefetch(a + r * count + i + c * kLanes + 1024, 0, 2);
+        sums[r][c] = fma(load(a + r * count + i + c * kLanes), shared, sums[r][c]);
+      }
+    }
+  for (int r = 0; r < ROWS; ++r) {
+    Vec all = sums[r][0];
+    for (int c = 1; c < kChains; ++c) all = add(all, sums[r][c]);
+    float sum_of_row = sum(all);
+    for (int64_t t = i; t < count; ++t) sum_of_row += a[r * count + t] * b[t];
+    y[r] = sum_of_row + bias;
   }
-  float tail = 0;
-  for (; i < count; ++i) tail += a[i] * b[i];
-  return sum(add(add(sums[0], sums[1]), add(sums[2], sums[3]))) + tail;
 }
 
 /// One column: a dot a row.
 OwnRun make_column(const OperationRow& row, const ThreadTeam& team) {
+  constexpr int64_t kTogether = 5;
   const ProductSizes s = sizes_of(row);
   return [=](const void* const* inputs, void* output) {
     const float *a = static_cast<const float*>(inputs[0]), *b = static_cast<const float*>(inputs[1]);
     const float bias = s.has_bias ? *static_cast<const float*>(inputs[2]) : 0;
+    float* y = static_cast<float*>(output);
     on_team(team, s.m * s.k >= kLeastShared, [&](int index, int threads) {
       const Share mine = share_of(s.m, 1, index, threads);
-      for (int64_t i = mine.begin; i < mine.end; ++i) static_cast<float*>(output)[i] = dot(a + i * s.k, b, s.k) + bias;
+      int64_t i = mine.begin;
+      for (; i + kTogether <= mine.end; i += kTogether) dots<kTogether>(a + i * s.k, b, s.k, bias, y + i);
+      for (; i < mine.end; ++i) dots<1>(a + i * s.k, b, s.k, bias, y + i);
     });
   };
 }

@@ -10,25 +10,32 @@ namespace assay {
 namespace {
 
 constexpr int64_t kTile = 1024;  // neighbouring lines at once: their running results stay in the first-level cache
-constexpr int kStreams = 2, kChains = 4;
+constexpr int kChains = 4;
+constexpr int64_t kFarBytes = int64_t(16) << 20;  // of an input: less stays in a cache
 constexpr int64_t kPrefetchBytes = 4096;
 constexpr int64_t kBlock = 1 << 15;  // summed in f32 before it is added in f64
 
-/// Of streams that lie apart: two keep memory busier than one.
+/// From memory (FAR) in streams that lie apart, told ahead: two keep it busier than one. From a cache in one.
+template <bool FAR>
 double sum_of_all(const float* x, int64_t count) {
-  const int64_t step = kChains * kLanes, each = count / kStreams / step * step;
+  constexpr int kStreams = FAR ? 2 : 1, kOfStream = 2 * kChains / kStreams;
+  const int64_t step = kOfStream * kLanes, each = count / kStreams / step * step;
   double total = 0;
   for (int64_t block = 0; block < each; block += kBlock) {
-    Vec sums[kStreams][kChains];
+    Vec sums[kStreams][kOfStream];
     for (auto& stream : sums)
       for (Vec& s : stream) s = zero();
     for (int64_t i = block; i < std::min(each, block + kBlock); i += step)
       for (int s = 0; s < kStreams; ++s) {
         const float* p = x + s * each + i;
-        for (int64_t line = 0; line < step; line += 16) __builtin_prefetch(p + line + kPrefetchBytes / 4, 0, 2);
-        for (int c = 0; c < kChains; ++c) sums[s][c] = add(sums[s][c], load(p + c * kLanes));
+        for (int64_t line = 0; FAR && line < step; line += 16) __builtin_prefetch(p + line + kPrefetchBytes / 4, 0, 2);
+        for (int c = 0; c < kOfStream; ++c) sums[s][c] = add(sums[s][c], load(p + c * kLanes));
       }
-    for (auto& stream : sums) total += double(sum(add(add(stream[0], stream[1]), add(stream[2], stream[3]))));
+    for (auto& stream : sums) {
+      Vec all = stream[0];
+      for (int c = 1; c < kOfStream; ++c) all = add(all, stream[c]);
+      total += double(sum(all));
+    }
   }
   for (int64_t i = each * kStreams; i < count; ++i) total += double(x[i]);
   return total;
@@ -58,10 +65,8 @@ OwnRun total(const OperationRow& row, const ThreadTeam& team, double scale, Part
 
 inline Vec bce_term(Vec p, Vec t) {
   const Vec other = add(set1(1), mul(p, set1(-1)));
-  // A probability of 0 is the one number whose logarithm is cut off: the least float's is -103.
-  const auto log_of = [](Vec q) {
-    return Vec(Floats(q) > 0 ? Floats(larger(natural_log(q), set1(-100))) : Floats(set1(-100)));
-  };
+  // A probability of 0 is the one number whose logarithm is cut off: the least normal float's is -87.
+  const auto log_of = [](Vec q) { return Vec(Floats(q) > 0 ? Floats(natural_log(q)) : Floats(set1(-100))); };
   const Vec yes = log_of(p), no = log_of(other);
   return fma(t, add(yes, mul(no, set1(-1))), no);
 }
@@ -99,7 +104,25 @@ float line_sum(const float* x, int64_t count) {
   return sum(add(add(sums[0], sums[1]), add(sums[2], sums[3])));
 }
 
+/// Of a line of up to kShort elements: its largest first, then where that is, without a branch that is hard to guess.
+int64_t short_argmax(const float* x, int64_t count) {
+  constexpr int64_t kBits = 64;
+  Vec best[2] = {load(x), load(x + kLanes)};
+  for (int64_t i = 2 * kLanes; i < count; i += 2 * kLanes)
+    for (int u = 0; u < 2; ++u) best[u] = larger(best[u], load(x + i + u * kLanes));
+  const Vec value = set1(largest(larger(best[0], best[1])));
+  int64_t index = 0;
+  for (int64_t at = count - kBits; at >= 0; at -= kBits) {
+    uint64_t equal = 0;
+    for (int64_t i = 0; i < kBits; i += kLanes) equal |= equal_lanes(load(x + at + i), value) << i;
+    index = equal != 0 ? at + __builtin_ctzll(equal) : index;
+  }
+  return index;
+}
+
 int64_t line_argmax(const float* x, int64_t count) {
+  constexpr int64_t kShort = 256;
+  if (count <= kShort && count % 64 == 0) return short_argmax(x, count);
   // Four chains; which vector of a chain was the best is kept beside it.
   Floats best[4];
   Ints where[4] = {};
@@ -127,13 +150,21 @@ int64_t line_argmax(const float* x, int64_t count) {
   return index == count ? 0 : index;
 }
 
+/// What a tile reads after row j: rows lie too far apart for the processor to guess it.
+const float* next_row(const float* x, const AxisShape& axis, int64_t j, int64_t width) {
+  return j + 1 < axis.count ? x + (j + 1) * axis.inner : x + width;
+}
+
 void tile_sum(const float* x, const AxisShape& axis, int64_t width, float* y) {
   float sums[kTile];
   std::memcpy(sums, x, size_t(width) * sizeof(float));
   for (int64_t j = 1; j < axis.count; ++j) {
-    const float* row = x + j * axis.inner;
+    const float *row = x + j * axis.inner, *next = next_row(x, axis, j, width);
     int64_t i = 0;
-    for (; i + kLanes <= width; i += kLanes) store(sums + i, add(load(sums + i), load(row + i)));
+    for (; i + kLanes <= width; i += kLanes) {
+      __builtin_prefetch(next + i, 0, 2);
+      store(sums + i, add(load(sums + i), load(row + i)));
+    }
     for (; i < width; ++i) sums[i] += row[i];
   }
   std::memcpy(y, sums, size_t(width) * sizeof(float));
@@ -144,9 +175,10 @@ void tile_argmax(const float* x, const AxisShape& axis, int64_t width, int64_t* 
   int32_t where[kTile] = {};
   std::memcpy(best, x, size_t(width) * sizeof(float));
   for (int64_t j = 1; j < axis.count; ++j) {
-    const float* row = x + j * axis.inner;
+    const float *row = x + j * axis.inner, *next = next_row(x, axis, j, width);
     int64_t i = 0;
     for (; i + kLanes <= width; i += kLanes) {
+      __builtin_prefetch(next + i, 0, 2);
       const Floats now = Floats(load(row + i)), old = Floats(load(best + i));
       Ints index;
       std::memcpy(&index, where + i, sizeof index);
@@ -195,9 +227,11 @@ OwnRun make_reduction(const OperationRow& row, const ThreadTeam& team) {
     case Operation::argmax:
       return along_axis<int64_t>(row, team, line_argmax, tile_argmax);
     case Operation::sum_all:
-      return total(row, team, 1, [at](const void* const* inputs, int64_t begin, int64_t end) {
-        return sum_of_all(at(inputs[0], begin), end - begin);
-      });
+      return total(row, team, 1,
+                   [at, far = row.bytes_read >= kFarBytes](const void* const* inputs, int64_t begin, int64_t end) {
+                     const float* x = at(inputs[0], begin);
+                     return far ? sum_of_all<true>(x, end - begin) : sum_of_all<false>(x, end - begin);
+                   });
     case Operation::bce:
       return total(row, team, -1 / double(row.inputs[0].elements()),
                    [at](const void* const* inputs, int64_t begin, int64_t end) {

@@ -27,6 +27,20 @@ inline void streams_done() { _mm_sfence(); }
 inline void stream(float* p, Vec v) { store(p, v); }
 inline void streams_done() {}
 #endif
+/// Bit i: lane i of both is equal.
+inline uint64_t equal_lanes(Vec a, Vec b) {
+#if defined(__AVX512F__) && (!defined(WIDTH) || WIDTH >= 512)
+  return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ);
+#elif defined(__AVX2__)
+  return uint64_t(uint32_t(_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_EQ_OQ))));
+#else
+  const Ints equal = Floats(a) == Floats(b);
+  uint64_t bits = 0;
+  for (int lane = 0; lane < kLanes; ++lane) bits |= uint64_t(equal[lane] & 1) << lane;
+  return bits;
+#endif
+}
+
 template <bool STREAMED>
 void put(float* p, Vec v) {
   STREAMED ? stream(p, v) : store(p, v);

@@ -1,6 +1,8 @@
 // Each operation in torch's words: the fastest form of it that torch 1.13 offers, into given memory where there is one.
 #include "torch_operations.h"
 
+#include <torch/version.h>
+
 #include <cmath>
 
 namespace assay {
@@ -9,7 +11,10 @@ namespace {
 /// [N] as [N, C] without memory of its own: what scatter wants for whole rows.
 at::Tensor as_rows(const at::Tensor& index, const at::Tensor& like) { return index.unsqueeze(1).expand_as(like); }
 
-TorchOperation attention(double scale) {
+TorchOperation attention([[maybe_unused]] double scale) {
+#if TORCH_VERSION_MAJOR >= 2
+  return {{}, [](const Tensors& in) { return at::scaled_dot_product_attention(in[0], in[1], in[2]); }};
+#else
   return {[scale](const Tensors& in, at::Tensor& y) {
             const auto flat = [](const at::Tensor& t) { return t.flatten(0, 1); };
             at::Tensor scores = at::bmm(flat(in[0]), flat(in[1]).transpose(1, 2)).mul_(scale);
@@ -19,6 +24,7 @@ TorchOperation attention(double scale) {
           {},
           false,
           "bmm, softmax, bmm"};
+#endif
 }
 
 }  // namespace
@@ -76,7 +82,7 @@ TorchOperation torch_operation(const OperationRow& row) {
       return {[](const Tensors& in, at::Tensor& y) { at::softplus_out(y, in[0]); }};
     case Operation::sort:
       return {[axis, indices = at::Tensor()](const Tensors& in, at::Tensor& y) mutable {
-                if (!indices.defined()) indices = at::empty(in[0].sizes(), at::kLong);
+                if (!indices.defined()) indices = at::empty(in[0].sizes(), in[0].options().dtype(at::kLong));
                 at::sort_out(y, indices, in[0], axis);
               },
               {},

@@ -1,4 +1,4 @@
-// Each operation in torch's words.
+// Each operation in torch's words, on whatever device its operands are.
 #pragma once
 #include <ATen/ATen.h>
 
