@@ -166,7 +166,10 @@ int run_devices(const DevicesOptions& options) {
 CommandRun add_devices(Options options, CommandFiles& files) {
   const auto o = std::make_shared<DevicesOptions>();
   options.footer(
-      "Ceilings are measured once and kept in the store; probes measure the memory's again around every spec.");
+      "Ceilings are measured once and kept in the store; probes measure the memory's again around every spec.\n"
+      "Example: assay devices --list\n"
+      "         assay devices --device cpu:0 --json devices.json\n\n"
+      "Exit codes: 0 fine; 2 an error, named on stderr; 130 Ctrl-C.");
   options.add("--device", o->device, "this one alone (default: all)");
   options.flag("--list", o->list, "only what there is, without ceilings");
   options.flag("--measure", o->measure, "measure the ceilings again");

@@ -3,7 +3,6 @@
 #include <memory>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "base/standard_streams.h"
 #include "base/terminal.h"
 #include "cli/commands.h"
@@ -43,7 +42,7 @@ int run_perplexity(const PerplexityOptions& o) {
   OpenedEngine engine(o.engine);
   const Tokenizer& tokenizer = engine.model().tokenizer();
   const bool bos = tokenizer.adds_bos() && tokenizer.bos();
-  const std::vector<Token> tokens = TokenEncoder(tokenizer).encode(read_file(o.text));
+  const std::vector<Token> tokens = TokenEncoder(tokenizer).encode(read_input(o.text));
   if (tokens.size() < 2) fail("{}: has {} tokens; two are the least that can be foretold", o.text, tokens.size());
   Session& session = engine.session();
   const int64_t window = std::min({o.window, session.context() - bos, int64_t(tokens.size())});
@@ -81,7 +80,8 @@ CommandRun add_perplexity(Options options, CommandFiles& files) {
       "Example: assay perplexity model.gguf book.txt\n\n"
       "Exit codes: 0 fine; 2 an error, named on stderr; 130 Ctrl-C.");
   add_engine_options(options, files, o->engine);
-  files.add(CommandFiles::Part::input, options.add("TEXT", o->text, "the text").required().type(""));
+  files.add(CommandFiles::Part::input,
+            options.add("TEXT", o->text, "the text ('-': standard input)").required().type(""));
   options.add("--window", o->window, "tokens of a window").show_default().whole(2, 1 << 20).type("N");
   return [o] { return run_perplexity(*o); };
 }

@@ -189,7 +189,7 @@ std::string table_text(const DispatchTable& table) {
     }
     json["devices"].push_back(std::move(to));
   }
-  return json.dump(1) + "\n";
+  return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 const TableDevice& DispatchTable::device_for(const TableTarget& target) const {

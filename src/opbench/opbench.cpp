@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "measure/measuring_lock.h"
+#include "measure/ranking_samples.h"
 #include "measure/worker_process.h"
 #include "opbench/row_rounds.h"
 
@@ -32,8 +33,9 @@ double mean_without_first(const std::vector<double>& us) {
 
 Summary OpbenchCell::summary(OpbenchMethod method) const {
   if (!passes()) return {};
-  Summary summary = summarize(record->device_us);
-  if (method == OpbenchMethod::seed) summary.median = mean_without_first(record->device_us);
+  const std::vector<double> us = finite_samples(record->device_us);
+  Summary summary = summarize(us);
+  if (method == OpbenchMethod::seed) summary.median = mean_without_first(us);
   return summary;
 }
 

@@ -4,6 +4,7 @@
 #include <ctime>
 
 #include "base/json.h"
+#include "measure/ranking_samples.h"
 #include "report/compare.h"
 #include "report/page.h"
 #include "report/rows.h"
@@ -142,7 +143,7 @@ Json page_frameworks(const StoreSections& source) {
                     {"framework", record.variant},
                     {"device", record.device},
                     {"mode", record.mode},
-                    {"us", known(summarize(record.device_us).median)},
+                    {"us", known(summarize(finite_samples(record.device_us)).median)},
                     {"reachable_us", known(record.reachable_us)},
                     {"outcome", std::string(outcome_name(record.outcome))},
                     {"detail", record.detail}});
