@@ -92,6 +92,7 @@ class Bench {
  public:
   Bench(const BenchOptions& options, int64_t threads, std::vector<BenchRow>& rows)
       : options_(options), engine_(with_threads(options.engine, threads)), rows_(rows) {
+    engine_.session().stopped = [] { return interrupted(); };
     if (options.ops) watch_.watch(engine_.session());
   }
 

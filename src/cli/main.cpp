@@ -11,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/installation.h"
 #include "cli/version.h"
+#include "measure/worker_process.h"
 
 namespace assay {
 namespace {
@@ -102,6 +103,7 @@ int main(int argc, char** argv) {
   } catch (const std::exception& e) {
     assay::flush(stdout);
     assay::remark("assay: {}\n", assay::one_line(e.what()));  // a name in it may hold any bytes
+    if (assay::interrupted()) exit_code = 130;                // what it was about did not come to its end
   }
   const std::string lost = assay::lost_output();
   if (lost.empty()) return exit_code;

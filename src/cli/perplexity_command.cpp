@@ -48,16 +48,20 @@ int run_perplexity(const PerplexityOptions& o) {
   const int64_t window = std::min({o.window, session.context() - bos, int64_t(tokens.size())});
   const int64_t vocabulary = engine.model().config().vocabulary;
   const CatchInterrupt catch_interrupt;
+  session.stopped = [] { return interrupted(); };
   Surprise surprise;
   const bool live = describe_terminal(stderr).live;
   for (size_t first = 0; first + 1 < tokens.size(); first += size_t(window)) {
-    if (interrupted()) return 130;
     std::vector<Token> piece;
     if (bos) piece.push_back(*tokenizer.bos());
     const size_t end = std::min(tokens.size(), first + size_t(window));
     piece.insert(piece.end(), tokens.begin() + int64_t(first), tokens.begin() + int64_t(end));
     session.truncate(0);
     const std::span<const float> logits = session.append(piece, std::ssize(piece));
+    if (interrupted() || logits.empty()) {
+      if (live) remark("\r\x1b[K");
+      return 130;
+    }
     for (size_t i = 0; i + 1 < piece.size(); ++i)
       surprise.add(logits.subspan(i * size_t(vocabulary), size_t(vocabulary)), piece[i + 1]);
     if (live) remark("\r{} of {} tokens, perplexity {:.4f}\x1b[K", end, tokens.size(), std::exp(surprise.mean()));
