@@ -78,7 +78,8 @@ class DevicesReport {
 
   template <typename... Args>
   void text(fmt::format_string<Args...> format, Args&&... args) {
-    add(fmt::format(format, std::forward<Args>(args)...), {});
+    const std::string piece = fmt::format(format, std::forward<Args>(args)...);
+    add(piece, wrap_lines(piece, describe_terminal(stdout).width, 4));
   }
   void fact(const std::string& device, const std::string& kind, const std::string& name, const std::string& value) {
     facts_.rows.push_back({device, kind, name, value, Cell(), Cell(), Cell()});
