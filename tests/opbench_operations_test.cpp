@@ -65,6 +65,13 @@ TEST(operations, refuse_what_is_no_row_and_say_why) {
   EXPECT_NE(refusal("ReLU / dim=4 dim=4").find("takes 1 dim="), std::string::npos);
   EXPECT_NE(refusal("ReLU / size=4").find("neither dim="), std::string::npos);
   EXPECT_NE(refusal("Conv1d / dim=4x5x3 dim=8x6x3").find("window is larger"), std::string::npos);
+  EXPECT_NE(refusal("ReLU / dim=4x5 axi=1").find("has no axi="), std::string::npos);
+  EXPECT_NE(refusal("MatMul / dim=68719476736x1 dim=1x68719476736").find("too large"), std::string::npos);
+  EXPECT_NE(refusal("Gather / dim=1x68719476736 dim=68719476736").find("too large"), std::string::npos);
+  EXPECT_NE(refusal("Scatter / dim=1x68719476736 dim=68719476736").find("too large"), std::string::npos);
+  const std::string long_text = "dim=1x1x68719476736x1";
+  EXPECT_NE(refusal("Attention / " + long_text + " " + long_text + " " + long_text).find("too large"),
+            std::string::npos);
 }
 
 /// What the row gives in doubles, computed here once more by its definition, where that is short.

@@ -46,6 +46,22 @@ TEST_F(store_merge, takes_the_newer_result_of_a_key) {
   EXPECT_EQ(store.find("a")->device_us[0], 12);
 }
 
+TEST_F(store_merge, takes_nothing_onto_a_full_disk_and_says_so) {
+  {
+    Store other(other_);
+    for (int i = 0; i < 200; ++i) other.put(large_record("key " + std::to_string(i)));
+  }
+  { const Store made(file_); }
+  Store store(file_, Store::Access::read_write, 40);
+  try {
+    store.merge(other_);
+    ADD_FAILURE() << "40 pages hold 200 records";
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("the disk is full"), std::string::npos) << e.what();
+  }
+  EXPECT_TRUE(store.newest_of_each_key().empty());
+}
+
 TEST_F(store_merge, refuses_what_is_no_store_and_itself_and_takes_nothing) {
   Store store(file_);
   EXPECT_NE(error_of([&] { store.merge(folder_ / "gone.db"); }), "");

@@ -9,6 +9,16 @@
 #include "base/suggest.h"
 
 namespace assay {
+namespace {
+
+/// What is wrong, without the library's number of it: "[json.exception.parse_error.101] parse error at …".
+std::string words_of(const Json::exception& e) {
+  const std::string_view text = e.what();
+  const size_t end = text.starts_with("[json.exception") ? text.find("] ") : std::string_view::npos;
+  return std::string(text.substr(end == std::string_view::npos ? 0 : end + 2, 300));
+}
+
+}  // namespace
 
 Json parse_json(const std::string& text, const std::string& file) {
   std::vector<std::set<std::string>> keys;
@@ -27,9 +37,9 @@ Json parse_json(const std::string& text, const std::string& file) {
   } catch (const Json::parse_error& e) {
     const size_t end = std::min(e.byte, text.size());
     fail("{}:{}: not valid JSON: {}", file, 1 + std::count(text.begin(), text.begin() + std::ptrdiff_t(end), '\n'),
-         std::string(e.what()).substr(0, 300));
+         words_of(e));
   } catch (const Json::exception& e) {  // a number that no double holds
-    fail("{}: not usable JSON: {}", file, std::string(e.what()).substr(0, 300));
+    fail("{}: not usable JSON: {}", file, words_of(e));
   }
 }
 

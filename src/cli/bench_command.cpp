@@ -83,38 +83,31 @@ class OpWatch {
   std::map<std::string, Seen> seen_;  // by canonical line
 };
 
+constexpr int64_t kMostTokens = 1 << 24, kMostThreads = 4096;
+
+/// Of an option that was judged when it was parsed.
+std::vector<int64_t> token_counts(const std::string& list) { return *parse_number_list(list, 0, kMostTokens); }
+
 double median_step_ms(const std::vector<int64_t>& times_ns) {
   std::vector<double> ms;
   for (size_t i = 1; i < times_ns.size(); ++i) ms.push_back(double(times_ns[i] - times_ns[i - 1]) * 1e-6);
   return percentile(ms, 50);
 }
 
-std::vector<int64_t> numbers(const std::string& option, const std::string& list, int64_t least) {
-  std::vector<int64_t> values;
-  for (size_t at = 0; at < list.size();) {
-    const size_t end = std::min(list.find(',', at), list.size());
-    const auto value = parse_number<int64_t>(list.substr(at, end - at));
-    if (!value || *value < least || *value > 1 << 24)
-      fail("{} {}: numbers from {} on with commas between are wanted", option, list, least);
-    values.push_back(*value);
-    at = end + 1;
-  }
-  return values;
-}
-
 class Bench {
  public:
   Bench(const BenchOptions& options, int64_t threads, std::vector<BenchRow>& rows)
       : options_(options), engine_(with_threads(options.engine, threads)), rows_(rows) {
+    engine_.session().stopped = [] { return interrupted(); };
     if (options.ops) watch_.watch(engine_.session());
   }
 
   void measure() {
-    for (const int64_t depth : numbers("-d", options_.depths, 0)) {
-      for (const int64_t tokens : numbers("-p", options_.prompts, 0))
+    for (const int64_t depth : token_counts(options_.depths)) {
+      for (const int64_t tokens : token_counts(options_.prompts))
         if (tokens > 0)
           repeat(BenchRow{fmt::format("prompt {}", tokens), engine_.device().threads, tokens, depth}, true);
-      for (const int64_t tokens : numbers("-n", options_.generated, 0))
+      for (const int64_t tokens : token_counts(options_.generated))
         if (tokens > 0)
           repeat(BenchRow{fmt::format("decode {}", tokens), engine_.device().threads, tokens, depth}, false);
     }
@@ -224,7 +217,7 @@ std::string bench_json(const std::vector<BenchRow>& rows, const std::string& mod
     if (!row.token_ms.empty()) json["rows"].back()["token_ms"] = row.token_ms;
     if (!ops.empty()) json["rows"].back()["ops"] = std::move(ops);
   }
-  return json.dump(2) + "\n";
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 /// What the ops of a test take where they run.
@@ -251,18 +244,30 @@ Table op_table(const BenchRow& row) {
   return table;
 }
 
-double known_ceiling(const DeviceInfo& device) {
-  if (!std::filesystem::exists(default_store())) return 0;
+/// A store that cannot be read is told, and costs no result.
+double known_ceiling(const DeviceInfo& device) try {
+  std::error_code ignored;
+  if (!std::filesystem::exists(default_store(), ignored)) return 0;
   const auto backends = make_backends();
   const OpenedDevice found = find_device(backends, device.id, 0);
   Store store(checked_store(default_store()), Store::Access::read_only);
   const auto known = known_device_ceilings(*found.backend, found.info, store);
   return known ? known->memory_gbps() : 0;
+} catch (const Error& e) {
+  remark("assay: no ceiling is shown: {}\n", one_line(e.what()));
+  return 0;
 }
 
 int run_bench(const BenchOptions& options) {
-  std::vector<int64_t> threads = numbers("-t", options.threads, 1);
-  if (threads.empty()) threads.push_back(0);
+  const auto measures = [](const std::string& list) {
+    const std::vector<int64_t> counts = token_counts(list);
+    return std::any_of(counts.begin(), counts.end(), [](int64_t tokens) { return tokens > 0; });
+  };
+  if (!measures(options.prompts) && !measures(options.generated))
+    fail("-p {} -n {}: nothing is left to measure; give a length of a prompt or tokens to decode", options.prompts,
+         options.generated);
+  std::vector<int64_t> threads{0};
+  if (!options.threads.empty()) threads = *parse_number_list(options.threads, 1, kMostThreads);
   std::vector<BenchRow> rows;
   std::string title;
   double ceiling = 0;
@@ -300,9 +305,18 @@ CommandRun add_bench(Options options, CommandFiles& files) {
       "Exit codes: 0 fine; 2 an error, named on stderr; 130 Ctrl-C, with what was measured before.");
   add_engine_options(options, files, o->engine, &o->threads);
   const Options tests = options.group("Tests");
-  tests.add("-p,--prompt", o->prompts, "lengths of prompts, commas between; 0: none").show_default().type("LIST");
-  tests.add("-n,--generate", o->generated, "tokens decoded one by one; 0: none").show_default().type("LIST");
-  tests.add("-d,--depth", o->depths, "tokens that are in the KV cache before").show_default().type("LIST");
+  tests.add("-p,--prompt", o->prompts, "lengths of prompts, commas between; 0: none")
+      .show_default()
+      .whole_numbers(0, kMostTokens)
+      .type("LIST");
+  tests.add("-n,--generate", o->generated, "tokens decoded one by one; 0: none")
+      .show_default()
+      .whole_numbers(0, kMostTokens)
+      .type("LIST");
+  tests.add("-d,--depth", o->depths, "tokens that are in the KV cache before")
+      .show_default()
+      .whole_numbers(0, kMostTokens)
+      .type("LIST");
   tests.add("-r,--repetitions", o->repetitions, "of each test").show_default().whole(1, 1000).type("N");
   tests.flag("--ops", o->ops, "also what each op takes where it runs (text and JSON)");
   o->formats =

@@ -106,7 +106,7 @@ CommandRun add_chat(Options options, CommandFiles& files) {
       "A line of standard input is a turn. What was said before stays in the KV cache. Ctrl-C ends an answer; where\n"
       "none is given, the program.\n"
       "Example: assay chat model.gguf --system 'Answer in one sentence.'\n\n"
-      "Exit codes: 0 fine; 2 an error, named on stderr.");
+      "Exit codes: 0 the input ended; 2 an error, named on stderr; 130 Ctrl-C where no answer was given.");
   add_engine_options(options, files, o->engine);
   options.add("--system", o->system, "how it shall answer").uncut().type("TEXT");
   options.flag("--raw", o->raw, "lines as they are, without the model's chat template");

@@ -52,6 +52,16 @@ bool conflict(const Claim& a, const Claim& b) {
   fail("{} is the same file as {}, which {}; name another file", destroys.name, destroyed.name, why);
 }
 
+/// No report takes the place of results, whatever command keeps or reads them.
+void check_is_no_store(const NamedFile& output) {
+  std::error_code ignored;
+  if (!fs::is_regular_file(output.file, ignored)) return;
+  char head[16] = {};
+  std::ifstream(output.file, std::ios::binary).read(head, sizeof head);
+  if (std::string_view(head, 15) == "SQLite format 3")
+    fail("{} is a store or another database, which would be lost; name another file", output.text());
+}
+
 void add_claims(std::vector<Claim>& claims, const NamedFile& named, Part part) {
   const bool standard =
       part == Part::input ? named.file == "-" : part == Part::output && is_standard_output(named.file);
@@ -127,15 +137,22 @@ void CommandFiles::check() const {
       if (conflict(claims[k], claims[i])) fail_on(claims[k], claims[i]);
   }
   for (const NamedFile& file : named(Part::output)) try {
-      if (!is_standard_output(file.file)) check_writable(file.file);
+      if (is_standard_output(file.file)) continue;
+      check_writable(file.file);
     } catch (const Error& e) {
       fail("{} {}", file.option, e.what());
     }
+  for (const NamedFile& file : named(Part::output))
+    if (!is_standard_output(file.file)) check_is_no_store(file);
 }
 
 bool is_standard_output(const std::string& file) { return file == "-" || own_descriptor(file) == STDOUT_FILENO; }
 
-void write_output(const std::string& file, const std::string& text) {
+std::string read_input(const std::string& file) {
+  return file == "-" ? read_descriptor(STDIN_FILENO, "standard input") : read_file(file);
+}
+
+void write_output(const std::string& file, std::string_view text) {
   if (is_standard_output(file))
     put(stdout, text);
   else
@@ -162,6 +179,14 @@ std::vector<NamedFile> files_below(const std::string& option, const fs::path& fo
                            (file.extension() == ".json" && file.filename() != "manifest.json" && !is_named(file));
     if (!is_report && fs::is_regular_file(file, ignored)) files.push_back({option, file.string()});
   }
+  return files;
+}
+
+std::vector<NamedFile> files_of_kernels(const std::vector<std::string>& folders, const std::string& device) {
+  std::vector<NamedFile> files;
+  if (device.ends_with(".json")) files.push_back({"--device", device});
+  for (const std::string& folder : folders)
+    for (NamedFile& file : files_below("a file of --kernels", folder)) files.push_back(std::move(file));
   return files;
 }
 

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cli/options.h"
@@ -48,11 +49,17 @@ class CommandFiles {
 /// '-', /dev/stdout and other names of descriptor 1.
 bool is_standard_output(const std::string& file);
 
+/// The bytes of an input file, or of standard input ('-').
+std::string read_input(const std::string& file);
+
 /// Writes to the file, or to standard output.
-void write_output(const std::string& file, const std::string& text);
+void write_output(const std::string& file, std::string_view text);
 
 /// What lies in the folder and below and may be read from there: all but reports that somebody keeps beside (.csv, .txt
 /// …).
 std::vector<NamedFile> files_below(const std::string& option, const std::filesystem::path& folder);
+
+/// The same of the folders that --kernels names, and the description that --device names, if it is one.
+std::vector<NamedFile> files_of_kernels(const std::vector<std::string>& folders, const std::string& device = "");
 
 }  // namespace assay

@@ -78,6 +78,8 @@ CommandRun add_compare(Options options, CommandFiles& files) {
       "both sides: what moves those is the machine. UNSURE: none of these, fewer than 5 samples, or a difference of "
       "what was let go early. "
       "The very samples of one measurement on both sides have the ratio 1.000 [1.000, 1.000], so they are SAME.\n\n"
+      "Example: assay compare before.sqlite after.sqlite --threshold 2\n"
+      "         assay compare before.json after.json --format github\n\n"
       "--format junit and --format github are for CI: test cases that fail, and annotations (docs/formats.md).\n\n"
       "Exit codes: 0 no case became slower; 1 a case is SLOWER, or passed before and does not now; 2 nothing could be "
       "compared (a side "

@@ -78,7 +78,8 @@ class DevicesReport {
 
   template <typename... Args>
   void text(fmt::format_string<Args...> format, Args&&... args) {
-    add(fmt::format(format, std::forward<Args>(args)...), {});
+    const std::string piece = fmt::format(format, std::forward<Args>(args)...);
+    add(piece, wrap_lines(piece, describe_terminal(stdout).width, 4));
   }
   void fact(const std::string& device, const std::string& kind, const std::string& name, const std::string& value) {
     facts_.rows.push_back({device, kind, name, value, Cell(), Cell(), Cell()});
@@ -166,7 +167,10 @@ int run_devices(const DevicesOptions& options) {
 CommandRun add_devices(Options options, CommandFiles& files) {
   const auto o = std::make_shared<DevicesOptions>();
   options.footer(
-      "Ceilings are measured once and kept in the store; probes measure the memory's again around every spec.");
+      "Ceilings are measured once and kept in the store; probes measure the memory's again around every spec.\n"
+      "Example: assay devices --list\n"
+      "         assay devices --device cpu:0 --json devices.json\n\n"
+      "Exit codes: 0 fine; 2 an error, named on stderr; 130 Ctrl-C.");
   options.add("--device", o->device, "this one alone (default: all)");
   options.flag("--list", o->list, "only what there is, without ceilings");
   options.flag("--measure", o->measure, "measure the ceilings again");

@@ -17,7 +17,9 @@ void add_engine_options(const Options& options, CommandFiles& files, EngineOptio
   const Options engine = options.group("Engine");
   const std::string threads = "threads (default: one a core that this process may use)";
   if (threads_list)
-    engine.add("-t,--threads", *threads_list, threads + "; several: commas between").type("LIST");
+    engine.add("-t,--threads", *threads_list, threads + "; several: commas between")
+        .whole_numbers(1, 4096)
+        .type("LIST");
   else
     engine.add("-t,--threads", to.threads, threads).whole(1, 4096).type("N");
   engine.add("-c,--context", to.context, "tokens that fit (default: what the model was made for)")
@@ -43,6 +45,7 @@ void add_engine_options(const Options& options, CommandFiles& files, EngineOptio
   engine.add("--kernels", to.kernel_folders, "a folder with more kernels and their manifest.json")
       .one_at_a_time()
       .type("FOLDER");
+  files.add(CommandFiles::Part::input, [&to] { return files_of_kernels(to.kernel_folders); });
   engine.flag("-v,--verbose", to.verbose, "say which table and kernels are used, on stderr");
 }
 
@@ -111,6 +114,8 @@ OpenedEngine::OpenedEngine(const EngineOptions& o) {
   std::vector<std::unique_ptr<Backend>> backends = make_backends();
   OpenedDevice found = find_cpu(backends, o.threads);
   const Backend& backend = *found.backend;
+  for (const std::string& folder : o.kernel_folders)
+    if (folder.empty()) fail("--kernels: an empty name is no folder");
   std::vector<Manifest> manifests = load_manifests(backend, o.kernel_folders);
   const std::vector<const Variant*> variants =
       all_variants(manifests);  // a moved vector's elements stay where they are
@@ -136,6 +141,9 @@ OpenedEngine::OpenedEngine(const EngineOptions& o) {
   });
   p.session = std::make_unique<Session>(p.model, *p.device, *p.binder,
                                         SessionOptions{o.context, o.chunk, *cache_type, o.picks});
+  std::vector<const Spec*> specs;
+  for (const BoundOp& bound : p.session->one_token().ops) specs.push_back(&bound.spec);
+  check_overrides(overrides_of(o.kernels), specs, variants);
   if (!o.verbose) return;
   std::set<std::string> told;
   for (const BoundOp& bound : p.session->one_token().ops)

@@ -163,6 +163,7 @@ CommandRun add_export(Options options, CommandFiles& files) {
   results.add("--threads", o->threads, "as the probe had it").whole(1, 1'000'000);
   results.add("--footprint", o->footprint_mb, "MB, as the probe had it").number(1, 65536);
   results.add("--kernels", o->kernels, "folders with drop-in kernels, as the probe had them").existing_folder();
+  files.add(Part::input, [o] { return files_of_kernels(o->kernels, o->device); });
   files.add(Part::store,
             results.add("--store", o->store, "the file that keeps every result").show_default().type("FILE"));
   const Options where = options.group("Where to");

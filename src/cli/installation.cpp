@@ -39,6 +39,21 @@ fs::path project_folder(const std::string& name) {
        program_folder().string(), ASSAY_SOURCE_DIR);
 }
 
+std::vector<std::pair<std::string, fs::path>> shipped_files() {
+  std::vector<std::pair<std::string, fs::path>> files;
+  for (const auto& [folder, what] :
+       {std::pair("kernels", "the shipped kernel"), std::pair("specs", "the shipped workload"),
+        std::pair("tables", "the shipped table")})
+    try {
+      std::error_code error;
+      fs::recursive_directory_iterator at(project_folder(folder), error);
+      for (; !error && at != fs::recursive_directory_iterator(); at.increment(error))
+        if (std::error_code ignored; at->is_regular_file(ignored)) files.emplace_back(what, at->path());
+    } catch (const Error&) {  // a program that was taken from its checkout: whoever needs them says so
+    }
+  return files;
+}
+
 std::vector<std::unique_ptr<Backend>> make_backends() {
   std::vector<std::unique_ptr<Backend>> backends;
   backends.push_back(make_cpu_backend());

@@ -17,6 +17,9 @@ namespace assay {
 /// built from.
 std::filesystem::path project_folder(const std::string& name);
 
+/// The files of this project that some command reads, each with what it is; none where they are not to be found.
+std::vector<std::pair<std::string, std::filesystem::path>> shipped_files();
+
 /// Every backend that this program was built with: one line each.
 std::vector<std::unique_ptr<Backend>> make_backends();
 /// Those that it was built without, and why.

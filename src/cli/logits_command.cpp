@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/standard_streams.h"
+#include "base/terminal.h"
 #include "cli/commands.h"
 #include "cli/engine_options.h"
 
@@ -20,9 +21,9 @@ int run_logits(const LogitsOptions& options) {
   OpenedEngine engine(options.engine);
   const std::span<const float> logits = engine.session().append(tokens, std::ssize(tokens));
   static_assert(std::endian::native == std::endian::little);
-  write_output(options.out, std::string(reinterpret_cast<const char*>(logits.data()), logits.size_bytes()));
+  write_output(options.out, std::string_view(reinterpret_cast<const char*>(logits.data()), logits.size_bytes()));
   if (!is_standard_output(options.out))
-    show("{}: {} x {} float32\n", options.out, tokens.size(), engine.model().config().vocabulary);
+    show("{}: {} x {} float32\n", one_line(options.out), tokens.size(), engine.model().config().vocabulary);
   return 0;
 }
 
@@ -33,7 +34,7 @@ CommandRun add_logits(Options options, CommandFiles& files) {
   options.footer(
       "Writes float32, little-endian, a row of the vocabulary's size for each token.\n"
       "Example: assay logits model.gguf --tokens '3 17 901' --out logits.f32\n\n"
-      "Exit codes: 0 fine; 2 an error, named on stderr.");
+      "Exit codes: 0 fine; 2 an error, named on stderr; 130 Ctrl-C, and nothing is written.");
   add_engine_options(options, files, o->engine);
   options.add("--tokens", o->tokens, "their numbers, blanks between").required().uncut().type("'N N …'");
   files.add(CommandFiles::Part::output, options.add("--out", o->out, "where the logits go").required().type("FILE"));

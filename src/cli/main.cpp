@@ -2,12 +2,16 @@
 #include <cstdio>
 #include <exception>
 #include <list>
+#include <new>
 #include <string>
 
+#include "base/memory.h"
 #include "base/standard_streams.h"
 #include "base/terminal.h"
 #include "cli/commands.h"
+#include "cli/installation.h"
 #include "cli/version.h"
+#include "measure/worker_process.h"
 
 namespace assay {
 namespace {
@@ -29,7 +33,8 @@ constexpr CommandEntry kCommands[] = {
     {"inspect", "a model file (GGUF): its network, tensors and types, and what a decode step reads of it", add_inspect},
     {"specs", "what a model file's step computes: every op as a spec line, as a table or a workload file", add_specs},
     {"export", "winners as source with a C header and tests, for an engine that knows nothing of assay", add_export},
-    {"tune", "the fastest proved kernel for each op of a model, as a dispatch table that is proved in context", add_tune},
+    {"tune", "the fastest proved kernel for each op of a model, as a dispatch table that is proved in context",
+     add_tune},
     {"replay", "a whole step as one program: what it takes against the sum of its ops, and what submitting costs",
      add_replay},
     {"store", "results of several machines in one file", add_store},
@@ -67,6 +72,11 @@ int run(int argc, char** argv) {
   for (const CommandEntry& entry : kCommands) {
     Command& command = commands.emplace_back(Command{entry.name, {}, {}});
     command.run = entry.add(line.add_subcommand(entry.name, entry.summary), command.files);
+    command.files.add(CommandFiles::Part::input, [] {
+      std::vector<NamedFile> files;
+      for (const auto& [what, file] : shipped_files()) files.push_back({what, file.string()});
+      return files;
+    });
   }
   const CommandLine::Parsed parsed = line.parse(argc, argv);
   for (const Command& command : commands)
@@ -85,9 +95,15 @@ int main(int argc, char** argv) {
   int exit_code = 2;
   try {
     exit_code = assay::run(argc, argv);
+  } catch (const std::bad_alloc&) {
+    assay::flush(stdout);
+    const assay::MemoryRoom room = assay::memory_room();
+    assay::remark("assay: there is not enough memory: {} MB are left ({}); ask for less at once, or give it more\n",
+                  room.bytes >> 20, room.limit);
   } catch (const std::exception& e) {
     assay::flush(stdout);
     assay::remark("assay: {}\n", assay::one_line(e.what()));  // a name in it may hold any bytes
+    if (assay::interrupted()) exit_code = 130;                // what it was about did not come to its end
   }
   const std::string lost = assay::lost_output();
   if (lost.empty()) return exit_code;

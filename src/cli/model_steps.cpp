@@ -10,16 +10,14 @@
 namespace assay {
 namespace {
 
-std::vector<int64_t> numbers(const char* option, const std::string& text, int64_t most) {
+constexpr int64_t kMostTokens = 1 << 20, kMostContext = int64_t(1) << 32;
+
+/// Each once, in the order in which they were given.
+std::vector<int64_t> numbers(const std::string& list, int64_t most) {
+  const std::vector<int64_t> given = *parse_number_list(list, 1, most);
   std::vector<int64_t> all;
-  for (size_t begin = 0; begin < text.size();) {
-    const size_t end = std::min(text.find(',', begin), text.size());
-    const auto value = parse_number<int64_t>(text.substr(begin, end - begin));
-    if (!value || *value < 1 || *value > most)
-      fail("{} {}: write whole numbers from 1 to {}, commas between", option, text, most);
-    if (std::find(all.begin(), all.end(), *value) == all.end()) all.push_back(*value);
-    begin = end + 1;
-  }
+  for (const int64_t value : given)
+    if (std::find(all.begin(), all.end(), value) == all.end()) all.push_back(value);
   return all;
 }
 
@@ -32,10 +30,12 @@ std::vector<Option> add_step_options(const Options& options, StepOptions& to) {
                "tokens that the step computes at once: 1 decodes; more are speculation, parallel slots, a "
                "prompt's piece; 1,8 is two steps")
           .show_default()
+          .whole_numbers(1, kMostTokens)
           .type("LIST"),
       options
           .add("--context", to.contexts,
                "positions that attention sees, the step's own included (default: attention is left out)")
+          .whole_numbers(1, kMostContext)
           .type("LIST"),
       options.add("--activations", to.activations, "the type of activations and outputs: f16 or f32").show_default()};
 }
@@ -44,10 +44,9 @@ std::vector<ModelStep> model_steps(const std::string& path, const StepOptions& o
   if (options.activations != "f16" && options.activations != "f32")
     fail("--activations {}: choose f16 or f32", options.activations);
   const Dtype activations = *parse_dtype(options.activations);
-  const std::vector<int64_t> tokens = numbers("--m", options.tokens, 1 << 20);
-  if (tokens.empty()) fail("--m: an empty list; write 1 to decode");
-  std::vector<int64_t> contexts = numbers("--context", options.contexts, int64_t(1) << 32);
-  if (contexts.empty()) contexts.push_back(0);
+  const std::vector<int64_t> tokens = numbers(options.tokens, kMostTokens);
+  std::vector<int64_t> contexts{0};
+  if (!options.contexts.empty()) contexts = numbers(options.contexts, kMostContext);
 
   const Gguf file{std::filesystem::path(path)};
   if (const std::string why_not = inspect(file).why_not; !why_not.empty()) fail("{}: {}", file.name(), why_not);

@@ -186,7 +186,8 @@ int run_opbench(const OpbenchCommand& command) {
     fail("{}: not here: {}", options.frameworks[0].info->name, options.frameworks[0].missing);
 
   if (command.store == (state_folder() / "opbench.sqlite").string()) make_own_folder(state_folder());
-  const auto store = command.dry_run && !std::filesystem::exists(command.store)
+  std::error_code ignored;
+  const auto store = command.dry_run && !std::filesystem::exists(command.store, ignored)
                          ? std::make_unique<Store>()
                          : std::make_unique<Store>(command.store);
   if (!command.dry_run) options.peak_gflops = peak_of(*found.backend, options);
@@ -207,6 +208,7 @@ int run_opbench(const OpbenchCommand& command) {
   Opbench bench(std::move(options), *store, std::move(events));
   if (command.dry_run) {
     const Terminal out = describe_terminal(stdout);
+    command.formats->remark_unwritten("--dry-run");
     show("{}", opbench_plan(bench, out.width, out.colour));
     return 0;
   }

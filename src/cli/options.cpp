@@ -55,6 +55,15 @@ Option Option::number(double least, double most) const { return Option(option_->
 Option Option::whole(int64_t least, int64_t most) const {
   return Option(option_->check(range(least, most, "whole number")));
 }
+Option Option::whole_numbers(int64_t least, int64_t most) const {
+  const auto fault = [=](const std::string& text) {
+    if (parse_number_list(text, least, most)) return std::string();
+    return fmt::format("{} is no list of whole numbers from {} to {}, commas between", text.empty() ? "\"\"" : text,
+                       least, most);
+  };
+  return Option(option_->check(CLI::Validator(fault, "")));
+}
+
 Option Option::existing_folder() const { return Option(option_->check(CLI::ExistingDirectory)); }
 
 bool Option::is_given() const { return option_->count() > 0; }

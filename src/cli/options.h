@@ -39,6 +39,8 @@ class Option {
   /// Refuses what is no number, or no whole number, from `least` to `most`: NaN, too much for the type, text behind it.
   Option number(double least, double most) const;
   Option whole(int64_t least, int64_t most) const;
+  /// Refuses what is no list of such whole numbers, commas between: "", "1,", "1,x". parse_number_list reads it.
+  Option whole_numbers(int64_t least, int64_t most) const;
   /// Refuses what is no folder that is there.
   Option existing_folder() const;
 

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/terminal.h"
 #include "trace/file_kind.h"
 
 namespace assay {
@@ -41,6 +42,24 @@ bool may_be_json_or_packed(const std::string& head, const std::string& file) {
          head.find("\n{") != std::string::npos;
 }
 
+/// What the page shows of a table: `assay table check` says more.
+void check_table(const Json& table, const std::string& file) {
+  for (size_t i = 0; i < table["devices"].size(); ++i) {
+    const Json& device = table["devices"][i];
+    const bool is_section = device.is_object() && device.contains("backend") && device["backend"].is_string() &&
+                            device.contains("entries") && device["entries"].is_array();
+    if (!is_section) fail("{}: /devices/{} is no section of a dispatch table (docs/dispatch-table.md)", file, i);
+  }
+}
+
+/// Whatever it calls its rows.
+void check_has_rows(const Json& opbench, const std::string& file) {
+  for (const auto& [key, value] : opbench.items())
+    if (value.is_array() && !value.empty() && value[0].is_object() && value[0].contains("framework")) return;
+  fail("{}: holds no result of opbench, so there is nothing to show; measure first: assay opbench --json {}", file,
+       file);
+}
+
 }  // namespace
 
 PageInput page_input(const std::string& file) {
@@ -52,9 +71,12 @@ PageInput page_input(const std::string& file) {
     input.kind = PageInput::Kind::store;
     return input;
   }
-  if (!may_be_json_or_packed(head, file))
+  if (!may_be_json_or_packed(head, file)) {
+    ReadTotals totals;
+    totals.bytes = head.size();
     fail("{}: no store, trace, table, report or result of opbench; it looks like {}", file,
-         other_kind(head, {}, file).what);
+         other_kind(head, totals, file).what);
+  }
   if (looks_like_trace(head)) return input;
   input.text = read_file(file);
   Json json = parse_json(input.text, file);
@@ -64,15 +86,15 @@ PageInput page_input(const std::string& file) {
     return input;
   }
   if (json.is_object() && json.contains("devices") && json["devices"].is_array())
-    input.kind = PageInput::Kind::table;
+    check_table(json, file), input.kind = PageInput::Kind::table;
   else if (schema.is_string() && schema.get<std::string>().find("opbench") != std::string::npos)
-    input.kind = PageInput::Kind::opbench;
+    check_has_rows(json, file), input.kind = PageInput::Kind::opbench;
   else
     fail(
         "{}: JSON, but no report of assay probe, no dispatch table, no result of opbench and no trace (its \"schema\" "
         "is "
         "{})",
-        file, schema.dump());
+        file, cut_end(schema.dump(-1, ' ', false, Json::error_handler_t::replace), 40));
   input.text.clear();
   input.json = std::move(json);
   return input;

@@ -3,7 +3,6 @@
 #include <memory>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "base/standard_streams.h"
 #include "base/terminal.h"
 #include "cli/commands.h"
@@ -43,22 +42,26 @@ int run_perplexity(const PerplexityOptions& o) {
   OpenedEngine engine(o.engine);
   const Tokenizer& tokenizer = engine.model().tokenizer();
   const bool bos = tokenizer.adds_bos() && tokenizer.bos();
-  const std::vector<Token> tokens = TokenEncoder(tokenizer).encode(read_file(o.text));
+  const std::vector<Token> tokens = TokenEncoder(tokenizer).encode(read_input(o.text));
   if (tokens.size() < 2) fail("{}: has {} tokens; two are the least that can be foretold", o.text, tokens.size());
   Session& session = engine.session();
   const int64_t window = std::min({o.window, session.context() - bos, int64_t(tokens.size())});
   const int64_t vocabulary = engine.model().config().vocabulary;
   const CatchInterrupt catch_interrupt;
+  session.stopped = [] { return interrupted(); };
   Surprise surprise;
   const bool live = describe_terminal(stderr).live;
   for (size_t first = 0; first + 1 < tokens.size(); first += size_t(window)) {
-    if (interrupted()) return 130;
     std::vector<Token> piece;
     if (bos) piece.push_back(*tokenizer.bos());
     const size_t end = std::min(tokens.size(), first + size_t(window));
     piece.insert(piece.end(), tokens.begin() + int64_t(first), tokens.begin() + int64_t(end));
     session.truncate(0);
     const std::span<const float> logits = session.append(piece, std::ssize(piece));
+    if (interrupted() || logits.empty()) {
+      if (live) remark("\r\x1b[K");
+      return 130;
+    }
     for (size_t i = 0; i + 1 < piece.size(); ++i)
       surprise.add(logits.subspan(i * size_t(vocabulary), size_t(vocabulary)), piece[i + 1]);
     if (live) remark("\r{} of {} tokens, perplexity {:.4f}\x1b[K", end, tokens.size(), std::exp(surprise.mean()));
@@ -81,7 +84,8 @@ CommandRun add_perplexity(Options options, CommandFiles& files) {
       "Example: assay perplexity model.gguf book.txt\n\n"
       "Exit codes: 0 fine; 2 an error, named on stderr; 130 Ctrl-C.");
   add_engine_options(options, files, o->engine);
-  files.add(CommandFiles::Part::input, options.add("TEXT", o->text, "the text").required().type(""));
+  files.add(CommandFiles::Part::input,
+            options.add("TEXT", o->text, "the text ('-': standard input)").required().type(""));
   options.add("--window", o->window, "tokens of a window").show_default().whole(2, 1 << 20).type("N");
   return [o] { return run_perplexity(*o); };
 }

@@ -160,20 +160,6 @@ bool any_failure(const SweepReport& report, const std::vector<const Variant*>& v
                      [](const RankedSpec& s) { return !s.quarantine.empty(); });
 }
 
-/// What a probe reads beside what its options name as files.
-std::vector<NamedFile> other_inputs(const ProbeOptions& options) {
-  std::vector<NamedFile> files;
-  if (options.device.ends_with(".json")) files.push_back({"--device", options.device});
-  const auto add = [&](const std::string& option, const std::filesystem::path& folder) {
-    for (NamedFile& file : files_below(option, folder)) files.push_back(std::move(file));
-  };
-  for (const std::string& folder : options.kernels) add("a file of --kernels", folder);
-  add("the shipped kernel", project_folder("kernels"));
-  for (const auto& entry : std::filesystem::directory_iterator(project_folder("specs")))
-    files.push_back({"the shipped workload", entry.path().string()});
-  return files;
-}
-
 int run_probe(ProbeOptions options) {
   const int64_t began = now_ns();
   for (const std::string& dtype : options.selection.dtypes) product_types_of_option(dtype);
@@ -227,6 +213,8 @@ int run_probe(ProbeOptions options) {
     events.note = [&](const std::string& line) { progress.note(line); };
   }
   Sweep sweep(*device.backend, device.info, variants, plan, cache, store, options.sweep, events);
+  if (options.dry_run || options.build_only)
+    options.formats->remark_unwritten(options.dry_run ? "--dry-run" : "--build-only");
   if (options.dry_run) {
     print_plan(plan, sweep, options);
     return 0;
@@ -271,7 +259,10 @@ CommandRun add_probe(Options options, CommandFiles& files) {
       "  assay probe --spec 'op=matmul | batch=1 | m=1 | n=1024..4096..1024 | k=4096 | tA=0 | tB=1' --dtype f16\n"
       "  assay probe --from run.jsonl --dtype q8_0                what a traced run called\n"
       "  assay probe --model model.gguf --m 1,8 --context 1024    what that model computes\n"
-      "  assay probe --kernels docs/examples/drop-in --variant 'my_gemv/*' --variant 'gemv_rowdot/*' --shape n=9728");
+      "  assay probe --kernels docs/examples/drop-in --variant 'my_gemv/*' --variant 'gemv_rowdot/*' --shape n=9728\n\n"
+      "Exit codes: 0 fine; 1 an enabled variant failed; 2 an error, named on stderr; 130 Ctrl-C: what was measured is "
+      "in "
+      "the store.");
   const Options what = options.group("What to measure");
   what.add("--workload", o->workloads, "workloads by name or glob (default: those in specs/ but those on request)");
   files.add(Part::input, what.add("--specs", o->spec_files, "further workload files (JSON as in specs/README.md)"));
@@ -281,7 +272,7 @@ CommandRun add_probe(Options options, CommandFiles& files) {
   files.add(Part::input, what.add("--model", o->models,
                                   "model files (GGUF): a step of each is a workload, as assay specs shows it"));
   const std::vector<Option> step_options = add_step_options(what, o->step);
-  files.add(Part::input, [o] { return other_inputs(*o); });
+  files.add(Part::input, [o] { return files_of_kernels(o->kernels, o->device); });
   what.add("--spec", o->spec_lines, "one spec line; n, m, k and batch may be ranges: n=16..96 or n=16..96..8");
   what.add("--variant", o->selection.variants,
            "globs on family/name (default: every enabled one; a disabled one runs when named in full)");

@@ -24,6 +24,8 @@
 namespace assay {
 namespace {
 
+constexpr int64_t kMostLaunches = 1 << 20;  // of a submission
+
 struct ReplayOptions {
   std::string what, device = "cpu", table, batches = "1,0", store = default_store().string(), cache_type = "f32";
   std::vector<std::string> kernels, overrides;
@@ -141,21 +143,16 @@ int run_replay(const ReplayOptions& o) {
   const KernelChooser chooser(device.info, variants, table ? table->entries : nullptr, overrides,
                               manifests.front().variants.size());
   ReplayStep step = step_of(o, chooser);
+  std::vector<const Spec*> specs;
+  for (const ReplayOp& op : step.ops) specs.push_back(&op.spec);
+  check_overrides(overrides, specs, variants);
   if (table || !overrides.empty())
     for (ReplayOp& op : step.ops) op.choice = chooser.choose(op.spec);
   else
     choose_from_store(step, o, device, variants, cache, chooser);
 
-  ReplayRequest request{device.backend, &device.info, &cache, {}, o.rounds, {}};
-  for (size_t at = 0; at < o.batches.size();) {
-    const size_t end = std::min(o.batches.find(',', at), o.batches.size());
-    const auto value = parse_number<int64_t>(o.batches.substr(at, end - at));
-    if (!value || *value < 0 || *value > 1 << 20)
-      fail("--batch {}: numbers with commas between; 0 is the whole step", o.batches);
-    request.batches.push_back(*value);
-    at = end + 1;
-  }
-  if (request.batches.empty()) fail("--batch: an empty list; write 1,0 for one launch a submission, and all in one");
+  ReplayRequest request{
+      device.backend, &device.info, &cache, *parse_number_list(o.batches, 0, kMostLaunches), o.rounds, {}};
   const bool live = describe_terminal(stderr).live && !o.quiet;
   request.note = [&](const std::string& line) {
     if (live) put(stderr, "\r\x1b[K" + one_line(line));
@@ -163,7 +160,11 @@ int run_replay(const ReplayOptions& o) {
   const CatchInterrupt catch_interrupt;
   const std::vector<ReplayBatch> batches = replay(step, request);
   if (live) put(stderr, "\r\x1b[K");
-  if (batches.empty() || batches[0].ms.empty()) return interrupted() ? 130 : 2;
+  if (batches.empty() || batches[0].ms.empty()) {
+    if (!interrupted()) fail("{}: nothing was measured", o.what);
+    remark("assay: interrupted before the first round\n");
+    return 130;
+  }
   const std::string title =
       fmt::format("{} on {}, {} threads: {} launches{}", o.what, device.info.name, device.info.threads,
                   step.launches.size(), table ? "; table " + table->text() : "");
@@ -191,10 +192,16 @@ CommandRun add_replay(Options options, CommandFiles& files) {
       "         assay replay qwen2.5-0.5b-step-f16 --device cuda:0\n\n"
       "Exit codes: 0 fine; 2 an error, named on stderr; 130 Ctrl-C, with the rounds so far.");
   options.add("WHAT", o->what, "a model (GGUF), a workload file, or a shipped workload's name").required().type("");
+  files.add(Part::input, [o] {
+    std::error_code ignored;
+    return std::filesystem::exists(o->what, ignored) ? std::vector<NamedFile>{{"WHAT", o->what}}
+                                                     : std::vector<NamedFile>();
+  });
   options.add("--device", o->device, "cpu, cuda:0 …").show_default();
   options.add("-t,--threads", o->threads, "threads (default: one a core)").whole(1, 4096).type("N");
   options.add("--batch", o->batches, "launches a submission, commas between; 0: all of the step")
       .show_default()
+      .whole_numbers(0, kMostLaunches)
       .type("LIST");
   options.add("--depth", o->depth, "of a model: tokens in the KV cache").show_default().whole(1, 1 << 20);
   options.add("--cache-type", o->cache_type, "of a model's KV cache: f32 or f16").show_default();
@@ -205,6 +212,7 @@ CommandRun add_replay(Options options, CommandFiles& files) {
       .uncut()
       .type("RULE");
   options.add("--kernels", o->kernels, "folders with drop-in kernels").existing_folder();
+  files.add(Part::input, [o] { return files_of_kernels(o->kernels); });
   options.flag("--quiet", o->quiet, "no progress");
   files.add(Part::store,
             options.add("--store", o->store, "whose results choose where no table does").show_default().type("FILE"));

@@ -89,7 +89,8 @@ std::string command_line(const ReportOptions& options) {
 int run_report(ReportOptions options) {
   if (options.inputs.empty()) {
     options.inputs = {default_store().string()};
-    if (!std::filesystem::exists(options.inputs[0]))
+    std::error_code ignored;
+    if (!std::filesystem::exists(options.inputs[0], ignored))
       fail("{}: there are no results yet; run assay probe first, or name a file to show", options.inputs[0]);
   }
   shape_rules(options.shapes.dtype, {});  // a wrong --dtype is told before a long read
@@ -120,6 +121,7 @@ int run_report(ReportOptions options) {
         break;
     }
   }
+  if (options.token && traces.empty()) fail("--token {}: no trace is among the inputs", *options.token);
   Json data = {{"schema", "assay-page"}, {"version", 1}};
   data["made"] = {{"program", fmt::format("assay {} ({})", program_version(), program_commit())},
                   {"at", static_cast<int64_t>(std::time(nullptr))},
@@ -131,7 +133,7 @@ int run_report(ReportOptions options) {
   const std::string page = html_page(data);
   write_output(options.out, page);
   if (!options.quiet && !is_standard_output(options.out))
-    remark("assay: {}: {:.1f} MB; open it in a browser\n", options.out, double(page.size()) / 1e6);
+    remark("assay: {}: {:.1f} MB; open it in a browser\n", one_line(options.out), double(page.size()) / 1e6);
   return 0;
 }
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/standard_streams.h"
 #include "base/suggest.h"
 
 namespace assay {
@@ -70,6 +71,12 @@ bool ReportFormats::text_is_filed() const {
   const std::vector<Request> all = requests();
   return std::any_of(all.begin(), all.end(),
                      [](const Request& r) { return r.name == "text" && !is_standard_output(r.to.file); });
+}
+
+void ReportFormats::remark_unwritten(const std::string& what) const {
+  for (const Request& request : requests())
+    if (request.name != "text" || text_is_filed())
+      return remark("assay: {} measures nothing, so {} is not written\n", what, one_line(request.to.text()));
 }
 
 bool ReportFormats::wants(const std::string& name) const {

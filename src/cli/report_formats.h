@@ -26,6 +26,8 @@ class ReportFormats {
   /// Whether that form goes anywhere; text also does where nothing else takes standard output.
   bool wants(const std::string& name) const;
   bool text_is_shown() const;
+  /// A remark where a form was asked for that `what` ("--dry-run") never makes.
+  void remark_unwritten(const std::string& what) const;
   bool text_is_filed() const;  // into a file, too
 
   /// Writes each form where it was asked for; where text was shown as it came about, it goes to files alone. Those that

@@ -3,7 +3,6 @@
 #include <optional>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "base/json.h"
 #include "base/standard_streams.h"
 #include "base/terminal.h"
@@ -31,7 +30,7 @@ struct Prompt {
 
 Prompt make_prompt(const RunOptions& o, const LoadedModel& model) {
   const Tokenizer& tokenizer = model.tokenizer();
-  const std::string text = o.has_prompt ? o.prompt : read_file(o.file);
+  const std::string text = o.has_prompt ? o.prompt : read_input(o.file);
   const bool has_template = model.file().has("tokenizer.chat_template");
   if (o.raw || !has_template) {
     if (!o.system.empty()) fail("--system: goes into a chat template, and none is used here");
@@ -39,6 +38,7 @@ Prompt make_prompt(const RunOptions& o, const LoadedModel& model) {
     return {TokenEncoder(tokenizer).encode(text, {.special = false, .bos = bos}),
             [eos = tokenizer.eos()](Token token) { return eos && token == *eos; }, "as it is"};
   }
+  if (text.empty()) fail("the prompt is empty, and a turn of a chat says something; give it some text, or --raw");
   const ChatTemplate chat = ChatTemplate::of(model.file(), tokenizer);
   return {chat.first_turn(o.system, text), [chat](Token token) { return chat.ends_answer(token); },
           std::string(chat_style_name(chat.style()))};
@@ -70,6 +70,7 @@ std::string speed_text(const Generation& g) {
 
 int run_run(const RunOptions& o) {
   if (o.has_prompt == !o.file.empty()) fail("give the prompt by -p TEXT or by -f FILE");
+  if (is_standard_output(o.trace)) fail("--trace {}: the answer goes to standard output; name a file", o.trace);
   Sampler sampler(o.sampling.sampling);
   EngineOptions options = o.engine;
   options.picks = sampler.is_greedy();
@@ -120,7 +121,8 @@ CommandRun add_run(Options options, CommandFiles& files) {
       "Exit codes: 0 fine; 2 an error, named on stderr; 130 Ctrl-C ended the answer.");
   add_engine_options(options, files, o->engine);
   const Option prompt = options.add("-p,--prompt", o->prompt, "what the model answers").uncut().type("TEXT");
-  files.add(CommandFiles::Part::input, options.add("-f,--file", o->file, "the same from a file").type("FILE"));
+  files.add(CommandFiles::Part::input,
+            options.add("-f,--file", o->file, "the same from a file ('-': standard input)").type("FILE"));
   options.add("--system", o->system, "how it shall answer, where its template has a place for that")
       .uncut()
       .type("TEXT");

@@ -144,10 +144,12 @@ int run_selftest(const SelftestOptions& options) {
 CommandRun add_selftest(Options options, CommandFiles& files) {
   const auto o = std::make_shared<SelftestOptions>();
   options.footer(
-      "Shows on your machine that the checks find what they are there to find. Exit 1 if a wrong kernel got away or an "
-      "honest "
-      "one was accused. Takes about a minute; on a busy machine longer: what only times can show is tried up to six "
-      "times.");
+      "Shows on your machine that the checks find what they are there to find. Takes about a minute; on a busy machine "
+      "longer: what only times can show is tried up to six times.\n"
+      "Example: assay selftest --device cpu:0 --csv selftest.csv\n\n"
+      "Exit codes: 0 each kernel got what it deserves; 1 a wrong one got away or an honest one was accused; 2 an "
+      "error, "
+      "named on stderr; 130 Ctrl-C.");
   options.add("--device", o->device, "the device to test on").show_default();
   files.add(CommandFiles::Part::input, [] { return files_below("the mutant", project_folder("tests/mutants")); });
   o->formats =

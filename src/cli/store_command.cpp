@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/standard_streams.h"
 #include "base/suggest.h"
+#include "base/terminal.h"
 #include "cli/commands.h"
 #include "cli/installation.h"
 #include "store/store.h"
@@ -18,11 +19,13 @@ struct StoreOptions {
 
 int run_store(const StoreOptions& o) {
   if (o.action != "merge") fail("store {}: there is merge{}", o.action, did_you_mean(o.action, {"merge"}));
+  for (const std::string& other : o.others)
+    const Store readable(other, Store::Access::read_only);  // before one is made
   Store store(checked_store(o.store));
   for (const std::string& other : o.others) {
     const Store::Merged m = store.merge(other);
-    show("{}: {} cases taken over, {} were here already; {} environments, {} ceilings\n", other, m.cases, m.known,
-         m.environments, m.ceilings);
+    show("{}: {} cases taken over, {} were here already; {} environments, {} ceilings\n", one_line(other), m.cases,
+         m.known, m.environments, m.ceilings);
   }
   return 0;
 }

@@ -109,7 +109,9 @@ CommandRun add_synth(Options options, CommandFiles& files) {
       "the "
       "type; norms and biases are F32. Where a row is no multiple of 256 values, Q4_K becomes Q5_0, Q5_K Q5_1 and Q6_K "
       "Q8_0. The same seed gives the same weights in every type, up to their rounding.\n"
-      "Example: assay synth --shape qwen2.5-0.5b --type q4_0 --out q.gguf",
+      "Example: assay synth --shape qwen2.5-0.5b --type q4_0 --out q.gguf\n\n"
+      "Exit codes: 0 fine; 2 an error, named on stderr; 130 Ctrl-C: no file is made, and one of that name is as it "
+      "was.",
       fmt::join(model_shape_names(), ", ")));
   options.add("--shape", o->shape, "whose sizes: see below").required().type("NAME");
   options.add("--type", o->type, "of the weights: f32, f16, bf16, q8_0, q4_0, q4_1, q5_0, q5_1, q4_k, q5_k, q6_k")

@@ -52,7 +52,8 @@ TableOptions as_engine(TableOptions o) {
   return o;
 }
 
-void write_tables(const TableOptions& o, const std::vector<Table>& tables) {
+/// `nothing`: the text where there is no table.
+void write_tables(const TableOptions& o, const std::vector<Table>& tables, const std::string& nothing = "") {
   const auto all = [&](auto form) {
     std::string text;
     for (const Table& table : tables) text += (text.empty() ? "" : "\n") + form(table);
@@ -60,7 +61,9 @@ void write_tables(const TableOptions& o, const std::vector<Table>& tables) {
   };
   o.formats->write({{"text",
                      [&](const Terminal& out) {
-                       return all([&](const Table& t) { return render_table(t, out.width, out.colour); });
+                       return tables.empty()
+                                  ? nothing
+                                  : all([&](const Table& t) { return render_table(t, out.width, out.colour); });
                      }},
                     {"csv", [&](auto&) { return all([](const Table& t) { return csv_table(t); }); }},
                     {"json",
@@ -98,8 +101,21 @@ int check_table(const TableOptions& o) {
   const auto& entries = chosen.entries->entries;
   const auto measured = std::count_if(entries.begin(), entries.end(),
                                       [](const TableEntry& entry) { return !entry.evidence.result.empty(); });
-  show("{}: holds on {}: {} entries, {} of them measured on this kind of device\n", chosen.table.file, here.target.name,
-       entries.size(), measured);
+  using Format = Column::Format;
+  const Table table{"",
+                    {{"file", "file", Format::text, 1},
+                     {"holds_on", "holds on", Format::text, 1},
+                     {"entries", "entries", Format::whole, 1},
+                     {"measured", "measured", Format::whole, 1}},
+                    {{chosen.table.file, here.target.name, double(entries.size()), double(measured)}},
+                    {},
+                    {}};
+  const std::string text = fmt::format("{}: holds on {}: {} entries, {} of them measured on this kind of device\n",
+                                       chosen.table.file, here.target.name, entries.size(), measured);
+  o.formats->write({{"text", [&](auto&) { return text; }},
+                    {"csv", [&](auto&) { return csv_table(table); }},
+                    {"json", [&](auto&) { return json_line(to_json(table)); }},
+                    {"markdown", [&](auto&) { return markdown_table(table); }}});
   return 0;
 }
 
@@ -129,8 +145,7 @@ int diff_tables(const TableOptions& o) {
                        [&](const TableDevice& d) { return same_device(device, d); }))
         add(nothing, device, describe(device));
   }
-  if (tables.empty() && o.formats->text_is_shown()) show("the same entries in the same order\n");
-  if (!tables.empty()) write_tables(o, tables);
+  write_tables(o, tables, "the same entries in the same order\n");
   return tables.empty() ? 0 : 1;
 }
 
@@ -173,6 +188,7 @@ CommandRun add_table(Options options, CommandFiles& files) {
       .show_default();
   options.add("--threads", o->threads, "that it is held against (default: one a core)").whole(1, 4096).type("N");
   options.add("--kernels", o->kernels, "folders with drop-in kernels that it names").existing_folder();
+  files.add(CommandFiles::Part::input, [o] { return files_of_kernels(o->kernels, o->device); });
   o->formats =
       std::make_shared<ReportFormats>(options, files, std::vector<std::string>{"text", "csv", "json", "markdown"});
   return [o] { return run_table(*o); };

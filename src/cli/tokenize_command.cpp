@@ -1,10 +1,7 @@
 // assay tokenize: text to token numbers by a model file's vocabulary, and back.
-#include <unistd.h>
-
 #include <memory>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "base/standard_streams.h"
 #include "base/terminal.h"
 #include "cli/commands.h"
@@ -26,9 +23,8 @@ std::string input_name(const TokenizeOptions& options) {
   return options.has_text ? "--text" : options.file == "-" ? "standard input" : options.file;
 }
 
-std::string read_input(const TokenizeOptions& options) {
-  if (options.has_text) return options.text;
-  return options.file == "-" ? read_descriptor(STDIN_FILENO, "standard input") : read_file(options.file);
+std::string input_of(const TokenizeOptions& options) {
+  return options.has_text ? options.text : read_input(options.file);
 }
 
 std::string numbers(const std::vector<Token>& tokens) {
@@ -44,7 +40,7 @@ int run_tokenize(const TokenizeOptions& options) {
   for (const std::string& line : tokenizer->remarks()) remark("assay: {}: {}\n", options.model, line);
   if (options.encode.bos && !tokenizer->bos())
     fail("{}: names no token that begins a text (tokenizer.ggml.bos_token_id); leave --bos out", options.model);
-  const std::string input = read_input(options);
+  const std::string input = input_of(options);
   if (options.decode) {
     put(stdout,
         decode(*tokenizer, parse_token_numbers(input, input_name(options)), {.special = options.encode.special}));

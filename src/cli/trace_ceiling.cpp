@@ -44,7 +44,7 @@ double known_gbps(const std::string& device_name) {
       const bool begins = wanted.size() >= kShortestName && lower(info.name).starts_with(wanted);
       if (wanted != info.id && wanted != lower(info.name) && !begins) continue;
       std::optional<Ceilings> known;
-      if (std::filesystem::exists(default_store())) {
+      if (std::error_code ignored; std::filesystem::exists(default_store(), ignored)) {
         Store store(checked_store(default_store()), Store::Access::read_only);
         known = known_device_ceilings(*backend, info, store);
       }

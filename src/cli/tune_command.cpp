@@ -43,18 +43,10 @@ double seconds_of(const std::string& text) {
   return *value * unit;
 }
 
+constexpr int64_t kMostThreads = 4096;
+
 std::vector<int64_t> thread_list(const std::string& text) {
-  std::vector<int64_t> counts;
-  for (size_t at = 0; at < text.size();) {
-    const size_t end = std::min(text.find(',', at), text.size());
-    const auto value = parse_number<int64_t>(text.substr(at, end - at));
-    if (!value || *value < 1 || *value > 4096)
-      fail("--threads {}: numbers from 1 on with commas between are wanted", text);
-    counts.push_back(*value);
-    at = end + 1;
-  }
-  if (counts.empty()) counts.push_back(0);
-  return counts;
+  return text.empty() ? std::vector<int64_t>{0} : *parse_number_list(text, 1, kMostThreads);
 }
 
 /// The live lines of a tuning, or lines where nothing is redrawn.
@@ -116,15 +108,18 @@ class TuneProgress {
 
 /// This device's table so far, and its section for so many threads as far as that still holds.
 struct OwnTable {
-  OwnTable(const fs::path& file, const DeviceInfo& device, const std::vector<const Variant*>& variants,
-           const BuildCache& cache) {
+  /// What `is_asked_for` and is no table is somebody's; in a place of ours it is a table that was damaged.
+  OwnTable(const fs::path& file, bool is_asked_for, const DeviceInfo& device,
+           const std::vector<const Variant*>& variants, const BuildCache& cache) {
     table.file = file.string();
     std::error_code ignored;
     if (!fs::exists(file, ignored)) return;
     try {
       table = load_table(file);
     } catch (const Error& e) {
-      remark("assay: {}; it is written anew\n", e.what());
+      if (is_asked_for) fail("--out {}; no table is put in its place: name another file, or remove it", e.what());
+      damaged = file.string() + ".damaged";
+      remark("assay: {}; a new one is made, and this one will be {}\n", e.what(), damaged);
       return;
     }
     for (const TableDevice& section : table.devices)
@@ -142,9 +137,11 @@ struct OwnTable {
     const std::string text = table_text(table);
     parse_table(text, table.file);  // what is written can be read
     std::error_code ignored;
+    if (!damaged.empty()) fs::rename(table.file, std::exchange(damaged, ""), ignored);
     if (!fs::exists(table.file, ignored) || read_file(table.file) != text) write_file(table.file, text);
   }
 
+  std::string damaged;  // where one that cannot be read goes
   DispatchTable table;
   std::optional<TableDevice> earlier;
 };
@@ -161,7 +158,7 @@ bool tune_threads(const TuneOptions& o, int64_t threads, TuneProgress& progress)
   if (o.out.empty()) make_own_folder(state_folder());
   if (o.out.empty()) make_own_folder(tables_folder());
   const fs::path file = o.out.empty() ? own_table(device.info) : fs::path(o.out);
-  OwnTable own(file, device.info, variants, cache);
+  OwnTable own(file, !o.out.empty(), device.info, variants, cache);
   Store store(checked_store(o.store));
 
   TuneRequest r;
@@ -210,20 +207,27 @@ bool tune_threads(const TuneOptions& o, int64_t threads, TuneProgress& progress)
   own.put(result.section, r.made_by);
   if (result.from_store)
     show("{}Nothing has changed since: this is the result of then. --fresh measures again.\n", result.text);
-  show("{} in {:.1f} s: {} entries; run, chat and bench take it by themselves{}\n", file.string(),
-       double(now_ns() - began) * 1e-9, result.section.entries.size(), o.out.empty() ? "" : " with --table");
+  show("{} in {:.1f} s: {} entries; run, chat and bench take it {}\n", file.string(), double(now_ns() - began) * 1e-9,
+       result.section.entries.size(), o.out.empty() ? "by themselves" : "with --table");
   return true;
 }
 
 int run_tune(const TuneOptions& o) {
-  if (o.device != "cpu" && !o.device.starts_with("cpu:"))
+  if (o.device != "cpu" && !o.device.starts_with("cpu:")) {
+    const auto backends = make_backends();
+    const bool is_known = std::any_of(backends.begin(), backends.end(), [&](const auto& backend) {
+      return o.device == backend->name() || o.device.starts_with(backend->name() + ":");
+    });
+    if (!is_known) find_device(backends, o.device, 0);  // says what there is
     fail(
         "--device {}: the engine runs on the CPU alone, so nothing can be proved there yet; assay probe --device {} "
         "ranks its kernels",
         o.device, o.device);
+  }
   const auto cache_type = parse_dtype(o.cache_type);
   if (!cache_type || (*cache_type != Dtype::f16 && *cache_type != Dtype::f32))
     fail("--cache-type {}: choose f16 or f32", o.cache_type);
+  if (is_standard_output(o.out)) fail("--out {}: what is found out goes to standard output; name a file", o.out);
   seconds_of(o.budget);
   LoadedModel{std::filesystem::path(o.model)};  // one that cannot be read is said before anything is shown
   const CatchInterrupt catch_interrupt;
@@ -251,7 +255,9 @@ CommandRun add_tune(Options options, CommandFiles& files) {
   files.add(Part::input, options.add("MODEL", o->model, "the model (GGUF)").required().type(""));
   options.add("--device", o->device, "the processor: cpu").show_default();
   options.add("--budget", o->budget, "how long it may take, roughly: 60s, 5m").show_default().type("TIME");
-  options.add("-t,--threads", o->threads, "a section of the table for each (default: one thread a core)").type("LIST");
+  options.add("-t,--threads", o->threads, "a section of the table for each (default: one thread a core)")
+      .whole_numbers(1, kMostThreads)
+      .type("LIST");
   options.flag("--prefill", o->prefill, "measure kernels for prompts, too; without it they are chosen to fit");
   options.add("--mix", o->mix, "with --prefill: prompt tokens for each decoded one").show_default().number(0, 1e6);
   options.add("--depth", o->depth, "tokens in the KV cache while it is proved").show_default().whole(1, 1 << 20);
@@ -260,6 +266,7 @@ CommandRun add_tune(Options options, CommandFiles& files) {
   options.add("--accuracy", o->accuracy,
               "the least accurate class of kernels (default: of each weight, the default kernel's)");
   options.add("--kernels", o->kernels, "folders with drop-in kernels").existing_folder();
+  files.add(Part::input, [o] { return files_of_kernels(o->kernels); });
   options.flag("--fresh", o->fresh, "measure again what the store has");
   options.flag("--no-proof", o->no_proof, "write the table as predicted, without running the model");
   options.flag("--quiet", o->quiet, "no progress");

@@ -17,6 +17,19 @@ KernelOverride parse_kernel_override(const std::string& text) {
   return {text.substr(0, equals), text.substr(equals + 1)};
 }
 
+void check_overrides(const std::vector<KernelOverride>& overrides, const std::vector<const Spec*>& specs,
+                     const std::vector<const Variant*>& variants) {
+  for (const KernelOverride& o : overrides) {
+    const Variant& variant = find_variant(variants, o.variant, "--kernel " + o.glob);
+    const bool is_of_any = std::any_of(specs.begin(), specs.end(), [&](const Spec* spec) {
+      return variant.supports.is_of(*spec->op) && (o.glob == spec->op->name || glob_matches(o.glob, spec->math_line()));
+    });
+    if (!is_of_any && o.glob.find("m=") == std::string::npos)
+      fail("--kernel {}={}: is of no op of this model, as assay run -v lists them; '*' stands for any text", o.glob,
+           o.variant);
+  }
+}
+
 TableTarget table_target(const DeviceInfo& device, int64_t method) {
   TableTarget target{device.backend, device.id + ", " + device.name, {}, device.properties, method};
   for (const IsaLevel& level : device.isa) target.isa.push_back(level.name);

@@ -18,6 +18,10 @@ struct KernelOverride {
 /// Error unless it has both parts.
 KernelOverride parse_kernel_override(const std::string& text);
 
+/// Error for one that is of none of a step's specs, so that it would do nothing; what says m= may be of prompts alone.
+void check_overrides(const std::vector<KernelOverride>& overrides, const std::vector<const Spec*>& specs,
+                     const std::vector<const Variant*>& variants);
+
 struct KernelChoice {
   const Variant* variant = nullptr;
   const IsaLevel* isa = nullptr;

@@ -97,6 +97,10 @@ std::span<const float> Session::append(std::span<const Token> tokens, int64_t wa
   check_room(tokens);
   grow_cache(position() + int64_t(tokens.size()));
   const int64_t vocabulary = model_.config().vocabulary, count = std::ssize(tokens);
+  if (const int64_t more = (wanted * vocabulary - int64_t(logits_.capacity())) * int64_t(sizeof(float)); more > 0)
+    if (const MemoryRoom room = memory_room(); more > room.bytes)
+      fail("the logits of {} tokens need {} MB more, and {} MB are there ({}); ask for fewer tokens at once", wanted,
+           (more >> 20) + 1, room.bytes >> 20, room.limit);
   logits_.resize(size_t(wanted * vocabulary));
   for (int64_t done = 0, size; done < count; done += size) {
     if (stopped()) return {};

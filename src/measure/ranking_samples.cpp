@@ -5,16 +5,16 @@
 #include <span>
 
 namespace assay {
-namespace {
-
-constexpr size_t kEnoughUnmarked = 10;
-
-std::vector<double> finite_only(std::span<const double> samples) {
+std::vector<double> finite_samples(std::span<const double> samples) {
   std::vector<double> kept;
   for (const double sample : samples)
     if (std::isfinite(sample)) kept.push_back(sample);
   return kept;
 }
+
+namespace {
+
+constexpr size_t kEnoughUnmarked = 10;
 
 /// The samples whose launch has no mark, if there are enough of them; else all, and `all` says that marked ones are
 /// among them.
@@ -22,7 +22,7 @@ std::vector<double> unmarked(std::span<const double> samples, std::span<const ui
   std::vector<double> kept;
   for (size_t i = 0; i < samples.size(); ++i)
     if (std::isfinite(samples[i]) && (i >= marks.size() || !marks[i])) kept.push_back(samples[i]);
-  std::vector<double> every = finite_only(samples);
+  std::vector<double> every = finite_samples(samples);
   if (kept.size() >= kEnoughUnmarked || kept.size() == every.size()) return kept;
   all = true;
   return every;
@@ -34,7 +34,7 @@ RankingSamples ranking_samples(const CaseRecord& record, bool head_to_head) {
   RankingSamples result;
   bool host_all = false;
   result.host_us = unmarked(record.host_us, record.disturbed, host_all);
-  if (head_to_head) result.device_us = finite_only(record.head_to_head_us);
+  if (head_to_head) result.device_us = finite_samples(record.head_to_head_us);
   if (result.device_us.size() < kEnoughTurns)
     result.device_us = unmarked(record.device_us, record.disturbed, result.all);
   return result;

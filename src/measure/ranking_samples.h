@@ -1,5 +1,6 @@
 // Which of a record's samples say how fast a case is.
 #pragma once
+#include <span>
 #include <vector>
 
 #include "store/record.h"
@@ -18,5 +19,8 @@ struct RankingSamples {
   bool all = false;  // disturbed launches had to be used
 };
 RankingSamples ranking_samples(const CaseRecord& record, bool head_to_head = true);
+
+/// Those that are numbers: a store or a report that was damaged may hold others, which no statistic takes.
+std::vector<double> finite_samples(std::span<const double> samples);
 
 }  // namespace assay

@@ -87,7 +87,8 @@ double merge_visit(std::vector<CaseRecord*>& first, const std::vector<CaseRecord
   for (const CaseRecord& record : later) {
     const CaseRecord* earlier = find(first, record);
     if (!earlier || earlier->head_to_head_us.empty() || record.head_to_head_us.empty()) continue;
-    log_ratio += std::log(summarize(record.head_to_head_us).median / summarize(earlier->head_to_head_us).median);
+    const auto level = [](const CaseRecord& of) { return summarize(finite_samples(of.head_to_head_us)).median; };
+    log_ratio += std::log(level(record) / level(*earlier));
     ++common;
   }
   const double factor = common > 0 && std::isfinite(log_ratio) ? std::exp(log_ratio / common / 2) : 1;

@@ -37,7 +37,7 @@ double mean_without_first(const std::vector<double>& us) {
 Summary OpbenchCell::summary(OpbenchMethod method) const {
   if (!passes()) return {};
   Summary summary = summarize(ranking_samples(*record, false).device_us);
-  if (method == OpbenchMethod::seed) summary.median = mean_without_first(record->device_us);
+  if (method == OpbenchMethod::seed) summary.median = mean_without_first(finite_samples(record->device_us));
   return summary;
 }
 

@@ -2,6 +2,7 @@
 #include "opbench/row_builder.h"
 
 #include <algorithm>
+#include <initializer_list>
 
 #include "base/error.h"
 
@@ -68,6 +69,10 @@ class RowBuilder {
     }
   }
 
+  void check_axis() const {
+    if (words_.axis && !has_axis_) fail("{}: {} has no axi=; leave it out", row_.name, row_.group);
+  }
+
  private:
   const Dims& given(size_t i) const { return words_.dims[i]; }
   void expect(size_t count) const {
@@ -82,12 +87,28 @@ class RowBuilder {
     const int64_t dims = int64_t(given(0).size()), axis = *words_.axis < 0 ? *words_.axis + dims : *words_.axis;
     expect(axis >= 0 && axis < dims, "axi= is no dimension of the first input");
     row_.axis = size_t(axis);
+    has_axis_ = true;
+  }
+  /// The sizes in a name are bounded one by one; what comes of several of them is here.
+  int64_t times(std::initializer_list<int64_t> factors) const {
+    int64_t result = 1;
+    for (const int64_t factor : factors)
+      if (__builtin_mul_overflow(result, factor, &result)) fail("{}: its sizes are too large to be counted", row_.name);
+    return result;
+  }
+  void expect_elements(const Dims& dims) const {
+    constexpr int64_t kMost = int64_t(1) << 40;
+    int64_t elements = 1;
+    for (const int64_t size : dims) elements = times({elements, size});
+    expect(elements <= kMost, "an operand of its sizes has too many elements");
   }
   void input(const char* name, Dims dims, Draw draw = Draw::symmetric, int64_t limit = 0) {
+    expect_elements(dims);
     row_.inputs.push_back({name, draw == Draw::index ? ValueType::i64 : ValueType::f32, std::move(dims), draw, limit});
   }
   /// The output, and what moves when each operand moves once.
   void output(Dims dims, ValueType type = ValueType::f32) {
+    expect_elements(dims);
     row_.output = {"y", type, std::move(dims), Draw::symmetric, 0};
     for (const OperationOperand& each : row_.inputs) row_.bytes_read += each.bytes();
     row_.bytes_written = row_.output.bytes();
@@ -144,7 +165,7 @@ class RowBuilder {
     input("x", x);
     input("w", w);
     output(dims);
-    row_.flops = 2 * row_.output.elements() * product(w, 1, w.size());
+    row_.flops = times({2, row_.output.elements(), product(w, 1, w.size())});
     row_.scratch_bytes = row_.inputs[0].bytes() + row_.output.bytes();
   }
   void gather() {
@@ -188,7 +209,7 @@ class RowBuilder {
     Dims dims = a;
     dims.back() = b.back();
     output(dims);
-    row_.flops = 2 * row_.output.elements() * a.back();
+    row_.flops = times({2, row_.output.elements(), a.back()});
     row_.scratch_bytes = row_.inputs[1].bytes();
   }
   void elementwise(Draw draw, size_t inputs, int64_t flops) {
@@ -229,16 +250,21 @@ class RowBuilder {
     input("v", given(2));
     output(given(0));
     const Dims& d = given(0);
-    row_.flops = d[0] * d[1] * d[2] * d[2] * (4 * d[3] + 4 * kSimple + kExponential);
-    row_.scratch_bytes = 2 * 4 * d[0] * d[1] * d[2] * d[2];
+    row_.flops = times({d[0], d[1], d[2], d[2], 4 * d[3] + 4 * kSimple + kExponential});
+    row_.scratch_bytes = times({2 * 4, d[0], d[1], d[2], d[2]});
   }
 
   OperationRow& row_;
   const RowWords& words_;
+  bool has_axis_ = false;
 };
 
 }  // namespace
 
-void build_row(OperationRow& row, const RowWords& words) { RowBuilder(row, words).build(); }
+void build_row(OperationRow& row, const RowWords& words) {
+  RowBuilder builder(row, words);
+  builder.build();
+  builder.check_axis();
+}
 
 }  // namespace assay

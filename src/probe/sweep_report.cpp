@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "measure/ranking_samples.h"
 #include "probe/sweep.h"
 #include "stats/summary.h"
 
@@ -17,9 +18,9 @@ double Sweep::decode_us(const SpecState& state) const {
     const CaseKey key =
         case_key(state.spec, alone, cache_.key(alone, *c.planned.isa), device_, Mode::decode, options_.footprint);
     const std::optional<CaseRecord> record = store_.find(key.hash);
-    if (!record || record->outcome != Outcome::pass || record->device_us.empty()) continue;
-    const double us = summarize(record->device_us).median;
-    if (best_us == 0 || us < best_us) best_us = us;
+    if (!record || record->outcome != Outcome::pass) continue;
+    const double us = summarize(finite_samples(record->device_us)).median;
+    if (us > 0 && (best_us == 0 || us < best_us)) best_us = us;
   }
   return best_us;
 }

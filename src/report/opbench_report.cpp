@@ -249,23 +249,25 @@ std::string opbench_plan(const Opbench& bench, size_t width, bool colour) {
                           double(row.row->flops) * 1e-9, double(needed >> 20), double(to_measure)});
   }
   std::string out = render_table(table, width, colour);
-  out += "\nFrameworks:\n";
+  std::string lines = "\nFrameworks:\n";
   for (const FrameworkModule& module : bench.options().frameworks)
-    out += fmt::format("  {:<16} {}\n", module.info->name,
-                       module.missing.empty() ? module.version : "not here: " + module.missing);
-  return out + fmt::format("\n{} cells to measure, about {}; the largest row takes {} MB at once.\n", bench.missing(),
-                           duration_text(bench.expected_seconds()), most >> 20);
+    lines += fmt::format("  {:<16} {}\n", module.info->name,
+                         module.missing.empty() ? module.version : "not here: " + module.missing);
+  lines += fmt::format("\n{} cells to measure, about {}; the largest row takes {} MB at once.\n", bench.missing(),
+                       duration_text(bench.expected_seconds()), most >> 20);
+  return out + wrap_lines(lines, width, 4);
 }
 
 std::string opbench_text(const Opbench& bench, size_t width, bool colour) {
   std::string out =
       render_table(opbench_table(bench), width, colour) + "\n" + render_table(opbench_means(bench), width, colour);
-  if (const std::string lines = not_passed(bench); !lines.empty()) out += "\nWithout a time:\n" + lines;
-  if (const std::string line = disturbed_line(bench); !line.empty()) out += "\n" + line;
-  out += "\nFrameworks (all write into outputs that were made before, unless a cell's detail says copies):\n";
+  std::string lines = not_passed(bench);
+  if (!lines.empty()) lines = "\nWithout a time:\n" + lines;
+  if (const std::string line = disturbed_line(bench); !line.empty()) lines += "\n" + line;
+  lines += "\nFrameworks (all write into outputs that were made before, unless a cell's detail says copies):\n";
   for (const FrameworkModule& module : bench.options().frameworks)
-    if (module.missing.empty()) out += fmt::format("  {}: {}\n", module.info->name, module.version);
-  return out + missing_lines(bench);
+    if (module.missing.empty()) lines += fmt::format("  {}: {}\n", module.info->name, module.version);
+  return out + wrap_lines(lines + missing_lines(bench), width, 4);
 }
 
 std::string opbench_markdown(const Opbench& bench) {

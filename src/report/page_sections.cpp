@@ -4,6 +4,7 @@
 #include <ctime>
 
 #include "base/json.h"
+#include "measure/ranking_samples.h"
 #include "report/compare.h"
 #include "report/page.h"
 #include "report/rows.h"
@@ -138,7 +139,7 @@ Json page_frameworks(const StoreSections& source) {
   if (source.frameworks.empty()) return nullptr;
   Json cells = Json::array();
   for (const CaseRecord& record : source.frameworks) {
-    const double us = summarize(record.device_us).median;
+    const double us = summarize(finite_samples(record.device_us)).median;
     const bool as_the_seed = record.mode == "opbench-seed";
     cells.push_back({{"row", record.math_line + (as_the_seed ? ", timed as the seed did" : "")},
                      {"framework", record.variant},

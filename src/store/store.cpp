@@ -211,7 +211,10 @@ Store::Merged Store::merge(const fs::path& other) {
     }
     to.execute("COMMIT");
   } catch (...) {
-    to.execute("ROLLBACK");
+    try {
+      to.execute("ROLLBACK");
+    } catch (const Error&) {  // SQLite has done it already where the disk is full
+    }
     throw;
   }
   return merged;

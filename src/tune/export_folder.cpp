@@ -116,7 +116,7 @@ void write_export(const fs::path& given, ExportedFiles files, const std::string&
   mark["schema"] = kWhat;
   mark["version"] = 1;
   for (const auto& [name, text] : files) mark["files"][name] = hash_hex(text);
-  files[kExportMark] = mark.dump(2) + "\n";
+  files[kExportMark] = mark.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 
   const PartialFolder partial(folder);
   for (const auto& [name, text] : files) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/json.h"
+#include "base/terminal.h"
 #include "report/table.h"
 #include "tune/replay.h"
 
@@ -49,8 +50,7 @@ std::string replay_text(const ReplayStep& step, const std::vector<ReplayBatch>& 
   }
   const double summed = summed_ms(step, &ReplayOp::alone_us), context = summed_ms(step, &ReplayOp::in_context_us);
   table.sums = {"all", "", double(step.launches.size()), "", Cell(), Cell(), Cell(), has_context ? context : summed};
-  std::string text = render_table(table, width, colour);
-  text += fmt::format("Summed, each op alone in a chain of its calls: {:.3f} ms\n", summed);
+  std::string text = fmt::format("Summed, each op alone in a chain of its calls: {:.3f} ms\n", summed);
   for (const ReplayBatch& batch : batches) {
     const double ms = median_of(batch.ms);
     text += fmt::format("{} launches a submission ({} submissions): {}, {:.3f} of the sum, {:.1f} tokens/s\n",
@@ -60,7 +60,7 @@ std::string replay_text(const ReplayStep& step, const std::vector<ReplayBatch>& 
   if (const double us = submission_us(batches); us != 0)
     text += fmt::format("A submission costs {:.2f} us beyond its work: {:.3f} ms of a step with one launch each\n", us,
                         us * 1e-3 * double(step.launches.size()));
-  return text;
+  return render_table(table, width, colour) + wrap_lines(text, width, 2);
 }
 
 std::string replay_json(const ReplayStep& step, const std::vector<ReplayBatch>& batches, const std::string& device) {

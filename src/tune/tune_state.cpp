@@ -44,7 +44,7 @@ void TuneState::keep() {
                {"predicted_ms", predicted_ms_},
                {"runs", Json::array()}};
   for (const auto& [table, run] : runs_) json["runs"].push_back({{"table", table}, {"run", to_json(run)}});
-  store_.put(CeilingRecord{hash_hex(key_ + " state"), json.dump(), std::time(nullptr)});
+  store_.put(CeilingRecord{hash_hex(key_ + " state"), json.dump(-1, ' ', false, Json::error_handler_t::replace), std::time(nullptr)});
 }
 
 void TuneState::search_ended(double budget_s) {
