@@ -78,8 +78,11 @@ TEST(dispatch_table, comes_back_from_its_text) {
                                             R"(,"storage":"tiles","fallback":["c/d","e/f"],"source":"00ff",)"
                                             R"("evidence":{"result":"abc","margin_percent":2.5,"ties":["g/h"]})" +
                                                 kInt8),
-                                      R"("backend":"cpu","isa":"avx2","properties":{"model":"EPYC"},"method":8)");
+                                      R"("backend":"cpu","isa":"avx2","properties":{"model":"EPYC"},"method":8,)"
+                                      R"("steps":[{"model":"a.gguf","depth":9,"predicted_ms":2.5,"achieved_ms":2}])");
   const DispatchTable table = parse_table(text, "t.json");
+  EXPECT_EQ(table.devices.at(0).steps.at(0).predicted_ms, 2.5);
+  EXPECT_EQ(table.devices.at(0).steps.at(0).depth, 9);
   const std::string written = table_text(table);
   EXPECT_EQ(table_text(parse_table(written, "t.json")), written);
   const TableEntry& e = table.devices.at(0).entries.at(0);
@@ -92,6 +95,18 @@ TEST(dispatch_table, comes_back_from_its_text) {
 TEST(dispatch_table, refuses_two_entries_for_one_bucket) {
   expect_refused(one_device(entry("op=matmul | m=1", "a/1") + "," + entry("m=1..1 | op=matmul", "b/2")),
                  {"t.json at /devices/0/entries/1", "entry 0 is for the same bucket"});
+}
+
+TEST(dispatch_table, refuses_a_step_that_cannot_be) {
+  const auto with_step = [](const std::string& times) {
+    return one_device(entry("op=matmul", "a/1"),
+                      R"("backend":"cpu","steps":[{"model":"a.gguf","depth":9,)" + times + "}]");
+  };
+  expect_refused(with_step(R"("predicted_ms":-1)"), {"/devices/0/steps/0/predicted_ms", "from 0 on"});
+  expect_refused(with_step(R"("achieved_ms":2,"low_ms":3,"high_ms":4)"),
+                 {"/devices/0/steps/0", "outside its own interval"});
+  expect_refused(with_step(R"("achieved_ms":5,"low_ms":3,"high_ms":4)"), {"outside its own interval"});
+  expect_refused(with_step(R"("ms":5)"), {"ms"});
 }
 
 TEST(dispatch_table, refuses_a_mix_of_classes_for_one_weight) {

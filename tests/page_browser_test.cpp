@@ -40,7 +40,8 @@ TEST_F(page_in_browser, a_store_with_all_kinds_of_outcomes_and_a_run_beside_it) 
   make_page_store(at("a.sqlite"));
   write_file(at("run.jsonl"), page_trace_text());
   write_file(at("table.json"), page_table_text());
-  check({at("a.sqlite"), at("run.jsonl"), at("table.json")});
+  write_file(at("opbench.json"), page_opbench_text());
+  check({at("a.sqlite"), at("run.jsonl"), at("table.json"), at("opbench.json")});
 }
 
 TEST_F(page_in_browser, two_stores_side_by_side_with_binned_samples) {

@@ -93,8 +93,18 @@ inline std::string page_trace_text() {
 inline std::string page_table_text() {
   return R"({"schema": 1, "made_by": "a test", "devices": [{"backend": "cpu", "isa": "avx2", "entries": [
     {"bucket": "op=matmul | n=64..256", "variant": "gemv/r4", "fallback": ["naive/loop"],
-     "evidence": {"result": "0123", "us": 6.4, "margin_percent": 4.5, "ties": ["gemv/r2"]}}]}],
-    "proof": [{"step": "tiny, 128 tokens", "predicted_ms": 1.25, "achieved_ms": 1.3, "low_ms": 1.28, "high_ms": 1.33}]})";
+     "evidence": {"result": "0123", "us": 6.4, "margin_percent": 4.5, "ties": ["gemv/r2"]}}],
+    "steps": [{"model": "tiny.gguf", "depth": 128, "predicted_ms": 1.25, "achieved_ms": 1.3, "low_ms": 1.28,
+               "high_ms": 1.33, "floor_ms": 1.1, "default_predicted_ms": 1.5, "default_achieved_ms": 1.45}]}]})";
+}
+
+inline std::string page_opbench_text() {
+  return R"({"schema": "assay-opbench", "version": 1, "frameworks": [], "means": [], "cells": [
+    {"row": "Softmax / dim=64x64", "framework": "torch_cpu", "outcome": "pass", "median_us": 120, "ceiling_percent": 8},
+    {"row": "Softmax / dim=64x64", "framework": "assay_cpu", "outcome": "pass", "median_us": 10, "ceiling_percent": 96},
+    {"row": "Softmax / dim=64x64", "framework": "onednn", "outcome": "unsupported", "detail": "no such primitive"},
+    {"row": "Softmax / dim=64x64", "framework": "mps", "outcome": "not here"},
+    {"row": "Sort / dim=64", "framework": "assay_cpu", "outcome": "wrong", "detail": "element 3"}]})";
 }
 
 }  // namespace assay

@@ -163,7 +163,7 @@ TEST_F(page, tables_and_frameworks_are_known_by_their_content) {
   const Json json = data({at("table"), at("a.sqlite")});
   EXPECT_EQ(json["tables"][0]["table"]["made_by"], "a test");
   ASSERT_EQ(json["opbench"].size(), 1u);
-  EXPECT_EQ(json["opbench"][0]["results"]["rows"][0]["framework"], "torch");
+  EXPECT_EQ(json["opbench"][0]["results"]["cells"][0]["framework"], "torch");
   EXPECT_EQ(json["stores"]["sections"].size(), 1u);  // they are no cases
 }
 

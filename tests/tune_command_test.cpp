@@ -28,8 +28,8 @@ TEST_F(tune_command, makes_a_table_that_run_finds_and_does_nothing_twice) {
   const Arguments tune{"tune", kModel, "--budget", "2s", "--turns", "5"};
   const Ended ended = home.run(tune);
   ASSERT_EQ(ended.exit_code, 0) << ended.err << ended.out;
-  for (const char* part :
-       {"attn_qkv", "Predicted at depth 128", "no factor is fitted", "Achieved at depth 128", "entries"})
+  for (const char* part : {"attn_qkv", "Predicted at depth 128", "no factor is fitted", "Where the model runs",
+                           "Achieved at depth 128", "entries"})
     EXPECT_TRUE(has(ended.out, part)) << part << "\n" << ended.out;
   const fs::path file = only_table();
   const DispatchTable table = load_table(file);

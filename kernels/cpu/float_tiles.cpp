@@ -1,12 +1,15 @@
-// float_tiles: NT with F16 or BF16 weights repacked to tiles of 16 rows, k by k, so that a vector holds outputs and a
-// tile serves every row of A. FORMAT=1: F16, 2: BF16. Products and sums in f32.
+// float_tiles: NT with float weights repacked to tiles of 16 rows, k by k, so that a vector holds outputs and a tile
+// serves every row of A. FORMAT=0: F32, 1: F16, 2: BF16. Products and sums in f32.
 #include "tiles.h"
 
 namespace assay {
 namespace {
 
 constexpr int64_t kVectors = kTileRows / kLanes;
-#if FORMAT == 1
+#if FORMAT == 0
+using Weight = float;
+constexpr uint32_t kDtype = ASSAY_F32;
+#elif FORMAT == 1
 using Weight = Half;
 constexpr uint32_t kDtype = ASSAY_F16;
 #else

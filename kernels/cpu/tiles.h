@@ -51,27 +51,48 @@ void multiply_up_to(int64_t rows, const Tiles& tiles, int64_t tile, int64_t row,
   if constexpr (M > 1) multiply_up_to<M - 1>(rows, tiles, tile, row, products);
 }
 
-/// Gate and up: of each a tile, and what they make. Of a single row of A both at once, as two streams.
+/// What a row of gate's and up's products make of each other, into D.
+inline void write_swiglu(const Epilogue& epilogue, int64_t n, int64_t tile, int64_t row, float* gate, const float* up) {
+  const int64_t column = tile * kTileRows;
+  swiglu_of(gate, up, kTileRows, gate);
+  epilogue.write(0, row, column, gate, least(kTileRows, n - column));
+}
+
+/// Gate and up of a single row of A: some tiles of one, then the same of the other. Memory that is read by turns in
+/// pieces as small as a tile comes slowly: each turn begins another stream.
+template <class Tiles>
+void multiply_gate_then_up(const Tiles& tiles, int64_t apart, int64_t n, Range mine, const Epilogue& epilogue) {
+  constexpr int64_t kInARow = 16;
+  float products[2][kInARow][kMostRowsOfA][kTileRows];
+  for (int64_t first = mine.begin; first < mine.end; first += kInARow) {
+    const int64_t count = least(kInARow, mine.end - first);
+    for (int64_t half = 0; half < 2; ++half)
+      for (int64_t i = 0; i < count; ++i)
+        tiles.template multiply<1, 1>(first + i + half * apart, 0, 0, products[half] + i);
+    for (int64_t i = 0; i < count; ++i) write_swiglu(epilogue, n, first + i, 0, products[0][i][0], products[1][i][0]);
+  }
+}
+
+/// Gate and up: of each a tile, and what they make. Of a single row of A both at once, as two streams, or some by
+/// turns.
 template <bool kBothAtOnce, class Tiles>
 void multiply_gate_and_up(const assay_call& call, const assay_thread& thread, const Tiles& tiles) {
   const int64_t m = find_tensor(call, ASSAY_A)->dims[1], n = find_tensor(call, ASSAY_B)->dims[1];
   const int64_t apart = tiles_of(*find_tensor(call, ASSAY_B));
   const Epilogue epilogue(call, 0);
   const Range mine = share(apart, 1, thread);
+  if (!kBothAtOnce && m == 1) return multiply_gate_then_up(tiles, apart, n, mine, epilogue);
   float products[2][kMostRowsOfA][kTileRows];
   for (int64_t i = mine.begin; i < mine.end; ++i)
     for (int64_t row = 0; row < m; row += kMostRowsOfA) {
-      const int64_t rows = least(kMostRowsOfA, m - row), column = i * kTileRows;
+      const int64_t rows = least(kMostRowsOfA, m - row);
       if (kBothAtOnce && m == 1) {
         tiles.template multiply<1, 2>(i, apart, 0, products);
       } else {
         multiply_up_to<kMostRowsOfA>(rows, tiles, i, row, products);
         multiply_up_to<kMostRowsOfA>(rows, tiles, i + apart, row, products + 1);
       }
-      for (int64_t r = 0; r < rows; ++r) {
-        swiglu_of(products[0][r], products[1][r], kTileRows, products[0][r]);
-        epilogue.write(0, row + r, column, products[0][r], least(kTileRows, n - column));
-      }
+      for (int64_t r = 0; r < rows; ++r) write_swiglu(epilogue, n, i, row + r, products[0][r], products[1][r]);
     }
 }
 

@@ -42,7 +42,7 @@ struct OpTimes {
 struct BenchRow {
   std::string test;
   int64_t threads = 0, tokens = 0, depth = 0, bytes_per_token = 0;  // bytes: of weights and cache that a token reads
-  std::vector<double> seconds = {};
+  std::vector<double> seconds = {}, token_ms = {};  // of each repetition; token_ms: its median token, where it decodes
   std::vector<OpTimes> ops = {};
 };
 
@@ -82,6 +82,12 @@ class OpWatch {
   };
   std::map<std::string, Seen> seen_;  // by canonical line
 };
+
+double median_step_ms(const std::vector<int64_t>& times_ns) {
+  std::vector<double> ms;
+  for (size_t i = 1; i < times_ns.size(); ++i) ms.push_back(double(times_ns[i] - times_ns[i - 1]) * 1e-6);
+  return percentile(ms, 50);
+}
 
 std::vector<int64_t> numbers(const std::string& option, const std::string& list, int64_t least) {
   std::vector<int64_t> values;
@@ -142,12 +148,14 @@ class Bench {
       session.truncate(std::min(session.position(), row.depth));
       fill(row.depth - session.position());
       watch_.end_repetition(row, false);
-      const int64_t began = now_ns();
-      if (is_prompt)
-        fill(row.tokens);
-      else
-        for (int64_t token = 0; token < row.tokens && !interrupted(); ++token) fill(1);
-      if (i > 0) row.seconds.push_back(double(now_ns() - began) * 1e-9);
+      std::vector<int64_t> times = {now_ns()};
+      if (is_prompt) fill(row.tokens);
+      for (int64_t token = 0; !is_prompt && token < row.tokens && !interrupted(); ++token) {
+        fill(1);
+        times.push_back(now_ns());
+      }
+      if (i > 0) row.seconds.push_back(double(now_ns() - times.front()) * 1e-9);
+      if (i > 0 && times.size() > 1) row.token_ms.push_back(median_step_ms(times));
       watch_.end_repetition(row, i > 0);
     }
     if (!interrupted()) rows_.push_back(std::move(row));
@@ -213,6 +221,7 @@ std::string bench_json(const std::vector<BenchRow>& rows, const std::string& mod
                             {"threads", row.threads},
                             {"bytes_per_token", row.bytes_per_token},
                             {"seconds", row.seconds}});
+    if (!row.token_ms.empty()) json["rows"].back()["token_ms"] = row.token_ms;
     if (!ops.empty()) json["rows"].back()["ops"] = std::move(ops);
   }
   return json.dump(2) + "\n";

@@ -18,17 +18,19 @@ namespace {
 
 constexpr int64_t kTableSchema = 1;
 
+/// 0 where it is not said.
+double at_least_zero(const JsonReader& json, const char* key) {
+  const double value = json.has(key) ? json.at(key).number() : 0;
+  if (!(value >= 0) || !std::isfinite(value)) json.at(key).error("must be a number from 0 on");
+  return value;
+}
+
 TableEvidence read_evidence(const JsonReader& json) {
   json.only_keys({"result", "us", "margin_percent", "ties"});
   TableEvidence evidence;
-  const auto at_least_zero = [&](const char* key) {
-    const double value = json.has(key) ? json.at(key).number() : 0;
-    if (!(value >= 0) || !std::isfinite(value)) json.at(key).error("must be a number from 0 on");
-    return value;
-  };
   evidence.result = json.string_or("result", "");
-  evidence.us = at_least_zero("us");
-  evidence.margin_percent = at_least_zero("margin_percent");
+  evidence.us = at_least_zero(json, "us");
+  evidence.margin_percent = at_least_zero(json, "margin_percent");
   if (json.has("ties")) evidence.ties = json.at("ties").strings();
   if (evidence.result.empty() && (evidence.us > 0 || evidence.margin_percent > 0 || !evidence.ties.empty()))
     json.error("names no result that its numbers come from");
@@ -54,6 +56,37 @@ TableEntry read_entry(const JsonReader& json) {
     if (std::find(others->begin(), others->end(), entry.variant) != others->end())
       json.error(fmt::format("{} is also its own {}", entry.variant, others == &entry.fallback ? "fallback" : "tie"));
   return entry;
+}
+
+constexpr std::pair<const char*, double TableStep::*> kStepTimes[] = {
+    {"floor_ms", &TableStep::floor_ms},
+    {"predicted_ms", &TableStep::predicted_ms},
+    {"achieved_ms", &TableStep::achieved_ms},
+    {"low_ms", &TableStep::low_ms},
+    {"high_ms", &TableStep::high_ms},
+    {"default_predicted_ms", &TableStep::default_predicted_ms},
+    {"default_achieved_ms", &TableStep::default_achieved_ms}};
+
+TableStep read_step(const JsonReader& json) {
+  std::vector<std::string> keys = {"model", "depth"};
+  for (const auto& [key, time] : kStepTimes) keys.emplace_back(key);
+  json.only_keys(keys);
+  TableStep step;
+  step.model = json.at("model").string();
+  step.depth = json.at("depth").integer();
+  if (step.depth < 0) json.at("depth").error("must be a number from 0 on");
+  for (const auto& [key, time] : kStepTimes) step.*time = at_least_zero(json, key);
+  if (step.low_ms > step.achieved_ms || (step.high_ms > 0 && step.high_ms < step.achieved_ms))
+    json.error(fmt::format("achieved {} ms lies outside its own interval, {} to {}", step.achieved_ms, step.low_ms,
+                           step.high_ms));
+  return step;
+}
+
+Json to_json(const TableStep& step) {
+  Json json = {{"model", step.model}, {"depth", step.depth}};
+  for (const auto& [key, time] : kStepTimes)
+    if (step.*time > 0) json[key] = step.*time;
+  return json;
 }
 
 /// A weight has one accuracy class: a token's answer must not depend on how many were computed beside it.
@@ -83,7 +116,7 @@ void refuse_mixed_classes(const JsonReader& json, const TableDevice& device) {
 }
 
 TableDevice read_device(const JsonReader& json) {
-  json.only_keys({"backend", "isa", "properties", "method", "entries"});
+  json.only_keys({"backend", "isa", "properties", "method", "entries", "steps"});
   TableDevice device;
   device.backend = json.at("backend").string();
   device.isa = json.string_or("isa", "");
@@ -105,6 +138,8 @@ TableDevice read_device(const JsonReader& json) {
     device.entries.push_back(std::move(entry));
   }
   refuse_mixed_classes(json.at("entries"), device);
+  if (json.has("steps"))
+    for (const JsonReader& step : json.at("steps").items()) device.steps.push_back(read_step(step));
   return device;
 }
 
@@ -187,6 +222,7 @@ std::string table_text(const DispatchTable& table) {
       if (!entry.source.empty()) e["source"] = entry.source;
       to["entries"].push_back(std::move(e));
     }
+    for (const TableStep& step : device.steps) to["steps"].push_back(to_json(step));
     json["devices"].push_back(std::move(to));
   }
   return json.dump(1) + "\n";

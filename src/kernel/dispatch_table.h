@@ -28,12 +28,21 @@ struct TableEntry {
   std::string source;  // hash of the variant's source when it was measured; "": not bound to one
 };
 
+/// A model's step with the section's kernels: foretold before it ran, and as it ran, in ms a token; 0: not said.
+struct TableStep {
+  std::string model;                                                                // its file's name
+  int64_t depth = 0;                                                                // tokens in the cache
+  double floor_ms = 0, predicted_ms = 0, achieved_ms = 0, low_ms = 0, high_ms = 0;  // low, high: of what was achieved
+  double default_predicted_ms = 0, default_achieved_ms = 0;                         // with the default's kernels
+};
+
 /// What a device must be for its entries to hold. Fields that are empty hold for all.
 struct TableDevice {
   std::string backend, isa;                                     // isa: an instruction set that the device has
   std::vector<std::pair<std::string, std::string>> properties;  // as DeviceInfo has them; one that differs: expired
   int64_t method = 0;                                           // of measuring (kMethodVersion); 0: any
   std::vector<TableEntry> entries;
+  std::vector<TableStep> steps;
 };
 
 /// The property that says with how many threads entries were measured: every target has it.

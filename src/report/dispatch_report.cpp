@@ -27,6 +27,15 @@ std::string choice_text(const TableEntry* entry) {
   return text;
 }
 
+std::string step_text(const TableStep& step) {
+  std::string text =
+      fmt::format("{} at {} tokens: predicted {:.3f} ms per token", step.model, step.depth, step.predicted_ms);
+  if (step.achieved_ms > 0)
+    text += fmt::format(", achieved {:.3f} ({:.3f} to {:.3f})", step.achieved_ms, step.low_ms, step.high_ms);
+  if (step.default_achieved_ms > 0) text += fmt::format("; with the defaults {:.3f}", step.default_achieved_ms);
+  return text + fmt::format("; floor {:.3f}", step.floor_ms);
+}
+
 }  // namespace
 
 Table dispatch_rows(const TableDevice& device, const std::string& title,
@@ -58,6 +67,7 @@ Table dispatch_rows(const TableDevice& device, const std::string& title,
                                               : "no"});
     if (!problem.empty()) table.notes.push_back(entry.bucket.line() + ": " + problem);
   }
+  for (const TableStep& step : device.steps) table.notes.push_back(step_text(step));
   table.notes.emplace_back("the first entry whose bucket takes a spec counts; without a time it is a default");
   return table;
 }

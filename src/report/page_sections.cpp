@@ -136,17 +136,18 @@ Json history_json(const std::vector<HistoryPoint>& history) {
 
 Json page_frameworks(const StoreSections& source) {
   if (source.frameworks.empty()) return nullptr;
-  Json rows = Json::array();
-  for (const CaseRecord& record : source.frameworks)
-    rows.push_back({{"op", record.math_line},
-                    {"framework", record.variant},
-                    {"device", record.device},
-                    {"mode", record.mode},
-                    {"us", known(summarize(record.device_us).median)},
-                    {"reachable_us", known(record.reachable_us)},
-                    {"outcome", std::string(outcome_name(record.outcome))},
-                    {"detail", record.detail}});
-  return {{"schema", "assay-opbench"}, {"rows", std::move(rows)}};
+  Json cells = Json::array();
+  for (const CaseRecord& record : source.frameworks) {
+    const double us = summarize(record.device_us).median;
+    const bool as_the_seed = record.mode == "opbench-seed";
+    cells.push_back({{"row", record.math_line + (as_the_seed ? ", timed as the seed did" : "")},
+                     {"framework", record.variant},
+                     {"outcome", std::string(outcome_name(record.outcome))},
+                     {"median_us", known(us)},
+                     {"ceiling_percent", us > 0 ? known(100 * record.floor_us / us) : Json()},
+                     {"detail", record.detail}});
+  }
+  return {{"schema", "assay-opbench"}, {"cells", std::move(cells)}};
 }
 
 Json page_sections(const std::vector<StoreSections>& sources, const PageOptions& options) {

@@ -35,6 +35,32 @@ std::string ratio_text(const TurnRatio& r) {
                      100 * (r.high - 1), r.turns);
 }
 
+/// Where what came differs from what was foretold.
+Table context_table(const TuneResult& result) {
+  Table table{"Where the model runs, beside each op alone",
+              {{"role", "op", F::text, 9},
+               {"after", "kernel", F::text, 8, 14},
+               {"after_us", "us alone", F::fixed2, 7},
+               {"in_context_us", "in context", F::fixed2, 9},
+               {"ratio", "ratio", F::fixed2, 6},
+               {"more_ms", "ms/token more", F::fixed3, 5}},
+              {},
+              {},
+              {}};
+  double sum_ms = 0;
+  for (const TunedOp& t : result.step) {
+    const bool known = t.after_us > 0 && t.in_context_us > 0;
+    const double more_ms = known ? double(t.op.calls) * (t.in_context_us - t.after_us) * 1e-3 : 0;
+    sum_ms += more_ms;
+    table.rows.push_back({t.op.role, pair_text(t.after), time_cell(t.after_us), time_cell(t.in_context_us),
+                          known ? Cell(t.in_context_us / t.after_us) : Cell(), known ? Cell(more_ms) : Cell()});
+  }
+  table.sums = {"all", "", Cell(), Cell(), Cell(), sum_ms};
+  table.notes.emplace_back(
+      "one ratio for all that read weights: memory was slower or faster then than when each was measured alone");
+  return table;
+}
+
 std::string verdict(const TuneResult& result, const TurnRatio& ratio) {
   if (result.is_default_best())
     return "The default was best: the table says what it says, with evidence of this device.";
@@ -100,10 +126,11 @@ std::string proof_text(const TuneResult& result, int64_t depth, bool prefill) {
     if (!t.taken_back.empty())
       text += fmt::format("Taken back: {} ({}): {}\n", t.op.role, t.op.spec.short_name(), t.taken_back);
   const TurnRatio ratio = turn_ratio(turns.before, turns.after);
+  if (after.count > 0) text += render_table(context_table(result));
   if (after.count > 0)
-    text += fmt::format("Achieved at depth {}, {} runs in turns: {} ms per token; predicted {:.3f}, {} of it\n", depth,
-                        after.count, interval(after), result.predicted_ms,
-                        apart(result, result.predicted_ms, after.median));
+    text += fmt::format(
+        "Achieved at depth {}, {} runs in turns: {} ms per token (median); predicted {:.3f}, {} of it\n", depth,
+        after.count, interval(after), result.predicted_ms, apart(result, result.predicted_ms, after.median));
   if (before.count > 0)
     text += fmt::format(
         "With the defaults: {} ms per token; predicted {:.3f}, {} of it\nThe table takes {} of the defaults' time\n",

@@ -37,12 +37,12 @@ bool can_compute(const Variant& variant, const Spec& spec, const DeviceInfo& dev
 
 bool share_weights(const Variant& a, const Variant& b) { return a.storage == b.storage && a.accuracy == b.accuracy; }
 
-/// The kernel for prompts beside one for tokens, unmeasured: itself, or the default's. nullptr where neither reads its
-/// storage: what else could has shown nothing.
+/// The kernel for prompts beside one for tokens, where prompts were not measured: they stay as fast as they are, so it is
+/// the default's, which must read the same storage. Where the default is a plain loop anything is as good.
 const Variant* partner_of(const Variant& decode, const TunedOp& tuned, const PairOptions& o) {
-  if (!decode.baseline && can_compute(decode, *tuned.op.prompt, *o.device)) return &decode;
   const Variant* usual = tuned.before.prompt;
-  return usual && !usual->baseline && share_weights(decode, *usual) ? usual : nullptr;
+  if (usual && !usual->baseline) return share_weights(decode, *usual) ? usual : nullptr;
+  return !decode.baseline && can_compute(decode, *tuned.op.prompt, *o.device) ? &decode : nullptr;
 }
 
 struct Offer {

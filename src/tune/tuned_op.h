@@ -21,6 +21,7 @@ struct TunedOp {
   KernelPair before, after;                          // what the default table gives, what was chosen
   double before_us = 0, after_us = 0;                // a call while decoding; 0: not measured
   double prompt_before_us = 0, prompt_after_us = 0;  // of a prompt's piece; 0: not measured
+  double in_context_us = 0;                          // of `after` where the model runs; 0: not run
   std::string result;                                // the chosen one's key in the store
   double margin_percent = 0;                         // over the next that does not tie
   std::vector<std::string> ties;

@@ -48,7 +48,7 @@ class Tuner {
     }
     if (!search(state)) return interrupted_result();
     choose();
-    result_.section = section();
+    result_.section = section_with_steps();
     say(choice_text(result_, r_.context.depth, r_.prefill));
     state.predicted(result_.predicted_before_ms, result_.predicted_ms);
     if (r_.proves && !prove(state)) return interrupted_result();
@@ -125,7 +125,7 @@ class Tuner {
 
   std::string identity() const {
     std::string text =
-        fmt::format("tune 1\n{}\ndepth {}, {} tokens, cache {}, prefill {}, mix {}, turns {}, proves {}, accuracy {}\n",
+        fmt::format("tune 2\n{}\ndepth {}, {} tokens, cache {}, prefill {}, mix {}, turns {}, proves {}, accuracy {}\n",
                     sweep_->plan_identity(), r_.context.depth, r_.context.tokens, r_.context.cache_type, r_.prefill,
                     r_.mix, r_.turns, r_.proves, r_.accuracy ? accuracy_name(*r_.accuracy) : "default");
     for (const TunedOp& tuned : result_.step)
@@ -206,6 +206,25 @@ class Tuner {
     request.earlier = r_.earlier;
     request.source_of = [this](const Variant& v) { return r_.cache->key(v, *choose_isa(v, r_.device)).hash; };
     return make_section(result_.step, request);
+  }
+
+  TableDevice section_with_steps() const {
+    TableDevice section = this->section();
+    if (r_.earlier) section.steps = r_.earlier->steps;
+    const TableStep step = foretold_and_achieved();
+    std::erase_if(section.steps, [&](const TableStep& s) { return s.model == step.model && s.depth == step.depth; });
+    section.steps.push_back(step);
+    return section;
+  }
+
+  TableStep foretold_and_achieved() const {
+    const Summary after = summarize(result_.turns.after), before = summarize(result_.turns.before);
+    TableStep step{std::filesystem::path(r_.model).filename().string(), r_.context.depth, result_.floor_ms};
+    if (result_.unmeasured.empty())
+      step.predicted_ms = result_.predicted_ms, step.default_predicted_ms = result_.predicted_before_ms;
+    if (after.count > 0) step.achieved_ms = after.median, step.low_ms = after.ci_low, step.high_ms = after.ci_high;
+    if (before.count > 0) step.default_achieved_ms = before.median;
+    return step;
   }
 
   bool any_change() const {
@@ -306,7 +325,7 @@ class Tuner {
       new_runs_ = old_runs_;
       fill_turns();
     }
-    result_.section = section();
+    result_.section = section_with_steps();
     return true;
   }
 
@@ -322,6 +341,11 @@ class Tuner {
     if (!is_default) put(old_runs_, turns.before, turns.prompt_before);
     put(new_runs_, turns.after, turns.prompt_after);
     result_.turns = std::move(turns);
+    for (TunedOp& tuned : result_.step) {
+      std::vector<double> us;
+      for (const ContextRun& run : new_runs_) us.push_back(us_in_context(run, tuned));
+      tuned.in_context_us = us.empty() ? 0 : percentile(us, 50);
+    }
   }
 
   const TuneRequest& r_;

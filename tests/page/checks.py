@@ -60,6 +60,16 @@ def names(page, when):
     expect(stops == 0, f"{when}: {stops} pictures are more than one stop of the tab key")
 
 
+def frameworks(page, data):
+    """Every cell of opbench that was run has its row and its bar; a framework that is not here has none."""
+    for i, results in enumerate(data["opbench"]):
+        cells = [c for c in results["results"]["cells"] if c["outcome"] != "not here"]
+        marks = page.ask("[...document.querySelectorAll('#part-opbench .mark')].map((e) => e.getAttribute('aria-label'))")
+        for cell in cells:
+            expect(any(cell["row"] in m and cell["framework"] in m for m in marks), f"no bar of {cell['framework']} for {cell['row']}")
+        expect(len(marks) >= len(cells) and not any("not here" in m for m in marks), f"{len(marks)} bars of {len(cells)} cells")
+
+
 def numbers(page, data):
     """Cells of the table of cases against the JSON, and the headline."""
     page.ask("document.querySelector('#part-cases button.more:not([hidden])')?.click()")
@@ -157,6 +167,21 @@ def run(page, data):
     expect("order.range=" in page.ask("location.hash") and page.ask("document.querySelectorAll('#part-order .mark').length") <= before, "+ does not look closer")
 
 
+def printed(page, file):
+    """On paper nothing is cut at the right, and tables have all their rows."""
+    page.resize(1280, 900)
+    page.open(file)
+    page.send("Emulation.setEmulatedMedia", media="print")
+    page.resize(700, 900)
+    page.ask("dispatchEvent(new Event('beforeprint'))")
+    wide = page.ask("""[...document.querySelectorAll('table, .plot svg')].filter((e) => e.getBoundingClientRect().right > 701)
+        .map((e) => e.id || e.getAttribute('aria-label'))""")
+    expect(not wide, f"on paper these are cut: {wide}")
+    hidden = page.ask("[...document.querySelectorAll('button.more:not([hidden])')].length")
+    expect(hidden == 0, f"on paper {hidden} tables lack rows")
+    page.send("Emulation.setEmulatedMedia", media="")
+
+
 def main(file):
     text = open(file, encoding="utf-8").read()
     begin = '<script type="application/json" id="data">'
@@ -176,7 +201,9 @@ def main(file):
             if data["traces"]:
                 page.open(file)
                 run(page, data)
+            frameworks(page, data)
             quiet(page, f"{width} pixels, after all checks")
+        printed(page, file)
         page.resize(1280, 900, dark=True)
         page.open(file)
         ground = page.ask("getComputedStyle(document.body).backgroundColor")

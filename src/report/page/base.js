@@ -118,7 +118,7 @@ A.none = (parent, why) => A.add(parent, "p.none", why);
 A.svg = (parent, height, label, least) => {
   const box = A.add(parent, "div.plot");
   const width = Math.max(least || 300, Math.floor(box.getBoundingClientRect().width) || 300);
-  const svg = d3.select(box).append("svg").attr({ width, height, role: "group", "aria-label": label });
+  const svg = d3.select(box).append("svg").attr({ width, height, viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": label });
   return { svg, width, height, node: svg.node() };
 };
 // A grid is an axis without its words.

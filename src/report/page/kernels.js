@@ -1,25 +1,12 @@
 // Dispatch tables: their entries, and the step that they foretold beside the one that came; opbench: frameworks beside each other.
 
-// Every object within `json` that `wanted` takes, with the path of keys to it; other versions may have put it elsewhere.
-const find_objects = (json, wanted, path = "") => {
-  if (json === null || typeof json !== "object") return [];
-  const own = !Array.isArray(json) && wanted(json) ? [[path, json]] : [];
-  return own.concat(Object.entries(json).flatMap(([key, value]) => find_objects(value, wanted, path + "/" + key)));
-};
-const first_number = (json, pattern) => {
-  for (const [key, value] of Object.entries(json)) if (pattern.test(key) && typeof value === "number") return value;
-  return null;
-};
-
 A.draw_tables = (body) => {
   if (!A.data.tables.length) return A.none(body, "No dispatch table was named. assay tune writes one for a device; tables/cpu.json is the shipped one.");
   A.data.tables.forEach(({ file, table }, i) => {
     A.add(body, "h3", file);
     A.add(body, "p.sub", `made by ${table.made_by || "somebody who did not say"}`);
-    // A step's figures: whatever has a prediction and what was achieved, in ms or µs, with intervals where they are.
-    const steps = find_objects(table, (o) => first_number(o, /predicted/i) !== null).map(([path, o]) => ({
-      name: o.step || o.workload || o.model || o.name || path.replace(/^\//, ""), predicted: first_number(o, /predicted/i), achieved: first_number(o, /achieved|measured/i),
-      low: first_number(o, /low/i), high: first_number(o, /high/i), floor: first_number(o, /floor/i), unit: Object.keys(o).some((k) => /predicted.*_us/i.test(k)) ? "µs" : "ms" }));
+    const steps = table.devices.flatMap((device) => device.steps || []).filter((s) => s.predicted_ms > 0).map((s) => ({
+      name: `${s.model}, ${s.depth} tokens`, predicted: s.predicted_ms, achieved: s.achieved_ms ?? null, low: s.low_ms ?? null, high: s.high_ms ?? null, floor: s.floor_ms ?? null, before: s.default_achieved_ms ?? null, unit: "ms" }));
     if (steps.length) draw_steps(body, steps);
     else A.none(body, "The table does not say what step it foretells: no predicted time is in it, so there is no achieved one to set beside it. assay tune writes both.");
     const rows = table.devices.flatMap((device) => (device.entries || []).map((e) => {
@@ -41,55 +28,39 @@ A.draw_tables = (body) => {
       });
       if (s.floor) g.append("line").attr({ x1: left + x(s.floor), x2: left + x(s.floor), y1: -2, y2: 36, stroke: "var(--c5)", "stroke-width": 1.5 });
       const apart = s.achieved ? (100 * (s.achieved - s.predicted)) / s.predicted : null;
-      return { element: g.node(), lines: () => [String(s.name), ["predicted", `${A.number(s.predicted)} ${s.unit}`], ["achieved", s.achieved === null ? "not said" : `${A.number(s.achieved)} ${s.unit}`], ...(apart === null ? [] : [["apart", A.percent(apart)]]), ...(s.floor ? [["floor", `${A.number(s.floor)} ${s.unit}`]] : [])] };
+      return { element: g.node(), lines: () => [String(s.name), ["predicted", `${A.number(s.predicted)} ${s.unit}`], ["achieved", s.achieved === null ? "not said" : `${A.number(s.achieved)} ${s.unit}`], ...(s.low ? [["interval", `${A.number(s.low)} to ${A.number(s.high)} ${s.unit}`]] : []), ...(apart === null ? [] : [["apart", A.percent(apart)]]), ...(s.before ? [["with the defaults", `${A.number(s.before)} ${s.unit}`]] : []), ...(s.floor ? [["floor", `${A.number(s.floor)} ${s.unit}`]] : [])] };
     }));
   }
 };
 
-// Rows of any form: flat ones that name op, framework and a time, or an op with cells, one a framework.
-const opbench_rows = (results) => {
-  // The median, under any of its names; floors and bounds are in µs as well, and are none.
-  const time = (o) => {
-    const us = first_number(o, /^(median_us|us|time_us|mean_us)$/), ms = first_number(o, /^(median_ms|ms|time_ms|mean_ms)$/);
-    return us !== null ? us : ms !== null ? ms * 1e3 : null;
-  };
-  const failed = /^(wrong|impossible|noisy|unsupported|build_failed|device_limit|launch_failed|crashed|timed_out)$/;
-  const name = (o) => o.framework || o.backend || o.library || o.name;
-  const flat = find_objects(results, (o) => typeof o.framework === "string").map(([path, o]) => ({ path, o }));
-  const above = (path) => path.split("/").slice(1, -1).reduce((found, key, i, keys) => {
-    let at = results;
-    for (const k of keys.slice(0, i + 1)) at = at && at[k];
-    return at && !Array.isArray(at) && (at.op || at.operation || at.name || at.row) ? at : found;
-  }, null);
-  return flat.map(({ path, o }) => {
-    const parent = above(path) || {}, op = o.op || o.row || o.operation || parent.op || parent.operation || parent.name || parent.row || "?";
-    return { op: [op, o.shape || o.size || parent.shape || parent.size || ""].filter(Boolean).join(" "), framework: name(o), us: time(o), outcome: failed.test(o.outcome) || time(o) === null ? o.outcome || o.word || "no time" : "pass" };
-  });
-};
+// Cells of a run of opbench (its --format json) or of a store.
+const opbench_rows = (results) => (results.cells || []).filter((c) => c.outcome !== "not here").map((c) => ({
+  op: c.row, framework: c.framework, us: c.outcome === "pass" ? c.median_us : null,
+  outcome: c.outcome, ceiling: c.ceiling_percent ?? null, detail: c.detail || "" }));
 A.draw_opbench = (body) => {
   if (!A.data.opbench.length) return A.none(body, "No results of opbench were named, so no framework stands beside another here.");
   A.data.opbench.forEach(({ file, results }, i) => {
     A.add(body, "h3", file);
     const rows = opbench_rows(results);
-    if (!rows.length) return A.none(body, "These results name no framework with a time in a way that this page knows.");
+    if (!rows.length) return A.none(body, "These results have no cell: no row was run by any framework.");
     const ops = d3.nest().key((r) => r.op).entries(rows), frameworks = [...new Set(rows.map((r) => r.framework))], left = bars_left(body);
     const height = d3.sum(ops, (o) => o.values.length * 15 + 10), plot = A.svg(body, height + 6, "Each framework's time on each op, as a multiple of the fastest");
     let top = 4;
     const marks = [];
     ops.forEach((o) => {
       const best = d3.min(o.values.filter((r) => r.us > 0 && r.outcome === "pass"), (r) => r.us), most = Math.max(2, d3.max(o.values, (r) => (r.us > 0 && best ? r.us / best : 1)));
-      const x = d3.scale.linear().domain([0, most]).range([0, plot.width - left - 180]);
+      const x = d3.scale.linear().domain([0, Math.min(most, 10)]).range([0, plot.width - left - 180]).clamp(true);  // the number says how far a cut bar would go
       A.text(plot.svg, left - 8, top + 12, A.short(o.key, left > 100 ? 34 : 13), { class: "mono", "text-anchor": "end" });
       o.values.forEach((r) => {
         const g = plot.svg.append("g").attr("transform", `translate(0,${top})`), passed = r.us > 0 && r.outcome === "pass";
         g.append("rect").attr({ x: left, width: passed && best ? Math.max(1, x(r.us / best)) : 1, height: 13, fill: A.series(frameworks.indexOf(r.framework)) });
         A.text(g, left + (passed && best ? x(r.us / best) : 1) + 6, 11, passed ? `${r.framework} ${A.us(r.us)}${r.us === best ? "" : ", ×" + A.number(r.us / best)}` : `${r.framework}: ${r.outcome}`, { class: "soft" });
-        marks.push({ element: g.node(), lines: () => [o.key, [r.framework, passed ? A.us(r.us) : r.outcome], ...(passed && best ? [["the fastest", A.us(best)]] : [])] });
+        marks.push({ element: g.node(), lines: () => [o.key, [r.framework, passed ? A.us(r.us) : r.outcome], ...(passed && best ? [["the fastest", A.us(best)]] : []), ...(passed && r.ceiling ? [["of the ceiling", A.percent(r.ceiling)]] : []), ...(r.detail ? [r.detail] : [])] });
         top += 15;
       });
       top += 10;
     });
     A.marks(plot.svg, marks);
-    A.as_table(body, "opbench" + i, [{ key: "op", title: "op", text: true, name: true }, { key: "framework", title: "framework", text: true }, { key: "us", title: "µs" }, { key: "outcome", title: "outcome", text: true }], rows.map((r) => [r.op, r.framework, r.us, r.outcome]), { caption: "Frameworks by op" });
+    A.as_table(body, "opbench" + i, [{ key: "op", title: "op", text: true, name: true }, { key: "framework", title: "framework", text: true }, { key: "us", title: "µs" }, { key: "ceiling", title: "% of ceiling" }, { key: "outcome", title: "outcome", text: true }], rows.map((r) => [r.op, r.framework, r.us, r.ceiling, r.outcome]), { caption: "Frameworks by op" });
   });
 };

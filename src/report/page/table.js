@@ -9,11 +9,14 @@ A.table = (parent, id, columns, rows, options) => {
   const count = A.add(tools, "span.sub", "", { role: "status" });
   const scroll = A.add(box, "div.table-box", null, { tabindex: 0, role: "region", "aria-label": o.caption });
   const table = A.add(scroll, "table", null, { id: "table-" + id });
+  // Paper has room for so many: what is measured comes before how, and the CSV has them all.
+  const printed = 12;
+  if (columns.length > printed) A.add(box, "p.sub.paper", `On paper: ${printed} of ${columns.length} columns. The page on a screen, and the CSV, have all.`);
   A.add(table, "caption", o.caption).className = "sr";
   const head = A.add(A.add(table, "thead"), "tr");
   const body = A.add(table, "tbody");
   const more = A.add(box, "button.more", "", { type: "button" });
-  let all = false;
+  let all = matchMedia("print").matches;
   let [sort, direction] = (A.get("sort." + id, o.sort || "") || "").split(".");
 
   const shown = (column, value) => (column.show ? column.show(value) : column.text ? value ?? "" : A.number(value));
@@ -54,7 +57,7 @@ A.table = (parent, id, columns, rows, options) => {
       tr.dataset.row = i;
       columns.forEach((column, c) => {
         const td = A.add(tr, "td", shown(column, rows[i][c]));
-        td.className = (column.text ? "text" : "") + (column.wide ? " long" : "") + (column.name ? " name" : "");
+        td.className = (c >= printed ? "screen " : "") + (column.text ? "text" : "") + (column.wide ? " long" : "") + (column.name ? " name" : "");
         if (column.mark) column.mark(td, rows[i][c], rows[i]);
       });
       if (o.go) {
@@ -69,8 +72,8 @@ A.table = (parent, id, columns, rows, options) => {
     more.hidden = drawn.length === order.length;
     more.textContent = `Show all ${order.length}`;
   };
-  columns.forEach((column) => {
-    const th = A.add(head, "th" + (column.text ? ".text" : ""), null, { scope: "col" });
+  columns.forEach((column, c) => {
+    const th = A.add(head, "th" + (column.text ? ".text" : "") + (c >= printed ? ".screen" : ""), null, { scope: "col" });
     A.add(th, "button", column.title, { type: "button" }).addEventListener("click", () => {
       const first = column.text ? "up" : "down";
       if (sort !== column.key) [sort, direction] = [column.key, first];
@@ -101,5 +104,4 @@ A.as_table = (parent, id, columns, rows, options) => {
     A.table(details, id, columns, rows, options);
   };
   details.addEventListener("toggle", () => details.open && open());
-  addEventListener("beforeprint", open);
 };
