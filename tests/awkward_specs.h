@@ -55,6 +55,8 @@ inline constexpr const char* kStepSpecs[] = {
     "op=top_k | m=3 | n=77 | k=77 | dtA=f32",
     "op=top_k | m=2 | n=1 | k=1 | dtA=f32",
     "op=copy | batch=1 | m=3 | n=1000 | dtA=f32 | dtD=f16",
+    "op=copy | batch=2 | m=3 | n=1001 | dtA=bf16 | dtD=f16",
+    "op=copy | batch=2 | m=5 | n=77 | dtA=f16 | dtD=f16 | repeat=3",
     "op=kv_rearrange | batch=5 | m=33 | n=70 | dtA=f16 | dtD=f16 | order=102",
     "op=permute | batch=3 | m=33 | n=70 | dtA=f32 | dtD=bf16 | order=021",
     "op=permute | batch=4 | m=7 | n=5 | dtA=bf16 | dtD=f32 | order=210",
@@ -86,6 +88,20 @@ inline constexpr const char* kStepSpecs[] = {
     "op=attention | m=45 | heads=2 | kv_heads=2 | head_size=8 | length=61 | capacity=64 | dtA=f32 | dtCache=f16 | "
     "dtD=f32 | "
     "scale=0.3",  // a chunk of which rows see less than the last one does
+    "op=attention | m=1 | heads=5 | kv_heads=1 | head_size=80 | length=513 | capacity=600 | dtA=f32 | dtCache=f16 | "
+    "dtD=f32 | scale=0.11",
+    "op=attention | m=3 | heads=9 | kv_heads=1 | head_size=64 | length=331 | capacity=400 | dtA=f16 | dtCache=bf16 | "
+    "dtD=f32 | scale=-0.125",
+    "op=attention | m=1 | heads=14 | kv_heads=2 | head_size=64 | length=300 | capacity=300 | dtA=f32 | dtCache=q8_0 | "
+    "dtD=f32 | scale=0.125",
+    "op=attention | m=19 | heads=6 | kv_heads=3 | head_size=96 | length=147 | capacity=150 | dtA=f16 | dtCache=q8_0 | "
+    "dtD=f16 | scale=0.1",
+    "op=attention | m=1 | heads=1 | kv_heads=1 | head_size=32 | length=1 | capacity=1 | dtA=bf16 | dtCache=q8_0 | "
+    "dtD=f32 | scale=0",
+    "op=rope | m=3 | heads=14 | kv_heads=2 | head_size=64 | capacity=33 | dtA=f32 | dtCache=q8_0 | dtD=f32 | "
+    "style=neox | base=1000000",
+    "op=rope | m=1 | heads=3 | kv_heads=3 | head_size=32 | capacity=1 | dtA=f16 | dtCache=q8_0 | dtD=f16 | "
+    "style=pairs | base=10000 | dimensions=20 | factors=1",
     "op=attention | m=7 | heads=1 | kv_heads=1 | head_size=1 | length=7 | capacity=7 | dtA=bf16 | dtCache=bf16 | "
     "dtD=bf16 | "
     "scale=1"};

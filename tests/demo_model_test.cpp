@@ -107,7 +107,12 @@ TEST_P(demo_model, foretells_alike_with_every_kernel) {
   const double plain = perplexity(kDemo / "assay-demo-f16.gguf", {"--kernel", "matmul=naive/loop"}, kSome);
   EXPECT_GT(plain, 1.5);
   EXPECT_LT(plain, 2.5);
-  std::vector<Arguments> ways{{}, {"--chunk", "1"}, {"--cache-type", "f16"}, {"--kernel", "attention=attention/loop"}};
+  std::vector<Arguments> ways{{},
+                              {"--chunk", "1"},
+                              {"--cache-type", "f16"},
+                              {"--cache-type", "q8_0"},
+                              {"--cache-type", "q8_0", "--kernel", "attention=attention/loop"},
+                              {"--kernel", "attention=attention/loop"}};
   if (GetParam() == std::string("q8_0"))
     for (const char* kernel : {"q8_dot/f32act_r2_p0", "q8_dot/i8act_r2_p0"})
       ways.push_back({"--kernel", fmt::format("matmul={}", kernel), "--chunk", "1"});

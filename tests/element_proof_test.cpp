@@ -6,6 +6,7 @@
 #include <cstring>
 #include <memory>
 
+#include "model/block_encoder.h"
 #include "proof/element_judge.h"
 #include "proof/projections.h"
 
@@ -25,6 +26,11 @@ constexpr const char* kLines[] = {
     "dtD=f32 "
     "| scale=0.5",
     "op=matmul_swiglu | m=2 | n=20 | k=64 | dtA=f32 | dtB=q8_0 | dtD=f32",
+    "op=rope | m=2 | heads=4 | kv_heads=2 | head_size=64 | capacity=9 | dtA=f32 | dtCache=q8_0 | dtD=f32 | style=pairs "
+    "| "
+    "base=10000",
+    "op=attention | m=2 | heads=4 | kv_heads=2 | head_size=32 | length=130 | capacity=140 | dtA=f32 | dtCache=q8_0 | "
+    "dtD=f32 | scale=0.2",
 };
 
 /// A spec's inputs and proof; and outputs as a right kernel would leave them.
@@ -51,6 +57,15 @@ class Bench {
       std::vector<std::pair<int64_t, int64_t>> written = expected[i].written;
       if (written.empty()) written = {{0, t.values()}};
       size_t next = 0;
+      if (is_quantized(t.dtype)) {
+        std::vector<float> values;
+        for (const ExpectedValue& e : expected[i].values) values.push_back(float(e.value));
+        for (const auto& [first, last] : written) {
+          encode_blocks(TensorType::q8_0, &values[next], last - first, &d[size_t(dtype_bytes(t.dtype, first))]);
+          next += size_t(last - first);
+        }
+        written.clear();
+      }
       for (const auto& [first, last] : written)
         for (int64_t at = first; at < last; ++at)
           encode_value(t.dtype, expected[i].values[next++].value, &d[size_t(dtype_bytes(t.dtype, at))]);
@@ -124,7 +139,8 @@ TEST_P(ElementProofTest, AnElementThatIsNotWrittenIsSeen) {
     const Tensor& t = bench.proof().outputs()[i];
     const int64_t element = expected[i].written.empty() ? t.values() - 1 : expected[i].written.back().second - 1;
     std::vector<std::byte> d = right;
-    std::memset(&d[before + size_t(dtype_bytes(t.dtype, element))], kPoison, size_t(dtype_bytes(t.dtype, 1)));
+    const DtypeFacts& type = dtype_facts(t.dtype);
+    std::memset(&d[before + size_t(element / type.block_values * type.block_bytes)], kPoison, size_t(type.block_bytes));
     EXPECT_NE(bench.judge(d, launch), "") << "output " << i;
     before += size_t(t.bytes);
   }
@@ -148,7 +164,7 @@ TEST_P(ElementProofTest, AWriteBesideTheRowsOfASparseOutputIsSeen) {
 
 INSTANTIATE_TEST_SUITE_P(Ops, ElementProofTest, ::testing::ValuesIn(kLines), [](const auto& test) {
   const std::string line = test.param;
-  return line.substr(3, line.find(' ') - 3);
+  return line.substr(3, line.find(' ') - 3) + (line.find("dtCache=q8_0") == line.npos ? "" : "_of_blocks");
 });
 
 TEST(ElementProof, WithoutWeightsThereIsOneCopyAndNothingIsCold) {
@@ -174,6 +190,24 @@ TEST(ElementProof, KeysAndValuesRotateTogether) {
     EXPECT_GT(inputs.b(copy)[1].data, inputs.b(copy)[0].data);
   }
   EXPECT_EQ(spec.cold_bytes(), 2 * 2 * (130 - 2) * 8 * 2) << "what the shortest length that is drawn must read";
+}
+
+/// Of each output the values as they are off by what rounding to blocks of Q8_0 may cause, and by twice that.
+TEST(ElementProof, ARowOfBlocksIsOffByHalfAStepAndNoMore) {
+  Bench bench(kLines[9]);
+  const LaunchInputs launch = bench.draw();
+  const std::vector<std::byte> right = bench.right(launch);
+  const std::vector<ExpectedOutput> expected = bench.proof().expected(launch, Accuracy::exact);
+  const size_t first =
+      size_t(bench.proof().outputs()[0].bytes + dtype_bytes(Dtype::q8_0, expected[1].written[0].first));
+  for (const int step : {-1, 1}) {
+    std::vector<std::byte> d = right;
+    for (size_t i = 0; i < 32; ++i) {
+      const auto value = int8_t(d[first + 2 + i]);
+      if (std::abs(int(value)) < 127) d[first + 2 + i] = std::byte(uint8_t(value + step));
+    }
+    EXPECT_NE(bench.judge(d, launch), "") << step;
+  }
 }
 
 TEST(ElementProof, OnlyTheRowsThatATokenTouchesAreCounted) {

@@ -1,4 +1,5 @@
 // Spec lines of the ops beside the product: what each refuses, and in which words.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <string>
@@ -85,7 +86,8 @@ TEST(StepSpecLines, RopeTurnsPairs) {
   expect_refused(with(kRope, "head_size=8", "head_size=7"), "field head_size=7: values turn in pairs: it must be even");
   expect_refused(kRope + " | dimensions=10", "field dimensions=10");
   expect_refused(kRope + " | dimensions=3", "field dimensions=3");
-  expect_refused(with(kRope, "base=10000", "base=0"), "field base=0: it must be a number above 0");
+  for (const char* base : {"base=0", "base=-1", "base=0.5", "base=1e-320", "base=1e31", "base=1e300"})
+    expect_refused(with(kRope, "base=10000", base), fmt::format("field {}: it must be a number from 1 to 1e30", base));
   expect_refused(with(kRope, "style=neox", "style=gptj"), "field style=gptj: it must be neox or pairs");
 }
 
@@ -95,11 +97,32 @@ TEST(StepSpecLines, WhatIsSeenStandsInTheCache) {
   expect_refused(with(kRope, "m=1", "m=17"), "field capacity=16: the cache must hold the m rows");
 }
 
+TEST(StepSpecLines, AScaleIsRefusedWhoseScoresOverflow) {
+  for (const char* scale : {"scale=1e300", "scale=-1e30", "scale=23"})
+    expect_refused(with(kAttention, "scale=0.5", scale),
+                   "scores would overflow: with heads of 8 it must be 22.63 at most");
+  for (const char* scale : {"scale=0", "scale=-22", "scale=1e-300", "scale=22.5"})
+    EXPECT_EQ(refusal(with(kAttention, "scale=0.5", scale)), "");
+  expect_refused(with(kAttention, "scale=0.5", "scale=1e400"), "field scale=1e400: it must be a finite number");
+}
+
 TEST(StepSpecLines, TypesThatAnOpCannotHaveAreRefused) {
   expect_refused(with(kSwiglu, "dtA=f32", "dtA=q8_0"), "field dtA=q8_0: it must be f32, f16 or bf16");
   expect_refused(with(kArgmax, "dtA=f32", "dtA=i32"), "field dtA=i32");
   expect_refused(with(kTopK, "dtA=f32", "dtA=f16"), "field dtA=f16: it must be f32");
   expect_refused(with(with(kEmbedding, "dtB=f16", "dtB=q8_0"), "n=64", "n=65"), "comes in blocks of 32");
+}
+
+TEST(StepSpecLines, ACacheMayBeOfBlocksWhereHeadsAreWholeOnes) {
+  for (const std::string& line : {kRope, kAttention}) {
+    const std::string blocks = with(with(line, "dtCache=f16", "dtCache=q8_0"), "head_size=8", "head_size=64");
+    EXPECT_EQ(refusal(blocks), "");
+    EXPECT_EQ(parse_spec(parse_spec(blocks).math_line()).math_line(), parse_spec(blocks).math_line());
+    expect_refused(with(line, "dtCache=f16", "dtCache=q8_0"),
+                   "field head_size=8: a cache of q8_0 comes in blocks of 32: it must be a multiple");
+    expect_refused(with(line, "dtCache=f16", "dtCache=q4_0"), "field dtCache=q4_0: it must be f32, f16, bf16 or q8_0");
+    expect_refused(with(line, "dtCache=f16", "dtCache=i32"), "field dtCache=i32");
+  }
 }
 
 TEST(StepSpecLines, SizesThatOverflowAreRefusedAndNotMultiplied) {

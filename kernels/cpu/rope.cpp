@@ -2,23 +2,19 @@
 #include <cmath>
 
 #include "elements.h"
+#include "q8_cache.h"
 
 namespace assay {
 namespace {
 
-/// Turns one head of a row, or copies it, from column `from` on to column `to`.
+/// A head's values lie from `column` on.
 struct Head {
   const assay_tensor& in;
-  int64_t row, from;
-  const assay_tensor& out;
-  int64_t batch, out_row, to;
+  int64_t row, column;
+  float value(int64_t i) const { return element(in, 0, row, column + i); }
 };
 
-void copy(const Head& h, int64_t first, int64_t last) {
-  for (int64_t i = first; i < last; ++i) put(h.out, h.batch, h.out_row, h.to + i, element(h.in, 0, h.row, h.from + i));
-}
-
-void turn(const assay_call& call, const Head& h, int64_t position, int64_t size) {
+void turn(const assay_call& call, const Head& h, int64_t position, float* to) {
   const auto dimensions = int64_t(param(call, ASSAY_ROPE_DIMENSIONS, 0));
   const bool pairs = param(call, ASSAY_ROPE_STYLE, 0) != 0;
   const double base = double(param(call, ASSAY_ROPE_BASE, 10000));
@@ -28,12 +24,21 @@ void turn(const assay_call& call, const Head& h, int64_t position, int64_t size)
     double angle = double(position) * std::pow(base, -2 * double(j) / double(dimensions));
     if (factors) angle /= double(element(*factors, 0, 0, j));
     const auto c = float(std::cos(angle)), s = float(std::sin(angle));
-    const float x = element(h.in, 0, h.row, h.from + first), y = element(h.in, 0, h.row, h.from + second);
-    put(h.out, h.batch, h.out_row, h.to + first, x * c - y * s);
-    put(h.out, h.batch, h.out_row, h.to + second, y * c + x * s);
+    const float x = h.value(first), y = h.value(second);
+    to[first] = x * c - y * s;
+    to[second] = y * c + x * s;
   }
-  copy(h, dimensions, size);
 }
+
+void write(const assay_tensor& out, int64_t batch, int64_t row, int64_t column, const float* from, int64_t size) {
+  if (out.layout == ASSAY_BLOCKS) return write_blocks(out, batch, row, from, size);
+  for (int64_t i = 0; i < size; ++i) put(out, batch, row, column + i, from[i]);
+}
+
+size_t head_bytes(const assay_call& call) {
+  return round_up(size_t(find_tensor(call, ASSAY_CACHE)->dims[2]) * sizeof(float), 64);
+}
+size_t workspace_bytes(const assay_call* call, uint32_t threads) { return head_bytes(*call) * threads; }
 
 int run(const assay_call* call, const assay_thread* thread) {
   if (call->op != ASSAY_ROPE) return ASSAY_UNSUPPORTED;
@@ -41,16 +46,19 @@ int run(const assay_call* call, const assay_thread* thread) {
                      &v = *find_tensor(*call, ASSAY_A, 2), &d = *find_tensor(*call, ASSAY_D);
   const assay_tensor &keys = *find_tensor(*call, ASSAY_CACHE, 0), &values = *find_tensor(*call, ASSAY_CACHE, 1);
   const int64_t size = keys.dims[2], kv_heads = keys.dims[0], heads = q.dims[2] / size, all = heads + 2 * kv_heads;
-  const int64_t position = index_at(*call, 0);
+  const int64_t first = index_at(*call, 0);
+  auto* const out = static_cast<float*>(workspace_slice(*call, *thread, head_bytes(*call)));
   const Range mine = share(q.dims[1] * all, 1, *thread);
   for (int64_t i = mine.begin; i < mine.end; ++i) {
-    const int64_t row = i / all, head = i % all, of_k = head - heads, of_v = of_k - kv_heads;
-    if (head < heads)
-      turn(*call, {q, row, head * size, d, 0, row, head * size}, position + row, size);
-    else if (of_k < kv_heads)
-      turn(*call, {k, row, of_k * size, keys, of_k, position + row, 0}, position + row, size);
+    const int64_t row = i / all, head = i % all, of_k = head - heads, of_v = of_k - kv_heads, position = first + row;
+    const bool is_q = head < heads, is_k = !is_q && of_k < kv_heads;
+    const Head in{is_q ? q : is_k ? k : v, row, (is_q ? head : is_k ? of_k : of_v) * size};
+    for (int64_t c = 0; c < size; ++c) out[c] = in.value(c);
+    if (is_q || is_k) turn(*call, in, position, out);
+    if (is_q)
+      write(d, 0, row, head * size, out, size);
     else
-      copy({v, row, of_v * size, values, of_v, position + row, 0}, 0, size);
+      write(is_k ? keys : values, is_k ? of_k : of_v, position, 0, out, size);
   }
   return ASSAY_OK;
 }
@@ -58,4 +66,4 @@ int run(const assay_call* call, const assay_thread* thread) {
 }  // namespace
 }  // namespace assay
 
-ASSAY_KERNEL_ENTRY("rope", nullptr, nullptr, nullptr, assay::run)
+ASSAY_KERNEL_ENTRY("rope", assay::workspace_bytes, nullptr, nullptr, assay::run)

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <initializer_list>
 
+#include "q8_cache.h"
 #include "rows.h"
 
 namespace assay {
@@ -106,10 +107,13 @@ int run(const assay_call* call, const assay_thread* thread) {
       for (int64_t at = dimensions; at < size; ++at) out[at] = x[at];
       x = out;
     }
+    const assay_tensor& to = is_q ? d : is_k ? keys : values;
     if (is_q)
       write_row(d, 0, row, head * size, x, size);
+    else if (to.layout == ASSAY_BLOCKS)
+      write_blocks(to, from, position, x, size);
     else
-      write_row(is_k ? keys : values, from, position, 0, x, size);
+      write_row(to, from, position, 0, x, size);
   }
   return ASSAY_OK;
 }

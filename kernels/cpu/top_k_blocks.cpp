@@ -1,7 +1,8 @@
-// top_k_blocks: a block is looked into only where its largest value is among the best so far. Each thread takes a part
-// of a row; the parts' bests meet in the workspace.
+// top_k_blocks: the largest of each block first: the k-th largest of those is no more than the k-th largest value, so
+// that few blocks are looked into. Each thread takes a part of a row; the parts' bests meet in the workspace.
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "rows.h"
 #include "vector_maths.h"
@@ -9,7 +10,7 @@
 namespace assay {
 namespace {
 
-constexpr int64_t kBlock = 256;
+constexpr int64_t kBlock = 256, kMostBlocks = 512, kPiece = 64;
 constexpr int64_t kLittle = 16384;  // values; below, waiting for others takes longer
 
 struct Best {
@@ -21,33 +22,53 @@ bool is_before(const Best& left, const Best& right) {
 }
 
 float largest_of(const float* values, int64_t count) {
-  Vec most = set1(-INFINITY);
+  Vec most[4];
+  for (Vec& v : most) v = set1(-INFINITY);
   int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) most = larger(load(values + i), most);
-  float result = largest(most);
+  for (; i + 4 * kLanes <= count; i += 4 * kLanes)
+    for (int v = 0; v < 4; ++v) most[v] = larger(load(values + i + v * kLanes), most[v]);
+  float result = largest(larger(larger(most[0], most[1]), larger(most[2], most[3])));
   for (; i < count; ++i) result = values[i] > result ? values[i] : result;
   return result;
 }
 
-/// The k best of a part of a row, as a heap whose first is the least of them; how many there are.
-int64_t best_of(const float* row, Range part, int64_t k, Best* heap) {
-  int64_t count = 0;
-  for (int64_t first = part.begin; first < part.end; first += kBlock) {
-    const int64_t size = least(kBlock, part.end - first);
-    if (count == k && !(largest_of(row + first, size) > heap[0].value)) continue;
-    for (int64_t i = first; i < first + size; ++i) {
-      const Best now{row[i], int32_t(i)};
-      if (count < k) {
-        heap[count++] = now;
-        std::push_heap(heap, heap + count, is_before);
-      } else if (now.value > heap[0].value) {
-        std::pop_heap(heap, heap + k, is_before);
-        heap[k - 1] = now;
-        std::push_heap(heap, heap + k, is_before);
-      }
+/// The best so far, as a heap whose first is the least of them.
+struct Heap {
+  Best* best;
+  int64_t k, count = 0;
+
+  /// Whether a value comes among them, of equal ones the earlier having been there before.
+  bool takes(float value) const { return count < k || value > best[0].value; }
+  void add(Best now) {
+    if (count == k) std::pop_heap(best, best + count--, is_before);
+    best[count++] = now;
+    std::push_heap(best, best + count, is_before);
+  }
+};
+
+/// The k best of a part of a row; how many there are.
+int64_t best_of(const float* row, Range part, int64_t k, Best* to) {
+  const int64_t size = part.end - part.begin;
+  const int64_t block = std::max(kBlock, (size + kMostBlocks - 1) / kMostBlocks), blocks = (size + block - 1) / block;
+  float most[kMostBlocks], sorted[kMostBlocks], least_of_k = -INFINITY;
+  for (int64_t b = 0; b < blocks; ++b)
+    sorted[b] = most[b] = largest_of(row + part.begin + b * block, least(block, size - b * block));
+  if (blocks >= k) {
+    std::nth_element(sorted, sorted + k - 1, sorted + blocks, std::greater<>());
+    least_of_k = sorted[k - 1];
+  }
+  Heap heap{to, k};
+  for (int64_t b = 0; b < blocks; ++b) {
+    if (most[b] < least_of_k || !heap.takes(most[b])) continue;
+    const int64_t first = part.begin + b * block, end = least(first + block, part.end);
+    for (int64_t at = first; at < end; at += kPiece) {
+      const int64_t stop = least(at + kPiece, end);
+      if (const float largest = largest_of(row + at, stop - at); largest < least_of_k || !heap.takes(largest)) continue;
+      for (int64_t i = at; i < stop; ++i)
+        if (row[i] >= least_of_k && heap.takes(row[i])) heap.add({row[i], int32_t(i)});
     }
   }
-  return count;
+  return heap.count;
 }
 
 size_t slice_bytes(const assay_call& call) {

@@ -26,7 +26,9 @@ void add_engine_options(const Options& options, CommandFiles& files, EngineOptio
   engine.add("--chunk", to.chunk, "tokens of a prompt computed at once (default: as the kernels like it)")
       .whole(1, 4096)
       .type("N");
-  engine.add("--cache-type", to.cache_type, "of the KV cache: f32, or f16: half of it, but rounded")
+  engine
+      .add("--cache-type", to.cache_type,
+           "of the KV cache: f32; f16: half of it, but rounded; q8_0: a quarter, in blocks of 32")
       .show_default()
       .type("TYPE");
   files.add(CommandFiles::Part::input, engine
@@ -104,8 +106,8 @@ void tell_table(const ChosenTable& table, const DeviceInfo& device, bool verbose
 
 OpenedEngine::OpenedEngine(const EngineOptions& o) {
   const auto cache_type = parse_dtype(o.cache_type);
-  if (!cache_type || (*cache_type != Dtype::f16 && *cache_type != Dtype::f32))
-    fail("--cache-type {}: choose f16 or f32", o.cache_type);
+  if (!cache_type || (*cache_type != Dtype::f16 && *cache_type != Dtype::f32 && *cache_type != Dtype::q8_0))
+    fail("--cache-type {}: choose f32, f16 or q8_0", o.cache_type);
   std::vector<std::unique_ptr<Backend>> backends = make_backends();
   OpenedDevice found = find_cpu(backends, o.threads);
   const Backend& backend = *found.backend;
@@ -117,6 +119,9 @@ OpenedEngine::OpenedEngine(const EngineOptions& o) {
   parts_.reset(new Parts{LoadedModel(o.model), std::move(backends), std::move(found), std::move(manifests),
                          std::move(cache), std::move(table), nullptr, nullptr, nullptr, nullptr, nullptr});
   Parts& p = *parts_;
+  if (const int64_t size = p.model.config().key_size; size % dtype_facts(*cache_type).block_values != 0)
+    fail("--cache-type {}: {} has heads of {} values, and blocks have {}; choose f32 or f16", o.cache_type, o.model,
+         size, dtype_facts(*cache_type).block_values);
   const DeviceInfo& device = p.found.info;
   table_text_ = p.table.text();
   tell_table(p.table, device, o.verbose);

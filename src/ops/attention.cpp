@@ -15,7 +15,9 @@ namespace {
 
 constexpr double kRoundoff = 0x1p-24;  // of f32
 constexpr double kTiny = 0x1p-119;     // of a weight: near the end of its range an exponential may be 0, or not
-constexpr double kDeviations = 6;      // of rounded probabilities, in classes that are not exact
+constexpr double kMostScale = 64;  // times √head_size, which is 1 in models: beyond, exponentials of scores overflow
+constexpr double kMostFactor = 1024;  // of queries on special values: F16 holds them
+constexpr double kDeviations = 6;     // of rounded probabilities, in classes that are not exact
 
 /// The second as traces of engines have it.
 constexpr OpName kNames[] = {{"attention", ""}, {"sdpa", ""}};
@@ -29,7 +31,7 @@ constexpr OpField kFields[] = {
     {"length", "a whole number from m to capacity", true},
     {"capacity", "a whole number of at least length", true},
     {"dtA", kSaysActivationType, true},
-    {"dtCache", kSaysActivationType, true},
+    {"dtCache", kSaysCacheType, true},
     {"dtD", kSaysActivationType, true},
     {"scale", kSaysFactor, true},
 };
@@ -51,8 +53,11 @@ Attention read(const FieldReader& line) {
   Attention own;
   own.m = line.size("m"), own.heads = line.size("heads"), own.kv_heads = line.size("kv_heads");
   own.size = line.size("head_size"), own.length = line.size("length"), own.capacity = line.size("capacity");
-  own.a = line.dtype("dtA"), own.cache = line.dtype("dtCache"), own.d = line.dtype("dtD");
+  own.a = line.dtype("dtA"), own.cache = cache_type(line, own.size), own.d = line.dtype("dtD");
   own.scale = line.factor("scale", 1);
+  if (const double root = std::sqrt(double(own.size)); std::fabs(own.scale) > kMostScale / root)
+    line.refuse("scale", fmt::format("scores would overflow: with heads of {} it must be {:.4g} at most", own.size,
+                                     kMostScale / root));
   if (own.heads % own.kv_heads != 0) line.refuse("heads", "it must be a multiple of kv_heads");
   if (own.length < own.m) line.refuse("length", "it must be at least m: the m rows stand in the cache already");
   if (own.length > own.capacity) line.refuse("length", fmt::format("the cache holds {}", own.capacity));
@@ -111,7 +116,7 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
                         : draw.special == kOneDominates && score != 0 ? 500 / score
                         : draw.special == kZeroQueries                ? 0
                                                                       : 1;
-  for (double& value : varied[0]) value *= factor;
+  for (double& value : varied[0]) value *= std::clamp(factor, -kMostFactor, kMostFactor);
   const int64_t fewer = fewer_positions(spec);
   const int64_t last = spec.length - spec.m;
   varied[1][0] = double(last - int64_t(random_bits(draw.random) % uint64_t(fewer + 1)));

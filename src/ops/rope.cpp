@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
@@ -25,10 +26,10 @@ constexpr OpField kFields[] = {
     {"head_size", "an even number", true},
     {"capacity", "a whole number of at least m", true},
     {"dtA", kSaysActivationType, true},
-    {"dtCache", kSaysActivationType, true},
+    {"dtCache", kSaysCacheType, true},
     {"dtD", kSaysActivationType, true},
     {"style", "neox or pairs", true},
-    {"base", "a number above 0", true},
+    {"base", "a number from 1 to 1e30", true},
     {"dimensions", "an even number up to head_size"},
     {"factors", kSaysFlag},
 };
@@ -53,7 +54,7 @@ Rope read(const FieldReader& line) {
   Rope own;
   own.m = line.size("m"), own.heads = line.size("heads"), own.kv_heads = line.size("kv_heads");
   own.size = line.size("head_size"), own.capacity = line.size("capacity");
-  own.a = line.dtype("dtA"), own.cache = line.dtype("dtCache"), own.d = line.dtype("dtD");
+  own.a = line.dtype("dtA"), own.cache = cache_type(line, own.size), own.d = line.dtype("dtD");
   own.pairs = line.choice("style", kStyles) == 1;
   own.base = line.factor("base", 0);
   own.dimensions = line.has("dimensions") ? line.size("dimensions") : own.size;
@@ -61,7 +62,7 @@ Rope read(const FieldReader& line) {
   if (own.heads % own.kv_heads != 0) line.refuse("heads", "it must be a multiple of kv_heads");
   if (own.size % 2 != 0) line.refuse("head_size", "values turn in pairs: it must be even");
   if (own.dimensions % 2 != 0 || own.dimensions > own.size) line.refuse("dimensions");
-  if (own.base <= 0) line.refuse("base");
+  if (!(own.base >= 1 && own.base <= 1e30)) line.refuse("base");  // frequencies are floats
   if (own.capacity < own.m) line.refuse("capacity", "the cache must hold the m rows");
   if (own.capacity >= int64_t(1) << 31) line.refuse("capacity", "positions are 32-bit");
   return own;
@@ -159,6 +160,23 @@ class Turn {
   std::vector<double> angles_;
 };
 
+/// A block of Q8_0 has 127 steps up to its largest value. What it holds is off by half a step (and a little, as the
+/// quotient is one of f32), and by as many times as it has steps by what the step lost as a half.
+void round_to_blocks(std::vector<ExpectedValue>& values) {
+  constexpr double kSteps = 127, kQuotient = 0x1p-12, kHalfRoundoff = 0x1p-11, kLeastOfHalf = 0x1p-25;
+  const auto size = size_t(dtype_facts(Dtype::q8_0).block_values);
+  for (size_t block = 0; block < values.size(); block += size) {
+    const auto of = std::span(values).subspan(block, size);
+    double largest = 0, free = 0;
+    for (const ExpectedValue& e : of) largest = std::max(largest, std::fabs(e.value)), free = std::max(free, e.free);
+    const double step = largest / kSteps, lost = std::max(step * kHalfRoundoff, kLeastOfHalf);
+    for (ExpectedValue& e : of) {
+      if (largest > 0) e.fixed = step * (0.5 + kQuotient) + (std::fabs(e.value) / step + 0.5) * lost;
+      e.free += free / kSteps;
+    }
+  }
+}
+
 void expected(const Spec& of, const OpValues& in, std::span<ExpectedOutput> outputs) {
   const Rope& spec = rope_of(of);
   const int64_t position = in.index(0), size = spec.size;
@@ -183,6 +201,7 @@ void expected(const Spec& of, const OpValues& in, std::span<ExpectedOutput> outp
         outputs[2].values.push_back(Turn::kept(double(v[row][size_t(head * size + i)]), spec.cache));
       }
   }
+  for (size_t output = 1; is_quantized(spec.cache) && output < 3; ++output) round_to_blocks(outputs[output].values);
 }
 
 /// By complex numbers: a pair times e^(i·angle).

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/random.h"
+#include "spec/field_reader.h"
 #include "spec/spec.h"
 
 namespace assay {
@@ -28,6 +29,17 @@ inline void vary_signs_and_pieces(uint64_t drawn, int64_t columns, std::vector<d
 inline int64_t draw_index(uint64_t drawn, int64_t count) {
   const uint64_t kind = random_bits(drawn ^ 0x1d5) % 8;
   return kind == 0 ? 0 : kind == 1 ? count - 1 : int64_t(random_bits(drawn) % uint64_t(count));
+}
+
+inline constexpr std::string_view kSaysCacheType = "f32, f16, bf16 or q8_0";
+
+/// dtCache of a cache whose rows are heads of so many values.
+inline Dtype cache_type(const FieldReader& line, int64_t head_size) {
+  const Dtype type = line.dtype("dtCache", true);
+  if (is_quantized(type) && type != Dtype::q8_0) line.refuse("dtCache");
+  if (head_size % dtype_facts(type).block_values != 0)
+    line.refuse("head_size", "a cache of q8_0 comes in blocks of 32: it must be a multiple");
+  return type;
 }
 
 inline std::pair<std::string, std::string> type_field(const char* key, Dtype dtype) {

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "proof/block_value.h"
 #include "proof/projections.h"
 #include "proof/rounding_model.h"
 
@@ -15,6 +16,13 @@ constexpr double kDoubleSum = 0x1p-44;               // what adding a stretch in
 constexpr double kDeviations = 8;                    // of the outputs' roundings, in a projection
 constexpr double kUniform = 3;                       // the variance of an error anywhere within ±e is e²/3
 constexpr int64_t kMuchWork = 100'000, kOfOne = 10;  // flops; what one of them takes, exponentials and bounds included
+
+/// Value i of an output, which may be of blocks.
+double value_at(Dtype dtype, std::span<const std::byte> d, int64_t i) {
+  if (!is_quantized(dtype)) return decode_value(dtype, &d[size_t(dtype_bytes(dtype, i))]);
+  const DtypeFacts& type = dtype_facts(dtype);
+  return block_value(dtype, &d[size_t(i / type.block_values * type.block_bytes)], i % type.block_values);
+}
 
 }  // namespace
 
@@ -63,7 +71,7 @@ void ElementJudge::compare(size_t output, std::span<const std::byte> d, int64_t 
   for (size_t i = 0; i < output; ++i) before += outputs_[i].values();
   for (int64_t i = first; i < last; ++i) {
     const ExpectedValue& e = values[i - first];
-    const double got = decode_value(dtype, &d[size_t(dtype_bytes(dtype, i))]);
+    const double got = value_at(dtype, d, i);
     const double error = std::fabs(got - e.value), fixed = e.fixed + least_subnormal(dtype);
     const double ratio = error <= fixed ? 0 : std::isnan(error) ? HUGE_VAL : (error - fixed) / e.free;
     squared_error_ += error * error;
@@ -107,7 +115,8 @@ std::string ElementJudge::compare_unprojected(std::span<const std::byte> d, Wors
     const auto changed = [&](int64_t first, int64_t last) {
       const auto from = own.begin() + dtype_bytes(t.dtype, first), to = own.begin() + dtype_bytes(t.dtype, last);
       const auto at = std::find_if(from, to, [](std::byte b) { return b != std::byte{kPoison}; });
-      return at == to ? -1 : (at - own.begin()) / dtype_bytes(t.dtype, 1);
+      const DtypeFacts& type = dtype_facts(t.dtype);
+      return at == to ? -1 : (at - own.begin()) / type.block_bytes * type.block_values;
     };
     for (const auto& [first, last] : written) {
       if (const int64_t at = changed(kept, first); at >= 0)

@@ -54,11 +54,12 @@ std::string Judge::scan(std::span<const std::byte> d) {
   ++stats_.launches_scanned;
   int64_t element = 0;
   for (const auto& [dtype, elements, is_sparse] : parts_) {
-    const int64_t size = dtype_bytes(dtype, 1), count = is_sparse ? 0 : count_not_finite(dtype, d, elements);
+    const int64_t count = is_sparse ? 0 : count_not_finite(dtype, d, elements);
     if (count == 0) {
-      d = d.subspan(size_t(elements * size)), element += elements;
+      d = d.subspan(size_t(dtype_bytes(dtype, elements))), element += elements;
       continue;
     }
+    const int64_t size = dtype_bytes(dtype, 1);
     stats_.nan_count += count;
     int64_t first = 0;
     while (count_not_finite(dtype, d.subspan(size_t(first * size)), 1) == 0) ++first;

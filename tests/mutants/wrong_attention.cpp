@@ -1,4 +1,4 @@
-// Mutants of attention over a cache of f16 and of rope into one: by one thread, with one thing wrong.
+// Mutants of attention over a cache of f16 or q8_0 and of rope into one: by one thread, with one thing wrong.
 #include <vector>
 
 #include "honest.h"
@@ -25,7 +25,12 @@ enum class Sin {
   factors_ignored,
   none_when_short,
   cached_subnormals_flushed,
-  written_subnormals_flushed
+  written_subnormals_flushed,
+  cached_scale_unsigned,
+  cached_scale_of_the_first_block,
+  steps_cut_off,
+  steps_of_the_first_block,
+  negatives_clipped
 };
 constexpr Sin kSin = Sin::MUTANT;
 
@@ -43,6 +48,12 @@ int32_t position_of(const assay_call* call) {
 }
 
 double cached(const assay_tensor& t, int64_t head, int64_t row, int64_t i) {
+  if (t.dtype == ASSAY_Q8_0) {
+    honest::Quantized q = honest::quantized_at(t, head, row, i);
+    if (kSin == Sin::cached_scale_of_the_first_block) q.scale = honest::quantized_at(t, head, row, 0).scale;
+    if (kSin == Sin::cached_scale_unsigned) q.scale &= 0x7fffu;
+    return double(honest::half_to_float(q.scale)) * double(q.value);
+  }
   const uint16_t half = static_cast<const uint16_t*>(t.data)[head * t.strides[0] + row * t.strides[1] + i];
   if (kSin == Sin::cached_subnormals_flushed && (half & 0x7c00u) == 0) return 0;
   return double(honest::half_to_float(half));
@@ -101,6 +112,26 @@ std::vector<float> head_of(const assay_call* call, const assay_tensor& x, int64_
   return out;
 }
 
+/// A head into blocks of Q8_0.
+void write_blocks(const assay_tensor& t, int64_t head, int64_t row, const std::vector<float>& from) {
+  uint16_t scale = 0;
+  for (size_t block = 0; block < from.size() / 32; ++block) {
+    const float* const in = &from[32 * block];
+    float largest = 0;
+    for (int i = 0; i < 32; ++i)
+      largest = std::fmax(largest, kSin == Sin::negatives_clipped ? in[i] : std::fabs(in[i]));
+    if (block == 0 || kSin != Sin::steps_of_the_first_block) scale = honest::float_to_half(largest / 127);
+    auto* const to = static_cast<char*>(t.data) + 34 * (head * t.strides[0] + row * t.strides[1] + int64_t(block));
+    std::memcpy(to, &scale, 2);
+    const double step = double(honest::half_to_float(scale));
+    for (int i = 0; i < 32; ++i) {
+      const double steps = step == 0 ? 0 : double(in[i]) / step;
+      const double whole = kSin == Sin::steps_cut_off ? std::trunc(steps) : std::nearbyint(steps);
+      to[2 + i] = char(int8_t(std::fmin(std::fmax(whole, -127), 127)));
+    }
+  }
+}
+
 void rope(const assay_call* call) {
   const assay_tensor &q = *honest::find(call, ASSAY_A, 0), &d = *honest::find(call, ASSAY_D);
   const assay_tensor &keys = *honest::find(call, ASSAY_CACHE, 0), &values = *honest::find(call, ASSAY_CACHE, 1);
@@ -118,8 +149,9 @@ void rope(const assay_call* call) {
         if (kSin == Sin::next_row_of_the_cache) at = (at + 1) % cache.dims[1];
         const std::vector<float> values_of =
             head_of(call, x, row, head, size, part == 0 && kSin != Sin::keys_not_turned);
+        if (cache.dtype == ASSAY_Q8_0) write_blocks(cache, head, at, values_of);
         for (const int64_t to : {at, kSin == Sin::cache_row_too_much ? (at + 1) % cache.dims[1] : at})
-          for (int64_t i = 0; i < size; ++i) {
+          for (int64_t i = 0; i < size && cache.dtype == ASSAY_F16; ++i) {
             uint16_t half = honest::float_to_half(values_of[size_t(i)]);
             if (kSin == Sin::written_subnormals_flushed && (half & 0x7c00u) == 0) half = 0;
             static_cast<uint16_t*>(cache.data)[head * cache.strides[0] + to * cache.strides[1] + i] = half;
