@@ -36,6 +36,9 @@ inline constexpr const char* kStepSpecs[] = {
     "op=matmul_swiglu | m=3 | n=2 | k=32 | dtA=bf16 | dtB=q4_0 | dtD=f32",
     "op=matmul_swiglu | m=1 | n=33 | k=256 | dtA=f32 | dtB=q6_k | dtD=bf16",
     "op=matmul_swiglu | m=1 | n=515 | k=896 | dtA=f16 | dtB=f16 | dtD=f16",
+    "op=matmul_swiglu | m=1 | n=131 | k=896 | dtA=f32 | dtB=f16 | dtD=f32",
+    "op=matmul_swiglu | m=3 | n=77 | k=72 | dtA=f32 | dtB=f16 | dtD=f32",
+    "op=matmul_swiglu | m=2 | n=5 | k=2056 | dtA=f32 | dtB=f16 | dtD=f32",
     "op=matmul_swiglu | m=9 | n=31 | k=141 | dtA=f32 | dtB=f16 | dtD=f32",
     "op=matmul_swiglu | m=1 | n=1 | k=1 | dtA=bf16 | dtB=bf16 | dtD=bf16",
     "op=matmul_swiglu | m=1 | n=77 | k=129 | dtA=f32 | dtB=f32 | dtD=f32",
@@ -154,6 +157,23 @@ inline std::vector<Spec> awkward_specs() {
   for (const char* types : {"dtA=f32 | dtB=f16 | dtD=f32", "dtA=f16 | dtB=f16 | dtD=f32",
                             "dtA=bf16 | dtB=f16 | dtD=f16", "dtA=f16 | dtB=f32 | dtD=bf16"})
     for (const bool tB : {true, false}) add(1, 1, "n=77 | k=141", false, tB, types, "");
+
+  // An F32 residual around F16 weights: one pass and several, the whole epilogue, fused outputs.
+  const std::string kMixed = "dtA=f32 | dtB=f16 | dtD=f32";
+  for (const auto& shape : kAlignedShapes) add(1, 1, shape_of(shape), false, true, kMixed, "");
+  for (const std::string& more : {std::string(" | bias=1"), std::string(" | residual=1"), kAlphaBeta, kEpilogue})
+    for (const char* shape : {"n=77 | k=144", "n=33 | k=4864"}) add(1, 1, shape, false, true, kMixed, more);
+  fused("nq=65 | nk=3 | nv=1", 896, kMixed, " | bias=1");
+  fused("n0=5 | n1=6 | n2=7", 72, kMixed, kAlphaBeta);
+  // Few rows on tensor cores: rows that fill no tile, one and two tiles of them, parts of k that are empty.
+  for (const char* type : {"f16", "bf16"})
+    for (const int64_t m : {2, 7, 8, 9, 16})
+      for (const char* shape : {"n=5 | k=8", "n=77 | k=144", "n=130 | k=896", "n=33 | k=4864"}) {
+        const std::string types = fmt::format("dtA={} | dtB={} | dtD={}", type, type, type);
+        if (type == std::string("bf16") && m != 7) continue;
+        add(1, m, shape, false, true, types, m == 7 ? kEpilogue : "");
+        if (m == 2 || m == 9) add(1, m, shape, false, false, types, m == 9 ? kEpilogue : "");
+      }
 
   for (const std::string types :
        {"dtA=f16 | dtB=q8_0 | dtD=f16", "dtA=f32 | dtB=q8_0 | dtD=f32", "dtA=bf16 | dtB=q8_0 | dtD=bf16"})

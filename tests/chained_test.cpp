@@ -84,6 +84,47 @@ TEST_F(ChainedTest, InDecodeModeNothingOverlapsAndNothingIsHandedOver) {
   EXPECT_EQ(backend_.history().handed, 0);
 }
 
+/// A device that leaves the host free: what a sample left to compare is compared while the next one runs.
+class MeanwhileTest : public ChainedTest {
+ protected:
+  MeanwhileTest() {
+    backend_.history().by_itself = true;
+    backend_.surveys = true;
+  }
+};
+
+TEST_F(MeanwhileTest, ARightKernelPassesAndIsComparedWhileTheNextSampleRuns) {
+  for (const Mode mode : {Mode::decode, Mode::chained}) {
+    context_.mode = mode;
+    const CaseRecord record = run(wait_and_multiply);
+    EXPECT_EQ(record.outcome, Outcome::pass) << record.detail;
+  }
+  EXPECT_GT(backend_.history().meanwhile, 0);
+}
+
+TEST_F(MeanwhileTest, AWrongElementOfOneTimedLaunchIsFoundAllTheSame) {
+  for (const Mode mode : {Mode::decode, Mode::chained}) {
+    context_.mode = mode;
+    const CaseRecord record = run([](const Launch& launch, size_t index, size_t count) {
+      wait_and_multiply(launch, index, count);
+      for (const Tensor& t : launch.tensors)
+        if (t.operand == Operand::d && count > 1 && index == 1) {
+          const float wrong = element(t, 5) + 100;
+          std::memcpy(t.data + 20, &wrong, 4);
+        }
+    });
+    EXPECT_EQ(record.outcome, Outcome::wrong) << mode_name(mode);
+  }
+}
+
+TEST_F(MeanwhileTest, AKernelThatReadsBeforeItWaitsIsWrong) {
+  EXPECT_EQ(run([](const Launch& launch, size_t, size_t) {
+              multiply(launch);
+              wait_for_previous();
+            }).outcome,
+            Outcome::wrong);
+}
+
 TEST(Chains, FamiliesThatSaySoAreBuiltToWaitAndNoOthers) {
   Manifest manifest = load_manifest(std::filesystem::path(ASSAY_SOURCE_DIR) / "kernels" / "cuda");
   build_for_chains(manifest);

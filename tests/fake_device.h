@@ -15,6 +15,7 @@
 #include <new>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "backend/measured_device.h"
@@ -69,6 +70,8 @@ struct FakeHistory {
   int warm = 0;               // launches before which that was not so
   Counts counted{0, 0, 0};    // what the hardware is said to have counted
   int handed = 0;             // launches whose inputs came late
+  bool by_itself = false;     // the device leaves the host free
+  int meanwhile = 0;          // how often that was used
   int copies = 0;             // of prepared weights that a kernel has met
   pid_t left = 0;             // a process that a kernel left behind
   bool dispatched = false;    // the last call was a dispatch: the host has its code at hand
@@ -132,9 +135,12 @@ class FakeDevice final : public MeasuredDevice {
   std::unique_ptr<Program> bind(std::span<const Launch> launches) override {
     return std::make_unique<FakeProgram>(std::vector<Launch>(launches.begin(), launches.end()));
   }
+  bool works_by_itself() const override { return history_.by_itself; }
   std::vector<LaunchTimes> time(Program& program) override {
     history_.dispatched = false;
-    return run(static_cast<FakeProgram&>(program).launches);
+    std::vector<LaunchTimes> times = run(static_cast<FakeProgram&>(program).launches);
+    call_meanwhile();
+    return times;
   }
   LaunchTimes dispatch(const Launch& launch) override {
     LaunchTimes times = run({&launch, 1})[0];
@@ -155,6 +161,7 @@ class FakeDevice final : public MeasuredDevice {
       late_inputs() = nullptr;
       ++history_.handed;
     }
+    call_meanwhile();
     return true;
   }
   Counts counts() override { return history_.counted; }
@@ -173,6 +180,11 @@ class FakeDevice final : public MeasuredDevice {
   }
 
  private:
+  void call_meanwhile() {
+    if (!meanwhile) return;
+    ++history_.meanwhile;
+    std::exchange(meanwhile, nullptr)();
+  }
   std::vector<LaunchTimes> run(std::span<const Launch> sequence) {
     std::vector<LaunchTimes> times(sequence.size());
     for (size_t i = 0; i < sequence.size(); ++i) {

@@ -61,7 +61,9 @@ __device__ __forceinline__ Best search(const A* row, int columns) {
 
 template <class A>
 __device__ __forceinline__ void find_best(const assay_cuda_call& call) {
+  let_next_begin();
   __shared__ unsigned long long of_warp[THREADS / 32];
+  wait_for_previous();
   const assay_cuda_operands& in = call.operands;
   const int row = int(blockIdx.y);
   const Best best = search(static_cast<const A*>(in.data[0]) + int64_t(row) * in.columns, in.columns);

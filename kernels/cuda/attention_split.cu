@@ -84,15 +84,27 @@ struct Shared {
 /// Column of a head that lies at this place of `weighed`.
 __device__ __forceinline__ int column_at(int place) { return place % kLanes * kValues + place / kLanes % kValues; }
 
+// In a chain the launch before may have written the last position: no constant.
+constexpr int kCacheHint = kChained ? kCached : kNoAllocate;
+
 /// What a lane has of a tile, whose positions lie kStep apart.
 struct Tile {
   Words k[UNROLL], v[UNROLL];
+  /// Brings it to the second-level cache, whatever it holds by then.
+  static __device__ __forceinline__ void fetch(const Half* keys, const Half* values, int at, int end) {
+#pragma unroll
+    for (int u = 0; u < UNROLL; ++u) {
+      if (at + u * kStep >= end) break;
+      asm volatile("prefetch.global.L2 [%0];" ::"l"(keys + int64_t(at + u * kStep) * SIZE));
+      asm volatile("prefetch.global.L2 [%0];" ::"l"(values + int64_t(at + u * kStep) * SIZE));
+    }
+  }
   /// From position `at` of this lane on; positions from `end` on are not touched.
   __device__ __forceinline__ void load(const Half* keys, const Half* values, int at, int end) {
 #pragma unroll
-    for (int u = 0; u < UNROLL; ++u) k[u] = load_words_if<kNoAllocate>(at + u * kStep < end, keys + int64_t(at + u * kStep) * SIZE);
+    for (int u = 0; u < UNROLL; ++u) k[u] = load_words_if<kCacheHint>(at + u * kStep < end, keys + int64_t(at + u * kStep) * SIZE);
 #pragma unroll
-    for (int u = 0; u < UNROLL; ++u) v[u] = load_words_if<kNoAllocate>(at + u * kStep < end, values + int64_t(at + u * kStep) * SIZE);
+    for (int u = 0; u < UNROLL; ++u) v[u] = load_words_if<kCacheHint>(at + u * kStep < end, values + int64_t(at + u * kStep) * SIZE);
   }
 };
 
@@ -280,6 +292,7 @@ __device__ __forceinline__ void join_in_cluster(int part, int parts, int heads, 
 
 template <class A, class D>
 __device__ __forceinline__ void attend(const assay_cuda_call& call) {
+  let_next_begin();
   __shared__ __align__(16) Shared shared;
   const assay_cuda_operands& in = call.operands;
   const int lane = int(threadIdx.x % 32u), row = int(blockIdx.z), group = in.heads / in.kv_heads;
@@ -287,11 +300,17 @@ __device__ __forceinline__ void attend(const assay_cuda_call& call) {
   const int head = kv * group + before, heads = min(HEADS, group - before);
   if constexpr (CLUSTER > 0) cluster_arrive();
   int32_t position;
-  asm volatile("ld.global.s32 %0, [%1];" : "=r"(position) : "l"(in.data[4]));
+  const auto ask_position = [&] { asm volatile("ld.global.s32 %0, [%1];" : "=r"(position) : "l"(in.data[4])); };
+  if (!kChained) ask_position();
   const int part = int(blockIdx.x), first = part * kTile + int(threadIdx.x / 32u) * kGroups + lane / kLanes;
   const int64_t cache = int64_t(kv) * in.capacity * SIZE + lane % kLanes * kValues;
   const Half* const keys = static_cast<const Half*>(in.data[1]) + cache;
   const Half* const values = static_cast<const Half*>(in.data[2]) + cache;
+  if constexpr (kChained) {
+    Tile::fetch(keys, values, first, in.capacity);
+    wait_for_previous();
+    ask_position();
+  }
   Tile tile;
   tile.load(keys, values, first, in.capacity);
   float q[HEADS][kValues] = {};

@@ -32,10 +32,12 @@ __device__ __forceinline__ void copy(const void* table, int64_t row, int columns
 
 template <class B, class D>
 __device__ __forceinline__ void embed(const assay_cuda_call& call) {
+  let_next_begin();
   const assay_cuda_operands& in = call.operands;
   const int of_row = (in.columns + THREADS * VALUES - 1) / (THREADS * VALUES);  // blocks
   const int row = int(blockIdx.x) / of_row, at = (int(blockIdx.x) % of_row * THREADS + int(threadIdx.x)) * VALUES;
   if (at >= in.columns) return;
+  wait_for_previous();
   copy(in.data[0], static_cast<const int32_t*>(in.data[1])[row], in.columns, at,
        static_cast<D*>(in.data[2]) + int64_t(row) * in.columns + at, B());
 }

@@ -9,9 +9,9 @@ template <int kCount, class T>
 __device__ __forceinline__ void load_pack(const T* p, float (&to)[kCount]) {
   constexpr int kWords = kCount * int(sizeof(T)) / 4;
   uint32_t words[kWords];
-  if constexpr (kWords == 1) asm volatile("ld.global.nc.u32 %0, [%1];" : "=r"(words[0]) : "l"(p));
+  if constexpr (kWords == 1) asm volatile("ld.global" ASSAY_CONSTANT ".u32 %0, [%1];" : "=r"(words[0]) : "l"(p));
   if constexpr (kWords == 2)
-    asm volatile("ld.global.nc.v2.u32 {%0,%1}, [%2];" : "=r"(words[0]), "=r"(words[1]) : "l"(p));
+    asm volatile("ld.global" ASSAY_CONSTANT ".v2.u32 {%0,%1}, [%2];" : "=r"(words[0]), "=r"(words[1]) : "l"(p));
   if constexpr (kWords >= 4) {
 #pragma unroll
     for (int i = 0; i < kWords; i += 4) {

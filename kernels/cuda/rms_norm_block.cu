@@ -14,6 +14,7 @@ __device__ __noinline__ void norm_any(const assay_cuda_call& call, float* shared
   const assay_cuda_tensor *residual = find_tensor(call, ASSAY_CUDA_C), *sum = find_tensor(call, ASSAY_CUDA_D, 1);
   const int64_t row = blockIdx.x;
   const int columns = a.dims[2];
+  wait_for_previous();
   const auto x = [&](int i) {
     return residual ? value_at(a, 0, row, i) + value_at(*residual, 0, row, i) : value_at(a, 0, row, i);
   };
@@ -29,6 +30,7 @@ __device__ __noinline__ void norm_any(const assay_cuda_call& call, float* shared
 
 template <class A, class B, class D, bool kResidual>
 __device__ __forceinline__ void norm(const assay_cuda_call& call) {
+  let_next_begin();
   __shared__ float shared[THREADS / 32];
   const assay_cuda_operands& in = call.operands;
   const int columns = in.columns;
@@ -38,10 +40,15 @@ __device__ __forceinline__ void norm(const assay_cuda_call& call) {
 #pragma unroll
   for (int p = 0; p < PIECES; ++p) {
     const int at = (p * THREADS + int(threadIdx.x)) * VALUES;
+    if (at < columns) load_pack(static_cast<const B*>(in.data[1]) + at, w[p]);
+  }
+  wait_for_previous();
+#pragma unroll
+  for (int p = 0; p < PIECES; ++p) {
+    const int at = (p * THREADS + int(threadIdx.x)) * VALUES;
     if (at >= columns) break;
     load_pack(static_cast<const A*>(in.data[0]) + row + at, x[p]);
     if constexpr (kResidual) load_pack(static_cast<const A*>(in.data[3]) + row + at, c[p]);
-    load_pack(static_cast<const B*>(in.data[1]) + at, w[p]);
   }
   float squares = 0;
 #pragma unroll

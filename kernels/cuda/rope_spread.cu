@@ -39,11 +39,13 @@ __device__ __forceinline__ float frequency_of(float base, int j, int dimensions)
 /// threadIdx.x: a pair of values; (blockIdx.x, threadIdx.y): a head of q, k or v; blockIdx.y: a row. No division on the way.
 template <class A, class C, class D>
 __device__ __forceinline__ void turn(const assay_cuda_call& call) {
+  let_next_begin();
   const assay_cuda_operands& in = call.operands;
   const int heads = in.heads, head = int(blockIdx.x) * HEADS + int(threadIdx.y), row = int(blockIdx.y);
   const int of_k = head - heads, of_v = of_k - in.kv_heads;
   if (of_v >= in.kv_heads) return;
-  const int position = *static_cast<const int32_t*>(in.data[6]) + row;
+  const auto position_here = [&] { return *static_cast<const int32_t*>(in.data[6]) + row; };
+  int position = kChained ? 0 : position_here();
   const int dimensions = int(in.params[1]);
   const int own = of_v >= 0 ? of_v : of_k >= 0 ? of_k : head, of_row = of_k >= 0 ? in.kv_heads : heads;
   const A* from = static_cast<const A*>(of_v >= 0 ? in.data[2] : of_k >= 0 ? in.data[1] : in.data[0]) +
@@ -51,9 +53,13 @@ __device__ __forceinline__ void turn(const assay_cuda_call& call) {
   for (int j = int(threadIdx.x); j < in.head_size / 2; j += LANES) {
     const bool turns = of_v < 0 && j < dimensions / 2, neighbours = in.params[2] != 0 || !turns;
     const int first = neighbours ? 2 * j : j, second = neighbours ? 2 * j + 1 : j + dimensions / 2;
+    float frequency = 0;
+    if (kChained && turns) frequency = frequency_of(in.params[0], j, dimensions);
+    wait_for_previous();  // again in the next round, where it is over at once
+    if (kChained) position = position_here();
     float x = to_float(from[first]), y = to_float(from[second]);
     if (turns) {
-      float frequency = frequency_of(in.params[0], j, dimensions);
+      if (!kChained) frequency = frequency_of(in.params[0], j, dimensions);
       if (in.data[7]) frequency /= static_cast<const float*>(in.data[7])[j];
       const Turn t = turn_of(float(position) * frequency);
       const float turned = x * t.cosine - y * t.sine;

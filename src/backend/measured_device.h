@@ -1,6 +1,7 @@
 // A device as measuring has it: times, looks at outputs, traps for kernels that touch what they must not.
 #pragma once
 #include <cmath>
+#include <functional>
 
 #include "backend/device.h"
 
@@ -68,6 +69,9 @@ struct HandedOver {
 /// A device with instruments, used by one worker process. A fault of the device ends the process or the sequence.
 class MeasuredDevice : public Device {
  public:
+  /// Whether launches leave the host free: then time() and hand_over() call `meanwhile`, once, while they run.
+  virtual bool works_by_itself() const { return false; }
+  std::function<void()> meanwhile;
   /// From now on a kernel's write to this block, which allocate() gave, is caught like one to an import.
   virtual void protect(Address block, int64_t bytes) = 0;
   /// From now on a kernel that reads this part of an import ends the process, and trap_message() tells why. False where

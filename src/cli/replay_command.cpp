@@ -66,7 +66,32 @@ ReplayStep step_of_model(const ReplayOptions& o, const KernelChooser& chooser) {
   return step;
 }
 
-/// A workload has no order: its ops take turns, as those of layers do. Of a family its middle length stands for all.
+/// Which op each launch is of. Where an op's calls stand in its layer: evenly apart, as far behind the layer's begin as
+/// the op in the list.
+std::vector<size_t> order_of_calls(const std::vector<std::pair<const Spec*, int64_t>>& calls) {
+  std::vector<int64_t> counts;
+  for (const auto& [spec, count] : calls)
+    if (count > 1) counts.push_back(count);
+  std::sort(counts.begin(), counts.end());
+  const double layers = counts.empty() ? 1 : double(counts[counts.size() / 2]);
+  std::vector<std::pair<double, size_t>> places;
+  bool in_layers = false;
+  for (size_t op = 0; op < calls.size(); ++op) {
+    const int64_t count = calls[op].second;
+    in_layers |= count > 1;
+    const double of_layer = std::max(1.0, std::floor(double(count) / layers)),
+                 apart = double(op) / double(calls.size());
+    for (int64_t call = 0; call < count; ++call)
+      places.emplace_back(count == 1 ? (in_layers ? 2 * layers : -1) : (double(call) + apart) / of_layer, op);
+  }
+  std::stable_sort(places.begin(), places.end());
+  std::vector<size_t> order;
+  for (const auto& [place, op] : places) order.push_back(op);
+  return order;
+}
+
+/// A workload has no order: its ops take turns, as those of layers do; what is called once stands before or behind
+/// them, as it is listed. Of a family its middle length stands for all.
 ReplayStep step_of_workload(const Workload& workload) {
   std::vector<std::pair<const Spec*, int64_t>> calls;
   std::vector<Spec> members;
@@ -80,10 +105,7 @@ ReplayStep step_of_workload(const Workload& workload) {
     calls.emplace_back(&members.back(), std::max<int64_t>(1, std::llround(all)));
   }
   ReplayStep step;
-  const auto most = std::max_element(calls.begin(), calls.end(), [](auto& a, auto& b) { return a.second < b.second; });
-  for (int64_t layer = 0; most != calls.end() && layer < most->second; ++layer)
-    for (const auto& [spec, count] : calls)
-      if (layer < count) add_launch(step, *spec, spec->op_name);
+  for (const size_t call : order_of_calls(calls)) add_launch(step, *calls[call].first, calls[call].first->op_name);
   if (step.launches.empty()) fail("{}: has no op to replay", workload.name);
   return step;
 }
@@ -104,26 +126,45 @@ ReplayStep step_of(const ReplayOptions& o, const KernelChooser& chooser) {
        did_you_mean(o.what, names));
 }
 
-/// What the store's results of this device say is fastest, for devices that no table is for.
+/// What the store's results of this device say is fastest, for devices that no table is for: in mode chained where it
+/// has been measured so.
 void choose_from_store(ReplayStep& step, const ReplayOptions& o, const OpenedDevice& device,
-                       const std::vector<const Variant*>& variants, BuildCache& cache, const KernelChooser& chooser) {
+                       const std::vector<const Variant*>& variants, const std::vector<const Variant*>& unchained,
+                       BuildCache& cache, const KernelChooser& chooser) {
   std::vector<Spec> specs;
   for (const ReplayOp& op : step.ops) specs.push_back(op.spec);
   std::error_code ignored;
   const auto store = std::filesystem::exists(o.store, ignored)
                          ? std::make_unique<Store>(checked_store(o.store), Store::Access::read_only)
                          : std::make_unique<Store>();
-  Sweep sweep(*device.backend, device.info, variants, make_plan(specs, variants, device.info, {}), cache, *store, {},
-              {});
-  const SweepReport report = sweep.report({});
-  for (ReplayOp& op : step.ops) {
-    for (const RankedSpec& ranked : report.specs)
-      if (ranked.math_line == op.spec.math_line() && ranked.best >= 0) {
-        const Variant& best = find_variant(variants, ranked.cases[size_t(ranked.best)].record.variant, "the store");
-        op.choice = {&best, choose_isa(best, device.info), "store"};
-      }
+  const auto take_best_of = [&](Mode mode, const std::vector<const Variant*>& measured) {
+    SweepOptions options;
+    options.mode = mode;
+    Sweep sweep(*device.backend, device.info, measured, make_plan(specs, measured, device.info, {}), cache, *store,
+                options, {});
+    const SweepReport report = sweep.report({});
+    for (ReplayOp& op : step.ops)
+      for (const RankedSpec& ranked : report.specs)
+        if (!op.choice.variant && ranked.math_line == op.spec.math_line() && ranked.best >= 0) {
+          const Variant& best = find_variant(variants, ranked.cases[size_t(ranked.best)].record.variant, "the store");
+          op.choice = {&best, choose_isa(best, device.info), std::string("store, ") + std::string(mode_name(mode))};
+        }
+  };
+  if (device.info.can_overlap()) take_best_of(Mode::chained, variants);
+  take_best_of(Mode::decode, unchained);
+  for (ReplayOp& op : step.ops)
     if (!op.choice.variant) op.choice = chooser.choose(op.spec);
-  }
+}
+
+/// A launch that does nothing, built to wait as those of a chain do.
+Variant empty_variant(const std::vector<const Variant*>& variants) {
+  for (const Variant* variant : variants)
+    if (variant->family == "peak_dispatch") {
+      Variant empty = *variant;
+      empty.compile_flags.emplace_back(kChainedFlag);
+      return empty;
+    }
+  return {};
 }
 
 int run_replay(const ReplayOptions& o) {
@@ -131,7 +172,10 @@ int run_replay(const ReplayOptions& o) {
   OpenedDevice device = find_device(backends, o.device, o.threads);
   if (o.threads == 0 && device.info.cores > 0) device = find_device(backends, o.device, device.info.cores);
   if (device.described) fail("--device {}: a description, not a device: nothing can run there", o.device);
-  const std::vector<Manifest> manifests = load_manifests(*device.backend, o.kernels);
+  const std::vector<Manifest> usual = load_manifests(*device.backend, o.kernels);
+  std::vector<Manifest> manifests = usual;
+  for (Manifest& manifest : manifests)
+    if (device.info.can_overlap()) build_for_chains(manifest);
   const std::vector<const Variant*> variants = all_variants(manifests);
   BuildCache cache = open_build_cache(*device.backend);
   std::vector<KernelOverride> overrides;
@@ -149,10 +193,12 @@ int run_replay(const ReplayOptions& o) {
   if (table || !overrides.empty())
     for (ReplayOp& op : step.ops) op.choice = chooser.choose(op.spec);
   else
-    choose_from_store(step, o, device, variants, cache, chooser);
+    choose_from_store(step, o, device, variants, all_variants(usual), cache, chooser);
 
-  ReplayRequest request{
-      device.backend, &device.info, &cache, *parse_number_list(o.batches, 0, kMostLaunches), o.rounds, {}};
+  ReplayRequest request{device.backend, &device.info, &cache, {}, {}, o.rounds, {}};
+  const Variant empty = empty_variant(variants);
+  if (!empty.family.empty()) request.empty = {&empty, choose_isa(empty, device.info), ""};
+  request.batches = *parse_number_list(o.batches, 0, kMostLaunches);
   const bool live = describe_terminal(stderr).live && !o.quiet;
   request.note = [&](const std::string& line) {
     if (live) put(stderr, "\r\x1b[K" + one_line(line));
@@ -186,8 +232,10 @@ CommandRun add_replay(Options options, CommandFiles& files) {
       "What "
       "the step takes beyond the sum of its ops is what they do to each other; what many submissions take beyond one "
       "is "
-      "what submitting costs. On CUDA a submission is a graph.\n"
-      "Kernels: those of the table (--table, else as run finds it); on a device without one the best of the store.\n"
+      "what submitting costs. On CUDA a submission is a graph; where launches can overlap the step runs as a chain as "
+      "well, by the device's clock, and `in context` is what it is faster without an op.\n"
+      "Kernels: those of the table (--table, else as run finds it); on a device without one the best of the store, of "
+      "`probe --mode chained` first.\n"
       "Example: assay replay model.gguf --batch 1,8,0\n"
       "         assay replay qwen2.5-0.5b-step-f16 --device cuda:0\n\n"
       "Exit codes: 0 fine; 2 an error, named on stderr; 130 Ctrl-C, with the rounds so far.");

@@ -13,26 +13,26 @@ constexpr int64_t kMostProjected = 200'000'000;  // multiplications that project
 
 }  // namespace
 
-LaunchInputs CaseWorker::of_slot(const LaunchInputs& inputs, int64_t slot) const {
-  return {bound_->source_copy(order_.place_in_slot(slot)), inputs.a};
+LaunchInputs CaseWorker::of_slot(const SampleOrder& order, const LaunchInputs& inputs, int64_t slot) const {
+  return {bound_->source_copy(order.place_in_slot(slot)), inputs.a};
 }
 
 /// What D must project to is computed once a copy, and what that takes lies together: in the order of slots it took
 /// twice as long.
-std::vector<int64_t> CaseWorker::slots_by_copy(int64_t used) const {
-  std::vector<int64_t> slots(static_cast<size_t>(used));
+std::vector<int64_t> CaseWorker::slots_by_copy(const SampleOrder& order) const {
+  std::vector<int64_t> slots(static_cast<size_t>(order.used_slots()));
   std::iota(slots.begin(), slots.end(), 0);
-  std::sort(slots.begin(), slots.end(), [this](int64_t left, int64_t right) {
-    return bound_->source_copy(order_.place_in_slot(left)) < bound_->source_copy(order_.place_in_slot(right));
+  std::sort(slots.begin(), slots.end(), [&](int64_t left, int64_t right) {
+    return bound_->source_copy(order.place_in_slot(left)) < bound_->source_copy(order.place_in_slot(right));
   });
   return slots;
 }
 
 /// Which slots are compared element by element: any of those that have a reference.
-std::vector<int64_t> CaseWorker::draw_compared(const LaunchInputs& inputs, Role role) {
+std::vector<int64_t> CaseWorker::draw_compared(const SampleOrder& order, const LaunchInputs& inputs, Role role) {
   std::vector<int64_t> slots;
-  for (int64_t slot = 0; slot < order_.used_slots(); ++slot)
-    if (judge_->can_check(bound_->source_copy(order_.place_in_slot(slot)))) slots.push_back(slot);
+  for (int64_t slot = 0; slot < order.used_slots(); ++slot)
+    if (judge_->can_check(bound_->source_copy(order.place_in_slot(slot)))) slots.push_back(slot);
   if (inputs.a.is_free) slots.clear();
   std::shuffle(slots.begin(), slots.end(), random_);
   const bool is_cheap = judge_->check_cost() <= kCheapCheckElements;
@@ -41,22 +41,47 @@ std::vector<int64_t> CaseWorker::draw_compared(const LaunchInputs& inputs, Role 
 }
 
 /// All slots; where their right answers take long, those that are compared and a few others.
-std::vector<int64_t> CaseWorker::draw_projected(const std::vector<int64_t>& compared) {
-  std::vector<int64_t> slots = slots_by_copy(order_.used_slots());
+std::vector<int64_t> CaseWorker::draw_projected(const Comparison& of) {
+  std::vector<int64_t> slots = slots_by_copy(of.order);
   const int64_t cost = judge_->projection_cost(), most = cost > 0 ? kMostProjected / cost : std::ssize(slots);
   if (std::ssize(slots) <= most) return slots;
   std::shuffle(slots.begin(), slots.end(), random_);
   slots.resize(size_t(std::max<int64_t>(most, 1)));
-  slots.insert(slots.end(), compared.begin(), compared.end());
+  slots.insert(slots.end(), of.slots.begin(), of.slots.end());
   return slots;
 }
 
-/// Every launch's buffer is scanned and projected, by the device where it can: then only those that are compared come
-/// to the host.
-void CaseWorker::verify(const LaunchInputs& inputs, Reply& reply, Role role) {
+/// What came to the host of a sample's outputs, with what it must be.
+std::string CaseWorker::compare(const Comparison& of) {
   OutputRing& ring = bound_->ring();
-  const int64_t used = order_.used_slots();
-  const std::vector<int64_t> compared = draw_compared(inputs, role);
+  std::string message;
+  for (const int64_t slot : of.slots)
+    if (message.empty())
+      message =
+          judge_->check(ring.slot(slot), of_slot(of.order, of.inputs, slot), of.whole ? ElementRange() : drawn_part());
+  if (of.anew >= 0 && message.empty())
+    message = judge_->check_one(ring.slot(of.anew), of_slot(of.order, of.inputs, of.anew), random_());
+  for (const int64_t slot : draw_projected(of)) {
+    if (message.empty()) message = judge_->check_projections(ring.projected(slot), of_slot(of.order, of.inputs, slot));
+    if (message.empty()) message = judge_->check_unprojected(ring.slot(slot), of_slot(of.order, of.inputs, slot));
+  }
+  return message;
+}
+
+void CaseWorker::compare_pending(Reply& reply) {
+  if (!pending_) return;
+  const std::string message = compare(*pending_);
+  pending_.reset();
+  if (!message.empty()) set(reply, Outcome::wrong, message);
+}
+
+/// Every launch's buffer is scanned and projected, by the device where it can: then only those that are compared come
+/// to the host. They are compared at once, or, where the device works by itself, while it is at the next sample.
+void CaseWorker::verify(const SampleOrder& order, const LaunchInputs& inputs, Reply& reply, Role role) {
+  compare_pending(reply);  // its outputs would be overwritten
+  OutputRing& ring = bound_->ring();
+  const int64_t used = order.used_slots();
+  const std::vector<int64_t> compared = draw_compared(order, inputs, role);
   const int64_t anew = inputs.a.is_free ? int64_t(random_() % uint64_t(used)) : -1;  // whose answer is computed anew
   Look look;
   ring.add_survey(look, used);
@@ -81,16 +106,14 @@ void CaseWorker::verify(const LaunchInputs& inputs, Reply& reply, Role role) {
   for (int64_t slot = 0; slot < used && !is_whole && message.empty(); ++slot) message = judge_->scan(ring.slot(slot));
   if (is_whole) judge_->count_scanned(used);
   if (message.empty()) message = ring.broken_guard(/*all_read=*/!is_whole);
-  for (const int64_t slot : compared)
-    if (message.empty())
-      message = judge_->check(ring.slot(slot), of_slot(inputs, slot), role.whole ? ElementRange() : drawn_part());
-  if (anew >= 0 && message.empty()) message = judge_->check_one(ring.slot(anew), of_slot(inputs, anew), random_());
-  for (const int64_t slot : draw_projected(compared)) {
-    if (message.empty()) message = judge_->check_projections(ring.projected(slot), of_slot(inputs, slot));
-    if (message.empty()) message = judge_->check_unprojected(ring.slot(slot), of_slot(inputs, slot));
-  }
+  Comparison comparison{order, inputs, compared, anew, role.whole};
+  const bool is_put_off = sampling_ && !role.last && is_whole && message.empty() && device_.works_by_itself();
+  if (is_put_off)
+    pending_ = std::move(comparison);
+  else if (message.empty())
+    message = compare(comparison);
   last_slot_ = compared.empty() ? 0 : compared.front();
-  last_ = of_slot(inputs, last_slot_);
+  last_ = of_slot(order, inputs, last_slot_);
   if (message.empty() && survey && !is_whole)
     message = "the device saw NaN in D or a broken guard band, which are gone: something still writes to it";
   if (const std::string left = device_.left_behind(); message.empty()) message = left;

@@ -21,6 +21,18 @@ constexpr int64_t kHandedLaunches = 16;  // of a sample whose inputs are handed 
 constexpr uint64_t kComparableOf =
     4;  // of so many samples that are not to be compared one gets an A that the reference knows
 
+/// What the device is to call is gone when this is, also where a launch failed first.
+class Meanwhile {
+ public:
+  Meanwhile(MeasuredDevice& device, std::function<void()> call) : device_(device) {
+    if (device.works_by_itself()) device.meanwhile = std::move(call);
+  }
+  ~Meanwhile() { device_.meanwhile = nullptr; }
+
+ private:
+  MeasuredDevice& device_;
+};
+
 }  // namespace
 
 CaseWorker::CaseWorker(const WorkerCase& work, OpenedArenas& opened)
@@ -142,6 +154,7 @@ void CaseWorker::take_samples(const Command& command, Reply& reply, LaunchTimes*
     times[reply.samples++] = taken;
     if (last) break;
   }
+  compare_pending(reply);
   reply.next_copy = position + 1;
 }
 
@@ -221,11 +234,11 @@ LaunchTimes CaseWorker::launch(const LaunchInputs& inputs, int64_t length, Reply
       device_.write(bound_->varied()[i].data, host_varied_[i].data(), bound_->varied()[i].bytes);
   }
   if (bound_->hot_bytes() > 0) device_.fill(bound_->hot(), 0, bound_->hot_bytes());
-  if (!bound_->handed().empty() && role.last) hand_over(inputs, length, reply);
   const Launch& bound = bound_->launch(inputs.copy);
   order_.draw(inputs.copy, length, bound_->ring().slots(), bound_->rotation(), random_);
   const bool is_sequence =
       length > 1 || (sampling_ && work_.mode == Mode::cold && work_.device->launches_per_sample > 1);
+  const double bind_us = !bound_->handed().empty() && role.last ? hand_over(inputs, length, is_sequence, reply) : 0;
   const bool needs_alone = is_sequence && work_.mode != Mode::batched;
   // Before the poison: what it writes must not stand in for the sequence's own launch.
   const int64_t alone_began = now_ns();
@@ -242,40 +255,58 @@ LaunchTimes CaseWorker::launch(const LaunchInputs& inputs, int64_t length, Reply
   LaunchTimes times = time_counted(bound, is_sequence, length, reply);
   const int64_t returned = now_ns();
   if (needs_alone) times.encode_us = alone.encode_us, times.submit_us = alone.submit_us, times.wait_us = alone.wait_us;
-  if (judge_) verify(inputs, reply, role);
-  const double timed_us = double(alone_ended - alone_began + returned - submitted) * 1e-3;
+  if (judge_) verify(order_, inputs, reply, role);
+  const double timed_us = double(alone_ended - alone_began + returned - submitted) * 1e-3 + bind_us;
   reply.untimed_check_us += double(now_ns() - began) * 1e-3 - timed_us;
   times.device_us *= work_.variant->timer_scale;  // not 1 only in the self-test
   return times;
 }
 
 /// In the sequences that are timed A is there all the time. So launches that may begin early run once more, untimed, as
-/// a chain in which A comes late, each behind one that is given another A: what a cache kept of that is wrong too.
-void CaseWorker::hand_over(const LaunchInputs& inputs, int64_t length, Reply& reply) {
+/// a chain in which A comes late, each behind one that is given another A: what a cache kept of that is wrong too. The
+/// sequence is bound while that runs; returns what that took.
+double CaseWorker::hand_over(const LaunchInputs& inputs, int64_t length, bool is_sequence, Reply& reply) {
   work_.proof->varied(work_.proof->draw(random_, 1, /*comparable=*/false), host_decoys_);
   for (size_t i = 0; i < host_decoys_.size(); ++i) {
     const HandedOver& handed = bound_->handed()[i];
     device_.write(handed.from[0], host_decoys_[i].data(), handed.bytes);
     device_.write(handed.from[1], host_varied_[i].data(), handed.bytes);
   }
-  order_.draw(inputs.copy, std::min(length, kHandedLaunches), bound_->ring().slots(), bound_->rotation(), random_);
-  bound_->ring().poison(order_.used_slots());
+  SampleOrder order;
+  // One output is left to the launches that are given another A: those of an op that says by its inputs where it writes
+  // would be found in what is judged.
+  const int64_t slots = std::max<int64_t>(bound_->ring().slots() - 1, 1);
+  order.draw(inputs.copy, std::min(length, kHandedLaunches), slots, bound_->rotation(), random_);
+  bound_->ring().poison(order.used_slots());
   const Launch& any = bound_->launch(inputs.copy);
   if (any.workspace_bytes > 0) device_.fill(any.workspace, kPoison, any.workspace_bytes);
   std::vector<Launch> sequence;
-  for (const SampleOrder::Played& played : order_.launches())
-    for (int i = 0; i < 2; ++i) {
+  for (const SampleOrder::Played& played : order.launches())
+    for (const int64_t slot : {std::min(order.used_slots(), bound_->ring().slots() - 1), played.slot}) {
       sequence.push_back(bound_->launch(played.place));
       sequence.back().overlaps_previous = true;
-      bound_->ring().bind(sequence.back(), played.slot);
+      bound_->ring().bind(sequence.back(), slot);
     }
-  if (device_.hand_over(sequence, bound_->handed())) verify(inputs, reply, {});
+  double bind_us = 0;
+  bool is_handed_over = false;
+  {
+    const Meanwhile meanwhile(device_, [&] {
+      compare_pending(reply);
+      if (!is_sequence) return;
+      const int64_t began = now_ns();
+      program_ = bind_sequence();
+      bind_us = double(now_ns() - began) * 1e-3;
+    });
+    is_handed_over = device_.hand_over(sequence, bound_->handed());
+  }
+  if (is_handed_over) verify(order, inputs, reply, {});
+  return bind_us;
 }
 
 LaunchTimes CaseWorker::time_counted(const Launch& bound, bool is_sequence, int64_t length, Reply& reply) {
   const bool counts = work_.counters && sampling_;
   const Counts before = counts ? device_.counts() : Counts();
-  const LaunchTimes times = is_sequence ? submit_many() : device_.dispatch(bound);
+  const LaunchTimes times = is_sequence ? submit_many(reply) : device_.dispatch(bound);
   if (!counts) return times;
   const Counts passed = device_.counts() - before;
   if (reply.counted_launches == 0) reply.counted = {0, 0, 0};
@@ -300,24 +331,39 @@ void CaseWorker::evict() {
   if (bound_->scratch()) device_.fill(bound_->scratch(), 0, bound_->scratch_bytes());
 }
 
-/// A sequence, each launch with its own copy of B; their mean. Host times are those of its submission.
-LaunchTimes CaseWorker::submit_many() {
+/// The sample in work, each launch with its own copy of B.
+std::unique_ptr<Program> CaseWorker::bind_sequence() {
   std::vector<Launch> sequence;
   for (const SampleOrder::Played& played : order_.launches()) {
     sequence.push_back(bound_->launch(played.place));
     sequence.back().overlaps_previous = bound_->overlaps();
     bound_->ring().bind(sequence.back(), played.slot);
   }
+  return device_.bind(sequence);
+}
+
+/// A sequence; the mean of its launches. Host times are those of its submission. What the sample before left to compare
+/// is compared while it runs: that costs what it takes longer.
+LaunchTimes CaseWorker::submit_many(Reply& reply) {
+  const std::unique_ptr<Program> program = program_ ? std::move(program_) : bind_sequence();
+  double compared_us = 0;
+  const Meanwhile meanwhile(device_, [&] {
+    const int64_t began = now_ns();
+    compare_pending(reply);
+    compared_us = double(now_ns() - began) * 1e-3;
+  });
+  const std::vector<LaunchTimes> times = device_.time(*program);
   LaunchTimes mean;
-  const double share = 1.0 / double(sequence.size());
-  for (const LaunchTimes& t : device_.time(sequence)) {
+  const double share = 1.0 / double(times.size());
+  for (const LaunchTimes& t : times) {
     mean.device_us += t.device_us * share;
     mean.encode_us += t.encode_us * share;
     mean.submit_us += t.submit_us * share;
     mean.wait_us += t.wait_us * share;
     mean.disturbed |= t.disturbed;
   }
-  mean.launches = int32_t(sequence.size());
+  mean.launches = int32_t(times.size());
+  reply.untimed_check_us += std::max(0.0, compared_us - mean.device_us * double(times.size()));
   return mean;
 }
 

@@ -36,6 +36,15 @@ class CaseWorker {
     bool whole = false;     // what is compared of a big D is all of it, not a part
   };
 
+  /// What of a sample's outputs, which are on the host by then, is compared, and with what.
+  struct Comparison {
+    SampleOrder order;
+    LaunchInputs inputs;
+    std::vector<int64_t> slots;  // element by element
+    int64_t anew = -1;           // of this one an element is computed anew
+    bool whole = false;
+  };
+
   void warm_up(Reply& reply);
   void try_special_draws(Reply& reply);
   void try_special_values(Reply& reply, std::span<std::byte> room);
@@ -47,16 +56,19 @@ class CaseWorker {
   std::vector<bool> checkable() const;
   LaunchInputs random_inputs(int64_t position, int64_t length, bool comparable);
   LaunchTimes launch(const LaunchInputs& inputs, int64_t length, Reply& reply, Role role);
-  void hand_over(const LaunchInputs& inputs, int64_t length, Reply& reply);
+  double hand_over(const LaunchInputs& inputs, int64_t length, bool is_sequence, Reply& reply);
   LaunchTimes dispatch_alone(int64_t copy);
   void evict();
-  LaunchTimes submit_many();
+  std::unique_ptr<Program> bind_sequence();
+  LaunchTimes submit_many(Reply& reply);
   LaunchTimes time_counted(const Launch& bound, bool is_sequence, int64_t length, Reply& reply);
-  void verify(const LaunchInputs& inputs, Reply& reply, Role role);
-  std::vector<int64_t> draw_projected(const std::vector<int64_t>& compared);
-  std::vector<int64_t> slots_by_copy(int64_t used) const;
-  std::vector<int64_t> draw_compared(const LaunchInputs& inputs, Role role);
-  LaunchInputs of_slot(const LaunchInputs& inputs, int64_t slot) const;
+  void verify(const SampleOrder& order, const LaunchInputs& inputs, Reply& reply, Role role);
+  std::string compare(const Comparison& of);
+  void compare_pending(Reply& reply);
+  std::vector<int64_t> draw_projected(const Comparison& of);
+  std::vector<int64_t> slots_by_copy(const SampleOrder& order) const;
+  std::vector<int64_t> draw_compared(const SampleOrder& order, const LaunchInputs& inputs, Role role);
+  LaunchInputs of_slot(const SampleOrder& order, const LaunchInputs& inputs, int64_t slot) const;
   std::span<const Address> watched() const;
   ElementRange drawn_part();
 
@@ -71,6 +83,8 @@ class CaseWorker {
   LaunchInputs last_;  // of a launch of the last sample, its copy as the reference counts them
   int64_t last_slot_ = 0;
   SampleOrder order_;                        // of the sample in work
+  std::unique_ptr<Program> program_;         // of the sample in work, where it is bound already
+  std::optional<Comparison> pending_;        // of the sample before: while the device is at the next
   bool sampling_ = false, is_read_ = false;  // is_read_: the outputs of the launch in work are on the host already
   bool watch_all_ = false;                   // as the command of this step says
   std::vector<std::vector<std::byte>> host_varied_;  // of each varied operand

@@ -2,129 +2,34 @@
 #include "tune/replay.h"
 
 #include <algorithm>
-#include <map>
 #include <memory>
 #include <random>
 
+#include "backend/measured_device.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "measure/measuring_lock.h"
 #include "measure/worker_process.h"
-#include "proof/inputs.h"
+#include "tune/replay_op.h"
 
 namespace assay {
 namespace {
 
-/// One op's memory: arenas of its own, so that no other op brings its weights into a cache.
-class BoundReplayOp {
- public:
-  BoundReplayOp(const ReplayOp& op, Device& device, LoadedKernel& kernel, bool copies)
-      : arenas_(std::make_unique<Arenas>()) {
-    const int64_t footprint = op.calls * std::max<int64_t>(op.spec.weight_bytes(), 64);
-    arenas_->reserve(op.spec, footprint);
-    inputs_ = std::make_unique<SpecInputs>(op.spec, *arenas_, footprint);
-    std::map<const std::byte*, Address> imported;  // where the device has an arena
-    for (InputArena* arena : arenas_->all()) imported[arena->bytes().data()] = device.import(arena->bytes());
-    const auto address = [&](const std::byte* host) {
-      for (InputArena* arena : arenas_->all())
-        if (const auto offset = host - arena->bytes().data(); offset >= 0 && offset < std::ssize(arena->bytes()))
-          return imported[arena->bytes().data()] + offset;
-      return Address(nullptr);
-    };
-    const std::vector<Tensor> tensors = operands(op.spec, device);
-    for (int64_t call = 0; call < op.calls; ++call) {
-      Launch launch = launch_of(op.spec);
-      launch.kernel = &kernel;
-      launch.tensors = tensors;
-      size_t weight = 0;
-      for (Tensor& t : launch.tensors) {
-        if (t.use != Use::weight) continue;
-        t = inputs_->b(call % inputs_->copies())[weight++];
-        t.data = address(t.data);
-        if (t.scales) t.scales = address(t.scales);
-      }
-      launch.bytes = op.spec.min_bytes();
-      launch.flops = op.spec.flops;
-      launches.push_back(std::move(launch));
-    }
-    add_workspace(device, kernel);
-    if (op.choice.variant->prepares) prepare(device, kernel);
-    // What was repacked is read no more. Where the device has copies of its own they stay: nothing gives imports back.
-    if (op.choice.variant->prepares && !op.choice.variant->keeps_b && !copies) inputs_.reset(), arenas_.reset();
-  }
+// Alone an op must not find its weights in a cache, and a chain of few launches feels how it begins and ends.
+constexpr int64_t kMostAlone = 200, kLeastAlone = 48, kColdBytes = int64_t(512) << 20;
+constexpr int kRedoDisturbed = 3;
 
-  std::vector<Launch> launches;  // a call each
-
- private:
-  /// What changes from launch to launch, as some launch has it: row numbers and positions get their values so.
-  std::map<size_t, std::vector<std::byte>> varied(const Spec& spec) const {
-    std::map<size_t, std::vector<std::byte>> bytes;
-    if (inputs_->varied.empty()) return bytes;
-    std::vector<std::vector<double>> values;
-    for (const auto& [place, host] : inputs_->varied) values.push_back(host.values);
-    spec.op->vary(spec, {/*random=*/1, /*special=*/-1}, values);
-    size_t number = 0;
-    for (const auto& [place, host] : inputs_->varied) {
-      const Dtype dtype = spec.tensors[place].dtype;
-      std::vector<std::byte>& to = bytes[place];
-      to.resize(host.bytes.size());
-      const std::vector<double>& of = values[number++];
-      for (size_t i = 0; i < of.size(); ++i) encode_value(dtype, of[i], &to[i * size_t(dtype_bytes(dtype, 1))]);
-    }
-    return bytes;
-  }
-
-  /// All but the weights: one set for all calls, hot as an engine has it.
-  std::vector<Tensor> operands(const Spec& spec, Device& device) const {
-    std::vector<Tensor> tensors = spec.tensors;
-    const std::map<size_t, std::vector<std::byte>> drawn = varied(spec);
-    size_t bias = 0, c = 0;
-    const auto put = [&](Tensor& t, const std::vector<std::byte>& bytes) {
-      device.write(t.data, bytes.data(), std::min<int64_t>(std::ssize(bytes), t.bytes));
-    };
-    for (size_t i = 0; i < tensors.size(); ++i) {
-      Tensor& t = tensors[i];
-      if (t.use == Use::weight) continue;
-      t.data = device.allocate(std::max<int64_t>(t.bytes, 64));
-      device.fill(t.data, 0, std::max<int64_t>(t.bytes, 64));
-      if (t.use == Use::output) continue;
-      if (const auto found = drawn.find(i); found != drawn.end())
-        put(t, found->second);
-      else if (const auto other = inputs_->constants.find(i); other != inputs_->constants.end())
-        put(t, other->second.bytes);
-      else if (t.operand == Operand::bias && bias < inputs_->bias.size())
-        put(t, inputs_->bias[bias++].bytes);
-      else if (t.operand == Operand::c && c < inputs_->c.size())
-        put(t, inputs_->c[c++].bytes);
-      else if (t.operand == Operand::a)
-        put(t, inputs_->a.bytes);
-    }
-    return tensors;
-  }
-
-  void add_workspace(Device& device, LoadedKernel& kernel) {
-    const int64_t bytes = kernel.workspace_bytes(launches[0]);
-    const Address workspace = bytes > 0 ? device.allocate(bytes) : nullptr;
-    for (Launch& launch : launches) launch.workspace = workspace, launch.workspace_bytes = bytes;
-  }
-
-  void prepare(Device& device, LoadedKernel& kernel) {
-    for (Launch& launch : launches) {
-      launch.prepared_bytes = kernel.prepared_bytes(launch);
-      launch.prepared = device.allocate(launch.prepared_bytes);
-      kernel.prepare(launch);
-    }
-  }
-
-  std::unique_ptr<Arenas> arenas_;
-  std::unique_ptr<SpecInputs> inputs_;
-};
+/// Of an op alone, where the device has memory of its own: so many sets of weights.
+int64_t sets_of(const ReplayOp& op, const DeviceInfo& device) {
+  if (!times_itself(device)) return op.calls;
+  return std::max(op.calls, std::min(kMostAlone, kColdBytes / std::max<int64_t>(op.spec.weight_bytes(), 64)));
+}
 
 void check_room(const ReplayStep& step, const DeviceInfo& device) {
   int64_t bytes = 0, largest = 0;
   for (const ReplayOp& op : step.ops) {
-    const int64_t of_op = op.calls * op.spec.weight_bytes();
+    const int64_t of_op = sets_of(op, device) * op.spec.weight_bytes();
     bytes += of_op;
     if (op.choice.variant->prepares) largest = std::max(largest, of_op);
   }
@@ -138,19 +43,21 @@ void check_room(const ReplayStep& step, const DeviceInfo& device) {
 class Replay {
  public:
   Replay(ReplayStep& step, const ReplayRequest& request)
-      : step_(step), r_(request), device_(request.backend->open(*request.device)), shelf_(*device_, *request.cache) {
+      : step_(step), r_(request), device_(opened()), shelf_(*device_, *request.cache) {
     check_room(step, *request.device);
     std::vector<KernelChoice> choices;
     for (const ReplayOp& op : step.ops) choices.push_back(op.choice);
+    if (measured_ && r_.empty.variant) choices.push_back(r_.empty);
     shelf_.build(choices, request.note);
     for (const ReplayOp& op : step.ops) {
       if (interrupted()) return;
-      if (r_.note) r_.note(fmt::format("{}: {} x {}", op.role, op.calls, op.choice.variant->id()));
-      ops_.push_back(
-          std::make_unique<BoundReplayOp>(op, *device_, shelf_.kernel(*op.choice.variant), request.device->one_worker));
-      alone_.push_back(device_->bind(ops_.back()->launches));
+      r_.note(fmt::format("{}: {} x {}", op.role, op.calls, op.choice.variant->id()));
+      ops_.push_back(std::make_unique<BoundReplayOp>(op, sets_of(op, *r_.device), *device_,
+                                                     shelf_.kernel(*op.choice.variant), request.device->one_worker));
     }
+    bind_alone();
     bind_batches();
+    if (measured_) bind_timed();
   }
 
   std::vector<ReplayBatch> run() {
@@ -164,49 +71,160 @@ class Replay {
   }
 
  private:
-  /// The step's launches in order, cut into submissions.
-  void bind_batches() {
+  using Programs = std::vector<std::unique_ptr<Program>>;
+
+  /// A program that the device times, and where its milliseconds go, times `scale`.
+  struct Timed {
+    std::unique_ptr<Program> program;
+    std::vector<double>* to;
+    double scale;
+    bool cold;  // the whole step stands before it, and leaves caches as a step does
+  };
+
+  std::unique_ptr<Device> opened() {
+    if (!times_itself(*r_.device)) return r_.backend->open(*r_.device);
+    auto device = r_.backend->open_measured(*r_.device, r_.device->memory_bytes);
+    measured_ = device.get();
+    return device;
+  }
+
+  bool overlaps(const ReplayOp& op) const {
+    return measured_ && r_.device->can_overlap() && op.choice.variant->chained;
+  }
+
+  /// The step's launches in order, all but those of op number `without`.
+  std::vector<Launch> launches(bool chained, size_t without = SIZE_MAX) const {
     std::vector<Launch> all;
     std::vector<size_t> next(ops_.size(), 0);
-    for (const size_t op : step_.launches) all.push_back(ops_[op]->launches[next[op]++]);
-    for (const int64_t size : r_.batches) {
-      const int64_t each = size == 0 ? std::ssize(all) : std::min<int64_t>(size, std::ssize(all));
-      ReplayBatch batch{each, 0, {}};
-      std::vector<std::unique_ptr<Program>> programs;
-      for (size_t at = 0; at < all.size(); at += size_t(each))
-        programs.push_back(device_->bind(std::span(all).subspan(at, std::min(size_t(each), all.size() - at))));
-      batch.submissions = std::ssize(programs);
-      batches_.push_back(std::move(batch));
-      programs_.push_back(std::move(programs));
+    for (const size_t op : step_.launches) {
+      if (op == without) continue;
+      all.push_back(ops_[op]->launches[next[op]++]);
+      all.back().overlaps_previous = chained && overlaps(step_.ops[op]);
     }
-    whole_ = device_->bind(all);
-    ends_.resize(all.size());
+    return all;
+  }
+
+  void bind_alone() {
+    for (size_t op = 0; op < ops_.size(); ++op) {
+      std::vector<Launch> sequence = ops_[op]->launches;
+      while (measured_ && std::ssize(sequence) < kLeastAlone)
+        sequence.push_back(sequence[sequence.size() % ops_[op]->launches.size()]);
+      for (Launch& launch : sequence) launch.overlaps_previous = overlaps(step_.ops[op]);
+      alone_.push_back(device_->bind(sequence));
+      alone_launches_.push_back(std::ssize(sequence));
+    }
+  }
+
+  /// The step's launches in order, cut into submissions.
+  void bind_batches() {
+    for (const int64_t size : r_.batches)
+      for (const bool chained : {false, true}) {
+        const std::vector<Launch> all = launches(chained);
+        const int64_t each = size == 0 ? std::ssize(all) : std::min<int64_t>(size, std::ssize(all));
+        if (chained && (each == 1 || !measured_ || !r_.device->can_overlap())) continue;
+        ReplayBatch batch{each, 0, chained, {}, {}};
+        Programs programs;
+        for (size_t at = 0; at < all.size(); at += size_t(each))
+          programs.push_back(device_->bind(std::span(all).subspan(at, std::min(size_t(each), all.size() - at))));
+        batch.submissions = std::ssize(programs);
+        batches_.push_back(std::move(batch));
+        programs_.push_back(std::move(programs));
+      }
+    whole_ = device_->bind(launches(/*chained=*/true));
+    ends_.resize(step_.launches.size());
     has_stamps_ = whole_->stamp(ends_);
   }
 
-  static double run_ms(std::span<const std::unique_ptr<Program>> programs) {
-    const int64_t began = now_ns();
-    for (const std::unique_ptr<Program>& program : programs) program->run(), program->wait();
-    return double(now_ns() - began) * 1e-6;
+  /// What a device that times itself is asked for: each op alone, the step whole, without each of its ops, and empty.
+  void bind_timed() {
+    const bool can_chain = r_.device->can_overlap();
+    for (size_t op = 0; op < ops_.size(); ++op)
+      timed_.push_back({std::move(alone_[op]), &step_.ops[op].alone_us, 1e3 / double(alone_launches_[op]), true});
+    without_ms_.resize(ops_.size());
+    for (size_t op = 0; op < ops_.size(); ++op)
+      if (const std::vector<Launch> rest = launches(can_chain, op); !rest.empty())
+        timed_.push_back({device_->bind(rest), &without_ms_[op], 1, false});
+    timed_.push_back({device_->bind(launches(false)), &step_.device.plain_ms, 1, false});
+    if (can_chain) timed_.push_back({device_->bind(launches(true)), &step_.device.chained_ms, 1, false});
+    if (!r_.empty.variant) return;
+    for (const bool chained : {false, true}) {
+      if (chained && !can_chain) continue;
+      std::vector<Launch> empty(step_.launches.size(), empty_launch());
+      for (Launch& launch : empty) launch.overlaps_previous = chained;
+      timed_.push_back(
+          {device_->bind(empty), chained ? &step_.device.empty_chained_ms : &step_.device.empty_plain_ms, 1, false});
+    }
   }
 
-  /// The whole step stands before each op alone: it leaves caches as a step does.
+  Launch empty_launch() {
+    Launch launch;
+    launch.kernel = &shelf_.kernel(*r_.empty.variant);
+    launch.op = &op_of_readers();
+    for (const Operand operand : {Operand::b, Operand::d}) {
+      launch.tensors.push_back(dense_tensor(operand, Dtype::f32, 1, 1, 1024));
+      launch.tensors.back().data = device_->allocate(launch.tensors.back().bytes);
+    }
+    return launch;
+  }
+
+  /// One submission after another; a device that works by itself is waited for once.
+  void run_batch(size_t number, bool counts) {
+    const int64_t began = now_ns();
+    for (const std::unique_ptr<Program>& program : programs_[number]) {
+      program->run();
+      if (!measured_) program->wait();
+    }
+    const int64_t submitted = now_ns();
+    if (measured_) programs_[number].back()->wait();
+    if (!counts) return;
+    batches_[number].ms.push_back(double(now_ns() - began) * 1e-6);
+    if (measured_)
+      batches_[number].submit_us.push_back(double(submitted - began) * 1e-3 / double(batches_[number].submissions));
+  }
+
+  double alone_us(size_t op) const {
+    const int64_t began = now_ns();
+    alone_[op]->run(), alone_[op]->wait();
+    return double(now_ns() - began) * 1e-3 / double(alone_launches_[op]);
+  }
+
+  double timed_ms(Program& program) const {
+    double ms = 0;
+    for (int i = 0; i <= kRedoDisturbed; ++i) {
+      ms = 0;
+      bool disturbed = false;
+      for (const LaunchTimes& t : measured_->time(program)) ms += t.device_us * 1e-3, disturbed |= t.disturbed;
+      if (!disturbed) break;
+    }
+    return ms;
+  }
+
+  /// All in another order each time.
   void round(bool counts) {
-    std::vector<size_t> order(batches_.size() + alone_.size());
+    std::vector<size_t> order(batches_.size() + (measured_ ? timed_.size() : alone_.size()));
     for (size_t i = 0; i < order.size(); ++i) order[i] = i;
     std::shuffle(order.begin(), order.end(), random_);
     for (const size_t i : order) {
       if (interrupted()) return;
       if (i < batches_.size()) {
-        const double ms = run_ms(programs_[i]);
-        if (counts) batches_[i].ms.push_back(ms);
+        run_batch(i, counts);
         continue;
       }
-      const size_t op = i - batches_.size();
-      run_whole(counts);
-      const double ms = run_ms(std::span(&alone_[op], 1));
-      if (counts) step_.ops[op].alone_us.push_back(ms * 1e3 / double(step_.ops[op].calls));
+      const size_t at = i - batches_.size();
+      if (measured_ && !timed_[at].cold) {
+        const double ms = timed_ms(*timed_[at].program);
+        if (counts) timed_[at].to->push_back(ms * timed_[at].scale);
+        continue;
+      }
+      run_whole(counts);  // leaves caches as a step does
+      if (!measured_) {
+        const double us = alone_us(at);
+        if (counts) step_.ops[at].alone_us.push_back(us);
+      } else if (const double ms = timed_ms(*timed_[at].program); counts) {
+        timed_[at].to->push_back(ms * timed_[at].scale);
+      }
     }
+    if (measured_ && counts) note_context();
   }
 
   void run_whole(bool counts) {
@@ -221,21 +239,36 @@ class Replay {
       step_.ops[op].in_context_us.push_back(sums[op] / double(step_.ops[op].calls));
   }
 
+  /// Where launches cannot be told apart: what the step is faster without them.
+  void note_context() {
+    const std::vector<double>& whole = r_.device->can_overlap() ? step_.device.chained_ms : step_.device.plain_ms;
+    for (size_t op = 0; op < ops_.size(); ++op)
+      if (!without_ms_[op].empty())
+        step_.ops[op].in_context_us.push_back((whole.back() - without_ms_[op].back()) * 1e3 /
+                                              double(step_.ops[op].calls));
+  }
+
   ReplayStep& step_;
   const ReplayRequest& r_;
+  MeasuredDevice* measured_ = nullptr;  // device_, where it times itself
   std::unique_ptr<Device> device_;
   KernelShelf shelf_;
   std::vector<std::unique_ptr<BoundReplayOp>> ops_;
-  std::vector<std::unique_ptr<Program>> alone_;
+  Programs alone_;
+  std::vector<int64_t> alone_launches_;
   std::vector<ReplayBatch> batches_;
-  std::vector<std::vector<std::unique_ptr<Program>>> programs_;  // of each batch
-  std::unique_ptr<Program> whole_;                               // with stamps
+  std::vector<Programs> programs_;  // of each batch
+  std::unique_ptr<Program> whole_;  // with stamps
+  std::vector<Timed> timed_;
+  std::vector<std::vector<double>> without_ms_;  // of each op
   std::vector<int64_t> ends_;
   bool has_stamps_ = false;
   std::mt19937_64 random_{std::random_device{}()};
 };
 
 }  // namespace
+
+bool times_itself(const DeviceInfo& device) { return device.launches_per_sample > 1; }
 
 std::vector<ReplayBatch> replay(ReplayStep& step, const ReplayRequest& request) { return Replay(step, request).run(); }
 

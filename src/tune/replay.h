@@ -1,5 +1,5 @@
 // A whole step as one program: every op with its own cold weights, against each op alone and against one submission
-// each.
+// each; on a device that can do so, as a chain of launches that overlap.
 #pragma once
 #include <functional>
 #include <string>
@@ -16,21 +16,30 @@ struct ReplayOp {
   KernelChoice choice;
   int64_t calls = 0;  // in the step
   // Measured, a sample a round, in µs a call. alone: a chain of all its calls and nothing else. in_context: within the
-  // whole step; nothing where the device cannot tell.
+  // whole step; where the device times whole programs alone, what the step is faster without it.
   std::vector<double> alone_us, in_context_us;
+};
+
+/// The whole step by the clock of a device that has one, a sample a round: as a chain, with plain edges, and both with
+/// empty launches. Nothing elsewhere.
+struct ReplayDeviceTimes {
+  std::vector<double> chained_ms, plain_ms, empty_chained_ms, empty_plain_ms;
 };
 
 /// A step: which op each launch is of, in order.
 struct ReplayStep {
   std::vector<ReplayOp> ops;
   std::vector<size_t> launches;
+  ReplayDeviceTimes device;
 };
 
 /// The whole step with so many launches in each submission.
 struct ReplayBatch {
-  int64_t launches = 0;     // a submission
-  int64_t submissions = 0;  // a step
-  std::vector<double> ms;   // a sample a round
+  int64_t launches = 0;           // a submission
+  int64_t submissions = 0;        // a step
+  bool chained = false;           // launches of a submission may overlap
+  std::vector<double> ms;         // a sample a round, by the host's clock
+  std::vector<double> submit_us;  // of them, to submit one; where the device then works by itself
 };
 
 struct ReplayRequest {
@@ -38,9 +47,13 @@ struct ReplayRequest {
   const DeviceInfo* device = nullptr;
   BuildCache* cache = nullptr;
   std::vector<int64_t> batches;  // launches a submission; 0: all of the step
+  KernelChoice empty;            // launches that do nothing, to tell what launching takes
   int rounds = 10;
   std::function<void(const std::string&)> note;
 };
+
+/// Whether the device times programs by a clock of its own (a GPU).
+bool times_itself(const DeviceInfo& device);
 
 /// Measures in shuffled rounds; `step`'s samples are filled in. Fewer rounds where interrupted. Error where the weights
 /// do not fit into memory.

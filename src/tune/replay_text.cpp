@@ -24,6 +24,24 @@ std::string interval(const std::vector<double>& values) {
   return fmt::format("{:.3f} ms ({:.3f} to {:.3f})", s.median, s.ci_low, s.ci_high);
 }
 
+/// How the step runs on a device with a clock, and which part of that is launches.
+std::string device_text(const ReplayStep& step, double summed) {
+  const ReplayDeviceTimes& d = step.device;
+  std::string text;
+  const auto add = [&](const char* how, const std::vector<double>& ms, const std::vector<double>& empty_ms) {
+    if (ms.empty()) return;
+    const double whole = median_of(ms), empty = median_of(empty_ms);
+    text += fmt::format("The step {}: {} on the device, {:.3f} of the sum, {:.0f} tokens/s\n", how, interval(ms),
+                        summed > 0 ? whole / summed : 0, 1e3 / whole);
+    if (!empty_ms.empty())
+      text += fmt::format("  of it launches: {} empty ones take {:.3f} ms so, {:.0f} % ({:.2f} us each)\n",
+                          step.launches.size(), empty, 100 * empty / whole, empty * 1e3 / double(step.launches.size()));
+  };
+  add("chained", d.chained_ms, d.empty_chained_ms);
+  add("one launch after another", d.plain_ms, d.empty_plain_ms);
+  return text;
+}
+
 }  // namespace
 
 std::string replay_text(const ReplayStep& step, const std::vector<ReplayBatch>& batches, const std::string& title,
@@ -51,11 +69,15 @@ std::string replay_text(const ReplayStep& step, const std::vector<ReplayBatch>& 
   const double summed = summed_ms(step, &ReplayOp::alone_us), context = summed_ms(step, &ReplayOp::in_context_us);
   table.sums = {"all", "", double(step.launches.size()), "", Cell(), Cell(), Cell(), has_context ? context : summed};
   std::string text = fmt::format("Summed, each op alone in a chain of its calls: {:.3f} ms\n", summed);
+  text += device_text(step, summed);
   for (const ReplayBatch& batch : batches) {
     const double ms = median_of(batch.ms);
-    text += fmt::format("{} launches a submission ({} submissions): {}, {:.3f} of the sum, {:.1f} tokens/s\n",
-                        batch.launches, batch.submissions, interval(batch.ms), summed > 0 ? ms / summed : 0,
-                        ms > 0 ? 1e3 / ms : 0);
+    text += fmt::format("{} launches a submission ({} submissions{}): {}, {:.3f} of the sum, {:.1f} tokens/s{}\n",
+                        batch.launches, batch.submissions, batch.chained ? ", chained" : "", interval(batch.ms),
+                        summed > 0 ? ms / summed : 0, ms > 0 ? 1e3 / ms : 0,
+                        batch.submit_us.empty()
+                            ? ""
+                            : fmt::format("; submitting one takes the host {:.1f} us", median_of(batch.submit_us)));
   }
   if (const double us = submission_us(batches); us != 0)
     text += fmt::format("A submission costs {:.2f} us beyond its work: {:.3f} ms of a step with one launch each\n", us,
@@ -78,7 +100,15 @@ std::string replay_json(const ReplayStep& step, const std::vector<ReplayBatch>& 
                            {"alone_us", op.alone_us},
                            {"in_context_us", op.in_context_us}});
   for (const ReplayBatch& batch : batches)
-    json["batches"].push_back({{"launches", batch.launches}, {"submissions", batch.submissions}, {"ms", batch.ms}});
+    json["batches"].push_back({{"launches", batch.launches},
+                               {"submissions", batch.submissions},
+                               {"chained", batch.chained},
+                               {"ms", batch.ms},
+                               {"submit_us", batch.submit_us}});
+  json["device_ms"] = {{"chained", step.device.chained_ms},
+                       {"plain", step.device.plain_ms},
+                       {"empty_chained", step.device.empty_chained_ms},
+                       {"empty_plain", step.device.empty_plain_ms}};
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

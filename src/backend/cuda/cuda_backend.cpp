@@ -45,9 +45,7 @@ class CudaBackend final : public Backend {
     return std::make_unique<MeasuredCuda>(info);
   }
   std::string trap_message(int) const override { return ""; }
-  std::string counters_missing(const DeviceInfo&) const override {
-    return "counters of a GPU (CUPTI) are not read yet; ncu shows them";
-  }
+  std::string counters_missing(const DeviceInfo& info) const override { return gpu_counters_missing(info); }
   std::string fault_message(int exit_code) const override { return assay::fault_message(exit_code); }
 
  private:

@@ -30,11 +30,10 @@ CudaProgram::~CudaProgram() { driver().cuGraphExecDestroy_(graph_); }
 CudaDevice::CudaDevice(const DeviceInfo& info) : info_(info) {
   check(driver().cuInit_(0), "starting the NVIDIA driver");
   CUdevice device;
-  check(driver().cuDeviceGet_(&device, std::stoi(info.id.substr(info.id.find(':') + 1))), "opening the device");
-  CUcontext context = nullptr;
+  check(driver().cuDeviceGet_(&device, number()), "opening the device");
   check(driver().cuDevicePrimaryCtxSetFlags_(device, CU_CTX_SCHED_SPIN), "choosing how to wait");
-  check(driver().cuDevicePrimaryCtxRetain_(&context, device), "opening the device");
-  check(driver().cuCtxSetCurrent_(context), "opening the device");
+  check(driver().cuDevicePrimaryCtxRetain_(&context_, device), "opening the device");
+  check(driver().cuCtxSetCurrent_(context_), "opening the device");
   check(driver().cuStreamCreate_(&stream_, CU_STREAM_NON_BLOCKING), "making a stream");
 }
 

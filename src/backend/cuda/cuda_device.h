@@ -40,11 +40,14 @@ class CudaDevice final : public Device {
   std::unique_ptr<Program> bind(std::span<const Launch> launches) override;
 
   const DeviceInfo& info() const { return info_; }
+  int number() const { return std::stoi(info_.id.substr(info_.id.find(':') + 1)); }
+  CUcontext context() const { return context_; }
   CUstream stream() const { return stream_; }
   void wait(const char* step) const { check(driver().cuStreamSynchronize_(stream_), step); }
 
  private:
   const DeviceInfo info_;
+  CUcontext context_ = nullptr;
   CUstream stream_ = nullptr;
 };
 

@@ -123,14 +123,14 @@ std::string inventory_text() {
 
 }  // namespace
 
-CudaInventory cuda_inventory() {
+std::string answer_of_child(const std::function<std::string()>& answer) {
   int ends[2];
   if (pipe(ends) != 0) fail("cannot make a pipe to ask for GPUs");
   const pid_t child = fork();
   if (child < 0) fail("cannot fork a process to ask for GPUs");
   if (child == 0) {
     close_all_but({0, 1, 2, ends[1]});  // a driver may start processes of its own
-    const std::string text = inventory_text();
+    const std::string text = answer();
     size_t sent = 0;
     for (ssize_t n = 1; n > 0 && sent < text.size(); sent += size_t(std::max<ssize_t>(n, 0)))
       n = write(ends[1], text.data() + sent, text.size() - sent);
@@ -147,6 +147,11 @@ CudaInventory cuda_inventory() {
   close(ends[0]);
   while (waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
   }
+  return text;
+}
+
+CudaInventory cuda_inventory() {
+  const std::string text = answer_of_child(inventory_text);
   CudaInventory inventory;
   if (text.empty()) {
     inventory.missing =

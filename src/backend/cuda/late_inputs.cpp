@@ -79,7 +79,8 @@ void LateInputs::open() {
   for (Entry*& table : tables_) table = static_cast<Entry*>(allocate_on_host(int64_t(kMostInputs * sizeof(Entry))));
 }
 
-void LateInputs::run(std::span<const Launch> launches, std::span<const HandedOver> inputs, CUstream stream) {
+void LateInputs::run(std::span<const Launch> launches, std::span<const HandedOver> inputs, CUstream stream,
+                     const std::function<void()>& meanwhile) {
   ASSAY_CHECK(!inputs.empty() && inputs.size() <= kMostInputs);
   open();
   for (size_t odd = 0; odd < 2; ++odd)
@@ -96,6 +97,7 @@ void LateInputs::run(std::span<const Launch> launches, std::span<const HandedOve
     launch_own_kernel(kernel_, kBlocks, unsigned(inputs.size()), stream, parameters);
   });
   program.run();
+  meanwhile();
   program.wait();
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "backend/cuda/device_code.h"
 #include "backend/cuda/own_kernel.h"
@@ -151,8 +152,24 @@ bool MeasuredCuda::hand_over(std::span<const Launch> launches, std::span<const H
   if (!inner_.info().can_overlap()) return false;
   protected_.finish();
   inner_.wait("preparing");
-  late_.run(launches, inputs, inner_.stream());
+  late_.run(launches, inputs, inner_.stream(), [this] { call_meanwhile(); });
   return true;
+}
+
+void MeasuredCuda::call_meanwhile() {
+  if (const auto call = std::exchange(meanwhile, nullptr)) call();
+}
+
+Counts MeasuredCuda::counts() {
+  if (!can_count_) return {};
+  inner_.wait("counting");
+  try {
+    if (!counters_) counters_ = std::make_unique<GpuCounters>(inner_);
+    return counters_->read();
+  } catch (const Error&) {  // another program may hold the counters now: nothing is counted, and nobody accused
+    can_count_ = false;
+    return {};
+  }
 }
 
 void MeasuredCuda::protect(Address block, int64_t bytes) { protected_.add(pointer(block), bytes, /*shared=*/false); }
@@ -213,6 +230,7 @@ std::vector<LaunchTimes> MeasuredCuda::time(Program& program) {
   const int64_t submitted = now_ns();
   check(driver().cuEventRecord_(end_, inner_.stream()), "timing");
   probe_clock(1, kProbeAfterNs);
+  call_meanwhile();
   inner_.wait("running");
 
   const double count = double(graph.size());

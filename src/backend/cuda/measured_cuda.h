@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "backend/cuda/cuda_device.h"
+#include "backend/cuda/gpu_counters.h"
 #include "backend/cuda/late_inputs.h"
 #include "backend/cuda/protected_memory.h"
 #include "backend/measured_device.h"
@@ -19,7 +20,9 @@ class MeasuredCuda final : public Instrumented<CudaDevice> {
   std::vector<LaunchTimes> time(Program& program) override;
   LaunchTimes dispatch(const Launch& launch) override;
   bool hand_over(std::span<const Launch> launches, std::span<const HandedOver> inputs) override;
+  bool works_by_itself() const override { return true; }
   bool can_survey() const override { return true; }
+  Counts counts() override;
   void look(Look& look) override;
   void protect(Address block, int64_t bytes) override;
   void start_protected_check(std::span<const Address> blocks) override { protected_.start(blocks); }
@@ -41,6 +44,7 @@ class MeasuredCuda final : public Instrumented<CudaDevice> {
     uint64_t words, bytes;
   };
 
+  void call_meanwhile();
   void read_all(std::span<const ReadBack> ranges);
   void survey(const GuardedBuffers& buffers, Address out);
   void project(const std::vector<GuardedBuffers>& buffers, std::vector<ReadBack>& ranges);
@@ -58,6 +62,8 @@ class MeasuredCuda final : public Instrumented<CudaDevice> {
   double best_mhz_ = 0;
   ProtectedMemory protected_;
   LateInputs late_;
+  std::unique_ptr<GpuCounters> counters_;
+  bool can_count_ = true;
 };
 
 }  // namespace assay
