@@ -140,8 +140,8 @@ using demo_model_broken = demo_model;
 TEST_P(demo_model_broken, shows_in_answer_and_perplexity) {
   // Those that a folder of kernels brings are not to be taken for the other ops.
   Arguments kernels{"--kernels", fs::path(ASSAY_SOURCE_DIR) / "tests/mutants", "--cache-type", "f16"};
-  for (const char* kernel : {"rms_norm=norm_rows/lanes", "swiglu=swiglu_rows/lanes", "embedding=embedding_rows/lanes",
-                             "rope=rope_turns/lanes", "attention=attention_split/lanes"})
+  for (const char* kernel : {"rms_norm=norm_rows/lanes", "embedding=embedding_rows/lanes", "rope=rope_turns/lanes",
+                             "attention=attention_split/lanes"})
     kernels.insert(kernels.end(), {"--kernel", kernel});
   const std::string right = std::string(kSaid[1].answer) + "\n";
   EXPECT_EQ(answer("What is a spec?", kernels), right);

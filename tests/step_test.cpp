@@ -286,8 +286,8 @@ TEST_F(step_cli, a_plain_loop_of_seconds_is_skipped_with_its_estimate) {
 }
 
 TEST_F(step_cli, what_cannot_be_is_refused) {
-  expect_refused(home_, {"specs", model_, "--m", "1,x"}, {"--m 1,x", "whole numbers"});
-  expect_refused(home_, {"specs", model_, "--m", "0"}, {"--m 0"});
+  expect_refused(home_, {"specs", model_, "--m", "1,x"}, {"--m: 1,x", "whole numbers"});
+  expect_refused(home_, {"specs", model_, "--m", "0"}, {"--m: 0"});
   expect_refused(home_, {"specs", model_, "--activations", "q8_0"}, {"--activations q8_0", "f16 or f32"});
   expect_refused(home_, {"specs", model_, "--m", "8", "--context", "4"}, {"--context", "holds the chunk"});
   expect_refused(home_, {"specs", model_, "--m", "1,8", "--out", out_}, {"--out", "one workload"});
