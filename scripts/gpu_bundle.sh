@@ -4,6 +4,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 scripts/build.sh portable
+cmake --build --preset portable --target opbench_cuda
 bundle=build-portable/bundle
 rm -rf "$bundle"
 mkdir -p "$bundle/build/lib" "$bundle/kernels" "$bundle/tests/mutants" "$bundle/bench"

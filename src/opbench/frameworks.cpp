@@ -12,7 +12,7 @@ namespace {
 
 constexpr double kLoadLimitS = 60;
 
-const char kCuda[] = "needs an NVIDIA GPU; built where nvcc (a CUDA toolkit, 12 or 13) is: install one and build again";
+const char kCuda[] = "needs an NVIDIA GPU; make opbench builds it where nvcc (of a CUDA toolkit, 12 or 13) is";
 const char kTorchCuda[] =
     "needs an NVIDIA GPU and a LibTorch with CUDA: cmake -S src/opbench/torch_cuda, as docs/opbench.md says";
 const char kApple[] = "needs an Apple machine with a GPU; MLX is built there: pip install mlx";
