@@ -70,9 +70,9 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
       first[drawn % uint64_t(spec.n)] = spec.a == Dtype::f16 ? -65504 : -3.3e38;
     }
     if (draw.special == kZeros) {
-      fill(-1);
-      for (int64_t i = int64_t(drawn % 5); i < spec.n; i += 3)
-        first[i] = random_bits(drawn + uint64_t(i)) & 1 ? -0.0 : 0.0;
+      fill(-1);  // the first zero has a sign, the second none: who takes them for different answers the second
+      for (int64_t i = int64_t(drawn % uint64_t(std::min<int64_t>(spec.n, 5))), met = 0; i < spec.n; i += 3, ++met)
+        first[i] = met == 0 || (met > 1 && random_bits(drawn + uint64_t(i)) & 1) ? -0.0 : 0.0;
     }
   }
 }

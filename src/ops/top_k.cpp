@@ -70,7 +70,7 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
       if (draw.special == kInOrder || draw.special == kAgainstIt) first[i] = double(draw.special == kInOrder ? i : -i);
     for (int64_t i = 0; i < spec.n && draw.special == kLowest; ++i) first[i] = -3e38 - double(i % 1024) * 0x1p105;
     for (int64_t i = 0; i < spec.n && draw.special == kZeros; ++i)
-      first[i] = random_bits(drawn + uint64_t(i)) & 1 ? -0.0 : 0.0;
+      first[i] = i == 0 || (i > 1 && random_bits(drawn + uint64_t(i)) & 1) ? -0.0 : 0.0;
   }
 }
 
