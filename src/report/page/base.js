@@ -43,12 +43,12 @@ A.add = (parent, what, text, attributes) => {
   return element;
 };
 
-// The tip: lines of [label, value], or one text; the same for pointer and keyboard.
-A.tip = (element, lines) => {
+// The tip: lines of [label, value], or one text; the same for pointer and keyboard, unless at(x, y) has others for a pointer.
+A.tip = (element, lines, at) => {
   const tip = document.getElementById("tip");
-  const show = (x, y) => {
+  const show = (x, y, shown = lines()) => {
     tip.textContent = "";
-    lines().forEach((line, i) => {
+    shown.forEach((line, i) => {
       const row = A.add(tip, "div");
       if (typeof line === "string") A.add(row, i === 0 ? "b" : "span", line);
       else row.append(line[0] + ": "), A.add(row, "b", line[1]);
@@ -59,8 +59,9 @@ A.tip = (element, lines) => {
     tip.style.top = (y + 18 + box.height > innerHeight ? Math.max(4, y - box.height - 12) : y + 16) + "px";
   };
   const hide = () => (tip.hidden = true);
-  element.addEventListener("mouseenter", (e) => show(e.clientX, e.clientY));
-  element.addEventListener("mousemove", (e) => show(e.clientX, e.clientY));
+  const point = (e) => show(e.clientX, e.clientY, at ? at(e.clientX, e.clientY) : lines());
+  element.addEventListener("mouseenter", point);
+  element.addEventListener("mousemove", point);
   element.addEventListener("mouseleave", hide);
   element.addEventListener("focus", () => {
     const box = element.getBoundingClientRect();
@@ -71,14 +72,28 @@ A.tip = (element, lines) => {
 
 // Marks of a picture: one stop of the tab key for all; arrows go from one to the next, Enter does what a click does.
 A.marks = (svg, list) => {
+  const mark_of = new Map(list.map((mark) => [mark.element, mark]));
+  // Marks may lie on each other: a pointer means the one whose middle is nearest, and the tip names the others.
+  const under = (x, y) => {
+    const off = (mark) => {
+      const box = mark.element.getBoundingClientRect();
+      return Math.hypot(box.x + box.width / 2 - x, box.y + box.height / 2 - y);
+    };
+    const marks = [...new Set(document.elementsFromPoint(x, y).map((e) => mark_of.get(e.closest(".mark"))))].filter(Boolean);
+    return marks.map((mark) => [off(mark), mark]).sort((a, b) => a[0] - b[0]).map(([, mark]) => mark);
+  };
+  const lines_at = (top) => (x, y) => {
+    const [nearest = top, ...others] = under(x, y), named = others.slice(0, 3).map((m) => ["also here", [m.lines()[0]].flat().join(" ")]);
+    return nearest.lines().concat(named, others.length > 3 ? [`and ${others.length - 3} more`] : []);
+  };
   list.forEach((mark, i) => {
     const element = mark.element;
     element.classList.add("mark");
     element.setAttribute("tabindex", i === 0 ? 0 : -1);
     element.setAttribute("role", mark.click ? "button" : "img");
     element.setAttribute("aria-label", mark.lines().map((l) => (typeof l === "string" ? l : l.join(" "))).join(", "));
-    A.tip(element, mark.lines);
-    if (mark.click) element.addEventListener("click", mark.click);
+    A.tip(element, mark.lines, lines_at(mark));
+    if (mark.click) element.addEventListener("click", (e) => (under(e.clientX, e.clientY).find((m) => m.click) || mark).click());
     element.addEventListener("keydown", (e) => {
       const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[e.key];
       if (e.key === "Enter" && mark.click) mark.click();
