@@ -62,6 +62,8 @@ TEST(cli_words, an_unknown_word_is_one_line_with_near_names_and_exit_2) {
   expect_refused(home, {"prob"}, {"prob", "did you mean probe?", "(assay help lists"});
   expect_refused(home, {"help", "prob"}, {"no subcommand prob", "did you mean probe?"});
   expect_refused(home, {"probe", "--shap", "n=64"}, {"--shap", "did you mean --shape", "assay help probe"});
+  expect_refused(home, {"report", "--ot", "x.html"}, {"--ot", "did you mean --out"});
+  expect_refused(home, {"run", "--tabel", "x"}, {"--tabel", "did you mean --table"});
   expect_refused(home, {"probe", "--jsn=x"}, {"--jsn", "did you mean --json"});
   expect_refused(home, {"devices", "--quick"}, {"--quick", "assay help devices"});
   expect_refused(home, {"compare", "one"}, {"after is required"});

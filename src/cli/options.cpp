@@ -140,15 +140,16 @@ CommandLine::Parsed CommandLine::parse(int argc, char** argv) {
   } catch (const CLI::CallForVersion& e) {
     show("{}\n", e.what());
     return {};
-  } catch (const CLI::ExtrasError&) {
-    const std::vector<std::string> extra =
-        app_->remaining(true);  // a flag's value comes with it: the flag is what to name
+  } catch (const CLI::ParseError& e) {
+    const std::vector<std::string> extra = app_->remaining(true);  // a flag's value comes with it: the flag is named
     const auto flag =
         std::find_if(extra.begin(), extra.end(), [](const std::string& word) { return word.starts_with("-"); });
+    const bool is_extra = dynamic_cast<const CLI::ExtrasError*>(&e) != nullptr;
+    // A misspelled flag is the fault, not that what it should have said is missing.
+    const bool is_required = dynamic_cast<const CLI::RequiredError*>(&e) != nullptr;
+    if (!is_extra && !(is_required && flag != extra.end())) return {"", refuse(e.what(), "")};
     const std::string word = flag != extra.end() ? *flag : extra.empty() ? "" : extra.front();
     return {"", refuse("unknown argument " + word, word)};
-  } catch (const CLI::ParseError& e) {
-    return {"", refuse(e.what(), "")};
   }
   for (const CLI::App* command : app_->get_subcommands())
     if (command != help) return {command->get_name(), 0};
