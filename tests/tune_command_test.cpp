@@ -34,6 +34,13 @@ TEST_F(tune_command, makes_a_table_that_run_finds_and_does_nothing_twice) {
   const fs::path file = only_table();
   const DispatchTable table = load_table(file);
   EXPECT_GT(table.devices.at(0).entries.size(), 10u);
+  ASSERT_EQ(table.devices[0].steps.size(), 1u);
+  const TableStep& step = table.devices[0].steps[0];
+  EXPECT_EQ(step.model, fs::path(kModel).filename());
+  EXPECT_EQ(step.depth, 128);
+  EXPECT_GT(step.predicted_ms, 0);
+  EXPECT_GT(step.achieved_ms, 0);
+  EXPECT_LE(step.low_ms, step.achieved_ms);
   EXPECT_EQ(home.run({"table", "check", file}).exit_code, 0);
   const Ended run = home.run({"run", kModel, "--raw", "-p", "a", "-n", "1", "--quiet", "-v"});
   EXPECT_TRUE(has(run.err, "table " + file.string())) << run.err;

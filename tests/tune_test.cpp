@@ -28,12 +28,14 @@ Variant variant(const std::string& family, const std::string& storage = "", Accu
   return v;
 }
 
-/// Kernels of a machine that nobody has: two that read weights as they lie, two of one storage, a plain loop.
+/// Kernels of a machine that nobody has: two that read weights as they lie, two of one storage, a plain loop; dots
+/// compute prompts, too.
 struct Kernels {
   Kernels() {
     all = {variant("gemv"),         variant("gemv2"),
            variant("tiles", "t16"), variant("tiles_gemm", "t16"),
-           variant("loop"),         variant("rounded", "", Accuracy::int8_activation)};
+           variant("loop"),         variant("rounded", "", Accuracy::int8_activation),
+           variant("dots")};
     all[0].supports.sizes["m"].range = all[1].supports.sizes["m"].range = {1, 1};
     all[4].baseline = true;
     for (const Variant& v : all) pointers.push_back(&v);
@@ -80,6 +82,9 @@ TEST_F(tuning, takes_the_fastest_whose_storage_has_a_kernel_for_prompts) {
   TunedOp t = tuned("tiles", "tiles_gemm");
   choose_kernels(t, ranked("1", {record("tiles", 20), record("gemv", 10), record("loop", 90)}), {}, options());
   EXPECT_FALSE(t.is_changed()) << "nothing but a plain loop computes prompts from weights as they lie";
+  t = tuned("tiles", "tiles_gemm");
+  choose_kernels(t, ranked("1", {record("tiles", 20), record("dots", 5)}), {}, options());
+  EXPECT_FALSE(t.is_changed()) << "it computes prompts, but how fast was not measured";
   t = tuned("loop", "loop");
   choose_kernels(t, ranked("1", {record("tiles", 20), record("gemv", 10), record("loop", 90)}), {}, options());
   EXPECT_EQ(t.after.decode, kernels["gemv"]) << "prompts were as slow before";

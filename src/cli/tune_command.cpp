@@ -258,7 +258,7 @@ CommandRun add_tune(Options options, CommandFiles& files) {
   options.add("-t,--threads", o->threads, "a section of the table for each (default: one thread a core)")
       .whole_numbers(1, kMostThreads)
       .type("LIST");
-  options.flag("--prefill", o->prefill, "measure kernels for prompts, too; without it they are chosen to fit");
+  options.flag("--prefill", o->prefill, "measure kernels for prompts, too; without it they stay as they are");
   options.add("--mix", o->mix, "with --prefill: prompt tokens for each decoded one").show_default().number(0, 1e6);
   options.add("--depth", o->depth, "tokens in the KV cache while it is proved").show_default().whole(1, 1 << 20);
   options.add("--turns", o->turns, "runs with each table in the proof").show_default().whole(5, 1000).type("N");
