@@ -215,5 +215,47 @@ TEST(ElementProof, OnlyTheRowsThatATokenTouchesAreCounted) {
   EXPECT_EQ(parse_spec(kLines[6]).written_bytes(), 2 * 4 * 6 * 4 + 2 * (2 * 2 * 6 * 2));
 }
 
+constexpr const char* kGateUp = "op=matmul_swiglu | m=2 | n=300 | k=128 | dtA=f32 | dtB=q8_0 | dtD=f32";
+
+TEST(ElementProof, SumsOfGroupsGiveTheAnswersThatAreComputedAnew) {
+  Bench bench(kGateUp);
+  for (int64_t copy = 0; copy < 3; ++copy) {
+    const LaunchInputs launch = bench.draw(copy);
+    const std::vector<ExpectedOutput> all = bench.proof().expected(launch, Accuracy::exact);
+    for (int64_t element = 0; element < 600; element += 7) {
+      const ExpectedValue one = bench.proof().expected_one(launch, Accuracy::exact, element);
+      const ExpectedValue& kept = all[0].values[size_t(element)];
+      EXPECT_NEAR(one.value, kept.value, 0.01 * (one.fixed + kToleranceC * one.free)) << element;
+      EXPECT_NEAR(one.free, kept.free, 1e-3 * one.free);
+      EXPECT_NEAR(one.fixed, kept.fixed, 1e-3 * one.fixed);
+    }
+  }
+}
+
+TEST(ElementProof, OfAFreeDrawElementsAllOverAreComputedAnew) {
+  Bench bench(kGateUp);
+  LaunchInputs launch = bench.draw(1);
+  launch.a.is_free = true;
+  const std::vector<std::byte> right = bench.right(launch);
+  int seen = 0;
+  for (uint64_t drawn = 0; drawn < 200; ++drawn) {
+    ASSERT_EQ(bench.judge().check_one(right, launch, drawn), "");
+    std::vector<std::byte> one = right, stretch = right;
+    std::memset(&one[4 * 17], 0, 4);
+    std::memset(stretch.data() + 4 * 200, 0, 4 * 64);
+    seen += !bench.judge().check_one(one, launch, drawn).empty();
+    ASSERT_NE(bench.judge().check_one(stretch, launch, drawn), "");
+  }
+  EXPECT_GE(seen, 2) << "one element in nineteen is drawn";
+}
+
+TEST(ElementProof, NothingOfAFreeDrawIsRightForAGroupedOne) {
+  Bench bench(kGateUp);
+  LaunchInputs free = bench.draw(), grouped = bench.draw();
+  free.a.is_free = true;
+  EXPECT_NE(bench.judge(bench.right(free), grouped), "");
+  EXPECT_NE(bench.judge().check_one(bench.right(grouped), free, 3), "");
+}
+
 }  // namespace
 }  // namespace assay

@@ -167,12 +167,30 @@ const std::set<std::string> kWrong = {"norm_remembered",
                                       "half_products_of_its_own_copy",
                                       "writes_just_after_return",
                                       "writes_into_the_next_row",
-                                      "tiny_sums_flushed_where_dense"};
+                                      "tiny_sums_flushed_where_dense",
+                                      "probabilities_in_ten_bits",
+                                      "makes_other_bytes",
+                                      "keeps_more_than_its_bytes",
+                                      "strides_ignored_when_large",
+                                      "dense_subnormals_flushed"};
 const std::set<std::string> kCrashed = {"segfault", "aborts", "exits", "memory_without_end", "ends_its_parent"};
-const std::set<std::string> kControls = {
-    "slow",        "correct",    "order_changes", "half_activations", "bfloat_activations",
-    "int8_blocks", "twin_first", "twin_second",   "rms_norm",         "rows",
-    "attention",   "blocks",     "gate_up"};
+const std::set<std::string> kControls = {"slow",
+                                         "correct",
+                                         "order_changes",
+                                         "half_activations",
+                                         "bfloat_activations",
+                                         "int8_blocks",
+                                         "twin_first",
+                                         "twin_second",
+                                         "rms_norm",
+                                         "rows",
+                                         "attention",
+                                         "blocks",
+                                         "gate_up",
+                                         "probabilities_in_eleven_bits",
+                                         "first_of_its_name",
+                                         "shares_it",
+                                         "large_weights"};
 
 std::map<std::string, std::string> outcomes_deserved() {
   std::map<std::string, std::string> outcomes = {{"mutant_infinite_loop/timed_out", "timed_out"},
@@ -300,6 +318,7 @@ TEST(MutantsManifest, OnlyWhatMustOutrunMemoryNeedsWeightsBeyondAMegabyte) {
   for (const auto& [id, wanted] : expected.variants) {
     if (id.starts_with("mutant_timer") || id.starts_with("control_twin")) continue;
     if (id.starts_with("mutant_adds") || id.starts_with("mutant_claims")) continue;  // their sin must pay
+    if (wanted.specs == std::vector<std::string>{"large"}) continue;
     for (const std::string& spec : wanted.specs) {
       EXPECT_LE(expected.specs.at(spec).weight_bytes(), kSmallWeightBytes) << id;
     }
@@ -344,7 +363,7 @@ TEST(MutantsManifest, EverySourceCompilesWithoutAWarning) {
   if (compiler.version.empty()) GTEST_SKIP() << "no C++ compiler";
   std::map<std::filesystem::path, std::string> words;
   for (const auto& [id, variant] : load_mutants()) words[variant.source] = mutant_word(variant);
-  ASSERT_EQ(words.size(), 16u);
+  ASSERT_EQ(words.size(), 18u);
   const std::string include = "-I" + (std::filesystem::path(ASSAY_SOURCE_DIR) / "kernels" / "cpu").string();
   for (const auto& [source, word] : words) {
     const ProcessResult result =

@@ -63,5 +63,48 @@ TEST(SampleOrder, NoLaunchOfASampleCanTellWhichItIsByItsOutput) {
   EXPECT_EQ(last_slots.size(), 20u);
 }
 
+TEST(DrawnPlace, EachPassMeetsEveryPlaceOnceAndNoneAgainBeforeThreeQuartersOfTheOthers) {
+  for (const int64_t rotation : {1, 2, 3, 4, 5, 8, 33, 500}) {
+    std::map<int64_t, int64_t> met;
+    int64_t nearest = rotation;
+    for (int64_t position = 0; position < 50 * rotation; ++position) {
+      const int64_t place = drawn_place(position, rotation, /*seed=*/11);
+      ASSERT_GE(place, 0);
+      ASSERT_LT(place, rotation);
+      const auto [before, first] = met.insert({place, position});
+      if (!first) nearest = std::min(nearest, position - before->second);
+      before->second = position;
+      if (position % rotation < rotation - 1) continue;
+      for (const auto& [met_place, at] : met) ASSERT_GE(at, position - rotation + 1) << met_place << " was left out";
+    }
+    EXPECT_EQ(int64_t(met.size()), rotation);
+    EXPECT_GE(4 * nearest, 3 * rotation) << rotation;
+  }
+}
+
+TEST(DrawnPlace, WhatCameNextBeforeOrLiesBesideIsSeldomWhatComesNext) {
+  constexpr int64_t kRotation = 500, kPasses = 40;
+  std::map<int64_t, int64_t> followed;
+  int64_t guessed_by_memory = 0, guessed_by_address = 0;
+  for (int64_t position = 1; position < kPasses * kRotation; ++position) {
+    const int64_t before = drawn_place(position - 1, kRotation, 12), now = drawn_place(position, kRotation, 12);
+    const auto remembered = followed.find(before);
+    guessed_by_memory += remembered != followed.end() && remembered->second == now;
+    guessed_by_address += now == before + 1;
+    followed[before] = now;
+  }
+  EXPECT_LT(guessed_by_memory, kPasses * kRotation / 8);
+  EXPECT_LT(guessed_by_address, kPasses * kRotation / 8);
+}
+
+TEST(DrawnPlace, WorkersThatGoOnWhereOthersStoppedAgreeOnTheOrder) {
+  for (int64_t position = 0; position < 100; ++position)
+    EXPECT_EQ(drawn_place(position, 32, 5), drawn_place(position, 32, 5));
+  int64_t same = 0;
+  for (int64_t position = 0; position < 1000; ++position)
+    same += drawn_place(position, 500, 5) == drawn_place(position, 500, 6);
+  EXPECT_LT(same, 200);
+}
+
 }  // namespace
 }  // namespace assay

@@ -276,6 +276,11 @@ std::vector<size_t> Binding::copies_to_prepare(int64_t bytes) const {
   return order;
 }
 
+std::string other_storage(const Variant& variant, const Variant& converter) {
+  return fmt::format("names storage \"{}\", but its prepare makes other bytes of the same weights than {} does",
+                     variant.storage, converter.id());
+}
+
 /// One block, guard bands between its copies: hundreds of small ones would fault every 4 KB page apart.
 std::span<std::byte> Binding::room_to_prepare() {
   if (!work_.variant->prepares || !room_.memory.empty()) return room_.memory;
@@ -288,12 +293,15 @@ std::span<std::byte> Binding::room_to_prepare() {
   return room_.memory;
 }
 
-Binding::Preparation Binding::prepare(bool room_was_used) {
+Binding::Preparation Binding::prepare(bool room_was_used, LoadedKernel* converter) {
   Preparation result;
   if (!work_.variant->prepares) return result;
   const std::span<std::byte> room = room_to_prepare();
   if (room_was_used) device_.fill(room.data(), kPoison, std::ssize(room));
   const int64_t bytes = room_.bytes, step = step_of(bytes);
+  if (converter && converter->prepared_bytes(launches_[0]) != bytes)
+    result.message = other_storage(*work_.variant, *work_.converter);
+  if (!result.message.empty()) converter = nullptr;
   std::vector<Launch> prepared;
   std::vector<int64_t> sources;
   for (const size_t i : room_.copies) {
@@ -302,13 +310,13 @@ Binding::Preparation Binding::prepare(bool room_was_used) {
     launch.prepared_bytes = bytes;
     launch.bytes += work_.variant->keeps_b ? bytes : bytes - weight_bytes(launch);
     const int64_t began = now_ns();
-    kernel_.prepare(launch);
+    (converter ? *converter : kernel_).prepare(launch);
     if (prepared.empty()) result.us = double(now_ns() - began) * 1e-3;
     prepared.push_back(std::move(launch));
     sources.push_back(int64_t(i));
   }
   const int64_t began = now_ns();
-  if (!surroundings_.bands_are_whole(room.data(), step, std::ssize(room_.copies) + 1))
+  if (result.message.empty() && !surroundings_.bands_are_whole(room.data(), step, std::ssize(room_.copies) + 1))
     result.message = "its prepare wrote outside of its buffer";
   result.check_us = double(now_ns() - began) * 1e-3;
   opened_.protect(room.data(), std::ssize(room));

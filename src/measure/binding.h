@@ -52,6 +52,9 @@ class OpenedArenas {
   int64_t poison_bytes_ = 0;
 };
 
+/// Of a variant that names a storage which it does not make.
+std::string other_storage(const Variant& variant, const Variant& converter);
+
 class Binding {
  public:
   /// A, C, D (in a ring of `slots` buffers), bias and workspace are the same memory in all launches; all are bound to
@@ -66,8 +69,9 @@ class Binding {
   /// Where the variant prepares: poisoned memory for that, one block; else none. Before prepare() anyone may use it.
   std::span<std::byte> room_to_prepare();
   /// Where the variant prepares: repacks as many copies as fill the footprint with repacked bytes, those with a
-  /// reference first. B itself is out of its reach from then on, unless it says that it reads both.
-  Preparation prepare(bool room_was_used = false);
+  /// reference first; by `converter`, where there is one. B itself is out of its reach from then on, unless it says
+  /// that it reads both.
+  Preparation prepare(bool room_was_used, LoadedKernel* converter);
   /// The block that prepare() filled, if it did.
   std::span<const Address> prepared_blocks() const { return {&prepared_block_, prepared_block_ ? 1u : 0u}; }
 

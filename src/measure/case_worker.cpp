@@ -43,12 +43,13 @@ CaseWorker::CaseWorker(const WorkerCase& work, OpenedArenas& opened)
 void CaseWorker::setup(const Command& command, Reply& reply) {
   watch_all_ = command.watch_all;
   kernel_ = device_.load(*work_.variant, *work_.module);
+  if (work_.converter) converter_ = device_.load(*work_.converter, *work_.converter_module);
   bound_.emplace(work_, opened_, *kernel_, most_launches() > 1 ? most_launches() + SequenceLength::kRoomToExtend : 1);
   reply.workspace_bytes = bound_->launch(0).workspace_bytes;
   const std::span<std::byte> room = bound_->room_to_prepare();
   const bool room_is_dear = std::ssize(room) >= kDearBytes && !work_.device->one_worker;
   if (room_is_dear) try_special_values(reply, room);
-  const Binding::Preparation prepared = bound_->prepare(room_is_dear);
+  const Binding::Preparation prepared = bound_->prepare(room_is_dear, converter_.get());
   reply.prepare_us = prepared.us;
   reply.untimed_check_us += prepared.check_us;
   if (!prepared.message.empty()) set(reply, Outcome::wrong, prepared.message);
@@ -84,7 +85,7 @@ void CaseWorker::warm_up(Reply& reply) {
 
 /// Of an op that is no product.
 void CaseWorker::try_special_draws(Reply& reply) {
-  for (int i = 0; judge_ && i < work_.proof->specials() && reply.outcome == Outcome::pass; ++i) {
+  for (int i = 0; judge_ && work_.special_draws && i < work_.proof->specials() && reply.outcome == Outcome::pass; ++i) {
     LaunchInputs inputs = random_inputs(length_->first_checkable(), 1, /*comparable=*/true);
     inputs.a.special = i;
     launch(inputs, 1, reply, {.compared = true, .last = false, .whole = true});
@@ -96,7 +97,8 @@ void CaseWorker::try_special_draws(Reply& reply) {
 void CaseWorker::try_special_values(Reply& reply, std::span<std::byte> room) {
   if (!judge_ || !work_.special || reply.outcome != Outcome::pass) return;
   const int64_t began = now_ns();
-  if (const std::string message = check_special_values(work_, opened_, *kernel_, room); !message.empty())
+  if (const std::string message = check_special_values(work_, opened_, {*kernel_, converter_.get(), room});
+      !message.empty())
     set(reply, Outcome::wrong, message);
   reply.untimed_check_us += double(now_ns() - began) * 1e-3;
 }
@@ -141,11 +143,13 @@ void CaseWorker::take_samples(const Command& command, Reply& reply, LaunchTimes*
     const double spent_us = double(now_ns() - began) * 1e-3;
     const bool enough = reply.samples + 1 >= command.launches || spent_us > kTurnPatience * command.time_us ||
                         (reply.samples + 1 >= command.least_launches && spent_us > command.time_us);
-    const bool can_check = !judge_ || judge_->can_check(bound_->source_copy(position));
+    // A sequence has an order of its own.
+    const int64_t place = length > 1 || work_.bulk ? position % bound_->rotation()
+                                                   : drawn_place(position, bound_->rotation(), work_.order);
+    const bool can_check = !judge_ || judge_->can_check(bound_->source_copy(place));
     const bool last = enough && can_check, compare = !compared && can_check && (last || reply.samples >= drawn);
     compared |= compare;
-    const LaunchInputs inputs =
-        random_inputs(position % bound_->rotation(), length, compare || last || random_() % kComparableOf == 0);
+    const LaunchInputs inputs = random_inputs(place, length, compare || last || random_() % kComparableOf == 0);
     const LaunchTimes taken = launch(inputs, length, reply, {compare, last});
     if (!last && length_->was_too_short(taken.device_us)) continue;
     if (warm_up-- > 0 && taken.device_us < kWarmUpBelowUs) continue;

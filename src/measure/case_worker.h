@@ -75,7 +75,7 @@ class CaseWorker {
   const WorkerCase& work_;
   OpenedArenas& opened_;
   MeasuredDevice& device_;
-  std::unique_ptr<LoadedKernel> kernel_;
+  std::unique_ptr<LoadedKernel> kernel_, converter_;
   std::optional<Binding> bound_;
   std::unique_ptr<Judge> judge_;
   std::mt19937_64 random_;

@@ -37,6 +37,7 @@ class SpecRun {
         special_(context.special_values ? special_values_for(spec, cases) : nullptr),
         standings_(spec_, context) {
     for (const CaseToRun& work : cases) standings_.cases.push_back(contender(work, proof_.get(), false));
+    for (Contender& c : standings_.cases) share_storage(c);
     standings_.reader = contender(context.reader, nullptr, false);
     standings_.bulk_reader = contender(context.bulk_reader, nullptr, true);
     group();
@@ -82,13 +83,28 @@ class SpecRun {
     c.worker_case.proof = proof;
     c.worker_case.inputs = &inputs_;
     c.worker_case.special = special_.get();
+    c.worker_case.special_draws = context_.special_values;
     c.worker_case.arenas = context_.arenas;
     c.worker_case.mode = context_.mode;
     c.worker_case.footprint = context_.footprint;
     c.worker_case.memory_limit = (int64_t(1) << 30) + context_.footprint + 8 * spec_.weight_bytes();
     c.worker_case.bulk = bulk;
+    c.worker_case.order = order_;
     c.worker_case.counters = context_.counters;
     return c;
+  }
+
+  /// Who names a storage gets weights as the first makes them that names it, as in an engine, which makes them once.
+  void share_storage(Contender& c) const {
+    if (!c.work->variant->prepares || context_.device->one_worker) return;
+    for (const Contender& other : standings_.cases) {
+      const Variant& variant = *other.work->variant;
+      if (!variant.prepares || variant.storage != c.work->variant->storage || variant.keeps_b) continue;
+      if (&other == &c) return;
+      c.worker_case.converter = &variant;
+      c.worker_case.converter_module = &other.work->module;
+      return;
+    }
   }
 
   /// A worker process for each case, or one for all where the device wants that.
@@ -232,12 +248,13 @@ class SpecRun {
 
   const Spec spec_;
   const RoundsContext& context_;
+  std::mt19937_64 random_{std::random_device{}()};
+  const uint64_t order_ = random_();
   SpecInputs inputs_;
   std::unique_ptr<Proof> proof_;
   std::unique_ptr<SpecialValues> special_;
   Standings standings_;
   int64_t next_copy_ = 0, next_piece_ = 0;  // the bulk reader's pieces are no copies
-  std::mt19937_64 random_{std::random_device{}()};
 };
 
 }  // namespace

@@ -28,4 +28,8 @@ class SampleOrder {
   std::vector<int64_t> place_in_slot_;
 };
 
+/// Which place of the rotation the launch at `position` meets, where each is a sample of its own: in each pass over the
+/// rotation neighbours change places within a sixteenth of it. What came next in one pass does not in another.
+int64_t drawn_place(int64_t position, int64_t rotation, uint64_t seed);
+
 }  // namespace assay

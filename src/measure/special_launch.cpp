@@ -10,13 +10,15 @@
 namespace assay {
 namespace {
 
+constexpr int64_t kComparedBytes = int64_t(64) << 20;  // of prepared weights, made twice
+
 /// One spacing of the operands in memory of the device, as long as it lives.
 class SpecialLaunch {
  public:
-  SpecialLaunch(const WorkerCase& work, OpenedArenas& opened, LoadedKernel& kernel, Spacing spacing,
-                std::span<std::byte> room)
+  SpecialLaunch(const WorkerCase& work, OpenedArenas& opened, const SpecialKernel& of, Spacing spacing)
       : values_(*work.special), accuracy_(work.variant->accuracy), opened_(opened), device_(opened.device()) {
     launch_ = launch_of(work.inputs->spec());
+    LoadedKernel& kernel = of.kernel;
     launch_.kernel = &kernel;
     launch_.tensors = values_.weights(spacing)->tensors();
     const Address weights = opened.special(*values_.weights(spacing));
@@ -39,8 +41,9 @@ class SpecialLaunch {
     launch_.prepared_bytes = kernel.prepared_bytes(launch_);
     if (launch_.prepared_bytes <= 0)
       fail("it prepares weights, but needs {} bytes for that where they are special", launch_.prepared_bytes);
-    launch_.prepared = place(room, launch_.prepared_bytes);
+    launch_.prepared = place(of.room, launch_.prepared_bytes);
     kernel.prepare(launch_);
+    if (of.converter && launch_.prepared_bytes <= kComparedBytes) compare_storages(work, *of.converter);
   }
   ~SpecialLaunch() {
     for (const auto& [block, bytes] : blocks_) opened_.give_back(block, bytes);
@@ -50,6 +53,7 @@ class SpecialLaunch {
 
   /// "" or the first thing that is wrong.
   std::string run() {
+    if (!message_.empty()) return message_;
     for (int64_t i = 0; i < values_.launches(accuracy_); ++i)
       if (const std::string message = run(i); !message.empty()) return message;
     return "";
@@ -57,6 +61,26 @@ class SpecialLaunch {
 
  private:
   static int64_t with_guards(int64_t bytes) { return (bytes + 63) / 64 * 64 + 2 * kGuardBytes; }
+
+  /// What it makes of the weights, against what the one makes that it shares a storage with.
+  void compare_storages(const WorkerCase& work, LoadedKernel& converter) {
+    Launch other = launch_;
+    other.kernel = &converter;
+    if (converter.prepared_bytes(launch_) == launch_.prepared_bytes) {
+      other.prepared = allocate(launch_.prepared_bytes);
+      device_.fill(other.prepared, 0, launch_.prepared_bytes);
+      device_.fill(launch_.prepared, 0, launch_.prepared_bytes);  // what neither writes is not compared
+      converter.prepare(other);
+      launch_.kernel->prepare(launch_);
+      std::vector<std::byte> bytes[2];
+      for (std::vector<std::byte>& to : bytes) {
+        to.resize(size_t(launch_.prepared_bytes));
+        device_.read(to.data(), &to == bytes ? launch_.prepared : other.prepared, launch_.prepared_bytes);
+      }
+      if (bytes[0] == bytes[1]) return;
+    }
+    message_ = other_storage(*work.variant, *work.converter);
+  }
 
   Address place(std::span<std::byte> room, int64_t bytes) {
     if (with_guards(bytes) > std::ssize(room)) return allocate(bytes);
@@ -112,13 +136,13 @@ class SpecialLaunch {
   MeasuredDevice& device_;
   Launch launch_;
   std::vector<std::pair<Address, int64_t>> blocks_;
+  std::string message_;  // what is wrong before anything was launched
 };
 
 }  // namespace
 
-std::string check_special_values(const WorkerCase& work, OpenedArenas& opened, LoadedKernel& kernel,
-                                 std::span<std::byte> room) {
-  const auto run = [&](Spacing spacing) { return SpecialLaunch(work, opened, kernel, spacing, room).run(); };
+std::string check_special_values(const WorkerCase& work, OpenedArenas& opened, const SpecialKernel& of) {
+  const auto run = [&](Spacing spacing) { return SpecialLaunch(work, opened, of, spacing).run(); };
   const bool has_dense = work.special->weights(Spacing::dense), has_padded = work.special->weights(Spacing::padded);
   if (!work.variant->supports.strides || !has_padded) return has_dense ? run(Spacing::dense) : "";
   std::string padded;

@@ -6,10 +6,14 @@
 
 namespace assay {
 
+struct SpecialKernel {
+  LoadedKernel& kernel;
+  LoadedKernel* converter = nullptr;  // what it prepares must be what this one does, where both name one storage
+  std::span<std::byte> room;          // where prepared weights may lie if they fit
+};
+
 /// "" or what the kernel makes of special values that it must not. Strides are padded where the variant does not say
-/// that it takes dense operands alone. `room`: where prepared weights may lie if they fit. Error where the kernel
-/// reports one itself.
-std::string check_special_values(const WorkerCase& work, OpenedArenas& opened, LoadedKernel& kernel,
-                                 std::span<std::byte> room = {});
+/// that it takes dense operands alone. Error where the kernel reports one itself.
+std::string check_special_values(const WorkerCase& work, OpenedArenas& opened, const SpecialKernel& of);
 
 }  // namespace assay

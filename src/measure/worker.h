@@ -20,7 +20,12 @@ struct WorkerCase {
   const BuiltModule* module = nullptr;
   const Proof* proof = nullptr;  // null for a ceiling: nothing is validated
   const SpecInputs* inputs = nullptr;
+  // Whose prepare makes the weights instead of its own: another variant that names the same storage. Null: none does.
+  const Variant* converter = nullptr;
+  const BuiltModule* converter_module = nullptr;
+  uint64_t order = 0;                      // of single launches' copies, one for all workers of a spec
   const SpecialValues* special = nullptr;  // null: no launches on special values
+  bool special_draws = false;              // likewise, of an op that is no product
   Arenas* arenas = nullptr;
   Mode mode = Mode::decode;
   int64_t footprint = 0;

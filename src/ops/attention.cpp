@@ -127,6 +127,7 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
 /// One query against the first `count` keys: scores with the bound of each, then what they weigh.
 struct Weighed {
   std::vector<double> weights, errors;  // relative, of a weight
+  std::vector<double> squares;          // of what each score adds up
   double error = 0;                     // of their sum
 };
 
@@ -136,11 +137,12 @@ Weighed weigh(const Attention& spec, std::span<const float> q, std::span<const f
   const double product_error = (std::sqrt(double(size)) / 2 + 4) * kRoundoff * std::fabs(spec.scale);
   double largest = -INFINITY, sum = 0;
   for (size_t j = 0; j < size_t(count); ++j) {
-    double score = 0, magnitude = 0;
+    double score = 0, magnitude = 0, square = 0;
     for (size_t i = 0; i < size; ++i) {
       const double term = double(q[i]) * double(keys[j * size + i]);
-      score += term, magnitude += std::fabs(term);
+      score += term, magnitude += std::fabs(term), square += term * term;
     }
+    w.squares.push_back(square * spec.scale * spec.scale);
     w.weights.push_back(score * spec.scale);
     w.errors.push_back(magnitude * product_error + std::fabs(score * spec.scale) * kRoundoff);
     largest = std::max(largest, w.weights.back());
@@ -153,6 +155,19 @@ Weighed weigh(const Attention& spec, std::span<const float> q, std::span<const f
   }
   for (size_t j = 0; j < w.weights.size(); ++j) w.error += (w.weights[j] /= sum) * w.errors[j];
   return w;
+}
+
+/// Of output i by rounding each probability once, and each value of the query: that shifts a score by so much, and
+/// with it the weight of one key against all others.
+double rounding_variance(const Weighed& w, std::span<const float> values, size_t size, size_t i, double sum,
+                         double rounding) {
+  constexpr double kUniform = 4;  // relative to u²: 1/3 of it just above a power of two, half that as values come
+  double variance = 0;
+  for (size_t j = 0; j < w.weights.size(); ++j) {
+    const double value = double(values[j * size + i]), square = w.weights[j] * w.weights[j];
+    variance += square * (value * value + w.squares[j] * (value - sum) * (value - sum));
+  }
+  return rounding * rounding / kUniform * variance;
 }
 
 void expected(const Spec& of, const OpValues& in, std::span<ExpectedOutput> outputs) {
@@ -188,10 +203,11 @@ void expected(const Spec& of, const OpValues& in, std::span<ExpectedOutput> outp
             squares[i] += term * term;
           }
         for (size_t i = 0; i < size; ++i) {
-          const double rounded =
-              kDeviations * in.rounding * std::sqrt(squares[i]) + kTiny * largest * double(w.weights.size());
+          const double tiny = kTiny * largest * double(w.weights.size()),
+                       rounded = kDeviations * in.rounding * std::sqrt(squares[i]) + tiny;
           d[(row * size_t(spec.heads) + head) * size + i] = {
-              sums[i], unit_roundoff(spec.d) * std::fabs(sums[i]) + rounded, errors[i] + std::fabs(sums[i]) * w.error};
+              sums[i], unit_roundoff(spec.d) * std::fabs(sums[i]) + rounded, errors[i] + std::fabs(sums[i]) * w.error,
+              in.rounding > 0 ? rounding_variance(w, values, size, i, sums[i], in.rounding) + tiny * tiny : 0};
         }
       }
   }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/clones.h"
 #include "base/error.h"
 #include "ops/swiglu.h"
 #include "ops/variation.h"
@@ -71,13 +72,30 @@ std::vector<Tensor> tensors(const Spec& of) {
 
 enum Special { kFarOut, kZeros, kOutliers, kSpecials };
 
+constexpr int64_t kGroups = 16;
+
+/// Of a grouped draw: of group, and of row, a bit; and a power of two for all.
+double group_sign(const OpDraw& draw, int64_t group) { return draw.random >> group & 1 ? -1 : 1; }
+double row_factor(const OpDraw& draw, int64_t row) {
+  return (draw.random >> (kGroups + 1 + row % 40) & 1 ? -1 : 1) * (draw.random >> kGroups & 1 ? 0.5 : 1);
+}
+
+void vary_groups(const OpDraw& draw, int64_t k, std::vector<double>& a) {
+  double signs[kGroups];
+  for (int64_t group = 0; group < kGroups; ++group) signs[group] = group_sign(draw, group);
+  for (int64_t i = 0; i < std::ssize(a); ++i) a[size_t(i)] *= signs[i % k % kGroups] * row_factor(draw, i / k);
+}
+
 /// Gates of about 3, where the curve bends. Special: of about 30, so that exp overflows either way; zeros; every second
 /// block of 32 a thousandth of the others, which a kernel that quantizes them together loses.
 void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> varied) {
   constexpr double kTypicalProduct = 1.3;  // of the inputs: a product of k values is about √k of it
   constexpr int64_t kBlock = 32;
   const int64_t k = matmul_swiglu_of(of).k;
-  vary_signs_and_pieces(draw.random, k, varied[0]);
+  if (draw.is_grouped)
+    vary_groups(draw, k, varied[0]);
+  else
+    vary_signs_and_pieces(draw.random, k, varied[0]);
   const double wanted = draw.special == kFarOut ? 30 : 3;
   const double factor = std::exp2(std::round(std::log2(wanted / (kTypicalProduct * std::sqrt(double(k))))));
   for (int64_t i = 0; i < std::ssize(varied[0]); ++i) {
@@ -92,21 +110,35 @@ struct Products {
   double gate = 0, up = 0, gate_size = 0, up_size = 0, gate_variance = 0, up_variance = 0, covariance = 0;
 };
 
-/// In eight lanes, which the compiler makes vectors of.
-Products multiply(std::span<const float> a, std::span<const float> gate, std::span<const float> up) {
-  constexpr size_t kLanes = 8;
-  double sums[4][kLanes] = {};
-  for (size_t i = 0; i < a.size(); i += kLanes)
-    for (size_t lane = 0; lane < std::min(kLanes, a.size() - i); ++lane) {
-      const double x = double(a[i + lane]), g = x * double(gate[i + lane]), u = x * double(up[i + lane]);
-      sums[0][lane] += g, sums[1][lane] += u;
-      sums[2][lane] += std::fabs(g), sums[3][lane] += std::fabs(u);
+/// A product by groups, in lanes which the compiler makes vectors of: sums of groups, and of absolute values.
+ASSAY_CLONES double multiply_groups(const float* a, const float* b, int64_t k, double* sums) {
+  double of_group[kGroups] = {}, sizes[kGroups] = {};
+  int64_t i = 0;
+  for (; i + kGroups <= k; i += kGroups)
+    for (int64_t lane = 0; lane < kGroups; ++lane) {
+      const double term = double(a[i + lane]) * double(b[i + lane]);
+      of_group[lane] += term, sizes[lane] += std::fabs(term);
     }
-  Products p;
-  for (size_t lane = 0; lane < kLanes; ++lane) {
-    p.gate += sums[0][lane], p.up += sums[1][lane];
-    p.gate_size += sums[2][lane], p.up_size += sums[3][lane];
+  for (int64_t lane = 0; i < k; ++i, ++lane) {
+    const double term = double(a[i]) * double(b[i]);
+    of_group[lane] += term, sizes[lane] += std::fabs(term);
   }
+  double size = 0;
+  for (int64_t lane = 0; lane < kGroups; ++lane) sums[lane] = of_group[lane], size += sizes[lane];
+  return size;
+}
+
+double total(const double* groups) {
+  double sum = 0;
+  for (int64_t group = 0; group < kGroups; ++group) sum += groups[group];
+  return sum;
+}
+
+Products multiply(std::span<const float> a, std::span<const float> gate, std::span<const float> up) {
+  Products p;
+  double sums[kGroups];
+  p.gate_size = multiply_groups(a.data(), gate.data(), std::ssize(a), sums), p.gate = total(sums);
+  p.up_size = multiply_groups(a.data(), up.data(), std::ssize(a), sums), p.up = total(sums);
   return p;
 }
 
@@ -121,16 +153,18 @@ void add_variances(std::span<const double> of_a, std::span<const float> gate, st
 /// bend/2 · Δg² · |u| + steepest · |Δg·Δu|. Sums err as those of any product (√k·u·Σ|a||b|, kToleranceC times), rounded
 /// activations of both by the same draws: their deviation is that of the weighted sum of both columns.
 ExpectedValue expected_value(const Products& p, int64_t k, Dtype d) {
-  ExpectedValue e = swiglu_value(p.gate, p.up, d);
   const double sigmoid = 1 / (1 + std::exp(-p.gate)), s = p.gate * sigmoid,
                slope = sigmoid * (1 + p.gate * (1 - sigmoid));
+  ExpectedValue e = swiglu_value(p.gate, s * p.up, p.up, d);
   const double of_sum = std::sqrt(double(k) + kEpilogue) * kRoundoff, by_gate = slope * p.up;
   e.free += of_sum * (std::fabs(by_gate) * p.gate_size + std::fabs(s) * p.up_size);
-  const double variance = by_gate * by_gate * p.gate_variance + s * s * p.up_variance + 2 * by_gate * s * p.covariance;
-  e.fixed += kDeviations * std::sqrt(std::max(variance, 0.0));
+  const double variance =
+      std::max(by_gate * by_gate * p.gate_variance + s * s * p.up_variance + 2 * by_gate * s * p.covariance, 0.0);
   const double gate_off = kToleranceC * of_sum * p.gate_size + kDeviations * std::sqrt(p.gate_variance),
                up_off = kToleranceC * of_sum * p.up_size + kDeviations * std::sqrt(p.up_variance);
   e.fixed += kBend / 2 * gate_off * gate_off * std::fabs(p.up) + kSteepest * gate_off * up_off;
+  if (variance > 0) e.variance = variance + e.fixed * e.fixed;
+  e.fixed += kDeviations * std::sqrt(variance);
   return e;
 }
 
@@ -156,6 +190,88 @@ void expected(const Spec& of, const OpValues& in, std::span<ExpectedOutput> outp
     }
   }
 }
+
+ExpectedValue expected_one(const Spec& of, const OpValues& in, int64_t element) {
+  const MatmulSwiglu& spec = matmul_swiglu_of(of);
+  const std::vector<float> a = in.row(in.of(Operand::a), 0, element / spec.n),
+                           gate = in.row(in.of(Operand::b, 0), 0, element % spec.n),
+                           up = in.row(in.of(Operand::b, 1), 0, element % spec.n);
+  Products p = multiply(a, gate, up);
+  if (in.accuracy != Accuracy::exact)
+    add_variances(rounding_variances(in.accuracy, std::vector<double>(a.begin(), a.end())), gate, up, p);
+  return expected_value(p, spec.k, spec.d);
+}
+
+/// What is kept of one row of A, each for all columns: the sums of each group, of gate and then of up; both sizes; and
+/// of each class both variances and the covariance.
+constexpr int64_t kSizesAt = 2 * kGroups, kClassesAt = kSizesAt + 2, kOfClass = 3;
+
+std::vector<float> add_up(const Spec& of, const OpValues& in, std::span<const Accuracy> classes) {
+  const MatmulSwiglu& spec = matmul_swiglu_of(of);
+  const auto lines = size_t(kClassesAt + kOfClass * std::ssize(classes)), n = size_t(spec.n);
+  std::vector<float> sums(size_t(spec.m) * lines * n), gate, up;
+  std::vector<std::vector<float>> a;
+  std::vector<std::vector<double>> variances;
+  for (int64_t row = 0; row < spec.m; ++row) {
+    a.push_back(in.row(in.of(Operand::a), 0, row));
+    for (const Accuracy accuracy : classes)
+      variances.push_back(rounding_variances(accuracy, std::vector<double>(a.back().begin(), a.back().end())));
+  }
+  double groups[2 * kGroups], sizes[2];
+  for (size_t column = 0; column < n; ++column) {
+    in.decode_row(in.of(Operand::b, 0), 0, int64_t(column), gate);
+    in.decode_row(in.of(Operand::b, 1), 0, int64_t(column), up);
+    for (size_t row = 0; row < a.size(); ++row) {
+      sizes[0] = multiply_groups(a[row].data(), gate.data(), spec.k, groups);
+      sizes[1] = multiply_groups(a[row].data(), up.data(), spec.k, groups + kGroups);
+      float* to = &sums[row * lines * n + column];
+      for (const double sum : groups) *to = float(sum), to += n;
+      for (const double size : sizes) *to = float(size), to += n;
+      for (size_t i = 0; i < classes.size(); ++i) {
+        Products p;
+        add_variances(variances[row * classes.size() + i], gate, up, p);
+        for (const double value : {p.gate_variance, p.up_variance, p.covariance}) *to = float(value), to += n;
+      }
+    }
+  }
+  return sums;
+}
+
+/// to = Σ signs · lines of n values.
+ASSAY_CLONES void combine(const float* lines, const double* signs, int64_t n, double* to) {
+  for (int64_t i = 0; i < n; ++i) to[i] = double(lines[i]) * signs[0];
+  for (int64_t group = 1; group < kGroups; ++group)
+    for (int64_t i = 0; i < n; ++i) to[i] += double(lines[group * n + i]) * signs[group];
+}
+
+void expected_of_groups(const Spec& of, const OpDraw& draw, std::span<const float> sums,
+                        std::span<const Accuracy> classes, Accuracy accuracy, std::span<ExpectedOutput> outputs) {
+  const MatmulSwiglu& spec = matmul_swiglu_of(of);
+  const int64_t n = spec.n, lines = kClassesAt + kOfClass * std::ssize(classes);
+  const auto index = std::find(classes.begin(), classes.end(), accuracy) - classes.begin();
+  std::vector<ExpectedValue>& d = outputs[0].values;
+  d.resize(size_t(spec.m * n));
+  std::vector<double> gate(static_cast<size_t>(n)), up(gate.size());
+  for (int64_t row = 0; row < spec.m; ++row) {
+    const float* kept = &sums[size_t(row * lines * n)];
+    const double factor = row_factor(draw, row), size = std::fabs(factor);
+    double signs[kGroups];
+    for (int64_t group = 0; group < kGroups; ++group) signs[group] = factor * group_sign(draw, group);
+    combine(kept, signs, n, gate.data());
+    combine(kept + kGroups * n, signs, n, up.data());
+    const float *sizes = kept + kSizesAt * n, *variances = kept + (kClassesAt + kOfClass * index) * n;
+    for (int64_t i = 0; i < n; ++i) {
+      Products p{gate[size_t(i)], up[size_t(i)], size * double(sizes[i]), size * double(sizes[n + i])};
+      if (accuracy != Accuracy::exact) {
+        p.gate_variance = size * size * double(variances[i]), p.up_variance = size * size * double(variances[n + i]);
+        p.covariance = size * size * double(variances[2 * n + i]);
+      }
+      d[size_t(row * n + i)] = expected_value(p, spec.k, spec.d);
+    }
+  }
+}
+
+constexpr OpGroups kOfGroups = {add_up, expected_of_groups, expected_one};
 
 /// From the last value to the first, and by one exponential of the negative.
 long double second_opinion(const Spec& of, const OpValues& in, size_t, int64_t element) {
@@ -187,7 +303,8 @@ const Op kMatmulSwiglu = {.name = "matmul_swiglu",
                           .specials = kSpecials,
                           .vary = vary,
                           .expected = expected,
-                          .second_opinion = second_opinion};
+                          .second_opinion = second_opinion,
+                          .groups = &kOfGroups};
 
 const MatmulSwiglu& matmul_swiglu_of(const Spec& spec) {
   ASSAY_CHECK(spec.op == &kMatmulSwiglu);

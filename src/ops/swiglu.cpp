@@ -74,7 +74,10 @@ void expected(const Spec& of, const OpValues& in, std::span<ExpectedOutput> outp
   std::vector<ExpectedValue>& d = outputs[0].values;
   for (int64_t row = 0; row < spec.m; ++row) {
     const std::vector<float> gate = in.row(in.of(Operand::a, 0), 0, row), up = in.row(in.of(Operand::a, 1), 0, row);
-    for (size_t i = 0; i < gate.size(); ++i) d.push_back(swiglu_value(double(gate[i]), double(up[i]), spec.d));
+    for (size_t i = 0; i < gate.size(); ++i) {
+      const auto g = double(gate[i]), u = double(up[i]);
+      d.push_back(swiglu_value(g, g / (1 + std::exp(-g)) * u, u, spec.d));
+    }
   }
 }
 
@@ -88,8 +91,7 @@ long double second_opinion(const Spec& of, const OpValues& in, size_t, int64_t e
 }  // namespace
 
 /// exp's argument and polynomial, a sum, a division, two products: each rounds once or twice.
-ExpectedValue swiglu_value(double gate, double up, Dtype d) {
-  const double value = gate / (1 + std::exp(-gate)) * up;
+ExpectedValue swiglu_value(double gate, double value, double up, Dtype d) {
   return {value, unit_roundoff(d) * std::fabs(value) + kTiny * std::max(1.0, std::fabs(up)),
           (6 + std::fabs(gate) / 2) * kRoundoff * std::fabs(value)};
 }

@@ -15,7 +15,8 @@ struct Swiglu {
 /// Of a spec of this op; valid as long as the spec or a copy of it.
 const Swiglu& swiglu_of(const Spec& spec);
 
-/// What one value must be, and how far off a kernel's exp in f32 may be, rounding to `d` included.
-ExpectedValue swiglu_value(double gate, double up, Dtype d);
+/// What one value, gate · sigmoid(gate) · up, must be, and how far off a kernel's exp in f32 may be, rounding to `d`
+/// included.
+ExpectedValue swiglu_value(double gate, double value, double up, Dtype d);
 
 }  // namespace assay

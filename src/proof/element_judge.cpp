@@ -16,6 +16,10 @@ constexpr double kDoubleSum = 0x1p-44;               // what adding a stretch in
 constexpr double kDeviations = 8;                    // of the outputs' roundings, in a projection
 constexpr double kUniform = 3;                       // the variance of an error anywhere within ±e is e²/3
 constexpr int64_t kMuchWork = 100'000, kOfOne = 10;  // flops; what one of them takes, exponentials and bounds included
+constexpr int64_t kOfKept = 2'000;   // of an element whose sums of groups are kept: so many launches as take 1 ms
+constexpr int64_t kDrawn = 32;       // elements of a launch whose draw is free: of a column in 150, as gate and up are
+constexpr double kMeanSquare = 1.5;  // mean of squared errors in units of their variance: 1 where the model holds
+constexpr int64_t kSharing = 64;     // elements may err alike: one in so many counts
 
 /// Value i of an output, which may be of blocks.
 double value_at(Dtype dtype, std::span<const std::byte> d, int64_t i) {
@@ -41,6 +45,7 @@ ElementJudge::ElementJudge(const ElementProof& proof, Accuracy accuracy)
 
 int64_t ElementJudge::projection_cost() const {
   const Spec& spec = proof_.inputs().spec();
+  if (spec.op->groups) return kOfKept * dense_elements_;
   return spec.cold_bytes() > 0 && spec.flops > kMuchWork ? kOfOne * spec.flops : 0;
 }
 
@@ -76,6 +81,10 @@ void ElementJudge::compare(size_t output, std::span<const std::byte> d, int64_t 
     const double ratio = error <= fixed ? 0 : std::isnan(error) ? HUGE_VAL : (error - fixed) / e.free;
     squared_error_ += error * error;
     squared_reference_ += e.value * e.value;
+    if (e.variance > 0) {
+      const double sums = kToleranceC * e.free, output = unit_roundoff(dtype) * e.value;
+      in_variances_ += error * error / (e.variance + output * output / kUniform + sums * sums), ++varied_elements_;
+    }
     stats_.max_abs = std::max(stats_.max_abs, error);
     stats_.max_rel = std::max(stats_.max_rel, error / std::max({1.0, std::fabs(got), std::fabs(e.value)}));
     if (error > 0)
@@ -150,6 +159,30 @@ std::string ElementJudge::check(std::span<const std::byte> d, const LaunchInputs
   }
   if (std::string message = compare_unprojected(d, worst); !message.empty()) return message;
   stats_.nmse = squared_reference_ > 0 ? squared_error_ / squared_reference_ : 0;
+  std::string wrong = message(worst);
+  return wrong.empty() ? mean_square_message() : wrong;
+}
+
+/// Of a class that is not exact, over all that was compared so far: what rounds once more, or wider, is within six
+/// deviations everywhere, but not on the whole. Elements share roundings: those of a head all of them.
+std::string ElementJudge::mean_square_message() const {
+  const auto count = double(varied_elements_);
+  if (varied_elements_ < kSharing ||
+      !(in_variances_ > std::max(kMeanSquare, mean_square_limit(varied_elements_ / kSharing)) * count))
+    return "";
+  return fmt::format("errs {:.2f} times as much as class {} explains (root mean square over {} elements)",
+                     std::sqrt(in_variances_ / count), accuracy_name(accuracy_), varied_elements_);
+}
+
+std::string ElementJudge::check_one(std::span<const std::byte> d, const LaunchInputs& inputs, uint64_t drawn) {
+  const int64_t elements = outputs_[0].values(), count = std::min(kDrawn, elements);
+  Worst worst;
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t first = i * elements / count, end = (i + 1) * elements / count;
+    const int64_t element = first + int64_t(random_bits(drawn + uint64_t(i)) % uint64_t(end - first));
+    const ExpectedValue value = proof_.expected_one(inputs, accuracy_, element);
+    compare(0, d, element, element + 1, &value, worst);
+  }
   return message(worst);
 }
 
@@ -162,6 +195,7 @@ std::string ElementJudge::check_unprojected(std::span<const std::byte> d, const 
 }
 
 std::string ElementJudge::check_projections(std::span<const double> sums, const LaunchInputs& inputs) {
+  if (inputs.a.is_free) return "";  // check_one() has drawn elements
   prepare_for(inputs);
   size_t projection = 0;
   int64_t before = 0;

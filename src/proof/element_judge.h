@@ -17,12 +17,14 @@ class ElementJudge final : public Judge {
 
   /// range: of the projected outputs' elements; of the others all are compared.
   std::string check(std::span<const std::byte> d, const LaunchInputs& inputs, ElementRange range) override;
+  /// Of a free draw: elements drawn all over D.
+  std::string check_one(std::span<const std::byte> d, const LaunchInputs& inputs, uint64_t drawn) override;
   std::string check_projections(std::span<const double> sums, const LaunchInputs& inputs) override;
   std::string check_unprojected(std::span<const std::byte> d, const LaunchInputs& inputs) override;
   int64_t projection_cost() const override;
   int64_t check_cost() const override { return dense_elements_; }
   bool can_check(int64_t) const override { return true; }
-  using Judge::can_check;
+  bool can_check(const LaunchInputs& launch) const override { return !launch.a.is_free; }
 
  private:
   struct Worst {
@@ -37,6 +39,7 @@ class ElementJudge final : public Judge {
                Worst& worst);
   std::string compare_unprojected(std::span<const std::byte> d, Worst& worst);
   std::string message(const Worst& worst) const;
+  std::string mean_square_message() const;
 
   const ElementProof& proof_;
   const Accuracy accuracy_;
@@ -46,6 +49,8 @@ class ElementJudge final : public Judge {
   bool prepared_ = false;
   int64_t dense_elements_ = 0;
   double squared_error_ = 0, squared_reference_ = 0;
+  double in_variances_ = 0;      // squared errors in units of what rounding activations explains
+  int64_t varied_elements_ = 0;  // … of so many elements
 };
 
 }  // namespace assay

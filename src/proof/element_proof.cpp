@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "base/error.h"
+#include "base/parallel.h"
 #include "proof/element_judge.h"
 #include "proof/projections.h"
 #include "proof/reference.h"
@@ -16,6 +18,8 @@ namespace {
 constexpr int64_t kSamples = 64, kFewSamples = 6;  // of the outputs, that a second opinion is asked about
 constexpr int64_t kSampledFlops = 200'000'000;     // what all of them may take
 constexpr double kAgree = 1e-12;                   // relative to what is added up
+constexpr double kKeptAgree = 0x1p-20;             // … where the sums of groups are kept as floats
+constexpr uint64_t kFreeOf = 4;                    // of so many sequences of launches one is free
 
 double roundoff_of(Accuracy accuracy) {
   return accuracy == Accuracy::f16_activation    ? unit_roundoff(Dtype::f16)
@@ -50,53 +54,90 @@ class HostLaunch {
 
 }  // namespace
 
-ElementProof::ElementProof(const SpecInputs& inputs) : inputs_(inputs) {
+ElementProof::ElementProof(const SpecInputs& inputs, const std::vector<Accuracy>& classes) : inputs_(inputs) {
+  for (const Accuracy accuracy : std::set<Accuracy>(classes.begin(), classes.end()))
+    if (accuracy != Accuracy::exact) classes_.push_back(accuracy);
   std::mt19937_64 random{std::random_device{}()};
   for (const Tensor& t : inputs.spec().tensors) {
     if (t.use != Use::output) continue;
     outputs_.push_back(t);
     columns_.push_back(is_projected(t) ? random_weights(t.dims[2], random) : std::vector<float>());
   }
+  if (inputs.spec().op->groups) add_up_groups();
   compare_opinions();
+}
+
+void ElementProof::add_up_groups() {
+  const Spec& spec = inputs_.spec();
+  std::vector<std::vector<float>> sums(static_cast<size_t>(inputs_.copies()));
+  sums_.resize(1);  // so that draws are grouped
+  in_parallel(inputs_.copies(), [&](int64_t copy) {
+    const HostLaunch launch(*this, {copy, Variation()}, Accuracy::exact);
+    sums[size_t(copy)] = spec.op->groups->add_up(spec, launch.values(), classes_);
+  });
+  sums_ = std::move(sums);
 }
 
 void ElementProof::compare_opinions() {
   const Spec& spec = inputs_.spec();
   std::mt19937_64 random{std::random_device{}()};
   const int64_t samples = std::clamp(kSampledFlops / std::max<int64_t>(spec.flops, 1), kFewSamples, kSamples);
-  int64_t elements = 0;
-  for (const Tensor& t : outputs_) elements += t.values();
-  for (int special = -1; special < spec.op->specials; ++special) {
+  compare_opinions(draw(random, 1, true), samples);
+  if (spec.op->groups) compare_opinions(draw(random, 1, false), kFewSamples);
+  for (int special = 0; special < spec.op->specials; ++special) {
     Variation variation = draw(random, 1, true);
     variation.special = special;
-    const HostLaunch launch(*this, {0, variation}, Accuracy::exact);
-    const std::vector<ExpectedOutput> all = expected({0, variation}, Accuracy::exact);
-    for (int64_t sample = 0; sample < std::min(special < 0 ? samples : kFewSamples, 4 * elements); ++sample) {
-      const size_t output = size_t(random() % all.size());
-      const ExpectedOutput& of = all[output];
-      auto at = int64_t(random() % of.values.size()), element = at;
-      const ExpectedValue& first = of.values[size_t(at)];
-      for (const auto& [begin, end] : of.written) {
-        element = begin + at;
-        if (element < end) break;
-        at -= end - begin;
-      }
-      const auto other = double(spec.op->second_opinion(spec, launch.values(), output, element));
-      const double size = std::max(std::fabs(first.value), first.free / unit_roundoff(Dtype::f32));
-      if (!(std::fabs(first.value - other) <= kAgree * size))
-        fail("suspect the reference: its two implementations disagree at element {} of output {} of {} ({} and {})",
-             element, output, spec.line(), first.value, other);
-    }
+    compare_opinions(variation, kFewSamples);
   }
 }
 
-Variation ElementProof::draw(std::mt19937_64& random, int64_t, bool) const { return {1, random(), 0, false, -1}; }
+void ElementProof::compare_opinions(const Variation& variation, int64_t samples) const {
+  const Spec& spec = inputs_.spec();
+  std::mt19937_64 random{std::random_device{}()};
+  int64_t elements = 0;
+  for (const Tensor& t : outputs_) elements += t.values();
+  const HostLaunch launch(*this, {0, variation}, Accuracy::exact);
+  const std::vector<ExpectedOutput> all = expected({0, variation}, Accuracy::exact);
+  const double agree = is_grouped(variation) ? kKeptAgree : kAgree;
+  for (int64_t sample = 0; sample < std::min(samples, 4 * elements); ++sample) {
+    const size_t output = size_t(random() % all.size());
+    const ExpectedOutput& of = all[output];
+    auto at = int64_t(random() % of.values.size()), element = at;
+    const ExpectedValue& first = of.values[size_t(at)];
+    for (const auto& [begin, end] : of.written) {
+      element = begin + at;
+      if (element < end) break;
+      at -= end - begin;
+    }
+    const auto other = double(spec.op->second_opinion(spec, launch.values(), output, element));
+    const double size = std::max(std::fabs(first.value), first.free / unit_roundoff(Dtype::f32));
+    if (!(std::fabs(first.value - other) <= agree * size))
+      fail("suspect the reference: its two implementations disagree at element {} of output {} of {} ({} and {})",
+           element, output, spec.line(), first.value, other);
+  }
+}
+
+/// Where launches come one by one, most have signs that are free: nothing remembered is of use. A sequence's are
+/// projected many at once.
+Variation ElementProof::draw(std::mt19937_64& random, int64_t launches, bool comparable) const {
+  const bool may_be_free = inputs_.spec().op->groups && !comparable;
+  const uint64_t drawn = random();
+  return {1, drawn, 0, may_be_free && (launches == 1 || random() % kFreeOf == 0), -1};
+}
+
+bool ElementProof::is_grouped(const Variation& variation) const {
+  return !sums_.empty() && !variation.is_free && variation.special < 0;
+}
+
+OpDraw ElementProof::draw_of(const Variation& variation) const {
+  return {variation.signs, variation.special, is_grouped(variation)};
+}
 
 void ElementProof::varied(const Variation& variation, std::vector<std::vector<std::byte>>& bytes) const {
   const Spec& spec = inputs_.spec();
   std::vector<std::vector<double>> values;
   for (const auto& [place, host] : inputs_.varied) values.push_back(host.values);
-  spec.op->vary(spec, {variation.signs, variation.special}, values);
+  spec.op->vary(spec, draw_of(variation), values);
   bytes.resize(values.size());
   size_t number = 0;
   for (const auto& [place, host] : inputs_.varied) {
@@ -110,10 +151,22 @@ void ElementProof::varied(const Variation& variation, std::vector<std::vector<st
 }
 
 std::vector<ExpectedOutput> ElementProof::expected(const LaunchInputs& launch, Accuracy accuracy) const {
-  const HostLaunch host(*this, launch, accuracy);
+  const Spec& spec = inputs_.spec();
   std::vector<ExpectedOutput> outputs(outputs_.size());
-  inputs_.spec().op->expected(inputs_.spec(), host.values(), outputs);
+  const bool has_class =
+      accuracy == Accuracy::exact || std::find(classes_.begin(), classes_.end(), accuracy) != classes_.end();
+  if (is_grouped(launch.a) && has_class) {
+    spec.op->groups->expected(spec, draw_of(launch.a), sums_[size_t(launch.copy)], classes_, accuracy, outputs);
+  } else {
+    const HostLaunch host(*this, launch, accuracy);
+    spec.op->expected(spec, host.values(), outputs);
+  }
   return outputs;
+}
+
+ExpectedValue ElementProof::expected_one(const LaunchInputs& launch, Accuracy accuracy, int64_t element) const {
+  const HostLaunch host(*this, launch, accuracy);
+  return inputs_.spec().op->groups->expected_one(inputs_.spec(), host.values(), element);
 }
 
 std::vector<std::span<const float>> ElementProof::projection_weights() const {

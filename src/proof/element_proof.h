@@ -11,10 +11,11 @@ namespace assay {
 class ElementProof final : public Proof {
  public:
   /// Error "suspect the reference" if the op's second opinion disagrees on a sampled element.
-  explicit ElementProof(const SpecInputs& inputs);
+  explicit ElementProof(const SpecInputs& inputs, const std::vector<Accuracy>& classes = {});
 
   const SpecInputs& inputs() const override { return inputs_; }
   bool knows(int64_t) const override { return true; }
+  /// Of an op with groups (OpGroups) free where it need not be comparable; of sequences of launches one in four.
   Variation draw(std::mt19937_64& random, int64_t launches, bool comparable) const override;
   int64_t specials() const override { return inputs_.spec().op->specials; }
   void varied(const Variation& variation, std::vector<std::vector<std::byte>>& bytes) const override;
@@ -23,12 +24,21 @@ class ElementProof final : public Proof {
 
   /// Of each output, on a copy of the weights.
   std::vector<ExpectedOutput> expected(const LaunchInputs& launch, Accuracy accuracy) const;
+  /// One element of an op with groups.
+  ExpectedValue expected_one(const LaunchInputs& launch, Accuracy accuracy, int64_t element) const;
   const std::vector<Tensor>& outputs() const { return outputs_; }
 
  private:
+  void add_up_groups();
   void compare_opinions();
+  void compare_opinions(const Variation& variation, int64_t samples) const;
+  OpDraw draw_of(const Variation& variation) const;
+  /// Whether what it needs has been added up.
+  bool is_grouped(const Variation& variation) const;
 
   const SpecInputs& inputs_;
+  std::vector<Accuracy> classes_;         // asked for, but not exact, each once
+  std::vector<std::vector<float>> sums_;  // of an op with groups, of each copy
   std::vector<Tensor> outputs_;
   std::vector<std::vector<float>> columns_;  // of projections: a weight each, of each output
 };

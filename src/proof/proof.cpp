@@ -75,7 +75,7 @@ std::string Judge::scan(std::span<const std::byte> d) {
 
 std::unique_ptr<Proof> make_proof(const SpecInputs& inputs, const std::vector<Accuracy>& classes) {
   if (inputs.spec().op->is_product) return std::make_unique<Reference>(inputs, classes);
-  return std::make_unique<ElementProof>(inputs);
+  return std::make_unique<ElementProof>(inputs, classes);
 }
 
 }  // namespace assay

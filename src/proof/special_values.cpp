@@ -9,6 +9,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "base/memory.h"
 #include "proof/inputs.h"
 #include "proof/rounding_model.h"
 #include "proof/validator.h"
@@ -16,13 +17,12 @@
 namespace assay {
 namespace {
 
-constexpr int64_t kPaddingBytes = 64;             // behind each row: what is aligned stays so
-constexpr int64_t kPaddingBlocks = 2;             // of blocks: rows that begin at multiples of four bytes still do
-constexpr int64_t kMostBytes = int64_t(1) << 30;  // of weights
-constexpr int64_t kLargeBytes = int64_t(64)
-                                << 20;  // of weights: above, a launch is dear and a second spacing takes much memory
-constexpr int64_t kComparedElements = 16'384;  // of D, where it has more
-constexpr int64_t kRun = 256;                  // … in whole runs that have every kind of row, and the last one
+constexpr int64_t kPaddingBytes = 64;               // behind each row: what is aligned stays so
+constexpr int64_t kPaddingBlocks = 2;               // of blocks: rows that begin at multiples of four bytes still do
+constexpr int64_t kMostBytes = int64_t(1) << 30;    // of weights
+constexpr int64_t kLargeBytes = int64_t(64) << 20;  // of weights: above, a launch is dear
+constexpr int64_t kComparedElements = 16'384;       // of D, where it has more
+constexpr int64_t kRun = 256;                       // … in whole runs that have every kind of row, and the last one
 constexpr double kDeviations = 6;
 constexpr double kSlack =
     2;  // gross errors are sought here: a kernel that adds parts of a sum in D's type is judged elsewhere
@@ -143,9 +143,9 @@ SpecialWeights::~SpecialWeights() { munmap(memory_.data(), memory_.size()); }
 std::unique_ptr<SpecialValues> SpecialValues::make(const Spec& spec, bool any_padded, bool any_dense) {
   if (!spec.op->is_product || spec.weight_bytes() > kMostBytes) return nullptr;
   auto values = std::make_unique<SpecialValues>(spec);
-  const bool is_large = spec.weight_bytes() > kLargeBytes;
+  const bool has_room = spec.weight_bytes() <= kLargeBytes || 8 * spec.weight_bytes() <= memory_room().bytes;
   for (const Spacing spacing : {Spacing::dense, Spacing::padded})
-    if (spacing == Spacing::dense ? any_dense || !is_large : any_padded)
+    if (spacing == Spacing::dense ? any_dense || has_room : any_padded)
       values->weights_[size_t(spacing)] = std::make_unique<SpecialWeights>(spec, values->rows_, spacing);
   return values;
 }

@@ -34,8 +34,8 @@ class SpecialWeights {
 
 class SpecialValues {
  public:
-  /// Null where the op is no product, or the weights are too big to be held once more. Large ones are made in those
-  /// spacings alone that a case takes.
+  /// Null where the op is no product, or the weights are too big to be held once more. Where little memory is left
+  /// large ones are made in one spacing alone, which a case takes.
   static std::unique_ptr<SpecialValues> make(const Spec& spec, bool any_padded, bool any_dense);
   explicit SpecialValues(const Spec& spec) : of_(spec), spec_(matmul_of(of_)), rows_(spec_) {}
 

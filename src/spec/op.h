@@ -46,8 +46,9 @@ struct OpSize {
 inline constexpr double kToleranceC = 2.0;  // how often the share of the accumulator may be had (proof/validator.h)
 
 /// A value that an output must have, and how far off it may be: fixed + c · free, c = kToleranceC. Of i32 both are 0.
+/// variance: of what an accuracy class rounds away before, where that is known; 0 in class exact.
 struct ExpectedValue {
-  double value = 0, fixed = 0, free = 0;
+  double value = 0, fixed = 0, free = 0, variance = 0;
 };
 
 /// What one output must hold: all of it; of a sparse one the elements [first, end) of `written`, one range after
@@ -76,6 +77,19 @@ struct OpValues {
 struct OpDraw {
   uint64_t random = 0;
   int special = -1;
+  bool is_grouped = false;  // of an op with groups: what it needs of a copy's weights has been added up before
+};
+
+/// How an op whose right answers take long gets them for grouped draws: columns share a sign with every kGroups-th one,
+/// and what each group adds up to is kept, for every copy of the weights. Of other draws single elements are computed.
+struct OpGroups {
+  /// Of one copy, from the operands of the grouped draw 0; and what rounding activations adds, for each of the classes.
+  std::vector<float> (*add_up)(const Spec& spec, const OpValues& in, std::span<const Accuracy> classes);
+  /// As Op::expected, for such a draw.
+  void (*expected)(const Spec& spec, const OpDraw& draw, std::span<const float> sums, std::span<const Accuracy> classes,
+                   Accuracy accuracy, std::span<ExpectedOutput> outputs);
+  /// One element of the only output, for any draw.
+  ExpectedValue (*expected_one)(const Spec& spec, const OpValues& in, int64_t element);
 };
 
 /// One op. A launch carries its id; kernels see that id in their call.
@@ -106,6 +120,7 @@ struct Op {
   void (*expected)(const Spec& spec, const OpValues& in, std::span<ExpectedOutput> outputs);
   /// One element of an output once more, by other code.
   long double (*second_opinion)(const Spec& spec, const OpValues& in, size_t output, int64_t element);
+  const OpGroups* groups = nullptr;
 };
 
 /// As messages say it: "D", or "D1" where there are several of that part.

@@ -30,7 +30,9 @@ enum class Sin {
   cached_scale_of_the_first_block,
   steps_cut_off,
   steps_of_the_first_block,
-  negatives_clipped
+  negatives_clipped,
+  probabilities_in_eleven_bits,
+  probabilities_in_ten_bits
 };
 constexpr Sin kSin = Sin::MUTANT;
 
@@ -59,6 +61,15 @@ double cached(const assay_tensor& t, int64_t head, int64_t row, int64_t i) {
   return double(honest::half_to_float(half));
 }
 
+/// A probability in so many bits of significand as a class allows, f16's eleven, or one fewer.
+double rounded(double probability) {
+  if (kSin != Sin::probabilities_in_eleven_bits && kSin != Sin::probabilities_in_ten_bits) return probability;
+  int exponent = 0;
+  const double significand = std::frexp(probability, &exponent);
+  const int bits = kSin == Sin::probabilities_in_eleven_bits ? 11 : 10;
+  return std::ldexp(std::nearbyint(std::ldexp(significand, bits)), exponent - bits);
+}
+
 void attention(const assay_call* call) {
   const assay_tensor &q = *honest::find(call, ASSAY_A), &d = *honest::find(call, ASSAY_D);
   const assay_tensor &keys = *honest::find(call, ASSAY_CACHE, 0), &values = *honest::find(call, ASSAY_CACHE, 1);
@@ -83,7 +94,7 @@ void attention(const assay_call* call) {
       }
       if (kSin == Sin::largest_not_taken_off) largest = 0;
       if (kSin == Sin::none_when_short && count < 100) sum = 1;  // as of a part of the cache that has no row
-      for (double& score : scores) sum += score = double(std::exp(float(score - largest)));
+      for (double& score : scores) sum += score = rounded(double(std::exp(float(score - largest))));
       for (int64_t i = 0; i < size; ++i) {
         double weighed = 0;
         for (int64_t j = 0; j < count; ++j) weighed += scores[size_t(j)] * cached(values, kv, j, i);
