@@ -119,8 +119,14 @@ class Epilogue {
     const T* bias = bias_ ? static_cast<const T*>(bias_->data) + column * bias_step : nullptr;
     if (d_step == 1 && c_step == 1 && bias_step == 1) {
       const Vec alpha = set1(alpha_), beta = set1(beta_);
-      for (int64_t i = 0; i < count; i += kLanes) {
-        const int lanes = int(least(kLanes, count - i));
+      int64_t i = 0;
+      for (; i + kLanes <= count; i += kLanes) {
+        Vec v = mul(alpha, load(products + i));
+        if (c) v = fma(beta, load(c + i), v);
+        if (bias) v = add(v, load(bias + i));
+        store(d + i, v);
+      }
+      if (const int lanes = int(count - i); lanes > 0) {
         Vec v = mul(alpha, load_part(products + i, lanes));
         if (c) v = fma(beta, load_part(c + i, lanes), v);
         if (bias) v = add(v, load_part(bias + i, lanes));

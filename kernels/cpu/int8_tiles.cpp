@@ -15,12 +15,8 @@ constexpr int64_t kTileBlockBytes = kValueBytes + 2 * kTileRows;
 constexpr int64_t kBlockBytes = WEIGHTS == 4 ? 18 : 34;  // of a row, as files have it
 constexpr int kOffset = WEIGHTS == 4 ? 8 : 128;          // values are kept unsigned, so much too large
 
-/// A block of A: what is broadcast to all lanes.
-struct Activations {
-  int32_t groups[kGroups];
-  int32_t offset;  // -kOffset · the sum of its values
-  float scale;
-};
+// Words of a block of A: the groups, then -kOffset · the sum of its values, then its scale.
+constexpr int64_t kOffsetWord = kGroups, kScaleWord = kGroups + 1, kWords = kGroups + 2;
 
 int64_t blocks_of(const assay_tensor& b) { return b.dims[2] / kBlock; }
 /// A tile: of each block the values, then the 16 scales.
@@ -56,139 +52,179 @@ int prepare(const assay_call* call, void* prepared, const assay_thread* thread) 
 
 size_t workspace_bytes(const assay_call* call, uint32_t) {
   const assay_tensor& a = *find_tensor(*call, ASSAY_A);
-  return size_t(a.dims[1] * (a.dims[2] / kBlock)) * sizeof(Activations);
+  return size_t(a.dims[1] * (a.dims[2] / kBlock) * kWords) * sizeof(int32_t);
 }
 
-void quantize_block(const assay_tensor& a, int64_t row, int64_t i, Activations* to) {
+inline int32_t sum_of(const int32_t* eight) {
+  const __m128i four = _mm_add_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(eight)),
+                                     _mm_loadu_si128(reinterpret_cast<const __m128i*>(eight + 4)));
+  const __m128i two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
+  return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 0xb1)));
+}
+
+/// Into words that are `apart` from each other.
+void quantize_block(const assay_tensor& a, int64_t row, int64_t i, int32_t* to, int64_t apart) {
   alignas(32) float space[kBlock];
   Int8Block block;
   quantize<kOffset>(widened_row(a, 0, row, i * kBlock, kBlock, space), &block);
-  memcpy(to->groups, block.values, sizeof to->groups);
-  to->offset = 0;
-  for (const int32_t part : block.offsets) to->offset += part;
-  to->scale = block.scale;
+  int32_t words[kWords] = {};
+  memcpy(words, block.values, sizeof block.values);
+  words[kOffsetWord] = sum_of(block.offsets);
+  memcpy(words + kScaleWord, &block.scale, sizeof block.scale);
+  for (int64_t word = 0; word < kWords; ++word) to[word * apart] = words[word];
 }
 
+// What a target has: a Group of weights, a vector of four values of each row; sums of its products with four values of
+// A, the same in all lanes, from begin() to end().
 #if defined(__AVX512VNNI__)
 
-/// 16 rows of a block: what each lane multiplies with each group of A.
-struct Weights {
-  using Sums = __m512;
-  __m512i groups[kGroups];
-  __m512 scales;
-
-  Weights(const uint8_t* block, int64_t)
-      : scales(_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(block + kValueBytes)))) {
-#if WEIGHTS == 4
-    const __m512i low = _mm512_set1_epi8(15);
-    for (int64_t g = 0; g < kGroups / 2; ++g) {
-      const __m512i both = _mm512_loadu_si512(block + 64 * g);
-      groups[g] = _mm512_and_si512(both, low);
-      groups[g + kGroups / 2] = _mm512_and_si512(_mm512_srli_epi16(both, 4), low);
-    }
-#else
-    for (int64_t g = 0; g < kGroups; ++g) groups[g] = _mm512_loadu_si512(block + 64 * g);
-#endif
-  }
-
-  __m512 add_dot(const Activations& a, __m512 sum) const {
-    __m512i even = _mm512_set1_epi32(a.offset), odd = _mm512_setzero_si512();
-    for (int64_t g = 0; g < kGroups; g += 2) {
-      even = _mm512_dpbusd_epi32(even, groups[g], _mm512_set1_epi32(a.groups[g]));
-      odd = _mm512_dpbusd_epi32(odd, groups[g + 1], _mm512_set1_epi32(a.groups[g + 1]));
-    }
-    const __m512 dot = _mm512_cvtepi32_ps(_mm512_add_epi32(even, odd));
-    return _mm512_fmadd_ps(dot, _mm512_mul_ps(scales, _mm512_set1_ps(a.scale)), sum);
-  }
-};
-
-inline void store_sums(float* to, __m512 sums) { _mm512_storeu_ps(to, sums); }
+using Ints = __m512i;
+using Floats = __m512;
+using Group = __m512i;
+constexpr int64_t kRowsInRegisters = 12;
+inline Ints set(int32_t word) { return _mm512_set1_epi32(word); }
+inline Floats set(float value) { return _mm512_set1_ps(value); }
+inline Ints load(const uint8_t* at) { return _mm512_loadu_si512(at); }
+inline Floats scales_at(const uint8_t* at) {
+  return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(at)));
+}
+inline Ints low_nibbles(Ints both) { return _mm512_and_si512(both, _mm512_set1_epi8(15)); }
+inline Ints high_nibbles(Ints both) { return low_nibbles(_mm512_srli_epi16(both, 4)); }
+inline Group group(Ints weights) { return weights; }
+inline Ints begin(int32_t offset) { return set(offset); }
+inline Ints add_dot(Ints sum, Group weights, Ints a) { return _mm512_dpbusd_epi32(sum, weights, a); }
+inline Ints end(Ints sum, int32_t) { return sum; }
+inline Floats add_scaled(Floats sum, Ints dot, Floats scales, float scale) {
+  return _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot), _mm512_mul_ps(scales, set(scale)), sum);
+}
+inline void store_sums(float* to, Floats sums) { _mm512_storeu_ps(to, sums); }
 
 #else
 
-/// Eight rows of a block, from row 0 or 8 of the tile.
-struct Weights {
-  using Sums = __m256;
-  __m256i groups[kGroups];
-  __m256 scales;
+using Ints = __m256i;
+using Floats = __m256;
+constexpr int64_t kRowsInRegisters = WEIGHTS == 4 ? 6 : 4;
+inline Ints set(int32_t word) { return _mm256_set1_epi32(word); }
+inline Floats set(float value) { return _mm256_set1_ps(value); }
+inline Ints load(const uint8_t* at) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at)); }
+inline Floats scales_at(const uint8_t* at) {
+  return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at)));
+}
+inline Ints low_nibbles(Ints both) { return _mm256_and_si256(both, _mm256_set1_epi8(15)); }
+inline Ints high_nibbles(Ints both) { return low_nibbles(_mm256_srli_epi16(both, 4)); }
+inline Floats add_scaled(Floats sum, Ints dot, Floats scales, float scale) {
+  return _mm256_fmadd_ps(_mm256_cvtepi32_ps(dot), _mm256_mul_ps(scales, set(scale)), sum);
+}
+inline void store_sums(float* to, Floats sums) { _mm256_storeu_ps(to, sums); }
 
-  Weights(const uint8_t* block, int64_t row)
-      : scales(_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(block + kValueBytes + 2 * row)))) {
-    const auto load = [&](int64_t g) {
-      return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(block + 64 * g + 4 * row));
-    };
-#if WEIGHTS == 4
-    const __m256i low = _mm256_set1_epi8(15);
-    for (int64_t g = 0; g < kGroups / 2; ++g) {
-      groups[g] = _mm256_and_si256(load(g), low);
-      groups[g + kGroups / 2] = _mm256_and_si256(_mm256_srli_epi16(load(g), 4), low);
-    }
-#elif defined(__AVXVNNI__)
-    for (int64_t g = 0; g < kGroups; ++g) groups[g] = load(g);
-#else
-    for (int64_t g = 0; g < kGroups; ++g) groups[g] = _mm256_xor_si256(load(g), _mm256_set1_epi8(-128));
-#endif
-  }
-
-  __m256i dot(const Activations& a) const {
 #if defined(__AVXVNNI__)
-    __m256i even = _mm256_set1_epi32(a.offset), odd = _mm256_setzero_si256();
-    for (int64_t g = 0; g < kGroups; g += 2) {
-      even = _mm256_dpbusd_avx_epi32(even, groups[g], _mm256_set1_epi32(a.groups[g]));
-      odd = _mm256_dpbusd_avx_epi32(odd, groups[g + 1], _mm256_set1_epi32(a.groups[g + 1]));
-    }
-    return _mm256_add_epi32(even, odd);
+using Group = __m256i;
+inline Group group(Ints weights) { return weights; }
+inline Ints begin(int32_t offset) { return set(offset); }
+inline Ints add_dot(Ints sum, Group weights, Ints a) { return _mm256_dpbusd_avx_epi32(sum, weights, a); }
+inline Ints end(Ints sum, int32_t) { return sum; }
 #elif WEIGHTS == 4
-    // 16 products of at most 15 · 127 stay below 2^15.
-    __m256i sums = _mm256_maddubs_epi16(groups[0], _mm256_set1_epi32(a.groups[0]));
-    for (int64_t g = 1; g < kGroups; ++g)
-      sums = _mm256_add_epi16(sums, _mm256_maddubs_epi16(groups[g], _mm256_set1_epi32(a.groups[g])));
-    return _mm256_add_epi32(_mm256_madd_epi16(sums, _mm256_set1_epi16(1)), _mm256_set1_epi32(a.offset));
+// 16 products of at most 15 · 127 stay below 2^15: a block is summed in 16 bits.
+using Group = __m256i;
+inline Group group(Ints weights) { return weights; }
+inline Ints begin(int32_t) { return _mm256_setzero_si256(); }
+inline Ints add_dot(Ints sum, Group weights, Ints a) { return _mm256_add_epi16(sum, _mm256_maddubs_epi16(weights, a)); }
+inline Ints end(Ints sum, int32_t offset) {
+  return _mm256_add_epi32(_mm256_madd_epi16(sum, _mm256_set1_epi16(1)), set(offset));
+}
 #else
-    // |w| ≤ 128 and |a| ≤ 127: two products stay below 2^15, nothing saturates.
-    __m256i sums = _mm256_setzero_si256();
-    for (int64_t g = 0; g < kGroups; ++g) {
-      const __m256i signs = _mm256_sign_epi8(_mm256_set1_epi32(a.groups[g]), groups[g]);
-      const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(groups[g]), signs);
-      sums = _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
-    }
-    return sums;
-#endif
-  }
-
-  __m256 add_dot(const Activations& a, __m256 sum) const {
-    return _mm256_fmadd_ps(_mm256_cvtepi32_ps(dot(a)), _mm256_mul_ps(scales, _mm256_set1_ps(a.scale)), sum);
-  }
+// |w| ≤ 128 and |a| ≤ 127: two products stay below 2^15, nothing saturates.
+struct Group {
+  Ints values, magnitudes;
 };
-
-inline void store_sums(float* to, __m256 sums) { _mm256_storeu_ps(to, sums); }
+inline Group group(Ints weights) {
+  const Ints values = _mm256_xor_si256(weights, _mm256_set1_epi8(-128));
+  return {values, _mm256_abs_epi8(values)};
+}
+inline Ints begin(int32_t) { return _mm256_setzero_si256(); }
+inline Ints add_dot(Ints sum, const Group& weights, Ints a) {
+  const Ints pairs = _mm256_maddubs_epi16(weights.magnitudes, _mm256_sign_epi8(a, weights.values));
+  return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+inline Ints end(Ints sum, int32_t) { return sum; }
+#endif
 
 #endif
 
-constexpr int64_t kRowsAtOnce = int64_t(sizeof(Weights::Sums) / sizeof(float)), kParts = kTileRows / kRowsAtOnce;
+constexpr int64_t kRowsAtOnce = int64_t(sizeof(Floats) / sizeof(float)), kParts = kTileRows / kRowsAtOnce;
 
 struct Tiles {
-  const uint8_t* first;
-  const Activations* a;
-  int64_t blocks, bytes = tile_bytes(blocks);
+  // Sums of a block, sums of all, weights and a value of A fill the registers.
+  static constexpr int64_t kRows = kRowsInRegisters;
 
+  const uint8_t* first;
+  const int32_t* a;  // blocks of rows: of each block of 32 each word of all rows
+  int64_t blocks, bytes = tile_bytes(blocks), steps = blocks;
+  const char* at(int64_t tile) const { return reinterpret_cast<const char*>(first + tile * bytes); }
+
+  /// What memory gives slowly is read once: a single row meets all of a tile, several rows one part after the other.
   template <int64_t M, int64_t T>
-  void multiply(int64_t tile, int64_t apart, int64_t row, Products products) const {
-    Weights::Sums sums[T][kParts][M] = {};
-    for (int64_t i = 0; i < blocks; ++i)
-      for (int64_t t = 0; t < T; ++t) {
-        const uint8_t* at = first + (tile + t * apart) * bytes + i * kTileBlockBytes;
-        if (PREFETCH > 0)
-          for (int64_t line = 0; line < kTileBlockBytes; line += 64) __builtin_prefetch(at + line + PREFETCH, 0, 2);
-        for (int64_t part = 0; part < kParts; ++part) {
-          const Weights weights(at, part * kRowsAtOnce);
-          for (int64_t r = 0; r < M; ++r)
-            sums[t][part][r] = weights.add_dot(a[(row + r) * blocks + i], sums[t][part][r]);
+  void multiply(int64_t tile, int64_t apart, int64_t row, Ahead ahead, float* products) const {
+    constexpr int64_t kPartsAtOnce = M == 1 ? kParts : 1;
+    for (int64_t part = 0; part < kParts; part += kPartsAtOnce)
+      multiply_parts<M, T, kPartsAtOnce>(tile, apart, row, part, part == 0 ? ahead : Ahead{}, products);
+  }
+
+ private:
+  template <int64_t M, int64_t T, int64_t P>
+  void multiply_parts(int64_t tile, int64_t apart, int64_t row, int64_t part, Ahead ahead, float* products) const {
+    Floats sums[T][P][M] = {};
+    const int32_t* words = a + row * blocks * kWords;
+    for (int64_t i = 0; i < blocks; ++i, words += M * kWords) {
+      if (M > 1) ahead.fetch();
+      for (int64_t p = 0; p < P; ++p) {
+        const uint8_t* at[T];
+        Ints dots[T][M];
+        for (int64_t t = 0; t < T; ++t) {
+          const uint8_t* const block = first + (tile + t * apart) * bytes + i * kTileBlockBytes;
+          if (PREFETCH > 0 && M == 1 && p == 0)
+            for (int64_t line = 0; line < kTileBlockBytes; line += 64)
+              __builtin_prefetch(block + line + PREFETCH, 0, 2);
+          at[t] = block + (part + p) * kRowsAtOnce * 4;
+#pragma GCC unroll 16
+          for (int64_t r = 0; r < M; ++r) dots[t][r] = begin(words[kOffsetWord * M + r]);
+        }
+#pragma GCC unroll 8
+        for (int64_t g = 0; g < kGroups * WEIGHTS / 8; ++g) add_groups<M, T>(at, g, words, dots);
+        for (int64_t t = 0; t < T; ++t) {
+          const Floats scales = scales_at(at[t] + kValueBytes - (part + p) * kRowsAtOnce * 2);
+#pragma GCC unroll 16
+          for (int64_t r = 0; r < M; ++r) {
+            float scale;
+            memcpy(&scale, words + kScaleWord * M + r, sizeof scale);
+            sums[t][p][r] = add_scaled(sums[t][p][r], end(dots[t][r], words[kOffsetWord * M + r]), scales, scale);
+          }
         }
       }
+    }
     for (int64_t t = 0; t < T; ++t)
-      for (int64_t part = 0; part < kParts; ++part)
-        for (int64_t r = 0; r < M; ++r) store_sums(products[t][r] + part * kRowsAtOnce, sums[t][part][r]);
+      for (int64_t p = 0; p < P; ++p)
+#pragma GCC unroll 16
+        for (int64_t r = 0; r < M; ++r)
+          store_sums(products + (t * M + r) * kTileRows + (part + p) * kRowsAtOnce, sums[t][p][r]);
+  }
+
+  /// Of Q4_0 a vector holds two groups.
+  template <int64_t M, int64_t T>
+  void add_groups(const uint8_t* const (&at)[T], int64_t g, const int32_t* words, Ints (&dots)[T][M]) const {
+    constexpr int64_t kHalves = 8 / WEIGHTS;
+    Group groups[T][kHalves];
+    for (int64_t t = 0; t < T; ++t) {
+      const Ints weights = load(at[t] + 64 * g);
+      groups[t][0] = group(WEIGHTS == 4 ? low_nibbles(weights) : weights);
+      if constexpr (kHalves == 2) groups[t][1] = group(high_nibbles(weights));
+    }
+    for (int64_t half = 0; half < kHalves; ++half)
+#pragma GCC unroll 16
+      for (int64_t r = 0; r < M; ++r) {
+        const Ints four = set(words[(g + half * kGroups / 2) * M + r]);
+        for (int64_t t = 0; t < T; ++t) dots[t][r] = add_dot(dots[t][r], groups[t][half], four);
+      }
   }
 };
 
@@ -196,11 +232,16 @@ int run(const assay_call* call, const assay_thread* thread) {
   const assay_tensor &a = *find_tensor(*call, ASSAY_A), &b = *find_tensor(*call, ASSAY_B);
   if (!call->prepared || b.dtype != (WEIGHTS == 4 ? ASSAY_Q4_0 : ASSAY_Q8_0)) return ASSAY_UNSUPPORTED;
   const int64_t blocks = blocks_of(b);
-  auto* const activations = static_cast<Activations*>(call->workspace);
+  auto* const words = static_cast<int32_t*>(call->workspace);
+  const RowBlocks of_rows(a.dims[1], Tiles::kRows);
   const Range of_a = share(a.dims[1] * blocks, 1, *thread);
-  for (int64_t i = of_a.begin; i < of_a.end; ++i) quantize_block(a, i / blocks, i % blocks, activations + i);
+  for (int64_t i = of_a.begin; i < of_a.end; ++i) {
+    const int64_t row = i / blocks, together = of_rows.of(row), begins = of_rows.begin(together);
+    const int64_t rows = of_rows.size(together);
+    quantize_block(a, row, i % blocks, words + (begins * blocks + i % blocks * rows) * kWords + row - begins, rows);
+  }
   if (thread->count > 1) thread->barrier(thread);
-  multiply_tiles<TILES>(*call, *thread, Tiles{static_cast<const uint8_t*>(call->prepared), activations, blocks});
+  multiply_tiles<TILES>(*call, *thread, Tiles{static_cast<const uint8_t*>(call->prepared), words, blocks});
   return ASSAY_OK;
 }
 

@@ -10,6 +10,8 @@
 namespace assay {
 namespace {
 
+constexpr int64_t kPreparedAlignment = 4096;
+
 const PassOperand& operand_of(const PassOp& op, const Tensor& tensor) {
   for (const PassOperand& operand : op.operands)
     if (operand.part == tensor.operand && operand.segment == tensor.segment) return operand;
@@ -71,8 +73,8 @@ StepBinder::StepBinder(LoadedModel& model, Device& device, const KernelChooser& 
     : model_(model), device_(device), chooser_(chooser), shelf_(shelf), note_(std::move(note)) {}
 
 StepBinder::~StepBinder() {
-  for (const auto* all : {&buffers_, &prepared_})
-    for (const auto& [name, buffer] : *all) device_.release(buffer.memory);
+  for (const auto& [name, buffer] : buffers_) device_.release(buffer.memory);
+  for (const Address room : rooms_) device_.release(room);
 }
 
 Address StepBinder::buffer(const std::string& name) const {
@@ -154,9 +156,14 @@ StepProgram StepBinder::bind(const PassRequest& request) {
   shelf_.build(choices, note_);
   std::vector<Launch> launches(step.ops.size());
   int64_t workspace_bytes = 0;
-  for (const size_t i : largest_first(step.ops)) {
+  for (size_t i = 0; i < launches.size(); ++i) {
     launches[i] = launch(step.ops[i]);
     workspace_bytes = std::max(workspace_bytes, launches[i].workspace_bytes);
+  }
+  make_room(step.ops, launches);
+  for (const size_t i : largest_first(step.ops)) {
+    import_weights(step.ops[i], launches[i]);
+    if (step.ops[i].choice.variant->prepares) prepare(step.ops[i], launches[i]);
   }
   // One for all: launches follow each other.
   const Address workspace = workspace_bytes > 0 ? grown("workspace", workspace_bytes) : nullptr;
@@ -173,29 +180,54 @@ Launch StepBinder::launch(const BoundOp& bound) {
   for (Tensor tensor : bound.spec.tensors) {
     if (!is_left_out(tensor)) {
       const PassOperand& operand = operand_of(bound.op, tensor);
-      tensor.data = operand.is_weight ? model_.weight(device_, operand.name) : buffer(operand.name);
-      tensor.data += operand.skipped_rows * tensor.bytes / tensor.dims[1];
+      if (!operand.is_weight) tensor.data = buffer(operand.name) + operand.skipped_rows * tensor.bytes / tensor.dims[1];
     }
     launch.tensors.push_back(tensor);
   }
   launch.bytes = bound.spec.min_bytes();
   launch.flops = bound.spec.flops;
   launch.workspace_bytes = launch.kernel->workspace_bytes(launch);
-  if (bound.choice.variant->prepares) prepare(bound, launch);
+  if (bound.choice.variant->prepares) launch.prepared_bytes = launch.kernel->prepared_bytes(launch);
   return launch;
+}
+
+/// Apart from launch(): they are read here, to see that they are numbers, and repacked while they are near.
+void StepBinder::import_weights(const BoundOp& bound, Launch& launch) {
+  for (Tensor& tensor : launch.tensors) {
+    if (is_left_out(tensor)) continue;
+    const PassOperand& operand = operand_of(bound.op, tensor);
+    if (operand.is_weight)
+      tensor.data = model_.weight(device_, operand.name) + operand.skipped_rows * tensor.bytes / tensor.dims[1];
+  }
+}
+
+std::string StepBinder::prepared_name(const BoundOp& bound) const {
+  return bound.choice.variant->storage + ": " + weights_of(bound.op);
+}
+
+/// One block for all weights that are not repacked yet: it lies in huge pages, where each for itself begins and ends in
+/// small ones, which take longer to get than to fill.
+void StepBinder::make_room(const std::vector<BoundOp>& ops, std::vector<Launch>& launches) {
+  std::map<std::string, int64_t> places;
+  int64_t bytes = 0;
+  for (size_t i = 0; i < ops.size(); ++i) {
+    const std::string name = prepared_name(ops[i]);
+    if (!ops[i].choice.variant->prepares || prepared_.count(name) || !places.emplace(name, bytes).second) continue;
+    bytes += (launches[i].prepared_bytes + kPreparedAlignment - 1) / kPreparedAlignment * kPreparedAlignment;
+  }
+  if (bytes == 0) return;
+  rooms_.push_back(device_.allocate(bytes));
+  for (size_t i = 0; i < ops.size(); ++i)
+    if (const auto place = places.find(prepared_name(ops[i])); place != places.end())
+      launches[i].prepared = rooms_.back() + place->second;
 }
 
 /// Once for each weight and storage, whichever kernels read it.
 void StepBinder::prepare(const BoundOp& bound, Launch& launch) {
-  launch.prepared_bytes = launch.kernel->prepared_bytes(launch);
-  Buffer& prepared = prepared_[bound.choice.variant->storage + ": " + weights_of(bound.op)];
-  if (prepared.memory) {
-    ASSAY_CHECK(prepared.bytes == launch.prepared_bytes);
-    launch.prepared = prepared.memory;
-    return;
-  }
-  prepared = {device_.allocate(launch.prepared_bytes), launch.prepared_bytes};
-  launch.prepared = prepared.memory;
+  const auto [known, is_new] = prepared_.try_emplace(prepared_name(bound), launch.prepared, launch.prepared_bytes);
+  ASSAY_CHECK(known->second.bytes == launch.prepared_bytes);
+  launch.prepared = known->second.memory;
+  if (!is_new) return;
   launch.kernel->prepare(launch);
   for (const PassOperand& operand : bound.op.operands)
     if (operand.is_weight && operand.part == Operand::b) model_.give_back(operand.name);

@@ -65,8 +65,11 @@ class StepBinder {
   std::vector<PassOp> pass(PassRequest request);
   const Spec& spec_of(const std::string& line);
   KernelChoice choose(const PassOp& op, const Spec& spec);
-  Launch launch(const BoundOp& bound);
+  Launch launch(const BoundOp& bound);  // without its weights
+  void import_weights(const BoundOp& bound, Launch& launch);
+  void make_room(const std::vector<BoundOp>& ops, std::vector<Launch>& launches);
   void prepare(const BoundOp& bound, Launch& launch);
+  std::string prepared_name(const BoundOp& bound) const;
 
   LoadedModel& model_;
   Device& device_;
@@ -76,8 +79,9 @@ class StepBinder {
   std::map<std::string, Spec> specs_;                 // by line
   std::map<std::string, KernelChoice> choices_;       // by canonical line and required class
   std::map<std::string, Accuracy> classes_;           // by weight
-  std::map<std::string, Buffer> buffers_, prepared_;  // by name; by storage and weights
-  std::optional<bool> fuses_;                         // gate, up and swiglu, in every pass
+  std::map<std::string, Buffer> buffers_, prepared_;  // by name; by storage and weights, places in rooms_
+  std::vector<Address> rooms_;
+  std::optional<bool> fuses_;  // gate, up and swiglu, in every pass
   bool moved_ = false;
   uint64_t last_id_ = 0;
 };

@@ -37,7 +37,7 @@ std::unique_ptr<LoadedKernel> CpuDevice::load(const Variant& variant, const Buil
 Address CpuDevice::allocate(int64_t bytes) {
   void* memory = mmap(nullptr, size_t(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) throw NoRoom(fmt::format("cannot allocate {} bytes: {}", bytes, strerror(errno)));
-  if (bytes >= (4 << 20)) madvise(memory, size_t(bytes), MADV_HUGEPAGE);
+  if (bytes >= 2 * kPageBytes) madvise(memory, size_t(bytes), MADV_HUGEPAGE);
   memory_.emplace_back(static_cast<std::byte*>(memory), Unmap{bytes});
   return static_cast<std::byte*>(memory);
 }

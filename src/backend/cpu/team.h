@@ -11,7 +11,8 @@
 
 namespace assay {
 
-/// Thread 0 is the caller, pinned to the first CPU if that is wanted. The others spin for a while after work, then
+/// Thread 0 is the caller, pinned to the first CPU if that is wanted; else the others get CPUs where it does not run.
+/// They spin for a while after work, then
 /// sleep until the next.
 class Team {
  public:
