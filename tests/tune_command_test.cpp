@@ -29,7 +29,7 @@ TEST_F(tune_command, makes_a_table_that_run_finds_and_does_nothing_twice) {
   const Ended ended = home.run(tune);
   ASSERT_EQ(ended.exit_code, 0) << ended.err << ended.out;
   for (const char* part : {"attn_qkv", "Predicted at depth 128", "no factor is fitted", "Where the model runs",
-                           "Achieved at depth 128", "entries"})
+                           "Achieved at depth 128", "predicted before each run", "entries"})
     EXPECT_TRUE(has(ended.out, part)) << part << "\n" << ended.out;
   const fs::path file = only_table();
   const DispatchTable table = load_table(file);
@@ -78,7 +78,7 @@ TEST_F(tune_command, refuses_what_cannot_be_tuned) {
   expect_refused(home, {"tune", kModel, "--threads", "100000"}, {"--threads", "100000 is no list"});
   expect_refused(home, {"tune", kModel, "--device", "cuda:0"}, {"engine runs on the CPU alone"});
   expect_refused(home, {"tune", kModel, "--accuracy", "exactly"}, {"--accuracy"});
-  expect_refused(home, {"tune", kModel, "--cache-type", "q8_0"}, {"--cache-type q8_0"});
+  expect_refused(home, {"tune", kModel, "--cache-type", "q4_0"}, {"--cache-type q4_0", "f32, f16 or q8_0"});
   write_file(home.folder / "file", "where a folder should be");
   home.variables["XDG_STATE_HOME"] = home.folder / "file";
   expect_refused(home, {"tune", kModel}, {"file"});
@@ -101,6 +101,9 @@ TEST_F(tune_command, replay_runs_a_step_as_one_program_and_in_pieces) {
   EXPECT_EQ(json["batches"].size(), 3u);
   EXPECT_EQ(json["batches"][0]["submissions"], json["launches"]);
   EXPECT_EQ(json["batches"][2]["submissions"], 1);
+  const Ended quantized = home.run({"replay", kModel, "--rounds", "1", "--batch", "0", "--cache-type", "q8_0"});
+  EXPECT_EQ(quantized.exit_code, 0) << quantized.err;
+  expect_refused(home, {"replay", kModel, "--cache-type", "q4_0"}, {"--cache-type q4_0", "f32, f16 or q8_0"});
   expect_refused(home, {"replay", "qwen2.5-0.5b-step-f61"}, {"did you mean"});
   expect_refused(home, {"replay", kModel, "--batch", "x"}, {"--batch", "x is no list"});
 }

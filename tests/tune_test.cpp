@@ -196,14 +196,16 @@ TEST(tune_state, goes_on_where_it_was_interrupted) {
     TuneState state(store, "question");
     EXPECT_FALSE(state.searched());
     state.search_ended(60);
-    state.predicted(30, 27);
-    state.add_run("new", {28, 0, {{"op=swiglu", "swiglu/x", 3.5}}});
+    state.predicted("new", 27);
+    state.add_run("new", {28, 0, {{"op=swiglu", "swiglu/x", 3.5}}, {3.25}, 27});
   }
   TuneState again(store, "question"), other(store, "another");
   EXPECT_TRUE(again.searched());
   EXPECT_EQ(again.budget_s(), 60);
   ASSERT_EQ(again.runs("new").size(), 1u);
   EXPECT_EQ(again.runs("new")[0].ops.at(0).us, 3.5);
+  EXPECT_EQ(again.runs("new")[0].alone_us.at(0), 3.25);
+  EXPECT_EQ(again.runs("new")[0].predicted_ms, 27);
   EXPECT_TRUE(again.runs("old").empty());
   EXPECT_FALSE(again.finished());
   EXPECT_FALSE(other.searched());

@@ -107,10 +107,23 @@ void tell_table(const ChosenTable& table, const DeviceInfo& device, bool verbose
 
 }  // namespace
 
+Dtype parse_cache_type(const std::string& text) {
+  const auto type = parse_dtype(text);
+  if (!type || (*type != Dtype::f16 && *type != Dtype::f32 && *type != Dtype::q8_0))
+    fail("--cache-type {}: choose f32, f16 or q8_0", text);
+  return *type;
+}
+
+Dtype cache_type_of(const std::string& text, const ModelConfig& config, const std::string& model) {
+  const Dtype type = parse_cache_type(text);
+  if (const int64_t block = dtype_facts(type).block_values; config.key_size % block != 0)
+    fail("--cache-type {}: {} has heads of {} values, and blocks have {}; choose f32 or f16", text, model,
+         config.key_size, block);
+  return type;
+}
+
 OpenedEngine::OpenedEngine(const EngineOptions& o) {
-  const auto cache_type = parse_dtype(o.cache_type);
-  if (!cache_type || (*cache_type != Dtype::f16 && *cache_type != Dtype::f32 && *cache_type != Dtype::q8_0))
-    fail("--cache-type {}: choose f32, f16 or q8_0", o.cache_type);
+  parse_cache_type(o.cache_type);
   std::vector<std::unique_ptr<Backend>> backends = make_backends();
   OpenedDevice found = find_cpu(backends, o.threads);
   const Backend& backend = *found.backend;
@@ -124,9 +137,7 @@ OpenedEngine::OpenedEngine(const EngineOptions& o) {
   parts_.reset(new Parts{LoadedModel(o.model), std::move(backends), std::move(found), std::move(manifests),
                          std::move(cache), std::move(table), nullptr, nullptr, nullptr, nullptr, nullptr});
   Parts& p = *parts_;
-  if (const int64_t size = p.model.config().key_size; size % dtype_facts(*cache_type).block_values != 0)
-    fail("--cache-type {}: {} has heads of {} values, and blocks have {}; choose f32 or f16", o.cache_type, o.model,
-         size, dtype_facts(*cache_type).block_values);
+  const Dtype cache_type = cache_type_of(o.cache_type, p.model.config(), o.model);
   const DeviceInfo& device = p.found.info;
   table_text_ = p.table.text();
   tell_table(p.table, device, o.verbose);
@@ -139,8 +150,8 @@ OpenedEngine::OpenedEngine(const EngineOptions& o) {
   p.binder = std::make_unique<StepBinder>(p.model, *p.device, *p.chooser, *p.shelf, [](const std::string& line) {
     if (describe_terminal(stderr).interactive) tell(line);
   });
-  p.session = std::make_unique<Session>(p.model, *p.device, *p.binder,
-                                        SessionOptions{o.context, o.chunk, *cache_type, o.picks});
+  p.session =
+      std::make_unique<Session>(p.model, *p.device, *p.binder, SessionOptions{o.context, o.chunk, cache_type, o.picks});
   std::vector<const Spec*> specs;
   for (const BoundOp& bound : p.session->one_token().ops) specs.push_back(&bound.spec);
   check_overrides(overrides_of(o.kernels), specs, variants);

@@ -26,6 +26,11 @@ struct EngineOptions {
 void add_engine_options(const Options& options, CommandFiles& files, EngineOptions& to,
                         std::string* threads_list = nullptr);
 
+/// --cache-type. Error unless a cache can have it.
+Dtype parse_cache_type(const std::string& text);
+/// Error also where this model's heads are no whole blocks of it. model: its name, for the error.
+Dtype cache_type_of(const std::string& text, const ModelConfig& config, const std::string& model);
+
 struct SamplingText {
   SamplingOptions sampling;
   std::vector<std::string> stops;

@@ -9,6 +9,7 @@
 #include "base/suggest.h"
 #include "base/terminal.h"
 #include "cli/commands.h"
+#include "cli/engine_options.h"
 #include "cli/number_option.h"
 #include "cli/report_formats.h"
 #include "cli/table_files.h"
@@ -49,13 +50,10 @@ ReplayStep step_of_model(const ReplayOptions& o, const KernelChooser& chooser) {
   const Gguf file{std::filesystem::path(o.what)};
   if (const std::string why_not = inspect(file).why_not; !why_not.empty()) fail("{}: {}", file.name(), why_not);
   const ModelConfig config = read_model_config(file);
-  const auto cache = parse_dtype(o.cache_type);
-  if (!cache || (*cache != Dtype::f16 && *cache != Dtype::f32))
-    fail("--cache-type {}: choose f16 or f32", o.cache_type);
   ReplayStep step;
   PassRequest pass;
   pass.capacity = cache_capacity(o.depth + 1, config.context);
-  pass.cache = *cache;
+  pass.cache = cache_type_of(o.cache_type, config, o.what);
   pass.fuses_swiglu = fuses_swiglu(file, config, pass, chooser);
   for (const PassOp& op : forward_pass(file, config, pass)) {
     SpecFields fields = parse_spec_fields(op.line, file.name());
@@ -195,7 +193,7 @@ int run_replay(const ReplayOptions& o) {
   else
     choose_from_store(step, o, device, variants, all_variants(usual), cache, chooser);
 
-  ReplayRequest request{device.backend, &device.info, &cache, {}, {}, o.rounds, {}};
+  ReplayRequest request{device.backend, &device.info, &cache, {}, {}, {}};
   const Variant empty = empty_variant(variants);
   if (!empty.family.empty()) request.empty = {&empty, choose_isa(empty, device.info), ""};
   request.batches = *parse_number_list(o.batches, 0, kMostLaunches);
@@ -204,7 +202,9 @@ int run_replay(const ReplayOptions& o) {
     if (live) put(stderr, "\r\x1b[K" + one_line(line));
   };
   const CatchInterrupt catch_interrupt;
-  const std::vector<ReplayBatch> batches = replay(step, request);
+  Replay replay(step, request);
+  replay.measure(o.rounds);
+  const std::vector<ReplayBatch>& batches = replay.batches();
   if (live) put(stderr, "\r\x1b[K");
   if (batches.empty() || batches[0].ms.empty()) {
     if (!interrupted()) fail("{}: nothing was measured", o.what);
@@ -252,7 +252,7 @@ CommandRun add_replay(Options options, CommandFiles& files) {
       .whole_numbers(0, kMostLaunches)
       .type("LIST");
   options.add("--depth", o->depth, "of a model: tokens in the KV cache").show_default().whole(1, 1 << 20);
-  options.add("--cache-type", o->cache_type, "of a model's KV cache: f32 or f16").show_default();
+  options.add("--cache-type", o->cache_type, "of a model's KV cache: f32, f16 or q8_0").show_default();
   options.add("--rounds", o->rounds, "samples of each").show_default().whole(1, 10'000).type("N");
   files.add(Part::input, options.add("--table", o->table, "which kernels compute what").type("FILE"));
   options.add("--kernel", o->overrides, "the kernel of specs, 'GLOB=FAMILY/NAME', as assay run has it")

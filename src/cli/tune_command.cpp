@@ -11,6 +11,7 @@
 #include "base/standard_streams.h"
 #include "base/terminal.h"
 #include "cli/commands.h"
+#include "cli/engine_options.h"
 #include "cli/number_option.h"
 #include "cli/table_files.h"
 #include "cli/version.h"
@@ -224,12 +225,11 @@ int run_tune(const TuneOptions& o) {
         "ranks its kernels",
         o.device, o.device);
   }
-  const auto cache_type = parse_dtype(o.cache_type);
-  if (!cache_type || (*cache_type != Dtype::f16 && *cache_type != Dtype::f32))
-    fail("--cache-type {}: choose f16 or f32", o.cache_type);
+  parse_cache_type(o.cache_type);
   if (is_standard_output(o.out)) fail("--out {}: what is found out goes to standard output; name a file", o.out);
   seconds_of(o.budget);
-  LoadedModel{std::filesystem::path(o.model)};  // one that cannot be read is said before anything is shown
+  // What cannot be read or run is said before anything is shown.
+  cache_type_of(o.cache_type, LoadedModel(fs::path(o.model)).config(), o.model);
   const CatchInterrupt catch_interrupt;
   TuneProgress progress(o.quiet);
   for (const int64_t threads : thread_list(o.threads))
@@ -262,7 +262,7 @@ CommandRun add_tune(Options options, CommandFiles& files) {
   options.add("--mix", o->mix, "with --prefill: prompt tokens for each decoded one").show_default().number(0, 1e6);
   options.add("--depth", o->depth, "tokens in the KV cache while it is proved").show_default().whole(1, 1 << 20);
   options.add("--turns", o->turns, "runs with each table in the proof").show_default().whole(5, 1000).type("N");
-  options.add("--cache-type", o->cache_type, "of the KV cache, as run will have it: f32 or f16").show_default();
+  options.add("--cache-type", o->cache_type, "of the KV cache, as run will have it: f32, f16 or q8_0").show_default();
   options.add("--accuracy", o->accuracy,
               "the least accurate class of kernels (default: of each weight, the default kernel's)");
   options.add("--kernels", o->kernels, "folders with drop-in kernels").existing_folder();

@@ -19,6 +19,9 @@ struct ContextRun {
   double ms_per_token = 0;         // decoding
   double prompt_ms_per_token = 0;  // 0: not asked for
   std::vector<ContextOp> ops;      // of decoding
+  // Measured just before it, with the same kernels: each op of the step alone, in µs a call, and their sum.
+  std::vector<double> alone_us;
+  double predicted_ms = 0;
 };
 
 struct ContextRequest {

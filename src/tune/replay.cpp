@@ -40,18 +40,20 @@ void check_room(const ReplayStep& step, const DeviceInfo& device) {
          bytes >> 20, largest >> 20, there >> 20, room.limit);
 }
 
-class Replay {
+}  // namespace
+
+class Replay::Parts {
  public:
-  Replay(ReplayStep& step, const ReplayRequest& request)
+  Parts(ReplayStep& step, const ReplayRequest& request)
       : step_(step), r_(request), device_(opened()), shelf_(*device_, *request.cache) {
     check_room(step, *request.device);
     std::vector<KernelChoice> choices;
     for (const ReplayOp& op : step.ops) choices.push_back(op.choice);
     if (measured_ && r_.empty.variant) choices.push_back(r_.empty);
     shelf_.build(choices, request.note);
+    r_.note("repacking the weights of a step");
     for (const ReplayOp& op : step.ops) {
       if (interrupted()) return;
-      r_.note(fmt::format("{}: {} x {}", op.role, op.calls, op.choice.variant->id()));
       ops_.push_back(std::make_unique<BoundReplayOp>(op, sets_of(op, *r_.device), *device_,
                                                      shelf_.kernel(*op.choice.variant), request.device->one_worker));
     }
@@ -60,14 +62,14 @@ class Replay {
     if (measured_) bind_timed();
   }
 
-  std::vector<ReplayBatch> run() {
-    if (interrupted()) return {};
+  const std::vector<ReplayBatch>& batches() const { return batches_; }
+
+  void measure(int rounds) {
+    if (interrupted()) return;
     MeasuringLock lock(r_.device->physical());
-    if (!lock.acquire([&](const std::string& holder) { r_.note("waiting for the measuring lock: " + holder); }))
-      return {};
-    round(/*counts=*/false);
-    for (int i = 0; i < r_.rounds && !interrupted(); ++i) round(/*counts=*/true);
-    return std::move(batches_);
+    if (!lock.acquire([&](const std::string& holder) { r_.note("waiting for the measuring lock: " + holder); })) return;
+    if (!std::exchange(is_warm_, true)) round(/*counts=*/false);
+    for (int i = 0; i < rounds && !interrupted(); ++i) round(/*counts=*/true);
   }
 
  private:
@@ -199,8 +201,10 @@ class Replay {
     return ms;
   }
 
-  /// All in another order each time.
+  /// All in another order each time. On a CPU the whole step comes first, so that no op finds its weights of the round
+  /// before in a cache.
   void round(bool counts) {
+    if (!measured_) run_whole(counts);
     std::vector<size_t> order(batches_.size() + (measured_ ? timed_.size() : alone_.size()));
     for (size_t i = 0; i < order.size(); ++i) order[i] = i;
     std::shuffle(order.begin(), order.end(), random_);
@@ -216,13 +220,13 @@ class Replay {
         if (counts) timed_[at].to->push_back(ms * timed_[at].scale);
         continue;
       }
-      run_whole(counts);  // leaves caches as a step does
       if (!measured_) {
         const double us = alone_us(at);
         if (counts) step_.ops[at].alone_us.push_back(us);
-      } else if (const double ms = timed_ms(*timed_[at].program); counts) {
-        timed_[at].to->push_back(ms * timed_[at].scale);
+        continue;
       }
+      run_whole(counts);  // leaves caches as a step does
+      if (const double ms = timed_ms(*timed_[at].program); counts) timed_[at].to->push_back(ms * timed_[at].scale);
     }
     if (measured_ && counts) note_context();
   }
@@ -249,7 +253,7 @@ class Replay {
   }
 
   ReplayStep& step_;
-  const ReplayRequest& r_;
+  const ReplayRequest r_;
   MeasuredDevice* measured_ = nullptr;  // device_, where it times itself
   std::unique_ptr<Device> device_;
   KernelShelf shelf_;
@@ -262,15 +266,16 @@ class Replay {
   std::vector<Timed> timed_;
   std::vector<std::vector<double>> without_ms_;  // of each op
   std::vector<int64_t> ends_;
-  bool has_stamps_ = false;
+  bool has_stamps_ = false, is_warm_ = false;
   std::mt19937_64 random_{std::random_device{}()};
 };
 
-}  // namespace
+Replay::Replay(ReplayStep& step, const ReplayRequest& request) : parts_(std::make_unique<Parts>(step, request)) {}
+Replay::~Replay() = default;
+void Replay::measure(int rounds) { parts_->measure(rounds); }
+const std::vector<ReplayBatch>& Replay::batches() const { return parts_->batches(); }
 
 bool times_itself(const DeviceInfo& device) { return device.launches_per_sample > 1; }
-
-std::vector<ReplayBatch> replay(ReplayStep& step, const ReplayRequest& request) { return Replay(step, request).run(); }
 
 double submission_us(const std::vector<ReplayBatch>& batches) {
   const auto less = [](const ReplayBatch& a, const ReplayBatch& b) { return a.submissions < b.submissions; };

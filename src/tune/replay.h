@@ -2,6 +2,7 @@
 // each; on a device that can do so, as a chain of launches that overlap.
 #pragma once
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -48,16 +49,28 @@ struct ReplayRequest {
   BuildCache* cache = nullptr;
   std::vector<int64_t> batches;  // launches a submission; 0: all of the step
   KernelChoice empty;            // launches that do nothing, to tell what launching takes
-  int rounds = 10;
   std::function<void(const std::string&)> note;
 };
 
 /// Whether the device times programs by a clock of its own (a GPU).
 bool times_itself(const DeviceInfo& device);
 
-/// Measures in shuffled rounds; `step`'s samples are filled in. Fewer rounds where interrupted. Error where the weights
-/// do not fit into memory.
-std::vector<ReplayBatch> replay(ReplayStep& step, const ReplayRequest& request);
+/// A step bound in memory, ready to be measured as often as wanted.
+class Replay {
+ public:
+  /// `step` and what `request` points at outlive it. Error where the weights do not fit into memory.
+  Replay(ReplayStep& step, const ReplayRequest& request);
+  ~Replay();
+
+  /// So many shuffled rounds, the first time after one that does not count: samples of `step` and of batches() grow.
+  /// Fewer where interrupted.
+  void measure(int rounds);
+  const std::vector<ReplayBatch>& batches() const;
+
+ private:
+  class Parts;
+  std::unique_ptr<Parts> parts_;
+};
 
 /// What a submission costs the host beyond the work in it, in µs: from the batches with most and with least in one. 0
 /// where there is one batch alone.

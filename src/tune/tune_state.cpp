@@ -12,11 +12,16 @@ namespace {
 Json to_json(const ContextRun& run) {
   Json ops = Json::array();
   for (const ContextOp& op : run.ops) ops.push_back({{"spec", op.spec}, {"variant", op.variant}, {"us", op.us}});
-  return {{"ms", run.ms_per_token}, {"prompt_ms", run.prompt_ms_per_token}, {"ops", std::move(ops)}};
+  return {{"ms", run.ms_per_token},
+          {"prompt_ms", run.prompt_ms_per_token},
+          {"ops", std::move(ops)},
+          {"alone_us", run.alone_us},
+          {"predicted_ms", run.predicted_ms}};
 }
 
 ContextRun run_from_json(const JsonReader& json) {
-  ContextRun run{json.at("ms").number(), json.at("prompt_ms").number(), {}};
+  ContextRun run{json.at("ms").number(), json.at("prompt_ms").number(), {}, {}, json.at("predicted_ms").number()};
+  for (const JsonReader& us : json.at("alone_us").items()) run.alone_us.push_back(us.number());
   for (const JsonReader& op : json.at("ops").items())
     run.ops.push_back({op.at("spec").string(), op.at("variant").string(), op.at("us").number()});
   return run;
@@ -31,8 +36,7 @@ TuneState::TuneState(Store& store, const std::string& identity) : store_(store),
   const JsonReader json(parsed, "the state of a tuning");
   searched_ = json.at("searched").boolean();
   budget_s_ = json.at("budget_s").number();
-  predicted_before_ms_ = json.at("predicted_before_ms").number();
-  predicted_ms_ = json.at("predicted_ms").number();
+  predicted_ = {json.at("predicted_of").string(), json.at("predicted_ms").number()};
   for (const JsonReader& run : json.at("runs").items())
     runs_.emplace_back(run.at("table").string(), run_from_json(run.at("run")));
 }
@@ -40,11 +44,12 @@ TuneState::TuneState(Store& store, const std::string& identity) : store_(store),
 void TuneState::keep() {
   Json json = {{"searched", searched_},
                {"budget_s", budget_s_},
-               {"predicted_before_ms", predicted_before_ms_},
-               {"predicted_ms", predicted_ms_},
+               {"predicted_of", predicted_.first},
+               {"predicted_ms", predicted_.second},
                {"runs", Json::array()}};
   for (const auto& [table, run] : runs_) json["runs"].push_back({{"table", table}, {"run", to_json(run)}});
-  store_.put(CeilingRecord{hash_hex(key_ + " state"), json.dump(-1, ' ', false, Json::error_handler_t::replace), std::time(nullptr)});
+  store_.put(CeilingRecord{hash_hex(key_ + " state"), json.dump(-1, ' ', false, Json::error_handler_t::replace),
+                           std::time(nullptr)});
 }
 
 void TuneState::search_ended(double budget_s) {
@@ -54,8 +59,8 @@ void TuneState::search_ended(double budget_s) {
   keep();
 }
 
-void TuneState::predicted(double before_ms, double after_ms) {
-  predicted_before_ms_ = before_ms, predicted_ms_ = after_ms;
+void TuneState::predicted(const std::string& table, double ms) {
+  predicted_ = {table, ms};
   keep();
 }
 

@@ -18,8 +18,8 @@ class TuneState {
   double budget_s() const { return budget_s_; }
   void search_ended(double budget_s);
 
-  /// Before any child runs.
-  void predicted(double before_ms, double after_ms);
+  /// Before a child runs with that table.
+  void predicted(const std::string& table, double ms);
 
   /// Children's runs of a table, in order.
   std::vector<ContextRun> runs(const std::string& table) const;
@@ -35,7 +35,8 @@ class TuneState {
   Store& store_;
   const std::string key_;
   bool searched_ = false;
-  double budget_s_ = 0, predicted_before_ms_ = 0, predicted_ms_ = 0;
+  double budget_s_ = 0;
+  std::pair<std::string, double> predicted_;  // of the run in work
   std::vector<std::pair<std::string, ContextRun>> runs_;
 };
 

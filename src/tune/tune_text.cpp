@@ -25,9 +25,12 @@ std::string interval(const Summary& s) {
   return fmt::format("{:.3f} ({:.3f} to {:.3f})", s.median, s.ci_low, s.ci_high);
 }
 
-std::string apart(const TuneResult& result, double predicted, double achieved) {
-  if (!result.unmeasured.empty()) return "without what has no proved kernel, so nothing";
-  return predicted > 0 ? fmt::format("{:+.1f} %", 100 * (predicted / achieved - 1)) : "nothing";
+/// Run by run: memory may have another rate minutes later, for the ops alone as for the model.
+std::string apart(const TuneResult& result, const std::vector<double>& predicted, const std::vector<double>& achieved) {
+  if (!result.unmeasured.empty()) return "predicted without what has no proved kernel";
+  const TurnRatio r = turn_ratio(achieved, predicted);
+  return fmt::format("predicted before each run {:.3f}, {:+.1f} % ({:+.1f} to {:+.1f} %) of it",
+                     percentile(predicted, 50), 100 * (r.median - 1), 100 * (r.low - 1), 100 * (r.high - 1));
 }
 
 std::string ratio_text(const TurnRatio& r) {
@@ -56,8 +59,7 @@ Table context_table(const TuneResult& result) {
                           known ? Cell(t.in_context_us / t.after_us) : Cell(), known ? Cell(more_ms) : Cell()});
   }
   table.sums = {"all", "", Cell(), Cell(), Cell(), sum_ms};
-  table.notes.emplace_back(
-      "one ratio for all that read weights: memory was slower or faster then than when each was measured alone");
+  table.notes.emplace_back("alone: a chain of its calls, just before each run");
   return table;
 }
 
@@ -128,14 +130,11 @@ std::string proof_text(const TuneResult& result, int64_t depth, bool prefill) {
   const TurnRatio ratio = turn_ratio(turns.before, turns.after);
   if (after.count > 0) text += render_table(context_table(result));
   if (after.count > 0)
-    text += fmt::format(
-        "Achieved at depth {}, {} runs in turns: {} ms per token (median); predicted {:.3f}, {} of it\n", depth,
-        after.count, interval(after), result.predicted_ms, apart(result, result.predicted_ms, after.median));
+    text += fmt::format("Achieved at depth {}, {} runs in turns: {} ms per token (median); {}\n", depth, after.count,
+                        interval(after), apart(result, turns.predicted_after, turns.after));
   if (before.count > 0)
-    text += fmt::format(
-        "With the defaults: {} ms per token; predicted {:.3f}, {} of it\nThe table takes {} of the defaults' time\n",
-        interval(before), result.predicted_before_ms, apart(result, result.predicted_before_ms, before.median),
-        ratio_text(ratio));
+    text += fmt::format("With the defaults: {} ms per token; {}\nThe table takes {} of the defaults' time\n",
+                        interval(before), apart(result, turns.predicted_before, turns.before), ratio_text(ratio));
   if (prefill && !turns.prompt_after.empty()) {
     text += fmt::format("Prompt: {} ms per token", interval(summarize(turns.prompt_after)));
     if (!turns.prompt_before.empty())

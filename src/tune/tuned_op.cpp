@@ -37,8 +37,8 @@ bool can_compute(const Variant& variant, const Spec& spec, const DeviceInfo& dev
 
 bool share_weights(const Variant& a, const Variant& b) { return a.storage == b.storage && a.accuracy == b.accuracy; }
 
-/// The kernel for prompts beside one for tokens, where prompts were not measured: they stay as fast as they are, so it is
-/// the default's, which must read the same storage. Where the default is a plain loop anything is as good.
+/// The kernel for prompts beside one for tokens, where prompts were not measured: they stay as fast as they are, so it
+/// is the default's, which must read the same storage. Where the default is a plain loop anything is as good.
 const Variant* partner_of(const Variant& decode, const TunedOp& tuned, const PairOptions& o) {
   const Variant* usual = tuned.before.prompt;
   if (usual && !usual->baseline) return share_weights(decode, *usual) ? usual : nullptr;
@@ -116,6 +116,14 @@ void choose_kernels(TunedOp& tuned, const RankedSpec& decode, const RankedSpec& 
   tuned.prompt_before_us = us_of(prompt, tuned.before.prompt);
   tuned.prompt_after_us = us_of(prompt, tuned.after.prompt);
   add_evidence(tuned, decode);
+}
+
+void take_back(TunedOp& tuned, const std::string& why) {
+  tuned.taken_back = why;
+  tuned.after = tuned.before;
+  tuned.after_us = tuned.before_us;
+  tuned.prompt_after_us = tuned.prompt_before_us;
+  tuned.result.clear(), tuned.ties.clear(), tuned.margin_percent = 0;
 }
 
 }  // namespace assay

@@ -42,4 +42,7 @@ struct PairOptions {
 /// default ties with the best it stays. `before`, `op` are set, the rest is filled in.
 void choose_kernels(TunedOp& tuned, const RankedSpec& decode, const RankedSpec& prompt, const PairOptions& options);
 
+/// The default stands, and why.
+void take_back(TunedOp& tuned, const std::string& why);
+
 }  // namespace assay

@@ -12,6 +12,8 @@
 #include "engine/step_program.h"
 #include "measure/worker_process.h"
 #include "spec/completion.h"
+#include "tune/alone_times.h"
+#include "tune/proof.h"
 #include "tune/search.h"
 #include "tune/trial_order.h"
 #include "tune/tune_state.h"
@@ -21,9 +23,7 @@ namespace assay {
 namespace {
 
 constexpr double kSearchShare = 0.6;  // of the budget; the rest is for the proof
-constexpr int kLeastTurns = 5;
-constexpr double kPays = 0.995;  // of the default's time where it runs
-constexpr double kPairsThatPay = 0.8;
+constexpr int kRoundsOfPrediction = 24;
 
 /// Kernels with threads of their own would meet the engine's on the same processors; ceilings go with the sweep.
 std::vector<const Variant*> engine_variants(const std::vector<const Variant*>& variants) {
@@ -48,10 +48,10 @@ class Tuner {
     }
     if (!search(state)) return interrupted_result();
     choose();
+    if (!foretell()) return interrupted_result();
     result_.section = section_with_steps();
     say(choice_text(result_, r_.context.depth, r_.prefill));
-    state.predicted(result_.predicted_before_ms, result_.predicted_ms);
-    if (r_.proves && !prove(state)) return interrupted_result();
+    if (r_.proves && !is_proved(state)) return interrupted_result();
     if (r_.proves) say(proof_text(result_, r_.context.depth, r_.prefill));
     result_.text = text_;
     if (r_.proves) state.finish(result_);
@@ -125,7 +125,7 @@ class Tuner {
 
   std::string identity() const {
     std::string text =
-        fmt::format("tune 2\n{}\ndepth {}, {} tokens, cache {}, prefill {}, mix {}, turns {}, proves {}, accuracy {}\n",
+        fmt::format("tune 3\n{}\ndepth {}, {} tokens, cache {}, prefill {}, mix {}, turns {}, proves {}, accuracy {}\n",
                     sweep_->plan_identity(), r_.context.depth, r_.context.tokens, r_.context.cache_type, r_.prefill,
                     r_.mix, r_.turns, r_.proves, r_.accuracy ? accuracy_name(*r_.accuracy) : "default");
     for (const TunedOp& tuned : result_.step)
@@ -185,17 +185,35 @@ class Tuner {
       const RankedSpec& decode = ranked(tuned.op.spec);
       choose_kernels(tuned, decode, measures_prompt(tuned) ? ranked(*tuned.op.prompt) : RankedSpec(), options);
       result_.floor_ms += double(tuned.op.calls) * decode.floor_us * 1e-3;
-      if (tuned.after_us <= 0) result_.unmeasured.push_back(tuned.op.spec.math_line());
     }
-    predict();
   }
 
-  void predict() {
-    result_.predicted_ms = result_.predicted_before_ms = 0;
-    for (const TunedOp& tuned : result_.step) {
-      result_.predicted_ms += double(tuned.op.calls) * tuned.after_us * 1e-3;
-      result_.predicted_before_ms += double(tuned.op.calls) * tuned.before_us * 1e-3;
+  /// The search measures one spec after the other, minutes before the model runs, and memory has another rate by then:
+  /// what it chose and the defaults are measured again, in turns. False if interrupted.
+  bool foretell() {
+    const auto note = [this](const std::string& line) {
+      if (events_.sweep.note) events_.sweep.note(line);
+    };
+    try {
+      alone_ = std::make_unique<AloneTimes>(result_.step, AloneRequest{r_.backend, &r_.device, r_.cache, note});
+      if (!alone_->measure(kRoundsOfPrediction)) return false;
+    } catch (const Error& e) {
+      alone_.reset();
+      say(fmt::format("The prediction sums times of the search, minutes apart: {}\n", e.what()));
     }
+    for (size_t i = 0; i < result_.step.size(); ++i) {
+      TunedOp& tuned = result_.step[i];
+      if (alone_) {
+        tuned.after_us = alone_->us(i, tuned.after.decode), tuned.before_us = alone_->us(i, tuned.before.decode);
+        const bool is_by_decode = tuned.before.decode != tuned.after.decode && !measures_prompt(tuned);
+        if (is_by_decode && tuned.after_us >= tuned.before_us)
+          take_back(tuned, fmt::format("in a chain of its calls {} took {:.2f} us, the default {:.2f}",
+                                       tuned.after.decode->id(), tuned.after_us, tuned.before_us));
+      }
+      if (tuned.after_us <= 0) result_.unmeasured.push_back(tuned.op.spec.math_line());
+    }
+    predict(result_);
+    return true;
   }
 
   TableDevice section() const {
@@ -227,125 +245,19 @@ class Tuner {
     return step;
   }
 
-  bool any_change() const {
-    return std::any_of(result_.step.begin(), result_.step.end(), [](const TunedOp& t) { return t.is_changed(); });
-  }
-
-  DispatchTable new_table() const { return table_of(section(), r_.made_by, "the new table"); }
-  DispatchTable old_table() const { return table_of(*r_.default_section, "", "the defaults"); }
-
-  /// The runs of these tables, in turns ABBA, as many pairs as wanted; those of an earlier attempt count. False if
-  /// interrupted.
-  bool take_turns(TuneState& state, ContextBench& bench, size_t pairs, bool with_old, int turn_of, int turns) {
-    const DispatchTable tables[2] = {old_table(), new_table()};
-    const std::string ids[2] = {hash_hex(table_text(tables[0])), hash_hex(table_text(tables[1]))};
-    const auto missing = [&](int which) { return state.runs(ids[which]).size() < pairs; };
-    double run_s = 0;
-    for (size_t pair = 0; pair < pairs; ++pair)
-      for (const int place : {0, 1}) {
-        const int which = (pair % 2 == 0) == (place == 0) ? 0 : 1;
-        if ((which == 0 && !with_old) || !missing(which) || state.runs(ids[which]).size() > pair) continue;
-        const int done = turn_of + int(pair) * 2 + place;
-        if (events_.on_turn) events_.on_turn(done, turns, run_s * double(turns - done));
-        const int64_t began = now_ns();
-        const auto run = bench.run(tables[which]);
-        if (!run) return false;
-        run_s = double(now_ns() - began) * 1e-9;
-        state.add_run(ids[which], *run);
-        // A proof that would take far longer than what was asked for is cut, not below what an interval needs.
-        if (spent_s() > 1.2 * r_.budget_s && pair + 1 >= size_t(kLeastTurns) && place == 1) pairs = pair + 1;
-      }
-    old_runs_ = with_old ? state.runs(ids[0]) : std::vector<ContextRun>();
-    new_runs_ = state.runs(ids[1]);
-    return true;
-  }
-
-  /// What stays the same from token to token.
-  static std::string without_length(const SpecFields& fields) {
-    std::string text;
-    for (const auto& [key, value] : fields)
-      if (key != "length" && key != "capacity") text += key + "=" + value + " ";
-    return text;
-  }
-  /// Time of an op where it runs, in one child.
-  static double us_in_context(const ContextRun& run, const TunedOp& tuned) {
-    const std::string wanted = without_length(tuned.op.spec.math);
-    for (const ContextOp& op : run.ops)
-      if (without_length(parse_spec_fields(op.spec)) == wanted) return op.us;
-    return 0;
-  }
-
-  /// Entries that are not faster where they run are taken back. Whether there was one.
-  bool take_back() {
-    bool any = false;
-    for (TunedOp& tuned : result_.step) {
-      if (!tuned.is_changed()) continue;
-      std::vector<double> ratios;
-      for (size_t i = 0; i < std::min(old_runs_.size(), new_runs_.size()); ++i) {
-        const double old_us = us_in_context(old_runs_[i], tuned), new_us = us_in_context(new_runs_[i], tuned);
-        if (old_us > 0 && new_us > 0) ratios.push_back(new_us / old_us);
-      }
-      const auto faster = std::count_if(ratios.begin(), ratios.end(), [](double ratio) { return ratio < 1; });
-      const double median = summarize(ratios).median;
-      if (!ratios.empty() && median < kPays && double(faster) >= kPairsThatPay * double(ratios.size())) continue;
-      // A kernel for prompts alone was not run by a decode step.
-      if (tuned.before.decode == tuned.after.decode && r_.prefill) continue;
-      take_back(tuned,
-                fmt::format("{} was {:.2f} us alone against {:.2f}, in context {:.3f} of the default's time, faster "
-                            "in {} of {} turns",
-                            tuned.after.decode->id(), tuned.after_us, tuned.before_us, median, faster, ratios.size()));
-      any = true;
-    }
-    return any;
-  }
-  void take_back(TunedOp& tuned, const std::string& why) {
-    tuned.taken_back = why;
-    tuned.after = tuned.before;
-    tuned.after_us = tuned.before_us;
-    tuned.prompt_after_us = tuned.prompt_before_us;
-    tuned.result.clear(), tuned.ties.clear(), tuned.margin_percent = 0;
-  }
-
-  bool prove(TuneState& state) {
-    ContextBench bench(r_.context);
-    const bool changed = any_change();
-    const int turns = 2 * r_.turns + (changed ? 2 * kLeastTurns : 0);
-    if (changed) {
-      if (!take_turns(state, bench, kLeastTurns, true, 0, turns)) return false;
-      if (take_back()) predict();
-    }
-    const bool still_changed = any_change();
-    if (!take_turns(state, bench, size_t(r_.turns), changed || still_changed, changed ? 2 * kLeastTurns : 0, turns))
-      return false;
-    fill_turns();
-    if (still_changed && turn_ratio(result_.turns.before, result_.turns.after).low > 1) {
-      for (TunedOp& tuned : result_.step)
-        if (tuned.is_changed()) take_back(tuned, "the step as a whole was slower with it");
-      predict();
-      new_runs_ = old_runs_;
-      fill_turns();
-    }
+  /// False if interrupted.
+  bool is_proved(TuneState& state) {
+    ProofRequest request;
+    request.context = r_.context;
+    request.turns = r_.turns, request.budget_s = r_.budget_s, request.prefill = r_.prefill;
+    request.alone = alone_.get();
+    request.defaults = table_of(*r_.default_section, "", "the defaults");
+    request.chosen = [this] { return table_of(section(), r_.made_by, "the new table"); };
+    request.spent_s = [this] { return spent_s(); };
+    request.on_turn = events_.on_turn;
+    if (!prove(result_, state, request)) return false;
     result_.section = section_with_steps();
     return true;
-  }
-
-  void fill_turns() {
-    const bool is_default = !any_change();
-    Turns turns;
-    const auto put = [](const std::vector<ContextRun>& runs, std::vector<double>& ms, std::vector<double>& prompt_ms) {
-      for (const ContextRun& run : runs) {
-        ms.push_back(run.ms_per_token);
-        if (run.prompt_ms_per_token > 0) prompt_ms.push_back(run.prompt_ms_per_token);
-      }
-    };
-    if (!is_default) put(old_runs_, turns.before, turns.prompt_before);
-    put(new_runs_, turns.after, turns.prompt_after);
-    result_.turns = std::move(turns);
-    for (TunedOp& tuned : result_.step) {
-      std::vector<double> us;
-      for (const ContextRun& run : new_runs_) us.push_back(us_in_context(run, tuned));
-      tuned.in_context_us = us.empty() ? 0 : percentile(us, 50);
-    }
   }
 
   const TuneRequest& r_;
@@ -356,7 +268,7 @@ class Tuner {
   std::vector<PlannedSpec> planned_;
   std::unique_ptr<Sweep> sweep_;
   SweepReport report_;
-  std::vector<ContextRun> old_runs_, new_runs_;
+  std::unique_ptr<AloneTimes> alone_;  // nullptr where memory has no room for the step
   std::string text_;
 };
 

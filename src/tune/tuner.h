@@ -41,16 +41,17 @@ struct TuneEvents {
   std::function<void(const std::string&)> say;  // a line of the report, as it becomes known
 };
 
-/// Runs of two tables in turns, in ms a token.
+/// Runs of two tables in turns, in ms a token, and what was predicted just before each.
 struct Turns {
   std::vector<double> before, after;
+  std::vector<double> predicted_before, predicted_after;
   std::vector<double> prompt_before, prompt_after;
 };
 
 struct TuneResult {
   std::vector<TunedOp> step;
   TableDevice section;
-  double predicted_before_ms = 0, predicted_ms = 0;  // written down before any child ran; 0: an op has no time
+  double predicted_before_ms = 0, predicted_ms = 0;  // before any child ran, then the median before each; 0: unknown
   std::vector<std::string> unmeasured;               // ops without a proved kernel: the prediction lacks them
   Turns turns;                                       // of the final table against the default
   size_t candidates = 0, untried = 0;

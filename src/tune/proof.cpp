@@ -1,0 +1,180 @@
+// Runs of two tables in turns.
+#include "tune/proof.h"
+
+#include <algorithm>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "tune/tune_text.h"
+
+namespace assay {
+namespace {
+
+constexpr int kLeastTurns = 5;
+constexpr int kRoundsBeforeRun = 8;
+constexpr double kPays = 0.995;  // of the default's time where it runs
+constexpr double kPairsThatPay = 0.8;
+
+/// What stays the same from token to token.
+std::string without_length(const SpecFields& fields) {
+  std::string text;
+  for (const auto& [key, value] : fields)
+    if (key != "length" && key != "capacity") text += key + "=" + value + " ";
+  return text;
+}
+
+/// Time of an op where it runs, in one child.
+double us_in_context(const ContextRun& run, const TunedOp& tuned) {
+  const std::string wanted = without_length(tuned.op.spec.math);
+  for (const ContextOp& op : run.ops)
+    if (without_length(parse_spec_fields(op.spec)) == wanted) return op.us;
+  return 0;
+}
+
+class ProofInContext {
+ public:
+  ProofInContext(TuneResult& result, TuneState& state, const ProofRequest& request)
+      : result_(result), state_(state), r_(request), bench_(request.context) {}
+
+  bool run() {
+    const bool changed = !result_.is_default_best();
+    const int before = changed ? 2 * kLeastTurns : 0, turns = 2 * r_.turns + before;
+    if (changed) {
+      if (!take_turns(kLeastTurns, true, 0, turns)) return false;
+      if (take_back_what_does_not_pay()) predict(result_);
+    }
+    const bool still_changed = !result_.is_default_best();
+    if (!take_turns(size_t(r_.turns), changed || still_changed, before, turns)) return false;
+    fill_in();
+    if (still_changed && turn_ratio(result_.turns.before, result_.turns.after).low > 1) {
+      for (TunedOp& tuned : result_.step)
+        if (tuned.is_changed()) take_back(tuned, "the step as a whole was slower with it");
+      predict(result_);
+      new_runs_ = old_runs_;
+      fill_in();
+    }
+    return true;
+  }
+
+ private:
+  /// Just before a run with a table: what its ops take alone now. False if interrupted.
+  bool foretell(ContextRun& run, bool with_new) {
+    run.predicted_ms = with_new ? result_.predicted_ms : result_.predicted_before_ms;
+    if (!r_.alone) return true;
+    if (!r_.alone->measure(kRoundsBeforeRun)) return false;
+    std::vector<const Variant*> kernels;
+    for (const TunedOp& tuned : result_.step) {
+      kernels.push_back(with_new ? tuned.after.decode : tuned.before.decode);
+      run.alone_us.push_back(r_.alone->us(kernels.size() - 1, kernels.back()));
+    }
+    run.predicted_ms = r_.alone->step_ms(kernels);
+    return true;
+  }
+
+  /// False if interrupted.
+  bool take_turn(const DispatchTable& table, const std::string& id, bool with_new) {
+    ContextRun foretold;
+    if (!foretell(foretold, with_new)) return false;
+    state_.predicted(id, foretold.predicted_ms);
+    auto run = bench_.run(table);
+    if (!run) return false;
+    run->alone_us = std::move(foretold.alone_us), run->predicted_ms = foretold.predicted_ms;
+    state_.add_run(id, *run);
+    return true;
+  }
+
+  /// Runs in turns ABBA, as many pairs as wanted; those of an earlier attempt count. False if interrupted.
+  bool take_turns(size_t pairs, bool with_old, int turn_of, int turns) {
+    const DispatchTable tables[2] = {r_.defaults, r_.chosen()};
+    const std::string ids[2] = {hash_hex(table_text(tables[0])), hash_hex(table_text(tables[1]))};
+    double run_s = 0;
+    for (size_t pair = 0; pair < pairs; ++pair)
+      for (const int place : {0, 1}) {
+        const int which = (pair % 2 == 0) == (place == 0) ? 0 : 1;
+        if ((which == 0 && !with_old) || state_.runs(ids[which]).size() > pair) continue;
+        const int done = turn_of + int(pair) * 2 + place;
+        if (r_.on_turn) r_.on_turn(done, turns, run_s * double(turns - done));
+        const int64_t began = now_ns();
+        if (!take_turn(tables[which], ids[which], which == 1)) return false;
+        run_s = double(now_ns() - began) * 1e-9;
+        // A proof that would take far longer than what was asked for is cut, not below what an interval needs.
+        if (r_.spent_s() > 1.2 * r_.budget_s && pair + 1 >= size_t(kLeastTurns) && place == 1) pairs = pair + 1;
+      }
+    old_runs_ = with_old ? state_.runs(ids[0]) : std::vector<ContextRun>();
+    new_runs_ = state_.runs(ids[1]);
+    return true;
+  }
+
+  /// Entries that are not faster where they run. Whether there was one.
+  bool take_back_what_does_not_pay() {
+    bool any = false;
+    for (TunedOp& tuned : result_.step) {
+      if (!tuned.is_changed()) continue;
+      std::vector<double> ratios;
+      for (size_t i = 0; i < std::min(old_runs_.size(), new_runs_.size()); ++i) {
+        const double old_us = us_in_context(old_runs_[i], tuned), new_us = us_in_context(new_runs_[i], tuned);
+        if (old_us > 0 && new_us > 0) ratios.push_back(new_us / old_us);
+      }
+      const auto faster = std::count_if(ratios.begin(), ratios.end(), [](double ratio) { return ratio < 1; });
+      const double median = summarize(ratios).median;
+      if (!ratios.empty() && median < kPays && double(faster) >= kPairsThatPay * double(ratios.size())) continue;
+      // A kernel for prompts alone was not run by a decode step.
+      if (tuned.before.decode == tuned.after.decode && r_.prefill) continue;
+      take_back(tuned,
+                fmt::format("{} was {:.2f} us alone against {:.2f}, in context {:.3f} of the default's time, faster "
+                            "in {} of {} turns",
+                            tuned.after.decode->id(), tuned.after_us, tuned.before_us, median, faster, ratios.size()));
+      any = true;
+    }
+    return any;
+  }
+
+  void fill_in() {
+    const bool is_default = result_.is_default_best();
+    Turns turns;
+    const auto put = [](const std::vector<ContextRun>& runs, std::vector<double>& ms, std::vector<double>& predicted_ms,
+                        std::vector<double>& prompt_ms) {
+      for (const ContextRun& run : runs) {
+        ms.push_back(run.ms_per_token), predicted_ms.push_back(run.predicted_ms);
+        if (run.prompt_ms_per_token > 0) prompt_ms.push_back(run.prompt_ms_per_token);
+      }
+    };
+    if (!is_default) put(old_runs_, turns.before, turns.predicted_before, turns.prompt_before);
+    put(new_runs_, turns.after, turns.predicted_after, turns.prompt_after);
+    result_.predicted_ms = percentile(turns.predicted_after, 50);
+    if (!is_default) result_.predicted_before_ms = percentile(turns.predicted_before, 50);
+    result_.turns = std::move(turns);
+    for (size_t i = 0; i < result_.step.size(); ++i) {
+      TunedOp& tuned = result_.step[i];
+      std::vector<double> us, alone_us;
+      for (const ContextRun& run : new_runs_) {
+        us.push_back(us_in_context(run, tuned));
+        if (i < run.alone_us.size()) alone_us.push_back(run.alone_us[i]);
+      }
+      tuned.in_context_us = us.empty() ? 0 : percentile(us, 50);
+      if (!alone_us.empty()) tuned.after_us = percentile(alone_us, 50);
+    }
+  }
+
+  TuneResult& result_;
+  TuneState& state_;
+  const ProofRequest& r_;
+  ContextBench bench_;
+  std::vector<ContextRun> old_runs_, new_runs_;
+};
+
+}  // namespace
+
+bool prove(TuneResult& result, TuneState& state, const ProofRequest& request) {
+  return ProofInContext(result, state, request).run();
+}
+
+void predict(TuneResult& result) {
+  result.predicted_ms = result.predicted_before_ms = 0;
+  for (const TunedOp& tuned : result.step) {
+    result.predicted_ms += double(tuned.op.calls) * tuned.after_us * 1e-3;
+    result.predicted_before_ms += double(tuned.op.calls) * tuned.before_us * 1e-3;
+  }
+}
+
+}  // namespace assay
