@@ -55,11 +55,12 @@ class RowBuilder {
         return along_last();
       case Operation::attention:
         return attention();
-      case Operation::leaky_relu:
       case Operation::relu:
-        return elementwise(Draw::symmetric, 1, 1);
+        return elementwise(Draw::symmetric, 1, kSimple);
+      case Operation::leaky_relu:
+        return elementwise(Draw::symmetric, 1, 2 * kSimple);
       case Operation::prelu:
-        return elementwise(Draw::symmetric, 2, 1);
+        return elementwise(Draw::symmetric, 2, 2 * kSimple);
       case Operation::selu:
         return elementwise(Draw::spread, 1, kExponential + kSimple);
       case Operation::sigmoid:
@@ -121,13 +122,13 @@ class RowBuilder {
     Dims dims = given(0);
     dims.erase(dims.begin() + std::ptrdiff_t(row_.axis));
     output(dims, type);
-    row_.flops = row_.inputs[0].elements();
+    row_.flops = kSimple * row_.inputs[0].elements();
   }
   void sum_all() {
     expect(1);
     input("x", given(0), Draw::positive);
     output({});
-    row_.flops = row_.inputs[0].elements();
+    row_.flops = kSimple * row_.inputs[0].elements();
   }
   void bce() {
     expect(2);
@@ -229,7 +230,9 @@ class RowBuilder {
     output(given(0));
     int64_t levels = 1;
     while (int64_t(1) << levels < given(0)[row_.axis]) ++levels;
-    row_.flops = levels * row_.output.elements();  // comparisons
+    // Batcher's merging network, which lines side by side in vectors go through: some levels² / 4 exchanges an element,
+    // each a minimum and a maximum.
+    row_.flops = times({levels * levels - levels + 4, kSimple, row_.output.elements()}) / 2;
     row_.scratch_bytes = 8 * row_.output.bytes();  // indices of i64, and copies of both where the axis is not the last
   }
   void along_last() {

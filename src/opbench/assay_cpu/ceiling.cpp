@@ -24,9 +24,7 @@ void fill(float* y, int64_t count) {
   if (STREAMED) streams_done();
 }
 
-/// Memory wants two streams and to be told ahead; what stays in a cache comes faster as one, without a word.
-constexpr int64_t kFarBytes = int64_t(16) << 20;
-
+/// Memory wants two streams and to be told ahead; what stays in a cache comes faster as one.
 template <bool FAR>
 int read(const float* x, int64_t count) {
   constexpr int kStreams = FAR ? 2 : 1, kChains = 8 / kStreams;

@@ -8,8 +8,9 @@
 namespace assay {
 namespace {
 
-constexpr int64_t kKept = 1 << 15;  // elements of a line that fit beside its exponentials into the second-level cache
-constexpr int64_t kPiece = 1 << 13;
+constexpr int64_t kKept = 1 << 15;   // elements of a line that fit beside its exponentials into the second-level cache
+constexpr int64_t kPiece = 1 << 11;  // of a longer line: stays in the first-level cache
+constexpr int64_t kAhead = kPrefetchBytes / 2;  // elements that are fetched ahead of what comes from memory
 
 float largest_of(const float* x, int64_t count) {
   Vec best[2] = {set1(-std::numeric_limits<float>::infinity()), set1(-std::numeric_limits<float>::infinity())};
@@ -21,23 +22,27 @@ float largest_of(const float* x, int64_t count) {
   return value;
 }
 
-/// e^(x − top) of a line into `to`; their sum.
-float exponentials(const float* x, int64_t count, float top, float* to) {
+/// use(i, e^(x − top), how many of its lanes count) along a line; their sum.
+template <typename Use>
+float exponentials(const float* x, int64_t count, float top, int64_t ahead, Use use) {
   const Vec shift = set1(-top);
   Vec sums[4] = {zero(), zero(), zero(), zero()};
   int64_t i = 0;
   for (; i + 4 * kLanes <= count; i += 4 * kLanes)
     for (int u = 0; u < 4; ++u) {
+      __builtin_prefetch(x + i + u * kLanes + ahead, 0, 2);
       const Vec e = exponential(add(load(x + i + u * kLanes), shift));
-      store(to + i + u * kLanes, e);
+      use(i + u * kLanes, e, kLanes);
       sums[u] = add(sums[u], e);
     }
   float tail = 0;
   for (; i < count; i += kLanes) {
     const int part = int(std::min<int64_t>(kLanes, count - i));
+    const Vec e = exponential(add(load_part(x + i, part), shift));
+    use(i, e, part);
     float values[kLanes];
-    store(values, exponential(add(load_part(x + i, part), shift)));
-    for (int lane = 0; lane < part; ++lane) to[i + lane] = values[lane], tail += values[lane];
+    store(values, e);
+    for (int lane = 0; lane < part; ++lane) tail += values[lane];
   }
   return sum(add(add(sums[0], sums[1]), add(sums[2], sums[3]))) + tail;
 }
@@ -53,6 +58,7 @@ void scaled(const float* x, int64_t count, float scale, float* to) {
 template <int GROUP, bool STREAMED>
 void softmax_of_groups(const float* x, float* y, Share elements) {
   for (int64_t i = elements.begin; i < elements.end; i += kLanes) {
+    if (STREAMED) __builtin_prefetch(x + i + kAhead, 0, 2);
     const Vec v = load(x + i), top = group_largest<GROUP>(v);
     const Vec e = exponential(add(v, mul(top, set1(-1))));
     put<STREAMED>(y + i, quotient(e, group_sum<GROUP>(e)));
@@ -65,7 +71,10 @@ void softmax_of_short(const float* x, float* y, Share lines) {
   for (int64_t line = lines.begin; line < lines.end; ++line) {
     const float* from = x + line * VECTORS * kLanes;
     Vec v[VECTORS], top, total;
-    for (int i = 0; i < VECTORS; ++i) v[i] = load(from + i * kLanes);
+    for (int i = 0; i < VECTORS; ++i) {
+      if (STREAMED) __builtin_prefetch(from + i * kLanes + kAhead, 0, 2);
+      v[i] = load(from + i * kLanes);
+    }
     top = v[0];
     for (int i = 1; i < VECTORS; ++i) top = larger(top, v[i]);
     const Vec shift = mul(group_largest<kLanes>(top), set1(-1));
@@ -83,31 +92,32 @@ void softmax_of_kept(const float* x, float* y, int64_t count, Share lines) {
   space.resize(size_t(std::min(count, kKept)) + kLanes);
   for (int64_t line = lines.begin; line < lines.end; ++line) {
     const float* from = x + line * count;
-    const float sum = exponentials(from, count, largest_of(from, count), space.data());
-    scaled<STREAMED>(space.data(), count, 1 / sum, y + line * count);
+    float* const kept = space.data();
+    const float sum = exponentials(from, count, largest_of(from, count), count, [kept](int64_t i, Vec e, int part) {
+      part == kLanes ? store(kept + i, e) : store_part(kept + i, e, part);
+    });
+    scaled<STREAMED>(kept, count, 1 / sum, y + line * count);
   }
 }
 
 /// A line that fits no near cache: its largest and its sum as it is read, then its exponentials once more.
 template <bool STREAMED>
 void softmax_of_long(const float* x, float* y, int64_t count, Share lines) {
-  thread_local std::vector<float> space(kPiece + kLanes);
   for (int64_t line = lines.begin; line < lines.end; ++line) {
     const float* from = x + line * count;
+    float* to = y + line * count;
     float top = -std::numeric_limits<float>::infinity();
     double sum = 0;
     for (int64_t at = 0; at < count; at += kPiece) {
       const int64_t width = std::min(kPiece, count - at);
       const float higher = std::max(top, largest_of(from + at, width));
       if (higher > top) sum *= std::exp(double(top) - double(higher)), top = higher;
-      sum += double(exponentials(from + at, width, top, space.data()));
+      sum += double(exponentials(from + at, width, top, kPiece, [](int64_t, Vec, int) {}));
     }
-    const float scale = float(1 / sum);
-    for (int64_t at = 0; at < count; at += kPiece) {
-      const int64_t width = std::min(kPiece, count - at);
-      exponentials(from + at, width, top, space.data());
-      scaled<STREAMED>(space.data(), width, scale, y + line * count + at);
-    }
+    const Vec scale = set1(float(1 / sum));
+    exponentials(from, count, top, kAhead, [to, scale](int64_t i, Vec e, int part) {
+      part == kLanes ? put<STREAMED>(to + i, mul(e, scale)) : store_part(to + i, mul(e, scale), part);
+    });
   }
 }
 

@@ -228,27 +228,33 @@ OwnRun make_column(const OperationRow& row, const ThreadTeam& team) {
 }
 
 /// One row a batch: B is read once as it lies, a vector of sums for each stretch of its columns.
-OwnRun make_row(const OperationRow& row, const ThreadTeam& team) {
+template <bool FAR>
+void own_row(const float* a, const float* b, const ProductSizes& s, float* y) {
   constexpr int kWide = 8;
+  for (int64_t j = 0; j < s.n; j += kWide * kLanes) {
+    const float* from = b + j;
+    Vec sums[kWide];
+    for (Vec& each : sums) each = zero();
+    for (int64_t k = 0; k < s.k; ++k, from += s.n) {
+      const Vec value = set1(a[k]);
+      for (int u = 0; u < kWide; ++u) {
+        if (FAR) __builtin_prefetch(from + 16 * s.n + u * kLanes, 0, 2);
+        sums[u] = fma(value, load(from + u * kLanes), sums[u]);
+      }
+    }
+    for (int u = 0; u < kWide; ++u) store(y + j + u * kLanes, sums[u]);
+  }
+}
+
+OwnRun make_row(const OperationRow& row, const ThreadTeam& team) {
   const ProductSizes s = sizes_of(row);
+  const auto one = row.bytes_read >= kFarBytes ? own_row<true> : own_row<false>;
   return [=](const void* const* inputs, void* output) {
     const float *a = static_cast<const float*>(inputs[0]), *b = static_cast<const float*>(inputs[1]);
     on_team(team, s.batches * s.k * s.n >= kLeastShared, [&](int index, int threads) {
       const Share mine = share_of(s.batches, 1, index, threads);
       for (int64_t batch = mine.begin; batch < mine.end; ++batch)
-        for (int64_t j = 0; j < s.n; j += kWide * kLanes) {
-          const float* from = b + batch * s.k * s.n + j;
-          Vec sums[kWide];
-          for (Vec& each : sums) each = zero();
-          for (int64_t k = 0; k < s.k; ++k, from += s.n) {
-            const Vec value = set1(a[batch * s.k + k]);
-            for (int u = 0; u < kWide; ++u) {
-              __builtin_prefetch(from + 16 * s.n + u * kLanes, 0, 2);
-              sums[u] = fma(value, load(from + u * kLanes), sums[u]);
-            }
-          }
-          for (int u = 0; u < kWide; ++u) store(static_cast<float*>(output) + batch * s.n + j + u * kLanes, sums[u]);
-        }
+        one(a + batch * s.k, b + batch * s.k * s.n, s, static_cast<float*>(output) + batch * s.n);
     });
   };
 }

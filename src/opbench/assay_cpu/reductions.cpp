@@ -11,8 +11,6 @@ namespace {
 
 constexpr int64_t kTile = 1024;  // neighbouring lines at once: their running results stay in the first-level cache
 constexpr int kChains = 4;
-constexpr int64_t kFarBytes = int64_t(16) << 20;  // of an input: less stays in a cache
-constexpr int64_t kPrefetchBytes = 4096;
 constexpr int64_t kBlock = 1 << 15;  // summed in f32 before it is added in f64
 
 /// From memory (FAR) in streams that lie apart, told ahead: two keep it busier than one. From a cache in one.
@@ -104,25 +102,38 @@ float line_sum(const float* x, int64_t count) {
   return sum(add(add(sums[0], sums[1]), add(sums[2], sums[3])));
 }
 
-/// Of a line of up to kShort elements: its largest first, then where that is, without a branch that is hard to guess.
-int64_t short_argmax(const float* x, int64_t count) {
-  constexpr int64_t kBits = 64;
-  Vec best[2] = {load(x), load(x + kLanes)};
-  for (int64_t i = 2 * kLanes; i < count; i += 2 * kLanes)
-    for (int u = 0; u < 2; ++u) best[u] = larger(best[u], load(x + i + u * kLanes));
-  const Vec value = set1(largest(larger(best[0], best[1])));
-  int64_t index = 0;
-  for (int64_t at = count - kBits; at >= 0; at -= kBits) {
-    uint64_t equal = 0;
-    for (int64_t i = 0; i < kBits; i += kLanes) equal |= equal_lanes(load(x + at + i), value) << i;
-    index = equal != 0 ? at + __builtin_ctzll(equal) : index;
+constexpr int64_t kShort = 256;  // elements: kLanes such lines stay in the first-level cache
+
+/// Of kLanes lines of up to kShort elements, pairs of vectors each: their largest first, then where those are, without
+/// a branch. Vectors of one lane a line are made by a tree, so that no line waits for its own.
+void short_argmaxes(const float* x, int64_t count, int64_t* y) {
+  const auto least = [](Vec a, Vec b) { return Vec(Ints(a) < Ints(b) ? Ints(a) : Ints(b)); };
+  Vec lines[kLanes];
+  for (int l = 0; l < kLanes; ++l) {
+    const float* line = x + l * count;
+    Vec even = load(line), odd = load(line + kLanes);
+    for (int64_t i = 2 * kLanes; i < count; i += 2 * kLanes)
+      even = larger(even, load(line + i)), odd = larger(odd, load(line + i + kLanes));
+    lines[l] = larger(even, odd);
   }
-  return index;
+  float tops[kLanes];
+  store(tops, met<kLanes>(lines, [](Vec a, Vec b) { return larger(a, b); }));
+  for (int l = 0; l < kLanes; ++l) {
+    const Floats top = Floats(set1(tops[l]));
+    Ints place, first = Ints{} + int32_t(count);
+    for (int lane = 0; lane < kLanes; ++lane) place[lane] = lane;
+    for (int64_t i = 0; i < count; i += kLanes) {
+      __builtin_prefetch(x + (kLanes + l) * count + i, 0, 2);  // the next lines: these are in the nearest cache
+      const Ints found = Floats(load(x + l * count + i)) == top ? place + int32_t(i) : Ints{} + int32_t(count);
+      first = found < first ? found : first;
+    }
+    lines[l] = Vec(first);
+  }
+  const Ints where = Ints(met<kLanes>(lines, least));
+  for (int l = 0; l < kLanes; ++l) y[l] = where[l] < count ? where[l] : 0;
 }
 
 int64_t line_argmax(const float* x, int64_t count) {
-  constexpr int64_t kShort = 256;
-  if (count <= kShort && count % 64 == 0) return short_argmax(x, count);
   // Four chains; which vector of a chain was the best is kept beside it.
   Floats best[4];
   Ints where[4] = {};
@@ -150,23 +161,67 @@ int64_t line_argmax(const float* x, int64_t count) {
   return index == count ? 0 : index;
 }
 
-/// What a tile reads after row j: rows lie too far apart for the processor to guess it.
-const float* next_row(const float* x, const AxisShape& axis, int64_t j, int64_t width) {
-  return j + 1 < axis.count ? x + (j + 1) * axis.inner : x + width;
+void line_argmaxes(const float* x, int64_t count, int64_t lines, int64_t* y) {
+  int64_t l = 0;
+  if (count <= kShort && count % (2 * kLanes) == 0)
+    for (; l + kLanes <= lines; l += kLanes) short_argmaxes(x + l * count, count, y + l);
+  for (; l < lines; ++l) y[l] = line_argmax(x + l * count, count);
+}
+
+void line_sums(const float* x, int64_t count, int64_t lines, float* y) {
+  for (int64_t l = 0; l < lines; ++l) y[l] = line_sum(x + l * count, count);
+}
+
+/// Rows of a tile that are read together: what is kept of all rows is then touched a fourth as often.
+constexpr int kRows = 4;
+template <int ROWS>
+struct RowsOf {
+  static constexpr int kCount = ROWS;
+  Vec of[ROWS];
+};
+
+/// meet(i, values, j) for kLanes neighbours of kRows rows (or of one) from row j on; one(i, value, j) for the last
+/// columns. What comes next is fetched ahead, for rows may lie too far apart for the processor to guess it.
+template <int ROWS, typename Meet, typename One>
+void meet_rows(const float* rows, const float* next, int64_t inner, int64_t width, int64_t j, const Meet& meet,
+               const One& one) {
+  int64_t i = 0;
+  for (; i + kLanes <= width; i += kLanes) {
+    RowsOf<ROWS> values;
+    for (int r = 0; r < ROWS; ++r) {
+      __builtin_prefetch(next + r * inner + i, 0, 2);
+      values.of[r] = load(rows + r * inner + i);
+    }
+    meet(i, values, j);
+  }
+  for (; i < width; ++i)
+    for (int r = 0; r < ROWS; ++r) one(i, rows[r * inner + i], j + r);
+}
+
+template <int ROWS, typename Meet, typename One>
+void over_rows(const float* x, const AxisShape& axis, int64_t width, Meet meet, One one) {
+  int64_t j = 0;
+  for (; j + ROWS <= axis.count; j += ROWS) {
+    const float* rows = x + j * axis.inner;
+    const float* next = width == axis.inner          ? rows + std::max(ROWS * width, kPrefetchBytes / 2)
+                        : j + 2 * ROWS <= axis.count ? rows + ROWS * axis.inner
+                                                     : x + width;
+    meet_rows<ROWS>(rows, next, axis.inner, width, j, meet, one);
+  }
+  for (; j < axis.count; ++j) meet_rows<1>(x + j * axis.inner, x + width, axis.inner, width, j, meet, one);
 }
 
 void tile_sum(const float* x, const AxisShape& axis, int64_t width, float* y) {
   float sums[kTile];
-  std::memcpy(sums, x, size_t(width) * sizeof(float));
-  for (int64_t j = 1; j < axis.count; ++j) {
-    const float *row = x + j * axis.inner, *next = next_row(x, axis, j, width);
-    int64_t i = 0;
-    for (; i + kLanes <= width; i += kLanes) {
-      __builtin_prefetch(next + i, 0, 2);
-      store(sums + i, add(load(sums + i), load(row + i)));
-    }
-    for (; i < width; ++i) sums[i] += row[i];
-  }
+  std::fill_n(sums, width, 0.0f);
+  const auto meet = [&](int64_t i, const auto& v, int64_t) {
+    Vec together = v.of[0];
+    for (int r = 1; r < v.kCount; ++r) together = add(together, v.of[r]);
+    store(sums + i, add(load(sums + i), together));
+  };
+  const auto one = [&](int64_t i, float value, int64_t) { sums[i] += value; };
+  // Rows that follow one another come faster one by one, as one stream.
+  width == axis.inner ? over_rows<1>(x, axis, width, meet, one) : over_rows<kRows>(x, axis, width, meet, one);
   std::memcpy(y, sums, size_t(width) * sizeof(float));
 }
 
@@ -174,28 +229,29 @@ void tile_argmax(const float* x, const AxisShape& axis, int64_t width, int64_t* 
   float best[kTile];
   int32_t where[kTile] = {};
   std::memcpy(best, x, size_t(width) * sizeof(float));
-  for (int64_t j = 1; j < axis.count; ++j) {
-    const float *row = x + j * axis.inner, *next = next_row(x, axis, j, width);
-    int64_t i = 0;
-    for (; i + kLanes <= width; i += kLanes) {
-      __builtin_prefetch(next + i, 0, 2);
-      const Floats now = Floats(load(row + i)), old = Floats(load(best + i));
-      Ints index;
-      std::memcpy(&index, where + i, sizeof index);
-      const Ints better = now > old;
-      index = better ? Ints{} + int32_t(j) : index;
-      std::memcpy(where + i, &index, sizeof index);
-      store(best + i, Vec(better ? now : old));
-    }
-    for (; i < width; ++i)
-      if (row[i] > best[i]) best[i] = row[i], where[i] = int32_t(j);
-  }
+  over_rows<kRows>(
+      x, axis, width,
+      [&](int64_t i, const auto& v, int64_t j) {
+        Floats most = Floats(load(best + i));
+        Ints index;
+        std::memcpy(&index, where + i, sizeof index);
+        for (int r = 0; r < v.kCount; ++r) {
+          const Ints better = Floats(v.of[r]) > most;
+          index = better ? Ints{} + int32_t(j + r) : index;
+          most = better ? Floats(v.of[r]) : most;
+        }
+        std::memcpy(where + i, &index, sizeof index);
+        store(best + i, Vec(most));
+      },
+      [&](int64_t i, float value, int64_t j) {
+        if (value > best[i]) best[i] = value, where[i] = int32_t(j);
+      });
   for (int64_t i = 0; i < width; ++i) y[i] = where[i];
 }
 
 /// Lines along an axis, in tiles of neighbours where there are any.
-template <typename Out, typename Line, typename Tile>
-OwnRun along_axis(const OperationRow& row, const ThreadTeam& team, Line line, Tile tile) {
+template <typename Out, typename Lines, typename Tile>
+OwnRun along_axis(const OperationRow& row, const ThreadTeam& team, Lines lines, Tile tile) {
   const AxisShape axis = axis_shape(row.shape(), row.axis);
   const int64_t tiles = (axis.inner + kTile - 1) / kTile, pieces = axis.outer * tiles;
   const bool shared = row.inputs[0].elements() >= kLeastShared;
@@ -203,15 +259,12 @@ OwnRun along_axis(const OperationRow& row, const ThreadTeam& team, Line line, Ti
     const float* x = static_cast<const float*>(inputs[0]);
     Out* y = static_cast<Out*>(output);
     on_team(team, shared, [&](int index, int threads) {
-      const Share mine = share_of(pieces, 1, index, threads);
+      const Share mine = share_of(pieces, axis.inner == 1 ? kLanes : 1, index, threads);
+      if (axis.inner == 1) return lines(x + mine.begin * axis.count, axis.count, mine.end - mine.begin, y + mine.begin);
       for (int64_t piece = mine.begin; piece < mine.end; ++piece) {
         const int64_t o = piece / tiles, begin = piece % tiles * kTile;
-        const float* from = x + o * axis.count * axis.inner + begin;
-        Out* to = y + o * axis.inner + begin;
-        if (axis.inner == 1)
-          *to = Out(line(from, axis.count));
-        else
-          tile(from, axis, std::min(kTile, axis.inner - begin), to);
+        tile(x + o * axis.count * axis.inner + begin, axis, std::min(kTile, axis.inner - begin),
+             y + o * axis.inner + begin);
       }
     });
   };
@@ -223,9 +276,9 @@ OwnRun make_reduction(const OperationRow& row, const ThreadTeam& team) {
   const auto at = [](const void* input, int64_t i) { return static_cast<const float*>(input) + i; };
   switch (row.operation) {
     case Operation::sum:
-      return along_axis<float>(row, team, line_sum, tile_sum);
+      return along_axis<float>(row, team, line_sums, tile_sum);
     case Operation::argmax:
-      return along_axis<int64_t>(row, team, line_argmax, tile_argmax);
+      return along_axis<int64_t>(row, team, line_argmaxes, tile_argmax);
     case Operation::sum_all:
       return total(row, team, 1,
                    [at, far = row.bytes_read >= kFarBytes](const void* const* inputs, int64_t begin, int64_t end) {

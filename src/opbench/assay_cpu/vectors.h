@@ -14,6 +14,9 @@ namespace assay {
 /// An output of this size or more is written past the caches: nobody reads it again soon, and a line that is to be
 /// written whole need not be read.
 inline constexpr int64_t kStreamedBytes = int64_t(12) << 20;
+/// An input of this size or more comes from memory, which wants to be told ahead; less comes faster without a word.
+inline constexpr int64_t kFarBytes = int64_t(16) << 20;
+inline constexpr int64_t kPrefetchBytes = 4096;
 /// Below so many elements a second thread costs more than it gives.
 inline constexpr int64_t kLeastShared = 16384;
 
@@ -27,20 +30,6 @@ inline void streams_done() { _mm_sfence(); }
 inline void stream(float* p, Vec v) { store(p, v); }
 inline void streams_done() {}
 #endif
-/// Bit i: lane i of both is equal.
-inline uint64_t equal_lanes(Vec a, Vec b) {
-#if defined(__AVX512F__) && (!defined(WIDTH) || WIDTH >= 512)
-  return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ);
-#elif defined(__AVX2__)
-  return uint64_t(uint32_t(_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_EQ_OQ))));
-#else
-  const Ints equal = Floats(a) == Floats(b);
-  uint64_t bits = 0;
-  for (int lane = 0; lane < kLanes; ++lane) bits |= uint64_t(equal[lane] & 1) << lane;
-  return bits;
-#endif
-}
-
 template <bool STREAMED>
 void put(float* p, Vec v) {
   STREAMED ? stream(p, v) : store(p, v);
@@ -84,6 +73,25 @@ inline Vec group_sum(Vec v) {
     return group_sum<GROUP / 2>(v);
   }
   return v;
+}
+
+/// What meet gives of the lanes of each of COUNT vectors: lane i is that of vector i. A tree of halves.
+template <int BLOCK, typename Meet, size_t... LANE>
+inline Vec halves_met(Vec a, Vec b, Meet meet, std::index_sequence<LANE...>) {
+  constexpr auto kFrom = [](size_t lane) {  // of the first half of each block of a, then of b
+    const size_t place = lane % (kLanes / 2), half = BLOCK / 2;
+    return int((lane < kLanes / 2 ? 0 : kLanes) + place / half * BLOCK + place % half);
+  };
+  return meet(Vec(__builtin_shufflevector(Floats(a), Floats(b), kFrom(LANE)...)),
+              Vec(__builtin_shufflevector(Floats(a), Floats(b), (kFrom(LANE) + BLOCK / 2)...)));
+}
+template <int COUNT, typename Meet>
+inline Vec met(const Vec* v, Meet meet) {
+  if constexpr (COUNT == 1)
+    return v[0];
+  else
+    return halves_met<2 * kLanes / COUNT>(met<COUNT / 2>(v, meet), met<COUNT / 2>(v + COUNT / 2, meet), meet,
+                                          std::make_index_sequence<kLanes>());
 }
 
 /// ln of positive normal numbers, within some units of f32 in absolute terms near 1; that of 0 is about -88. The
