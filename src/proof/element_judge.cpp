@@ -82,8 +82,8 @@ void ElementJudge::compare(size_t output, std::span<const std::byte> d, int64_t 
     squared_error_ += error * error;
     squared_reference_ += e.value * e.value;
     if (e.variance > 0) {
-      const double sums = kToleranceC * e.free, output = unit_roundoff(dtype) * e.value;
-      in_variances_ += error * error / (e.variance + output * output / kUniform + sums * sums), ++varied_elements_;
+      const double sums = kToleranceC * e.free, rounding = unit_roundoff(dtype) * e.value;
+      in_variances_ += error * error / (e.variance + rounding * rounding / kUniform + sums * sums), ++varied_elements_;
     }
     stats_.max_abs = std::max(stats_.max_abs, error);
     stats_.max_rel = std::max(stats_.max_rel, error / std::max({1.0, std::fabs(got), std::fabs(e.value)}));
