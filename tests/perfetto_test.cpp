@@ -51,7 +51,7 @@ TEST_F(perfetto, each_event_has_what_the_format_asks_for) {
   EXPECT_TRUE(json.at("displayTimeUnit") == "ns" || json.at("displayTimeUnit") == "ms");
   for (const Json& event : json.at("traceEvents")) {
     const std::string phase = event.at("ph");
-    EXPECT_TRUE(event.at("pid").is_number_integer() && event.at("tid").is_number_integer()) << event;
+    EXPECT_TRUE(event.at("pid").is_whole() && event.at("tid").is_whole()) << event;
     EXPECT_TRUE(event.at("name").is_string() && event.at("args").is_object()) << event;
     if (phase == "M") continue;
     EXPECT_GE(event.at("ts").get<double>(), 0) << event;

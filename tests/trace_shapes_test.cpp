@@ -19,7 +19,7 @@ void expect_golden(const std::string& name, const std::string& text) {
 
 /// The first three of each list, numbers to six digits: the last ones depend on the machine's math library.
 Json brief(const Json& json) {
-  if (json.is_number_float()) return std::stod(fmt::format("{:.6g}", json.get<double>()));
+  if (json.is_number() && !json.is_whole()) return std::stod(fmt::format("{:.6g}", json.get<double>()));
   if (!json.is_structured()) return json;
   Json shown = json.is_array() ? Json::array() : Json::object();
   for (const auto& [key, value] : json.items()) {

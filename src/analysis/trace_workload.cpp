@@ -209,7 +209,7 @@ TraceWorkload trace_workload(const ShapeReport& report, const TraceWorkloadOptio
     json["families"] = Json::array();
     for (const Family& family : families) json["families"].push_back(family_json(family, all, report.tokens));
   }
-  workload.json = json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+  workload.json = json.dump(1) + "\n";
   return workload;
 }
 

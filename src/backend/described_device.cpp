@@ -86,7 +86,7 @@ std::string device_json(const DeviceInfo& info) {
   json["one_worker"] = info.one_worker;
   json["launches_per_sample"] = info.launches_per_sample;
   for (const auto& [name, member] : kLimits) json["limits"][name] = info.limits.*member;
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json.dump(2) + "\n";
 }
 
 }  // namespace assay

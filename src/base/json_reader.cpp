@@ -2,46 +2,12 @@
 #include "base/json_reader.h"
 
 #include <algorithm>
-#include <set>
 
 #include "base/error.h"
 #include "base/json.h"
 #include "base/suggest.h"
 
 namespace assay {
-namespace {
-
-/// What is wrong, without the library's number of it: "[json.exception.parse_error.101] parse error at …".
-std::string words_of(const Json::exception& e) {
-  const std::string_view text = e.what();
-  const size_t end = text.starts_with("[json.exception") ? text.find("] ") : std::string_view::npos;
-  return std::string(text.substr(end == std::string_view::npos ? 0 : end + 2, 300));
-}
-
-}  // namespace
-
-Json parse_json(const std::string& text, const std::string& file) {
-  std::vector<std::set<std::string>> keys;
-  std::string twice;
-  try {
-    const auto watch_keys = [&](int, Json::parse_event_t event, Json& parsed) {
-      if (event == Json::parse_event_t::object_start) keys.emplace_back();
-      if (event == Json::parse_event_t::object_end) keys.pop_back();
-      if (event == Json::parse_event_t::key && !keys.back().insert(parsed.get<std::string>()).second && twice.empty())
-        twice = parsed.get<std::string>();
-      return true;
-    };
-    Json json = Json::parse(text, watch_keys);
-    if (!twice.empty()) fail("{}: the key \"{}\" stands twice in one object", file, twice);
-    return json;
-  } catch (const Json::parse_error& e) {
-    const size_t end = std::min(e.byte, text.size());
-    fail("{}:{}: not valid JSON: {}", file, 1 + std::count(text.begin(), text.begin() + std::ptrdiff_t(end), '\n'),
-         words_of(e));
-  } catch (const Json::exception& e) {  // a number that no double holds
-    fail("{}: not usable JSON: {}", file, words_of(e));
-  }
-}
 
 void JsonReader::error(const std::string& message) const {
   fail("{} at {}: {}", file_, pointer_.empty() ? "/" : pointer_, message);
@@ -84,8 +50,8 @@ std::string JsonReader::string() const {
 }
 
 int64_t JsonReader::integer() const {
-  if (!value_->is_number_integer()) error("expected a whole number");
-  if (value_->is_number_unsigned() && value_->get<uint64_t>() > uint64_t(INT64_MAX)) error("the number is too large");
+  if (!value_->is_whole()) error("expected a whole number");
+  if (value_->is_natural() && value_->get<uint64_t>() > uint64_t(INT64_MAX)) error("the number is too large");
   return value_->get<int64_t>();
 }
 

@@ -1,12 +1,13 @@
 // Strict reading of small JSON files: every key is asked for or is an error, named by file and JSON pointer.
 #pragma once
-#include <nlohmann/json_fwd.hpp>
+#include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace assay {
 
-using Json = nlohmann::ordered_json;
+class Json;
 
 /// Parses `text`; Error `FILE:LINE: …` for bad JSON or a key that stands twice in one object.
 Json parse_json(const std::string& text, const std::string& file);

@@ -217,7 +217,7 @@ std::string bench_json(const std::vector<BenchRow>& rows, const std::string& mod
     if (!row.token_ms.empty()) json["rows"].back()["token_ms"] = row.token_ms;
     if (!ops.empty()) json["rows"].back()["ops"] = std::move(ops);
   }
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json.dump(2) + "\n";
 }
 
 /// What the ops of a test take where they run.

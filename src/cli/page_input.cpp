@@ -31,7 +31,7 @@ bool looks_like_trace(const std::string& head) {
   const size_t first = head.find_first_not_of(" \t\r\n");
   if (first == std::string::npos || head[first] != '{') return true;
   const std::string line = head.substr(first, head.find('\n', first) - first);
-  const Json json = Json::parse(line, nullptr, false);
+  const Json json = Json::parse_or_null(line);
   return json.is_object() && !json.contains("schema");
 }
 
@@ -94,7 +94,7 @@ PageInput page_input(const std::string& file) {
         "{}: JSON, but no report of assay probe, no dispatch table, no result of opbench and no trace (its \"schema\" "
         "is "
         "{})",
-        file, cut_end(schema.dump(-1, ' ', false, Json::error_handler_t::replace), 40));
+        file, cut_end(schema.dump(), 40));
   input.text.clear();
   input.json = std::move(json);
   return input;

@@ -44,7 +44,7 @@ Prompt make_prompt(const RunOptions& o, const LoadedModel& model) {
           std::string(chat_style_name(chat.style()))};
 }
 
-void put_json(const Json& line) { show("{}\n", line.dump(-1, ' ', false, Json::error_handler_t::replace)); }
+void put_json(const Json& line) { show("{}\n", line.dump()); }
 
 Json end_json(const Generation& g) {
   Json end = {{"event", "end"},

@@ -70,7 +70,7 @@ void write_tables(const TableOptions& o, const std::vector<Table>& tables, const
                      [&](auto&) {
                        Json json = Json::array();
                        for (const Table& t : tables) json.push_back({{"section", t.title}, {"rows", to_json(t)}});
-                       return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+                       return json.dump(2) + "\n";
                      }},
                     {"markdown", [&](auto&) { return all([](const Table& t) { return markdown_table(t); }); }}});
 }

@@ -225,7 +225,7 @@ std::string table_text(const DispatchTable& table) {
     for (const TableStep& step : device.steps) to["steps"].push_back(to_json(step));
     json["devices"].push_back(std::move(to));
   }
-  return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json.dump(1) + "\n";
 }
 
 const TableDevice& DispatchTable::device_for(const TableTarget& target) const {

@@ -63,7 +63,7 @@ GeometryRules::Rules GeometryRules::read(const JsonReader& launch, const std::st
   if (items.empty() || items.size() > most)
     json.error(fmt::format("expected {}", most == 1 ? "one expression" : "one to three expressions"));
   for (const JsonReader& item : items) {
-    const std::string text = item.json().is_number_integer() ? std::to_string(item.integer()) : item.string();
+    const std::string text = item.json().is_whole() ? std::to_string(item.integer()) : item.string();
     rules.push_back({item, at_place(item, [&] { return Expression(text, names_); })});
   }
   return rules;

@@ -50,7 +50,7 @@ std::string step_workload(const StepSource& source, const StepRequest& request, 
          {"tokens", request.tokens},
          {"rules", Json::array()},
          {"lines", std::move(lines)}}}}};
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json.dump(2) + "\n";
 }
 
 }  // namespace assay

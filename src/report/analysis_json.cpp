@@ -22,7 +22,7 @@ class Groups {
   /// `head`: the fields that name the row.
   void add(const Json& head, const DurationCounts& durations) {
     const auto [at, is_new] =
-        places_.try_emplace(head.dump(-1, ' ', false, Json::error_handler_t::replace), rows_.size());
+        places_.try_emplace(head.dump(), rows_.size());
     if (is_new) rows_.push_back({head, {}});
     rows_[at->second].second.add(durations);
   }
@@ -215,7 +215,7 @@ Json to_json(const TraceDiff& diff) {
 
 std::string analysis_json(Json reports) {
   const Json json = {{"schema", "assay-analysis"}, {"version", 1}, {"traces", std::move(reports)}};
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json.dump() + "\n";
 }
 
 }  // namespace assay

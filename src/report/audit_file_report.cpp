@@ -11,7 +11,7 @@
 namespace assay {
 namespace {
 
-std::string dumped(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+std::string dumped(const Json& json) { return json.dump(); }
 
 }  // namespace
 

@@ -14,7 +14,7 @@ namespace {
 
 constexpr int kTokenTrack = 1, kFirstTrack = 2, kTracks = 3;
 
-std::string in_quotes(std::string_view text) { return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace); }
+std::string in_quotes(std::string_view text) { return Json(text).dump(); }
 
 const char* category(Slice::Kind kind) {
   switch (kind) {

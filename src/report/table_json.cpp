@@ -28,6 +28,6 @@ Json to_json(const Table& table) {
   return rows;
 }
 
-std::string json_line(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"; }
+std::string json_line(const Json& json) { return json.dump() + "\n"; }
 
 }  // namespace assay

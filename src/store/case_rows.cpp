@@ -111,7 +111,7 @@ struct Binder {
   void operator()(const char*, int64_t value) { statement.bind(next++, value); }
   void operator()(const char*, double value) { statement.bind(next++, value); }
   void operator()(const char*, const std::vector<std::string>& tags) {
-    encoded.push_back(Json(tags).dump(-1, ' ', false, Json::error_handler_t::replace));
+    encoded.push_back(Json(tags).dump());
     statement.bind(next++, std::string_view(encoded.back()));
   }
   void operator()(const char*, const std::vector<double>& samples) {

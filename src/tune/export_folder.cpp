@@ -43,8 +43,8 @@ std::map<std::string, std::string> files_of_export(const fs::path& folder) {
   std::error_code ignored;
   const fs::path mark = folder / kExportMark;
   if (!fs::is_regular_file(mark, ignored)) refuse(folder, "it holds files that no export wrote");
-  const Json json = Json::parse(read_file(mark), nullptr, false);
-  if (!json.is_object() || json.value("schema", Json()) != kWhat || !json.contains("files") ||
+  const Json json = Json::parse_or_null(read_file(mark));
+  if (!json.is_object() || !json.contains("schema") || json["schema"] != kWhat || !json.contains("files") ||
       !json["files"].is_object())
     refuse(folder, fmt::format("its {} is none that an export writes", kExportMark));
   for (const auto& [name, hash] : json["files"].items())
@@ -116,7 +116,7 @@ void write_export(const fs::path& given, ExportedFiles files, const std::string&
   mark["schema"] = kWhat;
   mark["version"] = 1;
   for (const auto& [name, text] : files) mark["files"][name] = hash_hex(text);
-  files[kExportMark] = mark.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  files[kExportMark] = mark.dump(2) + "\n";
 
   const PartialFolder partial(folder);
   for (const auto& [name, text] : files) {

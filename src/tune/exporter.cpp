@@ -199,7 +199,7 @@ std::string about_export(const ExportRequest& request, const Winners& winners) {
                                {"measured_at", w.record.measured_at},
                                {"notes", w.notes}});
   json["left_out"] = winners.left_out;
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return json.dump();
 }
 
 }  // namespace assay

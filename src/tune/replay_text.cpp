@@ -109,7 +109,7 @@ std::string replay_json(const ReplayStep& step, const std::vector<ReplayBatch>& 
                        {"plain", step.device.plain_ms},
                        {"empty_chained", step.device.empty_chained_ms},
                        {"empty_plain", step.device.empty_plain_ms}};
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json.dump(2) + "\n";
 }
 
 }  // namespace assay
