@@ -2,11 +2,12 @@
 #include "base/suggest.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <fnmatch.h>
 
 #include <algorithm>
 #include <numeric>
+
+#include "base/joined.h"
 
 namespace assay {
 namespace {
@@ -41,7 +42,7 @@ std::vector<std::string> near_names(const std::string& name, const std::vector<s
 
 std::string did_you_mean(const std::string& name, const std::vector<std::string>& known) {
   const auto near = near_names(name, known);
-  return near.empty() ? "" : fmt::format("; did you mean {}?", fmt::join(near, " or "));
+  return near.empty() ? "" : fmt::format("; did you mean {}?", joined(near, " or "));
 }
 
 bool glob_matches(const std::string& pattern, const std::string& name) {

@@ -1,5 +1,6 @@
 // assay devices: what is here, and what it was measured to reach.
-#include <fmt/ranges.h>
+
+#include <fmt/format.h>
 
 #include <map>
 

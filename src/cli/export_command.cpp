@@ -1,10 +1,10 @@
 // assay export: winners of the store as a folder that another engine builds without assay.
-#include <fmt/ranges.h>
 
 #include <ctime>
 #include <memory>
 
 #include "base/error.h"
+#include "base/joined.h"
 #include "base/standard_streams.h"
 #include "base/suggest.h"
 #include "cli/commands.h"
@@ -41,7 +41,7 @@ std::vector<Workload> choose_workloads(const ExportOptions& options) {
     for (const Workload& w : shipped)
       if (glob_matches(glob, w.name)) chosen.push_back(w);
     if (chosen.size() == before)
-      fail("--workload {}: not among {}{}", glob, fmt::join(names, ", "), did_you_mean(glob, names));
+      fail("--workload {}: not among {}{}", glob, joined(names, ", "), did_you_mean(glob, names));
   }
   return chosen;
 }

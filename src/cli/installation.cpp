@@ -1,7 +1,6 @@
 // Where this program's files are, which backends it has, and the pieces that every measuring subcommand opens alike.
 #include "cli/installation.h"
 
-#include <fmt/ranges.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 #include "backend/described_device.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/joined.h"
 #include "base/private_folder.h"
 #include "base/standard_streams.h"
 #include "base/suggest.h"
@@ -82,7 +82,7 @@ OpenedDevice find_described(const std::vector<std::unique_ptr<Backend>>& backend
   }
   for (const auto& [backend, why] : backends_not_built())
     if (backend == info.backend) fail("{}: describes a device of backend {}: {}", file, backend, why);
-  fail("{}: describes a device of backend {}, this assay has {}{}", file, info.backend, fmt::join(known, ", "),
+  fail("{}: describes a device of backend {}, this assay has {}{}", file, info.backend, joined(known, ", "),
        did_you_mean(info.backend, known));
 }
 }  // namespace

@@ -1,5 +1,4 @@
 // assay probe: options, the run, and the reports that were asked for.
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -7,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/joined.h"
 #include "base/standard_streams.h"
 #include "base/suggest.h"
 #include "base/terminal.h"
@@ -69,7 +69,7 @@ std::vector<Workload> choose_workloads(const ProbeOptions& options) {
     for (const Workload& w : loaded)
       if (glob_matches(glob, w.name)) chosen.push_back(w);
     if (chosen.size() == before)
-      fail("--workload {}: not among {}{}", glob, fmt::join(names, ", "), did_you_mean(glob, names));
+      fail("--workload {}: not among {}{}", glob, joined(names, ", "), did_you_mean(glob, names));
   }
   return chosen;
 }

@@ -2,11 +2,10 @@
 // everywhere.
 #include "cli/report_formats.h"
 
-#include <fmt/ranges.h>
-
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/joined.h"
 #include "base/standard_streams.h"
 #include "base/suggest.h"
 
@@ -27,7 +26,7 @@ ReportFormats::ReportFormats(Options options, CommandFiles& files, std::vector<s
       format_(file_option(options, "--format",
                           fmt::format("how to show the results: {}; into FILE, else to standard output in place of the "
                                       "text. May be given again",
-                                      fmt::join(names_, ", ")),
+                                      joined(names_, ", ")),
                           "NAME[=FILE]")) {
   for (const auto& [name, what] :
        {std::pair("json", "JSON"), std::pair("csv", "CSV"), std::pair("markdown", "Markdown")})
@@ -46,8 +45,7 @@ ReportFormats::Request ReportFormats::parse(const std::string& value) const {
   const size_t equals = value.find('=');
   const std::string name = value.substr(0, equals);
   if (std::find(names_.begin(), names_.end(), name) == names_.end())
-    fail("--format {}: not among {}{}", name.empty() ? "\"\"" : name, fmt::join(names_, ", "),
-         did_you_mean(name, names_));
+    fail("--format {}: not among {}{}", name.empty() ? "\"\"" : name, joined(names_, ", "), did_you_mean(name, names_));
   if (equals == std::string::npos) return {name, {"--format " + name, "-"}};
   if (equals + 1 == value.size()) fail("--format {}: an empty name is no file", value);
   return {name, {"--format " + name + "=", value.substr(equals + 1)}};

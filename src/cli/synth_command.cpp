@@ -1,11 +1,11 @@
 // assay synth: a model file of a known shape with drawn weights, for trying and measuring without a download.
-#include <fmt/ranges.h>
 
 #include <map>
 #include <memory>
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/joined.h"
 #include "base/standard_streams.h"
 #include "base/suggest.h"
 #include "base/terminal.h"
@@ -30,7 +30,7 @@ TensorType wanted_type(const std::string& name) {
     if (const TensorTypeFacts* facts = find_tensor_type(number); facts && facts->is_decoded)
       known.emplace_back(facts->name);
   fail("--type {}: {}; there are {}{}", name.empty() ? "\"\"" : name,
-       type ? "is not supported" : "no type has that name", fmt::join(known, ", "), did_you_mean(name, known));
+       type ? "is not supported" : "no type has that name", joined(known, ", "), did_you_mean(name, known));
 }
 
 /// One line that is redrawn, ten times a second at most.
@@ -112,7 +112,7 @@ CommandRun add_synth(Options options, CommandFiles& files) {
       "Example: assay synth --shape qwen2.5-0.5b --type q4_0 --out q.gguf\n\n"
       "Exit codes: 0 fine; 2 an error, named on stderr; 130 Ctrl-C: no file is made, and one of that name is as it "
       "was.",
-      fmt::join(model_shape_names(), ", ")));
+      joined(model_shape_names(), ", ")));
   options.add("--shape", o->shape, "whose sizes: see below").required().type("NAME");
   options.add("--type", o->type, "of the weights: f32, f16, bf16, q8_0, q4_0, q4_1, q5_0, q5_1, q4_k, q5_k, q6_k")
       .show_default()

@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "base/error.h"
+#include "base/joined.h"
 #include "base/standard_streams.h"
 #include "base/terminal.h"
 #include "cli/commands.h"
@@ -27,12 +28,6 @@ std::string input_of(const TokenizeOptions& options) {
   return options.has_text ? options.text : read_input(options.file);
 }
 
-std::string numbers(const std::vector<Token>& tokens) {
-  fmt::memory_buffer line;
-  for (size_t i = 0; i < tokens.size(); ++i) fmt::format_to(std::back_inserter(line), "{}{}", i ? " " : "", tokens[i]);
-  return fmt::to_string(line);
-}
-
 int run_tokenize(const TokenizeOptions& options) {
   if (options.has_text && options.file != "-") fail("--text and --file both name the input; give one of them");
   if (options.decode && options.encode.bos) fail("--bos is for encoding; leave it out with --decode");
@@ -45,7 +40,7 @@ int run_tokenize(const TokenizeOptions& options) {
     put(stdout,
         decode(*tokenizer, parse_token_numbers(input, input_name(options)), {.special = options.encode.special}));
   } else {
-    show("{}\n", numbers(TokenEncoder(*tokenizer).encode(input, options.encode)));
+    show("{}\n", joined(TokenEncoder(*tokenizer).encode(input, options.encode), " "));
   }
   return 0;
 }

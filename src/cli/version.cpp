@@ -1,7 +1,8 @@
 // What this program was built from and with.
 #include "cli/version.h"
 
-#include <fmt/ranges.h>
+#include <fmt/format.h>
+
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <muParserDef.h>
 #include <pcre2.h>
@@ -13,6 +14,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <vector>
 
+#include "base/joined.h"
 #include "cli/installation.h"
 #include "kernel/isa.h"
 
@@ -57,7 +59,7 @@ std::string libraries() {
       fmt::format("PCRE2 {}", pcre2_version()),
       fmt::format("zlib {}", zlibVersion()),
       fmt::format("zstd {}", ZSTD_versionString())};
-  return fmt::format("{}", fmt::join(all, ", "));
+  return joined(all, ", ");
 }
 
 std::string device_lines(const Backend& backend) {

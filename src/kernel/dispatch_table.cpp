@@ -1,8 +1,6 @@
 // The dispatch table: reading it strictly, writing it, and the device that its entries are for.
 #include "kernel/dispatch_table.h"
 
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -10,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/joined.h"
 #include "base/json.h"
 #include "spec/op.h"
 
@@ -250,8 +249,8 @@ const TableDevice& DispatchTable::device_for(const TableTarget& target) const {
   if (best) return *best;
   constexpr const char* kInstead = "make one with assay tune, or leave --table out";
   if (!nearest.empty()) fail("{}: {}; {}", file, nearest, kInstead);
-  fail("{}: is a table for {}, not for {}; {}", file,
-       all.empty() ? "no device" : fmt::format("{}", fmt::join(all, "; ")), target.name, kInstead);
+  fail("{}: is a table for {}, not for {}; {}", file, all.empty() ? "no device" : joined(all, "; "), target.name,
+       kInstead);
 }
 
 const TableEntry* find_entry(const TableDevice& device, const SpecFields& math) {

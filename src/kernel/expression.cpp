@@ -1,12 +1,12 @@
 // Expressions over parameters, evaluated by muParser.
 #include "kernel/expression.h"
 
-#include <fmt/ranges.h>
 #include <muParser.h>
 
 #include <cmath>
 
 #include "base/error.h"
+#include "base/joined.h"
 
 namespace assay {
 namespace {
@@ -48,7 +48,7 @@ Expression::Expression(const std::string& text, const std::vector<std::string>& 
     parsed_->parser.SetExpr(text);
     for (const auto& [used, address] : parsed_->parser.GetUsedVar())
       if (address == nullptr)
-        fail("\"{}\" uses {}, which is no parameter (there are: {})", text, used, fmt::join(names, " "));
+        fail("\"{}\" uses {}, which is no parameter (there are: {})", text, used, joined(names, " "));
     parsed_->parser.Eval();
     if (parsed_->parser.GetNumResults() != 1) fail("\"{}\" gives several values; join conditions with &&", text);
   } catch (const mu::ParserError& e) {

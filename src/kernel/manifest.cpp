@@ -1,14 +1,13 @@
 // Manifests: the families of a folder, read strictly → variants.
 #include "kernel/manifest.h"
 
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <map>
 #include <set>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/joined.h"
 #include "base/json.h"
 #include "base/suggest.h"
 #include "kernel/expression.h"
@@ -62,7 +61,7 @@ Accuracy read_accuracy(const JsonReader& family) {
     const std::string text = family.at("activation_error").string();
     if (text != "" && text != "int8_block32")
       family.at("activation_error")
-          .error(fmt::format("unknown \"{}\"; write \"accuracy\": one of {}", text, fmt::join(accuracy_names(), " ")));
+          .error(fmt::format("unknown \"{}\"; write \"accuracy\": one of {}", text, joined(accuracy_names(), " ")));
     return text.empty() ? Accuracy::exact : Accuracy::int8_activation;
   }
   std::vector<std::pair<std::string, Accuracy>> choices;
@@ -113,7 +112,7 @@ std::vector<std::string> read_known(const JsonReader& list, const std::vector<st
   for (const JsonReader& item : list.items()) {
     if (std::find(known.begin(), known.end(), item.string()) == known.end())
       item.error(fmt::format("unknown \"{}\"{}; known: {}", item.string(), did_you_mean(item.string(), known),
-                             fmt::join(known, ", ")));
+                             joined(known, ", ")));
     if (std::find(names.begin(), names.end(), item.string()) != names.end()) item.error("stands twice");
     names.push_back(item.string());
   }
@@ -154,7 +153,7 @@ std::vector<DisabledWhen> read_disabled(const JsonReader& family, const BackendR
 std::string read_one_of(const JsonReader& name, const std::vector<std::string>& known) {
   if (std::find(known.begin(), known.end(), name.string()) == known.end())
     name.error(fmt::format("unknown \"{}\"{}; known: {}", name.string(), did_you_mean(name.string(), known),
-                           fmt::join(known, " ")));
+                           joined(known, " ")));
   return name.string();
 }
 
@@ -333,7 +332,7 @@ Manifest parse_manifest(const std::string& text, const fs::path& file) {
     std::vector<std::string> known;
     for (const auto& [name, rules] : backend_rules()) known.push_back(name);
     top.at("backend").error(fmt::format("unknown \"{}\"{}; known: {}", manifest.backend,
-                                        did_you_mean(manifest.backend, known), fmt::join(known, " ")));
+                                        did_you_mean(manifest.backend, known), joined(known, " ")));
   }
   const bool mutants = top.boolean_or("mutants", false);
   std::set<std::string> ids;

@@ -1,10 +1,11 @@
 // A family's parameters: reading, combining and naming them.
 #include "kernel/parameters.h"
 
-#include <fmt/ranges.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 
+#include "base/joined.h"
 #include "base/suggest.h"
 #include "kernel/expression.h"
 
@@ -124,7 +125,7 @@ void fail_equal_names(const JsonReader& family, const std::vector<Parameter>& pa
     if (parameter.values.size() > 1 && pattern.find("{" + parameter.name + "}") == std::string::npos)
       missing.push_back("{" + parameter.name + "}");
   family.at("name").error(fmt::format("two variants are named {}{}", name,
-                                      missing.empty() ? "" : fmt::format("; add {}", fmt::join(missing, " or "))));
+                                      missing.empty() ? "" : fmt::format("; add {}", joined(missing, " or "))));
 }
 
 }  // namespace assay

@@ -1,11 +1,12 @@
 // What a kernel family can compute: reading it strictly, and the first rule that a spec breaks.
 #include "kernel/supports.h"
 
-#include <fmt/ranges.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cctype>
 
+#include "base/joined.h"
 #include "base/suggest.h"
 #include "spec/op.h"
 
@@ -26,7 +27,7 @@ std::vector<std::string> read_names(const JsonReader& json, const std::vector<st
     const std::string name = item.string();
     if (name.empty()) item.error("expected a name");
     if (!known.empty() && !contains(known, name))
-      item.error(fmt::format("unknown \"{}\"{}; known: {}", name, did_you_mean(name, known), fmt::join(known, " ")));
+      item.error(fmt::format("unknown \"{}\"{}; known: {}", name, did_you_mean(name, known), joined(known, " ")));
     if (contains(names, name)) item.error(fmt::format("\"{}\" stands twice", name));
     names.push_back(name);
   }
@@ -60,14 +61,14 @@ std::vector<int64_t> read_sizes(const JsonReader& json) {
 
 std::string outside_list(const char* what, const std::string& value, const std::vector<std::string>& supported) {
   if (supported.empty() || contains(supported, value)) return "";
-  return fmt::format("{} is {}, supports {}", what, value, fmt::join(supported, " "));
+  return fmt::format("{} is {}, supports {}", what, value, joined(supported, " "));
 }
 
 std::string outside_dtypes(const std::string& what, Dtype value, const std::vector<Dtype>& supported) {
   if (supported.empty() || contains(supported, value)) return "";
   std::vector<std::string_view> names;
   for (const Dtype dtype : supported) names.push_back(dtype_name(dtype));
-  return fmt::format("{} is {}, supports {}", what, dtype_name(value), fmt::join(names, " "));
+  return fmt::format("{} is {}, supports {}", what, dtype_name(value), joined(names, " "));
 }
 
 std::string outside_range(const std::string& what, int64_t value, const Range& range) {
@@ -116,7 +117,7 @@ std::string wrong_sizes(const Supports& supports, const Spec& spec) {
     if (rule == supports.sizes.end()) continue;
     const auto& [range, values, multiple_of] = rule->second;
     if (!values.empty() && !contains(values, value))
-      return fmt::format("{} is {}, supports {}", name, value, fmt::join(values, " "));
+      return fmt::format("{} is {}, supports {}", name, value, joined(values, " "));
     for (const int64_t divisor : multiple_of)
       if (value % divisor != 0) return fmt::format("{} is {}, supports multiples of {}", name, value, divisor);
   }

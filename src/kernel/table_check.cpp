@@ -1,10 +1,10 @@
 // What a dispatch table's entries name, held against the variants that there are.
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <set>
 
 #include "base/error.h"
+#include "base/joined.h"
 #include "base/suggest.h"
 #include "kernel/dispatch_table.h"
 #include "spec/op.h"
@@ -27,10 +27,10 @@ std::string no_such_variant(const std::vector<const Variant*>& variants, const s
   const std::string family = id.substr(0, id.find('/'));
   if (!families.count(family))
     return fmt::format("there is no variant {}{}; families are {}", id, did_you_mean(id, names),
-                       fmt::join(families, ", "));
+                       joined(families, ", "));
   std::erase_if(names, [&](const std::string& name) { return !name.starts_with(family + "/"); });
   if (names.size() > 12) names.resize(12), names.emplace_back("…");
-  return fmt::format("there is no variant {}; {} has {}", id, family, fmt::join(names, ", "));
+  return fmt::format("there is no variant {}; {} has {}", id, family, joined(names, ", "));
 }
 
 }  // namespace

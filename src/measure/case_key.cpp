@@ -1,13 +1,14 @@
 // What a result's identity is made of.
 #include "measure/case_key.h"
 
-#include <fmt/ranges.h>
+#include <fmt/format.h>
 
 #include <ctime>
 #include <filesystem>
 #include <map>
 
 #include "base/hash.h"
+#include "base/joined.h"
 
 namespace assay {
 namespace fs = std::filesystem;
@@ -51,9 +52,9 @@ std::string vendor_version(const Variant& variant, const DeviceInfo& device) {
 
 std::string geometry_text(const Geometry& g) {
   return fmt::format("launch: grid {} block {} cluster {}{} shared {} workspace {} prepared {} by {} {}\n",
-                     fmt::join(g.grid, ","), fmt::join(g.block, ","), g.cluster, g.cooperative ? " cooperative" : "",
-                     g.shared_bytes, g.workspace_bytes, g.prepared_bytes, fmt::join(g.prepare_grid, ","),
-                     fmt::join(g.prepare_block, ","));
+                     joined(g.grid, ","), joined(g.block, ","), g.cluster, g.cooperative ? " cooperative" : "",
+                     g.shared_bytes, g.workspace_bytes, g.prepared_bytes, joined(g.prepare_grid, ","),
+                     joined(g.prepare_block, ","));
 }
 
 }  // namespace

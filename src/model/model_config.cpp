@@ -1,12 +1,11 @@
 // What a model file says of its network: sizes, heads, rope, norms, biases.
 #include "model/model_config.h"
 
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
+#include "base/joined.h"
 #include "base/suggest.h"
 
 namespace assay {
@@ -76,7 +75,7 @@ const Architecture& find_architecture(const Gguf& file) {
   for (const Architecture& known : kArchitectures)
     if (known.name == name) return known;
   fail("{}: architecture {} is not supported; supported are {}{}", file.name(), name.empty() ? "\"\"" : name,
-       fmt::join(supported_architectures(), ", "), did_you_mean(name, supported_architectures()));
+       joined(supported_architectures(), ", "), did_you_mean(name, supported_architectures()));
 }
 
 RopeConfig read_rope(const Gguf& file, const Keys& keys, const Architecture& architecture, int64_t key_size) {

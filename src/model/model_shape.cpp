@@ -1,9 +1,8 @@
 // Known models by name, as far as their sizes go.
 #include "model/model_shape.h"
 
-#include <fmt/ranges.h>
-
 #include "base/error.h"
+#include "base/joined.h"
 #include "base/suggest.h"
 
 namespace assay {
@@ -58,7 +57,7 @@ std::vector<std::string> model_shape_names() {
 const ModelShape& find_model_shape(const std::string& name) {
   for (const ModelShape& shape : model_shapes())
     if (shape.name == name) return shape;
-  fail("no shape is named {}; there are {}{}", name.empty() ? "\"\"" : name, fmt::join(model_shape_names(), ", "),
+  fail("no shape is named {}; there are {}{}", name.empty() ? "\"\"" : name, joined(model_shape_names(), ", "),
        did_you_mean(name, model_shape_names()));
 }
 

@@ -1,7 +1,7 @@
 // The tensors of a model: which there must be, of which shape, and the bytes that a decode step reads of them.
-#include <fmt/ranges.h>
 
 #include "base/error.h"
+#include "base/joined.h"
 #include "model/model_config.h"
 
 namespace assay {
@@ -53,7 +53,7 @@ void check_model_tensors(const Gguf& file, const ModelConfig& config) {
     const std::vector<int64_t> dims(tensor.dims.begin(), tensor.dims.begin() + tensor.dimensions);
     if (dims != wanted.dims)
       fail("{}: tensor \"{}\" is {}; its metadata asks for {}", file.name(), wanted.name, tensor.shape_text(),
-           fmt::join(wanted.dims, " x "));
+           joined(wanted.dims, " x "));
     if (!tensor_type_facts(tensor.type).is_decoded)
       fail(
           "{}: tensor \"{}\" is of type {}, which is not supported; supported are {}: quantize the model to one of "

@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "base/error.h"
+#include "base/joined.h"
 #include "base/suggest.h"
 
 namespace assay {
@@ -101,7 +102,7 @@ const SplitRule& split_rule(const std::string& name, const std::string& source) 
       if (known == name) return rule;
   const std::vector<std::string> known = split_rule_names();
   fail("{}: tokenizer.ggml.pre is \"{}\"{}; supported: {}", source, name, did_you_mean(name, known),
-       fmt::join(known, ", "));
+       joined(known, ", "));
 }
 
 std::vector<std::string> split_rule_names() {

@@ -1,9 +1,9 @@
 // A step's measurable part as a workload file.
-#include <fmt/ranges.h>
 
 #include <set>
 
 #include "base/error.h"
+#include "base/joined.h"
 #include "base/json.h"
 #include "model/step.h"
 
@@ -31,25 +31,24 @@ std::string step_workload(const StepSource& source, const StepRequest& request, 
                      {"calls_per_token", fmt::format("{}/{}", fold.calls, request.tokens)},
                      {"observed", Json::array()}});
   }
-  if (lines.empty()) fail("{}: no op of its step can be measured yet: {}", source.file, fmt::join(left_out, "; "));
+  if (lines.empty()) fail("{}: no op of its step can be measured yet: {}", source.file, joined(left_out, "; "));
   const std::string what =
       request.tokens == 1 ? "a decode step of " + source.model
                           : fmt::format("a chunk of {} tokens of {}, counted per token", request.tokens, source.model);
   const std::string context =
       request.context > 0 ? fmt::format(" at a context of {}", request.context) : ", without attention";
-  Json json = {
-      {"name", step_name(source.model, request)},
-      {"description",
-       fmt::format("{}{}; {} activations; {:.1f} % of its bytes are not in it: {}", what, context,
-                   dtype_name(request.activations), bytes > 0 ? 100 * double(bytes_left_out) / double(bytes) : 0.0,
-                   left_out.empty() ? "nothing" : fmt::format("{}", fmt::join(left_out, "; ")))},
-      {"sources",
-       {{{"id", "step"},
-         {"title", "assay specs " + source.file},
-         {"device", "none: counted from the file"},
-         {"tokens", request.tokens},
-         {"rules", Json::array()},
-         {"lines", std::move(lines)}}}}};
+  Json json = {{"name", step_name(source.model, request)},
+               {"description", fmt::format("{}{}; {} activations; {:.1f} % of its bytes are not in it: {}", what,
+                                           context, dtype_name(request.activations),
+                                           bytes > 0 ? 100 * double(bytes_left_out) / double(bytes) : 0.0,
+                                           left_out.empty() ? "nothing" : joined(left_out, "; "))},
+               {"sources",
+                {{{"id", "step"},
+                  {"title", "assay specs " + source.file},
+                  {"device", "none: counted from the file"},
+                  {"tokens", request.tokens},
+                  {"rules", Json::array()},
+                  {"lines", std::move(lines)}}}}};
   return json.dump(2) + "\n";
 }
 

@@ -1,11 +1,12 @@
 // Verdicts on what kernels got.
 #include "probe/expectations.h"
 
-#include <fmt/ranges.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 
 #include "base/file.h"
+#include "base/joined.h"
 #include "base/json.h"
 #include "stats/comparison.h"
 
@@ -62,7 +63,7 @@ void take(Trial& trial, const Verdict& verdict, const RankedSpec& ranked) {
   if (!found) return;
   const CaseRecord& record = found->record;
   trial.outcome = std::string(outcome_name(record.outcome));
-  trial.detail = record.detail.empty() ? fmt::format("{}", fmt::join(record.tags, ", ")) : record.detail;
+  trial.detail = record.detail.empty() ? joined(record.tags, ", ") : record.detail;
 }
 
 }  // namespace

@@ -1,8 +1,6 @@
 // Which variants are measured on which specs, and why the other pairs are not.
 #include "probe/plan.h"
 
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -10,6 +8,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/joined.h"
 #include "base/suggest.h"
 
 namespace assay {
@@ -47,7 +46,7 @@ std::vector<ShapeTerm> parse_shape(const std::string& text) {
     const std::string field = term.substr(0, equals);
     static const std::vector<std::string> kFields = size_names();
     if (std::find(kFields.begin(), kFields.end(), field) == kFields.end())
-      fail("--shape {}: no field \"{}\"; there are {}", text, field, fmt::join(kFields, ", "));
+      fail("--shape {}: no field \"{}\"; there are {}", text, field, joined(kFields, ", "));
     const int64_t least = number(term.substr(equals + 1, dots == std::string::npos ? dots : dots - equals - 1));
     const int64_t most = dots == std::string::npos ? least : number(term.substr(dots + 2));
     if (most < least) fail("--shape {}: {} ends before it begins; write {}={}..{}", text, term, field, most, least);
@@ -76,7 +75,7 @@ std::vector<Spec> select_specs(const std::vector<Spec>& specs, const Selection& 
     }
     std::sort(known.begin(), known.end());
     known.erase(std::unique(known.begin(), known.end()), known.end());
-    if (!any) fail("--op {}: matches none of {}{}", glob, fmt::join(known, ", "), did_you_mean(glob, known));
+    if (!any) fail("--op {}: matches none of {}{}", glob, joined(known, ", "), did_you_mean(glob, known));
   }
   std::vector<Spec> selected;
   for (const Spec& spec : specs) {
@@ -88,7 +87,7 @@ std::vector<Spec> select_specs(const std::vector<Spec>& specs, const Selection& 
     if (op && shape) selected.push_back(spec);
   }
   if (selected.empty())
-    fail("no spec matches --shape {}; leave it out to see all with --dry-run", fmt::join(selection.shapes, " or "));
+    fail("no spec matches --shape {}; leave it out to see all with --dry-run", joined(selection.shapes, " or "));
   return selected;
 }
 
@@ -167,7 +166,7 @@ std::string too_long(const Spec& spec, const Variant& variant, const DeviceInfo&
 }
 
 std::string lacks_isa(const Variant& variant, const DeviceInfo& device) {
-  return fmt::format("unsupported: needs {}; this processor has {}", fmt::join(variant.isa, " or "),
+  return fmt::format("unsupported: needs {}; this processor has {}", joined(variant.isa, " or "),
                      device.isa.back().name);
 }
 

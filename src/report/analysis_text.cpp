@@ -2,11 +2,11 @@
 #include "report/analysis_text.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <limits>
 
+#include "base/joined.h"
 #include "report/shape_rows.h"
 
 namespace assay {
@@ -37,7 +37,7 @@ std::vector<std::string> rule_notes(const ShapeReport& report) {
       if (fields[i].second) given.push_back(rule.set[i].first + "=" + rule.set[i].second);
     if (shapes == 0) continue;
     const std::string note =
-        fmt::format("completed: {}: {} ({} shape{})", fmt::join(given, ", "), rule.why, shapes, shapes == 1 ? "" : "s");
+        fmt::format("completed: {}: {} ({} shape{})", joined(given, ", "), rule.why, shapes, shapes == 1 ? "" : "s");
     if (std::find(notes.begin(), notes.end(), note) == notes.end())
       notes.push_back(note);  // rules may differ in their condition alone
   }

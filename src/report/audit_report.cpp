@@ -7,6 +7,7 @@
 #include <array>
 #include <cmath>
 
+#include "base/joined.h"
 #include "base/terminal.h"
 #include "report/markdown.h"
 #include "report/rows.h"
@@ -97,7 +98,7 @@ std::string own_bounds_text(const Audit& audit) {
     if (rows[i] > 0)
       classes.push_back(fmt::format("{} {} (at most {:g} of it)", kAccuracyClasses[i], rows[i], most[i]));
   return fmt::format("  {} rows judged by their class's own bound, not by maxRel: {}\n", audit.own_bound,
-                     fmt::join(classes, ", "));
+                     joined(classes, ", "));
 }
 
 /// What needs no verdict: host time, tags, what the log claims of itself.

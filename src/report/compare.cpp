@@ -7,6 +7,7 @@
 #include <map>
 #include <tuple>
 
+#include "base/joined.h"
 #include "base/terminal.h"
 #include "probe/ranking.h"
 #include "report/rows.h"
@@ -146,8 +147,7 @@ std::string counts_line(const CompareReport& report) {
     if (count > 0 || fields.size() < 4) fields.push_back(fmt::format("{} {}", word, count));
   }
   return fmt::format("Compared {} cases (threshold {:.1f}%): {} | only in A {} | only in B {}\n", report.rows.size(),
-                     100 * report.threshold, fmt::join(fields, ", "), report.only_before.size(),
-                     report.only_after.size());
+                     100 * report.threshold, joined(fields, ", "), report.only_before.size(), report.only_after.size());
 }
 
 bool CompareRow::regressed() const {

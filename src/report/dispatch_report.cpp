@@ -1,9 +1,11 @@
 // Dispatch tables as people read them.
 #include "report/dispatch_report.h"
 
-#include <fmt/ranges.h>
+#include <fmt/format.h>
 
 #include <algorithm>
+
+#include "base/joined.h"
 
 namespace assay {
 namespace {
@@ -23,7 +25,7 @@ Cell number_or_nothing(double value) { return value > 0 ? Cell(value) : Cell(); 
 std::string choice_text(const TableEntry* entry) {
   if (!entry) return "";
   std::string text = entry->variant;
-  if (!entry->fallback.empty()) text += fmt::format(" (else {})", fmt::join(entry->fallback, ", "));
+  if (!entry->fallback.empty()) text += fmt::format(" (else {})", joined(entry->fallback, ", "));
   return text;
 }
 
@@ -57,14 +59,14 @@ Table dispatch_rows(const TableDevice& device, const std::string& title,
   for (const TableEntry& entry : device.entries) {
     const TableEvidence& evidence = entry.evidence;
     const std::string problem = problem_of(entry);
-    table.rows.push_back(
-        {entry.bucket.line(), entry.variant, std::string(accuracy_name(entry.accuracy)), text_or_nothing(entry.storage),
-         number_or_nothing(evidence.us), evidence.result.empty() ? Cell() : Cell(evidence.margin_percent),
-         text_or_nothing(fmt::format("{}", fmt::join(evidence.ties, " "))), text_or_nothing(evidence.result),
-         text_or_nothing(fmt::format("{}", fmt::join(entry.fallback, " "))),
-         problem.empty()                      ? "holds"
-         : problem.starts_with("has expired") ? "expired"
-                                              : "no"});
+    table.rows.push_back({entry.bucket.line(), entry.variant, std::string(accuracy_name(entry.accuracy)),
+                          text_or_nothing(entry.storage), number_or_nothing(evidence.us),
+                          evidence.result.empty() ? Cell() : Cell(evidence.margin_percent),
+                          text_or_nothing(joined(evidence.ties, " ")), text_or_nothing(evidence.result),
+                          text_or_nothing(joined(entry.fallback, " ")),
+                          problem.empty()                      ? "holds"
+                          : problem.starts_with("has expired") ? "expired"
+                                                               : "no"});
     if (!problem.empty()) table.notes.push_back(entry.bucket.line() + ": " + problem);
   }
   for (const TableStep& step : device.steps) table.notes.push_back(step_text(step));

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/joined.h"
 #include "base/terminal.h"
 #include "report/rows.h"
 
@@ -53,7 +54,7 @@ std::vector<std::string> as_items(const std::vector<VariantFailures>& failures) 
   for (const VariantFailures& failure : failures) {
     std::vector<std::string> parts;
     for (const std::string& part : failure.parts) parts.push_back(escaped(part));
-    items.push_back(fmt::format("{}: {}", markdown_code(failure.variant), fmt::join(parts, ", ")));
+    items.push_back(fmt::format("{}: {}", markdown_code(failure.variant), joined(parts, ", ")));
   }
   return items;
 }

@@ -69,22 +69,20 @@ class Writer {
   static std::string us(int64_t ns) { return fmt::format("{}.{:03}", ns / 1000, ns % 1000); }
 
   void begin_event(char phase, int64_t track) {
-    fmt::format_to(std::back_inserter(text_), "{}\n{{\"ph\":\"{}\",\"pid\":1,\"tid\":{}", is_first_ ? "" : ",", phase,
-                   track);
+    text_ += fmt::format("{}\n{{\"ph\":\"{}\",\"pid\":1,\"tid\":{}", is_first_ ? "" : ",", phase, track);
     is_first_ = false;
   }
   void name(const char* what, int64_t track, const std::string& quoted_name) {
     begin_event('M', track);
-    fmt::format_to(std::back_inserter(text_), ",\"name\":\"{}\",\"args\":{{\"name\":{}}}}}", what, quoted_name);
+    text_ += fmt::format(",\"name\":\"{}\",\"args\":{{\"name\":{}}}}}", what, quoted_name);
   }
   void name_track(int64_t track, const std::string& shown) {
     name("thread_name", track, in_quotes(shown));
     begin_event('M', track);
-    fmt::format_to(std::back_inserter(text_), ",\"name\":\"thread_sort_index\",\"args\":{{\"sort_index\":{}}}}}",
-                   track);
+    text_ += fmt::format(",\"name\":\"thread_sort_index\",\"args\":{{\"sort_index\":{}}}}}", track);
   }
   void times(int64_t begin_ns, int64_t end_ns) {
-    fmt::format_to(std::back_inserter(text_), ",\"ts\":{},\"dur\":{}", us(begin_ns - first_ns_), us(end_ns - begin_ns));
+    text_ += fmt::format(",\"ts\":{},\"dur\":{}", us(begin_ns - first_ns_), us(end_ns - begin_ns));
   }
 
   /// What is said of all slices of one name: made once.
@@ -106,7 +104,7 @@ class Writer {
     begin_event('X', track(slice));
     times(slice.begin_ns, slice.end_ns);
     text_ += described(slice);
-    fmt::format_to(std::back_inserter(text_), ",\"line\":{}}}}}", slice.line);
+    text_ += fmt::format(",\"line\":{}}}}}", slice.line);
   }
 
   void add_tokens() {
@@ -117,9 +115,8 @@ class Writer {
       begin_event('X', kTokenTrack);
       times(std::max(token.begin_ns, until_ns), token.end_ns);  // a file of several runs may tell them side by side
       until_ns = std::max(until_ns, token.end_ns);
-      fmt::format_to(std::back_inserter(text_),
-                     ",\"cat\":\"token\",\"name\":\"{} token {}\",\"args\":{{\"token\":{},\"position\":{}}}}}",
-                     is_prompt ? "prompt" : "decoded", number, number, token.position);
+      text_ += fmt::format(",\"cat\":\"token\",\"name\":\"{} token {}\",\"args\":{{\"token\":{},\"position\":{}}}}}",
+                           is_prompt ? "prompt" : "decoded", number, number, token.position);
       ++(is_prompt ? prompt : decoded);
       ++number;
       counter("tokens", token.end_ns, fmt::format("\"prompt\":{},\"decoded\":{}", prompt, decoded));
@@ -128,8 +125,7 @@ class Writer {
   }
   void counter(const char* what, int64_t at_ns, const std::string& values) {
     begin_event('C', 0);
-    fmt::format_to(std::back_inserter(text_), ",\"ts\":{},\"name\":\"{}\",\"args\":{{{}}}}}", us(at_ns - first_ns_),
-                   what, values);
+    text_ += fmt::format(",\"ts\":{},\"name\":\"{}\",\"args\":{{{}}}}}", us(at_ns - first_ns_), what, values);
   }
 
   const Timeline& timeline_;

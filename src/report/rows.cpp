@@ -8,6 +8,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "base/joined.h"
 #include "base/terminal.h"
 #include "report/skips.h"
 
@@ -17,10 +18,6 @@ namespace {
 using Format = Column::Format;
 
 Cell known(double value) { return value > 0 ? Cell(value) : Cell(); }
-
-std::string joined(const std::vector<std::string>& words, std::string_view separator) {
-  return fmt::format("{}", fmt::join(words, separator));
-}
 
 /// A column of the case table beside the rule for its cell, so that neither can be forgotten.
 struct CaseContext {

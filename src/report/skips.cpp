@@ -1,13 +1,14 @@
 // Skips grouped by their reasons.
 #include "report/skips.h"
 
-#include <fmt/ranges.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <charconv>
 #include <map>
 #include <set>
 
+#include "base/joined.h"
 #include "base/terminal.h"
 
 namespace assay {
@@ -39,7 +40,7 @@ std::string values_text(const std::set<std::string>& values) {
     const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), number);
     if (error == std::errc() && rest == text.data() + text.size()) numbers.push_back(number);
   }
-  if (values.size() < 2 || numbers.size() != values.size()) return fmt::format("{}", fmt::join(values, " "));
+  if (values.size() < 2 || numbers.size() != values.size()) return joined(values, " ");
   const auto [least, most] = std::minmax_element(numbers.begin(), numbers.end());
   return fmt::format("{} to {} ({} sizes)", *least, *most, numbers.size());
 }
@@ -56,7 +57,7 @@ std::string line_of(const SkipReason& reason, size_t count_width) {
   std::vector<std::string> families;
   for (const auto& [family, variants] : reason.families)
     families.push_back(variants == 1 ? family : fmt::format("{} x{}", family, variants));
-  return fmt::format("  {:>{}}  {} [{}]", reason.pairs, count_width, reason.reason, fmt::join(families, ", "));
+  return fmt::format("  {:>{}}  {} [{}]", reason.pairs, count_width, reason.reason, joined(families, ", "));
 }
 
 }  // namespace

@@ -1,11 +1,12 @@
 // What `assay specs` shows of a model's step.
 #include "report/step_report.h"
 
-#include <fmt/ranges.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cctype>
 
+#include "base/joined.h"
 #include "report/inspect_facts.h"
 #include "report/table.h"
 
@@ -57,7 +58,7 @@ std::string step_text(const std::string& name, const StepRequest& request, const
     const LineWords words = words_of(fold.first);
     table.rows.push_back({fold.first.op, words.sizes, words.type.empty() ? Cell() : Cell(words.type),
                           double(fold.calls), double(fold.bytes) / 1e6, share(fold.bytes),
-                          one_line(fmt::format("{}", fmt::join(fold.tensors, ", "))), fold.first.not_yet});
+                          one_line(joined(fold.tensors, ", ")), fold.first.not_yet});
   }
   table.notes.push_back(
       fmt::format("bytes are those of weights and KV cache, {} in all; assay measures {:.1f} % of them",

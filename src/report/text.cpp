@@ -7,6 +7,7 @@
 #include <cmath>
 #include <iterator>
 
+#include "base/joined.h"
 #include "base/terminal.h"
 #include "report/rows.h"
 
@@ -67,7 +68,7 @@ std::string counts_text(const CaseRecord& record) {
   if (!std::isnan(record.instructions)) parts.push_back(fmt::format("{:.0f} instructions", record.instructions));
   if (!std::isnan(record.cycles)) parts.push_back(fmt::format("{:.0f} cycles", record.cycles));
   if (!std::isnan(record.dram_bytes)) parts.push_back(fmt::format("{:.0f} bytes from memory", record.dram_bytes));
-  return parts.empty() ? "" : fmt::format("counted a launch: {}", fmt::join(parts, ", "));
+  return parts.empty() ? "" : fmt::format("counted a launch: {}", joined(parts, ", "));
 }
 
 std::string case_line(const RankedSpec& spec, const RankedCase& ranked, const SweepReport& report, bool colour) {
@@ -99,7 +100,7 @@ std::string case_line(const RankedSpec& spec, const RankedCase& ranked, const Sw
   fields.push_back(fmt::format("class={}", accuracy_name(record.accuracy)));
   if (record.errors.launches_checked > 0 && !std::isnan(record.errors.bound_used))
     fields.push_back(fmt::format("err={:.2g} of bound", record.errors.bound_used));
-  return fmt::format("   - {}{}: {}\n", record.variant, tags, fmt::join(fields, " | "));
+  return fmt::format("   - {}{}: {}\n", record.variant, tags, joined(fields, " | "));
 }
 
 /// Floor and reachable time of a spec, and how near its best comes to them.
@@ -120,7 +121,7 @@ std::string limits_line(const RankedSpec& spec) {
   } else {
     fields.emplace_back("no proved variant");
   }
-  return fmt::format("   = {}\n", fmt::join(fields, " | "));
+  return fmt::format("   = {}\n", joined(fields, " | "));
 }
 
 void add_spec(std::string& out, const RankedSpec& spec, const SweepReport& report, const ReportOptions& options) {
@@ -140,7 +141,7 @@ void add_failures(std::string& out, const std::string& title, const std::vector<
   if (failures.empty()) return;
   out += "\n" + paint(title, Colour::bold, colour) + "\n";
   for (const VariantFailures& failure : failures)
-    out += fmt::format(" - {}: {}\n", failure.variant, fmt::join(failure.parts, ", "));
+    out += fmt::format(" - {}: {}\n", failure.variant, joined(failure.parts, ", "));
 }
 
 void add_list(std::string& out, const std::string& title, const std::vector<std::string>& lines, bool colour) {
@@ -170,7 +171,7 @@ std::string heading(const SweepReport& report, const CaseCounts& counts) {
   if (report.read_gbps > 0) fields.push_back(fmt::format("read {:.1f}GB/s", report.read_gbps));
   if (report.copy_gbps > 0) fields.push_back(fmt::format("copy {:.1f}GB/s", report.copy_gbps));
   if (report.dispatch_us > 0) fields.push_back("dispatch " + us_text(report.dispatch_us));
-  return fmt::format("{}", fmt::join(fields, " | "));
+  return joined(fields, " | ");
 }
 
 }  // namespace
@@ -182,7 +183,7 @@ std::string text_report(const SweepReport& report, const ReportOptions& options)
   out += fmt::format(" | {} measured, {} from the store, {} planned | {:.1f}s", report.cases_measured,
                      report.cases_from_store, report.cases_planned, report.elapsed_s);
   const std::vector<std::string> others = other_counts(counts);
-  if (!others.empty()) out += fmt::format(" | {}", fmt::join(others, ", "));
+  if (!others.empty()) out += fmt::format(" | {}", joined(others, ", "));
   out += "\n";
   out += paint(heading(report, counts), Colour::bold, options.colour) + "\n";
   for (const RankedSpec& spec : report.specs) add_spec(out, spec, report, options);

@@ -1,12 +1,13 @@
 // The verdict on one screen, as a function of the report's rows.
 #include "report/verdict.h"
 
-#include <fmt/ranges.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <map>
 #include <set>
 
+#include "base/joined.h"
 #include "base/terminal.h"
 #include "report/rows.h"
 
@@ -140,7 +141,7 @@ std::string counts_line(const SweepReport& report, const CaseCounts& counts) {
   if (counts.over_limit > 0) parts.push_back(fmt::format("{} device_limit", counts.over_limit));
   const int64_t not_reached = report.cases_planned - counts.cases;
   if (not_reached > 0) parts.push_back(fmt::format("{} not measured", not_reached));
-  return fmt::format("{}{}; {:.1f} s", report.interrupted ? "Interrupted. " : "", fmt::join(parts, ", "),
+  return fmt::format("{}{}; {:.1f} s", report.interrupted ? "Interrupted. " : "", joined(parts, ", "),
                      report.elapsed_s);
 }
 
@@ -149,7 +150,7 @@ std::string device_line(const SweepReport& report) {
   for (const std::string* text : {&report.device, &report.device_text, &report.method})
     if (!text->empty()) parts.push_back(one_line(*text));
   if (report.read_gbps > 0) parts.push_back(fmt::format("read {:.1f} GB/s", report.read_gbps));
-  return fmt::format("{}", fmt::join(parts, " | "));
+  return joined(parts, " | ");
 }
 
 /// "gemv/r2, gemv/r4 x3": variants with how many of their cases are noisy.
@@ -161,7 +162,7 @@ std::string noisy_variants(const SweepReport& report) {
   std::vector<std::string> parts;
   for (const auto& [variant, count] : counts)
     parts.push_back(count == 1 ? variant : fmt::format("{} x{}", variant, count));
-  return fmt::format("{}", fmt::join(parts, ", "));
+  return joined(parts, ", ");
 }
 
 /// A line each, the worst first: specs that are not trusted, cases that failed, what has no proved variant, noise.

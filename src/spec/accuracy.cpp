@@ -1,12 +1,11 @@
 // Accuracy classes and the variance of what they round away.
 #include "spec/accuracy.h"
 
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
+#include "base/joined.h"
 #include "base/suggest.h"
 
 namespace assay {
@@ -61,7 +60,7 @@ Accuracy parse_accuracy(std::string_view name) {
   const auto found = std::find(names.begin(), names.end(), name);
   if (found == names.end())
     fail("unknown accuracy class \"{}\"{}; there are {}", name, did_you_mean(std::string(name), names),
-         fmt::join(names, ", "));
+         joined(names, ", "));
   return Accuracy(found - names.begin());
 }
 

@@ -1,11 +1,10 @@
 // The table of element types.
 #include "spec/dtype.h"
 
-#include <fmt/ranges.h>
-
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/joined.h"
 #include "base/suggest.h"
 
 namespace assay {
@@ -59,7 +58,7 @@ ProductTypes product_types_of_option(const std::string& text) {
   const auto types = parse_product_types(text);
   if (!types)
     fail("--dtype {}: not among {}{}; f32:q4_0 is F32 activations around q4_0 weights", text,
-         fmt::join(dtype_names(), ", "), did_you_mean(text, dtype_names()));
+         joined(dtype_names(), ", "), did_you_mean(text, dtype_names()));
   return *types;
 }
 

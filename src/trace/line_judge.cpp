@@ -1,6 +1,5 @@
 // The full parser of a line: simdjson's tree, walked key by key because the last of several equal keys counts.
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <simdjson.h>
 
 #include <charconv>
@@ -10,6 +9,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/joined.h"
 #include "trace/json_fault.h"
 #include "trace/line_fields.h"
 
@@ -119,7 +119,7 @@ std::string python_text(const dom::element& value, bool within = false) {
     case Type::ARRAY: {
       std::vector<std::string> items;
       for (const dom::element item : dom::array(value)) items.push_back(python_text(item, true));
-      return fmt::format("[{}]", fmt::join(items, ", "));
+      return fmt::format("[{}]", joined(items, ", "));
     }
     case Type::OBJECT:
       break;
@@ -131,7 +131,7 @@ std::string python_text(const dom::element& value, bool within = false) {
     if (is_new) members.emplace_back();
     members[at->second] = python_quoted(key) + ": " + python_text(member, true);
   }
-  return fmt::format("{{{}}}", fmt::join(members, ", "));
+  return fmt::format("{{{}}}", joined(members, ", "));
 }
 
 /// The last value of a key; nothing where it is missing.

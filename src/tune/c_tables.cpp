@@ -1,12 +1,11 @@
 // The tables of an export in C.
 #include "tune/c_tables.h"
 
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <map>
 
 #include "base/error.h"
+#include "base/joined.h"
 #include "spec/op.h"
 
 namespace assay {
@@ -68,8 +67,8 @@ std::string c_tensors(const std::string& name, const Spec& spec) {
   std::string text = fmt::format("static const dropin_tensor {}[] = {{\n", name);
   for (const Tensor& t : spec.tensors)
     text += fmt::format("    {{NULL, NULL, {}, {}, {}, {}, {}, {{{}}}, {{{}}}, {}, {}}},\n", uint32_t(t.operand),
-                        t.segment, uint32_t(t.dtype), uint32_t(t.storage), int(t.by_columns), fmt::join(t.dims, ", "),
-                        fmt::join(t.strides, ", "), t.bytes, t.scale_bytes);
+                        t.segment, uint32_t(t.dtype), uint32_t(t.storage), int(t.by_columns), joined(t.dims, ", "),
+                        joined(t.strides, ", "), t.bytes, t.scale_bytes);
   return text + "};\n";
 }
 
@@ -86,18 +85,17 @@ std::string c_spec(const Spec& spec, const ExportedSpec& of, bool is_measured, c
   const Winner& w = *of.winner;
   std::vector<int64_t> values;
   for (const std::string& name : sizes) values.push_back(spec.size(name));
-  return fmt::format("{{{}, {},\n     {}, {}, {}, {:.3f}, {:.1f}, {{{}}}, {}, {}, {}, {}, {}, &dropin_kernels[{}]}}",
-                     c_string(spec.line()), c_string(w.variant->id()),
-                     c_string(std::string(accuracy_name(w.variant->accuracy))), c_string(w.variant->storage),
-                     c_string(is_measured ? fmt::format("{}", fmt::join(w.notes, "; ")) : "not measured on this shape"),
-                     is_measured ? w.median_us : 0, is_measured ? w.percent_of_floor : 0, fmt::join(values, ", "),
-                     spec.op->id, spec.tensors.size(), spec.params.size(), tensors,
-                     spec.params.empty() ? "NULL" : params, of.kernel);
+  return fmt::format(
+      "{{{}, {},\n     {}, {}, {}, {:.3f}, {:.1f}, {{{}}}, {}, {}, {}, {}, {}, &dropin_kernels[{}]}}",
+      c_string(spec.line()), c_string(w.variant->id()), c_string(std::string(accuracy_name(w.variant->accuracy))),
+      c_string(w.variant->storage), c_string(is_measured ? joined(w.notes, "; ") : "not measured on this shape"),
+      is_measured ? w.median_us : 0, is_measured ? w.percent_of_floor : 0, joined(values, ", "), spec.op->id,
+      spec.tensors.size(), spec.params.size(), tensors, spec.params.empty() ? "NULL" : params, of.kernel);
 }
 
 std::string c_list(std::vector<int64_t> values) {
   values.push_back(0);
-  return fmt::format("(const int64_t[]){{{}}}", fmt::join(values, ", "));
+  return fmt::format("(const int64_t[]){{{}}}", joined(values, ", "));
 }
 
 }  // namespace
@@ -122,7 +120,7 @@ std::string c_constants(const std::vector<ExportedSpec>& specs, size_t kernels) 
   return text + fmt::format(
                     "/* What a shape is; sizes that an op does not have are 1. Of fused outputs n is the sum. */\n"
                     "typedef struct dropin_sizes {{\n  int64_t {};\n}} dropin_sizes;",
-                    fmt::join(size_names(specs), ", "));
+                    joined(size_names(specs), ", "));
 }
 
 std::string c_tables(const std::vector<ExportedSpec>& specs, const std::vector<ExportedKernel>& kernels,

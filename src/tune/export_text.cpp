@@ -2,7 +2,9 @@
 #include "tune/export_text.h"
 
 #include <fmt/chrono.h>
-#include <fmt/ranges.h>
+#include <fmt/format.h>
+
+#include "base/joined.h"
 
 namespace assay {
 namespace {
@@ -57,7 +59,7 @@ std::string cpu_makefile(const std::vector<ExportedKernel>& kernels, const std::
     const std::string object = object_of(kernel, ".o");
     objects += " \\\n  " + object;
     rules += fmt::format("\n{}: {} $(KERNELS)\n\t@mkdir -p $(@D)\n\t$(CXX) {} -c -o $@ {}\n", object, kernel.file,
-                         fmt::join(kernel.flags, " "), kernel.file);
+                         joined(kernel.flags, " "), kernel.file);
   }
   return hash_comment(provenance) +
          "# make: build/libdropin.a, to link with -lpthread -lm and the C++ library.  make test: checks every kernel.\n"
@@ -72,7 +74,7 @@ std::string cuda_makefile(const std::vector<ExportedKernel>& kernels, const std:
   std::string objects = "build/dropin.o build/dropin_choose.o build/dropin_geometry.o build/dropin_tables.o", rules;
   for (const ExportedKernel& kernel : kernels) {
     const std::string image = object_of(kernel, ".cubin.c");
-    const std::string object = object_of(kernel, ".cubin.o"), flags = fmt::format("{}", fmt::join(kernel.flags, " "));
+    const std::string object = object_of(kernel, ".cubin.o"), flags = joined(kernel.flags, " ");
     objects += " \\\n  " + object;
     rules += fmt::format(
         "\n{0}: {1} build/compile $(KERNELS)\n\t@mkdir -p $(@D)\nifdef NVCC\n\t$(NVCC) -cubin {2} -o {0}ubin {1}\n"

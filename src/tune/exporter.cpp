@@ -1,14 +1,13 @@
 // Winners as a folder that somebody else's engine builds without assay.
 #include "tune/exporter.h"
 
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <cctype>
 #include <set>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/joined.h"
 #include "base/json.h"
 #include "tune/c_geometry.h"
 #include "tune/c_tables.h"
@@ -108,9 +107,8 @@ class Export {
       auto found = std::find_if(kernels_.begin(), kernels_.end(), same);
       if (found == kernels_.end()) {
         found = kernels_.insert(found, ExportedKernel{w.variant, w.isa, "", "", compile_flags(request_, w), ""});
-        found->provenance =
-            fmt::format("{}\nkernel  {}: {}\nbuild   {} for {}; defines below", origin_, w.variant->id(),
-                        w.variant->technique, fmt::join(found->flags, " "), w.isa->name);
+        found->provenance = fmt::format("{}\nkernel  {}: {}\nbuild   {} for {}; defines below", origin_,
+                                        w.variant->id(), w.variant->technique, joined(found->flags, " "), w.isa->name);
       }
       found->provenance += provenance_of(w);
       specs_.push_back({&w, size_t(found - kernels_.begin())});

@@ -1,7 +1,7 @@
 // What tuning found, for people.
 #include "tune/tune_text.h"
 
-#include <fmt/ranges.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 

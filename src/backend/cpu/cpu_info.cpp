@@ -1,7 +1,6 @@
 // What this machine's processor is, from cpuid, /proc and /sys.
 #include "backend/cpu/cpu_info.h"
 
-#include <fmt/ranges.h>
 #include <sched.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -16,6 +15,7 @@
 #include <sstream>
 
 #include "base/error.h"
+#include "base/joined.h"
 #include "base/memory.h"
 
 namespace assay {
@@ -46,7 +46,7 @@ std::string caches() {
     if (type == "Instruction") continue;
     found.push_back(fmt::format("L{} {}", first_line(folder + "level"), first_line(folder + "size")));
   }
-  return found.empty() ? "unknown" : fmt::format("{} (as announced)", fmt::join(found, ", "));
+  return found.empty() ? "unknown" : fmt::format("{} (as announced)", joined(found, ", "));
 }
 
 /// The generation of an AMD processor, from its family and model as cpuid gives them; "" of others and where it is not
@@ -189,7 +189,7 @@ DeviceInfo cpu_device_info() {
       {"features", flags},
       {"isa", info.isa.back().name},
       {"threads", std::to_string(cpus.size())},
-      {"affinity", fmt::format("{}", fmt::join(cpus, ","))},
+      {"affinity", joined(cpus, ",")},
       {"caches", caches()},
       {"page size", fmt::format("{}, transparent huge pages {}", sysconf(_SC_PAGESIZE),
                                 first_line("/sys/kernel/mm/transparent_hugepage/enabled"))},

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/joined.h"
 #include "ops/matmul.h"
 
 namespace assay {
@@ -176,8 +177,7 @@ class CudaKernel final : public StreamKernel {
     const CUfunction entry = look_up(names);
     if (!entry) {
       entries_.erase(found);
-      fail("its manifest promises these types and layout, its module has no entry {}",
-           fmt::join(names, " and no entry "));
+      fail("its manifest promises these types and layout, its module has no entry {}", joined(names, " and no entry "));
     }
     if (what == "run") allow(entry, geometry(launch));
     return found->second = entry;
