@@ -56,6 +56,8 @@ function complain(what) { print $1 ":" $2 ": " what; found = 1 }
     if (bad) complain(from (backend ? "/" backend : "") " may not include \"" target "\"")
   } else if (area == "src" && $3 ~ /<(cuda|nvrtc|cublas|vulkan|dnnl|cblas|openblas|torch\/|ATen\/|c10\/)/ && backend == "" && !framework) {
     complain("a vendor header outside its backend or framework: " $3)
+  } else if (area == "src" && $3 ~ /<(nlohmann\/json\.hpp|CLI\/|fmt\/ranges\.h)/ && $1 !~ /^src\/(base\/json|cli\/options)\.cpp$/) {
+    complain("a header that costs each source seconds (docs/building.md): " $3)
   }
 }
 END { exit found }'

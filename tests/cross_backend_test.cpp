@@ -1,5 +1,5 @@
 // Every kernel of every manifest × awkward shapes × every device here, through the worker that proves results.
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -136,15 +136,13 @@ class Prover {
     for (const Spec& spec : specs) arenas_.reserve(spec, footprint(spec));
   }
 
-  /// Of each candidate, in order. They share a worker process, for one is dear to begin; libraries have pools of threads,
-  /// so each has its own, unless the device wants one for all.
+  /// Of each candidate, in order. They share a worker process where the device wants that: it is dear to open.
   std::vector<Proved> prove(const Spec& spec, const std::vector<Candidate>& candidates) {
     const SpecInputs inputs(spec, arenas_, footprint(spec));
     const std::unique_ptr<Proof> proof = make_proof(inputs, {Accuracy::int8_activation});
     const auto special = SpecialValues::make(spec, /*any_padded=*/true, /*any_dense=*/true);
     std::list<WorkerCase> cases;
     std::vector<std::pair<std::shared_ptr<WorkerGroup>, size_t>> places;
-    const auto shared = std::make_shared<WorkerGroup>(kWatchdogS);
     for (const Candidate& candidate : candidates) {
       WorkerCase& work = cases.emplace_back();
       work.backend = here_.backend;
@@ -157,14 +155,14 @@ class Prover {
       work.arenas = &arenas_;
       work.footprint = footprint(spec);
       work.memory_limit = (int64_t(1) << 30) + 8 * spec.weight_bytes();
-      const bool is_ours = candidate.variant->library.empty() && candidate.variant->link_flags.empty();
-      const auto group = here_.device.one_worker || is_ours ? shared : std::make_shared<WorkerGroup>(kWatchdogS);
+      const bool shares = here_.device.one_worker && !places.empty();
+      const auto group = shares ? places.back().first : std::make_shared<WorkerGroup>(kWatchdogS);
       places.emplace_back(group, group->add(work));
     }
     std::vector<Proved> proofs;
     for (auto& [group, index] : places) {
       proofs.push_back(prove_one(*group, index));
-      group.reset();  // a library's process ends
+      group.reset();  // the last of a group ends its process
     }
     return proofs;
   }
