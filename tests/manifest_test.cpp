@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "kernel/expression.h"
+#include "json_pointer.h"
 #include "processor_time.h"
 
 namespace assay {
@@ -233,7 +234,7 @@ TEST_F(ManifestTest, a_parameter_that_constraints_tie_to_another_needs_no_placeh
 TEST_F(ManifestTest, a_wrong_key_or_value_is_an_error_with_its_pointer) {
   const auto with = [](const std::string& pointer, const Json& value) {
     Json json = family();
-    json[Json::json_pointer(pointer)] = value;
+    at_pointer(json, pointer) = value;
     return json;
   };
   expect_error(with("/techniqe", "x"), "", "unknown key \"techniqe\"; did you mean technique?");

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "json_pointer.h"
 #include "ops/matmul.h"
 
 namespace assay {
@@ -178,7 +179,7 @@ TEST_F(WorkloadFile, UnknownKeysAreNamedWithTheirPlace) {
   for (const char* pointer :
        {"", "/sources/0", "/sources/0/rules/0", "/sources/0/lines/0", "/sources/0/lines/0/observed/0"}) {
     Json json = good;
-    json[Json::json_pointer(pointer)]["extra"] = 1;
+    at_pointer(json, pointer)["extra"] = 1;
     expect_error(json, *pointer ? pointer : "/", "unknown key \"extra\"");
   }
 }
@@ -203,7 +204,7 @@ TEST_F(WorkloadFile, EveryKeyIsNeededWhereNothingCanStandForIt) {
                                                         {"/sources/0/lines/0/observed/0", "backend"},
                                                         {"/sources/0/lines/0/observed/0", "avg_ms"}}) {
     Json json = good;
-    json[Json::json_pointer(object)].erase(key);
+    at_pointer(json, object).erase(key);
     expect_error(json, object.empty() ? "/" : object, "missing key \"" + key + "\"");
   }
 }
@@ -239,13 +240,13 @@ TEST_F(WorkloadFile, WrongValuesAreNamedWithTheirPlace) {
                                            {first + "/text", shape(4) + " | speed=9", "field speed=9 is unknown"},
                                            {first + "/text", shape(4) + " | dtB=q4", "field dtB=q4"}}) {
     Json json = good;
-    json[Json::json_pointer(bad.pointer)] = bad.value;
+    at_pointer(json, bad.pointer) = bad.value;
     expect_error(json, bad.pointer, bad.part);
   }
   for (const char* calls :
        {"", "0", "-1", "24/", "24/0", "24/-1", "/95", "24/95x", "24:95", "1e3", " 24", "24.0", "9e99/1"}) {
     Json json = good;
-    json[Json::json_pointer(first + "/calls_per_token")] = calls;
+    at_pointer(json, first + "/calls_per_token") = calls;
     expect_error(json, first + "/calls_per_token", "CALLS/TOKENS");
   }
 }
