@@ -141,7 +141,7 @@ TEST(every_framework_that_is_here, is_right_or_says_what_it_lacks) {
   const Json report = smoke();
   size_t of_own = 0;
   for (const Json& cell : report["cells"]) {
-    const std::string outcome = cell["outcome"],
+    const std::string outcome = cell["outcome"].get<std::string>(),
                       name = cell["row"].get<std::string>() + " @ " + cell["framework"].get<std::string>();
     EXPECT_TRUE(outcome == "pass" || outcome == "unsupported" || outcome == "not here")
         << name << ": " << cell["detail"];

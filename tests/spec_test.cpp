@@ -49,7 +49,7 @@ TEST(SpecLine, EverySourceLineOfTheWorkloadsPrintsAsItWasWritten) {
     const Json json = parse_json(read_file(file), file);
     for (const Json& source : json["sources"])
       for (const Json& line : source["lines"]) {
-        const std::string text = line["text"];
+        const std::string text = line["text"].get<std::string>();
         EXPECT_EQ(print_spec_fields(parse_spec_fields(text)), text);
         EXPECT_EQ(print_spec_fields(parse_spec_fields("  " + text + ":\n")), text) << "as it stands in a report";
         ++lines;

@@ -250,8 +250,7 @@ void expect_golden(const std::string& name, const std::string& text) {
 /// Numbers to six digits: the last ones depend on the machine's math library.
 Json rounded(Json json) {
   if (json.is_number() && !json.is_whole()) return std::stod(fmt::format("{:.6g}", json.get<double>()));
-  if (json.is_structured())
-    for (Json& value : json) value = rounded(value);
+  for (Json& value : json) value = rounded(value);  // of an array or object
   return json;
 }
 

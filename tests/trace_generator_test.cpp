@@ -29,7 +29,7 @@ Generated generate(const std::vector<std::string>& options) {
   generated.truth = Json::parse(read_file(file.string() + ".truth.json"));
   std::istringstream lines(generated.text);
   for (std::string line; std::getline(lines, line);) {
-    Json event = Json::parse(line, nullptr, false);
+    Json event = Json::parse_or_null(line);
     if (event.is_object() && event.contains("event") && event["event"].contains("type"))
       generated.events.push_back(std::move(event));
   }
@@ -52,9 +52,9 @@ std::vector<Sum> add_up(const Generated& trace) {
   int64_t op = -1, wait = -1;
   for (const Json& line : trace.events) {
     const Json& event = line["event"];
-    const std::string type = event["type"], name = event["data"].value("op_name", ""),
-                      kernel = event["data"].value("internal_kernel_name", "");
-    const int64_t us = event["data"].value("duration_us", int64_t(0)), now_ns = line["timestamp"];
+    const auto type = event["type"].get<std::string>(), name = event["data"].value_or<std::string>("op_name", ""),
+               kernel = event["data"].value_or<std::string>("internal_kernel_name", "");
+    const auto us = event["data"].value_or<int64_t>("duration_us", 0), now_ns = line["timestamp"].get<int64_t>();
     if (sums.back().began_ns == 0) sums.back().began_ns = sums.size() > 1 ? sums[sums.size() - 2].ended_ns : now_ns;
     if (type == "InternalKernelCompleted" && !ends_with(kernel, "_total")) sums.back().cpu += us;
     bool ended = kernel == "iteration_total";
@@ -101,7 +101,7 @@ TEST(trace_generator, iteration_totals_are_the_walls_of_decoded_tokens) {
   const Generated trace = generate({"--events", "20000"});
   std::vector<int64_t> totals, walls;
   for (const Json& line : trace.events)
-    if (line["event"]["data"].value("internal_kernel_name", "") == "iteration_total")
+    if (line["event"]["data"].value_or<std::string>("internal_kernel_name", "") == "iteration_total")
       totals.push_back(line["event"]["data"]["duration_us"]);
   for (const Json& token : trace.truth["tokens"])
     if (token[0] == "decode") walls.push_back(token[2]);

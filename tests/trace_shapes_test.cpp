@@ -20,14 +20,14 @@ void expect_golden(const std::string& name, const std::string& text) {
 /// The first three of each list, numbers to six digits: the last ones depend on the machine's math library.
 Json brief(const Json& json) {
   if (json.is_number() && !json.is_whole()) return std::stod(fmt::format("{:.6g}", json.get<double>()));
-  if (!json.is_structured()) return json;
-  Json shown = json.is_array() ? Json::array() : Json::object();
-  for (const auto& [key, value] : json.items()) {
-    if (json.is_object())
-      shown[key] = brief(value);
-    else if (shown.size() < 3)
-      shown.push_back(brief(value));
+  if (json.is_array()) {
+    Json shown = Json::array();
+    for (size_t i = 0; i < std::min<size_t>(json.size(), 3); ++i) shown.push_back(brief(json[i]));
+    return shown;
   }
+  if (!json.is_object()) return json;
+  Json shown = Json::object();
+  for (const auto& [key, value] : json.items()) shown[key] = brief(value);
   return shown;
 }
 

@@ -96,6 +96,13 @@ class Json {
     }
   }
 
+  template <typename Number>
+    requires std::is_arithmetic_v<Number> && (!std::same_as<Number, char>)
+  operator Number() const {
+    return get<Number>();
+  }
+  operator std::string() const { return as_string(); }
+
   /// Of an array or object; a null has none, another value is one.
   size_t size() const;
   bool empty() const { return size() == 0; }
@@ -114,6 +121,10 @@ class Json {
   const Json& at(size_t index) const;
   Json& at(std::string_view key) { return const_cast<Json&>(std::as_const(*this).at(key)); }
   Json& at(size_t index) { return const_cast<Json&>(std::as_const(*this).at(index)); }
+  template <typename Value>
+  Value value_or(std::string_view key, Value fallback) const {
+    return contains(key) ? at(key).get<Value>() : fallback;
+  }
   const Json& operator[](std::string_view key) const { return at(key); }
   /// A key that is new gets a null.
   Json& operator[](std::string_view key);
