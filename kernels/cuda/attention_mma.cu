@@ -1,6 +1,6 @@
 // attention_mma: the context of a KV head over SPLITS blocks, each for all HEADS query heads that share it, on tensor cores: a warp has
 // TILES times 16 positions at once, straight from memory to registers, keys as rows of a tile, values turned. F32 factors are two or three
-// terms of 16 bits whose sum is them (attention_terms.h). The last block that is done joins the parts (attention_parts.h).
+// terms whose sum is them (attention_terms.h). The last block that is done joins the parts (attention_parts.h).
 #define ASSAY_BOUNDS __launch_bounds__(32 * WARPS, 1)
 #include "attention_parts.h"
 #include "attention_terms.h"
@@ -42,7 +42,7 @@ __device__ __forceinline__ void weigh(const Queries<Cache, A>& q, Rows16<Cache> 
   for (int i = 0; i < TILES; ++i) {
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
-      score[i][j] = power_of_two(score[i][j] - most[j % 2]) * Cache::kOfWeights;
+      score[i][j] = power_of_two(score[i][j] - most[j % 2]);
       found.sum[j % 2] += score[i][j];
     }
     tiles[i].add_weighed(score[i], count - first - 16 * i, found.weighed);

@@ -1,6 +1,6 @@
-// The products of attention_mma: rows of keys and values as tiles of the tensor cores, and F32 factors as sums of terms of 16 bits. In a
-// cache of F16 terms are halves, of what a power of two brought near their upper end; of Q8_0 blocks they are bfloats, which have F32's
-// range and hold a block's whole numbers exactly.
+// The products of attention_mma: rows of keys and values as tiles of the tensor cores, and F32 factors as sums of terms. In a
+// cache of F16 a query's are halves, of what a power of two brought near their upper end, and a weight's are TF32, which has the range of
+// F32: the largest weights may meet zeros. Of Q8_0 blocks they are bfloats, which have that range and hold a block's whole numbers exactly.
 #pragma once
 #include "packs.h"
 
@@ -10,14 +10,11 @@ constexpr float kLeast = -1e30f;  // below every score; finite, so that its diff
 constexpr int kColumnTiles = SIZE / 16;
 static_assert(HEADS <= 8 && SIZE % 64 == 0, "a tile has eight heads");
 
-// Weights are so many times what they are: in halves the second term of a small one still has bits.
 struct OfHalf {
   using Term = Half;
-  static constexpr float kOfWeights = 32768;
 };
 struct OfQ8 {
   using Term = Bfloat;
-  static constexpr float kOfWeights = 1;
 };
 
 // In a chain the launch before may have written the last position: no constant.
@@ -52,6 +49,24 @@ __device__ __forceinline__ uint32_t turned(uint32_t word) {
   uint32_t to;
   asm volatile("movmatrix.sync.aligned.m8n8.trans.b16 %0, %1;" : "=r"(to) : "r"(word));
   return to;
+}
+
+/// The same of floats, whose halves are turned apart.
+__device__ __forceinline__ void turn_floats(float first, float second, float (&to)[2]) {
+  const uint32_t a = __float_as_uint(first), b = __float_as_uint(second);
+  const uint32_t low = turned(__byte_perm(a, b, 0x5410)), high = turned(__byte_perm(a, b, 0x7632));
+  to[0] = __uint_as_float(__byte_perm(low, high, 0x5410)), to[1] = __uint_as_float(__byte_perm(low, high, 0x7632));
+}
+
+/// What TF32 keeps of a float: the rest of it is another's.
+constexpr uint32_t kTf32Bits = 0xffffe000u;
+/// c[16x8] += a[16x8] · b[8x8]. Lane (g, t) holds of a: rows g and g+8 of column t (`first`) and of column t+4 (`second`); of b: rows t and
+/// t+4 of column g.
+__device__ __forceinline__ void multiply_tf32(float (&c)[4], const float (&first)[2], const float (&second)[2], const float (&b)[2]) {
+  asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+               : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+               : "r"(__float_as_uint(first[0])), "r"(__float_as_uint(first[1])), "r"(__float_as_uint(second[0])), "r"(__float_as_uint(second[1])),
+                 "r"(__float_as_uint(b[0]) & kTf32Bits), "r"(__float_as_uint(b[1]) & kTf32Bits));
 }
 
 /// The lower, or the upper, halves of two words.
@@ -120,15 +135,18 @@ struct Rows16<OfHalf> {
 #pragma unroll
       for (int j = 0; j < kValueLoads; ++j)
         if (value_row(i) >= inside) v[i][j] = {};
-    float rest[4] = {weights[0], weights[1], weights[2], weights[3]};
 #pragma unroll
-    for (int term = 0; term < 2; ++term) {
-      const uint32_t b0 = turned(take_term(rest[0], rest[1], Half{})), b1 = turned(take_term(rest[2], rest[3], Half{}));
+    for (int half = 0; half < 2; ++half) {
+      float b[2], rest[2];
+      turn_floats(weights[2 * half], weights[2 * half + 1], b);
+#pragma unroll
+      for (int i = 0; i < 2; ++i) rest[i] = b[i] - __uint_as_float(__float_as_uint(b[i]) & kTf32Bits);
 #pragma unroll
       for (int m = 0; m < kColumnTiles; ++m) {
-        const int j = m / 4, w = m % 4;
-        multiply_tile(weighed[m], lower_of(v[0][j].w[w], v[1][j].w[w]), upper_of(v[0][j].w[w], v[1][j].w[w]),
-                      lower_of(v[2][j].w[w], v[3][j].w[w]), upper_of(v[2][j].w[w], v[3][j].w[w]), b0, b1, Half{});
+        float first[2], second[2];
+        unpack(v[2 * half][m / 4].w[m % 4], Half{}, first), unpack(v[2 * half + 1][m / 4].w[m % 4], Half{}, second);
+        multiply_tf32(weighed[m], first, second, b);
+        multiply_tf32(weighed[m], first, second, rest);
       }
     }
   }

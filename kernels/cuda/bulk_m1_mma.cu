@@ -1,13 +1,14 @@
-// bulk_m1_mma: one row of A times n×k weights, F16 or F32 around F16: bulk copies bring a block's rows of B to shared memory, tensor
-// cores take them from there (shared_dots.h). No register waits for memory, so that the blocks of a chain's next launch find room.
-#define ASSAY_BOUNDS __launch_bounds__(32 * SPLIT * GROUPS)
+// bulk_m1_mma: one row of A times n×k weights: bulk copies bring a block's rows of B to shared memory, tensor
+// cores take them from there (shared_dots.h). No register waits for memory, so that the blocks of a chain's next launch find room: RESIDENT of
+// them on a multiprocessor.
+#define ASSAY_BOUNDS __launch_bounds__(32 * SPLIT * GROUPS, RESIDENT)
 #include "shared_dots.h"
 
 namespace assay {
 
-template <class A, bool kFused>
+template <class T, bool kFused>
 __device__ __forceinline__ void dot(const assay_cuda_call& call) {
-  using Dots = SharedDots<A>;
+  using Dots = SharedDots<T>;
   constexpr int kOfGroup = ROWS * TILES, kRows = kOfGroup * GROUPS, kHalf = ROWS / 2;
   // With one warp a group its lanes finish the rows they hold, else lanes of the group's first warp a row each.
   constexpr int kFinished = SPLIT == 1 ? 2 * TILES : 1;
@@ -38,11 +39,11 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   const auto mine = [&](int i) { return finishes && row(i) < rows.n; };
   float bias[kFinished];
 #pragma unroll
-  for (int i = 0; i < kFinished; ++i) bias[i] = addend<A, true>(call, rows, row(i), mine(i));
-  const A* const a = static_cast<const A*>(call.brief.a);
-  const A* const c = static_cast<const A*>(call.matmul.segment[rows.segment].c.data);
+  for (int i = 0; i < kFinished; ++i) bias[i] = addend<T, true>(call, rows, row(i), mine(i));
+  const T* const a = static_cast<const T*>(call.brief.a);
+  const T* const c = static_cast<const T*>(call.matmul.segment[rows.segment].c.data);
   const float alpha = call.brief.alpha, beta = call.brief.beta;
-  A* const d = static_cast<A*>(rows.d);
+  T* const d = static_cast<T*>(rows.d);
   __syncthreads();
 #pragma unroll 1
   for (int pass = kChained && WARM ? int(call.brief.zero) : 1; pass < 2; ++pass) {
@@ -62,7 +63,7 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
     }
     Dots::reduce(low_sums, high_sums);
     const auto finish_row = [&](int i, float sum) {
-      if (mine(i) && is_real) d[row(i)] = from_float<A>(fmaf(alpha, sum, adds_c ? fmaf(beta, of_c[i], bias[i]) : bias[i]));
+      if (mine(i) && is_real) d[row(i)] = from_float<T>(fmaf(alpha, sum, adds_c ? fmaf(beta, of_c[i], bias[i]) : bias[i]));
     };
     if constexpr (SPLIT == 1) {
 #pragma unroll
@@ -86,10 +87,6 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
 #ifdef PREPARED
 ASSAY_ENTRY(nn, f16, f16, f16) { assay::dot<assay::Half, false>(call); }
 #else
-#if ROWS >= 4
-ASSAY_ENTRY(nt, f32, f16, f32) { assay::dot<float, false>(call); }
-ASSAY_FUSED_ENTRY(nt, f32, f16, f32) { assay::dot<float, true>(call); }
-#endif
 ASSAY_ENTRY(nt, f16, f16, f16) { assay::dot<assay::Half, false>(call); }
 ASSAY_ENTRY(nt, bf16, bf16, bf16) { assay::dot<assay::Bfloat, false>(call); }
 ASSAY_FUSED_ENTRY(nt, f16, f16, f16) { assay::dot<assay::Half, true>(call); }
