@@ -1,7 +1,11 @@
 // bulk_m1_mma: one row of A times n×k weights: bulk copies bring a block's rows of B to shared memory, tensor
 // cores take them from there (shared_dots.h). No register waits for memory, so that the blocks of a chain's next launch find room: RESIDENT of
 // them on a multiprocessor.
+#if RESIDENT
 #define ASSAY_BOUNDS __launch_bounds__(32 * SPLIT * GROUPS, RESIDENT)
+#else
+#define ASSAY_BOUNDS __launch_bounds__(32 * SPLIT * GROUPS)
+#endif
 #include "shared_dots.h"
 
 namespace assay {
@@ -29,7 +33,7 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
       expect_bytes(barrier, bytes);
     }
     __syncwarp();
-    copy_in_pieces(stage, static_cast<const char*>(rows.b) + uint64_t(uint32_t(rows.row)) * row_bytes, bytes, barrier);
+    copy_in_pieces<PIECE>(stage, static_cast<const char*>(rows.b) + uint64_t(uint32_t(rows.row)) * row_bytes, bytes, barrier);
   }
   const int warp = int(threadIdx.x / 32u), part = int(unsigned(warp) % SPLIT), in_block = int(unsigned(warp) / SPLIT), lane = Dots::lane();
   const uint32_t low = stage + uint32_t(in_block * kOfGroup + Dots::lane_row()) * row_bytes, high = low + kHalf * row_bytes;
@@ -88,7 +92,5 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
 ASSAY_ENTRY(nn, f16, f16, f16) { assay::dot<assay::Half, false>(call); }
 #else
 ASSAY_ENTRY(nt, f16, f16, f16) { assay::dot<assay::Half, false>(call); }
-ASSAY_ENTRY(nt, bf16, bf16, bf16) { assay::dot<assay::Bfloat, false>(call); }
 ASSAY_FUSED_ENTRY(nt, f16, f16, f16) { assay::dot<assay::Half, true>(call); }
-ASSAY_FUSED_ENTRY(nt, bf16, bf16, bf16) { assay::dot<assay::Bfloat, true>(call); }
 #endif

@@ -1,16 +1,14 @@
-// q8_bulk: one row of F16 activations times Q8_0 weights: 8 rows come to shared memory, a lane takes two blocks of a row, 17 words, so that
+// q8_bulk: one row of F16 activations times Q8_0 weights: bulk copies bring 8 rows to shared memory, a lane takes two blocks of a row, 17 words, so that
 // few lanes meet in a bank, and makes halves of them for tensor cores. Each block of a row has a column of the tile to itself, A's values
 // where they are its own: sums of blocks stay apart until they are scaled. A tile is 8 rows twice, of other blocks. WARPS warps share k.
-// HOW: by bulk copies, one or in pieces, or by loads of all threads.
 #define ASSAY_BOUNDS __launch_bounds__(32 * WARPS)
 #include "bulk.h"
 #include "q8.h"
 
 namespace assay {
 
-enum How { kOneCopy = 0, kPieces = 1, kLoads = 2 };
 constexpr int kRows = 8, kPairBytes = 68, kPairValues = 64, kPairs = 8;  // two blocks; pairs of a row that a warp has at once
-constexpr int kThreads = 32 * WARPS, kAtOnce = 8;
+constexpr int kThreads = 32 * WARPS;
 
 __device__ __forceinline__ uint32_t word_of_stage(uint32_t at) {
   uint32_t v;
@@ -50,31 +48,6 @@ __device__ __forceinline__ void multiply_block(uint32_t low, uint32_t high, cons
   }
 }
 
-/// `bytes`, whole 16 of them, from `from` to shared memory; by loads they are there after the next barrier.
-__device__ __forceinline__ void bring(unsigned char* stage, const char* from, uint32_t bytes, uint32_t barrier) {
-  const uint32_t to = uint32_t(__cvta_generic_to_shared(stage));
-  if constexpr (HOW == kLoads) {
-    for (uint32_t first = 16 * threadIdx.x; first < bytes; first += 16 * kThreads * kAtOnce) {
-      Words w[kAtOnce];
-#pragma unroll
-      for (int i = 0; i < kAtOnce; ++i) w[i] = load_words_if<kNoAllocate>(first + 16 * kThreads * i < bytes, from + first + 16 * kThreads * i);
-#pragma unroll
-      for (int i = 0; i < kAtOnce; ++i)
-        if (first + 16 * kThreads * i < bytes) *reinterpret_cast<Words*>(stage + first + 16 * kThreads * i) = w[i];
-    }
-    return;
-  }
-  if (threadIdx.x >= 32) return;
-  if (threadIdx.x == 0) {
-    make_barrier(barrier);
-    show_barriers();
-    expect_bytes(barrier, bytes);
-    if (HOW == kOneCopy) copy_bulk(to, from, bytes, barrier);
-  }
-  __syncwarp();
-  if (HOW == kPieces) copy_in_pieces(to, from, bytes, barrier);
-}
-
 template <bool kFused>
 __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   let_next_begin();
@@ -87,7 +60,15 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   const uint32_t stage = shared_address(call, stage_memory), barrier = shared_address(call, &arrived);
   const char* const b = static_cast<const char*>(rows.b) + uint64_t(uint32_t(rows.row)) * row_bytes;
   const uint32_t bytes = uint32_t(min(kRows, rows.n - rows.row)) * row_bytes, whole = bytes / 16 * 16;
-  bring(stage_memory, b, whole, barrier);
+  if (threadIdx.x < 32) {
+    if (threadIdx.x == 0) {
+      make_barrier(barrier);
+      show_barriers();
+      expect_bytes(barrier, whole);
+    }
+    __syncwarp();
+    copy_in_pieces<PIECE>(stage, b, whole, barrier);
+  }
   // What is left of the last rows is less than 16 bytes.
   for (uint32_t at = whole + 4 * threadIdx.x; at < bytes; at += 4 * kThreads)
     *reinterpret_cast<uint32_t*>(stage_memory + at) = *reinterpret_cast<const uint32_t*>(b + at);
@@ -110,7 +91,7 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   };
   load_a(warp * kPairs);
   __syncthreads();
-  if (HOW != kLoads) wait_for(barrier, 0);
+  wait_for(barrier, 0);
   float sum = 0;
   for (int first = warp * kPairs; first < pairs; first += WARPS * kPairs) {
     if (first > warp * kPairs) load_a(first);
