@@ -1,21 +1,23 @@
-// attention_mma: the context of a KV head over SPLITS blocks, each for all HEADS query heads that share it, on tensor cores: a warp has
-// TILES times 16 positions at once, straight from memory to registers, keys as rows of a tile, values turned. F32 factors are two or three
-// terms whose sum is them (attention_terms.h). The last block that is done joins the parts (attention_parts.h).
+// attention_mma: the context of a KV head over SPLITS blocks, each for all HEADS query heads that share it, on tensor
+// cores: a warp has TILES times 16 positions at once, straight from memory to registers, keys as rows of a tile, values
+// turned. F32 factors are two or three terms whose sum is them (attention_terms.h). The last block that is done joins
+// the parts (attention_parts.h).
 #define ASSAY_BOUNDS __launch_bounds__(32 * WARPS, 1)
 #include "attention_parts.h"
-#include "attention_terms.h"
 
 namespace assay {
 
-/// What a warp found so far: of heads 2t and 2t+1 in lane (g, t) the largest score and the sum of the weights, and the weighed values as
-/// tiles of 16 columns times 8 heads.
+/// What a warp found so far: of heads 2t and 2t+1 in lane (g, t) the largest score and the sum of the weights, and the
+/// weighed values as tiles of 16 columns times 8 heads.
 struct Found {
   float largest[2] = {kLeast, kLeast}, sum[2] = {}, weighed[kColumnTiles][4] = {};
 };
 
-/// Scores, softmax and weighed values of the positions from `first` on that the warp holds in `tiles`; behind `count` lies anything.
+/// Scores, softmax and weighed values of the positions from `first` on that the warp holds in `tiles`; behind `count`
+/// lies anything.
 template <class Cache, class A>
-__device__ __forceinline__ void weigh(const Queries<Cache, A>& q, Rows16<Cache> (&tiles)[TILES], int first, int count, Found& found) {
+__device__ __forceinline__ void weigh(const Queries<Cache, A>& q, Rows16<Cache> (&tiles)[TILES], int first, int count,
+                                      Found& found) {
   const int g = int(threadIdx.x % 32u) / 4;
   float score[TILES][4], most[2] = {found.largest[0], found.largest[1]};
 #pragma unroll
@@ -55,7 +57,8 @@ __device__ __forceinline__ void attend(const assay_cuda_call& call) {
   __shared__ __align__(16) Shared shared;
   const assay_cuda_operands& in = call.operands;
   const int warp = int(threadIdx.x / 32u), row = int(blockIdx.z), group = in.heads / in.kv_heads;
-  const int head_groups = (group + HEADS - 1) / HEADS, kv = int(blockIdx.y) / head_groups, before = int(blockIdx.y) % head_groups * HEADS;
+  const int head_groups = (group + HEADS - 1) / HEADS, kv = int(blockIdx.y) / head_groups,
+            before = int(blockIdx.y) % head_groups * HEADS;
   const int head = kv * group + before, heads = min(HEADS, group - before), part = int(blockIdx.x);
   if constexpr (CLUSTER > 0) cluster_arrive();
   int32_t position;
@@ -63,7 +66,8 @@ __device__ __forceinline__ void attend(const assay_cuda_call& call) {
   if (!kChained) ask_position();
   constexpr int kOfBlock = 16 * TILES * WARPS;  // positions that a block has at once
   const char* const keys = static_cast<const char*>(in.data[1]) + int64_t(kv) * in.capacity * Rows16<Cache>::kRowBytes;
-  const char* const values = static_cast<const char*>(in.data[2]) + int64_t(kv) * in.capacity * Rows16<Cache>::kRowBytes;
+  const char* const values =
+      static_cast<const char*>(in.data[2]) + int64_t(kv) * in.capacity * Rows16<Cache>::kRowBytes;
   int first = part * kOfBlock + warp * 16 * TILES;
   Rows16<Cache> tiles[TILES];
   if constexpr (kChained) {
@@ -75,7 +79,8 @@ __device__ __forceinline__ void attend(const assay_cuda_call& call) {
 #pragma unroll
   for (int i = 0; i < TILES; ++i) tiles[i].load(keys, values, first + 16 * i, in.capacity);
   Queries<Cache, A> q;
-  q.load(static_cast<const A*>(in.data[0]) + (int64_t(row) * in.heads + head) * SIZE, heads, in.params[0] * 1.44269504f);
+  q.load(static_cast<const A*>(in.data[0]) + (int64_t(row) * in.heads + head) * SIZE, heads,
+         in.params[0] * 1.44269504f);
   const int count = position + row + 1, parts = min((count + kOfBlock - 1) / kOfBlock, SPLITS);
   if (CLUSTER == 0 && part >= parts) return;
   Found found;
@@ -95,14 +100,14 @@ __device__ __forceinline__ void attend(const assay_cuda_call& call) {
 
 }  // namespace assay
 
-#define ASSAY_ATTEND(a, c, d, A, C, D)                                                                      \
+#define ASSAY_ATTEND(a, c, d, A, C, D)                                                                        \
   extern "C" __global__ void ASSAY_BOUNDS run_##a##_##c##_##d(const __grid_constant__ assay_cuda_call call) { \
-    assay::attend<assay::C, A, D>(call);                                                                    \
+    assay::attend<assay::C, A, D>(call);                                                                      \
   }
-#define ASSAY_ATTEND_OF(c, C)                             \
-  ASSAY_ATTEND(f32, c, f32, float, C, float)              \
-  ASSAY_ATTEND(f16, c, f16, assay::Half, C, assay::Half)  \
-  ASSAY_ATTEND(f32, c, f16, float, C, assay::Half)        \
+#define ASSAY_ATTEND_OF(c, C)                            \
+  ASSAY_ATTEND(f32, c, f32, float, C, float)             \
+  ASSAY_ATTEND(f16, c, f16, assay::Half, C, assay::Half) \
+  ASSAY_ATTEND(f32, c, f16, float, C, assay::Half)       \
   ASSAY_ATTEND(f16, c, f32, assay::Half, C, float)
 #if Q8
 ASSAY_ATTEND_OF(q8_0, OfQ8)

@@ -1,7 +1,7 @@
-// What blocks of attention_mma found, joined: of a block's warps through shared memory, of blocks through the workspace or, in a cluster,
-// through the shared memory of its first.
+// What blocks of attention_mma found, joined: of a block's warps through shared memory, of blocks through the workspace
+// or, in a cluster, through the shared memory of its first.
 #pragma once
-#include "attention_terms.h"
+#include "attention_rows.h"
 
 namespace assay {
 
@@ -25,7 +25,8 @@ struct Shared {
 };
 
 __device__ __forceinline__ void add(float4& to, float factor, const float4& v) {
-  to.x = fmaf(factor, v.x, to.x), to.y = fmaf(factor, v.y, to.y), to.z = fmaf(factor, v.z, to.z), to.w = fmaf(factor, v.w, to.w);
+  to.x = fmaf(factor, v.x, to.x), to.y = fmaf(factor, v.y, to.y), to.z = fmaf(factor, v.z, to.z),
+  to.w = fmaf(factor, v.w, to.w);
 }
 
 template <class D>
@@ -36,7 +37,8 @@ __device__ __forceinline__ void put(D* d, const float4& v, float factor) {
 
 /// Of all warps, into shared memory.
 template <class Cache>
-__device__ __forceinline__ void gather(const float (&largest)[2], float (&sum)[2], const float (&weighed)[kColumnTiles][4], Shared& shared) {
+__device__ __forceinline__ void gather(const float (&largest)[2], float (&sum)[2],
+                                       const float (&weighed)[kColumnTiles][4], Shared& shared) {
   const int lane = int(threadIdx.x % 32u), warp = int(threadIdx.x / 32u), t = lane % 4;
 #pragma unroll
   for (int apart = 4; apart < 32; apart *= 2)
@@ -84,12 +86,17 @@ struct Parts {
   float2* sums;
   __device__ __forceinline__ Parts(const assay_cuda_operands& in, int64_t of_row)
       : weighed(static_cast<float4*>(in.workspace) + of_row * SPLITS * (SIZE / 4)),
-        sums(reinterpret_cast<float2*>(static_cast<float4*>(in.workspace) + int64_t(in.rows) * in.heads * SPLITS * (SIZE / 4)) + of_row * SPLITS) {}
+        sums(reinterpret_cast<float2*>(static_cast<float4*>(in.workspace) +
+                                       int64_t(in.rows) * in.heads * SPLITS * (SIZE / 4)) +
+             of_row * SPLITS) {}
 };
 
 __device__ __forceinline__ float4 load_anew(const float4* p) {
   float4 v;
-  asm volatile("ld.global.cg.v4.f32 {%0,%1,%2,%3}, [%4];" : "=f"(v.x), "=f"(v.y), "=f"(v.z), "=f"(v.w) : "l"(p) : "memory");
+  asm volatile("ld.global.cg.v4.f32 {%0,%1,%2,%3}, [%4];"
+               : "=f"(v.x), "=f"(v.y), "=f"(v.z), "=f"(v.w)
+               : "l"(p)
+               : "memory");
   return v;
 }
 __device__ __forceinline__ float2 load_anew(const float2* p) {
@@ -98,10 +105,12 @@ __device__ __forceinline__ float2 load_anew(const float2* p) {
   return v;
 }
 
-/// Leaves this block's part in the workspace; the last block that has done so makes D of all. A thread's parts are asked for many at once
-/// and before their weights are known; those that are not there are the last one again, with weight 0: no branch.
+/// Leaves this block's part in the workspace; the last block that has done so makes D of all. A thread's parts are
+/// asked for many at once and before their weights are known; those that are not there are the last one again, with
+/// weight 0: no branch.
 template <class D>
-__device__ __forceinline__ void join(int part, int parts, int heads, const Parts& to, unsigned int* done, D* d, Shared& shared) {
+__device__ __forceinline__ void join(int part, int parts, int heads, const Parts& to, unsigned int* done, D* d,
+                                     Shared& shared) {
   if (int(threadIdx.x) < heads * (SIZE / 4)) {
     const Quad quad(shared);
     const int head = int(threadIdx.x) / (SIZE / 4), column = int(threadIdx.x) % (SIZE / 4);
@@ -124,7 +133,8 @@ __device__ __forceinline__ void join(int part, int parts, int heads, const Parts
   float4 v[kAtOnce];
   const auto ask = [&](int first) {
 #pragma unroll
-    for (int i = 0; i < kAtOnce; ++i) v[i] = load_anew(from + min(share + (first + i) * kShares, parts - 1) * (SIZE / 4));
+    for (int i = 0; i < kAtOnce; ++i)
+      v[i] = load_anew(from + min(share + (first + i) * kShares, parts - 1) * (SIZE / 4));
   };
   ask(0);
   for (int h = int(threadIdx.x / 32u); h < heads; h += WARPS) {
@@ -143,7 +153,8 @@ __device__ __forceinline__ void join(int part, int parts, int heads, const Parts
     sum = lanes_sum<32>(sum);
 #pragma unroll
     for (int i = 0; i < kOfLane; ++i)
-      if (lane + 32 * i < SPLITS) shared.weights[h][lane + 32 * i] = lane + 32 * i < parts ? power_of_two(s[i].x - most) / sum : 0;
+      if (lane + 32 * i < SPLITS)
+        shared.weights[h][lane + 32 * i] = lane + 32 * i < parts ? power_of_two(s[i].x - most) / sum : 0;
   }
   __syncthreads();
   float4 all = {0, 0, 0, 0};
@@ -155,12 +166,14 @@ __device__ __forceinline__ void join(int part, int parts, int heads, const Parts
       if (share + (first + i) * kShares < SPLITS) add(all, shared.weights[head][share + (first + i) * kShares], v[i]);
   }
   if constexpr (kShares > 1) {
-    if (share < kShares) *reinterpret_cast<float4*>(&shared.weighed[share][quad / (SIZE / 4)][quad % (SIZE / 4) * 4]) = all;
+    if (share < kShares)
+      *reinterpret_cast<float4*>(&shared.weighed[share][quad / (SIZE / 4)][quad % (SIZE / 4) * 4]) = all;
     __syncthreads();
     all = {0, 0, 0, 0};
     if (share == 0)
 #pragma unroll
-      for (int i = 0; i < kShares; ++i) add(all, 1, *reinterpret_cast<const float4*>(&shared.weighed[i][quad / (SIZE / 4)][quad % (SIZE / 4) * 4]));
+      for (int i = 0; i < kShares; ++i)
+        add(all, 1, *reinterpret_cast<const float4*>(&shared.weighed[i][quad / (SIZE / 4)][quad % (SIZE / 4) * 4]));
   }
   if (share == 0 && quad < heads * (SIZE / 4)) put(d + 4 * quad, all, 1);
 }
@@ -168,10 +181,12 @@ __device__ __forceinline__ void join(int part, int parts, int heads, const Parts
 __device__ __forceinline__ void store_in_first(const void* shared, const float4& v) {
   uint32_t here = uint32_t(__cvta_generic_to_shared(shared)), there;
   asm("mapa.shared::cluster.u32 %0, %1, 0;" : "=r"(there) : "r"(here));
-  asm volatile("st.shared::cluster.v4.f32 [%0], {%1,%2,%3,%4};" ::"r"(there), "f"(v.x), "f"(v.y), "f"(v.z), "f"(v.w) : "memory");
+  asm volatile("st.shared::cluster.v4.f32 [%0], {%1,%2,%3,%4};" ::"r"(there), "f"(v.x), "f"(v.y), "f"(v.z), "f"(v.w)
+               : "memory");
 }
 
-/// Brings this block's part to the first block of the cluster, which makes D of all of them. For all blocks, those without a position too.
+/// Brings this block's part to the first block of the cluster, which makes D of all of them. For all blocks, those
+/// without a position too.
 template <class D>
 __device__ __forceinline__ void join_in_cluster(int part, int parts, int heads, D* d, Shared& shared) {
   cluster_wait();  // the first block runs by now: its shared memory may be written

@@ -1,6 +1,6 @@
 // bulk_m1_mma: one row of A times n×k weights: bulk copies bring a block's rows of B to shared memory, tensor
-// cores take them from there (shared_dots.h). No register waits for memory, so that the blocks of a chain's next launch find room: RESIDENT of
-// them on a multiprocessor.
+// cores take them from there (shared_dots.h). No register waits for memory, so that the blocks of a chain's next launch
+// find room: RESIDENT of them on a multiprocessor.
 #if RESIDENT
 #define ASSAY_BOUNDS __launch_bounds__(32 * SPLIT * GROUPS, RESIDENT)
 #else
@@ -33,10 +33,13 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
       expect_bytes(barrier, bytes);
     }
     __syncwarp();
-    copy_in_pieces<PIECE>(stage, static_cast<const char*>(rows.b) + uint64_t(uint32_t(rows.row)) * row_bytes, bytes, barrier);
+    copy_in_pieces<PIECE>(stage, static_cast<const char*>(rows.b) + uint64_t(uint32_t(rows.row)) * row_bytes, bytes,
+                          barrier);
   }
-  const int warp = int(threadIdx.x / 32u), part = int(unsigned(warp) % SPLIT), in_block = int(unsigned(warp) / SPLIT), lane = Dots::lane();
-  const uint32_t low = stage + uint32_t(in_block * kOfGroup + Dots::lane_row()) * row_bytes, high = low + kHalf * row_bytes;
+  const int warp = int(threadIdx.x / 32u), part = int(unsigned(warp) % SPLIT), in_block = int(unsigned(warp) / SPLIT),
+            lane = Dots::lane();
+  const uint32_t low = stage + uint32_t(in_block * kOfGroup + Dots::lane_row()) * row_bytes,
+                 high = low + kHalf * row_bytes;
   const bool finishes = SPLIT == 1 ? Dots::holds() : part == 0 && lane < kOfGroup, adds_c = call.brief.adds_c;
   const int first_row = rows.row + in_block * kOfGroup + (SPLIT == 1 ? Dots::lane_row() : lane);
   const auto row = [&](int i) { return first_row + i * kHalf; };
@@ -63,11 +66,13 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
       if (base == 0 && is_real) wait_for(barrier, 0);
 #pragma unroll
       for (int i = 0; i < TILES; ++i)
-        dots.multiply(low + i * ROWS * row_bytes, high + i * ROWS * row_bytes, from, k, is_real, low_sums[i], high_sums[i]);
+        dots.multiply(low + i * ROWS * row_bytes, high + i * ROWS * row_bytes, from, k, is_real, low_sums[i],
+                      high_sums[i]);
     }
     Dots::reduce(low_sums, high_sums);
     const auto finish_row = [&](int i, float sum) {
-      if (mine(i) && is_real) d[row(i)] = from_float<T>(fmaf(alpha, sum, adds_c ? fmaf(beta, of_c[i], bias[i]) : bias[i]));
+      if (mine(i) && is_real)
+        d[row(i)] = from_float<T>(fmaf(alpha, sum, adds_c ? fmaf(beta, of_c[i], bias[i]) : bias[i]));
     };
     if constexpr (SPLIT == 1) {
 #pragma unroll
@@ -76,7 +81,9 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
       float(&sums)[SPLIT][kOfGroup] = partial[pass][in_block];
 #pragma unroll
       for (int i = 0; i < TILES; ++i)
-        if (Dots::holds()) sums[part][i * ROWS + Dots::lane_row()] = low_sums[i], sums[part][i * ROWS + kHalf + Dots::lane_row()] = high_sums[i];
+        if (Dots::holds())
+          sums[part][i * ROWS + Dots::lane_row()] = low_sums[i],
+                                sums[part][i * ROWS + kHalf + Dots::lane_row()] = high_sums[i];
       __syncthreads();
       float sum = 0;
 #pragma unroll

@@ -1,4 +1,5 @@
-// copy_packs: what lies alike, as one row of all its values: a thread a few neighbouring ones; a repeated batch is read again.
+// copy_packs: what lies alike, as one row of all its values: a thread a few neighbouring ones; a repeated batch is read
+// again.
 #define ASSAY_BOUNDS __launch_bounds__(THREADS)
 #include "packs.h"
 
@@ -31,8 +32,10 @@ __device__ __forceinline__ void copy(const assay_cuda_call& call) {
 
 }  // namespace assay
 
-#define ASSAY_COPY(a, d, A, D) \
-  extern "C" __global__ void ASSAY_BOUNDS run_##a##_##d(const __grid_constant__ assay_cuda_call call) { assay::copy<A, D>(call); }
+#define ASSAY_COPY(a, d, A, D)                                                                          \
+  extern "C" __global__ void ASSAY_BOUNDS run_##a##_##d(const __grid_constant__ assay_cuda_call call) { \
+    assay::copy<A, D>(call);                                                                            \
+  }
 #define ASSAY_COPY_OF(a, A) \
   ASSAY_COPY(a, f32, A, float) ASSAY_COPY(a, f16, A, assay::Half) ASSAY_COPY(a, bf16, A, assay::Bfloat)
 ASSAY_COPY_OF(f32, float)

@@ -1,5 +1,5 @@
-// copy_tiles: squares of 32 by 32 of D's rows and columns, read along whichever of the two lies together in A, through shared memory where
-// that is the rows; the types are known to the compiler.
+// copy_tiles: squares of 32 by 32 of D's rows and columns, read along whichever of the two lies together in A, through
+// shared memory where that is the rows; the types are known to the compiler.
 #define ASSAY_BOUNDS __launch_bounds__(32 * DEEP)
 #include "copy_order.h"
 
@@ -7,7 +7,8 @@ namespace assay {
 
 template <class A, class D, class Stride>
 __device__ __forceinline__ void copy_tile(const Order<Stride>& o, const A* from, D* to) {
-  const int x = int(threadIdx.x % 32u), y = int(threadIdx.x / 32u), first_n = int(blockIdx.x) * 32, first_m = int(blockIdx.y) * 32;
+  const int x = int(threadIdx.x % 32u), y = int(threadIdx.x / 32u), first_n = int(blockIdx.x) * 32,
+            first_m = int(blockIdx.y) * 32;
   const int batch = int(blockIdx.z);
   from += int64_t(o.repeat > 1 ? batch / o.repeat : batch) * o.a[0];
   to += int64_t(batch) * o.d[0];
@@ -18,7 +19,8 @@ __device__ __forceinline__ void copy_tile(const Order<Stride>& o, const A* from,
 #pragma unroll
   for (int i = 0; i < 32 / DEEP; ++i) {
     const int row = first_m + (turns ? x : y + i * DEEP), column = first_n + (turns ? y + i * DEEP : x);
-    values[i] = row < o.rows && column < o.columns ? to_float(from[int64_t(row) * o.a[1] + int64_t(column) * o.a[2]]) : 0;
+    values[i] =
+        row < o.rows && column < o.columns ? to_float(from[int64_t(row) * o.a[1] + int64_t(column) * o.a[2]]) : 0;
   }
   if (turns) {
 #pragma unroll
@@ -30,7 +32,8 @@ __device__ __forceinline__ void copy_tile(const Order<Stride>& o, const A* from,
 #pragma unroll
   for (int i = 0; i < 32 / DEEP; ++i) {
     const int row = first_m + y + i * DEEP, column = first_n + x;
-    if (row < o.rows && column < o.columns) to[int64_t(row) * o.d[1] + int64_t(column) * o.d[2]] = from_float<D>(values[i]);
+    if (row < o.rows && column < o.columns)
+      to[int64_t(row) * o.d[1] + int64_t(column) * o.d[2]] = from_float<D>(values[i]);
   }
 }
 
@@ -48,8 +51,10 @@ __device__ __forceinline__ void copy(const assay_cuda_call& call) {
 
 }  // namespace assay
 
-#define ASSAY_COPY(a, d, A, D) \
-  extern "C" __global__ void ASSAY_BOUNDS run_##a##_##d(const __grid_constant__ assay_cuda_call call) { assay::copy<A, D>(call); }
+#define ASSAY_COPY(a, d, A, D)                                                                          \
+  extern "C" __global__ void ASSAY_BOUNDS run_##a##_##d(const __grid_constant__ assay_cuda_call call) { \
+    assay::copy<A, D>(call);                                                                            \
+  }
 #define ASSAY_COPY_OF(a, A) \
   ASSAY_COPY(a, f32, A, float) ASSAY_COPY(a, f16, A, assay::Half) ASSAY_COPY(a, bf16, A, assay::Bfloat)
 ASSAY_COPY_OF(f32, float)

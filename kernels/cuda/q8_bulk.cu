@@ -1,13 +1,15 @@
-// q8_bulk: one row of F16 activations times Q8_0 weights: bulk copies bring 8 rows to shared memory, a lane takes two blocks of a row, 17 words, so that
-// few lanes meet in a bank, and makes halves of them for tensor cores. Each block of a row has a column of the tile to itself, A's values
-// where they are its own: sums of blocks stay apart until they are scaled. A tile is 8 rows twice, of other blocks. WARPS warps share k.
+// q8_bulk: one row of F16 activations times Q8_0 weights: bulk copies bring 8 rows to shared memory, a lane takes two
+// blocks of a row, 17 words, so that few lanes meet in a bank, and makes halves of them for tensor cores. Each block of
+// a row has a column of the tile to itself, A's values where they are its own: sums of blocks stay apart until they are
+// scaled. A tile is 8 rows twice, of other blocks. WARPS warps share k.
 #define ASSAY_BOUNDS __launch_bounds__(32 * WARPS)
 #include "bulk.h"
 #include "q8.h"
 
 namespace assay {
 
-constexpr int kRows = 8, kPairBytes = 68, kPairValues = 64, kPairs = 8;  // two blocks; pairs of a row that a warp has at once
+constexpr int kRows = 8, kPairBytes = 68, kPairValues = 64,
+              kPairs = 8;  // two blocks; pairs of a row that a warp has at once
 constexpr int kThreads = 32 * WARPS;
 
 __device__ __forceinline__ uint32_t word_of_stage(uint32_t at) {
@@ -76,7 +78,8 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   const bool mine = threadIdx.x < kRows && row < rows.n, adds_c = call.brief.adds_c;
   const float bias = addend<Half, true>(call, rows, row, mine);
   const Half* const c_row = static_cast<const Half*>(call.matmul.segment[rows.segment].c.data) + row;
-  // As a column g of the right side this lane has A's part of pair g % 4 of the low (g < 4) or the high four pairs, if that pair is its own.
+  // As a column g of the right side this lane has A's part of pair g % 4 of the low (g < 4) or the high four pairs, if
+  // that pair is its own.
   const bool has_a = g % 4 == t;
   wait_for_previous();
   const float of_c = load_if(mine && adds_c, c_row);
@@ -87,7 +90,8 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
     for (int block = 0; block < 2; ++block)
 #pragma unroll
       for (int i = 0; i < 4; ++i)
-        x[block][i] = load_words_if<kCached>(has_a && first + t + g / 4 * 4 < pairs, a + first * kPairValues + 32 * block + 8 * i);
+        x[block][i] = load_words_if<kCached>(has_a && first + t + g / 4 * 4 < pairs,
+                                             a + first * kPairValues + 32 * block + 8 * i);
   };
   load_a(warp * kPairs);
   __syncthreads();
@@ -96,7 +100,8 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   for (int first = warp * kPairs; first < pairs; first += WARPS * kPairs) {
     if (first > warp * kPairs) load_a(first);
     const uint32_t of_row = stage + uint32_t(g) * row_bytes;
-    const uint32_t low = of_row + uint32_t(min(first + t, pairs - 1)) * kPairBytes, high = of_row + uint32_t(min(first + 4 + t, pairs - 1)) * kPairBytes;
+    const uint32_t low = of_row + uint32_t(min(first + t, pairs - 1)) * kPairBytes,
+                   high = of_row + uint32_t(min(first + 4 + t, pairs - 1)) * kPairBytes;
     float of_first[4] = {}, of_second[4] = {};
     multiply_block<false>(low, high, x[0], of_first);
     multiply_block<true>(low, high, x[1], of_second);

@@ -21,7 +21,8 @@ __device__ float value_of(const assay_cuda_call& call, const Head& h, int64_t po
   const bool pairs = param(call, ASSAY_CUDA_ROPE_STYLE) != 0, is_second = pairs ? i % 2 == 1 : i >= half;
   const int j = pairs ? i / 2 : i % half, other = pairs ? i ^ 1 : is_second ? i - half : i + half;
   double angle = double(position) * pow(double(param(call, ASSAY_CUDA_ROPE_BASE)), -2.0 * j / dimensions);
-  if (const assay_cuda_tensor* factors = find_tensor(call, ASSAY_CUDA_FACTORS)) angle /= double(value_at(*factors, 0, 0, j));
+  if (const assay_cuda_tensor* factors = find_tensor(call, ASSAY_CUDA_FACTORS))
+    angle /= double(value_at(*factors, 0, 0, j));
   const float c = float(cos(angle)), s = float(sin(angle)), y = value_at(h.in, 0, h.row, h.from + other);
   return is_second ? x * c + y * s : x * c - y * s;
 }
@@ -42,7 +43,8 @@ __device__ void write_blocks(const assay_cuda_call& call, const Head& h, int64_t
 
 __device__ void write_head(const assay_cuda_call& call, const Head& h, int64_t position, int size) {
   if (h.out.layout == ASSAY_CUDA_BLOCKS) return write_blocks(call, h, position, size);
-  for (int i = int(threadIdx.x % 32u); i < size; i += 32) put(h.out, h.batch, h.out_row, h.to + i, value_of(call, h, position, i));
+  for (int i = int(threadIdx.x % 32u); i < size; i += 32)
+    put(h.out, h.batch, h.out_row, h.to + i, value_of(call, h, position, i));
 }
 
 }  // namespace assay

@@ -16,15 +16,16 @@ __device__ __forceinline__ Turn turn_of(float angle) {
   r = fmaf(-quarters, -1.71512489e-15f, r);
   const float square = r * r;
   const float sine = fmaf(r * square, fmaf(square, fmaf(square, -1.95152959e-4f, 8.33216087e-3f), -1.66666546e-1f), r);
-  const float cosine = fmaf(square * square, fmaf(square, fmaf(square, 2.44331571e-5f, -1.38873162e-3f), 4.16666457e-2f),
-                            fmaf(square, -0.5f, 1.0f));
+  const float cosine =
+      fmaf(square * square, fmaf(square, fmaf(square, 2.44331571e-5f, -1.38873162e-3f), 4.16666457e-2f),
+           fmaf(square, -0.5f, 1.0f));
   const int quarter = int(quarters) & 3;
   const float c = quarter & 1 ? sine : cosine, s = quarter & 1 ? cosine : sine;
   return {quarter == 1 || quarter == 2 ? -c : c, quarter >= 2 ? -s : s};
 }
 
-/// base^(−2j/dimensions). The exponent's whole part is taken off exactly: the logarithm of a mantissa is right to 2^−22, that of
-/// the whole base is not, and a position of many thousands shows it.
+/// base^(−2j/dimensions). The exponent's whole part is taken off exactly: the logarithm of a mantissa is right to
+/// 2^−22, that of the whole base is not, and a position of many thousands shows it.
 __device__ __forceinline__ float frequency_of(float base, int j, int dimensions) {
   const uint32_t bits = __float_as_uint(base);
   float of_mantissa, power;

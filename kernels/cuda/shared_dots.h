@@ -1,14 +1,15 @@
-// Rows of weights in shared memory times one row of A on tensor cores: what bulk_m1_mma multiplies with. A block has GROUPS groups
-// of TILES times ROWS rows; SPLIT warps share the k of each. In a chain a block runs through its code once before the wait (WARM), with nothing in its
-// hands: the instructions behind the wait are then there.
+// Rows of weights in shared memory times one row of A on tensor cores: what bulk_m1_mma multiplies with. A block has
+// GROUPS groups of TILES times ROWS rows; SPLIT warps share the k of each. In a chain a block runs through its code
+// once before the wait (WARM), with nothing in its hands: the instructions behind the wait are then there.
 #pragma once
 #include "bulk.h"
 
 namespace assay {
 
-constexpr int kSlices = 16 / ROWS, kStep = 32 * kSlices;   // of k in a tile of the tensor cores; values of k that a warp takes in a step
+constexpr int kSlices = 16 / ROWS,
+              kStep = 32 * kSlices;  // of k in a tile of the tensor cores; values of k that a warp takes in a step
 constexpr int kOwn = STEPS * kStep, kPassed = SPLIT * kOwn;  // … and in a pass: a warp, all warps of a group
-constexpr int kChains = 2 * STEPS < 4 ? 2 * STEPS : 4;  // of products that wait for each other
+constexpr int kChains = 2 * STEPS < 4 ? 2 * STEPS : 4;       // of products that wait for each other
 
 __device__ __forceinline__ Words words_of_stage_if(bool wanted, uint32_t at) {
   Words v;
@@ -41,22 +42,27 @@ struct SharedDots {
   static __device__ __forceinline__ int lane() { return int(threadIdx.x % 32u); }
   static __device__ __forceinline__ int lane_row() { return int(unsigned(lane()) / 4 / kSlices); }
   /// Where in a step's k this lane's weights, and its part of A, begin.
-  static __device__ __forceinline__ int lane_k() { return int(unsigned(lane()) / 4 % kSlices * 32 + unsigned(lane()) % 4 * 8); }
+  static __device__ __forceinline__ int lane_k() {
+    return int(unsigned(lane()) / 4 % kSlices * 32 + unsigned(lane()) % 4 * 8);
+  }
 
   __device__ __forceinline__ void load_a(const T* row, int first_k, int k, bool is_real) {
     const T* const at = row + uint32_t(first_k + lane_k());
 #pragma unroll
-    for (int i = 0; i < STEPS; ++i) a[i] = activations_if(is_real && first_k + i * kStep + lane_k() < k, at + i * kStep);
+    for (int i = 0; i < STEPS; ++i)
+      a[i] = activations_if(is_real && first_k + i * kStep + lane_k() < k, at + i * kStep);
   }
 
   /// Adds to what a lane has of its rows' sums, for one tile. `low`, `high`: where in shared memory its rows begin.
-  __device__ __forceinline__ void multiply(uint32_t low, uint32_t high, int first_k, int k, bool is_real, float& low_sum, float& high_sum) const {
+  __device__ __forceinline__ void multiply(uint32_t low, uint32_t high, int first_k, int k, bool is_real,
+                                           float& low_sum, float& high_sum) const {
     const uint32_t own = 2 * uint32_t(first_k + lane_k());
     Words l[STEPS], h[STEPS];
 #pragma unroll
     for (int i = 0; i < STEPS; ++i) {
       const bool inside = is_real && first_k + i * kStep + lane_k() < k;
-      l[i] = words_of_stage_if(inside, low + own + 2 * i * kStep), h[i] = words_of_stage_if(inside, high + own + 2 * i * kStep);
+      l[i] = words_of_stage_if(inside, low + own + 2 * i * kStep),
+      h[i] = words_of_stage_if(inside, high + own + 2 * i * kStep);
     }
     float c[kChains][4] = {};
 #pragma unroll
