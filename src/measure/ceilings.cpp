@@ -144,6 +144,12 @@ int64_t Ceilings::largest_read(const DeviceInfo& device, int64_t wanted) {
   return largest <= most ? largest : int64_t(std::bit_floor(uint64_t(std::max(most, int64_t(0)))));
 }
 
+double Ceilings::read_gbps(int64_t bytes) const {
+  for (const CeilingPoint& point : read)
+    if (point.bytes >= bytes) return point.value;
+  return memory_gbps();
+}
+
 double Ceilings::best_gflops() const {
   double best = 0;
   for (const NamedPeak& peak : peaks) best = std::max(best, peak.gflops);
