@@ -1,6 +1,7 @@
 // How many threads of a team pay while other processes want its processors.
 #pragma once
 #include <array>
+#include <cstddef>
 #include <cstdint>
 
 namespace assay {
