@@ -8,10 +8,10 @@ namespace {
 
 constexpr int64_t kStep = 32;  // values of k in a tile
 constexpr int64_t kWeightPieces = FORMAT == 0 ? 3 : FORMAT == 1 ? 2 : 1;
-constexpr int64_t kLastProduct = 2;                // pieces i of A and j of weights are multiplied where i + j <= 2:
-                                                   // each piece is 2^-8 of the one before
-constexpr int64_t kNearRows = ROWS;                // of A that stay near while weights pass
-constexpr int64_t kNearBytes = int64_t(9) << 17;   // of their pieces: longer rows are cut
+constexpr int64_t kLastProduct = 2;               // pieces i of A and j of weights are multiplied where i + j <= 2:
+                                                  // each piece is 2^-8 of the one before
+constexpr int64_t kNearRows = ROWS;               // of A that stay near while weights pass
+constexpr int64_t kNearBytes = int64_t(9) << 17;  // of their pieces: longer rows are cut
 constexpr int64_t kWeightStepBytes = kStep * kTileRows * 2;
 
 int64_t pieces_of(const assay_tensor& a) { return a.dtype == ASSAY_F32 ? 3 : a.dtype == ASSAY_F16 ? 2 : 1; }

@@ -8,9 +8,9 @@
 namespace assay {
 namespace {
 
-constexpr int64_t kAhead = 4;                                 // blocks at once: their products wait in a ring
-constexpr int64_t kWeightBytes = kTileRows * (kBlock + 4);    // of a block: int8 values, then scales as floats
-constexpr int64_t kNearBytes = int64_t(1) << 20;              // of A: so much stays near while weights pass
+constexpr int64_t kAhead = 4;                               // blocks at once: their products wait in a ring
+constexpr int64_t kWeightBytes = kTileRows * (kBlock + 4);  // of a block: int8 values, then scales as floats
+constexpr int64_t kNearBytes = int64_t(1) << 20;            // of A: so much stays near while weights pass
 constexpr int64_t kRowGranule = 4;
 
 /// A: of each tile of rows each block, its int8 values row by row, then the rows' scales.
@@ -70,61 +70,58 @@ void expand(const uint8_t* from, int64_t there, int64_t blocks, uint8_t* to) {
   memset(to, 0, size_t((blocks - there) * kWeightBytes));
 }
 
-/// kRows rows of A with a tile of weights. A block's products are stored two blocks later and scaled three blocks
-/// later: a tile's product takes that long.
 template <int64_t kRows>
-class Product {
- public:
-  void run(const uint8_t* a, const uint8_t* weights, int64_t blocks, Ahead ahead, float* products) {
-    a_ = a, weights_ = weights;
+struct Product {
+  static constexpr int64_t kABytes = kRows * kBlock + kMostTileRows * 4;
+
+  alignas(64) int32_t ring[kAhead][kRows][kTileRows];
+
+  /// kRows rows of A with a tile of weights. A block's products are stored two blocks later and scaled three blocks
+  /// later: a tile's product takes that long.
+  void run(const uint8_t* a, const uint8_t* weights, int64_t blocks, float* products) {
     __m512 sums[kRows];
 #pragma GCC unroll 16
     for (int64_t r = 0; r < kRows; ++r) sums[r] = _mm512_setzero_ps();
-    multiply<0>(0), multiply<1>(1);
-    multiply<2>(2), keep<0>();
-    for (int64_t i = 0; i + kAhead < blocks; i += kAhead) {
-      ahead.fetch();
-      multiply<3>(i + 3), keep<1>(), add_scaled<0>(i, sums);
-      multiply<0>(i + 4), keep<2>(), add_scaled<1>(i + 1, sums);
-      multiply<1>(i + 5), keep<3>(), add_scaled<2>(i + 2, sums);
-      multiply<2>(i + 6), keep<0>(), add_scaled<3>(i + 3, sums);
+    multiply<0>(a, weights), multiply<1>(a + kABytes, weights + kWeightBytes);
+    multiply<2>(a + 2 * kABytes, weights + 2 * kWeightBytes), keep<0>();
+    for (int64_t i = kAhead; i < blocks; i += kAhead) {
+      multiply<3>(a + 3 * kABytes, weights + 3 * kWeightBytes), keep<1>(), add_scaled<0>(a, weights, sums);
+      multiply<0>(a + 4 * kABytes, weights + 4 * kWeightBytes), keep<2>(), add_scaled<1>(a, weights, sums);
+      multiply<1>(a + 5 * kABytes, weights + 5 * kWeightBytes), keep<3>(), add_scaled<2>(a, weights, sums);
+      multiply<2>(a + 6 * kABytes, weights + 6 * kWeightBytes), keep<0>(), add_scaled<3>(a, weights, sums);
+      a += kAhead * kABytes, weights += kAhead * kWeightBytes;
     }
-    const int64_t i = blocks - kAhead;
-    multiply<3>(i + 3), keep<1>(), add_scaled<0>(i, sums);
-    keep<2>(), add_scaled<1>(i + 1, sums);
-    keep<3>(), add_scaled<2>(i + 2, sums);
-    add_scaled<3>(i + 3, sums);
+    multiply<3>(a + 3 * kABytes, weights + 3 * kWeightBytes), keep<1>(), add_scaled<0>(a, weights, sums);
+    keep<2>(), add_scaled<1>(a, weights, sums);
+    keep<3>(), add_scaled<2>(a, weights, sums);
+    add_scaled<3>(a, weights, sums);
 #pragma GCC unroll 16
     for (int64_t r = 0; r < kRows; ++r) _mm512_storeu_ps(products + r * kPanelColumns, sums[r]);
   }
 
  private:
-  static constexpr int64_t kABytes = kRows * kBlock + kMostTileRows * 4;
-
   template <int kPlace>
-  __attribute__((always_inline)) void multiply(int64_t i) {
+  __attribute__((always_inline)) void multiply(const uint8_t* a, const uint8_t* weights) {
     constexpr int kA = 4 + kPlace % 2, kWeights = 6 + kPlace % 2;
     clear_tile<kPlace>();
-    load_tile<kA>(a_ + i * kABytes, kBlock);
-    load_tile<kWeights>(weights_ + i * kWeightBytes, 64);
+    load_tile<kA>(a, kBlock);
+    load_tile<kWeights>(weights, 64);
     add_int8_products<kPlace, kA, kWeights>();
   }
   template <int kPlace>
   __attribute__((always_inline)) void keep() {
-    store_tile<kPlace>(ring_[kPlace], 64);
+    store_tile<kPlace>(ring[kPlace], 64);
   }
+  /// Of block kPlace from a and weights on.
   template <int kPlace>
-  __attribute__((always_inline)) void add_scaled(int64_t i, __m512 (&sums)[kRows]) {
-    const __m512 scales = _mm512_load_ps(weights_ + i * kWeightBytes + kTileRows * kBlock);
-    const auto* of_a = reinterpret_cast<const float*>(a_ + i * kABytes + kRows * kBlock);
+  __attribute__((always_inline)) void add_scaled(const uint8_t* a, const uint8_t* weights, __m512 (&sums)[kRows]) {
+    const __m512 scales = _mm512_load_ps(weights + kPlace * kWeightBytes + kTileRows * kBlock);
+    const auto* of_a = reinterpret_cast<const float*>(a + kPlace * kABytes + kRows * kBlock);
 #pragma GCC unroll 16
     for (int64_t r = 0; r < kRows; ++r)
-      sums[r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_load_si512(ring_[kPlace][r])),
+      sums[r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_load_si512(ring[kPlace][r])),
                                 _mm512_mul_ps(scales, _mm512_set1_ps(of_a[r])), sums[r]);
   }
-
-  alignas(64) int32_t ring_[kAhead][kRows][kTileRows];
-  const uint8_t *a_, *weights_;
 };
 
 template <int64_t kRows>
@@ -140,22 +137,15 @@ void multiply_panels(const assay_call& call, const assay_thread& thread, const S
   alignas(64) float products[kRows * kPanelColumns];
   for (int64_t chunk = 0; chunk < chunks; ++chunk) {
     const Range tiles{sizes.rows.count * chunk / chunks, sizes.rows.count * (chunk + 1) / chunks};
-    const int64_t steps = 2 * (tiles.end - tiles.begin) * (sizes.blocks / kAhead - 1), lines = 2 * bytes / 64;
-    const int64_t each = steps > 0 ? (lines + steps - 1) / steps : 0;
     for (int64_t i = mine.begin; i < mine.end; ++i) {
-      const Panel panel = panels.at(i), next = panels.at(i + 1 < mine.end ? i + 1 : i);
+      const Panel panel = panels.at(i);
       for (int64_t half = 0; half < 2; ++half)
         expand(prepared + panel.tiles[half] * bytes, there, sizes.blocks, space + half * sizes.panel_bytes);
       for (int64_t tile = tiles.begin; tile < tiles.end; ++tile) {
         panels.ask_for_output(panel, sizes.rows.begin(tile), sizes.rows.size({tile, tile + 1}));
-        for (int64_t half = 0; half < 2; ++half) {
-          const int64_t step = (half * (tiles.end - tiles.begin) + tile - tiles.begin) * (sizes.blocks / kAhead - 1);
-          const int64_t of_half = step * each * 64 % bytes;
-          const Ahead ahead{reinterpret_cast<const char*>(prepared + next.tiles[half] * bytes + of_half),
-                            step * each < lines ? each : 0};
-          product.run(a + tile * sizes.a_tile_bytes, space + half * sizes.panel_bytes, sizes.blocks, ahead,
+        for (int64_t half = 0; half < 2; ++half)
+          product.run(a + tile * sizes.a_tile_bytes, space + half * sizes.panel_bytes, sizes.blocks,
                       products + half * kTileRows);
-        }
         panels.write(panel, sizes.rows.begin(tile), sizes.rows.size({tile, tile + 1}), products);
       }
     }

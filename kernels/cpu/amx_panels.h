@@ -5,7 +5,7 @@
 
 namespace assay {
 
-constexpr int64_t kMostTileRows = 16;               // of A in a tile register
+constexpr int64_t kMostTileRows = 16;             // of A in a tile register
 constexpr int64_t kPanelColumns = 2 * kTileRows;  // products of a row of A with a panel, one tile's behind the other's
 
 /// Rows of A in tiles of one height, a multiple of `granule`; only the last is shorter, and filled up with zeros.
@@ -43,7 +43,8 @@ class Panels {
       const TilePlace place(call_, panel.tiles[half]);
       const assay_tensor& d = *find_tensor(call_, ASSAY_D, place.segment);
       const int64_t size = d.dtype == ASSAY_F32 ? 4 : 2;
-      const char* at = static_cast<const char*>(d.data) + (row * d.strides[1] + place.tile * kTileRows * d.strides[2]) * size;
+      const char* at =
+          static_cast<const char*>(d.data) + (row * d.strides[1] + place.tile * kTileRows * d.strides[2]) * size;
       for (int64_t r = 0; r < rows; ++r, at += d.strides[1] * size) __builtin_prefetch(at, 1, 3);
     }
   }

@@ -1,4 +1,5 @@
-// The storages f32_tiles16, f16_tiles16 and bf16_tiles16: 16 rows of float weights, k by k. FORMAT=0, 1 or 2 says which.
+// The storages f32_tiles16, f16_tiles16 and bf16_tiles16: 16 rows of float weights, k by k. FORMAT=0, 1 or 2 says
+// which.
 #pragma once
 #include "tiles.h"
 #include "transpose.h"

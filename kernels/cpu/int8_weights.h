@@ -1,4 +1,5 @@
-// The storages q4_0_tiles16 and q8_0_tiles16: blocks of 16 rows, a word of each row by turns. WEIGHTS=4 or 8 says which.
+// The storages q4_0_tiles16 and q8_0_tiles16: blocks of 16 rows, a word of each row by turns. WEIGHTS=4 or 8 says
+// which.
 #pragma once
 #include "blocks.h"
 #include "tiles.h"

@@ -90,8 +90,13 @@ float bf16_dots(int64_t count) { return multiply_adds(count); }
 #if KIND >= 6
 /// Four sums of 16 x 16 by turns: a product need not wait for the one before it.
 float tile_products(int64_t count) {
+  // Values of all sorts: with equal ones the same processor multiplies a quarter faster than it ever will with weights.
   alignas(64) uint16_t values[16 * 32];
-  for (uint16_t& value : values) value = KIND == 6 ? 0x0503 : 0x3f80;
+  uint32_t drawn = 1;
+  for (uint16_t& value : values) {
+    drawn = drawn * 1664525 + 1013904223;
+    value = uint16_t(KIND == 6 ? drawn >> 16 : 0x3f00 | (drawn >> 16 & 0x807f));  // bf16: ±0.5 … ±1
+  }
   const TileRegisters registers(16, 64);
   load_tile<4>(values, 64), load_tile<5>(values, 64), load_tile<6>(values, 64), load_tile<7>(values, 64);
   clear_tile<0>(), clear_tile<1>(), clear_tile<2>(), clear_tile<3>();
