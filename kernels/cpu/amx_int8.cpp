@@ -1,6 +1,5 @@
 // amx_int8: the storages and the rounding of int8_tiles, several rows of A, 16 x 16 outputs and a block of 32 a tile
 // product. WEIGHTS=4: Q4_0, 8: Q8_0.
-#define WIDTH 256
 #include "amx_panels.h"
 #include "int8_block.h"
 #include "int8_weights.h"

@@ -26,6 +26,47 @@ struct Panel {
   int64_t tiles[2];
 };
 
+/// D of one segment, its rows written by whole vectors where all that they are made of is floats that lie together: an
+/// Epilogue of 16 columns costs more than what it writes.
+class TileOutput {
+ public:
+  TileOutput(const assay_call& call, uint32_t segment)
+      : d_(*find_tensor(call, ASSAY_D, segment)),
+        bias_(find_tensor(call, ASSAY_BIAS, segment)),
+        epilogue_(call, segment),
+        alpha_(param(call, ASSAY_ALPHA, 1)),
+        beta_(param(call, ASSAY_BETA, 0)) {
+    if (beta_ != 0) c_ = find_tensor(call, ASSAY_C, segment);
+    is_whole_ = is_whole(&d_) && is_whole(c_) && is_whole(bias_);
+  }
+
+  /// `rows` rows of a tile of 16 columns; products lie kPanelColumns apart.
+  void write(int64_t row, int64_t rows, int64_t tile, const float* products) const {
+    const int64_t column = tile * kTileRows, count = least(kTileRows, d_.dims[2] - column);
+    if (!is_whole_) {
+      for (int64_t r = 0; r < rows; ++r) epilogue_.write(0, row + r, column, products + r * kPanelColumns, count);
+      return;
+    }
+    const __mmask16 lanes = first_lanes(int(count));
+    const __m512 alpha = _mm512_set1_ps(alpha_), beta = _mm512_set1_ps(beta_);
+    const __m512 bias = bias_ ? _mm512_maskz_loadu_ps(lanes, row_of<float>(*bias_, 0, 0) + column) : zero();
+    for (int64_t r = 0; r < rows; ++r) {
+      __m512 v = _mm512_mul_ps(alpha, _mm512_loadu_ps(products + r * kPanelColumns));
+      if (c_) v = _mm512_fmadd_ps(beta, _mm512_maskz_loadu_ps(lanes, row_of<float>(*c_, 0, row + r) + column), v);
+      if (bias_) v = _mm512_add_ps(v, bias);
+      _mm512_mask_storeu_ps(static_cast<float*>(d_.data) + (row + r) * d_.strides[1] + column, lanes, v);
+    }
+  }
+
+ private:
+  static bool is_whole(const assay_tensor* t) { return !t || (t->dtype == ASSAY_F32 && t->strides[2] == 1); }
+
+  const assay_tensor &d_, *bias_, *c_ = nullptr;
+  const Epilogue epilogue_;
+  const float alpha_, beta_;
+  bool is_whole_;
+};
+
 class Panels {
  public:
   explicit Panels(const assay_call& call)
@@ -51,27 +92,15 @@ class Panels {
 
   /// Products of `rows` rows of A from `row` on, 16 with each tile, into D. Changes them.
   void write(const Panel& panel, int64_t row, int64_t rows, float* products) const {
-    const TilePlace first(call_, panel.tiles[0]), second(call_, panel.tiles[1]);
-    const Epilogue epilogue(call_, first.segment);
-    const int64_t n = find_tensor(call_, ASSAY_B, first.segment)->dims[1], column = first.tile * kTileRows;
-    const int64_t of_first = least(kTileRows, n - column);
-    if (is_swiglu_) {
-      for (int64_t r = 0; r < rows; ++r, products += kPanelColumns) {
-        swiglu_of(products, products + kTileRows, kTileRows, products);
-        epilogue.write(0, row + r, column, products, of_first);
+    if (is_swiglu_)
+      for (int64_t r = 0; r < rows; ++r) {
+        float* const gate = products + r * kPanelColumns;
+        store(gate, swiglu(load(gate), load(gate + kTileRows)));
       }
-      return;
-    }
-    const bool is_one_piece = second.segment == first.segment && second.tile == first.tile + 1;
-    for (int64_t r = 0; r < rows; ++r)
-      epilogue.write(0, row + r, column, products + r * kPanelColumns,
-                     is_one_piece ? least(kPanelColumns, n - column) : of_first);
-    if (is_one_piece || panel.tiles[1] == panel.tiles[0]) return;
-    const Epilogue other(call_, second.segment);
-    const int64_t of_second =
-        least(kTileRows, find_tensor(call_, ASSAY_B, second.segment)->dims[1] - second.tile * kTileRows);
-    for (int64_t r = 0; r < rows; ++r)
-      other.write(0, row + r, second.tile * kTileRows, products + r * kPanelColumns + kTileRows, of_second);
+    const TilePlace first(call_, panel.tiles[0]), second(call_, panel.tiles[1]);
+    TileOutput(call_, first.segment).write(row, rows, first.tile, products);
+    if (!is_swiglu_ && panel.tiles[1] != panel.tiles[0])
+      TileOutput(call_, second.segment).write(row, rows, second.tile, products + kTileRows);
   }
 
  private:
