@@ -30,6 +30,12 @@ __device__ __forceinline__ void copy_ahead(uint32_t to, const void* from, uint32
   expect_bytes(barrier, bytes);
   copy_bulk(to, from, bytes, barrier);
 }
+/// `bytes` of them by a warp, all of whose lanes call, a piece a lane: one copy of all takes a sixth longer. One lane, before, has said how
+/// many bytes the barrier waits for.
+__device__ __forceinline__ void copy_in_pieces(uint32_t to, const void* from, uint32_t bytes, uint32_t barrier) {
+  const uint32_t piece = (bytes + 511) / 512 * 16, begin = threadIdx.x % 32u * piece;
+  if (begin < bytes) copy_bulk(to + begin, static_cast<const char*>(from) + begin, min(piece, bytes - begin), barrier);
+}
 /// Until all of it is there. `round` is 0 in the barrier's first round, 1 in its second, 0 again …
 __device__ __forceinline__ void wait_for(uint32_t barrier, uint32_t round) {
   asm volatile(
