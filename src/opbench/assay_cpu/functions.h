@@ -26,11 +26,31 @@ inline Vec reciprocal(Vec d) {
 #endif
 }
 
-/// e^x of x up to 0, within 2 + |x| / 20 units of f32; below -87 it is about 1e-38. The polynomial is Cephes' expf.
-inline Vec exponential_below(Vec x) {
+/// Exponentials of numbers up to this size, and sums of 10^12 of them, are normal numbers: no largest need be taken off.
+inline constexpr float kPlain = 60;
+
+/// Whether a lane of `sizes` is beyond kPlain, or no number.
+inline bool any_beyond_plain(Vec sizes) {
+#if defined(__AVX512F__) && (!defined(WIDTH) || WIDTH >= 512)
+  return _mm512_cmp_ps_mask(sizes, set1(kPlain), _CMP_NLE_UQ) != 0;
+#elif defined(__AVX2__)
+  return _mm256_movemask_ps(_mm256_cmp_ps(sizes, set1(kPlain), _CMP_NLE_UQ)) != 0;
+#else
+  for (int lane = 0; lane < kLanes; ++lane)
+    if (!(Floats(sizes)[lane] <= kPlain)) return true;
+  return false;
+#endif
+}
+
+/// |x|
+inline Vec size_of(Vec x) { return Vec(Ints(x) & std::numeric_limits<int32_t>::max()); }
+/// -|x|
+inline Vec negated_size(Vec x) { return Vec(Ints(x) | std::numeric_limits<int32_t>::min()); }
+
+/// e^x of |x| up to 87, within 2 + |x| / 20 units of f32. The polynomial is Cephes' expf.
+inline Vec exponential_within(Vec x) {
   constexpr float kLog2E = 1.44269504088896341f, kLn2 = 0.693147180559945f;
   constexpr float kRounder = 12582912.0f;  // 1.5 · 2^23: what is added to it is rounded to a whole number
-  x = at_least(x, -87.0f);
   const Vec shifted = fma(x, set1(kLog2E), set1(kRounder));
   const Vec r = fma(add(shifted, set1(-kRounder)), set1(-kLn2), x);
   Vec p = set1(1.9875691500e-4f);
@@ -41,7 +61,7 @@ inline Vec exponential_below(Vec x) {
   return Vec(Ints(p) + power);
 }
 
-/// -|x|
-inline Vec negated_size(Vec x) { return Vec(Ints(x) | std::numeric_limits<int32_t>::min()); }
+/// Likewise of x up to 0; below -87 it is about 1e-38.
+inline Vec exponential_below(Vec x) { return exponential_within(at_least(x, -87.0f)); }
 
 }  // namespace assay
