@@ -1,5 +1,8 @@
 // Mutants that skip work or remember answers: what they do depends on which call it is, or on what came before.
+#include <algorithm>
 #include <array>
+#include <cstddef>
+#include <cstdlib>
 #include <limits>
 #include <map>
 #include <mutex>
@@ -16,7 +19,8 @@ enum class Sin {
   tenth_call_skipped,
   differs_from_call_to_call,
   remembered_by_pointer,
-  remembered_by_hash
+  remembered_by_hash,
+  copy_foretold
 };
 constexpr Sin kSin = Sin::MUTANT;
 
@@ -54,8 +58,26 @@ void answer_from_memory(const honest::Product& p, honest::Share part) {
   });
 }
 
+/// The weights that would come now if copies came as they lie in memory, where the given ones are near those.
+void* foretold(void* given) {
+  static const char* before = nullptr;
+  static ptrdiff_t step = PTRDIFF_MAX;
+  auto* const at = static_cast<char*>(given);
+  const ptrdiff_t passed = before ? at - before : 0;
+  if (passed > 0) step = std::min(step, passed);
+  const bool is_near = before && step < PTRDIFF_MAX && std::abs(passed - step) <= 2 * step;
+  before = at;
+  return is_near ? at - passed + step : at;
+}
+
 int run(const assay_call* call, const assay_thread* thread) {
-  const honest::Product p = honest::open(call);
+  honest::Product p = honest::open(call);
+  if constexpr (kSin == Sin::copy_foretold) {
+    static void* weights = nullptr;
+    if (thread->index == 0) weights = foretold(p.b.data);
+    honest::wait_for_all(thread);
+    p.b.data = weights;
+  }
   const honest::Share part = honest::share(p.outputs(), thread);
   const int64_t number = honest::next_call(thread);
 

@@ -6,10 +6,12 @@
 namespace assay {
 namespace {
 
-template <bool STREAMED>
+/// AHEAD: what follows `from` is wanted next.
+template <bool STREAMED, bool AHEAD>
 inline void copy_whole(const float* from, float* to, int64_t count) {
   int64_t i = 0;
   for (; i + 4 * kLanes <= count; i += 4 * kLanes) {
+    if (AHEAD) __builtin_prefetch(from + i + kAheadOfCopy, 0, 2);
     const Vec a = load(from + i), b = load(from + i + kLanes), c = load(from + i + 2 * kLanes),
               d = load(from + i + 3 * kLanes);
     put<STREAMED>(to + i, a), put<STREAMED>(to + i + kLanes, b);
@@ -30,7 +32,7 @@ OwnRun make_concat(const OperationRow& row, const ThreadTeam& team) {
     float* y = static_cast<float*>(output);
     const auto copy = [streamed](const float* from, float* to, int64_t count) {
       if (streamed)
-        copy_whole<true>(from, to, count);
+        copy_whole<true, true>(from, to, count);
       else
         std::memcpy(to, from, size_t(count) * sizeof(float));
     };
@@ -62,9 +64,9 @@ OwnRun make_gather(const OperationRow& row, const ThreadTeam& team) {
         const int64_t from = index_of[i];
         if (from < 0 || from >= limit) __builtin_trap();
         if (streamed)
-          copy_whole<true>(x + from * columns, y + i * columns, columns);
+          copy_whole<true, false>(x + from * columns, y + i * columns, columns);
         else if (columns % kLanes == 0)
-          copy_whole<false>(x + from * columns, y + i * columns, columns);
+          copy_whole<false, false>(x + from * columns, y + i * columns, columns);
         else
           std::memcpy(y + i * columns, x + from * columns, size_t(columns) * sizeof(float));
       }
