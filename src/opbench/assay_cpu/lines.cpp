@@ -103,8 +103,8 @@ void softmax_of_short(const float* x, float* y, Share lines) {
   }
 }
 
-/// While a line's exponentials are made, the line before leaves for memory: each alone would leave the other's part of the
-/// processor idle.
+/// While a line's exponentials are made, the line before leaves for memory: each alone would leave the other's part of
+/// the processor idle.
 template <bool STREAMED>
 void softmax_of_kept(const float* x, float* y, int64_t count, Share lines) {
   thread_local std::vector<float> space;
@@ -136,8 +136,8 @@ void softmax_of_kept(const float* x, float* y, int64_t count, Share lines) {
   if (to) scaled<STREAMED>(before, count, scale, to);
 }
 
-/// A line that fits no near cache: its sum as it is read, then its exponentials once more, from its end, for what was read
-/// last is in a near cache still.
+/// A line that fits no near cache: its sum as it is read, then its exponentials once more, from its end, for what was
+/// read last is in a near cache still.
 template <bool PLAIN, bool STREAMED>
 void write_long(const float* from, float* to, int64_t count, float top, double sum) {
   const Vec scale = set1(float(1 / sum));

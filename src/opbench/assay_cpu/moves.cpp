@@ -11,7 +11,8 @@ template <bool STREAMED, bool AHEAD>
 inline void copy_whole(const float* from, float* to, int64_t count) {
   int64_t i = 0;
   for (; i + 4 * kLanes <= count; i += 4 * kLanes) {
-    for (int line = 0; AHEAD && line < kLanes / 4; ++line) __builtin_prefetch(from + i + line * 16 + kAheadOfCopy, 0, 2);
+    for (int line = 0; AHEAD && line < kLanes / 4; ++line)
+      __builtin_prefetch(from + i + line * 16 + kAheadOfCopy, 0, 2);
     const Vec a = load(from + i), b = load(from + i + kLanes), c = load(from + i + 2 * kLanes),
               d = load(from + i + 3 * kLanes);
     put<STREAMED>(to + i, a), put<STREAMED>(to + i + kLanes, b);
