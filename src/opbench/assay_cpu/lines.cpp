@@ -10,7 +10,7 @@ namespace {
 
 constexpr int64_t kKept = 1 << 15;   // elements of a line that fit beside its exponentials into the second-level cache
 constexpr int64_t kPiece = 1 << 11;  // of a longer line: stays in the first-level cache
-constexpr int64_t kAhead = kPrefetchBytes / 2;  // elements that are fetched ahead of what comes from memory
+constexpr int64_t kAhead = kPrefetchBytes / 4;  // elements that are fetched ahead of what comes from memory
 
 float largest_of(const float* x, int64_t count) {
   Vec best[2] = {set1(-std::numeric_limits<float>::infinity()), set1(-std::numeric_limits<float>::infinity())};
@@ -40,7 +40,7 @@ ExponentialSum exponentials(const float* x, int64_t count, float top, int64_t ah
   int64_t i = 0;
   for (; i + 4 * kLanes <= count; i += 4 * kLanes)
     for (int u = 0; u < 4; ++u) {
-      __builtin_prefetch(x + i + u * kLanes + ahead, 0, 2);
+      __builtin_prefetch(x + i + u * kLanes + ahead, 0, 3);
       const Vec e = power(load(x + i + u * kLanes), u);
       use(i + u * kLanes, e, kLanes);
       sums[u] = add(sums[u], e);
@@ -69,7 +69,7 @@ void scaled(const float* x, int64_t count, float scale, float* to) {
 template <int GROUP, bool STREAMED>
 void softmax_of_groups(const float* x, float* y, Share elements) {
   for (int64_t i = elements.begin; i < elements.end; i += kLanes) {
-    if (STREAMED) __builtin_prefetch(x + i + kAhead, 0, 2);
+    if (STREAMED) __builtin_prefetch(x + i + kAhead, 0, 3);
     const Vec v = load(x + i);
     const Vec e = any_beyond_plain(size_of(v)) ? exponential_below(add(v, mul(group_largest<GROUP>(v), set1(-1))))
                                                : exponential_within(v);
@@ -84,7 +84,7 @@ void softmax_of_short(const float* x, float* y, Share lines) {
     const float* from = x + line * VECTORS * kLanes;
     Vec v[VECTORS], most = zero();
     for (int i = 0; i < VECTORS; ++i) {
-      if (STREAMED) __builtin_prefetch(from + i * kLanes + kAhead, 0, 2);
+      if (STREAMED) __builtin_prefetch(from + i * kLanes + kAhead, 0, 3);
       v[i] = load(from + i * kLanes);
       most = larger(size_of(v[i]), most);
     }
@@ -103,8 +103,8 @@ void softmax_of_short(const float* x, float* y, Share lines) {
   }
 }
 
-/// While a line's exponentials are made, the line before leaves for memory: each alone would leave the other's part of the
-/// processor idle.
+/// While a line's exponentials are made, the line before leaves for memory: each alone would leave the other's part of
+/// the processor idle.
 template <bool STREAMED>
 void softmax_of_kept(const float* x, float* y, int64_t count, Share lines) {
   thread_local std::vector<float> space;
@@ -136,8 +136,8 @@ void softmax_of_kept(const float* x, float* y, int64_t count, Share lines) {
   if (to) scaled<STREAMED>(before, count, scale, to);
 }
 
-/// A line that fits no near cache: its sum as it is read, then its exponentials once more, from its end, for what was read
-/// last is in a near cache still.
+/// A line that fits no near cache: its sum as it is read, then its exponentials once more, from its end, for what was
+/// read last is in a near cache still.
 template <bool PLAIN, bool STREAMED>
 void write_long(const float* from, float* to, int64_t count, float top, double sum) {
   const Vec scale = set1(float(1 / sum));
@@ -213,7 +213,7 @@ void norm(const float* x, const float* w, const float* b, float* y, int64_t coun
     // The next line is fetched while this one comes twice more, half of it each time.
     for (i = 0; i + 4 * kLanes <= count; i += 4 * kLanes)
       for (int u = 0; u < 4; ++u) {
-        if (u % 2 == 0) __builtin_prefetch(from + count + (i + u * kLanes) / 2, 0, 2);
+        if (u % 2 == 0) __builtin_prefetch(from + count + (i + u * kLanes) / 2, 0, 3);
         square(i + u * kLanes, squares[u]);
       }
     for (; i + kLanes <= count; i += kLanes) square(i, squares[0]);
@@ -222,7 +222,7 @@ void norm(const float* x, const float* w, const float* b, float* y, int64_t coun
     const float scale = 1 / std::sqrt(total / float(count) + 1e-5f);
     const Vec scales = set1(scale), offset = set1(-mean * scale);
     for (i = 0; i + kLanes <= count; i += kLanes) {
-      if (i % (2 * kLanes) == 0) __builtin_prefetch(from + count + (count + i) / 2, 0, 2);
+      if (i % (2 * kLanes) == 0) __builtin_prefetch(from + count + (count + i) / 2, 0, 3);
       put<STREAMED>(to + i, fma(fma(load(from + i), scales, offset), load(w + i), load(b + i)));
     }
     for (; i < count; ++i) to[i] = (from[i] - mean) * scale * w[i] + b[i];

@@ -11,13 +11,17 @@ template <bool STREAMED, bool AHEAD>
 inline void copy_whole(const float* from, float* to, int64_t count) {
   int64_t i = 0;
   for (; i + 4 * kLanes <= count; i += 4 * kLanes) {
-    if (AHEAD) __builtin_prefetch(from + i + kAheadOfCopy, 0, 2);
+    for (int line = 0; AHEAD && line < kLanes / 4; ++line)
+      __builtin_prefetch(from + i + line * 16 + kAheadOfCopy, 0, 2);
     const Vec a = load(from + i), b = load(from + i + kLanes), c = load(from + i + 2 * kLanes),
               d = load(from + i + 3 * kLanes);
     put<STREAMED>(to + i, a), put<STREAMED>(to + i + kLanes, b);
     put<STREAMED>(to + i + 2 * kLanes, c), put<STREAMED>(to + i + 3 * kLanes, d);
   }
-  for (; i < count; i += kLanes) put<STREAMED>(to + i, load(from + i));
+  for (; i < count; i += kLanes) {
+    if (AHEAD && i % 16 == 0) __builtin_prefetch(from + i + kAheadOfCopy, 0, 2);
+    put<STREAMED>(to + i, load(from + i));
+  }
 }
 
 /// Pieces that are whole cache lines may pass the caches.
@@ -39,12 +43,13 @@ OwnRun make_concat(const OperationRow& row, const ThreadTeam& team) {
     on_team(team, row.output.elements() >= kLeastShared, [&](int index, int threads) {
       // Shares of elements, not of lines: there may be one line only.
       const Share mine = share_of(outer * (first + second), 1024, index, threads);
+      int64_t line = mine.begin / (first + second), within = mine.begin % (first + second);
       for (int64_t at = mine.begin; at < mine.end;) {
-        const int64_t line = at / (first + second), within = at % (first + second);
         const bool in_first = within < first;
         const int64_t left = std::min((in_first ? first : first + second) - within, mine.end - at);
         copy(in_first ? a + line * first + within : b + line * second + within - first, y + at, left);
-        at += left;
+        at += left, within += left;
+        if (within == first + second) ++line, within = 0;
       }
       if (streamed) streams_done();
     });
