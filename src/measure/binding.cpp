@@ -28,7 +28,7 @@ int64_t weight_bytes(const Launch& launch) {
 }  // namespace
 
 int64_t copies_in_turns(int64_t bytes, int64_t footprint) {
-  constexpr int64_t kLaunchesOfTurn = 16;       // about: 8, a few more that are no samples, up to one with a reference
+  constexpr int64_t kLaunchesOfTurn = 16;  // about: 8, a few more that are no samples, up to one with a reference
   constexpr int64_t kReadBetween = 2 * kBulkBytes;  // by the long reads of one round, at least
   constexpr int64_t kAdjacent = 2;  // of two rounds the last and the first turn may have nothing between them
   const int64_t between = std::min(kReadBetween, footprint);

@@ -83,7 +83,8 @@ void CaseWorker::warm_up(Reply& reply) {
   length_->choose(device_us);
 }
 
-/// Of an op that is no product; and an ordinary one. What such a launch has no business with of its weights is poisoned.
+/// Of an op that is no product; and an ordinary one. What such a launch has no business with of its weights is
+/// poisoned.
 void CaseWorker::try_special_draws(Reply& reply) {
   constexpr int kOrdinary = -1;
   UnreadWeights weights(work_, opened_);

@@ -14,8 +14,8 @@ class UnreadWeights {
   UnreadWeights(const UnreadWeights&) = delete;
   UnreadWeights& operator=(const UnreadWeights&) = delete;
 
-  /// The launch as such inputs want it, on other weights of the same values. Nothing where it may use all of them, where
-  /// the variant prepares its own, or where they are larger than 64 MB.
+  /// The launch as such inputs want it, on other weights of the same values. Nothing where it may use all of them,
+  /// where the variant prepares its own, or where they are larger than 64 MB.
   std::optional<Launch> launch(const Launch& of, const LaunchInputs& inputs);
 
  private:

@@ -40,8 +40,8 @@ enum class Sin {
   masked_by_a_large_number
 };
 constexpr Sin kSin = Sin::MUTANT;
-constexpr bool kReadsOn = kSin == Sin::reads_on_and_selects || kSin == Sin::reads_on_times_zero ||
-                          kSin == Sin::masked_by_a_large_number;
+constexpr bool kReadsOn =
+    kSin == Sin::reads_on_and_selects || kSin == Sin::reads_on_times_zero || kSin == Sin::masked_by_a_large_number;
 
 double param(const assay_call* call, uint32_t id) {
   for (uint32_t i = 0; i < call->param_count; ++i)

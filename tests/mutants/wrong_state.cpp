@@ -58,23 +58,26 @@ void answer_from_memory(const honest::Product& p, honest::Share part) {
   });
 }
 
-/// The weights that would come now if copies came as they lie in memory, where the given ones are near those.
-void* foretold(void* given) {
-  static const char* before = nullptr;
-  static ptrdiff_t step = PTRDIFF_MAX;
-  auto* const at = static_cast<char*>(given);
-  const ptrdiff_t passed = before ? at - before : 0;
-  if (passed > 0) step = std::min(step, passed);
-  const bool is_near = before && step < PTRDIFF_MAX && std::abs(passed - step) <= 2 * step;
-  before = at;
-  return is_near ? at - passed + step : at;
+/// The weights that would come now if copies came as they lie in memory, where the given ones are near those and
+/// others were seen on both sides of them.
+char* foretold(char* given, ptrdiff_t bytes) {
+  static char *before = given, *first = given, *last = given;
+  static ptrdiff_t step = 2 * bytes;
+  const ptrdiff_t passed = given - before;
+  if (passed >= bytes) step = std::min(step, passed);
+  char* const guess = before + step;
+  before = given;
+  if (std::abs(passed) > 1000 * bytes) first = last = given;  // other memory
+  first = std::min(first, given), last = std::max(last, given);
+  const bool is_near = passed != 0 && std::abs(passed - step) <= 3 * step;
+  return is_near && guess >= first && guess <= last ? guess : given;
 }
 
 int run(const assay_call* call, const assay_thread* thread) {
   honest::Product p = honest::open(call);
   if constexpr (kSin == Sin::copy_foretold) {
-    static void* weights = nullptr;
-    if (thread->index == 0) weights = foretold(p.b.data);
+    static char* weights = nullptr;
+    if (thread->index == 0) weights = foretold(static_cast<char*>(p.b.data), p.n * p.k * 4);
     honest::wait_for_all(thread);
     p.b.data = weights;
   }
