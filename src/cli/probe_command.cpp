@@ -169,11 +169,11 @@ void remark_without_case(const std::vector<Manifest>& manifests, const DeviceInf
   for (size_t i = 1; i < manifests.size(); ++i)  // the first is the shipped kernels'
     for (const Variant& variant : manifests[i].variants) {
       const std::string id = variant.id();
-      const bool is_meant = selection.variants.empty()
-                                ? variant.disabled_reason(device.kind).empty()
-                                : std::any_of(selection.variants.begin(), selection.variants.end(),
-                                              [&](const std::string& glob) { return glob_matches(glob, id); });
+      const bool is_meant =
+          selection.variants.empty() || std::any_of(selection.variants.begin(), selection.variants.end(),
+                                                    [&](const std::string& glob) { return glob_matches(glob, id); });
       if (planned.count(id) || !is_meant || variant.role != Role::kernel) continue;
+      if (!variant.disabled_reason(device.kind).empty()) continue;
       const auto skip = std::find_if(plan.skips.begin(), plan.skips.end(),
                                      [&](const SkipGroup& group) { return group.variant == id; });
       remark("--kernels: {} is measured on no spec: {}\n", id,
