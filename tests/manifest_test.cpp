@@ -8,7 +8,6 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "kernel/expression.h"
 #include "processor_time.h"
 
 namespace assay {
@@ -387,15 +386,6 @@ TEST(shipped_manifest, is_valid) {
   EXPECT_FALSE(load_manifest(folder).variants.empty());
   // 4 ms in a release build; sanitizers are slower.
   EXPECT_LT(least_processor_ns(5, [&] { load_manifest(folder); }), 200'000'000);
-}
-
-TEST(expression, compares_computes_and_joins) {
-  Expression expression("(A*B <= 16 && A != 3) || B % 5 == 0", {"A", "B"});
-  EXPECT_TRUE(expression.holds({4, 4}));
-  EXPECT_FALSE(expression.holds({3, 4}));
-  EXPECT_TRUE(expression.holds({3, 5}));
-  EXPECT_FALSE(expression.holds({4, 7}));
-  EXPECT_TRUE(expression.holds({4, 4})) << "an evaluation must leave nothing behind";
 }
 
 }  // namespace
