@@ -117,6 +117,10 @@ TEST_F(ManifestTest, who_prepares_does_without_b_unless_it_says_that_it_reads_bo
   Json named = family();
   named["storage"] = "rows_of_four";
   EXPECT_THROW(parse(document({named})), Error) << "who does not prepare has none";
+  Json cached = family();
+  cached["prepare"] = true;
+  cached["supports"] = {{"op", {"attention"}}, {"a", {"f32"}}, {"cache", {"f16"}}, {"d", {"f32"}}};
+  expect_error(cached, "/prepare", "nothing can be prepared once");
 }
 
 TEST_F(ManifestTest, every_key_reaches_its_field) {
