@@ -209,6 +209,15 @@ inline std::vector<Spec> awkward_specs() {
     add(1, 1, fmt::format("n=130 | k={}", 9 * block), false, true, fmt::format("dtA=f32 | dtB={} | dtD=f16", type.name),
         "");
   }
+  // A prompt's rows: tiles of 16 that are not full, an odd number of them, rows too long to stay near, fused outputs.
+  for (const char* type : {"q8_0", "q4_0", "f16", "bf16", "f32"}) {
+    const std::string types = fmt::format("dtA=f32 | dtB={} | dtD=f32", type);
+    add(1, 17, "n=77 | k=160", false, true, types, kEpilogue);
+    add(1, 45, "n=33 | k=4864", false, true, types, "");
+    specs.push_back(parse_spec(
+        fmt::format("op=matmul | batch=1 | m=9 | n=? | nq=65 | nk=3 | nv=1 | k=96 | tA=? | tB=? | {} | bias=1", types)));
+    specs.push_back(parse_spec(fmt::format("op=matmul_swiglu | m=35 | n=50 | k=96 | {}", types)));
+  }
   for (const char* types : {"dtA=f32 | dtB=f32 | dtD=f32", "dtA=f16 | dtB=f16 | dtD=f16",
                             "dtA=bf16 | dtB=f32 | dtD=bf16", "dtA=f32 | dtB=f16 | dtD=f16"})
     for (const char* shape : {"m=1 | n=1", "m=1 | n=896", "m=3 | n=77", "m=5 | n=4097"})

@@ -189,5 +189,65 @@ TEST_F(CudaManifest, AttentionHasABlockForEachPieceOfTheContextAndQueryHeadsThat
   EXPECT_EQ(g.workspace_bytes, 3 * 14 * 32 * (64 + 2) * 4);
 }
 
+TEST_F(CudaManifest, ACacheOfQ80IsWrittenAndReadByAPlainLoopAndFasterOnes) {
+  const auto ids = [&](const std::string& spec) {
+    std::set<std::string> families;
+    for (const PlannedSpec& planned : plan(spec, h200_).specs)
+      for (const PlannedCase& c : planned.cases) families.insert(c.variant->family);
+    return families;
+  };
+  EXPECT_EQ(ids("op=attention | m=1 | heads=14 | kv_heads=2 | head_size=64 | length=300 | capacity=300 | dtA=f32 | "
+                "dtCache=q8_0 | dtD=f32 | scale=0.125"),
+            (std::set<std::string>{"attention", "attention_mma"}));
+  EXPECT_EQ(ids("op=rope | m=1 | heads=14 | kv_heads=2 | head_size=64 | capacity=256 | dtA=f32 | dtCache=q8_0 | "
+                "dtD=f32 | style=neox | base=1000000"),
+            (std::set<std::string>{"rope", "rope_blocks"}));
+}
+
+assay_cuda_tensor dense(int role, int segment, int batch, int rows, int columns) {
+  assay_cuda_tensor t{};
+  t.role = uint8_t(role), t.segment = uint8_t(segment);
+  t.dims[0] = batch, t.dims[1] = rows, t.dims[2] = columns;
+  t.strides[0] = int64_t(rows) * columns, t.strides[1] = columns, t.strides[2] = 1;
+  return t;
+}
+
+TEST(CudaCall, ACopysOrderStandsInTheFirstConstantsUnlessAStrideIsTooLong) {
+  assay_cuda_call call{};
+  call.op = ASSAY_CUDA_COPY, call.tensor_count = 2;
+  call.tensors[0] = dense(ASSAY_CUDA_A, 0, 2, 5, 33), call.tensors[1] = dense(ASSAY_CUDA_D, 0, 6, 5, 33);
+  call.tensors[0].data = &call, call.tensors[1].data = &call.op;
+  assay_cuda_set_operands(&call);
+  EXPECT_EQ(call.copy.batches, 6);
+  EXPECT_EQ(call.copy.repeat, 3);
+  EXPECT_EQ(call.copy.rows, 5);
+  EXPECT_EQ(call.copy.columns, 33);
+  EXPECT_EQ(call.copy.a_strides[1], 33);
+  EXPECT_EQ(call.copy.a, static_cast<void*>(&call));
+  EXPECT_EQ(call.copy.d, static_cast<void*>(&call.op));
+  call.tensors[0].strides[0] = int64_t(1) << 32;
+  assay_cuda_set_operands(&call);
+  EXPECT_EQ(call.copy.batches, 0);
+  EXPECT_EQ(call.copy.repeat, 3);
+}
+
+TEST(CudaCall, AnOpWithACacheHasItsSizesAndParametersThere) {
+  assay_cuda_call call{};
+  call.op = ASSAY_CUDA_ATTENTION, call.tensor_count = 5, call.param_count = 1;
+  call.params[0] = {ASSAY_CUDA_SCALE, 0.125f};
+  call.tensors[0] = dense(ASSAY_CUDA_A, 0, 1, 3, 14 * 64);
+  call.tensors[1] = dense(ASSAY_CUDA_CACHE, 0, 2, 100, 64), call.tensors[2] = dense(ASSAY_CUDA_CACHE, 1, 2, 100, 64);
+  call.tensors[3] = dense(ASSAY_CUDA_D, 0, 1, 3, 14 * 64), call.tensors[4] = dense(ASSAY_CUDA_INDEX, 0, 1, 1, 1);
+  call.tensors[4].data = &call;
+  assay_cuda_set_operands(&call);
+  EXPECT_EQ(call.operands.rows, 3);
+  EXPECT_EQ(call.operands.heads, 14);
+  EXPECT_EQ(call.operands.kv_heads, 2);
+  EXPECT_EQ(call.operands.head_size, 64);
+  EXPECT_EQ(call.operands.capacity, 100);
+  EXPECT_EQ(call.operands.params[0], 0.125f);
+  EXPECT_EQ(call.operands.data[4], static_cast<void*>(&call));
+}
+
 }  // namespace
 }  // namespace assay

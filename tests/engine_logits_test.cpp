@@ -17,6 +17,13 @@ std::vector<float> logits(const Home& home, const fs::path& model, const Argumen
   return logits_of(home, model, more, tokens);
 }
 
+/// More than a tile of attention has rows.
+std::string many_tokens() {
+  std::string many;
+  for (int i = 0; i < 80; ++i) many += fmt::format("{} ", (i * 37) % 2000 + 3);
+  return many;
+}
+
 struct Promise {
   std::string type;
   double shipped, exact;  // NMSE with the shipped table; with float activations
@@ -44,8 +51,7 @@ TEST_P(tiny_models, give_the_known_logits) {
 }
 
 TEST_P(tiny_models, give_the_same_in_chunks_of_any_size) {
-  std::string many;  // more than a tile of attention has rows
-  for (int i = 0; i < 80; ++i) many += fmt::format("{} ", (i * 37) % 2000 + 3);
+  const std::string many = many_tokens();
   const std::vector<float> at_once = logits(home, model, {"--chunk", "64"}, many);
   for (const char* chunk : {"1", "4"}) {
     const std::vector<float> pieces = logits(home, model, {"--chunk", chunk}, many);
@@ -55,8 +61,10 @@ TEST_P(tiny_models, give_the_same_in_chunks_of_any_size) {
 }
 
 TEST_P(tiny_models, give_the_same_bits_for_any_number_of_threads) {
-  const std::vector<float> one = logits(home, model, {"--threads", "1"});
-  for (const char* threads : {"2"}) EXPECT_EQ(logits(home, model, {"--threads", threads}), one) << threads;
+  for (const std::string& tokens : {kTokens, many_tokens()}) {  // few and many rows have kernels of their own
+    const std::vector<float> one = logits(home, model, {"--threads", "1"}, tokens);
+    for (const char* threads : {"2"}) EXPECT_EQ(logits(home, model, {"--threads", threads}, tokens), one) << threads;
+  }
 }
 
 TEST_P(tiny_models, give_the_same_text_for_the_same_seed_and_any_number_of_threads) {

@@ -1,4 +1,4 @@
-// Launch geometry in manifests: what the expressions give, and that every mistake is named with its place.
+// Launch geometry in manifests and its expressions: what they give, and that every mistake is named with its place.
 #include "kernel/geometry.h"
 
 #include <gtest/gtest.h>
@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "kernel/expression.h"
 #include "kernel/manifest.h"
 
 namespace assay {
@@ -175,6 +176,15 @@ TEST_F(GeometryTest, AVendorsFamilyHasNoSourceAndNoLaunch) {
   json["source"] = "a.cu";
   expect_error(json, "/families/0/source", "a vendor's library has no such thing");
   expect_error(vendor(), "/families/0/vendor", "unknown", "cpu");
+}
+
+TEST(expression, compares_computes_and_joins) {
+  Expression expression("(A*B <= 16 && A != 3) || B % 5 == 0", {"A", "B"});
+  EXPECT_TRUE(expression.holds({4, 4}));
+  EXPECT_FALSE(expression.holds({3, 4}));
+  EXPECT_TRUE(expression.holds({3, 5}));
+  EXPECT_FALSE(expression.holds({4, 7}));
+  EXPECT_TRUE(expression.holds({4, 4})) << "an evaluation must leave nothing behind";
 }
 
 }  // namespace

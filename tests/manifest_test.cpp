@@ -8,7 +8,6 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "kernel/expression.h"
 #include "json_pointer.h"
 #include "processor_time.h"
 
@@ -118,6 +117,10 @@ TEST_F(ManifestTest, who_prepares_does_without_b_unless_it_says_that_it_reads_bo
   Json named = family();
   named["storage"] = "rows_of_four";
   EXPECT_THROW(parse(document({named})), Error) << "who does not prepare has none";
+  Json cached = family();
+  cached["prepare"] = true;
+  cached["supports"] = {{"op", {"attention"}}, {"a", {"f32"}}, {"cache", {"f16"}}, {"d", {"f32"}}};
+  expect_error(cached, "/prepare", "nothing can be prepared once");
 }
 
 TEST_F(ManifestTest, every_key_reaches_its_field) {
@@ -384,15 +387,6 @@ TEST(shipped_manifest, is_valid) {
   EXPECT_FALSE(load_manifest(folder).variants.empty());
   // 4 ms in a release build; sanitizers are slower.
   EXPECT_LT(least_processor_ns(5, [&] { load_manifest(folder); }), 200'000'000);
-}
-
-TEST(expression, compares_computes_and_joins) {
-  Expression expression("(A*B <= 16 && A != 3) || B % 5 == 0", {"A", "B"});
-  EXPECT_TRUE(expression.holds({4, 4}));
-  EXPECT_FALSE(expression.holds({3, 4}));
-  EXPECT_TRUE(expression.holds({3, 5}));
-  EXPECT_FALSE(expression.holds({4, 7}));
-  EXPECT_TRUE(expression.holds({4, 4})) << "an evaluation must leave nothing behind";
 }
 
 }  // namespace

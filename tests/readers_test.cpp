@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "fake_device.h"
+#include "measure/ceilings.h"
 #include "proof/arena.h"
 
 namespace assay {
@@ -108,6 +109,16 @@ TEST(BestReaders, ComeBackFromTheirText) {
   const BestReaders readers{{4096, "ceiling/a"}, {int64_t(1) << 33, "ceiling/b"}};
   EXPECT_EQ(best_readers_from_json(to_json(readers)), readers);
   EXPECT_EQ(best_readers_from_json("{}"), BestReaders());
+}
+
+TEST(Ceilings, AReadRateIsThatOfTheSmallestFootprintThatHoldsTheBytes) {
+  Ceilings ceilings;
+  EXPECT_EQ(ceilings.read_gbps(1), 0);
+  ceilings.read = {{32 << 10, 500, 0}, {1 << 20, 300, 0}, {256 << 20, 30, 0}};
+  EXPECT_EQ(ceilings.read_gbps(0), 500);
+  EXPECT_EQ(ceilings.read_gbps(32 << 10), 500);
+  EXPECT_EQ(ceilings.read_gbps((32 << 10) + 1), 300);
+  EXPECT_EQ(ceilings.read_gbps(int64_t(1) << 40), 30);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 
@@ -47,7 +48,9 @@ std::vector<std::pair<Token, double>> plain(const SamplingOptions& o, const std:
   return kept;
 }
 
-Token plain_draw(const std::vector<std::pair<Token, double>>& kept, double uniform) {
+/// Tokens stand in the order of their numbers.
+Token plain_draw(std::vector<std::pair<Token, double>> kept, double uniform) {
+  std::sort(kept.begin(), kept.end());
   double sum = 0;
   for (const auto& [token, probability] : kept)
     if ((sum += probability) > uniform) return token;
@@ -86,6 +89,23 @@ TEST(sampler, is_greedy_without_temperature_and_takes_the_lower_of_equal_tokens)
   Sampler sampler(SamplingOptions{});
   EXPECT_EQ(sampler.sample(std::vector<float>{1, 5, 2, 5}, {}), 1u);
   EXPECT_EQ(sampler.sample(std::vector<float>{-INFINITY, -3}, {}), 1u);
+}
+
+TEST(sampler, takes_the_largest_where_it_is_infinite_or_all_are) {
+  Sampler drawing(options(1, 0, 1, 0));
+  EXPECT_EQ(drawing.sample(std::vector<float>{1, INFINITY, 3}, {}), 1u);
+  EXPECT_EQ(drawing.sample(std::vector<float>{-INFINITY, -INFINITY}, {}), 0u);
+  for (int i = 0; i < 100; ++i)
+    EXPECT_NE(drawing.sample(std::vector<float>{0, -INFINITY, 0}, {}), 1u) << "what has no probability";
+}
+
+TEST(sampler, keeps_as_many_of_equal_logits_as_asked_for) {
+  for (const int64_t k : {1, 3, 100, 4'000}) {
+    Sampler sampler(options(1, k, 1, 0));
+    for (int i = 0; i < 50; ++i) EXPECT_LT(sampler.sample(std::vector<float>(10'000, 2.5f), {}), Token(k));
+  }
+  Sampler half(options(1, 0, 0.5, 0));
+  for (int i = 0; i < 50; ++i) EXPECT_LT(half.sample(std::vector<float>(10'000, 2.5f), {}), 5'000u);
 }
 
 TEST(sampler, penalizes_recent_tokens_alone_and_each_once) {

@@ -49,6 +49,26 @@ class TeamTest : public ::testing::Test {
   cpu_set_t allowed_;
 };
 
+TEST_F(TeamTest, OnlyAsManyAsAreAskedForRunAndTheBarrierWaitsForThemAlone) {
+  std::vector<int> cpus = allowed_cpus();
+  while (cpus.size() < 5) cpus.push_back(cpus[0]);
+  Team team(cpus);
+  for (int round = 0; round < 300; ++round) {
+    const uint32_t wanted = 1 + uint32_t(round * 7 % cpus.size());
+    std::atomic<uint32_t> entered{0}, wrong{0};
+    const Body body = [&](const assay_thread* thread) {
+      wrong += thread->count != wanted || thread->index >= wanted;
+      ++entered;
+      thread->barrier(thread);
+      wrong += entered != wanted;
+    };
+    team.run([](const assay_thread* thread, void* argument) { (*static_cast<const Body*>(argument))(thread); },
+             const_cast<Body*>(&body), wanted);
+    EXPECT_EQ(entered, wanted);
+    EXPECT_EQ(wrong, 0u) << "round " << round;
+  }
+}
+
 TEST_F(TeamTest, EveryThreadRunsOnceWithItsIndexAndItsOwnIdentity) {
   for (const std::vector<int>& cpus : teams()) {
     Team team(cpus);

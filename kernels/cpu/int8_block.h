@@ -69,6 +69,7 @@ inline void quantize(const float* x, Int8Block* block) {
 /// exact.
 #if defined(__AVX2__)
 
+#if !defined(__AVX512F__) || defined(WIDTH)  // a kernel with wider vectors quantizes alone
 inline __m256i int8_dot(const int8_t* w, const Int8Block& a) {
   const __m256i weights = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(w));
   const __m256i values = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(a.values));
@@ -86,6 +87,7 @@ static_assert(kLanes == 8, "a block is 256 bits: define WIDTH 256");
 inline Vec add_int8_dot(const int8_t* w, const Int8Block& a, Vec scale, Vec sum) {
   return fma(_mm256_cvtepi32_ps(int8_dot(w, a)), mul(scale, set1(a.scale)), sum);
 }
+#endif
 
 #else
 

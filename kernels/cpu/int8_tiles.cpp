@@ -1,54 +1,14 @@
 // int8_tiles: NT with Q4_0 or Q8_0 weights repacked to tiles of 16 rows, so that a vector holds 16 or 8 outputs and a
 // tile serves every row of A. WEIGHTS=4: Q4_0, 8: Q8_0. A is quantized to int8 blocks of 32.
 #define WIDTH 256
-#include "blocks.h"
 #include "int8_block.h"
-#include "tiles.h"
+#include "int8_weights.h"
 
 namespace assay {
 namespace {
 
-constexpr int64_t kBlock = 32;
-constexpr int64_t kGroups = kBlock / 4;                            // of four values: what a lane multiplies at once
-constexpr int64_t kValueBytes = kTileRows * kBlock * WEIGHTS / 8;  // of a block of 16 rows
-constexpr int64_t kTileBlockBytes = kValueBytes + 2 * kTileRows;
-constexpr int64_t kBlockBytes = WEIGHTS == 4 ? 18 : 34;  // of a row, as files have it
-constexpr int kOffset = WEIGHTS == 4 ? 8 : 128;          // values are kept unsigned, so much too large
-
 // Words of a block of A: the groups, then -kOffset · the sum of its values, then its scale.
 constexpr int64_t kOffsetWord = kGroups, kScaleWord = kGroups + 1, kWords = kGroups + 2;
-
-int64_t blocks_of(const assay_tensor& b) { return b.dims[2] / kBlock; }
-/// A tile: of each block the values, then the 16 scales.
-int64_t tile_bytes(int64_t blocks) { return int64_t(round_up(size_t(blocks * kTileBlockBytes), 64)); }
-
-size_t prepared_bytes(const assay_call* call) {
-  return size_t(total_tiles(*call) * tile_bytes(blocks_of(*find_tensor(*call, ASSAY_B))));
-}
-
-/// Four bytes of each row by turns. Of Q4_0 they are values 4g … 4g+3 in the low nibbles and 16 more in the high ones.
-void repack(const assay_tensor& b, int64_t tile, uint8_t* to) {
-  const int64_t blocks = blocks_of(b), first = tile * kTileRows, rows = least(kTileRows, b.dims[1] - first);
-  const uint8_t* from[kTileRows];
-  for (int64_t lane = 0; lane < rows; ++lane) from[lane] = block_row(b, 0, first + lane);
-  for (int64_t i = 0; i < blocks; ++i)  // a block of all rows at a time: what is written stays near
-    for (int64_t lane = 0; lane < kTileRows; ++lane) {
-      uint8_t block[kBlockBytes] = {};  // rows that are not there are zero
-      if (lane < rows) memcpy(block, from[lane] + i * kBlockBytes, sizeof block);
-      memcpy(to + i * kTileBlockBytes + kValueBytes + lane * 2, block, 2);
-      for (int64_t g = 0; g < (kBlockBytes - 2) / 4; ++g) {
-        uint32_t four;
-        memcpy(&four, block + 2 + 4 * g, 4);
-        if (WEIGHTS == 8) four ^= 0x80808080u;
-        memcpy(to + i * kTileBlockBytes + (g * kTileRows + lane) * 4, &four, 4);
-      }
-    }
-}
-
-int prepare(const assay_call* call, void* prepared, const assay_thread* thread) {
-  repack_tiles(*call, *thread, prepared, tile_bytes(blocks_of(*find_tensor(*call, ASSAY_B))), repack);
-  return ASSAY_OK;
-}
 
 size_t workspace_bytes(const assay_call* call, uint32_t) {
   const assay_tensor& a = *find_tensor(*call, ASSAY_A);

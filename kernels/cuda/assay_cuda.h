@@ -17,7 +17,7 @@ typedef unsigned long long uintptr_t;
 #include <stdint.h>
 #endif
 
-#define ASSAY_CUDA_ABI_VERSION 4u
+#define ASSAY_CUDA_ABI_VERSION 5u
 #define ASSAY_CUDA_SEGMENTS 3
 #define ASSAY_CUDA_TENSORS (1 + 4 * ASSAY_CUDA_SEGMENTS)
 #define ASSAY_CUDA_PARAMS 4
@@ -93,7 +93,8 @@ typedef struct assay_cuda_brief {
   int64_t bytes[ASSAY_CUDA_SEGMENTS], scale_bytes[ASSAY_CUDA_SEGMENTS];
 } assay_cuda_brief;
 
-/* The same of the other ops: two lines of constants. Dense operands are all that these numbers tell of. */
+/* The same of the other ops: two lines of constants. Dense operands are all that these numbers tell of.
+ * assay_cuda_set_operands() makes it. */
 #define ASSAY_CUDA_OPERANDS 8
 typedef struct assay_cuda_operands {
   int32_t rows, columns;                         /* of the first output; of the first tensor */
@@ -102,6 +103,14 @@ typedef struct assay_cuda_operands {
   void* data[ASSAY_CUDA_OPERANDS];               /* of each tensor, in the op's order; null where there is none */
   void* workspace;
 } assay_cuda_operands;
+
+/* Of a copy, which has neither cache nor parameters: its order in their place. */
+typedef struct assay_cuda_copy {
+  int32_t rows, columns, batches; /* of D; batches is 0 where a stride is no 32-bit number */
+  int32_t repeat;                 /* D's batches for one of A's */
+  int32_t a_strides[3], d_strides[3];
+  void *a, *d;
+} assay_cuda_copy;
 
 /* Of the other ops, [batch, rows, columns] of each operand (numbers behind a role are segments); F32 inside, one rounding
  * at the end, whatever the types:
@@ -161,6 +170,7 @@ typedef struct assay_cuda_call {
   union {
     assay_cuda_brief brief;       /* of a matmul */
     assay_cuda_operands operands; /* of another op */
+    assay_cuda_copy copy;         /* of a copy */
   };
   uint32_t struct_size, abi_version;
   uint32_t op, segments; /* assay_cuda_op; of a matmul, else 0 */
@@ -208,6 +218,32 @@ static inline void assay_cuda_set_brief(assay_cuda_call* call) {
     to->more_b[i - 1] = s[i].b.data;
     to->more_d[i - 1] = s[i].d.data;
   }
+}
+
+/* Of another op; likewise. */
+static inline void assay_cuda_set_operands(assay_cuda_call* call) {
+  assay_cuda_operands* to = &call->operands;
+  to->workspace = call->workspace;
+  to->columns = call->tensors[0].dims[2];
+  for (uint32_t i = 0; i < call->tensor_count; ++i) {
+    const assay_cuda_tensor* t = &call->tensors[i];
+    if (i < ASSAY_CUDA_OPERANDS) to->data[i] = t->data;
+    if (t->role == ASSAY_CUDA_D && t->segment == 0) to->rows = t->dims[1];
+    if (t->role != ASSAY_CUDA_CACHE) continue;
+    to->kv_heads = t->dims[0], to->capacity = t->dims[1], to->head_size = t->dims[2];
+  }
+  if (call->op == ASSAY_CUDA_COPY) {
+    const assay_cuda_tensor *a = &call->tensors[0], *d = &call->tensors[1];
+    assay_cuda_copy copy = {d->dims[1], d->dims[2], d->dims[0], d->dims[0] / a->dims[0], {0, 0, 0}, {0, 0, 0}, a->data, d->data};
+    for (int i = 0; i < 3; ++i) {
+      copy.a_strides[i] = (int32_t)a->strides[i], copy.d_strides[i] = (int32_t)d->strides[i];
+      if (copy.a_strides[i] != a->strides[i] || copy.d_strides[i] != d->strides[i]) copy.batches = 0;
+    }
+    call->copy = copy;
+    return;
+  }
+  to->heads = to->head_size > 0 ? to->columns / to->head_size : 0;
+  for (int i = 0; i < ASSAY_CUDA_PARAMS; ++i) to->params[i] = call->params[i].value;
 }
 #endif
 

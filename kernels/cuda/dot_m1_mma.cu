@@ -78,7 +78,11 @@ __device__ __noinline__ void dot_any(const assay_cuda_call& call) {
 
 }  // namespace assay
 
+#ifdef PREPARED
+ASSAY_ENTRY(nn, f16, f16, f16) { assay::dot<assay::Half, false, true>(call); }
+#else
 ASSAY_ENTRY(nt, f16, f16, f16) { assay::dot<assay::Half, false, true>(call); }
 ASSAY_ENTRY(nt, bf16, bf16, bf16) { assay::dot<assay::Bfloat, false, true>(call); }
 ASSAY_FUSED_ENTRY(nt, f16, f16, f16) { assay::dot<assay::Half, true, true>(call); }
 ASSAY_FUSED_ENTRY(nt, bf16, bf16, bf16) { assay::dot<assay::Bfloat, true, true>(call); }
+#endif

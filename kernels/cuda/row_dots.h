@@ -10,8 +10,10 @@ namespace assay {
 template <class T, int kRows, int kSteps, int kHint>
 struct RowDots {
   static constexpr int kSlices = 16 / kRows, kStep = 32 * kSlices;  // values of k a step
-  Words a[kSteps], low[kSteps], high[kSteps];                       // rows [0, kRows/2) and [kRows/2, kRows)
-  float c[4];
+  // Products that wait for each other: in a chain all operands are there at once.
+  static constexpr int kChains = !kChained ? 1 : kSteps < 2 ? 2 : 4;
+  Words a[kSteps], low[kSteps], high[kSteps];  // rows [0, kRows/2) and [kRows/2, kRows)
+  float c[kChains][4];
 
   static __device__ __forceinline__ int lane() { return int(threadIdx.x % 32u); }
   /// Where in a step's k this lane's 8 values begin; its first row within the kRows.
@@ -46,12 +48,15 @@ struct RowDots {
     }
   }
 
-  __device__ __forceinline__ void clear() { c[0] = c[1] = c[2] = c[3] = 0; }
+  __device__ __forceinline__ void clear() {
+#pragma unroll
+    for (int chain = 0; chain < kChains; ++chain) c[chain][0] = c[chain][1] = c[chain][2] = c[chain][3] = 0;
+  }
   __device__ __forceinline__ void multiply() {
 #pragma unroll
     for (int i = 0; i < kSteps; ++i) {
-      multiply_tile(c, low[i].w[0], high[i].w[0], low[i].w[1], high[i].w[1], a[i].w[0], a[i].w[1], T{});
-      multiply_tile(c, low[i].w[2], high[i].w[2], low[i].w[3], high[i].w[3], a[i].w[2], a[i].w[3], T{});
+      multiply_tile(c[2 * i % kChains], low[i].w[0], high[i].w[0], low[i].w[1], high[i].w[1], a[i].w[0], a[i].w[1], T{});
+      multiply_tile(c[(2 * i + 1) % kChains], low[i].w[2], high[i].w[2], low[i].w[3], high[i].w[3], a[i].w[2], a[i].w[3], T{});
     }
   }
 
@@ -61,8 +66,12 @@ struct RowDots {
   __device__ __forceinline__ void reduce(float& low_sum, float& high_sum) {
     const int slice = int(unsigned(lane()) / 4 % kSlices), t = lane() & 3;
     const bool mine = t == slice / 2;
-    low_sum = mine ? (slice & 1 ? c[1] : c[0]) : 0;
-    high_sum = mine ? (slice & 1 ? c[3] : c[2]) : 0;
+#pragma unroll
+    for (int chain = 1; chain < kChains; ++chain)
+#pragma unroll
+      for (int i = 0; i < 4; ++i) c[0][i] += c[chain][i];
+    low_sum = mine ? (slice & 1 ? c[0][1] : c[0][0]) : 0;
+    high_sum = mine ? (slice & 1 ? c[0][3] : c[0][2]) : 0;
 #pragma unroll
     for (int bit = 0; (1 << bit) < kSlices; ++bit) {
       const int partner = (4 << bit) | ((1 << bit) >> 1);  // a slice twice as far sits in the next lane's column

@@ -110,6 +110,7 @@ static int bind(assay_cuda_call* to, const dropin_call* call) {
   to->prepared_bytes = (int64_t)call->prepared_bytes;
   if (call->op != ASSAY_CUDA_MATMUL) {
     for (uint32_t i = 0; i < call->tensor_count; ++i) to->tensors[to->tensor_count++] = tensor_of(&call->tensors[i]);
+    assay_cuda_set_operands(to);
     return 0;
   }
   for (uint32_t i = 0; i < call->tensor_count; ++i) {

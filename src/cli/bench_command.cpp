@@ -3,6 +3,7 @@
 #include <cmath>
 #include <map>
 #include <memory>
+#include <optional>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -172,8 +173,13 @@ Moments moments(const std::vector<double>& values) {
   return m;
 }
 
-/// ceiling: GB/s that memory was measured to reach; 0: not known.
-Table bench_table(const std::vector<BenchRow>& rows, const std::string& title, double ceiling) {
+/// GB/s that what a token of this row reads can reach, in a cache where it fits into one; 0: not known.
+double ceiling_of(const BenchRow& row, const std::optional<Ceilings>& ceilings) {
+  return ceilings ? ceilings->read_gbps(row.bytes_per_token) : 0;
+}
+
+Table bench_table(const std::vector<BenchRow>& rows, const std::string& title,
+                  const std::optional<Ceilings>& ceilings) {
   using F = Column::Format;
   Table table{title,
               {{"test", "test", F::text, 9},
@@ -192,18 +198,21 @@ Table bench_table(const std::vector<BenchRow>& rows, const std::string& title, d
     const bool decodes = row.test.starts_with("decode");
     for (const double seconds : row.seconds) rates.push_back(double(row.tokens) / seconds);
     const Moments m = moments(rates);
-    const double read = double(row.bytes_per_token) * m.mean * 1e-9;
+    const double read = double(row.bytes_per_token) * m.mean * 1e-9, ceiling = ceiling_of(row, ceilings);
     table.rows.push_back({row.test, double(row.depth), double(row.threads), m.mean, m.deviation, 1e3 / m.mean,
                           decodes ? Cell(read) : Cell(), decodes && ceiling > 0 ? Cell(100 * read / ceiling) : Cell()});
   }
   table.notes.push_back("GB/s: weights and KV cache that a token must read, whatever is read twice");
-  table.notes.push_back(ceiling > 0 ? fmt::format("ceiling: {:.1f} GB/s, as assay devices measured it", ceiling)
-                                    : "no ceiling is known of this device: assay devices measures it");
+  table.notes.push_back(
+      ceilings ? fmt::format("ceiling: what assay devices measured for so many bytes; {:.1f} GB/s of memory",
+                             ceilings->memory_gbps())
+               : "no ceiling is known of this device: assay devices measures it");
   return table;
 }
 
-std::string bench_json(const std::vector<BenchRow>& rows, const std::string& model, double ceiling) {
-  Json json = {{"model", model}, {"ceiling_gbps", ceiling}, {"rows", Json::array()}};
+std::string bench_json(const std::vector<BenchRow>& rows, const std::string& model,
+                       const std::optional<Ceilings>& ceilings) {
+  Json json = {{"model", model}, {"ceiling_gbps", ceilings ? ceilings->memory_gbps() : 0}, {"rows", Json::array()}};
   for (const BenchRow& row : rows) {
     Json ops = Json::array();
     for (const OpTimes& op : row.ops)
@@ -213,6 +222,7 @@ std::string bench_json(const std::vector<BenchRow>& rows, const std::string& mod
                             {"depth", row.depth},
                             {"threads", row.threads},
                             {"bytes_per_token", row.bytes_per_token},
+                            {"ceiling_gbps", ceiling_of(row, ceilings)},
                             {"seconds", row.seconds}});
     if (!row.token_ms.empty()) json["rows"].back()["token_ms"] = row.token_ms;
     if (!ops.empty()) json["rows"].back()["ops"] = std::move(ops);
@@ -245,17 +255,16 @@ Table op_table(const BenchRow& row) {
 }
 
 /// A store that cannot be read is told, and costs no result.
-double known_ceiling(const DeviceInfo& device) try {
+std::optional<Ceilings> known_ceilings(const DeviceInfo& device) try {
   std::error_code ignored;
-  if (!std::filesystem::exists(default_store(), ignored)) return 0;
+  if (!std::filesystem::exists(default_store(), ignored)) return std::nullopt;
   const auto backends = make_backends();
   const OpenedDevice found = find_device(backends, device.id, 0);
   Store store(checked_store(default_store()), Store::Access::read_only);
-  const auto known = known_device_ceilings(*found.backend, found.info, store);
-  return known ? known->memory_gbps() : 0;
+  return known_device_ceilings(*found.backend, found.info, store);
 } catch (const Error& e) {
   remark("assay: no ceiling is shown: {}\n", one_line(e.what()));
-  return 0;
+  return std::nullopt;
 }
 
 int run_bench(const BenchOptions& options) {
@@ -270,17 +279,17 @@ int run_bench(const BenchOptions& options) {
   if (!options.threads.empty()) threads = *parse_number_list(options.threads, 1, kMostThreads);
   std::vector<BenchRow> rows;
   std::string title;
-  double ceiling = 0;
+  std::optional<Ceilings> ceilings;
   const CatchInterrupt catch_interrupt;
   for (const int64_t count : threads) {
     Bench bench(options, count, rows);
     bench.measure();
     title = fmt::format("{}: {:.1f} MB a token, on {}", bench.model_text(), double(bench.weight_bytes()) * 1e-6,
                         bench.device().name);
-    ceiling = known_ceiling(bench.device());
+    ceilings = known_ceilings(bench.device());
     if (interrupted()) break;
   }
-  const Table table = bench_table(rows, title, ceiling);
+  const Table table = bench_table(rows, title, ceilings);
   const auto text = [&](const Terminal& out) {
     std::string all = render_table(table, out.width, out.colour);
     for (const BenchRow& row : rows)
@@ -288,7 +297,7 @@ int run_bench(const BenchOptions& options) {
     return all;
   };
   options.formats->write({{"text", text},
-                          {"json", [&](auto&) { return bench_json(rows, options.engine.model, ceiling); }},
+                          {"json", [&](auto&) { return bench_json(rows, options.engine.model, ceilings); }},
                           {"csv", [&](auto&) { return csv_table(table); }},
                           {"markdown", [&](auto&) { return markdown_table(table); }}});
   return interrupted() ? 130 : 0;

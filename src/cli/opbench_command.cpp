@@ -1,6 +1,7 @@
 // assay opbench: the options, and the table of operations in the form asked for.
 #include <algorithm>
 #include <memory>
+#include <set>
 
 #include "backend/cpu/cpu_info.h"
 #include "backend/cpu/disturbance.h"
@@ -76,8 +77,9 @@ std::vector<OperationRow> chosen_rows(const OpbenchCommand& options) {
   std::vector<std::string> operations, shapes;
   for (const OperationMeaning& meaning : operation_meanings()) operations.push_back(meaning.name);
   for (const OperationRow& row : all) shapes.push_back(row.name.substr(row.name.find(" / ") + 3));
+  const std::set<std::string> different(shapes.begin(), shapes.end());
   check_globs("--op", options.operations, operations);
-  check_globs("--shape", options.rows, shapes);
+  check_globs("--shape", options.rows, {different.begin(), different.end()});
   std::vector<OperationRow> chosen;
   for (size_t i = 0; i < all.size(); ++i)
     if (matches_any(options.operations, all[i].group) && matches_any(options.rows, shapes[i])) chosen.push_back(all[i]);
@@ -107,6 +109,15 @@ std::vector<FrameworkModule> chosen_frameworks(const OpbenchCommand& options, co
     if (matches_any(options.frameworks, info.name))
       chosen.push_back(find_framework(info, modules_folder(), best_isa(device), device.threads));
   return chosen;
+}
+
+void check_any_is_here(const std::vector<FrameworkModule>& frameworks) {
+  std::string missing;
+  for (const FrameworkModule& module : frameworks) {
+    if (module.missing.empty()) return;
+    missing += fmt::format("{}{}: not here: {}", missing.empty() ? "" : "; ", module.info->name, module.missing);
+  }
+  fail("{}", missing);
 }
 
 OwnedTeam make_team(int threads) {
@@ -181,9 +192,7 @@ int run_opbench(const OpbenchCommand& command) {
   const int threads = options.device.threads;
   options.makers = {[threads] { return make_team(threads); }, command.smoke ? WatchMaker() : make_watch};
   options.environment = describe_environment(*found.backend, options.device);
-  if (std::all_of(options.frameworks.begin(), options.frameworks.end(),
-                  [](const auto& f) { return !f.missing.empty(); }))
-    fail("{}: not here: {}", options.frameworks[0].info->name, options.frameworks[0].missing);
+  check_any_is_here(options.frameworks);
 
   if (command.store == (state_folder() / "opbench.sqlite").string()) make_own_folder(state_folder());
   std::error_code ignored;
@@ -214,6 +223,7 @@ int run_opbench(const OpbenchCommand& command) {
   }
   const CatchInterrupt catch_interrupt;
   bench.run();
+  if (interrupted()) remark("interrupted: {} cells are not measured; the same command goes on there\n", bench.missing());
   const auto text = [&](const Terminal& out) {
     return command.classic ? opbench_classic(bench) : opbench_text(bench, out.width, out.colour);
   };

@@ -160,6 +160,29 @@ bool any_failure(const SweepReport& report, const std::vector<const Variant*>& v
                      [](const RankedSpec& s) { return !s.quarantine.empty(); });
 }
 
+/// A line for each variant of the user's folders that is meant and in no case. Who disables one knows why.
+void remark_without_case(const std::vector<Manifest>& manifests, const DeviceInfo& device, const Plan& plan,
+                         const Selection& selection) {
+  std::set<std::string> planned;
+  for (const PlannedSpec& spec : plan.specs)
+    for (const PlannedCase& of : spec.cases) planned.insert(of.variant->id());
+  for (size_t i = 1; i < manifests.size(); ++i)  // the first is the shipped kernels'
+    for (const Variant& variant : manifests[i].variants) {
+      const std::string id = variant.id();
+      const bool is_meant =
+          selection.variants.empty() || std::any_of(selection.variants.begin(), selection.variants.end(),
+                                                    [&](const std::string& glob) { return glob_matches(glob, id); });
+      if (planned.count(id) || !is_meant || variant.role != Role::kernel) continue;
+      if (!variant.disabled_reason(device.kind).empty()) continue;
+      const auto skip = std::find_if(plan.skips.begin(), plan.skips.end(),
+                                     [&](const SkipGroup& group) { return group.variant == id; });
+      remark("--kernels: {} is measured on no spec: {}\n", id,
+             skip != plan.skips.end()
+                 ? skip->reason
+                 : fmt::format("none is of op {}; give one with --spec", joined(variant.supports.op, ", ")));
+    }
+}
+
 int run_probe(ProbeOptions options) {
   const int64_t began = now_ns();
   for (const std::string& dtype : options.selection.dtypes) product_types_of_option(dtype);
@@ -187,6 +210,7 @@ int run_probe(ProbeOptions options) {
   }
   const std::vector<const Variant*> variants = all_variants(manifests);
   const Plan plan = make_plan(all_specs(options, workloads), variants, device.info, options.selection);
+  remark_without_case(manifests, device.info, plan, options.selection);
 
   options.sweep.environment = describe_environment(*device.backend, device.info);
   BuildCache cache = open_build_cache(*device.backend);

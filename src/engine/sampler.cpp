@@ -10,11 +10,6 @@
 namespace assay {
 namespace {
 
-/// Larger logits first; the order is total, so that the same logits always give the same token.
-constexpr auto kLarger = [](const auto& a, const auto& b) {
-  return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
-};
-
 void check_range(const char* name, double value, double least, double most) {
   if (!(value >= least && value <= most)) fail("{} {}: {} to {} is what makes sense", name, value, least, most);
 }
@@ -46,15 +41,11 @@ Sampler::Sampler(const SamplingOptions& options) : options_(options) { options_.
 Token Sampler::sample(std::span<const float> logits, std::span<const Token> before) {
   ASSAY_CHECK(!logits.empty());
   if (is_greedy()) return greedy(logits);
-  candidates_.resize(logits.size());
-  for (size_t i = 0; i < logits.size(); ++i) {
-    if (logits[i] != logits[i]) fail("a logit is NaN");
-    candidates_[i] = {double(logits[i]), Token(i)};
-  }
+  logits_.assign(logits.begin(), logits.end());
   if (options_.repetition_penalty != 1) penalize(before);
-  largest_ = std::min_element(candidates_.begin(), candidates_.end(), kLarger)->logit;
-  if (options_.temperature == 0) return std::min_element(candidates_.begin(), candidates_.end(), kLarger)->token;
-  sorted_ = 0;
+  const Token best = greedy(logits_);
+  largest_ = logits_[best];
+  if (options_.temperature == 0 || !std::isfinite(largest_)) return best;
   return draw();
 }
 
@@ -64,56 +55,92 @@ void Sampler::penalize(std::span<const Token> before) {
   std::sort(recent.begin(), recent.end());
   recent.erase(std::unique(recent.begin(), recent.end()), recent.end());
   for (const Token token : recent) {
-    if (token >= candidates_.size()) continue;
-    double& logit = candidates_[token].logit;
-    logit = logit > 0 ? logit / options_.repetition_penalty : logit * options_.repetition_penalty;
+    if (token >= logits_.size()) continue;
+    const double logit = logits_[token];
+    logits_[token] = float(logit > 0 ? logit / options_.repetition_penalty : logit * options_.repetition_penalty);
   }
 }
 
+/// What top-k, top-p and min-p keep are the first so many of one ranking: the shortest counts. No more is ranked than
+/// tells where it ends: a vocabulary of 150,000 would take longer to sort than a small model to compute.
+Token Sampler::draw() {
+  last_ = {-INFINITY, Token(logits_.size() - 1)};
+  keep_top_k();
+  if (options_.top_p == 1) keep_min_p();
+  weigh();
+  if (options_.top_p < 1) {  // of all, what min-p takes away as well
+    keep_top_p();
+    keep_min_p();
+  }
+  const double uniform = double(random_bits(random_bits(options_.seed) + drawn_++) >> 11) * 0x1p-53;
+  const double end = uniform * kept_weight();
+  double sum = 0;
+  Token last = 0;
+  for (size_t i = 0; i < logits_.size(); ++i) {
+    if (!is_kept(i)) continue;
+    last = Token(i);
+    if ((sum += weights_[i]) > end) break;
+  }
+  return last;
+}
+
+void Sampler::weigh() {
+  weights_.resize(logits_.size());
+  const double scale = 1 / options_.temperature;
+  for (size_t i = 0; i < logits_.size(); ++i)
+    weights_[i] = is_kept(i) ? std::exp(float((double(logits_[i]) - double(largest_)) * scale)) : 0;
+}
+
+double Sampler::kept_weight() const {
+  double sum = 0;
+  for (size_t i = 0; i < logits_.size(); ++i) sum += is_kept(i) ? double(weights_[i]) : 0;
+  return sum;
+}
+
 void Sampler::keep_top_k() {
-  if (options_.top_k == 0 || size_t(options_.top_k) >= candidates_.size()) return;
-  std::nth_element(candidates_.begin(), candidates_.begin() + options_.top_k, candidates_.end(), kLarger);
-  candidates_.resize(size_t(options_.top_k));
+  const auto k = size_t(options_.top_k);
+  if (k == 0 || k >= logits_.size()) return;
+  candidates_.resize(logits_.size());
+  for (size_t i = 0; i < logits_.size(); ++i) candidates_[i] = {logits_[i], Token(i)};
+  constexpr size_t kFew = 64;  // of so many one: a heap of them is met by few others
+  if (k <= candidates_.size() / kFew)
+    std::partial_sort(candidates_.begin(), candidates_.begin() + options_.top_k, candidates_.end());
+  else
+    std::nth_element(candidates_.begin(), candidates_.begin() + options_.top_k - 1, candidates_.end());
+  last_ = candidates_[k - 1];
 }
 
 void Sampler::keep_min_p() {
   if (options_.min_p == 0) return;
-  const double least = largest_ + options_.temperature * std::log(options_.min_p);
-  std::erase_if(candidates_, [&](const Candidate& c) { return c.logit < least; });
+  const double least = double(largest_) + options_.temperature * std::log(options_.min_p);
+  // Of a logit that is exactly as small as may be, each token stays.
+  float bound = float(least);
+  if (double(bound) < least) bound = std::nextafter(bound, INFINITY);
+  last_ = std::min(last_, Candidate{bound, Token(logits_.size() - 1)});
 }
 
-/// The candidate of that rank. Sorts as far as asked for: a draw mostly ends among the first hundred.
-const Sampler::Candidate& Sampler::ranked(size_t place) {
-  while (place >= sorted_) {
-    const auto begin = candidates_.begin() + int64_t(sorted_);
-    const size_t more = std::min(candidates_.size() - sorted_, std::max<size_t>(128, 3 * sorted_));
-    std::partial_sort(begin, begin + int64_t(more), candidates_.end(), kLarger);
-    sorted_ += more;
+/// The first of the ranking that weigh top_p of all that is kept so far, by halves: which half holds the end is known
+/// by the weight of the first. Tokens that could be missing altogether do not take part.
+void Sampler::keep_top_p() {
+  const double whole = kept_weight(), target = options_.top_p * whole;
+  const double least = (1 - options_.top_p) * whole / 2 / double(logits_.size());
+  candidates_.clear();
+  for (size_t i = 0; i < logits_.size(); ++i)
+    if (double(weights_[i]) >= least && is_kept(i)) candidates_.push_back({logits_[i], Token(i)});
+  const auto weight = [&](const Candidate& c) { return double(weights_[c.token]); };
+  auto first = candidates_.begin(), end = candidates_.end();
+  double before = 0;  // the weight of what is in front of `first`
+  while (end - first > 1) {
+    const auto middle = first + (end - first) / 2;
+    std::nth_element(first, middle, end);
+    double half = before;
+    for (auto at = first; at != middle; ++at) half += weight(*at);
+    if (half >= target)
+      end = middle;
+    else
+      first = middle, before = half;
   }
-  return candidates_[place];
-}
-
-double Sampler::weight(const Candidate& c) const { return std::exp((c.logit - largest_) / options_.temperature); }
-
-/// What top-k, top-p and min-p keep are the first so many of one ranking: the shortest counts.
-Token Sampler::draw() {
-  keep_top_k();
-  double whole = 0;  // what top-p is a part of: what min-p takes away counts, too
-  for (const Candidate& candidate : candidates_) whole += weight(candidate);
-  keep_min_p();
-  double total = 0, before = 0;
-  size_t count = 0;
-  while (count < candidates_.size() && (count == 0 || options_.top_p == 1 || total < options_.top_p * whole)) {
-    if (options_.top_p == 1 && options_.min_p == 0) {
-      total = whole, count = candidates_.size();
-      break;
-    }
-    total += weight(ranked(count++));
-  }
-  const double uniform = double(random_bits(random_bits(options_.seed) + drawn_++) >> 11) * 0x1p-53;
-  for (size_t place = 0; place < count; ++place)
-    if ((before += weight(ranked(place))) > uniform * total) return ranked(place).token;
-  return ranked(count - 1).token;
+  last_ = *first;
 }
 
 }  // namespace assay

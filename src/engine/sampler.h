@@ -36,21 +36,29 @@ class Sampler {
 
  private:
   struct Candidate {
-    double logit;
+    float logit;
     Token token;
+    /// One order for all: larger logits first, of equal ones the lower token.
+    bool operator<(const Candidate& other) const {
+      return logit != other.logit ? logit > other.logit : token < other.token;
+    }
   };
   void penalize(std::span<const Token> before);
+  Token draw();
+  void weigh();
   void keep_top_k();
   void keep_min_p();
-  const Candidate& ranked(size_t place);
-  double weight(const Candidate& candidate) const;
-  Token draw();
+  void keep_top_p();
+  bool is_kept(size_t token) const { return !(last_ < Candidate{logits_[token], Token(token)}); }
+  double kept_weight() const;
 
   const SamplingOptions options_;
   uint64_t drawn_ = 0;
+  // By token; weights are parts of the largest one's.
+  std::vector<float> logits_, weights_;
+  float largest_ = 0;
+  Candidate last_{};  // what is drawn from ends with it
   std::vector<Candidate> candidates_;
-  size_t sorted_ = 0;  // so many of the front are in their order
-  double largest_ = 0;
 };
 
 }  // namespace assay

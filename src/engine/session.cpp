@@ -10,7 +10,7 @@
 namespace assay {
 namespace {
 
-constexpr int64_t kFirstCapacity = 256, kUnsaidContext = 2048, kUsualChunk = 64;
+constexpr int64_t kFirstCapacity = 256, kUnsaidContext = 2048, kUsualChunk = 64, kLongChunk = 256;
 
 int64_t bytes_of(const StepProgram& step) {
   int64_t bytes = 0;
@@ -37,7 +37,8 @@ Session::Session(LoadedModel& model, Device& device, StepBinder& binder, const S
   step(1, 1);  // first of all: it decides the weights' accuracy classes
   chunk_ = options.chunk;
   if (chunk_ == 0) {
-    chunk_ = binder_.is_better_one_by_one(request(std::min(kUsualChunk, capacity_), 1)) ? 1 : kUsualChunk;
+    const PassRequest usual = request(std::min(kUsualChunk, capacity_), 1);
+    chunk_ = binder_.is_better_one_by_one(usual) ? 1 : binder_.expands_weights(usual) ? kLongChunk : kUsualChunk;
   }
   binder_.reserve(request(std::min(chunk_, capacity_), 1));
 }

@@ -143,6 +143,14 @@ bool StepBinder::is_better_one_by_one(const PassRequest& request) {
   return !has_plain_products(1) && has_plain_products(request.tokens);
 }
 
+bool StepBinder::expands_weights(const PassRequest& request) {
+  for (const PassOp& op : this->pass(request))
+    if (const Spec& spec = spec_of(op.line);
+        spec.op->multiplies_weights() && choose(op, spec).isa->name.find("+amx") != std::string::npos)
+      return true;
+  return false;
+}
+
 StepProgram StepBinder::bind(const PassRequest& request) {
   reserve(request);
   StepProgram step;

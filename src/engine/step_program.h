@@ -47,6 +47,9 @@ class StepBinder {
   /// Whether a product of such a pass would get a plain loop although a single token gets better: then tokens one by
   /// one are faster.
   bool is_better_one_by_one(const PassRequest& request);
+  /// Whether products of so many tokens are made in tile registers (AMX): each piece of a prompt then expands all
+  /// weights anew, which long pieces make up for.
+  bool expands_weights(const PassRequest& request);
 
   /// A buffer of the pass. ASSAY_CHECK that it is there.
   Address buffer(const std::string& name) const;

@@ -13,6 +13,7 @@
 #include "kernel/expression.h"
 #include "kernel/isa.h"
 #include "kernel/parameters.h"
+#include "spec/op.h"
 
 namespace assay {
 namespace fs = std::filesystem;
@@ -191,6 +192,10 @@ void read_prepare(const JsonReader& family, Variant& variant) {
     in.error("must be true or false, or \"with_b\" where the kernel reads B as well");
   variant.prepares = variant.keeps_b || in.boolean();
   if (!variant.prepares) return;
+  for (const std::string& name : variant.supports.op)
+    for (const OpOperand& operand : find_op(name)->operands)
+      if (operand.operand == Operand::cache)
+        in.error(fmt::format("of {} nothing can be prepared once: its cache has new rows at every token", name));
   variant.storage = family.string_or("storage", variant.family);
   if (!is_plain_name(variant.storage))
     family.at("storage").error("a storage's name is letters, digits and _ . - +, a letter or digit first");

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "measure/binding.h"
 #include "measure/sequence_length.h"
 
 namespace assay {
@@ -56,10 +57,11 @@ void bring_to_level(std::vector<CaseRecord>& records, double first_us) {
 
 int64_t case_bytes(const Spec& spec, const Variant& variant, const RoundsContext& context) {
   const int64_t repacked = repacked_bytes(spec, variant, *context.device);
-  const int64_t copies = repacked > 0 && context.mode != Mode::hot
-                             ? std::max((context.footprint + repacked - 1) / repacked, int64_t(1))
-                             : 1;
   const int64_t launches = context.device->launches_per_sample;
+  const bool takes_turns = context.mode == Mode::decode && launches <= 1;  // Binding::rotates_alone()
+  int64_t copies = repacked > 0 && context.mode != Mode::hot ? (context.footprint + repacked - 1) / repacked : 1;
+  if (takes_turns && repacked > 0) copies = std::min(copies, copies_in_turns(repacked, context.footprint));
+  copies = std::max<int64_t>(copies, 1);
   const int64_t slots = launches > 1 && context.mode != Mode::cold ? launches + SequenceLength::kRoomToExtend : 1;
   const int64_t scratch = context.mode == Mode::cold ? context.footprint : 0;
   return repacked * copies + scratch + 3 * spec.bytes(Use::varied) + (slots + 2) * spec.bytes(Use::output) +

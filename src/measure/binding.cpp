@@ -27,6 +27,14 @@ int64_t weight_bytes(const Launch& launch) {
 
 }  // namespace
 
+int64_t copies_in_turns(int64_t bytes, int64_t footprint) {
+  constexpr int64_t kLaunchesOfTurn = 16;  // about: 8, a few more that are no samples, up to one with a reference
+  constexpr int64_t kReadBetween = 2 * kBulkBytes;  // by the long reads of one round, at least
+  constexpr int64_t kAdjacent = 2;  // of two rounds the last and the first turn may have nothing between them
+  const int64_t between = std::min(kReadBetween, footprint);
+  return (footprint + kAdjacent * between) / (bytes + between / kLaunchesOfTurn) + 1;
+}
+
 OpenedArenas::OpenedArenas(const WorkerCase& work)
     : device_(work.backend->open_measured(*work.device, work.memory_limit)), copies_(work.device->one_worker) {
   std::vector<std::span<std::byte>> ranges = work.inputs->used();
@@ -259,13 +267,18 @@ void Binding::withhold_b(std::vector<Launch>& launches) {
     }
 }
 
+bool Binding::rotates_alone() const {
+  return work_.variant->prepares && work_.mode == Mode::decode && work_.device->launches_per_sample <= 1;
+}
+
 /// Those with a reference first; in their order.
 std::vector<size_t> Binding::copies_to_prepare(int64_t bytes) const {
   // Whoever claims far more than the weights take would rotate over few copies, and find what it really reads in a
   // cache.
   const int64_t counted = std::min(bytes, std::max(kMostWidening * weight_bytes(launches_[0]), kFewBytes));
-  const int64_t wanted =
-      std::clamp(work_.mode == Mode::hot ? 1 : (work_.footprint + counted - 1) / counted, int64_t(1), rotation());
+  int64_t wanted = work_.mode == Mode::hot ? 1 : (work_.footprint + counted - 1) / counted;
+  if (rotates_alone()) wanted = std::min(wanted, copies_in_turns(counted, work_.footprint));
+  wanted = std::clamp(wanted, int64_t(1), rotation());
   std::vector<size_t> order;
   for (size_t i = 0; i < launches_.size(); ++i)
     if (work_.proof && work_.proof->knows(int64_t(i))) order.push_back(i);

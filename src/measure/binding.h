@@ -16,6 +16,10 @@ namespace assay {
 /// copies cover less.
 inline constexpr int64_t kBulkBytes = int64_t(32) << 20;
 
+/// How many repacked copies of so many bytes a case meets, where it takes turns with long reads: before it meets one of
+/// them again its own and the long ones have read as much as the footprint.
+int64_t copies_in_turns(int64_t bytes, int64_t footprint);
+
 /// The device as one process has it open, with the arenas that its cases read.
 class OpenedArenas {
  public:
@@ -76,6 +80,9 @@ class Binding {
   std::span<const Address> prepared_blocks() const { return {&prepared_block_, prepared_block_ ? 1u : 0u}; }
 
   int64_t rotation() const { return int64_t(launches_.size()); }
+  /// Whether it counts its own launches to know which copy comes next: it meets copies of its own that are few. Else it
+  /// goes on where the case before it stopped.
+  bool rotates_alone() const;
   /// The launch at a place in the rotation, and which copy of B it reads. Any number is a place.
   const Launch& launch(int64_t position) const { return launches_[index(position)]; }
   int64_t source_copy(int64_t position) const { return source_copy_[index(position)]; }

@@ -9,6 +9,7 @@
 #include "measure/binding.h"
 #include "measure/sample_order.h"
 #include "measure/sequence_length.h"
+#include "measure/unread_weights.h"
 
 namespace assay {
 
@@ -81,8 +82,9 @@ class CaseWorker {
   std::mt19937_64 random_;
   std::optional<SequenceLength> length_;
   LaunchInputs last_;  // of a launch of the last sample, its copy as the reference counts them
-  int64_t last_slot_ = 0;
+  int64_t last_slot_ = 0, own_position_ = 0;
   SampleOrder order_;                        // of the sample in work
+  std::optional<Launch> instead_;            // of the launch that is bound, in the work of special draws
   std::unique_ptr<Program> program_;         // of the sample in work, where it is bound already
   std::optional<Comparison> pending_;        // of the sample before: while the device is at the next
   bool sampling_ = false, is_read_ = false;  // is_read_: the outputs of the launch in work are on the host already

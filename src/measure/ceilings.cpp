@@ -72,12 +72,11 @@ class Bench {
     return summarize(samples.empty() ? disturbed : samples);
   }
 
-  /// The same with as many passes as make a launch long, where launches can be too short to time alone; `passes` then
-  /// says how many.
-  Summary time_long(LoadedKernel& kernel, int64_t bytes, int64_t& passes) {
+  /// The same with as many passes as make a launch take long_us; `passes` then says how many.
+  Summary time_long(LoadedKernel& kernel, int64_t bytes, int64_t& passes, double long_us) {
     Summary s = time(kernel, bytes, passes);
-    while (launches_ > 1 && s.median < kLongUs && passes < kMostPasses) {
-      passes *= std::clamp(int64_t(kLongUs / std::max(s.median, 0.1)), int64_t(2), int64_t(64));
+    while (s.median < long_us && passes < kMostPasses) {
+      passes *= std::clamp(int64_t(long_us / std::max(s.median, 0.1)), int64_t(2), int64_t(64));
       s = time(kernel, bytes, passes);
     }
     return s;
@@ -107,7 +106,7 @@ Ceilings measure(MeasuredDevice& device, const DeviceInfo& info,
   std::vector<double> best;
   for (int64_t bytes = 1 << 15; bytes <= largest; bytes *= 2) {
     int64_t passes = std::max((int64_t(8) << 20) / bytes, int64_t(1));
-    const Summary s = bench.time_long(*again, bytes, passes);
+    const Summary s = bench.time_long(*again, bytes, passes, info.launches_per_sample > 1 ? kLongUs : 0);
     result.read.push_back({bytes, double(bytes * passes) / s.median * 1e-3, s.spread});
     best.push_back(double(bytes * passes) / s.min * 1e-3);
   }
@@ -125,7 +124,7 @@ Ceilings measure(MeasuredDevice& device, const DeviceInfo& info,
     if (type == "read_again" || type == "copy" || type == "dispatch") continue;
     const auto kernel = device.load(*variant, module);
     int64_t passes = 1;
-    const Summary s = bench.time_long(*kernel, kMultiplyAdds * 4, passes);
+    const Summary s = bench.time_long(*kernel, kMultiplyAdds * 4, passes, kLongUs);  // tiles are done in 5 µs
     result.peaks.push_back({type, 2.0 * double(kMultiplyAdds * passes) / s.min * 1e-3, s.spread});
   }
   const Summary empty = bench.time(*load("dispatch"), 4096, 1);
@@ -142,6 +141,12 @@ int64_t Ceilings::largest_read(const DeviceInfo& device, int64_t wanted) {
   const int64_t most = device.memory_bytes / kMemoryOverLargest;
   // Whole powers: what is free differs from run to run, and the ceilings are kept by this size.
   return largest <= most ? largest : int64_t(std::bit_floor(uint64_t(std::max(most, int64_t(0)))));
+}
+
+double Ceilings::read_gbps(int64_t bytes) const {
+  for (const CeilingPoint& point : read)
+    if (point.bytes >= bytes) return point.value;
+  return memory_gbps();
 }
 
 double Ceilings::best_gflops() const {

@@ -33,6 +33,8 @@ struct Ceilings {
   static int64_t largest_read(const DeviceInfo& device, int64_t wanted);
 
   double memory_gbps() const { return read.empty() ? 0 : read.back().value; }
+  /// At the smallest footprint measured that is not below `bytes`, the largest where all are; 0: none was measured.
+  double read_gbps(int64_t bytes) const;
   double best_gflops() const;
   /// Of what lies in caches.
   double best_read_gbps() const;

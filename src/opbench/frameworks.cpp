@@ -15,6 +15,9 @@ constexpr double kLoadLimitS = 60;
 const char kCuda[] = "needs an NVIDIA GPU; make opbench builds it where nvcc (of a CUDA toolkit, 12 or 13) is";
 const char kTorchCuda[] =
     "needs an NVIDIA GPU and a LibTorch with CUDA: cmake -S src/opbench/torch_cuda, as docs/opbench.md says";
+const char kMlx[] =
+    "needs MLX's C++ library, which Debian does not have: build it for the CPU and configure with -DMLX_DIR, as "
+    "docs/opbench.md says";
 const char kApple[] = "needs an Apple machine with a GPU; MLX is built there: pip install mlx";
 
 }  // namespace
@@ -23,7 +26,7 @@ const std::vector<FrameworkInfo>& known_frameworks() {
   static const std::vector<FrameworkInfo> all = {
       {"mlx_gpu", "mlx_gpu", kApple},
       {"mlx_gpu_compile", "mlx_gpu_compile", kApple},
-      {"mlx_cpu", "mlx_cpu", "no adapter for MLX's C++ API is built; there is no Debian package of MLX"},
+      {"mlx_cpu", "mlx_cpu", kMlx, false, "cpu", true},
       {"mps", "mps", "needs an Apple machine: PyTorch's Metal backend"},
       {"torch_cpu", "cpu", "install it with make opbench (Debian's libtorch-dev, 163 packages), which builds again"},
       {"torch_cuda", "cuda", kTorchCuda, false, "cuda"},

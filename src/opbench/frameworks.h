@@ -16,6 +16,7 @@ struct FrameworkInfo {
   std::string install;  // where it is not here
   bool is_own = false;  // runs on assay's team; others make threads themselves, which a pinned caller would pin as well
   std::string device = "cpu";  // what it computes on: only what runs there says how fast that could be
+  bool allocates = false;      // its own output, beside the one that was made before
 
   /// The framework that means are against, on the same device.
   std::string baseline() const { return "torch_" + device; }

@@ -19,6 +19,7 @@ namespace {
 
 constexpr double kMemoryShare = 0.9;                   // of what is free: others may take their part meanwhile
 constexpr int64_t kProcessBytes = int64_t(200) << 20;  // a worker with its libraries
+constexpr int64_t kLeastProcesses = 4;
 constexpr double kCellSeconds = 0.6, kBytesASecond = 9e9, kFlopsASecond = 9e10, kRuns = 10;
 
 const char* method_name(OpbenchMethod method) { return method == OpbenchMethod::rounds ? "rounds" : "seed"; }
@@ -33,6 +34,11 @@ double mean_without_first(const std::vector<double>& us) {
 }
 
 }  // namespace
+
+double expected_cell_seconds(const OperationRow& row) {
+  return kCellSeconds + kRuns * (double(row.bytes_read + row.bytes_written) / kBytesASecond) +
+         kRuns / 2 * double(row.flops) / kFlopsASecond;
+}
 
 Summary OpbenchCell::summary(OpbenchMethod method) const {
   if (!passes()) return {};
@@ -98,16 +104,19 @@ double Opbench::expected_seconds() const {
   double seconds = 0;
   for (const OpbenchRow& row : rows_)
     for (const OpbenchCell& cell : row.cells)
-      if (!cell.record && cell.framework->missing.empty())
-        seconds += kCellSeconds + kRuns * (double(row.row->bytes_read + row.row->bytes_written) / kBytesASecond) +
-                   kRuns / 2 * double(row.row->flops) / kFlopsASecond;
+      if (!cell.record && cell.framework->missing.empty()) seconds += expected_cell_seconds(*row.row);
   return seconds;
 }
 
-int64_t Opbench::needed_bytes(const OperationRow& row) {
-  int64_t bytes = row.output.bytes() + row.scratch_bytes;
+int64_t Opbench::needed_bytes(const OperationRow& row) const {
+  int64_t bytes = row.output.bytes() + row.scratch_bytes, processes = 1;
   for (const OperationOperand& operand : row.inputs) bytes += operand.bytes();
-  return bytes + 4 * kProcessBytes;
+  for (const FrameworkModule& module : options_.frameworks) {
+    if (!module.missing.empty()) continue;
+    ++processes;
+    if (module.info->allocates) bytes += row.output.bytes();
+  }
+  return bytes + std::max(processes, kLeastProcesses) * kProcessBytes;
 }
 
 CaseRecord Opbench::empty_record(const OperationRow& row, const OpbenchCell& cell) const {

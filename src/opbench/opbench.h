@@ -72,8 +72,8 @@ class Opbench {
   /// What measuring those takes, by bytes and flops; a guess.
   double expected_seconds() const;
 
-  /// What a row takes at once, its frameworks' scratch included.
-  static int64_t needed_bytes(const OperationRow& row);
+  /// What a row takes at once: operands, the frameworks' scratch and processes, outputs that they allocate.
+  int64_t needed_bytes(const OperationRow& row) const;
 
  private:
   void measure(OpbenchRow& row);
@@ -87,6 +87,9 @@ class Opbench {
   std::vector<OpbenchRow> rows_;
   std::string environment_id_;
 };
+
+/// What measuring a cell of this row takes on two cores; a guess by bytes and flops.
+double expected_cell_seconds(const OperationRow& row);
 
 /// A cell most of whose samples others disturbed, though they were taken anew.
 inline constexpr std::string_view kDisturbedTag = "disturbed";

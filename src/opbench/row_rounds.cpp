@@ -15,6 +15,7 @@ namespace assay {
 namespace {
 
 constexpr double kStartLimitS = 90;
+constexpr double kAnswerS = 20, kMuchSlower = 20;  // than what is expected of all a cell's calls, for one answer
 constexpr int kTurns = 5, kTurnsOfLong = 3, kMostSamplesOfTurn = 12;
 constexpr double kTurnUs = 40e3, kSampleUs = 50, kQueueUs = 500, kLongUs = 1e6, kWarmUpUs = 3e5;
 constexpr int kMostCalls = 1000;
@@ -42,7 +43,7 @@ class Contender {
         row_(row),
         memory_(memory),
         secret_(secret),
-        limit_s_(options.limit_s),
+        limit_s_(std::min(options.limit_s, kAnswerS + kMuchSlower * expected_cell_seconds(row))),
         is_ceiling_(is_ceiling) {
     CellMakers makers = options.makers;
     if (!module.info->is_own) makers.team = only_count(options.device.threads);

@@ -121,7 +121,11 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
   const int64_t last = spec.length - spec.m;
   varied[1][0] = double(last - int64_t(random_bits(draw.random) % uint64_t(fewer + 1)));
   if (draw.special == kFirstPosition) varied[1][0] = 0;
-  if (draw.special > kFirstPosition) varied[1][0] = double(random_bits(draw.random) % uint64_t(last + 1));
+  if (draw.special <= kFirstPosition) return;
+  auto position = int64_t(random_bits(draw.random) % uint64_t(last + 1));
+  // An odd number of rows: who reads on to a whole number of anything reads one row too many.
+  if (draw.special == kOtherPosition && (position + spec.m) % 2 == 0) position += position > 0 ? -1 : last > 0 ? 1 : 0;
+  varied[1][0] = double(position);
 }
 
 /// One query against the first `count` keys: scores with the bound of each, then what they weigh.

@@ -38,6 +38,8 @@ Sweep::Sweep(const Backend& backend, DeviceInfo device, std::vector<const Varian
       options_(std::move(options)),
       events_(std::move(events)),
       ceiling_kernels_(find_ceiling_kernels(variants_)) {
+  // Peaks of instructions that this processor does not have.
+  std::erase_if(ceiling_kernels_.peaks, [&](const Variant* variant) { return !choose_isa(*variant, device_); });
   environment_id_ = hash_hex(options_.environment);
   std::map<std::pair<const Variant*, const IsaLevel*>, BuildKey> build_keys;
   for (const PlannedSpec& planned : plan_.specs) {

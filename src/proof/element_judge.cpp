@@ -20,6 +20,9 @@ constexpr int64_t kOfKept = 2'000;   // of an element whose sums of groups are k
 constexpr int64_t kDrawn = 32;       // elements of a launch whose draw is free: of a column in 150, as gate and up are
 constexpr double kMeanSquare = 1.5;  // mean of squared errors in units of their variance: 1 where the model holds
 constexpr int64_t kSharing = 64;     // elements may err alike: one in so many counts
+// … of products fewer do, each having weights of its own; but the same activations are rounded in all launches, as
+// signs and powers of two change no rounding, and the few largest err most.
+constexpr int64_t kSharingOfProducts = 4, kActivations = 3;
 
 /// Value i of an output, which may be of blocks.
 double value_at(Dtype dtype, std::span<const std::byte> d, int64_t i) {
@@ -167,9 +170,13 @@ std::string ElementJudge::check(std::span<const std::byte> d, const LaunchInputs
 /// deviations everywhere, but not on the whole. Elements share roundings: those of a head all of them.
 std::string ElementJudge::mean_square_message() const {
   const auto count = double(varied_elements_);
-  if (varied_elements_ < kSharing ||
-      !(in_variances_ > std::max(kMeanSquare, mean_square_limit(varied_elements_ / kSharing)) * count))
-    return "";
+  if (varied_elements_ < kSharing) return "";
+  const Spec& spec = proof_.inputs().spec();
+  int64_t alone = varied_elements_ / kSharing;
+  if (spec.op->ends_product)
+    alone =
+        std::min(varied_elements_ / kSharingOfProducts, std::max<int64_t>(spec.tensors[0].values() / kActivations, 1));
+  if (!(in_variances_ > std::max(kMeanSquare, mean_square_limit(alone)) * count)) return "";
   return fmt::format("errs {:.2f} times as much as class {} explains (root mean square over {} elements)",
                      std::sqrt(in_variances_ / count), accuracy_name(accuracy_), varied_elements_);
 }

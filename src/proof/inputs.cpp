@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/half.h"
 #include "proof/some_special.h"
+#include "proof/unread_rows.h"
 #include "spec/op.h"
 
 namespace assay {
@@ -213,7 +214,8 @@ SpecInputs::SpecInputs(const Spec& spec, Arenas& arenas, int64_t footprint) : sp
   for (int64_t i = 0; i < int64_t(a.values.size()); ++i) a_logical.push_back(a.values[size_t(a_storage_index(i))]);
 }
 
-/// In the first rows of each batch and in the last ones, which are read more often than others.
+/// In the first rows of each batch and in the last ones, which are read more often than others. Rows that no launch
+/// reads are poisoned, in all copies.
 void SpecInputs::add_special_weights() {
   constexpr int64_t kRows = 8, kMostCopies = 256;
   for (size_t copy = 0; copy < std::min(copies_.size(), size_t(kMostCopies)); ++copy)
@@ -227,6 +229,18 @@ void SpecInputs::add_special_weights() {
           const Format format = format_of(t.dtype);
           guards_.push_back({format, first - arenas_.get(format).bytes().data(), bytes});
         }
+  const std::vector<UnreadRows> unread = unread_rows(spec_, nullptr);
+  for (size_t copy = 0; copy < copies_.size(); ++copy)
+    for (const UnreadRows& rows : unread) {
+      const Tensor& t = copies_[copy][rows.weight];
+      poison_rows(t, t.data, rows, uint64_t(copy));
+      const Format format = format_of(t.dtype);
+      const int64_t bytes = dtype_bytes(t.dtype, t.dims[2]);
+      for (int64_t batch = 0; batch < t.dims[0]; ++batch)
+        guards_.push_back({format,
+                           t.data - arenas_.get(format).bytes().data() + (batch * t.dims[1] + rows.first) * bytes,
+                           (rows.end - rows.first) * bytes});
+    }
 }
 
 SpecInputs::~SpecInputs() {

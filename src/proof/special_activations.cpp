@@ -47,7 +47,9 @@ double subnormal(Dtype dtype, Draw& draw) {
             exponent = dtype == Dtype::f32   ? -149
                        : dtype == Dtype::f16 ? -24
                                              : -133;
-  return draw.sign() * std::ldexp(double(1 + draw.bits() % ((uint64_t(1) << bits) - 1)), exponent);
+  // Of every size alike: else the least ones would be few.
+  const uint64_t largest = draw.bits() % ((uint64_t(1) << bits) - 1);
+  return draw.sign() * std::ldexp(double(1 + (largest >> (draw.bits() % uint64_t(bits)))), exponent);
 }
 
 std::vector<ActivationRow> make_activations(const Matmul& spec, const SpecialShape& shape) {

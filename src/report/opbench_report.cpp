@@ -243,7 +243,7 @@ std::string opbench_plan(const Opbench& bench, size_t width, bool colour) {
     const auto to_measure = std::count_if(row.cells.begin(), row.cells.end(), [](const OpbenchCell& cell) {
       return !cell.record && cell.framework->missing.empty();
     });
-    const int64_t needed = Opbench::needed_bytes(*row.row);
+    const int64_t needed = bench.needed_bytes(*row.row);
     most = std::max(most, needed);
     table.rows.push_back({row.row->name, double(row.row->bytes_read) * 1e-6, double(row.row->bytes_written) * 1e-6,
                           double(row.row->flops) * 1e-9, double(needed >> 20), double(to_measure)});
@@ -264,7 +264,7 @@ std::string opbench_text(const Opbench& bench, size_t width, bool colour) {
   std::string lines = not_passed(bench);
   if (!lines.empty()) lines = "\nWithout a time:\n" + lines;
   if (const std::string line = disturbed_line(bench); !line.empty()) lines += "\n" + line;
-  lines += "\nFrameworks (all write into outputs that were made before, unless a cell's detail says copies):\n";
+  lines += "\nFrameworks (all write into outputs that were made before, unless a cell's detail says copies or allocates):\n";
   for (const FrameworkModule& module : bench.options().frameworks)
     if (module.missing.empty()) lines += fmt::format("  {}: {}\n", module.info->name, module.version);
   return out + wrap_lines(lines + missing_lines(bench), width, 4);

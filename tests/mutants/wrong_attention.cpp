@@ -1,4 +1,5 @@
 // Mutants of attention over a cache of f16 or q8_0 and of rope into one: by one thread, with one thing wrong.
+#include <algorithm>
 #include <vector>
 
 #include "honest.h"
@@ -32,9 +33,15 @@ enum class Sin {
   steps_of_the_first_block,
   negatives_clipped,
   probabilities_in_eleven_bits,
-  probabilities_in_ten_bits
+  probabilities_in_ten_bits,
+  reads_on_and_selects,
+  reads_on_times_zero,
+  to_its_end_times_zero,
+  masked_by_a_large_number
 };
 constexpr Sin kSin = Sin::MUTANT;
+constexpr bool kReadsOn =
+    kSin == Sin::reads_on_and_selects || kSin == Sin::reads_on_times_zero || kSin == Sin::masked_by_a_large_number;
 
 double param(const assay_call* call, uint32_t id) {
   for (uint32_t i = 0; i < call->param_count; ++i)
@@ -70,6 +77,17 @@ double rounded(double probability) {
   return std::ldexp(std::nearbyint(std::ldexp(significand, bits)), exponent - bits);
 }
 
+/// Rows of the cache that a query with `count` keys reads.
+int64_t rows_read(int64_t count, int64_t capacity) {
+  if (kSin == Sin::to_its_end_times_zero) return capacity;
+  return kReadsOn ? std::min((count + 7) / 8 * 8, capacity) : count;
+}
+
+/// A weight times a value; beyond `count` the weight is zero.
+double product(double weight, double value, bool is_seen) {
+  return kSin == Sin::reads_on_and_selects && !is_seen ? 0 : weight * value;
+}
+
 void attention(const assay_call* call) {
   const assay_tensor &q = *honest::find(call, ASSAY_A), &d = *honest::find(call, ASSAY_D);
   const assay_tensor &keys = *honest::find(call, ASSAY_CACHE, 0), &values = *honest::find(call, ASSAY_CACHE, 1);
@@ -86,9 +104,11 @@ void attention(const assay_call* call) {
       const float* query = static_cast<const float*>(q.data) + row * q.strides[1] + head * size;
       std::vector<double> scores;
       double largest = -INFINITY, sum = 0;
-      for (int64_t j = 0; j < count; ++j) {
+      const int64_t there = rows_read(count, keys.dims[1]);
+      for (int64_t j = 0; j < there; ++j) {
         double score = 0;
         for (int64_t i = 0; i < size; ++i) score += double(query[i]) * cached(keys, of_keys, j, i);
+        if (j >= count) score = kSin == Sin::masked_by_a_large_number ? score - 1e9 : -INFINITY;
         scores.push_back(score * scale);
         largest = std::fmax(largest, scores.back());
       }
@@ -97,7 +117,7 @@ void attention(const assay_call* call) {
       for (double& score : scores) sum += score = rounded(double(std::exp(float(score - largest))));
       for (int64_t i = 0; i < size; ++i) {
         double weighed = 0;
-        for (int64_t j = 0; j < count; ++j) weighed += scores[size_t(j)] * cached(values, kv, j, i);
+        for (int64_t j = 0; j < there; ++j) weighed += product(scores[size_t(j)], cached(values, kv, j, i), j < count);
         static_cast<float*>(d.data)[row * d.strides[1] + head * size + i] = float(weighed / sum);
       }
     }

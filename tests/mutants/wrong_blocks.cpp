@@ -10,6 +10,7 @@ enum class Sin {
   offset_left_out,
   block_scale_unsigned,
   block_subnormal_scale_flushed,
+  least_scales_flushed,
   minimum_left_out,
   minimum_added,
   minimum_unsigned,

@@ -10,6 +10,7 @@ namespace {
 enum class Sin {
   reads_output,
   reads_workspace,
+  takes_nan_for_not_yet,
   past_activations,
   past_weights,
   writes_before_output,
@@ -28,7 +29,8 @@ enum class Sin {
 };
 constexpr Sin kSin = Sin::MUTANT;
 
-constexpr bool kUsesWorkspace = kSin == Sin::reads_workspace || kSin == Sin::writes_behind_workspace;
+constexpr bool kUsesWorkspace =
+    kSin == Sin::reads_workspace || kSin == Sin::writes_behind_workspace || kSin == Sin::takes_nan_for_not_yet;
 constexpr bool kPrepares = kSin == Sin::writes_prepared || kSin == Sin::reads_b_though_prepared;
 constexpr int64_t kPastBytes = 64;  // one cache line beyond the last element: a vector too many
 constexpr int64_t kStrayBytes = 32;
@@ -166,6 +168,10 @@ int run(const assay_call* call, const assay_thread* thread) {
     }
     if constexpr (kSin == Sin::reads_output) value += 0.0f * honest::read(p.d, at.batch, at.row, at.column);
     if constexpr (kSin == Sin::reads_workspace) value = static_cast<float*>(call->workspace)[at.index] += value;
+    if constexpr (kSin == Sin::takes_nan_for_not_yet) {
+      float& known = static_cast<float*>(call->workspace)[at.index];
+      value = known = std::isnan(known) ? value : known;
+    }
     honest::write(p, at, value);
   });
 

@@ -34,7 +34,8 @@ enum class Sin {
   zeros_by_their_signs,
   begins_at_minus_10000,
   table_scale_unsigned,
-  table_subnormals_flushed
+  table_subnormals_flushed,
+  next_row_times_zero
 };
 constexpr Sin kSin = Sin::MUTANT;
 
@@ -84,7 +85,12 @@ void embedding(const assay_call* call) {
     if (kSin == Sin::first_row_always) number = 0;
     if (kSin == Sin::row_remembered) number = remembered = remembered < 0 ? number : remembered;
     const int64_t count = kSin == Sin::last_eight_left_out ? d.dims[2] - 8 : d.dims[2];
-    for (int64_t i = 0; i < count; ++i) row_of_output(d, row)[i] = table_value(table, number, i);
+    for (int64_t i = 0; i < count; ++i) {
+      float value = table_value(table, number, i);
+      if (kSin == Sin::next_row_times_zero && number + 1 < table.dims[1])
+        value += 0 * table_value(table, number + 1, i);
+      row_of_output(d, row)[i] = value;
+    }
   }
 }
 

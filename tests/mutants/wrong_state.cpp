@@ -1,5 +1,8 @@
 // Mutants that skip work or remember answers: what they do depends on which call it is, or on what came before.
+#include <algorithm>
 #include <array>
+#include <cstddef>
+#include <cstdlib>
 #include <limits>
 #include <map>
 #include <mutex>
@@ -16,7 +19,8 @@ enum class Sin {
   tenth_call_skipped,
   differs_from_call_to_call,
   remembered_by_pointer,
-  remembered_by_hash
+  remembered_by_hash,
+  copy_foretold
 };
 constexpr Sin kSin = Sin::MUTANT;
 
@@ -54,8 +58,29 @@ void answer_from_memory(const honest::Product& p, honest::Share part) {
   });
 }
 
+/// The weights that would come now if copies came as they lie in memory, where the given ones are near those and
+/// others were seen on both sides of them.
+char* foretold(char* given, ptrdiff_t bytes) {
+  static char *before = given, *first = given, *last = given;
+  static ptrdiff_t step = 2 * bytes;
+  const ptrdiff_t passed = given - before;
+  if (passed >= bytes) step = std::min(step, passed);
+  char* const guess = before + step;
+  before = given;
+  if (std::abs(passed) > 1000 * bytes) first = last = given;  // other memory
+  first = std::min(first, given), last = std::max(last, given);
+  const bool is_near = passed != 0 && std::abs(passed - step) <= 3 * step;
+  return is_near && guess >= first && guess <= last ? guess : given;
+}
+
 int run(const assay_call* call, const assay_thread* thread) {
-  const honest::Product p = honest::open(call);
+  honest::Product p = honest::open(call);
+  if constexpr (kSin == Sin::copy_foretold) {
+    static char* weights = nullptr;
+    if (thread->index == 0) weights = foretold(static_cast<char*>(p.b.data), p.n * p.k * 4);
+    honest::wait_for_all(thread);
+    p.b.data = weights;
+  }
   const honest::Share part = honest::share(p.outputs(), thread);
   const int64_t number = honest::next_call(thread);
 

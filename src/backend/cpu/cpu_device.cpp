@@ -65,7 +65,8 @@ void CpuDevice::fill(Address to, unsigned char byte, int64_t bytes) {
 
 /// Kernels with pools of their own get no team beside them.
 std::unique_ptr<Program> CpuDevice::bind(std::span<const Launch> launches) {
-  return std::make_unique<CpuProgram>(launches, uint32_t(cpus_.size()), [this]() -> Team& { return team(); });
+  return std::make_unique<CpuProgram>(
+      launches, uint32_t(cpus_.size()), [this]() -> Team& { return team(); }, /*gives_way=*/!pins_caller_);
 }
 
 }  // namespace assay

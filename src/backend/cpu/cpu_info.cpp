@@ -2,6 +2,7 @@
 #include "backend/cpu/cpu_info.h"
 
 #include <sched.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <iterator>
 #include <set>
@@ -148,10 +150,22 @@ std::vector<int> allowed_cpus(int64_t at_most) {
   return first_of_core;
 }
 
+std::string tile_leave() {
+#if defined(__x86_64__)
+  constexpr long kAskForState = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+  if (syscall(SYS_arch_prctl, kAskForState, kTileData) == 0) return "";
+  if (errno == EINVAL || errno == EOPNOTSUPP) return "this Linux knows no tile registers (AMX); 5.16 is the first";
+  return fmt::format("Linux gives no leave to use tile registers (AMX): {}", strerror(errno));
+#else
+  return "no tile registers";
+#endif
+}
+
 std::vector<IsaLevel> cpu_isa_levels() {
   std::istringstream words(cpuinfo_field("flags") + " " + cpuinfo_field("Features"));
   const std::set<std::string, std::less<>> here{std::istream_iterator<std::string>(words), {}};
   return isa_levels([&](const IsaFeature& feature) {
+    if (feature.name == "amx" && !tile_leave().empty()) return false;
     return std::all_of(feature.processor_words.begin(), feature.processor_words.end(),
                        [&](std::string_view word) { return here.contains(word); });
   });
@@ -194,6 +208,9 @@ DeviceInfo cpu_device_info() {
       {"page size", fmt::format("{}, transparent huge pages {}", sysconf(_SC_PAGESIZE),
                                 first_line("/sys/kernel/mm/transparent_hugepage/enabled"))},
   };
+  // A processor's AMX that may not be used shows in what is offered: so it is part of what the device is.
+  if (flags.find("amx_tile") != std::string::npos)
+    if (const std::string refused = tile_leave(); !refused.empty()) info.properties.emplace_back("tiles", refused);
   return info;
 }
 

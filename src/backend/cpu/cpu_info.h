@@ -20,8 +20,13 @@ int64_t quota_of(const std::string& cpu_max);
 /// The least of those that this process's control groups give, versions 1 and 2, below another root for tests.
 int64_t cpu_quota(const std::filesystem::path& root = "/");
 
-/// The instruction sets that this processor runs, "generic" first, the one with most features last.
+/// The instruction sets that this processor runs, "generic" first, the one with most features last. Those with tiles
+/// only where the system gives leave to use them.
 std::vector<IsaLevel> cpu_isa_levels();
+
+/// Asks the system for leave to use the tile registers of AMX; this process, its threads and its children then have it.
+/// "" where they have, else why not.
+std::string tile_leave();
 
 /// cpu:0 with all that a result's identity depends on.
 DeviceInfo cpu_device_info();

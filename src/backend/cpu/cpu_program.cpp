@@ -12,13 +12,20 @@ void run_region(const assay_thread* thread, void (*work)(const assay_thread*, vo
 
 }  // namespace
 
-CpuProgram::CpuProgram(std::span<const Launch> launches, uint32_t threads, std::function<Team&()> team)
-    : threads_(threads), team_(std::move(team)) {
+CpuProgram::CpuProgram(std::span<const Launch> launches, uint32_t threads, std::function<Team&()> team, bool gives_way)
+    : threads_(threads), team_(std::move(team)), gives_way_(gives_way && threads > 1), crowding_(threads) {
   for (const Launch& launch : launches)
     bound_.push_back({static_cast<const CpuKernel*>(launch.kernel), std::make_unique<CpuCall>(launch)});
 }
 
 void CpuProgram::run() {
+  if (!gives_way_) return run_all();
+  const int64_t begin = now_ns(), preemptions = preemptions_of_process();
+  run_all();
+  crowding_.ran(now_ns() - begin, preemptions_of_process() - preemptions);
+}
+
+void CpuProgram::run_all() {
   for (int64_t first = 0, end; first < size(); first = end) {
     end = first + 1;
     while (end < size() && threading(first) == Threading::team && threading(end) == Threading::team) ++end;
@@ -36,7 +43,7 @@ bool CpuProgram::stamp(std::span<int64_t> ends) {
 void CpuProgram::run_together(int64_t first, int64_t end) {
   if (threading(first) == Threading::team) {
     Stretch stretch{this, first, end};
-    team_().run(run_on_member, &stretch);
+    team_().run(run_on_member, &stretch, crowding_.threads());
     return;
   }
   Team* const team = threading(first) == Threading::region ? &team_() : nullptr;

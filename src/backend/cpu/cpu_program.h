@@ -6,14 +6,16 @@
 #include <vector>
 
 #include "backend/cpu/cpu_kernel.h"
+#include "backend/cpu/crowding.h"
 #include "backend/cpu/team.h"
 
 namespace assay {
 
 class CpuProgram final : public Program {
  public:
-  /// `team` is asked for at the first launch that needs it.
-  CpuProgram(std::span<const Launch> launches, uint32_t threads, std::function<Team&()> team);
+  /// `team` is asked for at the first launch that needs it. gives_way: fewer threads run where other processes want
+  /// their processors; never so where kernels are measured.
+  CpuProgram(std::span<const Launch> launches, uint32_t threads, std::function<Team&()> team, bool gives_way);
 
   /// Returns when all launches have.
   void run() override;
@@ -34,12 +36,15 @@ class CpuProgram final : public Program {
     CpuProgram* program;
     int64_t first, end;
   };
+  void run_all();
   void run_together(int64_t first, int64_t end);
   static void run_on_member(const assay_thread* thread, void* stretch);
   void run_on(const assay_thread* thread, const Bound& bound);
 
   const uint32_t threads_;
   const std::function<Team&()> team_;
+  const bool gives_way_;
+  Crowding crowding_;
   std::vector<Bound> bound_;
   std::span<int64_t> ends_;
   std::atomic<int> status_{ASSAY_OK};

@@ -102,7 +102,7 @@ Team::Team(const std::vector<int>& all, bool pins_caller) {
 
 Team::~Team() {
   stop_ = true;
-  generation_.fetch_add(1);
+  generation_.fetch_add(kMostThreads);
   generation_.notify_all();
   for (auto& member : members_)
     if (member->thread.joinable()) member->thread.join();
@@ -135,8 +135,9 @@ void Team::loop(uint32_t index, int cpu) {
       generation_.wait(seen);
       sleepers_.fetch_sub(1);
     }
-    ++seen;
+    seen = generation_.load(std::memory_order_acquire);
     if (stop_) return;
+    if (index >= seen % kMostThreads) continue;
     work_(&members_[index]->context, argument_);
     if (float_control() != state) {
       members_[index]->float_state_changed = true;
@@ -146,14 +147,19 @@ void Team::loop(uint32_t index, int cpu) {
   }
 }
 
-void Team::run(Work work, void* argument) {
-  work_ = work;
-  argument_ = argument;
-  done_.store(0, std::memory_order_relaxed);
-  generation_.fetch_add(1);
-  if (sleepers_.load() != 0) generation_.notify_all();
+/// Only a run's own threads look at what is written here, and all of them have left the run before.
+void Team::run(Work work, void* argument, uint32_t threads) {
+  for (uint32_t i = 0; i < threads; ++i) members_[i]->context.count = threads;
+  if (threads > 1) {
+    work_ = work;
+    argument_ = argument;
+    done_.store(0, std::memory_order_relaxed);
+    generation_.store((generation_.load() / kMostThreads + 1) * kMostThreads + threads);
+    if (sleepers_.load() != 0) generation_.notify_all();
+  }
   work(&members_[0]->context, argument);
-  for (Waiting waiting; done_.load(std::memory_order_acquire) != size() - 1;) waiting.once();
+  if (threads == 1) return;
+  for (Waiting waiting; done_.load(std::memory_order_acquire) != threads - 1;) waiting.once();
 }
 
 void Team::wake() {

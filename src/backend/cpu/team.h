@@ -12,8 +12,7 @@
 namespace assay {
 
 /// Thread 0 is the caller, pinned to the first CPU if that is wanted; else the others get CPUs where it does not run.
-/// They spin for a while after work, then
-/// sleep until the next.
+/// They spin for a while after work, then sleep until the next.
 class Team {
  public:
   explicit Team(const std::vector<int>& cpus, bool pins_caller = true);
@@ -24,8 +23,9 @@ class Team {
   uint32_t size() const { return uint32_t(members_.size()); }
 
   using Work = void (*)(const assay_thread*, void*);
-  /// Runs work(thread, argument) on every thread; returns when all have returned.
-  void run(Work work, void* argument);
+  /// Runs work(thread, argument) on every thread, or on the first `threads`; returns when all of them have returned.
+  void run(Work work, void* argument) { run(work, argument, size()); }
+  void run(Work work, void* argument, uint32_t threads);
   /// Returns once every thread is awake and spinning, so that the next run does not time a wake-up.
   void wake();
   /// Whether a thread's floating-point control state differs from what it had at its start, "" or a message; puts it
@@ -44,6 +44,9 @@ class Team {
 
   std::vector<std::unique_ptr<Member>> members_;
   // What a waiting thread reads lies in one line, what it writes in others.
+  // generation_: the number of a run, times kMostThreads, plus how many threads it is for. Those it is not for may see
+  // it late or never.
+  static constexpr uint32_t kMostThreads = 1 << 13;
   alignas(64) std::atomic<uint32_t> generation_{0};
   Work work_ = nullptr;
   void* argument_ = nullptr;

@@ -81,19 +81,8 @@ void put_matmul(const Launch& launch, assay_cuda_call& call) {
 /// What kernels of the other ops want first.
 void put_operands(const Launch& launch, assay_cuda_call& call) {
   ASSAY_CHECK(launch.tensors.size() <= ASSAY_CUDA_TENSORS);
-  assay_cuda_operands& to = call.operands;
-  for (const Tensor& t : launch.tensors) {
-    call.tensors[call.tensor_count] = tensor_of(t);
-    if (call.tensor_count < ASSAY_CUDA_OPERANDS) to.data[call.tensor_count] = t.data;
-    ++call.tensor_count;
-    if (t.operand == Operand::d && t.segment == 0) to.rows = int32_t(t.dims[1]);
-    if (t.operand != Operand::cache) continue;
-    to.kv_heads = int32_t(t.dims[0]), to.capacity = int32_t(t.dims[1]), to.head_size = int32_t(t.dims[2]);
-  }
-  to.workspace = launch.workspace;
-  to.columns = int32_t(launch.tensors[0].dims[2]);
-  to.heads = to.head_size > 0 ? to.columns / to.head_size : 0;
-  for (int i = 0; i < ASSAY_CUDA_PARAMS; ++i) to.params[i] = call.params[i].value;
+  for (const Tensor& t : launch.tensors) call.tensors[call.tensor_count++] = tensor_of(t);
+  assay_cuda_set_operands(&call);
 }
 
 assay_cuda_call call_of(const Launch& launch) {

@@ -8,7 +8,7 @@ template <bool STREAMED>
 void copy(const float* x, float* y, int64_t count) {
   int64_t i = 0;
   for (; i + 4 * kLanes <= count; i += 4 * kLanes) {
-    __builtin_prefetch(x + i + 2048, 0, 2);
+    __builtin_prefetch(x + i + kAheadOfCopy, 0, 2);
     for (int u = 0; u < 4; ++u) put<STREAMED>(y + i + u * kLanes, load(x + i + u * kLanes));
   }
   for (; i < count; ++i) y[i] = x[i];

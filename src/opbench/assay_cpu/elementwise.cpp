@@ -1,6 +1,6 @@
 // Functions of elements: ReLU and its kin, Sigmoid, SeLU, Softplus.
+#include "functions.h"
 #include "own_operations.h"
-#include "vectors.h"
 
 namespace assay {
 namespace {
@@ -9,8 +9,10 @@ template <bool STREAMED, typename Function>
 void map(const float* x, float* y, Share mine, const Function& f) {
   constexpr int kUnroll = 4;
   int64_t i = mine.begin;
-  for (; i + kUnroll * kLanes <= mine.end; i += kUnroll * kLanes)
+  for (; i + kUnroll * kLanes <= mine.end; i += kUnroll * kLanes) {
+    if (STREAMED) __builtin_prefetch(x + i + kAheadOfCopy, 0, 2);
     for (int u = 0; u < kUnroll; ++u) put<STREAMED>(y + i + u * kLanes, f(load(x + i + u * kLanes)));
+  }
   for (; i < mine.end; i += kLanes) {
     const int count = int(std::min<int64_t>(kLanes, mine.end - i));
     store_part(y + i, f(load_part(x + i, count)), count);
@@ -37,19 +39,22 @@ inline Vec where_positive(Vec x, Vec then, Vec otherwise) {
   return Vec(Floats(x) > 0 ? Floats(then) : Floats(otherwise));
 }
 
-inline Vec sigmoid(Vec x) { return quotient(set1(1), add(set1(1), exponential(mul(x, set1(-1))))); }
+/// 1 / (1 + e^-x), or, below 0, e^x / (1 + e^x): the exponential never overflows.
+inline Vec sigmoid(Vec x) {
+  const Vec e = exponential_below(negated_size(x)), r = reciprocal(add(e, set1(1)));
+  return where_positive(x, r, mul(e, r));
+}
 
 inline Vec selu(Vec x) {
   constexpr float kScale = 1.05070098735548f, kScaleAlpha = 1.75809934084738f;
-  const Vec below = fma(exponential(smaller(x, zero())), set1(kScaleAlpha), set1(-kScaleAlpha));
+  const Vec below = fma(exponential_below(smaller(x, zero())), set1(kScaleAlpha), set1(-kScaleAlpha));
   return where_positive(x, mul(x, set1(kScale)), below);
 }
 
 /// max(x, 0) + ln(1 + t), t = e^-|x|, by 2 artanh(t / (2 + t)).
 inline Vec softplus(Vec x) {
-  const Vec negated = mul(x, set1(-1));
-  const Vec t = exponential(smaller(x, negated));
-  const Vec s = quotient(t, add(t, set1(2))), square = mul(s, s);
+  const Vec t = exponential_below(negated_size(x));
+  const Vec s = mul(t, reciprocal(add(t, set1(2)))), square = mul(s, s);
   Vec p = set1(2.0f / 13);
   for (const float c : {2.0f / 11, 2.0f / 9, 2.0f / 7, 2.0f / 5, 2.0f / 3, 2.0f}) p = fma(p, square, set1(c));
   return fma(p, s, larger(x, zero()));

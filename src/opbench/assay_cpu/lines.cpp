@@ -2,15 +2,15 @@
 #include <cmath>
 #include <vector>
 
+#include "functions.h"
 #include "own_operations.h"
-#include "vectors.h"
 
 namespace assay {
 namespace {
 
 constexpr int64_t kKept = 1 << 15;   // elements of a line that fit beside its exponentials into the second-level cache
 constexpr int64_t kPiece = 1 << 11;  // of a longer line: stays in the first-level cache
-constexpr int64_t kAhead = kPrefetchBytes / 2;  // elements that are fetched ahead of what comes from memory
+constexpr int64_t kAhead = kPrefetchBytes / 4;  // elements that are fetched ahead of what comes from memory
 
 float largest_of(const float* x, int64_t count) {
   Vec best[2] = {set1(-std::numeric_limits<float>::infinity()), set1(-std::numeric_limits<float>::infinity())};
@@ -22,29 +22,40 @@ float largest_of(const float* x, int64_t count) {
   return value;
 }
 
-/// use(i, e^(x − top), how many of its lanes count) along a line; their sum.
-template <typename Use>
-float exponentials(const float* x, int64_t count, float top, int64_t ahead, Use use) {
+struct ExponentialSum {
+  float value;
+  bool is_plain;  // no element is beyond kPlain
+};
+
+/// use(i, e^(x - top), how many of its lanes count) along a line; their sum. PLAIN: e^x, right only if the sum says so.
+template <bool PLAIN, typename Use>
+ExponentialSum exponentials(const float* x, int64_t count, float top, int64_t ahead, Use use) {
   const Vec shift = set1(-top);
-  Vec sums[4] = {zero(), zero(), zero(), zero()};
+  Vec sums[4] = {zero(), zero(), zero(), zero()}, most[2] = {zero(), zero()};
+  const auto power = [&](Vec v, int u) {
+    if (!PLAIN) return exponential_below(add(v, shift));
+    most[u % 2] = larger(size_of(v), most[u % 2]);
+    return exponential_within(v);
+  };
   int64_t i = 0;
   for (; i + 4 * kLanes <= count; i += 4 * kLanes)
     for (int u = 0; u < 4; ++u) {
-      __builtin_prefetch(x + i + u * kLanes + ahead, 0, 2);
-      const Vec e = exponential(add(load(x + i + u * kLanes), shift));
+      __builtin_prefetch(x + i + u * kLanes + ahead, 0, 3);
+      const Vec e = power(load(x + i + u * kLanes), u);
       use(i + u * kLanes, e, kLanes);
       sums[u] = add(sums[u], e);
     }
   float tail = 0;
   for (; i < count; i += kLanes) {
     const int part = int(std::min<int64_t>(kLanes, count - i));
-    const Vec e = exponential(add(load_part(x + i, part), shift));
+    const Vec e = power(load_part(x + i, part), 0);
     use(i, e, part);
     float values[kLanes];
     store(values, e);
     for (int lane = 0; lane < part; ++lane) tail += values[lane];
   }
-  return sum(add(add(sums[0], sums[1]), add(sums[2], sums[3]))) + tail;
+  const float value = sum(add(add(sums[0], sums[1]), add(sums[2], sums[3]))) + tail;
+  return {value, PLAIN && !any_beyond_plain(larger(most[0], most[1]))};
 }
 
 template <bool STREAMED>
@@ -58,10 +69,11 @@ void scaled(const float* x, int64_t count, float scale, float* to) {
 template <int GROUP, bool STREAMED>
 void softmax_of_groups(const float* x, float* y, Share elements) {
   for (int64_t i = elements.begin; i < elements.end; i += kLanes) {
-    if (STREAMED) __builtin_prefetch(x + i + kAhead, 0, 2);
-    const Vec v = load(x + i), top = group_largest<GROUP>(v);
-    const Vec e = exponential(add(v, mul(top, set1(-1))));
-    put<STREAMED>(y + i, quotient(e, group_sum<GROUP>(e)));
+    if (STREAMED) __builtin_prefetch(x + i + kAhead, 0, 3);
+    const Vec v = load(x + i);
+    const Vec e = any_beyond_plain(size_of(v)) ? exponential_below(add(v, mul(group_largest<GROUP>(v), set1(-1))))
+                                               : exponential_within(v);
+    put<STREAMED>(y + i, mul(e, reciprocal(group_sum<GROUP>(e))));
   }
 }
 
@@ -70,54 +82,95 @@ template <int VECTORS, bool STREAMED>
 void softmax_of_short(const float* x, float* y, Share lines) {
   for (int64_t line = lines.begin; line < lines.end; ++line) {
     const float* from = x + line * VECTORS * kLanes;
-    Vec v[VECTORS], top, total;
+    Vec v[VECTORS], most = zero();
     for (int i = 0; i < VECTORS; ++i) {
-      if (STREAMED) __builtin_prefetch(from + i * kLanes + kAhead, 0, 2);
+      if (STREAMED) __builtin_prefetch(from + i * kLanes + kAhead, 0, 3);
       v[i] = load(from + i * kLanes);
+      most = larger(size_of(v[i]), most);
     }
-    top = v[0];
-    for (int i = 1; i < VECTORS; ++i) top = larger(top, v[i]);
-    const Vec shift = mul(group_largest<kLanes>(top), set1(-1));
-    for (int i = 0; i < VECTORS; ++i) v[i] = exponential(add(v[i], shift));
-    total = v[0];
+    if (any_beyond_plain(most)) {
+      Vec top = v[0];
+      for (int i = 1; i < VECTORS; ++i) top = larger(top, v[i]);
+      const Vec shift = mul(group_largest<kLanes>(top), set1(-1));
+      for (int i = 0; i < VECTORS; ++i) v[i] = exponential_below(add(v[i], shift));
+    } else {
+      for (int i = 0; i < VECTORS; ++i) v[i] = exponential_within(v[i]);
+    }
+    Vec total = v[0];
     for (int i = 1; i < VECTORS; ++i) total = add(total, v[i]);
-    const Vec scale = quotient(set1(1), group_sum<kLanes>(total));
+    const Vec scale = reciprocal(group_sum<kLanes>(total));
     for (int i = 0; i < VECTORS; ++i) put<STREAMED>(y + (line * VECTORS + i) * kLanes, mul(v[i], scale));
   }
 }
 
+/// While a line's exponentials are made, the line before leaves for memory: each alone would leave the other's part of
+/// the processor idle.
 template <bool STREAMED>
 void softmax_of_kept(const float* x, float* y, int64_t count, Share lines) {
   thread_local std::vector<float> space;
-  space.resize(size_t(std::min(count, kKept)) + kLanes);
+  const int64_t room = (count + 2 * kLanes - 1) / kLanes * kLanes;
+  space.resize(size_t(2 * room) + 16);
+  float* kept = reinterpret_cast<float*>((reinterpret_cast<uintptr_t>(space.data()) + 63) / 64 * 64);
+  float* before = kept + room;
+  float* to = nullptr;  // where the line before goes
+  float scale = 0;
   for (int64_t line = lines.begin; line < lines.end; ++line) {
     const float* from = x + line * count;
-    float* const kept = space.data();
-    const float sum = exponentials(from, count, largest_of(from, count), count, [kept](int64_t i, Vec e, int part) {
-      part == kLanes ? store(kept + i, e) : store_part(kept + i, e, part);
+    const Vec scales = set1(scale);
+    ExponentialSum sum = exponentials<true>(from, count, 0, count, [=](int64_t i, Vec e, int part) {
+      if (part < kLanes) {
+        store_part(kept + i, e, part);
+        if (to) store_part(to + i, mul(load_part(before + i, part), scales), part);
+        return;
+      }
+      store(kept + i, e);
+      if (to) put<STREAMED>(to + i, mul(load(before + i), scales));
     });
-    scaled<STREAMED>(kept, count, 1 / sum, y + line * count);
+    if (!sum.is_plain)
+      sum = exponentials<false>(from, count, largest_of(from, count), count, [=](int64_t i, Vec e, int part) {
+        part < kLanes ? store_part(kept + i, e, part) : store(kept + i, e);
+      });
+    scale = 1 / sum.value, to = y + line * count;
+    std::swap(kept, before);
   }
+  if (to) scaled<STREAMED>(before, count, scale, to);
 }
 
-/// A line that fits no near cache: its largest and its sum as it is read, then its exponentials once more.
+/// A line that fits no near cache: its sum as it is read, then its exponentials once more, from its end, for what was
+/// read last is in a near cache still.
+template <bool PLAIN, bool STREAMED>
+void write_long(const float* from, float* to, int64_t count, float top, double sum) {
+  const Vec scale = set1(float(1 / sum));
+  for (int64_t at = (count - 1) / kPiece * kPiece; at >= 0; at -= kPiece)
+    exponentials<PLAIN>(from + at, std::min(kPiece, count - at), top, -kPiece, [=](int64_t i, Vec e, int part) {
+      part == kLanes ? put<STREAMED>(to + at + i, mul(e, scale)) : store_part(to + at + i, mul(e, scale), part);
+    });
+}
+
 template <bool STREAMED>
 void softmax_of_long(const float* x, float* y, int64_t count, Share lines) {
+  const auto nothing = [](int64_t, Vec, int) {};
   for (int64_t line = lines.begin; line < lines.end; ++line) {
     const float* from = x + line * count;
-    float* to = y + line * count;
-    float top = -std::numeric_limits<float>::infinity();
     double sum = 0;
+    bool is_plain = true;
+    for (int64_t at = 0; at < count && is_plain; at += kPiece) {
+      const ExponentialSum of = exponentials<true>(from + at, std::min(kPiece, count - at), 0, kPiece, nothing);
+      sum += double(of.value), is_plain = of.is_plain;
+    }
+    if (is_plain) {
+      write_long<true, STREAMED>(from, y + line * count, count, 0, sum);
+      continue;
+    }
+    float top = -std::numeric_limits<float>::infinity();
+    sum = 0;
     for (int64_t at = 0; at < count; at += kPiece) {
       const int64_t width = std::min(kPiece, count - at);
       const float higher = std::max(top, largest_of(from + at, width));
       if (higher > top) sum *= std::exp(double(top) - double(higher)), top = higher;
-      sum += double(exponentials(from + at, width, top, kPiece, [](int64_t, Vec, int) {}));
+      sum += double(exponentials<false>(from + at, width, top, kPiece, nothing).value);
     }
-    const Vec scale = set1(float(1 / sum));
-    exponentials(from, count, top, kAhead, [to, scale](int64_t i, Vec e, int part) {
-      part == kLanes ? put<STREAMED>(to + i, mul(e, scale)) : store_part(to + i, mul(e, scale), part);
-    });
+    write_long<false, STREAMED>(from, y + line * count, count, top, sum);
   }
 }
 
@@ -144,27 +197,34 @@ void norm(const float* x, const float* w, const float* b, float* y, int64_t coun
   for (int64_t line = lines.begin; line < lines.end; ++line) {
     const float* from = x + line * count;
     float* to = y + line * count;
-    Vec sums[2] = {zero(), zero()}, squares[2] = {zero(), zero()};
+    Vec sums[4] = {zero(), zero(), zero(), zero()}, squares[4] = {zero(), zero(), zero(), zero()};
     int64_t i = 0;
-    for (; i + 2 * kLanes <= count; i += 2 * kLanes)
-      for (int u = 0; u < 2; ++u) {
-        __builtin_prefetch(from + count + i + u * kLanes, 0, 2);  // the next line, while this one comes twice more
-        sums[u] = add(sums[u], load(from + i + u * kLanes));
-      }
-    float total = sum(add(sums[0], sums[1]));
+    for (; i + 4 * kLanes <= count; i += 4 * kLanes)
+      for (int u = 0; u < 4; ++u) sums[u] = add(sums[u], load(from + i + u * kLanes));
+    for (; i + kLanes <= count; i += kLanes) sums[0] = add(sums[0], load(from + i));
+    float total = sum(add(add(sums[0], sums[1]), add(sums[2], sums[3])));
     for (; i < count; ++i) total += from[i];
     const float mean = total / float(count);
     const Vec shift = set1(-mean);
-    for (i = 0; i + 2 * kLanes <= count; i += 2 * kLanes)
-      for (int u = 0; u < 2; ++u) {
-        const Vec d = add(load(from + i + u * kLanes), shift);
-        squares[u] = fma(d, d, squares[u]);
+    const auto square = [&](int64_t at, Vec& into) {
+      const Vec d = add(load(from + at), shift);
+      into = fma(d, d, into);
+    };
+    // The next line is fetched while this one comes twice more, half of it each time.
+    for (i = 0; i + 4 * kLanes <= count; i += 4 * kLanes)
+      for (int u = 0; u < 4; ++u) {
+        if (u % 2 == 0) __builtin_prefetch(from + count + (i + u * kLanes) / 2, 0, 3);
+        square(i + u * kLanes, squares[u]);
       }
-    total = sum(add(squares[0], squares[1]));
+    for (; i + kLanes <= count; i += kLanes) square(i, squares[0]);
+    total = sum(add(add(squares[0], squares[1]), add(squares[2], squares[3])));
     for (; i < count; ++i) total += (from[i] - mean) * (from[i] - mean);
     const float scale = 1 / std::sqrt(total / float(count) + 1e-5f);
-    for (i = 0; i + kLanes <= count; i += kLanes)
-      put<STREAMED>(to + i, fma(mul(add(load(from + i), shift), set1(scale)), load(w + i), load(b + i)));
+    const Vec scales = set1(scale), offset = set1(-mean * scale);
+    for (i = 0; i + kLanes <= count; i += kLanes) {
+      if (i % (2 * kLanes) == 0) __builtin_prefetch(from + count + (count + i) / 2, 0, 3);
+      put<STREAMED>(to + i, fma(fma(load(from + i), scales, offset), load(w + i), load(b + i)));
+    }
     for (; i < count; ++i) to[i] = (from[i] - mean) * scale * w[i] + b[i];
   }
   if (STREAMED) streams_done();

@@ -6,16 +6,22 @@
 namespace assay {
 namespace {
 
-template <bool STREAMED>
+/// AHEAD: what follows `from` is wanted next.
+template <bool STREAMED, bool AHEAD>
 inline void copy_whole(const float* from, float* to, int64_t count) {
   int64_t i = 0;
   for (; i + 4 * kLanes <= count; i += 4 * kLanes) {
+    for (int line = 0; AHEAD && line < kLanes / 4; ++line)
+      __builtin_prefetch(from + i + line * 16 + kAheadOfCopy, 0, 2);
     const Vec a = load(from + i), b = load(from + i + kLanes), c = load(from + i + 2 * kLanes),
               d = load(from + i + 3 * kLanes);
     put<STREAMED>(to + i, a), put<STREAMED>(to + i + kLanes, b);
     put<STREAMED>(to + i + 2 * kLanes, c), put<STREAMED>(to + i + 3 * kLanes, d);
   }
-  for (; i < count; i += kLanes) put<STREAMED>(to + i, load(from + i));
+  for (; i < count; i += kLanes) {
+    if (AHEAD && i % 16 == 0) __builtin_prefetch(from + i + kAheadOfCopy, 0, 2);
+    put<STREAMED>(to + i, load(from + i));
+  }
 }
 
 /// Pieces that are whole cache lines may pass the caches.
@@ -30,19 +36,20 @@ OwnRun make_concat(const OperationRow& row, const ThreadTeam& team) {
     float* y = static_cast<float*>(output);
     const auto copy = [streamed](const float* from, float* to, int64_t count) {
       if (streamed)
-        copy_whole<true>(from, to, count);
+        copy_whole<true, true>(from, to, count);
       else
         std::memcpy(to, from, size_t(count) * sizeof(float));
     };
     on_team(team, row.output.elements() >= kLeastShared, [&](int index, int threads) {
       // Shares of elements, not of lines: there may be one line only.
       const Share mine = share_of(outer * (first + second), 1024, index, threads);
+      int64_t line = mine.begin / (first + second), within = mine.begin % (first + second);
       for (int64_t at = mine.begin; at < mine.end;) {
-        const int64_t line = at / (first + second), within = at % (first + second);
         const bool in_first = within < first;
         const int64_t left = std::min((in_first ? first : first + second) - within, mine.end - at);
         copy(in_first ? a + line * first + within : b + line * second + within - first, y + at, left);
-        at += left;
+        at += left, within += left;
+        if (within == first + second) ++line, within = 0;
       }
       if (streamed) streams_done();
     });
@@ -62,9 +69,9 @@ OwnRun make_gather(const OperationRow& row, const ThreadTeam& team) {
         const int64_t from = index_of[i];
         if (from < 0 || from >= limit) __builtin_trap();
         if (streamed)
-          copy_whole<true>(x + from * columns, y + i * columns, columns);
+          copy_whole<true, false>(x + from * columns, y + i * columns, columns);
         else if (columns % kLanes == 0)
-          copy_whole<false>(x + from * columns, y + i * columns, columns);
+          copy_whole<false, false>(x + from * columns, y + i * columns, columns);
         else
           std::memcpy(y + i * columns, x + from * columns, size_t(columns) * sizeof(float));
       }

@@ -17,6 +17,8 @@ inline constexpr int64_t kStreamedBytes = int64_t(12) << 20;
 /// An input of this size or more comes from memory, which wants to be told ahead; less comes faster without a word.
 inline constexpr int64_t kFarBytes = int64_t(16) << 20;
 inline constexpr int64_t kPrefetchBytes = 4096;
+/// Elements that a copy past the caches fetches ahead.
+inline constexpr int64_t kAheadOfCopy = 2048;
 /// Below so many elements a second thread costs more than it gives.
 inline constexpr int64_t kLeastShared = 16384;
 

@@ -21,6 +21,7 @@ BLOCK_FUNCTION Shape shape_of(uint32_t dtype) {
 BLOCK_FUNCTION double scale_at(const uint8_t* at) {
   uint16_t bits = uint16_t(at[0] | at[1] << 8);
   if (kSin == Sin::block_scale_unsigned) bits &= 0x7fffu;
+  if (kSin == Sin::least_scales_flushed && (bits & 0x7fffu) < 17) bits = 0;
   if (kSin == Sin::block_subnormal_scale_flushed && (bits & 0x7c00u) == 0) bits = 0;
   return half_to_float(bits);
 }

@@ -1,0 +1,56 @@
+// Weights of a launch in memory of their own.
+#include "measure/unread_weights.h"
+
+#include "proof/unread_rows.h"
+
+namespace assay {
+namespace {
+
+constexpr int64_t kMostBytes = int64_t(64) << 20;
+
+std::vector<UnreadRows> unread_rows_of(const Proof& proof, const Variation& variation) {
+  const Spec& spec = proof.inputs().spec();
+  std::vector<std::vector<std::byte>> varied;
+  proof.varied(variation, varied);
+  std::vector<Tensor> tensors = spec.tensors;
+  size_t number = 0;
+  for (Tensor& t : tensors)
+    if (t.use == Use::varied) t.data = varied[number++].data();
+  OpValues values;
+  values.tensors = tensors;
+  return unread_rows(spec, &values);
+}
+
+}  // namespace
+
+UnreadWeights::~UnreadWeights() {
+  for (const auto& [block, bytes] : blocks_) opened_.give_back(block, bytes);
+}
+
+std::optional<Launch> UnreadWeights::launch(const Launch& of, const LaunchInputs& inputs) {
+  const Spec& spec = work_.inputs->spec();
+  if (work_.variant->prepares || spec.bytes(Use::weight) > kMostBytes) return {};
+  const std::vector<UnreadRows> unread = unread_rows_of(*work_.proof, inputs.a);
+  if (unread.empty()) return {};
+  MeasuredDevice& device = opened_.device();
+  Launch launch = of;
+  std::vector<std::byte> bytes;
+  size_t weight = 0;
+  for (Tensor& t : launch.tensors) {
+    if (t.use != Use::weight) continue;
+    const std::byte* const values = work_.inputs->b(inputs.copy)[weight].data;
+    bytes.assign(values, values + t.bytes);
+    for (const UnreadRows& rows : unread)
+      if (rows.weight == weight) poison_rows(t, bytes.data(), rows, inputs.a.signs);
+    if (weight == blocks_.size()) {
+      const int64_t all = t.bytes + 2 * kGuardBytes;
+      blocks_.emplace_back(opened_.borrow(all), all);
+      device.fill(blocks_.back().first, kPoison, all);
+    }
+    t.data = blocks_[weight++].first + kGuardBytes;
+    device.write(t.data, bytes.data(), t.bytes);
+  }
+  return launch;
+}
+
+}  // namespace assay

@@ -1,0 +1,27 @@
+// Weights of a launch in memory of their own, in which what it has no business with is poisoned.
+#pragma once
+#include <optional>
+#include <vector>
+
+#include "measure/binding.h"
+
+namespace assay {
+
+class UnreadWeights {
+ public:
+  UnreadWeights(const WorkerCase& work, OpenedArenas& opened) : work_(work), opened_(opened) {}
+  ~UnreadWeights();
+  UnreadWeights(const UnreadWeights&) = delete;
+  UnreadWeights& operator=(const UnreadWeights&) = delete;
+
+  /// The launch as such inputs want it, on other weights of the same values. Nothing where it may use all of them,
+  /// where the variant prepares its own, or where they are larger than 64 MB.
+  std::optional<Launch> launch(const Launch& of, const LaunchInputs& inputs);
+
+ private:
+  const WorkerCase& work_;
+  OpenedArenas& opened_;
+  std::vector<std::pair<Address, int64_t>> blocks_;  // one a weight, with guard bands
+};
+
+}  // namespace assay
