@@ -304,7 +304,7 @@ TEST_F(engine_run, bench_shows_speed_in_every_form) {
   EXPECT_EQ(parsed["rows"][0]["seconds"].size(), 3u);
   for (const Json& row : parsed["rows"])
     EXPECT_EQ(row.contains("token_ms") ? row["token_ms"].size() : 0,
-              std::string(row["test"]).starts_with("decode") ? 3u : 0u);
+              row["test"].get<std::string>().starts_with("decode") ? 3u : 0u);
   EXPECT_EQ(parsed["rows"][3]["depth"], 16);
 }
 

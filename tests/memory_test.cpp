@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "measure/batches.h"
+#include "measure/binding.h"
 
 namespace assay {
 namespace {
@@ -126,7 +127,7 @@ TEST(batches, two_vendors_copies_that_do_not_fit_side_by_side_are_measured_one_a
   EXPECT_TRUE(make_batches(both, int64_t(8) << 30).empty());
 }
 
-TEST(batches, small_weights_are_repacked_as_often_as_fills_the_footprint) {
+TEST(batches, small_weights_are_repacked_as_often_as_fills_the_footprint_or_as_turns_meet_them) {
   DeviceInfo device;
   RoundsContext context;
   context.device = &device;
@@ -134,6 +135,11 @@ TEST(batches, small_weights_are_repacked_as_often_as_fills_the_footprint) {
   Variant repacks;
   repacks.prepares = true;
   const Spec spec = parse_spec("op=matmul | batch=1 | m=1 | n=64 | k=64 | tA=0 | tB=1 | dtA=f32 | dtB=f32 | dtD=f32");
+  const int64_t one = 64 * 64 * 4, copies = copies_in_turns(one, context.footprint);
+  ASSERT_LT(copies * one, context.footprint);
+  EXPECT_GE(case_bytes(spec, repacks, context), copies * one);
+  EXPECT_LT(case_bytes(spec, repacks, context), context.footprint) << "a turn meets few, and long reads lie between";
+  device.launches_per_sample = 200;  // a burst meets all of them
   EXPECT_GE(case_bytes(spec, repacks, context), context.footprint);
   context.mode = Mode::hot;
   EXPECT_LT(case_bytes(spec, repacks, context), context.footprint);
