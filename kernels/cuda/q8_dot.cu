@@ -33,9 +33,18 @@ template <class T>
 struct Activations {
   static constexpr int kWords = 32 * int(sizeof(T)) / 16;
   Words w[kWords];
+
+  __device__ __forceinline__ void pair(int which, float* to) const {
+#pragma unroll
+    for (int i = 0; i < 2 / kPerWord<T>; ++i) {
+      const int word = which * 2 / kPerWord<T> + i;
+      unpack(w[word / 4].w[word % 4], T{}, to + i * kPerWord<T>);
+    }
+  }
 };
 
-__device__ __forceinline__ float dot_block(const Block& v, const Activations<Half>& a) {
+template <class T>
+__device__ __forceinline__ float dot_block(const Block& v, const Activations<T>& a) {
   float sum = 0;
 #pragma unroll
   for (int i = 0; i < 8; ++i) {
@@ -45,24 +54,8 @@ __device__ __forceinline__ float dot_block(const Block& v, const Activations<Hal
     for (int h = 0; h < 2; ++h) {
       float x[2], y[2];
       unpack(halves[h], Half{}, x);
-      unpack(a.w[i / 2].w[i % 2 * 2 + h], Half{}, y);
+      a.pair(2 * i + h, y);
       sum = fmaf(x[0], y[0], fmaf(x[1], y[1], sum));
-    }
-  }
-  return sum * v.scale;
-}
-
-__device__ __forceinline__ float dot_block(const Block& v, const Activations<float>& a) {
-  float sum = 0;
-#pragma unroll
-  for (int i = 0; i < 8; ++i) {
-    uint32_t halves[2];
-    bytes_to_halves(v.q[i], halves[0], halves[1]);
-#pragma unroll
-    for (int h = 0; h < 2; ++h) {
-      float x[2];
-      unpack(halves[h], Half{}, x);
-      sum = fmaf(x[0], __uint_as_float(a.w[i].w[2 * h]), fmaf(x[1], __uint_as_float(a.w[i].w[2 * h + 1]), sum));
     }
   }
   return sum * v.scale;
