@@ -72,7 +72,7 @@ __device__ __forceinline__ void attend(const assay_cuda_call& call) {
   Rows16<Cache> tiles[TILES];
   if constexpr (kChained) {
 #pragma unroll
-    for (int i = 0; i < TILES; ++i) tiles[i].fetch(keys, values, first + 16 * i, in.capacity);
+    for (int i = 0; i < TILES; ++i) fetch_rows<Rows16<Cache>>(keys, values, first + 16 * i, in.capacity);
     wait_for_previous();
     ask_position();
   }

@@ -7,6 +7,16 @@ namespace assay {
 template <class Cache>
 struct Rows16;
 
+/// Brings 16 rows of keys and values from `first` on, of those before `end`, to the second-level cache.
+template <class Rows>
+__device__ __forceinline__ void fetch_rows(const char* keys, const char* values, int first, int end) {
+  const int row = first + int(threadIdx.x % 32u) / 2;
+  if (row >= end) return;
+  const int64_t at = int64_t(row) * Rows::kRowBytes + int(threadIdx.x % 2u) * (Rows::kRowBytes / 2);
+  asm volatile("prefetch.global.L2 [%0];" ::"l"(keys + at));
+  asm volatile("prefetch.global.L2 [%0];" ::"l"(values + at));
+}
+
 /// Keys and values of 16 positions in F16. Lane (g, t): of the keys of positions g and g+8 columns 8t … 8t+7 of each
 /// 32; of the values of positions 2t, 2t+1, 2t+8, 2t+9 columns 8g … 8g+7 of each 64.
 template <>
@@ -16,14 +26,6 @@ struct Rows16<OfHalf> {
   Words k[2][kKeyLoads], v[4][kValueLoads];
 
   static __device__ __forceinline__ int value_row(int i) { return int(threadIdx.x % 4u) * 2 + i % 2 + i / 2 * 8; }
-  /// Brings them to the second-level cache, whatever they hold by then.
-  __device__ __forceinline__ void fetch(const char* keys, const char* values, int first, int end) const {
-    const int row = first + int(threadIdx.x % 32u) / 2;
-    if (row >= end) return;
-    const int64_t at = int64_t(row) * kRowBytes + int(threadIdx.x % 2u) * (kRowBytes / 2);
-    asm volatile("prefetch.global.L2 [%0];" ::"l"(keys + at));
-    asm volatile("prefetch.global.L2 [%0];" ::"l"(values + at));
-  }
   /// Positions from `end` on are not touched.
   __device__ __forceinline__ void load(const char* keys, const char* values, int first, int end) {
     const int lane = int(threadIdx.x % 32u), g = lane / 4, t = lane % 4;
@@ -80,13 +82,6 @@ struct Rows16<OfQ8> {
   Half key_scale[2][kBlocks], value_scale[2][kBlocks];
 
   static __device__ __forceinline__ int value_row(int i) { return Rows16<OfHalf>::value_row(i); }
-  __device__ __forceinline__ void fetch(const char* keys, const char* values, int first, int end) const {
-    const int row = first + int(threadIdx.x % 32u) / 2;
-    if (row >= end) return;
-    const int64_t at = int64_t(row) * kRowBytes + int(threadIdx.x % 2u) * (kRowBytes / 2);
-    asm volatile("prefetch.global.L2 [%0];" ::"l"(keys + at));
-    asm volatile("prefetch.global.L2 [%0];" ::"l"(values + at));
-  }
   __device__ __forceinline__ void load(const char* keys, const char* values, int first, int end) {
     const int lane = int(threadIdx.x % 32u), g = lane / 4, t = lane % 4;
 #pragma unroll
