@@ -2,8 +2,16 @@
 #include "backend/cpu/crowding.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <functional>
+
+#include "backend/cpu/cpu_info.h"
+#include "backend/cpu/team.h"
+#include "base/clock.h"
 
 namespace assay {
 namespace {
@@ -87,7 +95,22 @@ TEST(Crowding, OfManyThreadsAsManyGiveWayAsPays) {
   EXPECT_GT(of_six, 360u);
 }
 
-TEST(Crowding, CountsPreemptionsOfThisProcess) { EXPECT_GE(preemptions_of_process(), 0); }
+TEST(Crowding, CountsThatAnotherProcessTookTheProcessor) {
+  cpu_set_t allowed;
+  sched_getaffinity(0, sizeof allowed, &allowed);
+  pin_this_thread(allowed_cpus().front());
+  const pid_t other = fork();  // pinned as well
+  if (other == 0)
+    for (;;) now_ns();
+  ASSERT_GT(other, 0);
+  const int64_t before = preemptions_of_process(), end = now_ns() + 20'000'000'000;
+  while (preemptions_of_process() == before && now_ns() < end) {
+  }
+  EXPECT_GT(preemptions_of_process(), before);
+  kill(other, SIGKILL);
+  waitpid(other, nullptr, 0);
+  sched_setaffinity(0, sizeof allowed, &allowed);
+}
 
 }  // namespace
 }  // namespace assay
