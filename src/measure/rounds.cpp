@@ -21,10 +21,12 @@ std::vector<Accuracy> classes_of(const std::vector<CaseToRun>& cases) {
   return classes;
 }
 
-std::unique_ptr<SpecialValues> special_values_for(const Spec& spec, const std::vector<CaseToRun>& cases) {
+std::unique_ptr<SpecialValues> special_values_for(const Spec& spec, const std::vector<CaseToRun>& cases,
+                                                  const DeviceInfo& device) {
   const auto takes_strides = [](const CaseToRun& c) { return c.variant->supports.strides; };
   return SpecialValues::make(spec, std::any_of(cases.begin(), cases.end(), takes_strides),
-                             !std::all_of(cases.begin(), cases.end(), takes_strides));
+                             !std::all_of(cases.begin(), cases.end(), takes_strides),
+                             /*as_in_files=*/!device.one_worker);
 }
 
 class SpecRun {
@@ -34,7 +36,7 @@ class SpecRun {
         context_(context),
         inputs_(spec, *context.arenas, context.mode == Mode::hot ? 0 : context.footprint),
         proof_(make_proof(inputs_, classes_of(cases))),
-        special_(context.special_values ? special_values_for(spec, cases) : nullptr),
+        special_(context.special_values ? special_values_for(spec, cases, *context.device) : nullptr),
         standings_(spec_, context) {
     for (const CaseToRun& work : cases) standings_.cases.push_back(contender(work, proof_.get(), false));
     for (Contender& c : standings_.cases) share_storage(c);

@@ -102,10 +102,10 @@ std::vector<Tensor> tensors(const Spec& of) {
           dense_tensor(Operand::index, Dtype::i32, 1, 1, 1)};
 }
 
-enum Special { kLargeScores, kOneDominates, kZeroQueries, kFirstPosition, kAnyPosition, kOtherPosition, kSpecials };
+enum Special { kLargeScores, kOneDominates, kZeroQueries, kSmallQueries, kFirstPosition, kAnyPosition, kOtherPosition, kSpecials };
 
 /// Special: scores near 1,000, whose exponentials overflow if the largest is not taken off; twice that, where one key
-/// has all the weight; zeros, where all have the same; and positions far below `length`, with which an engine runs the
+/// has all the weight; zeros, where all have the same; small ones, where a little more or less; and positions far below `length`, with which an engine runs the
 /// same program.
 void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> varied) {
   const Attention& spec = attention_of(of);
@@ -115,6 +115,7 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
   const double factor = draw.special == kLargeScores && score != 0    ? 250 / score
                         : draw.special == kOneDominates && score != 0 ? 500 / score
                         : draw.special == kZeroQueries                ? 0
+                        : draw.special == kSmallQueries               ? 0x1p-6
                                                                       : 1;
   for (double& value : varied[0]) value *= std::clamp(factor, -kMostFactor, kMostFactor);
   const int64_t fewer = fewer_positions(spec);

@@ -70,7 +70,7 @@ std::vector<Tensor> tensors(const Spec& of) {
           dense_tensor(Operand::d, spec.d, 1, spec.m, spec.n)};
 }
 
-enum Special { kFarOut, kZeros, kOutliers, kSpecials };
+enum Special { kFarOut, kZeros, kOutliers, kFaint, kLarge, kSpecials };
 
 constexpr int64_t kGroups = 16;
 
@@ -87,7 +87,8 @@ void vary_groups(const OpDraw& draw, int64_t k, std::vector<double>& a) {
 }
 
 /// Gates of about 3, where the curve bends. Special: of about 30, so that exp overflows either way; zeros; every second
-/// block of 32 a thousandth of the others, which a kernel that quantizes them together loses.
+/// block of 32 a thousandth of the others, which a kernel that quantizes them together loses; all so small, or large,
+/// as an output of D's type still shows.
 void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> varied) {
   constexpr double kTypicalProduct = 1.3;  // of the inputs: a product of k values is about √k of it
   constexpr int64_t kBlock = 32;
@@ -96,7 +97,11 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
     vary_groups(draw, k, varied[0]);
   else
     vary_signs_and_pieces(draw.random, k, varied[0]);
-  const double wanted = draw.special == kFarOut ? 30 : 3;
+  const bool is_half = matmul_swiglu_of(of).d == Dtype::f16;
+  const double wanted = draw.special == kFarOut  ? 30
+                        : draw.special == kFaint ? (is_half ? 0x1p-6 : 0x1p-30)
+                        : draw.special == kLarge ? (is_half ? 40 : 0x1p13)
+                                                 : 3;
   const double factor = std::exp2(std::round(std::log2(wanted / (kTypicalProduct * std::sqrt(double(k))))));
   for (int64_t i = 0; i < std::ssize(varied[0]); ++i) {
     double& value = varied[0][size_t(i)];

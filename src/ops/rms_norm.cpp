@@ -67,17 +67,24 @@ std::vector<Tensor> tensors(const Spec& of) {
   return all;
 }
 
-/// Neither D nor the norm is what it was. Special rows: zeros, where eps is all; one outlier; what is tiny.
+enum Special { kZeros, kOutlier, kTiny, kTiniest, kLarge, kSpecials };
+
+/// Neither D nor the norm is what it was. Special rows: zeros, where eps is all; one outlier; what is tiny; what is tiny
+/// beside eps; what is large.
 void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> varied) {
   const RmsNorm& spec = rms_norm_of(of);
+  const double tiniest = spec.a == Dtype::f16 ? 0x1p-12 : spec.d == Dtype::f16 ? 0x1p-20 : 0x1p-30,
+               large = spec.a == Dtype::f16 ? 0x1p12 : 0x1p30;
   for (size_t i = 0; i < varied.size(); ++i) {
     vary_signs_and_pieces(draw.random + i, spec.n, varied[i]);
     if (draw.special < 0) continue;
     for (size_t at = 0; at < varied[i].size(); ++at) {
-      const int kind = draw.special + int(int64_t(at) / spec.n) % 3;
-      if (kind % 3 == 0) varied[i][at] = 0;
-      if (kind % 3 == 1) varied[i][at] = int64_t(at) % spec.n == spec.n / 2 ? 1024 : varied[i][at] / 1024;
-      if (kind % 3 == 2) varied[i][at] *= 0x1p-12;
+      const auto kind = Special((draw.special + int(int64_t(at) / spec.n % kSpecials)) % kSpecials);
+      if (kind == kZeros) varied[i][at] = 0;
+      if (kind == kOutlier) varied[i][at] = int64_t(at) % spec.n == spec.n / 2 ? 1024 : varied[i][at] / 1024;
+      if (kind == kTiny) varied[i][at] *= 0x1p-12;
+      if (kind == kTiniest) varied[i][at] *= tiniest / 16;
+      if (kind == kLarge) varied[i][at] *= large;
     }
   }
 }
@@ -145,7 +152,7 @@ const Op kRmsNorm = {.name = "rms_norm",
                      .is_product = false,
                      .interpret = interpret,
                      .tensors = tensors,
-                     .specials = 3,
+                     .specials = kSpecials,
                      .vary = vary,
                      .expected = expected,
                      .second_opinion = second_opinion};

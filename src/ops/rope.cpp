@@ -115,9 +115,10 @@ std::vector<Tensor> tensors(const Spec& of) {
   return all;
 }
 
-enum Special { kFirstPosition, kLastPosition, kTiny, kSpecials };
+enum Special { kFirstPosition, kLastPosition, kTiny, kLarge, kSpecials };
 
-/// Special: position 0, the last that there is room for, and values that f16 holds as subnormals.
+/// Special: position 0, the last that there is room for, values that f16 holds as subnormals (tinier ones where nothing
+/// is f16), and large ones.
 void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> varied) {
   const Rope& spec = rope_of(of);
   for (size_t i = 0; i < 3; ++i) vary_signs_and_pieces(draw.random + i, spec.size, varied[i]);
@@ -125,8 +126,12 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
   varied[3][0] = double(draw.special == kFirstPosition  ? 0
                         : draw.special == kLastPosition ? positions - 1
                                                         : draw_index(draw.random, positions));
-  for (size_t i = 0; i < 3 && draw.special == kTiny; ++i)
-    for (double& value : varied[i]) value *= 0x1p-16;
+  for (size_t i = 0; i < 3 && draw.special >= kTiny; ++i) {
+    const Dtype to = i == 0 ? spec.d : spec.cache;
+    const bool is_half = spec.a == Dtype::f16 || to == Dtype::f16 || to == Dtype::q8_0;
+    const double tiny = is_half ? 0x1p-16 : 0x1p-60, large = is_half ? 0x1p12 : 0x1p60;
+    for (double& value : varied[i]) value *= draw.special == kTiny ? tiny : large;
+  }
 }
 
 /// A row of heads, turned in place by the angles of its position.

@@ -53,15 +53,23 @@ std::vector<Tensor> tensors(const Spec& of) {
   return {gate, up, dense_tensor(Operand::d, spec.d, 1, spec.m, spec.n)};
 }
 
-enum Special { kEnds, kBetween, kSpecials };
+enum Special { kEnds, kBetween, kSmallUp, kSmallGate, kLarge, kSpecials };
 
 /// Special: gates where exp overflows either way, at zero, and where f32's sigmoid is exactly 1; and all that lies
-/// between, where a sigmoid of pieces may be wrong.
+/// between, where a sigmoid of pieces may be wrong; and each factor small or large where the type of D shows it.
 void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> varied) {
   constexpr double kGates[] = {-200, -88.75, -87, -30, -1e-3, 0, 1e-3, 17, 88, 200};
   const int64_t n = swiglu_of(of).n;
   for (size_t i = 0; i < varied.size(); ++i) vary_signs_and_pieces(draw.random + i, n, varied[i]);
   if (draw.special < 0) return;
+  const Swiglu& spec = swiglu_of(of);
+  const bool is_half = spec.a == Dtype::f16 || spec.d == Dtype::f16;
+  const double small = is_half ? 0x1p-10 : 0x1p-40, large = is_half ? 0x1p12 : 0x1p40;
+  if (draw.special >= kSmallUp) {
+    for (double& gate : varied[0]) gate *= draw.special == kSmallGate ? small : draw.special == kLarge ? 0.25 : 1;
+    for (double& up : varied[1]) up *= draw.special == kSmallUp ? small : draw.special == kLarge ? large : 1;
+    return;
+  }
   constexpr double kWidest = 24;
   for (size_t i = 0; i < varied[0].size(); ++i)
     varied[0][i] = draw.special == kEnds

@@ -52,11 +52,11 @@ std::vector<Tensor> tensors(const Spec& of) {
           places};
 }
 
-enum Special { kAllEqual, kInOrder, kAgainstIt, kLowest, kZeros, kSpecials };
+enum Special { kAllEqual, kInOrder, kAgainstIt, kLowest, kZeros, kTiny, kLarge, kSpecials };
 
 /// Rows are turned by a drawn number of places, and every 64th value or so becomes one of few: there are ties. Special:
 /// one value alone; rows in order, against it, and against it near the least floats; zeros of both signs, which are
-/// equal.
+/// equal; tiny and large ones.
 void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> varied) {
   const TopK& spec = top_k_of(of);
   for (int64_t row = 0; row < spec.m; ++row) {
@@ -65,6 +65,9 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
     std::rotate(first, first + int64_t(drawn % uint64_t(spec.n)), first + spec.n);
     for (int64_t i = int64_t(drawn % 64); i < spec.n; i += 64)
       first[i] = 1.9375 + double(random_bits(drawn + uint64_t(i)) % 4) / 64;
+    const double tiny = spec.a == Dtype::f16 ? 0x1p-14 : 0x1p-60, large = spec.a == Dtype::f16 ? 0x1p13 : 0x1p100;
+    for (int64_t i = 0; i < spec.n && (draw.special == kTiny || draw.special == kLarge); ++i)
+      first[i] *= draw.special == kTiny ? tiny : large;
     if (draw.special == kAllEqual) std::fill(first, first + spec.n, -0.5);
     for (int64_t i = 0; i < spec.n; ++i)
       if (draw.special == kInOrder || draw.special == kAgainstIt) first[i] = double(draw.special == kInOrder ? i : -i);

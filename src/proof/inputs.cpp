@@ -225,7 +225,10 @@ void SpecInputs::add_special_weights() {
           if (row == kRows) row = std::max(row, t.dims[1] - kRows);
           const int64_t bytes = dtype_bytes(t.dtype, t.dims[2]);
           std::byte* const first = t.data + bytes * (batch * t.dims[1] + row);
-          make_some_special(t.dtype, first, t.dims[2], (uint64_t(copy) << 40) + uint64_t(batch * t.dims[1] + row));
+          // Large keys would have all the weight, large columns of a product sums beyond D's range.
+          const bool may_be_large = !spec_.op->ends_product && (t.operand != Operand::cache || t.segment > 0);
+          make_some_special(t.dtype, first, t.dims[2], (uint64_t(copy) << 40) + uint64_t(batch * t.dims[1] + row),
+                            may_be_large);
           const Format format = format_of(t.dtype);
           guards_.push_back({format, first - arenas_.get(format).bytes().data(), bytes});
         }

@@ -32,7 +32,7 @@ void make_block_special(Dtype dtype, std::byte* block, uint64_t bits) {
 
 }  // namespace
 
-void make_some_special(Dtype dtype, std::byte* row, int64_t count, uint64_t drawn) {
+void make_some_special(Dtype dtype, std::byte* row, int64_t count, uint64_t drawn, bool may_be_large) {
   const DtypeFacts& type = dtype_facts(dtype);
   for (int64_t i = 0; i < count; i += type.block_values) {
     const uint64_t bits = random_bits(drawn ^ random_bits(uint64_t(i)));
@@ -41,7 +41,10 @@ void make_some_special(Dtype dtype, std::byte* row, int64_t count, uint64_t draw
     if (is_quantized(dtype)) {
       make_block_special(dtype, at, bits / kOneOf);
     } else {
-      const double size = bits / kOneOf % 4 == 0 ? 0 : std::ldexp(double(bits >> 16 & 0x3ff), -24);
+      const uint64_t kind = bits / kOneOf % 8;
+      const double size = kind % 4 == 0                ? 0
+                          : kind == 1 && may_be_large ? std::ldexp(1 + double(bits >> 16 & 0x3f) / 64, 4)
+                                                      : std::ldexp(double(bits >> 16 & 0x3ff), -24);
       encode_value(dtype, bits >> 40 & 1 ? -size : size, at);
     }
   }

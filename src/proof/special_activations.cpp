@@ -7,7 +7,7 @@
 namespace assay {
 namespace {
 
-double block_value(Block block, Dtype a, int64_t place, int64_t length, Draw& draw) {
+double block_value(Block block, const Matmul& spec, int64_t place, int64_t length, Draw& draw) {
   const bool is_largest = place == std::min(kLargestAt, length - 1);
   switch (block) {
     case Block::zero:
@@ -19,12 +19,12 @@ double block_value(Block block, Dtype a, int64_t place, int64_t length, Draw& dr
     case Block::outlier:
       return place == std::min(kOutlierAt, length - 1) ? draw.sign() * 1000 : draw.number(0x1p-10, 0x1p-8);
     case Block::faint:
-      if (a == Dtype::f16) return draw.sign() * std::ldexp(double(1 + draw.bits() % 511), -24);
+      if (spec.a == Dtype::f16) return draw.sign() * std::ldexp(double(1 + draw.bits() % 511), -24);
       break;
     default:
       break;
   }
-  return level(block, a) * (is_largest ? draw.sign() * 2 : draw.number(0.5, 1.5));
+  return level(block, spec) * (is_largest ? draw.sign() * 2 : draw.number(0.5, 1.5));
 }
 template <typename Function>
 ActivationRow activation_row(const Matmul& spec, Function value) {
@@ -56,12 +56,15 @@ std::vector<ActivationRow> make_activations(const Matmul& spec, const SpecialSha
   std::vector<ActivationRow> rows;
   Draw draw(1);
   const auto value = [&](Block block, int64_t i) {
-    return block_value(block, spec.a, i % kSpecialBlock,
+    return block_value(block, spec, i % kSpecialBlock,
                        std::min(kSpecialBlock, spec.k - i / kSpecialBlock * kSpecialBlock), draw);
   };
   for (int64_t offset = 0; offset < shape.offsets; ++offset)
     rows.push_back(activation_row(spec, [&](int64_t i) { return value(shape.at(i, offset), i); }));
   rows.push_back(activation_row(spec, [&](int64_t i) { return value(Block::zero, i); }));
+  const double most = spec.a == Dtype::f16 ? 0x1p14 : kBeyondHalf;
+  rows.push_back(activation_row(spec, [&](int64_t i) { return most * value(Block::plain, i); }));
+  rows.back().for_half = spec.a == Dtype::f16;
   rows.push_back(activation_row(spec, [&](int64_t i) { return i == spec.k / 2 ? kInfinity : value(Block::plain, i); }));
   rows.back().for_int8 = false;
   if (spec.a == Dtype::f16) return rows;  // whose subnormals are among the faint blocks

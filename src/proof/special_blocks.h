@@ -11,6 +11,7 @@
 namespace assay {
 
 inline constexpr int64_t kSpecialBlock = 32;
+inline constexpr double kBeyondHalf = 0x1p17;  // f16 ends before
 inline constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 /// What a block of 32 activations is like: neighbours differ by 1,000 and more.
@@ -27,7 +28,8 @@ struct SpecialShape {
   Block at(int64_t i, int64_t offset) const { return kCycle[(i / kSpecialBlock + offset * blocks) % kCycleLength]; }
 };
 
-inline double level(Block block, Dtype a) {
+/// What a block's activations are about. Faint ones are as small as an output of D's type still shows.
+inline double level(Block block, const Matmul& spec) {
   switch (block) {
     case Block::small:
       return 0x1p-10;
@@ -35,7 +37,7 @@ inline double level(Block block, Dtype a) {
     case Block::outlier:
       return 0x1p10;
     case Block::faint:
-      return a == Dtype::f16 ? 0x1p-16 : 0x1p-60;
+      return spec.a == Dtype::f16 ? 0x1p-16 : spec.d == Dtype::f16 ? 0x1p-24 : 0x1p-60;
     default:
       return 1;
   }

@@ -13,6 +13,7 @@ struct ActivationRow {
   std::vector<std::byte> bytes;  // k elements of A's type
   std::vector<double> values;
   bool for_int8 = true;  // no Inf and no subnormal of f32's exponents, which have no int8 scale
+  bool for_half = true;  // f16 holds them
 };
 
 /// One row of B.

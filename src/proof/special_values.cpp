@@ -18,6 +18,7 @@ namespace assay {
 namespace {
 
 constexpr int64_t kPaddingBytes = 64;               // behind each row: what is aligned stays so
+constexpr int64_t kFileAlignment = 32;              // of weights in a mapped file, which is all that a kernel may rely on
 constexpr int64_t kPaddingBlocks = 2;               // of blocks: rows that begin at multiples of four bytes still do
 constexpr int64_t kMostBytes = int64_t(1) << 30;    // of weights
 constexpr int64_t kLargeBytes = int64_t(64) << 20;  // of weights: above, a launch is dear
@@ -108,11 +109,12 @@ double largest_of(Dtype dtype) { return dtype == Dtype::f16 ? 65'504 : 0x1.fep12
 
 }  // namespace
 
-SpecialWeights::SpecialWeights(const Spec& spec, const SpecialRows& rows, Spacing spacing)
+SpecialWeights::SpecialWeights(const Spec& spec, const SpecialRows& rows, Spacing spacing, bool as_in_files)
     : tensors_(spaced_tensors(spec, spacing)) {
+  const int64_t shift = as_in_files ? kFileAlignment : 0;
   int64_t bytes = kGuardBytes;
   for (const Tensor& t : tensors_)
-    if (t.operand == Operand::b) bytes += round_up(t.bytes, 64) + round_up(t.scale_bytes, 64) + 2 * kGuardBytes;
+    if (t.operand == Operand::b) bytes += round_up(t.bytes + shift, 64) + round_up(t.scale_bytes, 64) + 2 * kGuardBytes;
   void* memory = mmap(nullptr, size_t(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED)
     fail("cannot allocate {} MB for special values of {}: {}", bytes >> 20, spec.short_name(), std::strerror(errno));
@@ -123,8 +125,8 @@ SpecialWeights::SpecialWeights(const Spec& spec, const SpecialRows& rows, Spacin
   int64_t rows_before = 0;
   for (Tensor& t : tensors_) {
     if (t.operand != Operand::b) continue;
-    t.data = next;
-    next += round_up(t.bytes, 64) + kGuardBytes;
+    t.data = next + (t.storage == Storage::q8_0_split ? 0 : shift);  // which is in no file
+    next += round_up(t.bytes + shift, 64) + kGuardBytes;
     if (t.scale_bytes > 0) t.scales = next;
     next += round_up(t.scale_bytes, 64) + kGuardBytes;
     const auto& weights = rows.weights();
@@ -138,41 +140,50 @@ SpecialWeights::SpecialWeights(const Spec& spec, const SpecialRows& rows, Spacin
   }
 }
 
+SpecialValues::SpecialValues(const Spec& spec) : of_(spec), spec_(matmul_of(of_)), rows_(spec_) {
+  const auto& rows = rows_.activations();
+  for (size_t accuracy = 0; accuracy < std::size(sets_); ++accuracy)
+    for (int64_t i = 0; i < std::ssize(rows); ++i) {
+      const ActivationRow& row = rows[size_t(i)];
+      if (Accuracy(accuracy) == Accuracy::int8_activation && !row.for_int8) continue;
+      if (Accuracy(accuracy) == Accuracy::f16_activation && !row.for_half) continue;
+      sets_[accuracy].push_back(i);
+    }
+}
+
 SpecialWeights::~SpecialWeights() { munmap(memory_.data(), memory_.size()); }
 
-std::unique_ptr<SpecialValues> SpecialValues::make(const Spec& spec, bool any_padded, bool any_dense) {
+std::unique_ptr<SpecialValues> SpecialValues::make(const Spec& spec, bool any_padded, bool any_dense,
+                                                   bool as_in_files) {
   if (!spec.op->is_product || spec.weight_bytes() > kMostBytes) return nullptr;
   auto values = std::make_unique<SpecialValues>(spec);
   const bool has_room = spec.weight_bytes() <= kLargeBytes || 8 * spec.weight_bytes() <= memory_room().bytes;
   for (const Spacing spacing : {Spacing::dense, Spacing::padded})
     if (spacing == Spacing::dense ? any_dense || has_room : any_padded)
-      values->weights_[size_t(spacing)] = std::make_unique<SpecialWeights>(spec, values->rows_, spacing);
+      values->weights_[size_t(spacing)] = std::make_unique<SpecialWeights>(spec, values->rows_, spacing, as_in_files);
   return values;
 }
 
 int64_t SpecialValues::launches(Accuracy accuracy) const {
-  const auto& rows = rows_.activations();
-  const auto sets = accuracy == Accuracy::int8_activation
-                        ? std::count_if(rows.begin(), rows.end(), [](const auto& row) { return row.for_int8; })
-                        : std::ssize(rows);
-  const int64_t a_rows = spec_.batch * spec_.m, all = (int64_t(sets) + a_rows - 1) / a_rows;
+  const int64_t sets = std::ssize(sets_[size_t(accuracy)]);
+  const int64_t a_rows = spec_.batch * spec_.m, all = (sets + a_rows - 1) / a_rows;
   return of_.weight_bytes() > kLargeBytes ? std::min<int64_t>(all, accuracy == Accuracy::int8_activation ? 2 : 1) : all;
 }
 
-/// Which row of activations stands in row `a_row` of A, counted over batches. Those for int8 come first.
+/// Which row of activations stands in row `a_row` of A, counted over batches.
 int64_t SpecialValues::set_of(int64_t a_row, int64_t launch, Accuracy accuracy) const {
-  const auto& rows = rows_.activations();
-  int64_t sets = std::ssize(rows);
-  while (accuracy == Accuracy::int8_activation && !rows[size_t(sets - 1)].for_int8) --sets;
-  return (launch * spec_.batch * spec_.m + a_row) % sets;
+  const std::vector<int64_t>& sets = sets_[size_t(accuracy)];
+  return sets[size_t((launch * spec_.batch * spec_.m + a_row) % std::ssize(sets))];
 }
 
 /// What C or the bias adds to an output: of C, in row `at` of B counted over batches; the bias is one for all of them.
-double SpecialValues::beside(Operand operand, int64_t at) {
+/// Tiny beside weights of zero, where nothing else is in D, and large beside large sums.
+double SpecialValues::beside(Operand operand, int64_t at) const {
   if (at % 4 != 2) return 0;  // as the kinds of rows are ordered, that spares sums which are about small numbers
   const int64_t sixteenths =
       int64_t(random_bits(uint64_t(at) + (uint64_t(operand) << 40)) % 33) - 16;  // exact in every type
-  return double(sixteenths) / 16;
+  const double size = at % 16 == 6 ? (spec_.d == Dtype::f16 ? 0x1p-14 : 0x1p-40) : at % 16 == 10 ? 0x1p12 : 1;
+  return size * double(sixteenths) / 16;
 }
 
 std::vector<std::byte> SpecialValues::content(const Tensor& t, int64_t launch, Accuracy accuracy) const {

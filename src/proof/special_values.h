@@ -18,7 +18,7 @@ enum class Spacing { dense, padded };
 /// B's special values in host memory of its own, guard bands of NaN around each tensor.
 class SpecialWeights {
  public:
-  SpecialWeights(const Spec& spec, const SpecialRows& rows, Spacing spacing);
+  SpecialWeights(const Spec& spec, const SpecialRows& rows, Spacing spacing, bool as_in_files);
   ~SpecialWeights();
   SpecialWeights(const SpecialWeights&) = delete;
   SpecialWeights& operator=(const SpecialWeights&) = delete;
@@ -36,8 +36,9 @@ class SpecialValues {
  public:
   /// Null where the op is no product, or the weights are too big to be held once more. Where little memory is left
   /// large ones are made in one spacing alone, which a case takes.
-  static std::unique_ptr<SpecialValues> make(const Spec& spec, bool any_padded, bool any_dense);
-  explicit SpecialValues(const Spec& spec) : of_(spec), spec_(matmul_of(of_)), rows_(spec_) {}
+  /// as_in_files: weights begin where those of a mapped file may, at 32 bytes; else at 64.
+  static std::unique_ptr<SpecialValues> make(const Spec& spec, bool any_padded, bool any_dense, bool as_in_files);
+  explicit SpecialValues(const Spec& spec);
 
   const Spec& spec() const { return of_; }
   /// Null if they were not made.
@@ -54,7 +55,7 @@ class SpecialValues {
 
  private:
   int64_t set_of(int64_t a_row, int64_t launch, Accuracy accuracy) const;
-  static double beside(Operand operand, int64_t at);
+  double beside(Operand operand, int64_t at) const;
   struct Bound {
     double all, output,
         deviation;  // of what is allowed: the output's own rounding, and a standard deviation of the activations'
@@ -65,6 +66,7 @@ class SpecialValues {
   const Spec of_;
   const Matmul& spec_;
   SpecialRows rows_;
+  std::vector<int64_t> sets_[kAccuracies];  // of each class, the rows of activations that it must take
   std::unique_ptr<SpecialWeights> weights_[2];
 };
 

@@ -14,6 +14,7 @@ namespace {
 constexpr double kNearRange = 50'000;   // a sum that f16 still holds
 constexpr double kTiny = 7e-7;          // a sum that f16 still holds, as a subnormal
 constexpr double kMostWeight = 30'000;  // of near_range: f16 holds no more
+constexpr double kTinyWeight = 0x1p-24; // times a large activation: f16 holds such a sum, but no such weight
 
 /// What a row of weights is made to show. Those that show most come first: of few outputs they are all there is.
 enum class Kind {
@@ -94,7 +95,7 @@ class WeightMaker {
   /// Of the weights of a block: 0 where they are all zero.
   double magnitude(int64_t i) const {
     const Block b = block(i);
-    const double balanced = std::min(1 / level(b, spec_.a), 0x1p12);
+    const double balanced = std::min(1 / level(b, spec_), 0x1p12);
     switch (kind_) {
       case Kind::balanced:
         return balanced;
@@ -109,13 +110,14 @@ class WeightMaker {
       case Kind::tiny_sums:
         return i / kSpecialBlock == first_small_ ? kTiny / small_ / alpha() : 0;
       case Kind::where_large:
-        return b == Block::large ? 0x1p-6 : 0;
+        return b == Block::large ? (seed_ % 2 && is_wide() ? kTinyWeight : 0x1p-6) : 0;
       case Kind::where_faint:
-        return b == Block::faint ? 0x1p10 : 0;
+        return b == Block::faint ? (is_wide() ? kBeyondHalf : 0x1p14) : 0;
       case Kind::where_outlier:
       case Kind::beside_outlier:
         return b == Block::outlier ? 0x1p-6 : 0;
       case Kind::subnormals:
+        if (seed_ % 4 == 1 && spec_.d != Dtype::f16) return b == Block::faint ? 1 : 0;  // products of both
         return near_one(b) || b == Block::large ? 1 : 0;
       case Kind::zeros:
         return 0;
@@ -127,6 +129,8 @@ class WeightMaker {
     }
     return 0;
   }
+  /// Whether weights may be larger and smaller than any half.
+  bool is_wide() const { return spec_.b == Dtype::f32 || spec_.b == Dtype::bf16; }
   double alpha() const { return spec_.alpha == 0 ? 1 : std::fabs(spec_.alpha); }
 
   /// A weight over its block's magnitude, in [-1, 1].
