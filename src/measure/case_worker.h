@@ -48,6 +48,8 @@ class CaseWorker {
 
   void warm_up(Reply& reply);
   void try_special_draws(Reply& reply);
+  void try_swept_draws(Reply& reply);
+  std::string run_untimed(Program& program, const LaunchInputs& inputs);
   void try_special_values(Reply& reply, std::span<std::byte> room);
   void take_samples(const Command& command, Reply& reply, LaunchTimes* times);
   bool prepared_is_whole(Reply& reply);

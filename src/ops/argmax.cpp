@@ -49,7 +49,7 @@ enum Special { kAllEqual, kTieAtBothEnds, kAllNegative, kInfinity, kZeros, kTiny
 
 /// Rows are turned by a drawn number of places, another one each. Their largest value, a drawn one, comes once, twice
 /// or three times, the float below it somewhere. Special rows are of ties, of negative values, of the least value among
-/// infinities, of zeros of both signs, which are equal, of tiny and of large ones.
+/// infinities, of zeros of both signs, which are equal, of tiny and of large ones. Swept: the largest value in one place after another.
 void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> varied) {
   const Argmax& spec = argmax_of(of);
   std::vector<double>& a = varied[0];
@@ -64,6 +64,7 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
     const double tiny = spec.a == Dtype::f16 ? 0x1p-14 : 0x1p-60, large = spec.a == Dtype::f16 ? 0x1p13 : 0x1p100;
     if (draw.special == kTiny || draw.special == kLarge)
       for (int64_t i = 0; i < spec.n; ++i) first[i] *= draw.special == kTiny ? tiny : large;
+    if (draw.special >= kSpecials) first[swept_place(drawn, spec.n, draw.special - kSpecials + row)] = 5;
     if (draw.special == kAllEqual) fill(-0.5);
     if (draw.special == kAllNegative)
       for (int64_t i = 0; i < spec.n; ++i) first[i] = -std::fabs(first[i]);
@@ -79,6 +80,8 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
     }
   }
 }
+
+int64_t swept(const Spec& of) { return swept_places(argmax_of(of).n); }
 
 void expected(const Spec& of, const OpValues& in, std::span<ExpectedOutput> outputs) {
   for (int64_t row = 0; row < argmax_of(of).m; ++row) {
@@ -112,7 +115,8 @@ const Op kArgmax = {.name = "argmax",
                     .specials = kSpecials,
                     .vary = vary,
                     .expected = expected,
-                    .second_opinion = second_opinion};
+                    .second_opinion = second_opinion,
+                    .swept = swept};
 
 const Argmax& argmax_of(const Spec& spec) {
   ASSAY_CHECK(spec.op == &kArgmax);

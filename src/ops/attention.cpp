@@ -102,10 +102,43 @@ std::vector<Tensor> tensors(const Spec& of) {
           dense_tensor(Operand::index, Dtype::i32, 1, 1, 1)};
 }
 
-enum Special { kLargeScores, kOneDominates, kZeroQueries, kSmallQueries, kFirstPosition, kAnyPosition, kOtherPosition, kSpecials };
+enum Special {
+  kLargeScores,
+  kOneDominates,
+  kZeroQueries,
+  kSmallQueries,
+  kSpreadScores,
+  kFirstPosition,
+  kAnyPosition,
+  kOtherPosition,
+  kSpecials
+};
+
+constexpr int64_t kBlock = 64, kResidues = 64, kNearBlocks = 32;  // swept launches
+
+/// Of few rows all; more rows show more lengths at once.
+int64_t swept(const Spec& of) {
+  const Attention& spec = attention_of(of);
+  return std::clamp<int64_t>((kResidues + kNearBlocks) / spec.m, 2, spec.length - spec.m + 1);
+}
+
+/// How many rows of the cache a swept launch sees: one for each remainder by 64, after fewer blocks rather than more;
+/// then near the ends of larger blocks. Kernels work by blocks, and err where the last one is not whole.
+int64_t swept_length(const Attention& spec, uint64_t drawn, int64_t number) {
+  const double share = double(random_bits(drawn) >> 11) * 0x1p-53;
+  const auto few = int64_t(1 / (1 - share)) - 1;  // more than b with probability 1/(b+1)
+  int64_t length = few % 64 * kBlock + 1 + number * spec.m % kResidues;
+  if (number * spec.m >= kResidues) {
+    const int64_t block = int64_t(128) << drawn % 4;
+    length = (1 + few % 8) * block + int64_t(drawn >> 8 & 3) - 2;
+  }
+  return length > spec.length ? spec.m + int64_t(drawn % uint64_t(spec.length - spec.m + 1)) : std::max(length, spec.m);
+}
+
 
 /// Special: scores near 1,000, whose exponentials overflow if the largest is not taken off; twice that, where one key
-/// has all the weight; zeros, where all have the same; small ones, where a little more or less; and positions far below `length`, with which an engine runs the
+/// has all the weight; zeros, where all have the same; small ones, where a little more or less; scores so spread that
+/// many small weights are a part of the sum; and positions far below `length`, with which an engine runs the
 /// same program.
 void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> varied) {
   const Attention& spec = attention_of(of);
@@ -116,6 +149,7 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
                         : draw.special == kOneDominates && score != 0 ? 500 / score
                         : draw.special == kZeroQueries                ? 0
                         : draw.special == kSmallQueries               ? 0x1p-6
+                        : draw.special == kSpreadScores && score != 0 ? 4 / score
                                                                       : 1;
   for (double& value : varied[0]) value *= std::clamp(factor, -kMostFactor, kMostFactor);
   const int64_t fewer = fewer_positions(spec);
@@ -123,6 +157,10 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
   varied[1][0] = double(last - int64_t(random_bits(draw.random) % uint64_t(fewer + 1)));
   if (draw.special == kFirstPosition) varied[1][0] = 0;
   if (draw.special <= kFirstPosition) return;
+  if (draw.special >= kSpecials) {
+    varied[1][0] = double(swept_length(spec, draw.random, draw.special - kSpecials) - spec.m);
+    return;
+  }
   auto position = int64_t(random_bits(draw.random) % uint64_t(last + 1));
   // An odd number of rows: who reads on to a whole number of anything reads one row too many.
   if (draw.special == kOtherPosition && (position + spec.m) % 2 == 0) position += position > 0 ? -1 : last > 0 ? 1 : 0;
@@ -251,7 +289,8 @@ const Op kAttention = {.name = "attention",
                        .specials = kSpecials,
                        .vary = vary,
                        .expected = expected,
-                       .second_opinion = second_opinion};
+                       .second_opinion = second_opinion,
+                       .swept = swept};
 
 const Attention& attention_of(const Spec& spec) {
   ASSAY_CHECK(spec.op == &kAttention);

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
@@ -50,11 +51,24 @@ std::vector<Tensor> tensors(const Spec& of) {
           dense_tensor(Operand::d, spec.d, 1, spec.m, spec.n)};
 }
 
-/// The special one: all the same row, the last.
+constexpr int64_t kSpecials = 1;
+
+/// So many launches as look up all rows, or some thousands.
+int64_t swept(const Spec& of) {
+  const Embedding& spec = embedding_of(of);
+  return std::min<int64_t>((spec.rows + spec.m - 1) / spec.m, 8192);
+}
+
+/// The special one: all the same row, the last. Swept: rows in order.
 void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> varied) {
-  const int64_t rows = embedding_of(of).rows;
-  for (size_t i = 0; i < varied[0].size(); ++i)
-    varied[0][i] = double(draw.special >= 0 ? rows - 1 : draw_index(draw.random + i, rows));
+  const auto& [m, n, rows, b, d] = embedding_of(of);
+  for (int64_t i = 0; i < m; ++i) {
+    const uint64_t drawn = draw.random + uint64_t(i);
+    int64_t row = draw.special >= 0 ? rows - 1 : draw_index(drawn, rows);
+    if (draw.special >= kSpecials)
+      row = draw_from_stretch(drawn, rows, (draw.special - kSpecials) * m + i, std::min(swept(of) * m, rows));
+    varied[0][size_t(i)] = double(row);
+  }
 }
 
 void expected(const Spec& of, const OpValues& in, std::span<ExpectedOutput> outputs) {
@@ -81,10 +95,11 @@ const Op kEmbedding = {.name = "embedding",
                        .is_product = false,
                        .interpret = interpret,
                        .tensors = tensors,
-                       .specials = 1,
+                       .specials = kSpecials,
                        .vary = vary,
                        .expected = expected,
-                       .second_opinion = second_opinion};
+                       .second_opinion = second_opinion,
+                       .swept = swept};
 
 const Embedding& embedding_of(const Spec& spec) {
   ASSAY_CHECK(spec.op == &kEmbedding);

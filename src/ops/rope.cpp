@@ -117,16 +117,27 @@ std::vector<Tensor> tensors(const Spec& of) {
 
 enum Special { kFirstPosition, kLastPosition, kTiny, kLarge, kSpecials };
 
+int64_t swept(const Spec& of) { return std::min<int64_t>(rope_of(of).capacity - rope_of(of).m + 1, 256); }
+
+void enlarge(Spec& of, int64_t capacity) {
+  Rope own = rope_of(of);
+  own.capacity = capacity;
+  of.own = std::make_shared<const Rope>(own);
+  of.tensors = tensors(of);
+}
+
 /// Special: position 0, the last that there is room for, values that f16 holds as subnormals (tinier ones where nothing
-/// is f16), and large ones.
+/// is f16), and large ones. Swept: positions.
 void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> varied) {
   const Rope& spec = rope_of(of);
   for (size_t i = 0; i < 3; ++i) vary_signs_and_pieces(draw.random + i, spec.size, varied[i]);
   const int64_t positions = spec.capacity - spec.m + 1;
   varied[3][0] = double(draw.special == kFirstPosition  ? 0
                         : draw.special == kLastPosition ? positions - 1
+                        : draw.special >= kSpecials
+                            ? draw_from_stretch(draw.random, positions, draw.special - kSpecials, swept(of))
                                                         : draw_index(draw.random, positions));
-  for (size_t i = 0; i < 3 && draw.special >= kTiny; ++i) {
+  for (size_t i = 0; i < 3 && (draw.special == kTiny || draw.special == kLarge); ++i) {
     const Dtype to = i == 0 ? spec.d : spec.cache;
     const bool is_half = spec.a == Dtype::f16 || to == Dtype::f16 || to == Dtype::q8_0;
     const double tiny = is_half ? 0x1p-16 : 0x1p-60, large = is_half ? 0x1p12 : 0x1p60;
@@ -248,7 +259,9 @@ const Op kRope = {.name = "rope",
                   .specials = kSpecials,
                   .vary = vary,
                   .expected = expected,
-                  .second_opinion = second_opinion};
+                  .second_opinion = second_opinion,
+                  .swept = swept,
+                  .enlarge = enlarge};
 
 const Rope& rope_of(const Spec& spec) {
   ASSAY_CHECK(spec.op == &kRope);

@@ -56,7 +56,7 @@ enum Special { kAllEqual, kInOrder, kAgainstIt, kLowest, kZeros, kTiny, kLarge, 
 
 /// Rows are turned by a drawn number of places, and every 64th value or so becomes one of few: there are ties. Special:
 /// one value alone; rows in order, against it, and against it near the least floats; zeros of both signs, which are
-/// equal; tiny and large ones.
+/// equal; tiny and large ones. Swept: the largest value in one place after another.
 void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> varied) {
   const TopK& spec = top_k_of(of);
   for (int64_t row = 0; row < spec.m; ++row) {
@@ -68,6 +68,7 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
     const double tiny = spec.a == Dtype::f16 ? 0x1p-14 : 0x1p-60, large = spec.a == Dtype::f16 ? 0x1p13 : 0x1p100;
     for (int64_t i = 0; i < spec.n && (draw.special == kTiny || draw.special == kLarge); ++i)
       first[i] *= draw.special == kTiny ? tiny : large;
+    if (draw.special >= kSpecials) first[swept_place(drawn, spec.n, draw.special - kSpecials + row)] = 5;
     if (draw.special == kAllEqual) std::fill(first, first + spec.n, -0.5);
     for (int64_t i = 0; i < spec.n; ++i)
       if (draw.special == kInOrder || draw.special == kAgainstIt) first[i] = double(draw.special == kInOrder ? i : -i);
@@ -76,6 +77,8 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
       first[i] = i == 0 || (i > 1 && random_bits(drawn + uint64_t(i)) & 1) ? -0.0 : 0.0;
   }
 }
+
+int64_t swept(const Spec& of) { return swept_places(top_k_of(of).n); }
 
 void expected(const Spec& of, const OpValues& in, std::span<ExpectedOutput> outputs) {
   const TopK& spec = top_k_of(of);
@@ -124,7 +127,8 @@ const Op kTopK = {.name = "top_k",
                   .specials = kSpecials,
                   .vary = vary,
                   .expected = expected,
-                  .second_opinion = second_opinion};
+                  .second_opinion = second_opinion,
+                  .swept = swept};
 
 const TopK& top_k_of(const Spec& spec) {
   ASSAY_CHECK(spec.op == &kTopK);

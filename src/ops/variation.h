@@ -1,5 +1,6 @@
 // How ops that are no products vary their operands, and their fields of types.
 #pragma once
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <utility>
@@ -30,6 +31,29 @@ inline void vary_signs_and_pieces(uint64_t drawn, int64_t columns, std::vector<d
 inline int64_t draw_index(uint64_t drawn, int64_t count) {
   const uint64_t kind = random_bits(drawn ^ 0x1d5) % 8;
   return kind == 0 ? 0 : kind == 1 ? count - 1 : int64_t(random_bits(drawn) % uint64_t(count));
+}
+
+/// Of `count` numbers one from stretch `number` of `stretches`: all of them where there are as many stretches.
+inline int64_t draw_from_stretch(uint64_t drawn, int64_t count, int64_t number, int64_t stretches) {
+  const auto begin = [&](int64_t stretch) { return int64_t(double(count) * double(stretch) / double(stretches)); };
+  const int64_t first = std::min(begin(number % stretches), count - 1);
+  return first + int64_t(random_bits(drawn) % uint64_t(std::max<int64_t>(begin(number % stretches + 1) - first, 1)));
+}
+
+/// Of a row's `count` places one where errors of blocks, or of threads' shares, show: near a multiple of a share.
+inline int64_t draw_near_share(uint64_t drawn, int64_t count) {
+  const int64_t shares = int64_t(2) << drawn % 8, beside = int64_t(drawn >> 8 & 7) - 4;
+  const auto share = int64_t((drawn >> 16) % uint64_t(shares + 1));
+  return std::clamp<int64_t>(int64_t(double(count) * double(share) / double(shares)) + beside, 0, count - 1);
+}
+
+/// Swept launches of rows of n values: so many as take some ms to make.
+inline int64_t swept_places(int64_t n) { return std::clamp<int64_t>((int64_t(1) << 22) / n, 64, 2 * n); }
+
+/// Where such a launch has a row's largest value: of each stretch one; every second one near the end of a share.
+inline int64_t swept_place(uint64_t drawn, int64_t n, int64_t number) {
+  const int64_t stretches = (swept_places(n) + 1) / 2;
+  return number % 2 ? draw_near_share(random_bits(drawn), n) : draw_from_stretch(drawn, n, number / 2, stretches);
 }
 
 inline constexpr std::string_view kSaysCacheType = "f32, f16, bf16 or q8_0";

@@ -24,14 +24,13 @@ constexpr int64_t kSharing = 64;     // elements may err alike: one in so many c
 // signs and powers of two change no rounding, and the few largest err most.
 constexpr int64_t kSharingOfProducts = 4, kActivations = 3;
 
-/// Value i of an output, which may be of blocks.
-double value_at(Dtype dtype, std::span<const std::byte> d, int64_t i) {
+}  // namespace
+
+double output_value(Dtype dtype, std::span<const std::byte> d, int64_t i) {
   if (!is_quantized(dtype)) return decode_value(dtype, &d[size_t(dtype_bytes(dtype, i))]);
   const DtypeFacts& type = dtype_facts(dtype);
   return block_value(dtype, &d[size_t(i / type.block_values * type.block_bytes)], i % type.block_values);
 }
-
-}  // namespace
 
 ElementJudge::ElementJudge(const ElementProof& proof, Accuracy accuracy)
     : Judge([&] {
@@ -79,7 +78,7 @@ void ElementJudge::compare(size_t output, std::span<const std::byte> d, int64_t 
   for (size_t i = 0; i < output; ++i) before += outputs_[i].values();
   for (int64_t i = first; i < last; ++i) {
     const ExpectedValue& e = values[i - first];
-    const double got = value_at(dtype, d, i);
+    const double got = output_value(dtype, d, i);
     const double error = std::fabs(got - e.value), fixed = e.fixed + least_subnormal(dtype);
     const double ratio = error <= fixed ? 0 : std::isnan(error) ? HUGE_VAL : (error - fixed) / e.free;
     squared_error_ += error * error;

@@ -10,6 +10,9 @@ namespace assay {
 /// Whether an output is judged by its projections: dense ones of values are.
 inline bool is_projected(const Tensor& output) { return !output.is_sparse && output.dtype != Dtype::i32; }
 
+/// Value i of an output, which may be of blocks.
+double output_value(Dtype dtype, std::span<const std::byte> d, int64_t i);
+
 /// The launches of a sample have the same varied operands, and often the same copy: what they must give is kept.
 class ElementJudge final : public Judge {
  public:

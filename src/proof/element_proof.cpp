@@ -125,6 +125,11 @@ Variation ElementProof::draw(std::mt19937_64& random, int64_t launches, bool com
   return {1, drawn, 0, may_be_free && (launches == 1 || random() % kFreeOf == 0), -1};
 }
 
+int64_t ElementProof::swept() const {
+  const Spec& spec = inputs_.spec();
+  return spec.op->swept ? spec.op->swept(spec) : 0;
+}
+
 bool ElementProof::is_grouped(const Variation& variation) const {
   return !sums_.empty() && !variation.is_free && variation.special < 0;
 }

@@ -18,6 +18,7 @@ class ElementProof final : public Proof {
   /// Of an op with groups (OpGroups) free where it need not be comparable; of sequences of launches one in four.
   Variation draw(std::mt19937_64& random, int64_t launches, bool comparable) const override;
   int64_t specials() const override { return inputs_.spec().op->specials; }
+  int64_t swept() const override;
   void varied(const Variation& variation, std::vector<std::vector<std::byte>>& bytes) const override;
   std::vector<std::span<const float>> projection_weights() const override;
   std::unique_ptr<Judge> judge(Accuracy accuracy) const override;

@@ -83,6 +83,8 @@ class Proof {
   virtual Variation draw(std::mt19937_64& random, int64_t launches, bool comparable) const = 0;
   /// Which of the op's special launches a variation is for; of a product these are others (proof/special_values.h).
   virtual int64_t specials() const { return 0; }
+  /// How many more there are that try rows, places or positions one after another (Op::swept).
+  virtual int64_t swept() const { return 0; }
   /// The bytes of the varied operands (of a product A) as such a launch gets them, in the spec's order.
   virtual void varied(const Variation& variation, std::vector<std::vector<std::byte>>& bytes) const = 0;
   /// Of the projections of D: the weight of each column, one list an output; none of an output that is not projected.

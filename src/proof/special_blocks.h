@@ -32,7 +32,7 @@ struct SpecialShape {
 inline double level(Block block, const Matmul& spec) {
   switch (block) {
     case Block::small:
-      return 0x1p-10;
+      return 0x1p-13;
     case Block::large:
     case Block::outlier:
       return 0x1p10;

@@ -121,6 +121,11 @@ struct Op {
   /// One element of an output once more, by other code.
   long double (*second_opinion)(const Spec& spec, const OpValues& in, size_t output, int64_t element);
   const OpGroups* groups = nullptr;
+  /// How many draws more (special = specials, specials + 1 …) try rows, places or positions one after another: where
+  /// all of them are too many, of each stretch one. Null: none.
+  int64_t (*swept)(const Spec& spec) = nullptr;
+  /// Makes the capacity of a cache larger, which an engine's becomes. Null: it has none that is written.
+  void (*enlarge)(Spec& spec, int64_t capacity) = nullptr;
 };
 
 /// As messages say it: "D", or "D1" where there are several of that part.

@@ -1,0 +1,27 @@
+// Launches at positions far behind a spec's capacity, in a longer cache: an engine's grows, and the kernel stays.
+#pragma once
+#include <random>
+#include <string>
+
+#include "measure/binding.h"
+
+namespace assay {
+
+class FarPositions {
+ public:
+  FarPositions(const WorkerCase& work, OpenedArenas& opened) : work_(work), opened_(opened) {}
+
+  /// Of an op that writes into a cache: `of` with a cache of 131,072 positions in memory of its own, launched at the
+  /// last one and at drawn ones. "" or what is wrong: of D and of the rows that it must write. Nothing is tried where
+  /// the variant does not support such a spec, or the cache would take more than 512 MB.
+  std::string check(const Launch& of, std::mt19937_64& random);
+
+ private:
+  std::string check(const Spec& spec, const Launch& launch, const OpDraw& draw);
+  std::string compare(const Spec& spec, const Launch& launch, const OpValues& values);
+
+  const WorkerCase& work_;
+  OpenedArenas& opened_;
+};
+
+}  // namespace assay
