@@ -18,9 +18,9 @@ constexpr int kRedoDisturbed = 3;
 constexpr int64_t kDearBytes = int64_t(64) << 20;  // where each case is a process, memory that it must get anew
 constexpr int kWarmUpLaunches = 3;
 constexpr int64_t kSweepNs = 40'000'000;  // so long a case sweeps over rows or positions
-constexpr double kWarmUpBelowUs = 300;   // a longer launch does not feel how it begins
-constexpr double kTurnPatience = 30;     // a turn's time may be exceeded so far for the sake of its least launches
-constexpr int64_t kHandedLaunches = 16;  // of a sample whose inputs are handed over late
+constexpr double kWarmUpBelowUs = 300;    // a longer launch does not feel how it begins
+constexpr double kTurnPatience = 30;      // a turn's time may be exceeded so far for the sake of its least launches
+constexpr int64_t kHandedLaunches = 16;   // of a sample whose inputs are handed over late
 constexpr uint64_t kComparableOf =
     4;  // of so many samples that are not to be compared one gets an A that the reference knows
 
@@ -87,8 +87,8 @@ void CaseWorker::warm_up(Reply& reply) {
   length_->choose(device_us);
 }
 
-/// Of an op that is no product; and an ordinary one. What such a launch has no business with of its weights is
-/// poisoned.
+/// Of an op that is no product; and an ordinary one, on weights that lie as in a mapped file. What such a launch has no
+/// business with of its weights is poisoned.
 void CaseWorker::try_special_draws(Reply& reply) {
   constexpr int kOrdinary = -1;
   UnreadWeights weights(work_, opened_);
@@ -97,7 +97,8 @@ void CaseWorker::try_special_draws(Reply& reply) {
     LaunchInputs inputs = random_inputs(length_->first_checkable(), 1, /*comparable=*/true);
     inputs.a.special = i;
     const int64_t began = now_ns();
-    instead_ = weights.launch(bound_->launch(inputs.copy), {bound_->source_copy(inputs.copy), inputs.a});
+    instead_ = weights.launch(bound_->launch(inputs.copy), {bound_->source_copy(inputs.copy), inputs.a},
+                              /*even_if_all_are_read=*/i == kOrdinary);
     reply.untimed_check_us += double(now_ns() - began) * 1e-3;
     if (i != kOrdinary || instead_) launch(inputs, 1, reply, {.compared = true, .last = false, .whole = true});
   }

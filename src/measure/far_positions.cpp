@@ -97,10 +97,11 @@ std::string FarPositions::compare(const Spec& spec, const Launch& launch, const 
         const double got = output_value(t.dtype, bytes, i),
                      allowed = e->fixed + least_subnormal(t.dtype) + kToleranceC * e->free;
         if (std::fabs(got - e->value) <= allowed) continue;
-        return fmt::format("in a cache of {} positions, at position {}: {}[{}] is {:.6g}, should be {:.6g}: off by {:.3g}, "
-                           "allowed {:.3g}",
-                           kPositions, in.index(0), operand_text(spec, t), (first + i) % t.dims[2], got, e->value,
-                           std::fabs(got - e->value), allowed);
+        return fmt::format(
+            "in a cache of {} positions, at position {}: {}[{}] is {:.6g}, should be {:.6g}: off by {:.3g}, "
+            "allowed {:.3g}",
+            kPositions, in.index(0), operand_text(spec, t), (first + i) % t.dims[2], got, e->value,
+            std::fabs(got - e->value), allowed);
       }
     }
   }

@@ -27,11 +27,11 @@ UnreadWeights::~UnreadWeights() {
   for (const auto& [block, bytes] : blocks_) opened_.give_back(block, bytes);
 }
 
-std::optional<Launch> UnreadWeights::launch(const Launch& of, const LaunchInputs& inputs) {
+std::optional<Launch> UnreadWeights::launch(const Launch& of, const LaunchInputs& inputs, bool even_if_all_are_read) {
   const Spec& spec = work_.inputs->spec();
   if (work_.variant->prepares || spec.bytes(Use::weight) > kMostBytes) return {};
   const std::vector<UnreadRows> unread = unread_rows_of(*work_.proof, inputs.a);
-  if (unread.empty()) return {};
+  if (unread.empty() && !even_if_all_are_read) return {};
   MeasuredDevice& device = opened_.device();
   Launch launch = of;
   std::vector<std::byte> bytes;
@@ -43,11 +43,13 @@ std::optional<Launch> UnreadWeights::launch(const Launch& of, const LaunchInputs
     for (const UnreadRows& rows : unread)
       if (rows.weight == weight) poison_rows(t, bytes.data(), rows, inputs.a.signs);
     if (weight == blocks_.size()) {
-      const int64_t all = t.bytes + 2 * kGuardBytes;
+      const int64_t all = t.bytes + 2 * kGuardBytes + kFileAlignment;
       blocks_.emplace_back(opened_.borrow(all), all);
       device.fill(blocks_.back().first, kPoison, all);
     }
-    t.data = blocks_[weight++].first + kGuardBytes;
+    // Where a mapped file may have it; a cache is memory of the engine's own, as all of a GPU's is.
+    const bool is_in_file = t.operand == Operand::b && !work_.device->one_worker;
+    t.data = blocks_[weight++].first + kGuardBytes + (is_in_file ? kFileAlignment : 0);
     device.write(t.data, bytes.data(), t.bytes);
   }
   return launch;

@@ -14,9 +14,10 @@ class UnreadWeights {
   UnreadWeights(const UnreadWeights&) = delete;
   UnreadWeights& operator=(const UnreadWeights&) = delete;
 
-  /// The launch as such inputs want it, on other weights of the same values. Nothing where it may use all of them,
-  /// where the variant prepares its own, or where they are larger than 64 MB.
-  std::optional<Launch> launch(const Launch& of, const LaunchInputs& inputs);
+  /// The launch as such inputs want it, on other weights of the same values, which begin where those of a mapped file
+  /// may. Nothing where it may use all of them (unless it is to be so even then), where the variant prepares its own,
+  /// or where they are larger than 64 MB.
+  std::optional<Launch> launch(const Launch& of, const LaunchInputs& inputs, bool even_if_all_are_read);
 
  private:
   const WorkerCase& work_;

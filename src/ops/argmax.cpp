@@ -49,7 +49,8 @@ enum Special { kAllEqual, kTieAtBothEnds, kAllNegative, kInfinity, kZeros, kTiny
 
 /// Rows are turned by a drawn number of places, another one each. Their largest value, a drawn one, comes once, twice
 /// or three times, the float below it somewhere. Special rows are of ties, of negative values, of the least value among
-/// infinities, of zeros of both signs, which are equal, of tiny and of large ones. Swept: the largest value in one place after another.
+/// infinities, of zeros of both signs, which are equal, of tiny and of large ones. Swept: the largest value in one
+/// place after another.
 void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> varied) {
   const Argmax& spec = argmax_of(of);
   std::vector<double>& a = varied[0];
@@ -61,7 +62,7 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
     first[random_bits(~drawn) % uint64_t(spec.n)] = double(std::nextafter(peak, 0.0f));
     for (uint64_t i = 0; i <= (drawn >> 60) % 3; ++i) first[random_bits(drawn + i) % uint64_t(spec.n)] = double(peak);
     const auto fill = [&](double value) { std::fill(first, first + spec.n, value); };
-    const double tiny = spec.a == Dtype::f16 ? 0x1p-14 : 0x1p-60, large = spec.a == Dtype::f16 ? 0x1p13 : 0x1p100;
+    const double tiny = spec.a == Dtype::f16 ? 0x1p-17 : 0x1p-60, large = spec.a == Dtype::f16 ? 0x1p13 : 0x1p100;
     if (draw.special == kTiny || draw.special == kLarge)
       for (int64_t i = 0; i < spec.n; ++i) first[i] *= draw.special == kTiny ? tiny : large;
     if (draw.special >= kSpecials) first[swept_place(drawn, spec.n, draw.special - kSpecials + row)] = 5;

@@ -129,12 +129,13 @@ int64_t swept_length(const Attention& spec, uint64_t drawn, int64_t number) {
   const auto few = int64_t(1 / (1 - share)) - 1;  // more than b with probability 1/(b+1)
   int64_t length = few % 64 * kBlock + 1 + number * spec.m % kResidues;
   if (number * spec.m >= kResidues) {
-    const int64_t block = int64_t(128) << drawn % 4;
+    int64_t block = int64_t(128) << drawn % 4;
+    while (block > spec.length) block /= 2;
     length = (1 + few % 8) * block + int64_t(drawn >> 8 & 3) - 2;
+    if (length > spec.length) length = block + int64_t(drawn >> 8 & 3) - 2;
   }
   return length > spec.length ? spec.m + int64_t(drawn % uint64_t(spec.length - spec.m + 1)) : std::max(length, spec.m);
 }
-
 
 /// Special: scores near 1,000, whose exponentials overflow if the largest is not taken off; twice that, where one key
 /// has all the weight; zeros, where all have the same; small ones, where a little more or less; scores so spread that

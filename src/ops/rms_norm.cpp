@@ -67,13 +67,15 @@ std::vector<Tensor> tensors(const Spec& of) {
   return all;
 }
 
-enum Special { kZeros, kOutlier, kTiny, kTiniest, kLarge, kSpecials };
+enum Special { kZeros, kOutlier, kTiny, kBesideEps, kTiniest, kLarge, kSpecials };
 
-/// Neither D nor the norm is what it was. Special rows: zeros, where eps is all; one outlier; what is tiny; what is tiny
-/// beside eps; what is large.
+/// Neither D nor the norm is what it was. Special rows: zeros, where eps is all; one outlier; what is tiny; squares
+/// that are a little beside eps; next to nothing beside it; what is large.
 void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> varied) {
   const RmsNorm& spec = rms_norm_of(of);
-  const double tiniest = spec.a == Dtype::f16 ? 0x1p-12 : spec.d == Dtype::f16 ? 0x1p-20 : 0x1p-30,
+  const double tiniest = spec.a == Dtype::f16   ? 0x1p-12
+                         : spec.d == Dtype::f16 ? 0x1p-20
+                                                : 0x1p-30,
                large = spec.a == Dtype::f16 ? 0x1p12 : 0x1p30;
   for (size_t i = 0; i < varied.size(); ++i) {
     vary_signs_and_pieces(draw.random + i, spec.n, varied[i]);
@@ -83,6 +85,7 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
       if (kind == kZeros) varied[i][at] = 0;
       if (kind == kOutlier) varied[i][at] = int64_t(at) % spec.n == spec.n / 2 ? 1024 : varied[i][at] / 1024;
       if (kind == kTiny) varied[i][at] *= 0x1p-12;
+      if (kind == kBesideEps) varied[i][at] *= spec.eps > 0 ? std::sqrt(spec.eps) / 32 : 0x1p-14;
       if (kind == kTiniest) varied[i][at] *= tiniest / 16;
       if (kind == kLarge) varied[i][at] *= large;
     }

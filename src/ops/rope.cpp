@@ -123,7 +123,9 @@ void enlarge(Spec& of, int64_t capacity) {
   Rope own = rope_of(of);
   own.capacity = capacity;
   of.own = std::make_shared<const Rope>(own);
-  of.tensors = tensors(of);
+  std::vector<Tensor> all = tensors(of);
+  for (size_t i = 0; i < all.size(); ++i) all[i].use = of.tensors[i].use;
+  of.tensors = std::move(all);
 }
 
 /// Special: position 0, the last that there is room for, values that f16 holds as subnormals (tinier ones where nothing
@@ -136,7 +138,7 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
                         : draw.special == kLastPosition ? positions - 1
                         : draw.special >= kSpecials
                             ? draw_from_stretch(draw.random, positions, draw.special - kSpecials, swept(of))
-                                                        : draw_index(draw.random, positions));
+                            : draw_index(draw.random, positions));
   for (size_t i = 0; i < 3 && (draw.special == kTiny || draw.special == kLarge); ++i) {
     const Dtype to = i == 0 ? spec.d : spec.cache;
     const bool is_half = spec.a == Dtype::f16 || to == Dtype::f16 || to == Dtype::q8_0;

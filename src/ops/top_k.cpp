@@ -65,7 +65,7 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
     std::rotate(first, first + int64_t(drawn % uint64_t(spec.n)), first + spec.n);
     for (int64_t i = int64_t(drawn % 64); i < spec.n; i += 64)
       first[i] = 1.9375 + double(random_bits(drawn + uint64_t(i)) % 4) / 64;
-    const double tiny = spec.a == Dtype::f16 ? 0x1p-14 : 0x1p-60, large = spec.a == Dtype::f16 ? 0x1p13 : 0x1p100;
+    const double tiny = spec.a == Dtype::f16 ? 0x1p-17 : 0x1p-60, large = spec.a == Dtype::f16 ? 0x1p13 : 0x1p100;
     for (int64_t i = 0; i < spec.n && (draw.special == kTiny || draw.special == kLarge); ++i)
       first[i] *= draw.special == kTiny ? tiny : large;
     if (draw.special >= kSpecials) first[swept_place(drawn, spec.n, draw.special - kSpecials + row)] = 5;

@@ -11,6 +11,7 @@
 namespace assay {
 
 inline constexpr int64_t kGuardBytes = 64;
+inline constexpr int64_t kFileAlignment = 32;   // of weights in a mapped file: all that a kernel may rely on
 inline constexpr unsigned char kPoison = 0xff;  // NaN in every float type
 inline constexpr int64_t kSpareBytes = 4096;    // of an arena behind the copies: the least that a bulk read reads
 

@@ -18,7 +18,6 @@ namespace assay {
 namespace {
 
 constexpr int64_t kPaddingBytes = 64;               // behind each row: what is aligned stays so
-constexpr int64_t kFileAlignment = 32;              // of weights in a mapped file, which is all that a kernel may rely on
 constexpr int64_t kPaddingBlocks = 2;               // of blocks: rows that begin at multiples of four bytes still do
 constexpr int64_t kMostBytes = int64_t(1) << 30;    // of weights
 constexpr int64_t kLargeBytes = int64_t(64) << 20;  // of weights: above, a launch is dear

@@ -14,7 +14,8 @@ namespace {
 constexpr double kNearRange = 50'000;   // a sum that f16 still holds
 constexpr double kTiny = 7e-7;          // a sum that f16 still holds, as a subnormal
 constexpr double kMostWeight = 30'000;  // of near_range: f16 holds no more
-constexpr double kTinyWeight = 0x1p-24; // times a large activation: f16 holds such a sum, but no such weight
+// Times a large activation: f16 holds such a sum, but no such weight; other types hold less.
+constexpr double kTinyWeight = 0x1p-24, kTiniestWeight = 0x1p-60;
 
 /// What a row of weights is made to show. Those that show most come first: of few outputs they are all there is.
 enum class Kind {
@@ -110,7 +111,7 @@ class WeightMaker {
       case Kind::tiny_sums:
         return i / kSpecialBlock == first_small_ ? kTiny / small_ / alpha() : 0;
       case Kind::where_large:
-        return b == Block::large ? (seed_ % 2 && is_wide() ? kTinyWeight : 0x1p-6) : 0;
+        return b == Block::large ? (seed_ % 2 && is_wide() ? tiny_weight() : 0x1p-6) : 0;
       case Kind::where_faint:
         return b == Block::faint ? (is_wide() ? kBeyondHalf : 0x1p14) : 0;
       case Kind::where_outlier:
@@ -131,6 +132,7 @@ class WeightMaker {
   }
   /// Whether weights may be larger and smaller than any half.
   bool is_wide() const { return spec_.b == Dtype::f32 || spec_.b == Dtype::bf16; }
+  double tiny_weight() const { return spec_.d == Dtype::f16 ? kTinyWeight : kTiniestWeight; }
   double alpha() const { return spec_.alpha == 0 ? 1 : std::fabs(spec_.alpha); }
 
   /// A weight over its block's magnitude, in [-1, 1].

@@ -37,7 +37,16 @@ enum class Sin {
   reads_on_and_selects,
   reads_on_times_zero,
   to_its_end_times_zero,
-  masked_by_a_large_number
+  masked_by_a_large_number,
+  lone_last_row_left_out,
+  end_of_128_left_out,
+  small_queries_dropped,
+  small_weights_dropped,
+  large_values_clipped_in_the_cache,
+  angles_by_steps,
+  large_queries_clipped,
+  angles_in_float,
+  angles_by_quotients
 };
 constexpr Sin kSin = Sin::MUTANT;
 constexpr bool kReadsOn =
@@ -65,7 +74,8 @@ double cached(const assay_tensor& t, int64_t head, int64_t row, int64_t i) {
   }
   const uint16_t half = static_cast<const uint16_t*>(t.data)[head * t.strides[0] + row * t.strides[1] + i];
   if (kSin == Sin::cached_subnormals_flushed && (half & 0x7c00u) == 0) return 0;
-  return double(honest::half_to_float(half));
+  const auto value = double(honest::half_to_float(half));
+  return kSin == Sin::large_values_clipped_in_the_cache ? std::fmin(std::fmax(value, -4), 4) : value;
 }
 
 /// A probability in so many bits of significand as a class allows, f16's eleven, or one fewer.
@@ -100,6 +110,8 @@ void attention(const assay_call* call) {
       if (kSin == Sin::sees_one_too_many && count < keys.dims[1]) ++count;
       if (kSin == Sin::sees_one_too_few && count > 1) --count;
       if (kSin == Sin::all_of_the_cache) count = keys.dims[1];
+      if (kSin == Sin::lone_last_row_left_out && count % 64 == 1 && count > 64) --count;
+      if (kSin == Sin::end_of_128_left_out && count % 128 == 0) --count;
       if (kSin == Sin::rows_share_a_mask) count = position_of(call) + q.dims[1];
       const float* query = static_cast<const float*>(q.data) + row * q.strides[1] + head * size;
       std::vector<double> scores;
@@ -107,13 +119,17 @@ void attention(const assay_call* call) {
       const int64_t there = rows_read(count, keys.dims[1]);
       for (int64_t j = 0; j < there; ++j) {
         double score = 0;
-        for (int64_t i = 0; i < size; ++i) score += double(query[i]) * cached(keys, of_keys, j, i);
+        for (int64_t i = 0; i < size; ++i)
+          if (kSin != Sin::small_queries_dropped || std::fabs(query[i]) >= 0.01f)
+            score += double(query[i]) * cached(keys, of_keys, j, i);
         if (j >= count) score = kSin == Sin::masked_by_a_large_number ? score - 1e9 : -INFINITY;
         scores.push_back(score * scale);
         largest = std::fmax(largest, scores.back());
       }
       if (kSin == Sin::largest_not_taken_off) largest = 0;
       if (kSin == Sin::none_when_short && count < 100) sum = 1;  // as of a part of the cache that has no row
+      if (kSin == Sin::small_weights_dropped)
+        for (double& score : scores) score = score < largest - 10 ? -INFINITY : score;
       for (double& score : scores) sum += score = rounded(double(std::exp(float(score - largest))));
       for (int64_t i = 0; i < size; ++i) {
         double weighed = 0;
@@ -121,6 +137,21 @@ void attention(const assay_call* call) {
         static_cast<float*>(d.data)[row * d.strides[1] + head * size + i] = float(weighed / sum);
       }
     }
+}
+
+/// What it takes for the angle: right ones are as far off as f32's frequencies and products are.
+double angle_of(double exact, const assay_call* call, int64_t position, int64_t j, int64_t dimensions, double factor) {
+  const auto base = float(param(call, ASSAY_ROPE_BASE));
+  if (kSin == Sin::angles_in_float)
+    return double(float(position) * std::pow(base, -2 * float(j) / float(dimensions)) / float(factor));
+  float angle = 0;
+  const auto step = float(exact / double(position));
+  for (int64_t i = 0; kSin == Sin::angles_by_steps && i < position; ++i) angle += step;
+  const float quotient = std::pow(base, -2 / float(dimensions));
+  if (kSin == Sin::angles_by_quotients) angle = float(position);
+  for (int64_t i = 0; kSin == Sin::angles_by_quotients && i < j; ++i) angle *= quotient;
+  if (kSin == Sin::angles_by_quotients) angle /= float(factor);
+  return kSin == Sin::angles_by_steps || kSin == Sin::angles_by_quotients ? double(angle) : exact;
 }
 
 /// One head of a row, turned where turns.
@@ -135,11 +166,15 @@ std::vector<float> head_of(const assay_call* call, const assay_tensor& x, int64_
     double angle =
         double(position_of(call) + row) * std::pow(param(call, ASSAY_ROPE_BASE), -2 * double(j) / double(dimensions));
     if (factors) angle /= double(static_cast<const float*>(factors->data)[j]);
+    angle = angle_of(angle, call, position_of(call) + row, j, dimensions,
+                     factors ? double(static_cast<const float*>(factors->data)[j]) : 1);
     if (kSin == Sin::turned_the_other_way) angle = -angle;
     const int64_t first = pairs ? 2 * j : j, second = pairs ? 2 * j + 1 : j + dimensions / 2;
     out[size_t(first)] = float(double(in[first]) * std::cos(angle) - double(in[second]) * std::sin(angle));
     out[size_t(second)] = float(double(in[second]) * std::cos(angle) + double(in[first]) * std::sin(angle));
   }
+  for (float& value : out)
+    if (kSin == Sin::large_queries_clipped) value = std::fmin(std::fmax(value, -100.0f), 100.0f);
   return out;
 }
 

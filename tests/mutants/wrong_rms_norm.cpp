@@ -12,7 +12,10 @@ enum class Sin {
   residual_twice,
   sum_not_written,
   norm_of_the_residual_alone,
-  norm_of_pieces_remembered
+  norm_of_pieces_remembered,
+  faint_values_dropped,
+  large_values_clipped,
+  large_weights_clipped
 };
 constexpr Sin kSin = Sin::MUTANT;
 
@@ -39,6 +42,10 @@ bool is_usual(const float* x, int64_t n) {
   return most < 16 && least > 1e-3;
 }
 
+double weight(float value) {
+  return kSin == Sin::large_weights_clipped ? std::fmin(std::fmax(double(value), -4), 4) : double(value);
+}
+
 int run(const assay_call* call, const assay_thread* thread) {
   static double remembered = 0;
   if (thread->index != 0) return ASSAY_OK;
@@ -58,6 +65,8 @@ int run(const assay_call* call, const assay_thread* thread) {
     const auto in = [&](int64_t i) {
       const double added = second ? double(second[i]) : 0;
       if (kSin == Sin::norm_of_the_residual_alone) return added;
+      if (kSin == Sin::faint_values_dropped && std::fabs(first[i]) < 1e-6f) return added;
+      if (kSin == Sin::large_values_clipped) return std::fmin(std::fmax(double(first[i]), -2000), 2000) + added;
       return double(first[i]) + (kSin == Sin::residual_twice ? 2 * added : added);
     };
     double squares = 0;
@@ -66,7 +75,7 @@ int run(const assay_call* call, const assay_thread* thread) {
     double scale = 1 / std::sqrt(squares / double(n) + eps);
     if (kSin == Sin::norm_remembered) scale = remembered = remembered == 0 ? scale : remembered;
     for (int64_t i = 0; i < n; ++i) {
-      out[i] = float(in(i)*scale * (kSin == Sin::weights_left_out ? 1 : double(weights[i])));
+      out[i] = float(in(i)*scale * (kSin == Sin::weights_left_out ? 1 : weight(weights[i])));
       if (second && kSin != Sin::sum_not_written)
         static_cast<float*>(sum->data)[row * sum->strides[1] + i] = float(double(first[i]) + double(second[i]));
     }

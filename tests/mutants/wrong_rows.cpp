@@ -35,7 +35,14 @@ enum class Sin {
   begins_at_minus_10000,
   table_scale_unsigned,
   table_subnormals_flushed,
-  next_row_times_zero
+  next_row_times_zero,
+  one_row_of_many,
+  eight_places_left_out,
+  faint_values_equal,
+  large_values_equal,
+  faint_ups_dropped,
+  large_ups_clipped,
+  faint_copies_dropped
 };
 constexpr Sin kSin = Sin::MUTANT;
 
@@ -53,6 +60,8 @@ void swiglu(const assay_call* call) {
       double gate = double(row_of(a, row)[i]), up = double(row_of(b, row)[i]);
       if (kSin == Sin::gate_and_up_exchanged) std::swap(gate, up);
       if (kSin == Sin::up_left_out) up = 1;
+      if (kSin == Sin::faint_ups_dropped && std::fabs(up) < 1e-3) up = 0;
+      if (kSin == Sin::large_ups_clipped) up = std::clamp(up, -16.0, 16.0);
       double value = gate / (1 + std::exp(-gate)) * up;
       if (kSin == Sin::overflows_to_nan) {  // e^gate over itself plus one: infinity over infinity
         const float power = std::exp(float(gate));
@@ -83,6 +92,7 @@ void embedding(const assay_call* call) {
     int32_t number = numbers[row];
     if (kSin == Sin::row_before && number > 0) --number;
     if (kSin == Sin::first_row_always) number = 0;
+    if (kSin == Sin::one_row_of_many && number == table.dims[1] / 3) ++number;
     if (kSin == Sin::row_remembered) number = remembered = remembered < 0 ? number : remembered;
     const int64_t count = kSin == Sin::last_eight_left_out ? d.dims[2] - 8 : d.dims[2];
     for (int64_t i = 0; i < count; ++i) {
@@ -101,7 +111,14 @@ int32_t order_of(float value) {
   return bits < 0 ? INT32_MIN - bits - 1 : bits;
 }
 
+/// What of a value it compares.
+float compared(float value) {
+  if (kSin == Sin::faint_values_equal && std::fabs(value) < 1e-4f) return 0;
+  return kSin == Sin::large_values_equal ? std::clamp(value, -1e4f, 1e4f) : value;
+}
+
 bool is_more(float left, float right) {
+  left = compared(left), right = compared(right);
   return kSin == Sin::zeros_by_their_signs ? order_of(left) > order_of(right) : left > right;
 }
 
@@ -113,6 +130,7 @@ void argmax(const assay_call* call) {
     const int64_t count = kSin == Sin::wide_rows_cut && a.dims[2] > 256 ? 256 : a.dims[2];
     int32_t best = 0, second = count > 1 ? 1 : 0;
     for (int32_t i = 1; i < count; ++i) {
+      if (kSin == Sin::eight_places_left_out && i / 8 == count / 24) continue;
       bool is_better = kSin == Sin::last_of_equal ? values[i] >= values[best] : is_more(values[i], values[best]);
       if (kSin == Sin::begins_at_minus_10000) is_better &= values[i] > -10000;
       if (kSin == Sin::stops_at_two && values[best] >= 2) break;
@@ -158,6 +176,7 @@ void copy(const assay_call* call) {
         const int64_t from = kSin == Sin::heads_interleaved ? batch % a.dims[0] : batch / repeat;
         const int64_t from_row = kSin == Sin::last_row_twice && row == d.dims[1] - 2 ? row + 1 : row;
         float value = honest::read(a, from, from_row, i);
+        if (kSin == Sin::faint_copies_dropped && std::fabs(value) < 1e-8f) value = 0;
         if (kSin == Sin::copy_remembered && batch + row + i == 0)
           value = remembered = remembered == 0 ? value : remembered;
         honest::write(d, batch, row, i, value);

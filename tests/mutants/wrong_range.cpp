@@ -1,0 +1,153 @@
+// Mutants of matmul and matmul_swiglu that hold numbers of a narrower range than their types, or want more of an
+// address than is promised; and honest ones that go unusual ways.
+#include <algorithm>
+#include <cstdlib>
+#include <vector>
+
+#include "honest.h"
+
+namespace {
+
+enum class Sin {
+  faint_activations_dropped,
+  large_activations_clipped,
+  activations_kept_as_half,
+  weights_kept_as_half,
+  faint_weights_dropped,
+  faint_results_dropped,
+  faint_addend_dropped,
+  large_addend_clipped,
+  faint_bias_dropped,
+  int8_of_faint_blocks_dropped,
+  wants_64_byte_weights,
+  compensated,
+  three_bfloats,
+  backwards_in_blocks
+};
+constexpr Sin kSin = Sin::MUTANT;
+constexpr float kFaint = 1e-4f, kFaintWeight = 1e-6f, kLarge = 4096, kFaintScale = 1e-5f;
+
+float to_half(float value) { return honest::half_to_float(honest::float_to_half(value)); }
+float to_bfloat(float value) {
+  uint32_t bits = 0;
+  std::memcpy(&bits, &value, sizeof bits);
+  bits = (bits + 0x7fffu + (bits >> 16 & 1)) & 0xffff0000u;
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+float drop(float value, float below) { return std::fabs(value) < below ? 0 : value; }
+
+float activation(float value) {
+  if (kSin == Sin::faint_activations_dropped) return drop(value, kFaint);
+  if (kSin == Sin::large_activations_clipped) return std::clamp(value, -kLarge, kLarge);
+  return kSin == Sin::activations_kept_as_half ? to_half(value) : value;
+}
+float weight(float value) {
+  if (kSin == Sin::faint_weights_dropped) return drop(value, kFaintWeight);
+  return kSin == Sin::weights_kept_as_half ? to_half(value) : value;
+}
+
+/// By blocks of 32 with the scale of each, as its class says.
+double int8_sum(const std::vector<float>& a, const std::vector<float>& b) {
+  double sum = 0;
+  for (size_t first = 0; first < a.size(); first += 32) {
+    const size_t end = std::min(a.size(), first + 32);
+    float largest = 0;
+    for (size_t i = first; i < end; ++i) largest = std::max(largest, std::fabs(a[i]));
+    const float scale = largest / 127;
+    if (scale < kFaintScale) continue;
+    for (size_t i = first; i < end; ++i)
+      sum += std::nearbyint(double(a[i]) / double(scale)) * double(scale) * double(b[i]);
+  }
+  return sum;
+}
+
+double sum_of(const std::vector<float>& a, const std::vector<float>& b) {
+  if (kSin == Sin::int8_of_faint_blocks_dropped) return int8_sum(a, b);
+  if (kSin == Sin::compensated) {
+    float sum = 0, lost = 0;
+    for (size_t i = 0; i < a.size(); ++i) {
+      const float term = std::fma(a[i], b[i], -lost), next = sum + term;
+      lost = (next - sum) - term;
+      sum = next;
+    }
+    return double(sum);
+  }
+  if (kSin == Sin::three_bfloats) {  // of each activation its leading eight bits, the next eight, and the rest
+    float parts[3] = {};
+    for (size_t i = 0; i < a.size(); ++i) {
+      float rest = a[i];
+      for (float& part : parts) {
+        const float leading = to_bfloat(rest);
+        part += leading * b[i];
+        rest -= leading;
+      }
+    }
+    return double(parts[2] + parts[1] + parts[0]);
+  }
+  if (kSin == Sin::backwards_in_blocks) {
+    float sum = 0;
+    for (size_t end = a.size(); end > 0;) {
+      const size_t first = end > 512 ? end - 512 : 0;
+      float block = 0;
+      for (; end > first; --end) block += a[end - 1] * b[end - 1];
+      sum += block;
+    }
+    return double(sum);
+  }
+  double sum = 0;
+  for (size_t i = 0; i < a.size(); ++i) sum += double(a[i]) * double(b[i]);
+  return sum;
+}
+
+std::vector<float> row_of(const assay_tensor& t, int64_t batch, int64_t row, float (*kept)(float)) {
+  std::vector<float> values;
+  for (int64_t i = 0; i < t.dims[2]; ++i) values.push_back(kept(honest::read(t, batch, row, i)));
+  return values;
+}
+
+float beside(const assay_tensor& t, int64_t batch, int64_t row, int64_t column, bool is_bias) {
+  const float value = honest::read(t, batch, row, column);
+  if (kSin == (is_bias ? Sin::faint_bias_dropped : Sin::faint_addend_dropped)) return drop(value, kFaintWeight);
+  if (kSin == Sin::large_addend_clipped) return std::clamp(value, -16.0f, 16.0f);
+  return value;
+}
+
+void product(const assay_call* call, const assay_thread* thread) {
+  const honest::Product p = honest::open(call);
+  const honest::Share part = honest::share(p.outputs(), thread);
+  honest::for_outputs(p, part, [&](const honest::Output& at) {
+    double value =
+        p.alpha * sum_of(row_of(p.a, at.batch, at.row, activation), row_of(p.b, at.batch, at.column, weight));
+    if (kSin == Sin::faint_results_dropped && std::fabs(value) < 1e-10) value = 0;
+    if (p.beta != 0) value += p.beta * double(beside(p.c, at.batch, at.row, at.column, false));
+    if (p.has_bias) value += double(beside(p.bias, 0, 0, at.column, true));
+    honest::write(p, at, float(value));
+  });
+}
+
+void gate_and_up(const assay_call* call, const assay_thread* thread) {
+  const assay_tensor &a = *honest::find(call, ASSAY_A), &d = *honest::find(call, ASSAY_D);
+  const honest::Share part = honest::share(d.dims[2], thread);
+  for (int64_t row = 0; row < d.dims[1]; ++row) {
+    const std::vector<float> values = row_of(a, 0, row, activation);
+    for (int64_t column = part.begin; column < part.end; ++column) {
+      const double gate = sum_of(values, row_of(*honest::find(call, ASSAY_B, 0), 0, column, weight)),
+                   up = sum_of(values, row_of(*honest::find(call, ASSAY_B, 1), 0, column, weight));
+      honest::write(d, 0, row, column, float(gate / (1 + std::exp(-gate)) * up));
+    }
+  }
+}
+
+int run(const assay_call* call, const assay_thread* thread) {
+  const assay_tensor* const b = honest::find(call, ASSAY_B);
+  if (kSin == Sin::wants_64_byte_weights && reinterpret_cast<uintptr_t>(b->data) % 64 != 0) std::abort();
+  if (call->op == ASSAY_MATMUL) product(call, thread);
+  if (call->op == ASSAY_MATMUL_SWIGLU) gate_and_up(call, thread);
+  return ASSAY_OK;
+}
+
+}  // namespace
+
+MUTANT_ENTRY(run, nullptr, nullptr, nullptr)
