@@ -13,7 +13,7 @@ class FarPositions {
 
   /// Of an op that writes into a cache: `of` with a cache of 131,072 positions in memory of its own, launched at the
   /// last one and at drawn ones. "" or what is wrong: of D and of the rows that it must write. Nothing is tried where
-  /// the variant does not support such a spec, or the cache would take more than 512 MB.
+  /// the variant does not support such a spec, or the cache would take more than 256 MB or than there is.
   std::string check(const Launch& of, std::mt19937_64& random);
 
  private:

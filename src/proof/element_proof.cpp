@@ -54,6 +54,23 @@ class HostLaunch {
 
 }  // namespace
 
+void vary_operands(const SpecInputs& inputs, const Spec& spec, const OpDraw& draw,
+                   std::vector<std::vector<std::byte>>& bytes) {
+  std::vector<std::vector<double>> values;
+  for (const auto& [place, host] : inputs.varied) values.push_back(host.values);
+  spec.op->vary(spec, draw, values);
+  bytes.resize(values.size());
+  size_t number = 0;
+  for (const auto& [place, host] : inputs.varied) {
+    const Dtype dtype = spec.tensors[place].dtype;
+    const std::vector<double>& of = values[number];
+    std::vector<std::byte>& to = bytes[number++];
+    to.resize(host.bytes.size());
+    const int64_t size = dtype_bytes(dtype, 1);
+    for (int64_t i = 0; i < std::ssize(of); ++i) encode_value(dtype, of[size_t(i)], &to[size_t(i * size)]);
+  }
+}
+
 ElementProof::ElementProof(const SpecInputs& inputs, const std::vector<Accuracy>& classes) : inputs_(inputs) {
   for (const Accuracy accuracy : std::set<Accuracy>(classes.begin(), classes.end()))
     if (accuracy != Accuracy::exact) classes_.push_back(accuracy);
@@ -139,20 +156,7 @@ OpDraw ElementProof::draw_of(const Variation& variation) const {
 }
 
 void ElementProof::varied(const Variation& variation, std::vector<std::vector<std::byte>>& bytes) const {
-  const Spec& spec = inputs_.spec();
-  std::vector<std::vector<double>> values;
-  for (const auto& [place, host] : inputs_.varied) values.push_back(host.values);
-  spec.op->vary(spec, draw_of(variation), values);
-  bytes.resize(values.size());
-  size_t number = 0;
-  for (const auto& [place, host] : inputs_.varied) {
-    const Dtype dtype = spec.tensors[place].dtype;
-    const std::vector<double>& of = values[number];
-    std::vector<std::byte>& to = bytes[number++];
-    to.resize(host.bytes.size());
-    const int64_t size = dtype_bytes(dtype, 1);
-    for (int64_t i = 0; i < std::ssize(of); ++i) encode_value(dtype, of[size_t(i)], &to[size_t(i * size)]);
-  }
+  vary_operands(inputs_, inputs_.spec(), draw_of(variation), bytes);
 }
 
 std::vector<ExpectedOutput> ElementProof::expected(const LaunchInputs& launch, Accuracy accuracy) const {

@@ -8,6 +8,10 @@
 
 namespace assay {
 
+/// The bytes of the varied operands of `inputs`, varied as a spec of the same operands says, in its order.
+void vary_operands(const SpecInputs& inputs, const Spec& spec, const OpDraw& draw,
+                   std::vector<std::vector<std::byte>>& bytes);
+
 class ElementProof final : public Proof {
  public:
   /// Error "suspect the reference" if the op's second opinion disagrees on a sampled element.
