@@ -27,6 +27,19 @@ TEST_F(BuildCacheTest, a_source_is_compiled_once_with_its_parameters_and_then_fo
   EXPECT_EQ(read_file(fs::path(built.file).replace_extension(".key")), built.key.text);
 }
 
+TEST_F(BuildCacheTest, where_nothing_can_be_made_what_is_there_is_found_and_the_rest_says_why) {
+  cache().build(variant_, kGeneric);
+  BuildCache closed(real_compiler(), {root_ / "cache"}, kAbiFolder, "no folder for kernels");
+  EXPECT_TRUE(closed.build(variant_, kGeneric).from_cache);
+  variant_.parameters = {{"X", 2}};
+  try {
+    closed.build(variant_, kGeneric);
+    ADD_FAILURE() << "built into a folder that is for reading";
+  } catch (const std::exception& e) {
+    EXPECT_STREQ(e.what(), "no folder for kernels");
+  }
+}
+
 TEST_F(BuildCacheTest, edited_content_is_compiled_again_and_reverted_content_is_not) {
   const Compiler compiler = counting_compiler();
   cache(compiler).build(variant_, kGeneric);

@@ -50,6 +50,40 @@ TEST_F(cli_awkward, a_list_of_numbers_is_numbers_with_commas_between) {
     }
 }
 
+TEST_F(cli_awkward, an_option_that_is_given_twice_is_refused_in_words) {
+  for (const Arguments& command :
+       std::vector<Arguments>{{"run", "m", "-p", "a", "-p", "b"}, {"run", "m", "--prompt", "a", "-p", "b"}})
+    expect_refused(home_, command, {"--prompt is given 2 times; give it once"});
+  expect_refused(home_, {"run", "m", "-p", "a", "-f", "b"}, {"by -p TEXT or by -f FILE, not by both"});
+  expect_refused(home_, {"report", "--out", at("p"), ""}, {"INPUT: an empty name is no file"});
+  expect_refused(home_, {"replay", ""}, {"WHAT: an empty name is no file"});
+}
+
+TEST_F(cli_awkward, an_option_with_an_empty_text_is_not_taken_for_one_that_was_not_given) {
+  for (const auto& [command, option] :
+       std::vector<std::pair<Arguments, std::string>>{{{"analyze", "t"}, "--dtype"},
+                                                      {{"analyze", "t"}, "--ceiling"},
+                                                      {{"devices", "--list"}, "--device"},
+                                                      {{"tune", "m"}, "--accuracy"},
+                                                      {{"export"}, "--prefix"}}) {
+    Arguments arguments = command;
+    arguments.insert(arguments.end(), {option, ""});
+    expect_refused(home_, arguments, {option, "says nothing; leave it out"});
+  }
+}
+
+TEST_F(cli_awkward, what_measures_nothing_needs_no_folder_of_ones_own) {
+  fs::create_directories(at("closed"));
+  fs::permissions(at("closed"), fs::perms::owner_read | fs::perms::owner_exec);
+  if (const std::string why = home_.drop_privileges(); !why.empty()) GTEST_SKIP() << why;
+  const Variables closed{{"XDG_STATE_HOME", at("closed/state")}, {"XDG_CACHE_HOME", at("closed/cache")}};
+  for (const Arguments& command : std::vector<Arguments>{{"devices", "--list"}, {"table", "show", kTable}}) {
+    const Ended ended = home_.run(command, closed);
+    EXPECT_EQ(ended.exit_code, 0) << command[0] << ended.err;
+  }
+  EXPECT_TRUE(fs::is_empty(at("closed")));
+}
+
 TEST_F(cli_awkward, help_of_every_command_shows_an_example_and_its_exit_codes_in_120_columns) {
   std::vector<std::string> commands;
   for (const std::string& line : lines_of(home_.run({"help"}).out))

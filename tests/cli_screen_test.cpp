@@ -8,10 +8,9 @@
 namespace assay {
 namespace {
 
-/// What the program writes to a window of so many columns, without its progress.
+/// What the program writes to a window of so many columns.
 std::string shown_on(const Home& home, Arguments arguments, int columns, const Variables& more = {}) {
   arguments.insert(arguments.begin(), ASSAY_PROGRAM);
-  arguments.push_back("--quiet");
   std::vector<char*> argv;
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
@@ -47,6 +46,7 @@ class ScreenTest : public testing::Test {
   Arguments probe(const Arguments& more) const {
     Arguments arguments = home_.probe(spec_line("64"));
     arguments.insert(arguments.end(), more.begin(), more.end());
+    arguments.push_back("--quiet");
     return arguments;
   }
   Home home_;
@@ -67,6 +67,37 @@ TEST_F(ScreenTest, APlanIsNoWiderThanTheWindowAndColumnsOnlyNarrowIt) {
     }
   EXPECT_FALSE(contains(shown_on(home_, probe({"--dry-run"}), 80), "disabled: only"));
   EXPECT_TRUE(contains(home_.run(probe({"--dry-run"})).out, "test_off/plain: matmul skipped 1 (disabled: only for"));
+}
+
+TEST_F(ScreenTest, HelpIsNoWiderThanTheWindowAndLosesNoWord) {
+  const auto words = [](std::string text) {
+    std::replace(text.begin(), text.end(), '\n', ' ');
+    return one_line(text);
+  };
+  for (const char* command : {"help", "probe", "run", "table", "report", "opbench"}) {
+    const Arguments asked = command == std::string("help") ? Arguments{"--help"} : Arguments{command, "--help"};
+    const std::string piped = home_.run(asked).out;
+    EXPECT_LE(widest(piped), 120u) << command;
+    for (const int columns : {60, 80, 200}) {
+      const Variables short_names = {{"XDG_STATE_HOME", "/s"}};
+      const std::string text = shown_on(home_, asked, columns, short_names);
+      EXPECT_LE(widest(text), size_t(columns)) << command << text;
+      EXPECT_EQ(words(text), words(home_.run(asked, short_names).out)) << command << columns;
+    }
+  }
+}
+
+TEST_F(ScreenTest, ProseIsBrokenWhereTheWindowEnds) {
+  const fs::path log = home_.folder / "a log of a long name.log";
+  write_file(log,
+             "Matmul benchmark summary (iterations=6)\nSpec op=matmul | batch=1 | m=1 | n=896 | k=896 | tA=0 | tB=1:\n"
+             "   - a/x [best-gpu] [best-cpu]: avg_gpu=0.1ms | avg_cpu=0.2ms maxAbs=1e-2 maxRel=4e-04\n");
+  for (const int columns : {60, 80}) {
+    const std::string text = shown_on(home_, {"audit", log}, columns);
+    EXPECT_LE(widest(text), size_t(columns)) << text;
+    EXPECT_TRUE(contains(text, "wrong rows")) << text;
+  }
+  EXPECT_GT(widest(home_.run({"audit", log}).out), 80u) << "a pipe gets lines as they are";
 }
 
 TEST_F(ScreenTest, TheVerdictIsOneScreenAndAllTheRestIsAskedFor) {

@@ -32,8 +32,8 @@ TEST_F(cli_streams, closed_streams_change_no_exit_code_and_end_nothing_early) {
     EXPECT_EQ(exit_of("$ASSAY --wrong " + closed), 2) << closed;
   }
   EXPECT_GT(fs::file_size(home_.folder / "rows.csv"), 0u);
-  exit_of("$ASSAY devices --list --store s.sqlite >&- 2>&- <&-");
-  EXPECT_EQ(exit_of("$ASSAY devices --list --store s.sqlite"), 0) << "no message went into the store";
+  exit_of("$ASSAY probe --dry-run --store s.sqlite >&- 2>&- <&-");
+  EXPECT_EQ(exit_of("$ASSAY probe --dry-run --store s.sqlite"), 0) << "no message went into the store";
 }
 
 TEST_F(cli_streams, a_full_disk_behind_standard_output_is_exit_2_and_files_are_written_all_the_same) {
@@ -52,6 +52,13 @@ TEST_F(cli_streams, a_reader_that_leaves_is_exit_2_and_no_signal) {
   EXPECT_EQ(exit_of("(sleep 0.3; exec $ASSAY audit log)" + left), 2);
   EXPECT_EQ(exit_of("(sleep 0.3; exec $ASSAY analyze trace --csv rows)" + left), 2);
   EXPECT_TRUE(fs::exists(home_.folder / "rows"));
+}
+
+TEST_F(cli_streams, a_file_that_may_not_grow_is_an_error_and_no_signal) {
+  EXPECT_EQ(exit_of("ulimit -f 1; $ASSAY help probe > help"), 2);
+  EXPECT_TRUE(has(last_.err, "could not be written to its end (File too large)")) << last_.err;
+  EXPECT_EQ(exit_of("ulimit -f 1; $ASSAY analyze trace --json rows > /dev/null"), 2);
+  EXPECT_TRUE(has(last_.err, "rows: cannot be written (File too large)")) << last_.err;
 }
 
 TEST_F(cli_streams, standard_error_that_cannot_be_written_changes_nothing) {

@@ -249,6 +249,17 @@ TEST_F(engine_run, interrupted_ends_the_answer_and_its_trace_whole) {
   EXPECT_EQ(home.run({"analyze", trace}).exit_code, 0);
 }
 
+TEST_F(engine_run, a_reader_that_leaves_ends_the_answer) {
+  const std::string end = " 2> err | head -c 1; exit ${PIPESTATUS[0]}", name = model.string();
+  const Ended ended = run_in_shell(home, fmt::format("$ASSAY run {} --raw -p 'a b' -n 30000{}", name, end));
+  EXPECT_EQ(ended.exit_code, 2);
+  const std::string err = read_file(home.folder / "err");
+  EXPECT_TRUE(has(err, "ended by interrupted") && has(err, "(Broken pipe)")) << err;
+  const Ended chat =
+      run_in_shell(home, fmt::format("yes a | head -c 100000 | $ASSAY chat {} --raw -n 30000{}", name, end));
+  EXPECT_TRUE(has(read_file(home.folder / "err"), "(Broken pipe)")) << read_file(home.folder / "err");
+}
+
 TEST_F(engine_run, ends_where_the_model_file_shrinks) {
   const fs::path shrinking = copy([](std::string&) {}), trace = home.folder / "t.jsonl";
   const auto running = home.start({"run", shrinking, "--raw", "-p", "a b c", "--trace", trace, "--temperature", "3"});
@@ -271,6 +282,15 @@ TEST_F(engine_run, perplexity_of_a_model_that_knows_nothing_is_its_vocabulary) {
   ASSERT_EQ(sscanf(ended.out.c_str(), "perplexity %lf", &perplexity), 1) << ended.out;
   EXPECT_GT(perplexity, 1000);
   EXPECT_LT(perplexity, 10'000);
+}
+
+TEST_F(engine_run, perplexity_needs_room_beside_the_token_that_begins_a_text) {
+  const fs::path with_bos = copy([](std::string& bytes) {
+    const std::string key = "tokenizer.ggml.add_bos_token";
+    bytes[bytes.find(key) + key.size() + 4] = 1;
+  });
+  write_file(home.folder / "text.txt", "a b c d");
+  expect_refused(home, {"perplexity", with_bos, home.folder / "text.txt", "-c", "1"}, {"a context of 1 has no room"});
 }
 
 TEST_F(engine_run, chat_computes_only_what_is_new) {

@@ -100,6 +100,15 @@ TEST(completion, types_that_a_line_names_stand_whatever_dtype_says) {
   EXPECT_TRUE(a.only().rules.empty());
 }
 
+TEST(completion, gives_an_op_no_type_of_an_operand_that_it_lacks) {
+  for (const char* dtype : {"q8_0", "f16", "f32:q4_0"}) {
+    const Analyzed a(call("op=embedding m=1 n=128 rows=2048 dtB=f16 dtD=f32 backend=x", "10", "4"),
+                     with_dtype_of(dtype));
+    EXPECT_TRUE(a.only().spec) << a.only().unknown;
+    EXPECT_TRUE(a.only().rules.empty());
+  }
+}
+
 TEST(completion, the_loader_tells_the_weights_type_and_no_other) {
   const Analyzed a(call("op=matmul batch=1 m=1 n=64 k=32 tA=0 tB=0 loader=q8nk_split backend=mlx", "10", "4"));
   EXPECT_EQ(a.only().unknown, "lacks dtA, dtD");

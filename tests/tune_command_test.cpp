@@ -71,6 +71,19 @@ TEST_F(tune_command, goes_on_after_an_interrupt_in_each_phase) {
   EXPECT_EQ(home.run(tune).exit_code, 0);
 }
 
+TEST_F(tune_command, a_longer_budget_goes_on_where_some_ops_have_no_newcomer) {
+  home.with_ceilings();
+  const auto tune = [&](const char* budget) {
+    return home.run({"tune", kModel, "--budget", budget, "--no-proof", "--quiet"});
+  };
+  const Ended first = tune("2s");
+  ASSERT_EQ(first.exit_code, 0) << first.err;
+  ASSERT_TRUE(has(first.out, "candidates were not tried: a longer --budget does")) << first.out;
+  const Ended second = tune("3s");
+  EXPECT_EQ(second.exit_code, 0) << second.err;
+  EXPECT_TRUE(has(second.out, "Predicted at depth 128")) << second.out;
+}
+
 TEST_F(tune_command, refuses_what_cannot_be_tuned) {
   expect_refused(home, {"tune", home.folder / "gone.gguf"}, {"gone.gguf"});
   expect_refused(home, {"tune", kModel, "--budget", "soon"}, {"--budget soon", "60s"});

@@ -23,11 +23,13 @@ void prepare_standard_streams() {
   int descriptor = 0;
   while (descriptor >= 0 && descriptor <= STDERR_FILENO) descriptor = open("/dev/null", O_RDWR);
   if (descriptor >= 0) close(descriptor);
-  struct sigaction action {};
-  if (sigaction(SIGPIPE, nullptr, &action) != 0 || action.sa_handler != SIG_DFL) return;
-  action.sa_handler = [](int) {};  // unlike SIG_IGN, it does not pass to the programs that we start
-  action.sa_flags = SA_RESTART;
-  sigaction(SIGPIPE, &action, nullptr);
+  for (const int signal : {SIGPIPE, SIGXFSZ}) {
+    struct sigaction action {};
+    if (sigaction(signal, nullptr, &action) != 0 || action.sa_handler != SIG_DFL) continue;
+    action.sa_handler = [](int) {};  // unlike SIG_IGN, it does not pass to the programs that we start
+    action.sa_flags = SA_RESTART;
+    sigaction(signal, &action, nullptr);
+  }
 }
 
 void put(std::FILE* to, std::string_view text) {
@@ -39,6 +41,8 @@ void flush(std::FILE* stream) {
   errno = 0;
   if (std::fflush(stream) != 0) note_failure(stream);
 }
+
+bool has_lost_output() { return first_output_error != 0; }
 
 std::string lost_output() {
   flush(stdout);

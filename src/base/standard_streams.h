@@ -9,7 +9,8 @@
 namespace assay {
 
 /// Opens /dev/null where descriptors 0 to 2 are closed, so that no file of ours gets their numbers. A reader that
-/// leaves becomes a failed write, not a death that takes the reports in files with it. First thing in main.
+/// leaves and a file that may not grow (ulimit -f) become failed writes, not deaths that take the reports in files with
+/// them. First thing in main.
 void prepare_standard_streams();
 
 /// Writes and never throws. What standard output did not take is told by lost_output(); of standard error it is lost.
@@ -29,6 +30,9 @@ template <typename... Args>
 void remark(fmt::format_string<Args...> format, Args&&... args) {
   put(stderr, fmt::format(format, std::forward<Args>(args)...));
 }
+
+/// Whether standard output has failed to take something: nobody reads what comes now.
+bool has_lost_output();
 
 /// Flushes standard output; why some of it did not arrive, or "".
 std::string lost_output();

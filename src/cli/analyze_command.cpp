@@ -291,17 +291,20 @@ CommandRun add_analyze(Options options, CommandFiles& files) {
       classic
           .add("--kernel-filter", o->report.kernel_filter,
                "show kernels, backends and shapes whose names hold this text, in any case")
+          .filled()
           .type("TEXT"),
   };
   const Options shapes = options.group("Shapes");
   shapes
       .add("--dtype", o->shapes.dtype,
            "type of the model's weights, where lines name none: f16, q8_0, q4_0, …; f32:q8_0 has F32 around them")
+      .filled()
       .type("TYPE");
   shapes
       .add("--ceiling", o->ceiling,
            "GB/s that the traced device can read, or its name (cpu:0) where it is this machine's: gives % and what is "
            "to be won")
+      .filled()
       .type("GB/s|DEVICE");
   shapes.add("--tokens", o->shapes.tokens, "tokens of the trace, where it does not show them itself")
       .whole(1, int64_t(1) << 40)
@@ -315,7 +318,7 @@ CommandRun add_analyze(Options options, CommandFiles& files) {
       .show_default()
       .number(0, 100)
       .type("PERCENT");
-  shapes.add("--device-name", o->device, "what the trace ran on, for that file").type("NAME");
+  shapes.add("--device-name", o->device, "what the trace ran on, for that file").filled().type("NAME");
   const Options results = options.group("Results");
   files.add(Part::input,
             results.add("--diff", o->diff, "hold each TRACE against this earlier one; exit 1 if anything became slower")

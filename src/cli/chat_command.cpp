@@ -46,7 +46,7 @@ class Chat {
     const std::vector<Token> turn = next_turn(line);
     talk_.insert(talk_.end(), turn.begin(), turn.end());
     GenerationEvents events;
-    events.stopped = [] { return interrupted(); };
+    events.stopped = [] { return interrupted() || has_lost_output(); };
     events.token = [](Token, std::string_view text) { put(stdout, text), flush(stdout); };
     const CatchInterrupt catch_interrupt;
     const Generation g = generate(
@@ -92,7 +92,7 @@ int run_chat(const ChatOptions& options) {
   if (interactive) remark("Ctrl-C ends an answer, Ctrl-D the chat.\n");
   for (std::string line;;) {
     if (interactive) put(stdout, "> "), flush(stdout);
-    if (!read_line(line)) break;
+    if (has_lost_output() || !read_line(line)) break;
     if (!line.empty()) chat.answer(line);
   }
   return 0;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <map>
+#include <optional>
 
 #include "base/json.h"
 #include "base/standard_streams.h"
@@ -109,7 +110,7 @@ class DevicesReport {
 };
 
 void report_device(const Backend& backend, const DeviceInfo& device, const std::string& compiler,
-                   const DevicesOptions& options, Store& store, DevicesReport& out) {
+                   const DevicesOptions& options, Store* store, DevicesReport& out) {
   out.text("{}  {}\n", device.id, device.name);
   out.fact(device.id, "device", "name", device.name);
   for (const auto& [name, value] : device.properties) {
@@ -124,14 +125,15 @@ void report_device(const Backend& backend, const DeviceInfo& device, const std::
     out.text("  {}: none: {}\n", name, why);
     out.fact(device.id, "missing library", name, why);
   }
-  if (options.list) return;
+  if (!store) return;
   out.text("  compiler: {}\n", compiler);
   out.fact(device.id, "compiler", "version", compiler);
-  out.ceilings(device.id, ceiling_table(device_ceilings(backend, device, store, options.measure)));
+  out.ceilings(device.id, ceiling_table(device_ceilings(backend, device, *store, options.measure)));
 }
 
 int run_devices(const DevicesOptions& options) {
-  Store store(checked_store(options.store));
+  std::optional<Store> store;
+  if (!options.list) store.emplace(checked_store(options.store));
   const ReportFormats& formats = *options.formats;
   DevicesReport out(formats.text_is_shown());
   bool any = false;
@@ -146,7 +148,7 @@ int run_devices(const DevicesOptions& options) {
     for (const DeviceInfo& device : devices) {
       if (!options.device.empty() && options.device != device.id && options.device != backend->name()) continue;
       any = true;
-      report_device(*backend, device, compiler_text, options, store, out);
+      report_device(*backend, device, compiler_text, options, store ? &*store : nullptr, out);
     }
   }
   for (const auto& [name, why] : backends_not_built()) {
@@ -172,7 +174,7 @@ CommandRun add_devices(Options options, CommandFiles& files) {
       "Example: assay devices --list\n"
       "         assay devices --device cpu:0 --json devices.json\n\n"
       "Exit codes: 0 fine; 2 an error, named on stderr; 130 Ctrl-C.");
-  options.add("--device", o->device, "this one alone (default: all)");
+  options.add("--device", o->device, "this one alone (default: all)").filled();
   options.flag("--list", o->list, "only what there is, without ceilings");
   options.flag("--measure", o->measure, "measure the ceilings again");
   files.add(CommandFiles::Part::store,

@@ -168,7 +168,7 @@ CommandRun add_export(Options options, CommandFiles& files) {
             results.add("--store", o->store, "the file that keeps every result").show_default().type("FILE"));
   const Options where = options.group("Where to");
   where.add("--out", o->out, "the folder: new, empty, or an earlier export, which is replaced").required().type("DIR");
-  where.add("--prefix", o->prefix, "what C names begin with (default: fast_cpu, fast_cuda)").type("NAME");
+  where.add("--prefix", o->prefix, "what C names begin with (default: fast_cpu, fast_cuda)").filled().type("NAME");
   return [o, step_options] {
     for (const Option& option : step_options)
       if (option.is_given() && o->models.empty()) fail("{}: is of a model's step; add --model FILE", option.name());

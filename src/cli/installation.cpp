@@ -146,11 +146,17 @@ BuildCache open_build_cache(const Backend& backend) {
   std::vector<fs::path> folders;
   const bool runs = !is_mounted_noexec(beside);
   if (runs) folders.push_back(beside);
+  std::string why_not;
   if (!runs || access(beside.c_str(), W_OK) != 0) {
-    make_own_folder(cache_folder());
-    folders.push_back(cache_folder() / "kernels");
+    try {
+      make_own_folder(cache_folder());
+      folders.push_back(cache_folder() / "kernels");
+    } catch (const Error& e) {  // without a place for new modules those that are there run all the same
+      if (!runs || fs::exists(fs::symlink_status(cache_folder(), ignored))) throw;
+      why_not = e.what();
+    }
   }
-  return BuildCache(backend.compiler(), folders, project_folder("kernels") / backend.name());
+  return BuildCache(backend.compiler(), folders, project_folder("kernels") / backend.name(), why_not);
 }
 
 std::string describe_environment(const Backend& backend, const DeviceInfo& device) {

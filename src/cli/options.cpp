@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <optional>
+#include <sstream>
 
 #include "base/standard_streams.h"
 #include "base/suggest.h"
@@ -15,17 +16,63 @@
 namespace assay {
 namespace {
 
-constexpr size_t kHelpColumns = 120;
+constexpr size_t kHelpColumns = 120, kLeastHelpColumns = 40;
 
-/// No line of help is longer than kHelpColumns.
+/// What help may take: a terminal's width, else kHelpColumns.
+size_t help_columns() {
+  const Terminal terminal = describe_terminal(stdout);
+  return terminal.interactive ? std::clamp(terminal.width, kLeastHelpColumns, kHelpColumns) : kHelpColumns;
+}
+
+/// A line that was broken where kHelpColumns end goes on with the next one, which so many columns break elsewhere.
+std::string joined_paragraphs(std::string text) {
+  constexpr size_t kNearlyFull = kHelpColumns - 20;
+  for (size_t begin = 0, end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
+    const bool goes_on = end + 1 < text.size() && text[end + 1] != ' ' && text[end + 1] != '\n';
+    if (goes_on && text[begin] != ' ' && end - begin > kNearlyFull) text[end] = ' ';
+  }
+  return text;
+}
+
+/// Lines that are moved in, as examples are, stay so where they are broken.
+std::string fitted(const std::string& text, size_t columns) {
+  std::string lines;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    const std::string line = text.substr(begin, end - begin);
+    const size_t blanks = std::min(line.find_first_not_of(' '), line.size());
+    lines += wrap(line, columns, blanks > 0 ? blanks + 2 : 0) + (end < text.size() ? "\n" : "");
+    begin = end + 1;
+  }
+  return lines;
+}
+
+/// No line of help is longer than help_columns().
 class WrappedHelp : public CLI::Formatter {
  public:
+  std::string make_description(const CLI::App* app) const override {
+    return fitted(CLI::Formatter::make_description(app), columns_);
+  }
+  std::string make_usage(const CLI::App* app, std::string name) const override {
+    return fitted(CLI::Formatter::make_usage(app, name), columns_);
+  }
   std::string make_option_desc(const CLI::Option* option) const override {
-    return wrap(CLI::Formatter::make_option_desc(option), kHelpColumns - get_column_width(), 0);
+    return beside_names(CLI::Formatter::make_option_desc(option));
+  }
+  std::string make_subcommand(const CLI::App* sub) const override {
+    std::ostringstream out;
+    CLI::detail::format_help(out, sub->get_name(), beside_names(sub->get_description()), get_column_width());
+    return out.str();
   }
   std::string make_footer(const CLI::App* app) const override {
-    return wrap_lines(CLI::Formatter::make_footer(app), kHelpColumns, 0);
+    const std::string text = CLI::Formatter::make_footer(app);
+    return fitted(columns_ < kHelpColumns ? joined_paragraphs(text) : text, columns_);
   }
+
+ private:
+  std::string beside_names(const std::string& text) const { return wrap(text, columns_ - get_column_width(), 0); }
+
+  const size_t columns_ = help_columns();
 };
 
 template <typename Number>
@@ -41,6 +88,21 @@ CLI::Validator range(Number least, Number most, const char* what) {
 
 std::vector<const CLI::App*> subcommands(const CLI::App& app) {
   return app.get_subcommands([](const CLI::App*) { return true; });
+}
+
+/// The subcommand that was given, or the program.
+const CLI::App& given(const CLI::App& app) {
+  const CLI::App* at = &app;
+  while (!at->get_subcommands().empty()) at = at->get_subcommands()[0];
+  return *at;
+}
+
+/// In words where an option takes one value and was given several times; "": none was.
+std::string given_too_often(const CLI::App& app) {
+  for (const CLI::Option* option : given(app).get_options())
+    if (option->get_expected_max() == 1 && option->count() > 1)
+      return fmt::format("{} is given {} times; give it once", option->get_name(), option->count());
+  return "";
 }
 
 }  // namespace
@@ -61,6 +123,11 @@ Option Option::whole_numbers(int64_t least, int64_t most) const {
     return fmt::format("{} is no list of whole numbers from {} to {}, commas between", text.empty() ? "\"\"" : text,
                        least, most);
   };
+  return Option(option_->check(CLI::Validator(fault, "")));
+}
+
+Option Option::filled() const {
+  const auto fault = [](const std::string& text) { return text.empty() ? "\"\" says nothing; leave it out" : ""; };
   return Option(option_->check(CLI::Validator(fault, "")));
 }
 
@@ -116,15 +183,14 @@ Options CommandLine::add_subcommand(const std::string& name, const std::string& 
 }
 
 int CommandLine::refuse(const std::string& message, const std::string& unknown) const {
-  const CLI::App* at = app_.get();
-  while (!at->get_subcommands().empty()) at = at->get_subcommands()[0];
+  const CLI::App& at = given(*app_);
   std::vector<std::string> known;
-  for (const CLI::Option* option : at->get_options())
+  for (const CLI::Option* option : at.get_options())
     for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
-  for (const CLI::App* sub : subcommands(*at)) known.push_back(sub->get_name());
+  for (const CLI::App* sub : subcommands(at)) known.push_back(sub->get_name());
   remark("assay: {}{} (assay help{} lists what there is)\n", one_line(message),
          unknown.empty() ? "" : did_you_mean(unknown.substr(0, unknown.find('=')), known),
-         at == app_.get() ? "" : " " + at->get_name());
+         &at == app_.get() ? "" : " " + at.get_name());
   return 2;
 }
 
@@ -138,8 +204,11 @@ CommandLine::Parsed CommandLine::parse(int argc, char** argv) {
     show("{}", app_->help());
     return {};
   } catch (const CLI::CallForVersion& e) {
-    show("{}\n", e.what());
+    show("{}\n", wrap_lines(e.what(), describe_terminal(stdout).width, 2));
     return {};
+  } catch (const CLI::ArgumentMismatch& e) {
+    const std::string twice = given_too_often(*app_);
+    return {"", refuse(twice.empty() ? e.what() : twice, "")};
   } catch (const CLI::ParseError& e) {
     const std::vector<std::string> extra = app_->remaining(true);  // a flag's value comes with it: the flag is named
     const auto flag =

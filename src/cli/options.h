@@ -41,6 +41,8 @@ class Option {
   Option whole(int64_t least, int64_t most) const;
   /// Refuses what is no list of such whole numbers, commas between: "", "1,", "1,x". parse_number_list reads it.
   Option whole_numbers(int64_t least, int64_t most) const;
+  /// Refuses "": whoever writes it means something, and would get what comes without the option.
+  Option filled() const;
   /// Refuses what is no folder that is there.
   Option existing_folder() const;
 

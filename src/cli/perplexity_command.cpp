@@ -46,6 +46,9 @@ int run_perplexity(const PerplexityOptions& o) {
   if (tokens.size() < 2) fail("{}: has {} tokens; two are the least that can be foretold", o.text, tokens.size());
   Session& session = engine.session();
   const int64_t window = std::min({o.window, session.context() - bos, int64_t(tokens.size())});
+  if (window < 1)
+    fail("{}: a context of {} has no room beside the token that begins a text; give a larger --context", o.engine.model,
+         session.context());
   const int64_t vocabulary = engine.model().config().vocabulary;
   const CatchInterrupt catch_interrupt;
   session.stopped = [] { return interrupted(); };
@@ -69,8 +72,10 @@ int run_perplexity(const PerplexityOptions& o) {
   if (live) remark("\r\x1b[K");
   if (surprise.tokens == 0) fail("{}: nothing to foretell in windows of {} tokens", o.text, window);
   const double perplexity = std::exp(surprise.mean());
-  show("perplexity {:.4f} ± {:.4f} over {} tokens ({:.4f} bits a token), windows of {}\n", perplexity,
-       perplexity * surprise.error(), surprise.tokens, surprise.mean() / std::log(2.0), window);
+  const std::string text =
+      fmt::format("perplexity {:.4f} ± {:.4f} over {} tokens ({:.4f} bits a token), windows of {}", perplexity,
+                  perplexity * surprise.error(), surprise.tokens, surprise.mean() / std::log(2.0), window);
+  show("{}\n", wrap(text, describe_terminal(stdout).width, 2));
   return 0;
 }
 

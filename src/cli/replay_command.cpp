@@ -242,8 +242,8 @@ CommandRun add_replay(Options options, CommandFiles& files) {
   options.add("WHAT", o->what, "a model (GGUF), a workload file, or a shipped workload's name").required().type("");
   files.add(Part::input, [o] {
     std::error_code ignored;
-    return std::filesystem::exists(o->what, ignored) ? std::vector<NamedFile>{{"WHAT", o->what}}
-                                                     : std::vector<NamedFile>();
+    const bool is_file = o->what.empty() || std::filesystem::exists(o->what, ignored);
+    return is_file ? std::vector<NamedFile>{{"WHAT", o->what}} : std::vector<NamedFile>();
   });
   options.add("--device", o->device, "cpu, cuda:0 …").show_default();
   options.add("-t,--threads", o->threads, "threads (default: one a core)").whole(1, 4096).type("N");

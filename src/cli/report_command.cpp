@@ -158,7 +158,7 @@ CommandRun add_report(Options options, CommandFiles& files) {
   options.add("INPUT", o->inputs, "stores, JSON reports, traces, tables, results of opbench").type("");
   files.add(Part::input, [o] {
     std::vector<NamedFile> inputs;
-    for (const std::string& file : o->inputs) inputs.push_back({"", file});
+    for (const std::string& file : o->inputs) inputs.push_back({"INPUT", file});
     if (inputs.empty()) inputs.push_back({"the default store", default_store().string()});
     return inputs;
   });
@@ -175,12 +175,14 @@ CommandRun add_report(Options options, CommandFiles& files) {
   traces
       .add("--dtype", o->shapes.dtype,
            "type of the model's weights, where lines name none: f16, q8_0, q4_0, …; f32:q8_0 has F32 around them")
+      .filled()
       .type("TYPE");
   traces
       .add("--ceiling", o->ceiling,
            "GB/s that the traced device can read, or its name (cpu:0) where it is this machine's")
+      .filled()
       .type("GB/s|DEVICE");
-  traces.add("--device-name", o->device, "what the trace ran on").type("NAME");
+  traces.add("--device-name", o->device, "what the trace ran on").filled().type("NAME");
   traces.add("--token", o->token, "whose kernels are shown in order, from 0 over all tokens (default: a typical one)")
       .whole(0, int64_t(1) << 40)
       .type("N");

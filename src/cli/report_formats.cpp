@@ -95,7 +95,8 @@ void ReportFormats::write(const Forms& forms, Text text) const {
     ASSAY_CHECK(form != forms.end());
     const Terminal to = is_standard_output(request.to.file) ? describe_terminal(stdout) : Terminal();
     try {
-      write_output(request.to.file, form->second(to));
+      const std::string made = form->second(to);
+      write_output(request.to.file, request.name == "text" ? wrap_lines(made, to.width, 4) : made);
     } catch (const Error& e) {
       if (trouble.empty()) trouble = e.what();
     }

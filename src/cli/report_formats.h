@@ -12,8 +12,8 @@
 
 namespace assay {
 
-/// What a command can show, "text" first; a form is made when somebody asked for it. Text fits the terminal that it
-/// goes to.
+/// What a command can show, "text" first; a form is made when somebody asked for it. Text is made for the terminal
+/// that it goes to; lines that are longer still are broken.
 using Forms = std::vector<std::pair<std::string, std::function<std::string(const Terminal&)>>>;
 
 class ReportFormats {

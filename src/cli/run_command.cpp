@@ -69,7 +69,8 @@ std::string speed_text(const Generation& g) {
 }
 
 int run_run(const RunOptions& o) {
-  if (o.has_prompt == !o.file.empty()) fail("give the prompt by -p TEXT or by -f FILE");
+  if (o.has_prompt == !o.file.empty())
+    fail("give the prompt by -p TEXT or by -f FILE{}", o.has_prompt ? ", not by both" : "");
   if (is_standard_output(o.trace)) fail("--trace {}: the answer goes to standard output; name a file", o.trace);
   Sampler sampler(o.sampling.sampling);
   EngineOptions options = o.engine;
@@ -81,7 +82,7 @@ int run_run(const RunOptions& o) {
   std::optional<RunTrace> trace;
   if (!o.trace.empty()) trace.emplace(o.trace, model, engine.session());
   GenerationEvents events;
-  events.stopped = [] { return interrupted(); };
+  events.stopped = [] { return interrupted() || has_lost_output(); };
   events.token = [&](Token token, std::string_view text) {
     if (o.json)
       put_json({{"event", "token"}, {"token", token}, {"text", text}});
@@ -106,7 +107,7 @@ int run_run(const RunOptions& o) {
   flush(stdout);
   if (!o.quiet) remark("assay: {}\n", speed_text(g));
   if (trace) trace->close();
-  return g.ending == Ending::interrupted ? 130 : 0;
+  return g.ending == Ending::interrupted && interrupted() ? 130 : 0;
 }
 
 }  // namespace

@@ -24,8 +24,9 @@ int run_store(const StoreOptions& o) {
   Store store(checked_store(o.store));
   for (const std::string& other : o.others) {
     const Store::Merged m = store.merge(other);
-    show("{}: {} cases taken over, {} were here already; {} environments, {} ceilings\n", one_line(other), m.cases,
-         m.known, m.environments, m.ceilings);
+    const std::string text = fmt::format("{}: {} cases taken over, {} were here already; {} environments, {} ceilings",
+                                         one_line(other), m.cases, m.known, m.environments, m.ceilings);
+    show("{}\n", wrap(text, describe_terminal(stdout).width, 2));
   }
   return 0;
 }

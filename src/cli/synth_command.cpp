@@ -93,9 +93,11 @@ int run_synth(const SynthOptions& options) {
     return 130;
   }
   const double seconds = double(now_ns() - began) / 1e9;
-  show("{}: {}, {} in {:.1f} s ({:.0f} MB/s), seed {}, tokenizer {}\n", one_line(options.out), shape.name,
-       bytes_text(int64_t(model.file_bytes)), seconds, double(model.file_bytes) / 1e6 / seconds, options.seed,
-       tokenizer ? one_line(options.tokenizer) : "built in");
+  const std::string text =
+      fmt::format("{}: {}, {} in {:.1f} s ({:.0f} MB/s), seed {}, tokenizer {}", one_line(options.out), shape.name,
+                  bytes_text(int64_t(model.file_bytes)), seconds, double(model.file_bytes) / 1e6 / seconds,
+                  options.seed, tokenizer ? one_line(options.tokenizer) : "built in");
+  show("{}\n", wrap(text, describe_terminal(stdout).width, 2));
   show_types(model, type);
   return 0;
 }

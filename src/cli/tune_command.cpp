@@ -263,8 +263,10 @@ CommandRun add_tune(Options options, CommandFiles& files) {
   options.add("--depth", o->depth, "tokens in the KV cache while it is proved").show_default().whole(1, 1 << 20);
   options.add("--turns", o->turns, "runs with each table in the proof").show_default().whole(5, 1000).type("N");
   options.add("--cache-type", o->cache_type, "of the KV cache, as run will have it: f32, f16 or q8_0").show_default();
-  options.add("--accuracy", o->accuracy,
-              "the least accurate class of kernels (default: of each weight, the default kernel's)");
+  options
+      .add("--accuracy", o->accuracy,
+           "the least accurate class of kernels (default: of each weight, the default kernel's)")
+      .filled();
   options.add("--kernels", o->kernels, "folders with drop-in kernels").existing_folder();
   files.add(Part::input, [o] { return files_of_kernels(o->kernels); });
   options.flag("--fresh", o->fresh, "measure again what the store has");

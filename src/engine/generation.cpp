@@ -32,9 +32,10 @@ Generation generate(Session& session, Sampler& sampler, const Tokenizer& tokeniz
   Generation g;
   StopStrings stops(options.stops);
   TokenDecoder decoder(tokenizer, {.special = false, .display = true});
-  g.began_ns = now_ns();
   g.reused_tokens = keep_common(session, prompt);
   g.prompt_tokens = std::ssize(prompt) - g.reused_tokens;
+  session.build_kernels(g.prompt_tokens);
+  g.began_ns = now_ns();
   session.stopped = events.stopped;
   session.decodes = false;
   std::span<const float> logits = session.append(prompt.subspan(size_t(g.reused_tokens)));

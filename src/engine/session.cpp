@@ -93,6 +93,11 @@ StepProgram& Session::step(int64_t tokens, int64_t logits) {
   return steps_.insert_or_assign({tokens, logits}, std::move(bound)).first->second;
 }
 
+void Session::build_kernels(int64_t tokens) {
+  for (const int64_t size : {std::min(chunk_, tokens), tokens % chunk_})
+    if (size > 0 && !steps_.count({size, 1})) binder_.built(request(size, 1));
+}
+
 std::span<const float> Session::append(std::span<const Token> tokens, int64_t wanted) {
   ASSAY_CHECK(!tokens.empty() && wanted >= 0 && wanted <= int64_t(tokens.size()));
   check_room(tokens);

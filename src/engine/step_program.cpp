@@ -151,17 +151,23 @@ bool StepBinder::expands_weights(const PassRequest& request) {
   return false;
 }
 
-StepProgram StepBinder::bind(const PassRequest& request) {
-  reserve(request);
-  StepProgram step;
-  step.id = ++last_id_;
+std::vector<BoundOp> StepBinder::built(const PassRequest& request) {
+  std::vector<BoundOp> ops;
   std::vector<KernelChoice> choices;
   for (PassOp& op : this->pass(request)) {
     const Spec& spec = spec_of(op.line);
     choices.push_back(choose(op, spec));
-    step.ops.push_back({std::move(op), spec, choices.back()});
+    ops.push_back({std::move(op), spec, choices.back()});
   }
   shelf_.build(choices, note_);
+  return ops;
+}
+
+StepProgram StepBinder::bind(const PassRequest& request) {
+  reserve(request);
+  StepProgram step;
+  step.id = ++last_id_;
+  step.ops = built(request);
   std::vector<Launch> launches(step.ops.size());
   int64_t workspace_bytes = 0;
   for (size_t i = 0; i < launches.size(); ++i) {

@@ -41,6 +41,8 @@ class StepBinder {
 
   /// A weight's accuracy class is that of the first pass bound: bind the one for a single token first.
   StepProgram bind(const PassRequest& request);
+  /// The ops of such a pass with their kernels, compiled where they were not: what may take longer than the pass.
+  std::vector<BoundOp> built(const PassRequest& request);
   /// Makes buffers large enough for such a pass, so that later ones find them where they are.
   void reserve(const PassRequest& request);
 

@@ -93,8 +93,11 @@ struct BuildCache::Job {
   std::vector<size_t> wanted_by;  // indices of the requests
 };
 
-BuildCache::BuildCache(Compiler compiler, std::vector<fs::path> folders, fs::path include_folder)
-    : compiler_(std::move(compiler)), folders_(std::move(folders)), include_folder_(std::move(include_folder)) {
+BuildCache::BuildCache(Compiler compiler, std::vector<fs::path> folders, fs::path include_folder, std::string why_not)
+    : compiler_(std::move(compiler)),
+      folders_(std::move(folders)),
+      include_folder_(std::move(include_folder)),
+      why_not_(std::move(why_not)) {
   ASSAY_CHECK(!folders_.empty());
 }
 
@@ -245,6 +248,7 @@ std::vector<BuiltModule> BuildCache::build_all(std::span<const BuildRequest> req
       queue[position->second].wanted_by.push_back(i);
     }
   }
+  if (!queue.empty() && !why_not_.empty()) fail("{}", why_not_);
   if (!queue.empty()) make_writable(folders_.back());
 
   ProcessSet compilers;  // after `queue`: its compilers are dead before their partial files are removed

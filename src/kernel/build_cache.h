@@ -39,8 +39,10 @@ using BuildProgress = std::function<void(const BuildRequest&, const BuiltModule&
 class BuildCache {
  public:
   /// `folders`: where modules may already lie, in order; new ones go into the last. `include_folder` has
-  /// assay_kernel.h. An object reads each source once; edits made later are seen by the next object.
-  BuildCache(Compiler compiler, std::vector<std::filesystem::path> folders, std::filesystem::path include_folder);
+  /// assay_kernel.h. An object reads each source once; edits made later are seen by the next object. `why_not`: nothing
+  /// new may be made, and what an Error then says.
+  BuildCache(Compiler compiler, std::vector<std::filesystem::path> folders, std::filesystem::path include_folder,
+             std::string why_not = "");
 
   BuildKey key(const Variant& variant, const IsaLevel& isa) const;
 
@@ -69,6 +71,7 @@ class BuildCache {
   Compiler compiler_;
   std::vector<std::filesystem::path> folders_;
   std::filesystem::path include_folder_;
+  std::string why_not_;
   mutable std::map<std::string, SourceHash> source_hashes_;  // by include folders and source
 };
 

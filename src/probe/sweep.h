@@ -86,7 +86,8 @@ class Sweep {
   struct SpecState {
     Spec spec;
     std::vector<Case> cases;
-    std::string quarantine;  // the reference disagrees with itself
+    std::string quarantine;   // the reference disagrees with itself
+    bool has_inputs = false;  // the arenas have room for its copies
   };
 
   static bool is_to_run(const Case& c) { return !c.record && c.planned.over_limit.empty(); }

@@ -62,7 +62,7 @@ bool Sweep::play(size_t spec, const std::vector<size_t>& which, const Effort& ef
   context.on_case = [&](const Variant& variant) {
     if (events_.on_case && !met.count(&variant)) events_.on_case(variant, state.spec);
   };
-  if (cases.empty()) return true;
+  if (cases.empty() || !state.has_inputs) return true;
   std::vector<CaseRecord> records;
   try {
     records = run_in_batches(state.spec, cases, context);

@@ -7,7 +7,8 @@
 
 namespace assay {
 
-/// Sets fields that a source's lines lack, where what they do say meets the condition (empty: always).
+/// Sets fields that a source's lines lack, where what they do say meets the condition (empty: always; an op then gets
+/// no field that it does not have).
 struct CompletionRule {
   SpecFields when, set;
   std::string why;
