@@ -53,6 +53,9 @@ TEST_F(tune_command, makes_a_table_that_run_finds_and_does_nothing_twice) {
   EXPECT_TRUE(has(again.out, "Achieved at depth 128")) << again.out;
   EXPECT_EQ(read_file(file), before);
   EXPECT_LT(double(now_ns() - began) * 1e-9, 20) << "2 s on a quiet machine";
+  // Other options, the same kernels: what was measured meets in finals once more.
+  const Ended other = home.run({"tune", kModel, "--budget", "2s", "--turns", "6"});
+  EXPECT_EQ(other.exit_code, 0) << other.err;
 }
 
 TEST_F(tune_command, goes_on_after_an_interrupt_in_each_phase) {

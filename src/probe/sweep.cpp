@@ -314,7 +314,6 @@ void Sweep::measure(SpecState& state) {
 
 /// Before the first spec: an arena that grew later would move. Inputs that do not fit are their cases' limit.
 void Sweep::reserve_inputs(SpecState& state, int64_t footprint) {
-  if (std::none_of(state.cases.begin(), state.cases.end(), is_to_run)) return;
   const int64_t more = arenas_.growth(state.spec, footprint);
   const MemoryRoom room = more > 0 ? memory_room() : MemoryRoom();
   if (more <= room.bytes * 3 / 4) return arenas_.reserve(state.spec, footprint);
@@ -349,7 +348,8 @@ void Sweep::run() {
   if (!acquire(lock)) return;
   ceilings();
   const int64_t footprint = cold_footprint();
-  for (SpecState& state : specs_) reserve_inputs(state, footprint);
+  for (SpecState& state : specs_)
+    if (std::any_of(state.cases.begin(), state.cases.end(), is_to_run)) reserve_inputs(state, footprint);
   choose_readers(footprint);
   for (SpecState& state : specs_) {
     lock.release();  // held per spec: others get their turn between two
