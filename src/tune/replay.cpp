@@ -20,6 +20,8 @@ namespace {
 // Alone an op must not find its weights in a cache, and a chain of few launches feels how it begins and ends.
 constexpr int64_t kMostAlone = 200, kLeastAlone = 48, kColdBytes = int64_t(512) << 20;
 constexpr int kRedoDisturbed = 3;
+// A program that meets other processes gives way to them after four runs, with fewer threads: none gets so old.
+constexpr int kRunsOfProgram = 4;
 
 /// Of an op alone, where the device has memory of its own: so many sets of weights.
 int64_t sets_of(const ReplayOp& op, const DeviceInfo& device) {
@@ -75,7 +77,11 @@ class Replay::Parts {
     ASSAY_CHECK(!measured_);
     MeasuringLock lock(r_.device->physical());
     if (!lock.acquire([&](const std::string& holder) { r_.note("waiting for the measuring lock: " + holder); })) return;
-    for (int i = 0; i <= rounds && !interrupted(); ++i) rotate(ops, /*counts=*/i > 0);
+    for (int i = 0; i <= rounds && !interrupted(); ++i) {
+      if (i % kRunsOfProgram == 0)
+        for (const size_t op : ops) alone_[op] = device_->bind(ops_[op]->launches);
+      rotate(ops, /*counts=*/i > 0);
+    }
   }
 
  private:
