@@ -53,6 +53,9 @@ TEST_F(tune_command, makes_a_table_that_run_finds_and_does_nothing_twice) {
   EXPECT_TRUE(has(again.out, "Achieved at depth 128")) << again.out;
   EXPECT_EQ(read_file(file), before);
   EXPECT_LT(double(now_ns() - began) * 1e-9, 20) << "2 s on a quiet machine";
+  // Other options, the same kernels: what was measured meets in finals once more.
+  const Ended other = home.run({"tune", kModel, "--budget", "2s", "--turns", "6"});
+  EXPECT_EQ(other.exit_code, 0) << other.err;
 }
 
 TEST_F(tune_command, goes_on_after_an_interrupt_in_each_phase) {
@@ -91,6 +94,8 @@ TEST_F(tune_command, refuses_what_cannot_be_tuned) {
   expect_refused(home, {"tune", kModel, "--threads", "100000"}, {"--threads", "100000 is no list"});
   expect_refused(home, {"tune", kModel, "--device", "cuda:0"}, {"engine runs on the CPU alone"});
   expect_refused(home, {"tune", kModel, "--accuracy", "exactly"}, {"--accuracy"});
+  expect_refused(home, {"tune", kModel, "--depth", "1000000"}, {"--depth 1000000", "holds 32768"});
+  expect_refused(home, {"tune", kModel, "--out", home.folder / "gone/t.json"}, {"gone"});
   expect_refused(home, {"tune", kModel, "--cache-type", "q4_0"}, {"--cache-type q4_0", "f32, f16 or q8_0"});
   write_file(home.folder / "file", "where a folder should be");
   home.variables["XDG_STATE_HOME"] = home.folder / "file";

@@ -53,13 +53,15 @@ class OpWatch {
   void watch(Session& session) {
     session.stamps = true;
     session.passed = [this](const PassEvent& pass) {
+      std::vector<Seen*>& ops = steps_[pass.step->id];
+      if (ops.empty())
+        for (const BoundOp& op : pass.step->ops) {
+          ops.push_back(&seen_[op.spec.math_line()]);
+          ops.back()->variant = op.choice.variant->id();
+        }
       int64_t began = pass.began_ns;
-      for (size_t i = 0; i < pass.ends.size(); began = pass.ends[i++]) {
-        const BoundOp& op = pass.step->ops[i];
-        Seen& seen = seen_[op.spec.math_line()];
-        seen.variant = op.choice.variant->id();
-        seen.us.push_back(double(pass.ends[i] - began) * 1e-3);
-      }
+      for (size_t i = 0; i < pass.ends.size(); began = pass.ends[i++])
+        ops[i]->us.push_back(double(pass.ends[i] - began) * 1e-3);
     };
   }
   /// Puts the repetition that has ended into the row, unless it does not count.
@@ -81,7 +83,8 @@ class OpWatch {
     std::string variant;
     std::vector<double> us;
   };
-  std::map<std::string, Seen> seen_;  // by canonical line
+  std::map<std::string, Seen> seen_;               // by canonical line
+  std::map<uint64_t, std::vector<Seen*>> steps_;  // of each op, so that a token that is timed meets no text
 };
 
 constexpr int64_t kMostTokens = 1 << 24, kMostThreads = 4096;

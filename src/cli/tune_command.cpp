@@ -45,6 +45,7 @@ double seconds_of(const std::string& text) {
 }
 
 constexpr int64_t kMostThreads = 4096;
+constexpr int64_t kProvedTokens = 16;  // of a run of the proof
 
 std::vector<int64_t> thread_list(const std::string& text) {
   return text.empty() ? std::vector<int64_t>{0} : *parse_number_list(text, 1, kMostThreads);
@@ -191,7 +192,7 @@ bool tune_threads(const TuneOptions& o, int64_t threads, TuneProgress& progress)
                o.model,
                device.info.threads,
                o.depth,
-               16,
+               kProvedTokens,
                3,
                o.prefill ? int64_t(128) : int64_t(0),
                o.cache_type,
@@ -229,7 +230,12 @@ int run_tune(const TuneOptions& o) {
   if (is_standard_output(o.out)) fail("--out {}: what is found out goes to standard output; name a file", o.out);
   seconds_of(o.budget);
   // What cannot be read or run is said before anything is shown.
-  cache_type_of(o.cache_type, LoadedModel(fs::path(o.model)).config(), o.model);
+  const LoadedModel model{fs::path(o.model)};
+  cache_type_of(o.cache_type, model.config(), o.model);
+  if (const int64_t context = model.config().context; context > 0 && o.depth + kProvedTokens > context)
+    fail("--depth {}: the context of {} holds {}, and {} tokens are decoded behind it; give a smaller one", o.depth,
+         o.model, context, kProvedTokens);
+  if (!o.out.empty()) check_writable(o.out);
   const CatchInterrupt catch_interrupt;
   TuneProgress progress(o.quiet);
   for (const int64_t threads : thread_list(o.threads))

@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <map>
 #include <set>
+#include <sstream>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -16,6 +18,7 @@ namespace assay {
 namespace {
 
 constexpr int64_t kTableSchema = 1;
+constexpr size_t kMostWords = 8;  // of a property that a message names
 
 /// 0 where it is not said.
 double at_least_zero(const JsonReader& json, const char* key) {
@@ -149,6 +152,32 @@ bool is_of_device(const std::string& key) {
   return false;
 }
 
+std::vector<std::string> words_of(const std::string& text) {
+  std::istringstream in(text);
+  return {std::istream_iterator<std::string>(in), {}};
+}
+
+/// Those of `words` that `others` lacks, a few by name.
+std::string words_without(const std::vector<std::string>& words, const std::vector<std::string>& others) {
+  std::vector<std::string> left;
+  for (const std::string& word : words)
+    if (std::find(others.begin(), others.end(), word) == others.end()) left.push_back(word);
+  const size_t more = left.size() > kMostWords ? left.size() - kMostWords : 0;
+  left.resize(left.size() - more);
+  return joined(left, " ") + (more > 0 ? fmt::format(" and {} more", more) : "");
+}
+
+/// How a property's value differs. Of long lists, as `features` is one, only what the other lacks is named.
+std::string difference(const std::string& key, const std::string& value, const std::string& here) {
+  const std::vector<std::string> then = words_of(value), now = words_of(here);
+  if (std::max(then.size(), now.size()) <= kMostWords)
+    return fmt::format("its {} is \"{}\", here it is \"{}\"", key, value, here);
+  const std::string gone = words_without(then, now), added = words_without(now, then);
+  if (gone.empty() && added.empty()) return fmt::format("its {} stand in another order", key);
+  return fmt::format("its {} {}{}{}", key, gone.empty() ? "" : fmt::format("have {}, unknown here", gone),
+                     gone.empty() || added.empty() ? "" : ", and ", added.empty() ? "" : "lack " + added);
+}
+
 }  // namespace
 
 std::string describe(const TableDevice& device) {
@@ -168,9 +197,9 @@ std::string why_not_for(const TableDevice& device, const TableTarget& target) {
     const auto same = std::find_if(target.properties.begin(), target.properties.end(),
                                    [key = key](const auto& property) { return property.first == key; });
     if (same != target.properties.end() && same->second == value) continue;
-    const std::string here =
-        same == target.properties.end() ? "here none is known" : fmt::format("here it is \"{}\"", same->second);
-    const std::string what = fmt::format("its {} is \"{}\", {}", key, value, here);
+    const std::string what = same == target.properties.end()
+                                 ? fmt::format("its {} is \"{}\", here none is known", key, value)
+                                 : difference(key, value, same->second);
     if (is_of_device(key)) return "is of another device: " + what;
     if (expired.empty()) expired = (key == kThreadsUsed ? "is for other threads: " : "has expired: ") + what;
   }

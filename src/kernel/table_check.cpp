@@ -25,9 +25,10 @@ std::string no_such_variant(const std::vector<const Variant*>& variants, const s
     if (variant->role == Role::kernel) families.insert(variant->family);
   }
   const std::string family = id.substr(0, id.find('/'));
-  if (!families.count(family))
-    return fmt::format("there is no variant {}{}; families are {}", id, did_you_mean(id, names),
-                       joined(families, ", "));
+  if (!families.count(family)) {
+    const std::string near = did_you_mean(id, names);
+    return fmt::format("there is no variant {}{}", id, near.empty() ? "; families are " + joined(families, ", ") : near);
+  }
   std::erase_if(names, [&](const std::string& name) { return !name.starts_with(family + "/"); });
   if (names.size() > 12) names.resize(12), names.emplace_back("…");
   return fmt::format("there is no variant {}; {} has {}", id, family, joined(names, ", "));

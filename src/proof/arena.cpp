@@ -91,12 +91,12 @@ uint64_t random_word(Format format, uint64_t counter) {
   return 0;
 }
 
-InputArena::InputArena(Format format, int64_t bytes) : format_(format) {
+InputArena::InputArena(Format format, int64_t bytes, bool huge_pages) : format_(format) {
   const int64_t size = (bytes + (2 << 20) - 1) / (2 << 20) * (2 << 20);
   void* memory = mmap(nullptr, size_t(size), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED)
     fail("cannot allocate {} MB for inputs: {}; try a smaller --footprint", size >> 20, std::strerror(errno));
-  madvise(memory, size_t(size), MADV_HUGEPAGE);
+  madvise(memory, size_t(size), huge_pages ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
   bytes_ = {static_cast<std::byte*>(memory), size_t(size)};
   restore(0, size);
 }

@@ -22,7 +22,8 @@ int64_t unit_bytes(Format format);
 /// A pure function of format and offset, so any range can be put back as it was.
 class InputArena {
  public:
-  InputArena(Format format, int64_t bytes);
+  /// In huge pages where there are such; else in those of 4 KB that a mapped file has.
+  InputArena(Format format, int64_t bytes, bool huge_pages = true);
   ~InputArena();
   InputArena(const InputArena&) = delete;
   InputArena& operator=(const InputArena&) = delete;

@@ -18,6 +18,7 @@ inline constexpr int64_t kSpareBytes = 4096;    // of an arena behind the copies
 /// The arenas of a sweep, made large enough before the first spec.
 class Arenas {
  public:
+  explicit Arenas(bool huge_pages = true) : huge_pages_(huge_pages) {}
   /// Makes or enlarges the arenas so that each spec has copies over `footprint` bytes (at least one copy).
   void reserve(const Spec& spec, int64_t footprint);
   /// How many bytes that would take beside what there is.
@@ -26,6 +27,7 @@ class Arenas {
   std::vector<InputArena*> all() const;
 
  private:
+  const bool huge_pages_;
   std::map<Format, std::unique_ptr<InputArena>> arenas_;
 };
 

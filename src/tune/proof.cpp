@@ -61,13 +61,10 @@ class ProofInContext {
   bool foretell(ContextRun& run, bool with_new) {
     run.predicted_ms = with_new ? result_.predicted_ms : result_.predicted_before_ms;
     if (!r_.alone) return true;
-    if (!r_.alone->measure(kRoundsBeforeRun)) return false;
-    std::vector<const Variant*> kernels;
-    for (const TunedOp& tuned : result_.step) {
-      kernels.push_back(with_new ? tuned.after.decode : tuned.before.decode);
-      run.alone_us.push_back(r_.alone->us(kernels.size() - 1, kernels.back()));
-    }
-    run.predicted_ms = r_.alone->step_ms(kernels);
+    AloneSamples samples;
+    if (!r_.alone->measure(decode_kernels(result_.step, with_new), kRoundsBeforeRun, samples)) return false;
+    for (size_t op = 0; op < samples.us.size(); ++op) run.alone_us.push_back(samples.us_of(op));
+    run.predicted_ms = r_.alone->step_ms(samples);
     return true;
   }
 

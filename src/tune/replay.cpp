@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <numeric>
 #include <random>
 
 #include "backend/measured_device.h"
@@ -19,6 +20,8 @@ namespace {
 // Alone an op must not find its weights in a cache, and a chain of few launches feels how it begins and ends.
 constexpr int64_t kMostAlone = 200, kLeastAlone = 48, kColdBytes = int64_t(512) << 20;
 constexpr int kRedoDisturbed = 3;
+// A program that meets other processes gives way to them after four runs, with fewer threads: none gets so old.
+constexpr int kRunsOfProgram = 4;
 
 /// Of an op alone, where the device has memory of its own: so many sets of weights.
 int64_t sets_of(const ReplayOp& op, const DeviceInfo& device) {
@@ -52,11 +55,8 @@ class Replay::Parts {
     if (measured_ && r_.empty.variant) choices.push_back(r_.empty);
     shelf_.build(choices, request.note);
     r_.note("repacking the weights of a step");
-    for (const ReplayOp& op : step.ops) {
-      if (interrupted()) return;
-      ops_.push_back(std::make_unique<BoundReplayOp>(op, sets_of(op, *r_.device), *device_,
-                                                     shelf_.kernel(*op.choice.variant), request.device->one_worker));
-    }
+    bind_ops();
+    if (interrupted()) return;
     bind_alone();
     bind_batches();
     if (measured_) bind_timed();
@@ -70,6 +70,18 @@ class Replay::Parts {
     if (!lock.acquire([&](const std::string& holder) { r_.note("waiting for the measuring lock: " + holder); })) return;
     if (!std::exchange(is_warm_, true)) round(/*counts=*/false);
     for (int i = 0; i < rounds && !interrupted(); ++i) round(/*counts=*/true);
+  }
+
+  void measure_alone(const std::vector<size_t>& ops, int rounds) {
+    if (interrupted()) return;
+    ASSAY_CHECK(!measured_);
+    MeasuringLock lock(r_.device->physical());
+    if (!lock.acquire([&](const std::string& holder) { r_.note("waiting for the measuring lock: " + holder); })) return;
+    for (int i = 0; i <= rounds && !interrupted(); ++i) {
+      if (i % kRunsOfProgram == 0)
+        for (const size_t op : ops) alone_[op] = device_->bind(ops_[op]->launches);
+      rotate(ops, /*counts=*/i > 0);
+    }
   }
 
  private:
@@ -88,6 +100,22 @@ class Replay::Parts {
     auto device = r_.backend->open_measured(*r_.device, r_.device->memory_bytes);
     measured_ = device.get();
     return device;
+  }
+
+  /// What is repacked lies in one block, as a session has it: in huge pages, where each for itself would begin and end
+  /// in small ones, or lie in small ones altogether (measured: products of 1 to 2 MB took up to twice as long there).
+  void bind_ops() {
+    const auto kernel = [this](const ReplayOp& op) -> LoadedKernel& { return shelf_.kernel(*op.choice.variant); };
+    int64_t bytes = 0;
+    for (const ReplayOp& op : step_.ops) bytes += sets_of(op, *r_.device) * repacked_bytes(op, kernel(op));
+    Address place = bytes > 0 ? device_->allocate(bytes) : nullptr;
+    for (const ReplayOp& op : step_.ops) {
+      if (interrupted()) return;
+      const int64_t sets = sets_of(op, *r_.device);
+      ops_.push_back(
+          std::make_unique<BoundReplayOp>(op, sets, *device_, kernel(op), r_.device->one_worker, place));
+      if (place) place += sets * repacked_bytes(op, kernel(op));
+    }
   }
 
   bool overlaps(const ReplayOp& op) const {
@@ -201,12 +229,27 @@ class Replay::Parts {
     return ms;
   }
 
-  /// All in another order each time. On a CPU the whole step comes first, so that no op finds its weights of the round
-  /// before in a cache.
+  /// Each op alone, in the step's order: between two reads of a weight lie all others, as between two tokens, and a
+  /// cache keeps of it what it keeps there.
+  void rotate(const std::vector<size_t>& ops, bool counts) {
+    for (const size_t op : ops) {
+      if (interrupted()) return;
+      const double us = alone_us(op);
+      if (counts) step_.ops[op].alone_us.push_back(us);
+    }
+  }
+
+  /// Batches and what the device times in another order each time. On a CPU what counts comes behind a pass in the same
+  /// order.
   void round(bool counts) {
-    if (!measured_) run_whole(counts);
-    std::vector<size_t> order(batches_.size() + (measured_ ? timed_.size() : alone_.size()));
-    for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+    if (!measured_) {
+      std::vector<size_t> ops(ops_.size());
+      std::iota(ops.begin(), ops.end(), size_t(0));
+      rotate(ops, false), rotate(ops, counts);
+      run_whole(false), run_whole(counts);
+    }
+    std::vector<size_t> order(batches_.size() + timed_.size());
+    std::iota(order.begin(), order.end(), size_t(0));
     std::shuffle(order.begin(), order.end(), random_);
     for (const size_t i : order) {
       if (interrupted()) return;
@@ -214,19 +257,9 @@ class Replay::Parts {
         run_batch(i, counts);
         continue;
       }
-      const size_t at = i - batches_.size();
-      if (measured_ && !timed_[at].cold) {
-        const double ms = timed_ms(*timed_[at].program);
-        if (counts) timed_[at].to->push_back(ms * timed_[at].scale);
-        continue;
-      }
-      if (!measured_) {
-        const double us = alone_us(at);
-        if (counts) step_.ops[at].alone_us.push_back(us);
-        continue;
-      }
-      run_whole(counts);  // leaves caches as a step does
-      if (const double ms = timed_ms(*timed_[at].program); counts) timed_[at].to->push_back(ms * timed_[at].scale);
+      Timed& timed = timed_[i - batches_.size()];
+      if (timed.cold) run_whole(counts);  // leaves caches as a step does
+      if (const double ms = timed_ms(*timed.program); counts) timed.to->push_back(ms * timed.scale);
     }
     if (measured_ && counts) note_context();
   }
@@ -273,6 +306,7 @@ class Replay::Parts {
 Replay::Replay(ReplayStep& step, const ReplayRequest& request) : parts_(std::make_unique<Parts>(step, request)) {}
 Replay::~Replay() = default;
 void Replay::measure(int rounds) { parts_->measure(rounds); }
+void Replay::measure_alone(const std::vector<size_t>& ops, int rounds) { parts_->measure_alone(ops, rounds); }
 const std::vector<ReplayBatch>& Replay::batches() const { return parts_->batches(); }
 
 bool times_itself(const DeviceInfo& device) { return device.launches_per_sample > 1; }

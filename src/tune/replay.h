@@ -27,7 +27,7 @@ struct ReplayDeviceTimes {
   std::vector<double> chained_ms, plain_ms, empty_chained_ms, empty_plain_ms;
 };
 
-/// A step: which op each launch is of, in order.
+/// A step: which op each launch is of, in order; no launches where its ops are measured alone.
 struct ReplayStep {
   std::vector<ReplayOp> ops;
   std::vector<size_t> launches;
@@ -65,6 +65,8 @@ class Replay {
   /// So many shuffled rounds, the first time after one that does not count: samples of `step` and of batches() grow.
   /// Fewer where interrupted.
   void measure(int rounds);
+  /// Of a device without a clock: rounds of these ops alone and nothing else, one that does not count before them.
+  void measure_alone(const std::vector<size_t>& ops, int rounds);
   const std::vector<ReplayBatch>& batches() const;
 
  private:

@@ -4,9 +4,24 @@
 #include <algorithm>
 
 namespace assay {
+namespace {
 
-BoundReplayOp::BoundReplayOp(const ReplayOp& op, int64_t sets, Device& device, LoadedKernel& kernel, bool copies)
-    : arenas_(std::make_unique<Arenas>()) {
+int64_t in_pages(int64_t bytes) { return (bytes + 4095) / 4096 * 4096; }
+
+}  // namespace
+
+int64_t repacked_bytes(const ReplayOp& op, LoadedKernel& kernel) {
+  if (!op.choice.variant->prepares) return 0;
+  Launch launch = launch_of(op.spec);
+  launch.kernel = &kernel;
+  launch.tensors = op.spec.tensors;
+  return in_pages(kernel.prepared_bytes(launch));
+}
+
+/// A kernel that does not repack reads a model's file as it is mapped.
+BoundReplayOp::BoundReplayOp(const ReplayOp& op, int64_t sets, Device& device, LoadedKernel& kernel, bool copies,
+                             Address repacked)
+    : arenas_(std::make_unique<Arenas>(/*huge_pages=*/op.choice.variant->prepares || copies)) {
   const int64_t footprint = sets * std::max<int64_t>(op.spec.weight_bytes(), 64);
   arenas_->reserve(op.spec, footprint);
   inputs_ = std::make_unique<SpecInputs>(op.spec, *arenas_, footprint);
@@ -35,7 +50,7 @@ BoundReplayOp::BoundReplayOp(const ReplayOp& op, int64_t sets, Device& device, L
     launches.push_back(std::move(launch));
   }
   add_workspace(device, kernel);
-  if (op.choice.variant->prepares) prepare(device, kernel);
+  if (op.choice.variant->prepares) prepare(kernel, repacked);
   // What is copied or repacked is read no more. Nothing gives a device's imports back.
   if (copies || (op.choice.variant->prepares && !op.choice.variant->keeps_b)) inputs_.reset(), arenas_.reset();
 }
@@ -92,11 +107,12 @@ void BoundReplayOp::add_workspace(Device& device, LoadedKernel& kernel) {
   for (Launch& launch : launches) launch.workspace = workspace, launch.workspace_bytes = bytes;
 }
 
-void BoundReplayOp::prepare(Device& device, LoadedKernel& kernel) {
+void BoundReplayOp::prepare(LoadedKernel& kernel, Address to) {
   for (Launch& launch : launches) {
     launch.prepared_bytes = kernel.prepared_bytes(launch);
-    launch.prepared = device.allocate(launch.prepared_bytes);
+    launch.prepared = to;
     kernel.prepare(launch);
+    to += in_pages(launch.prepared_bytes);
   }
 }
 

@@ -96,6 +96,12 @@ void add_evidence(TunedOp& tuned, const RankedSpec& decode) {
 
 }  // namespace
 
+std::vector<const Variant*> decode_kernels(const std::vector<TunedOp>& step, bool chosen) {
+  std::vector<const Variant*> kernels;
+  for (const TunedOp& tuned : step) kernels.push_back(chosen ? tuned.after.decode : tuned.before.decode);
+  return kernels;
+}
+
 void choose_kernels(TunedOp& tuned, const RankedSpec& decode, const RankedSpec& prompt, const PairOptions& options) {
   tuned.after = tuned.before;
   tuned.candidates = decode.cases.size();

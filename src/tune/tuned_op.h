@@ -30,6 +30,9 @@ struct TunedOp {
   bool is_changed() const { return !(before == after); }
 };
 
+/// Of each op of a step the kernel for one token: the chosen one, or the default.
+std::vector<const Variant*> decode_kernels(const std::vector<TunedOp>& step, bool chosen);
+
 struct PairOptions {
   std::vector<const Variant*> variants;  // that the engine may use
   const DeviceInfo* device = nullptr;

@@ -23,7 +23,7 @@ namespace assay {
 namespace {
 
 constexpr double kSearchShare = 0.6;  // of the budget; the rest is for the proof
-constexpr int kRoundsOfPrediction = 24;
+constexpr int kTurnsOfPrediction = 6, kRoundsOfPrediction = 4;  // of each table
 
 /// Kernels with threads of their own would meet the engine's on the same processors; ceilings go with the sweep.
 std::vector<const Variant*> engine_variants(const std::vector<const Variant*>& variants) {
@@ -194,9 +194,13 @@ class Tuner {
     const auto note = [this](const std::string& line) {
       if (events_.sweep.note) events_.sweep.note(line);
     };
+    AloneSamples alone[2];  // by the defaults, by the new kernels
     try {
       alone_ = std::make_unique<AloneTimes>(result_.step, AloneRequest{r_.backend, &r_.device, r_.cache, note});
-      if (!alone_->measure(kRoundsOfPrediction)) return false;
+      for (int i = 0; i < kTurnsOfPrediction; ++i)
+        for (const bool with_new : {true, false})
+          if (!alone_->measure(decode_kernels(result_.step, with_new), kRoundsOfPrediction, alone[with_new]))
+            return false;
     } catch (const Error& e) {
       alone_.reset();
       say(fmt::format("The prediction sums times of the search, minutes apart: {}\n", e.what()));
@@ -204,7 +208,7 @@ class Tuner {
     for (size_t i = 0; i < result_.step.size(); ++i) {
       TunedOp& tuned = result_.step[i];
       if (alone_) {
-        tuned.after_us = alone_->us(i, tuned.after.decode), tuned.before_us = alone_->us(i, tuned.before.decode);
+        tuned.after_us = alone[true].us_of(i), tuned.before_us = alone[false].us_of(i);
         const bool is_by_decode = tuned.before.decode != tuned.after.decode && !measures_prompt(tuned);
         if (is_by_decode && tuned.after_us >= tuned.before_us)
           take_back(tuned, fmt::format("in a chain of its calls {} took {:.2f} us, the default {:.2f}",
