@@ -8,9 +8,10 @@
 namespace assay {
 namespace {
 
+constexpr int64_t kAhead = kPrefetchBytes / 4;  // elements that are fetched ahead of what comes from memory
 constexpr int64_t kKept = 1 << 15;   // elements of a line that fit beside its exponentials into the second-level cache
 constexpr int64_t kPiece = 1 << 11;  // of a longer line: stays in the first-level cache
-constexpr int64_t kAhead = kPrefetchBytes / 4;  // elements that are fetched ahead of what comes from memory
+constexpr int64_t kTogether = 1 << 19;  // elements of such lines that threads sum before they write them
 
 float largest_of(const float* x, int64_t count) {
   Vec best[2] = {set1(-std::numeric_limits<float>::infinity()), set1(-std::numeric_limits<float>::infinity())};
@@ -27,9 +28,10 @@ struct ExponentialSum {
   bool is_plain;  // no element is beyond kPlain
 };
 
-/// use(i, e^(x - top), how many of its lanes count) along a line; their sum. PLAIN: e^x, right only if the sum says so.
-template <bool PLAIN, typename Use>
-ExponentialSum exponentials(const float* x, int64_t count, float top, int64_t ahead, Use use) {
+/// use(i, e^(x - top), how many of its lanes count) along a line, and tell(i) of what comes later; their sum. PLAIN:
+/// e^x, right only if the sum says so.
+template <bool PLAIN, typename Tell, typename Use>
+ExponentialSum exponentials(const float* x, int64_t count, float top, Tell tell, Use use) {
   const Vec shift = set1(-top);
   Vec sums[4] = {zero(), zero(), zero(), zero()}, most[2] = {zero(), zero()};
   const auto power = [&](Vec v, int u) {
@@ -40,7 +42,7 @@ ExponentialSum exponentials(const float* x, int64_t count, float top, int64_t ah
   int64_t i = 0;
   for (; i + 4 * kLanes <= count; i += 4 * kLanes)
     for (int u = 0; u < 4; ++u) {
-      __builtin_prefetch(x + i + u * kLanes + ahead, 0, 3);
+      tell(i + u * kLanes);
       const Vec e = power(load(x + i + u * kLanes), u);
       use(i + u * kLanes, e, kLanes);
       sums[u] = add(sums[u], e);
@@ -84,7 +86,7 @@ void softmax_of_short(const float* x, float* y, Share lines) {
     const float* from = x + line * VECTORS * kLanes;
     Vec v[VECTORS], most = zero();
     for (int i = 0; i < VECTORS; ++i) {
-      if (STREAMED) __builtin_prefetch(from + i * kLanes + kAhead, 0, 3);
+      if (STREAMED) tell_pages_ahead(x, (line * VECTORS + i) * kLanes);
       v[i] = load(from + i * kLanes);
       most = larger(size_of(v[i]), most);
     }
@@ -117,7 +119,10 @@ void softmax_of_kept(const float* x, float* y, int64_t count, Share lines) {
   for (int64_t line = lines.begin; line < lines.end; ++line) {
     const float* from = x + line * count;
     const Vec scales = set1(scale);
-    ExponentialSum sum = exponentials<true>(from, count, 0, count, [=](int64_t i, Vec e, int part) {
+    const auto tell = [=](int64_t i) {
+      STREAMED ? tell_pages_ahead(x, line * count + i) : __builtin_prefetch(from + count + i, 0, 3);
+    };
+    ExponentialSum sum = exponentials<true>(from, count, 0, tell, [=](int64_t i, Vec e, int part) {
       if (part < kLanes) {
         store_part(kept + i, e, part);
         if (to) store_part(to + i, mul(load_part(before + i, part), scales), part);
@@ -127,7 +132,7 @@ void softmax_of_kept(const float* x, float* y, int64_t count, Share lines) {
       if (to) put<STREAMED>(to + i, mul(load(before + i), scales));
     });
     if (!sum.is_plain)
-      sum = exponentials<false>(from, count, largest_of(from, count), count, [=](int64_t i, Vec e, int part) {
+      sum = exponentials<false>(from, count, largest_of(from, count), tell, [=](int64_t i, Vec e, int part) {
         part < kLanes ? store_part(kept + i, e, part) : store(kept + i, e);
       });
     scale = 1 / sum.value, to = y + line * count;
@@ -136,42 +141,78 @@ void softmax_of_kept(const float* x, float* y, int64_t count, Share lines) {
   if (to) scaled<STREAMED>(before, count, scale, to);
 }
 
-/// A line that fits no near cache: its sum as it is read, then its exponentials once more, from its end, for what was
-/// read last is in a near cache still.
-template <bool PLAIN, bool STREAMED>
-void write_long(const float* from, float* to, int64_t count, float top, double sum) {
-  const Vec scale = set1(float(1 / sum));
-  for (int64_t at = (count - 1) / kPiece * kPiece; at >= 0; at -= kPiece)
-    exponentials<PLAIN>(from + at, std::min(kPiece, count - at), top, -kPiece, [=](int64_t i, Vec e, int part) {
-      part == kLanes ? put<STREAMED>(to + at + i, mul(e, scale)) : store_part(to + at + i, mul(e, scale), part);
-    });
+/// A line, or a thread's part of it, that fits no near cache: its sum as it is read.
+struct LongSum {
+  double value = 0;  // of e^(x - top)
+  float top = -std::numeric_limits<float>::infinity();
+  bool is_plain = true;  // then top is 0, or there is nothing to sum
+};
+LongSum sum_of_long(const float* x, int64_t count) {
+  const auto nothing = [](int64_t, Vec, int) {};
+  const auto tell_from = [x](int64_t at) { return [x, at](int64_t i) { tell_pages_ahead(x, at + i); }; };
+  LongSum sum;
+  for (int64_t at = 0; at < count && sum.is_plain; at += kPiece) {
+    const ExponentialSum of = exponentials<true>(x + at, std::min(kPiece, count - at), 0, tell_from(at), nothing);
+    sum.value += double(of.value), sum.top = 0, sum.is_plain = of.is_plain;
+  }
+  if (sum.is_plain) return sum;
+  sum = {0, -std::numeric_limits<float>::infinity(), false};
+  for (int64_t at = 0; at < count; at += kPiece) {
+    const int64_t width = std::min(kPiece, count - at);
+    const float higher = std::max(sum.top, largest_of(x + at, width));
+    if (higher > sum.top) sum.value *= std::exp(double(sum.top) - double(higher)), sum.top = higher;
+    sum.value += double(exponentials<false>(x + at, width, sum.top, tell_from(at), nothing).value);
+  }
+  return sum;
 }
 
-template <bool STREAMED>
-void softmax_of_long(const float* x, float* y, int64_t count, Share lines) {
-  const auto nothing = [](int64_t, Vec, int) {};
-  for (int64_t line = lines.begin; line < lines.end; ++line) {
-    const float* from = x + line * count;
-    double sum = 0;
-    bool is_plain = true;
-    for (int64_t at = 0; at < count && is_plain; at += kPiece) {
-      const ExponentialSum of = exponentials<true>(from + at, std::min(kPiece, count - at), 0, kPiece, nothing);
-      sum += double(of.value), is_plain = of.is_plain;
-    }
-    if (is_plain) {
-      write_long<true, STREAMED>(from, y + line * count, count, 0, sum);
-      continue;
-    }
-    float top = -std::numeric_limits<float>::infinity();
-    sum = 0;
-    for (int64_t at = 0; at < count; at += kPiece) {
-      const int64_t width = std::min(kPiece, count - at);
-      const float higher = std::max(top, largest_of(from + at, width));
-      if (higher > top) sum *= std::exp(double(top) - double(higher)), top = higher;
-      sum += double(exponentials<false>(from + at, width, top, kPiece, nothing).value);
-    }
-    write_long<false, STREAMED>(from, y + line * count, count, top, sum);
+/// Its exponentials once more, from its end, for what was read last is in a near cache still.
+template <bool PLAIN, bool STREAMED>
+void write_long(const float* x, float* y, int64_t count, LongSum of_line) {
+  const Vec scale = set1(float(1 / of_line.value));
+  for (int64_t at = (count - 1) / kPiece * kPiece; at >= 0; at -= kPiece) {
+    const auto tell = [=](int64_t i) { __builtin_prefetch(x + at - kPiece + i, 0, 3); };
+    exponentials<PLAIN>(x + at, std::min(kPiece, count - at), of_line.top, tell, [=](int64_t i, Vec e, int part) {
+      part == kLanes ? put<STREAMED>(y + at + i, mul(e, scale)) : store_part(y + at + i, mul(e, scale), part);
+    });
   }
+  if (STREAMED) streams_done();
+}
+
+/// Each thread has a part of every line, so that more of a line is in the near caches when it comes again.
+OwnRun make_long_softmax(const OperationRow& row, const ThreadTeam& team, bool streamed) {
+  const int64_t count = row.shape().back(), lines = row.output.elements() / count;
+  const int64_t together = std::max<int64_t>(kTogether / count, 1);
+  return [=](const void* const* inputs, void* output) {
+    const float* x = static_cast<const float*>(inputs[0]);
+    float* y = static_cast<float*>(output);
+    std::vector<LongSum> sums(size_t(together * team.count));
+    for (int64_t first = 0; first < lines; first += together) {
+      const int64_t here = std::min(together, lines - first);
+      on_team(team, true, [&](int index, int threads) {
+        const Share part = share_of(count, kPiece, index, threads);
+        for (int64_t i = 0; i < here; ++i)
+          sums[size_t(i * threads + index)] = sum_of_long(x + (first + i) * count + part.begin, part.end - part.begin);
+      });
+      on_team(team, true, [&](int index, int threads) {
+        const Share part = share_of(count, kPiece, index, threads);
+        for (int64_t i = here; i-- > 0;) {
+          LongSum all;
+          const LongSum* const of_parts = sums.data() + i * threads;
+          // A plain part's top of 0 may be below its numbers, but by no more than an exponential holds.
+          for (int t = 0; t < threads; ++t) all.top = std::max(all.top, of_parts[t].top);
+          for (int t = 0; t < threads; ++t) {
+            all.value += of_parts[t].value * std::exp(double(of_parts[t].top) - double(all.top));
+            all.is_plain = all.is_plain && of_parts[t].is_plain;
+          }
+          const auto write = all.is_plain ? (streamed ? write_long<true, true> : write_long<true, false>)
+                                          : (streamed ? write_long<false, true> : write_long<false, false>);
+          const int64_t at = (first + i) * count + part.begin;
+          write(x + at, y + at, part.end - part.begin, all);
+        }
+      });
+    }
+  };
 }
 
 template <bool STREAMED>
@@ -185,10 +226,8 @@ void softmax(const float* x, float* y, int64_t count, Share lines) {
     softmax_of_short<4, STREAMED>(x, y, lines);
   else if (count == 8 * kLanes)
     softmax_of_short<8, STREAMED>(x, y, lines);
-  else if (count <= kKept)
-    softmax_of_kept<STREAMED>(x, y, count, lines);
   else
-    softmax_of_long<STREAMED>(x, y, count, lines);
+    softmax_of_kept<STREAMED>(x, y, count, lines);
   if (STREAMED) streams_done();
 }
 
@@ -238,6 +277,7 @@ OwnRun make_lines(const OperationRow& row, const ThreadTeam& team) {
   const int64_t count = row.shape().back(), lines = row.output.elements() / count;
   // A line that begins within a cache line cannot be written past the caches.
   const bool streamed = row.output.bytes() >= kStreamedBytes && count * 4 % 64 == 0;
+  if (is_softmax && count > kKept) return make_long_softmax(row, team, streamed);
   const bool streams_groups = row.output.bytes() >= kStreamedBytes && count == 8;
   return [=](const void* const* inputs, void* output) {
     const float* x = static_cast<const float*>(inputs[0]);

@@ -12,6 +12,7 @@ namespace {
 constexpr int64_t kRowsBytes = 256 << 10;               // of A, that meet all panels before the next rows do
 constexpr int64_t kStreamedProduct = int64_t(4) << 20;  // bytes of an output; what is computed hides the way to memory
 constexpr int64_t kPieceOfK = 512;                      // of a product that is split along k
+constexpr int64_t kMostOfSplit = 32;  // columns of such a product: a piece of B stays in the near caches
 
 /// A row as a product: batches of [m, k] times [k, n].
 struct ProductSizes {
@@ -153,11 +154,12 @@ class SplitProduct {
       : s_(sizes_of(row)), team_(team), tile_(tile_kind(s_.n)) {
     sums_.resize(size_t(s_.m * s_.n * team.count));
   }
-  /// B's rows must be one panel as they lie.
+  /// B's rows must be whole panels as they lie.
   static bool fits(const OperationRow& row, int threads) {
     if (row.operation != Operation::matmul) return false;
     const ProductSizes s = sizes_of(row);
-    return s.batches == 1 && s.n == tile_kind(s.n).width && s.m < 64 * threads && s.k > 64 * s.m;
+    return s.batches == 1 && s.n % tile_kind(s.n).width == 0 && s.n <= kMostOfSplit && s.m < 64 * threads &&
+           s.k > 64 * s.m;
   }
   void run(const void* const* inputs, void* output) {
     const float *a = static_cast<const float*>(inputs[0]), *b = static_cast<const float*>(inputs[1]);
@@ -167,9 +169,10 @@ class SplitProduct {
       const Share mine = share_of(s_.k, 16, index, threads);
       for (int64_t k = mine.begin; k < mine.end; k += kPieceOfK) {
         const TileShape shape{std::min(kPieceOfK, mine.end - k), 1, 0, s_.k, s_.n, s_.n};
-        for (int64_t i = 0; i < s_.m; i += tile_.most_rows)
-          tile_.of_rows[std::min<int64_t>(tile_.most_rows, s_.m - i)](a + i * s_.k + k, b + k * s_.n, sums + i * s_.n,
-                                                                      shape, nullptr, tile_.width, TileEnd::add);
+        for (int64_t j = 0; j < s_.n; j += tile_.width)
+          for (int64_t i = 0; i < s_.m; i += tile_.most_rows)
+            tile_.of_rows[std::min<int64_t>(tile_.most_rows, s_.m - i)](
+                a + i * s_.k + k, b + k * s_.n + j, sums + i * s_.n + j, shape, nullptr, tile_.width, TileEnd::add);
       }
     });
     float* y = static_cast<float*>(output);

@@ -64,7 +64,8 @@ __attribute__((noinline)) void product_tile(const float* a, const float* b, floa
       for (int j = 0; j < NV; ++j) wide[j] = *reinterpret_cast<const Unaligned*>(b + j * L);
       for (int i = 0; i < M; ++i) {
         const int64_t step = i % 4 == 0 ? 0 : i % 4 == 1 ? one : i % 4 == 2 ? 2 * one : three;
-        const V value = V{} + *reinterpret_cast<const float*>(rows[i / 4] + step);
+        // Less nothing: what adds to a zero must be computed, for that of -0 is 0, and its result then spread.
+        const V value = *reinterpret_cast<const float*>(rows[i / 4] + step) - V{};
         for (int j = 0; j < NV; ++j) sums[i][j] += value * wide[j];
       }
       for (int i = 0; i < (M + 3) / 4; ++i) rows[i] += sizeof(float);
