@@ -21,7 +21,7 @@ ldd "$bundle"/build/assay "$bundle"/build/assay-nvrtc "$bundle"/build/*_test | a
   cp -L "$library" "$bundle/build/lib/"
 done
 cp -r kernels/cuda kernels/cpu kernels/export "$bundle/kernels/"
-cp -r specs "$bundle/"
+cp -r specs tables "$bundle/"  # replay and run look for a default table
 [ ! -d tests/mutants/cuda ] || cp -r tests/mutants/cuda "$bundle/tests/mutants/"
 cp bench/gpu_check.sh bench/gpu_opbench.sh "$bundle/bench/"
 git log -1 --format='%h %cs' >"$bundle/COMMIT"

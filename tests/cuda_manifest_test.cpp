@@ -9,6 +9,7 @@
 #include "../kernels/cuda/assay_cuda.h"
 #include "backend/described_device.h"
 #include "backend/device.h"
+#include "base/file.h"
 #include "kernel/manifest.h"
 #include "probe/plan.h"
 #include "spec/workload.h"
@@ -45,6 +46,28 @@ TEST_F(CudaManifest, FusedOutputsArePlannedUpToWhatACallHasRoomFor) {
   for (int i = 0; i < ASSAY_CUDA_SEGMENTS; ++i) fused += " | n" + std::to_string(i) + "=64";
   EXPECT_GT(plan(fused, h200_).cases(), 5);
   EXPECT_EQ(plan(fused + " | n" + std::to_string(ASSAY_CUDA_SEGMENTS) + "=64", h200_).cases(), 0);
+}
+
+/// The compiler moves loads of constant memory behind a chain's wait: whether they are such is device.h's to say.
+TEST_F(CudaManifest, SourcesOfAChainLeaveConstantLoadsToOneHeader) {
+  std::set<std::string> seen = {"device.h"};
+  std::vector<std::string> left;
+  for (const Variant* variant : variants())
+    if (variant->chained) left.push_back(variant->source.filename().string());
+  ASSERT_FALSE(left.empty());
+  while (!left.empty()) {
+    const std::string name = left.back();
+    left.pop_back();
+    if (!seen.insert(name).second) continue;
+    const std::string text = read_file(kRoot / "kernels" / "cuda" / name);
+    for (const char* load : {"ld.global.nc", "__ldg"})
+      EXPECT_EQ(text.find(load), std::string::npos) << name << ": " << load;
+    const std::string include = "#include \"";
+    for (size_t at = text.find(include); at != std::string::npos; at = text.find(include, at + 1)) {
+      const size_t begin = at + include.size();
+      left.push_back(text.substr(begin, text.find('"', begin) - begin));
+    }
+  }
 }
 
 TEST_F(CudaManifest, TheSeedsVariantsAreThereUnderTheSeedsNames) {

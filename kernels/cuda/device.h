@@ -40,7 +40,9 @@ __device__ __forceinline__ Bfloat from_float<Bfloat>(float v) {
 }
 
 // In mode chained (ASSAY_CHAINED) a launch begins before the one before it has ended. It asks for its weights, then waits
-// for that one, and reads what that wrote only behind the wait: nothing else of it may come before.
+// for that one, and reads what that wrote only behind the wait: nothing else of it may come before. Loads of constant
+// memory (ld.global.nc) are moved behind the wait by the compiler, to save registers: weights that are to come early are
+// no constants there either.
 #ifdef ASSAY_CHAINED
 constexpr bool kChained = true;
 #else
@@ -62,8 +64,9 @@ struct alignas(16) Words {
   uint32_t w[4];
 };
 
-/// How a 16-byte load of weights treats the caches; weights are read once.
-enum Hint { kCached = 0, kNoAllocate = 1, kStreaming = 2, kEvictFirst = 3, kWholeLine = 4 };
+/// How a 16-byte load of weights treats the caches; weights are read once. kAnyTime: as kNoAllocate, but in a chain the
+/// compiler may move it behind the wait.
+enum Hint { kCached = 0, kNoAllocate = 1, kStreaming = 2, kEvictFirst = 3, kWholeLine = 4, kAnyTime = 5 };
 
 template <int kHint>
 __device__ __forceinline__ Words load_words(const void* p) {
@@ -79,6 +82,10 @@ __device__ __forceinline__ Words load_words(const void* p) {
                  : "=r"(v.w[0]), "=r"(v.w[1]), "=r"(v.w[2]), "=r"(v.w[3])
                  : "l"(p));
   if constexpr (kHint == kNoAllocate)
+    asm volatile("ld.global" ASSAY_CONSTANT ".L1::no_allocate.v4.u32 {%0,%1,%2,%3}, [%4];"
+                 : "=r"(v.w[0]), "=r"(v.w[1]), "=r"(v.w[2]), "=r"(v.w[3])
+                 : "l"(p));
+  if constexpr (kHint == kAnyTime)
     asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0,%1,%2,%3}, [%4];"
                  : "=r"(v.w[0]), "=r"(v.w[1]), "=r"(v.w[2]), "=r"(v.w[3])
                  : "l"(p));
@@ -89,12 +96,12 @@ __device__ __forceinline__ Words load_words(const void* p) {
   if constexpr (kHint == kEvictFirst) {
     uint64_t policy;
     asm("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(policy));
-    asm volatile("ld.global.nc.L1::no_allocate.L2::cache_hint.v4.u32 {%0,%1,%2,%3}, [%4], %5;"
+    asm volatile("ld.global" ASSAY_CONSTANT ".L1::no_allocate.L2::cache_hint.v4.u32 {%0,%1,%2,%3}, [%4], %5;"
                  : "=r"(v.w[0]), "=r"(v.w[1]), "=r"(v.w[2]), "=r"(v.w[3])
                  : "l"(p), "l"(policy));
   }
   if constexpr (kHint == kWholeLine)
-    asm volatile("ld.global.nc.L1::no_allocate.L2::256B.v4.u32 {%0,%1,%2,%3}, [%4];"
+    asm volatile("ld.global" ASSAY_CONSTANT ".L1::no_allocate.L2::256B.v4.u32 {%0,%1,%2,%3}, [%4];"
                  : "=r"(v.w[0]), "=r"(v.w[1]), "=r"(v.w[2]), "=r"(v.w[3])
                  : "l"(p));
   return v;
@@ -106,6 +113,15 @@ __device__ __forceinline__ Words load_words_if(bool wanted, const void* p) {
   Words v = {};
   if (wanted) v = load_words<kHint>(p);
   return v;
+}
+
+/// In a chain: until these have come from memory. What the compiler may move is then asked for before the wait.
+template <int kCount>
+__device__ __forceinline__ void await(const Words (&v)[kCount]) {
+  uint32_t all = 0;
+#pragma unroll
+  for (int i = 0; i < kCount; ++i) all ^= v[i].w[3];
+  asm volatile("{.reg .pred never; setp.eq.u32 never, %0, 0x9e3779b9; @never nanosleep.u32 0;}" ::"r"(all) : "memory");
 }
 
 __device__ __forceinline__ void unpack(uint32_t word, Half, float* to) {

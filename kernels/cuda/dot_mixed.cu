@@ -1,5 +1,6 @@
 // dot_mixed: one row of F32 activations times n×k weights of F16, dot products without staging (mixed_dots.h): LANES lanes a row of B, ROWS
-// rows a lane group. C and bias are read straight away where there are any; LOOPS: rows may be longer than a pass.
+// rows a lane group. C and bias are read straight away where there are any; LOOPS: rows may be longer than a pass. EARLY: in
+// a chain all weights are asked for before the wait; where they fill the registers that keeps the next launch out.
 #define ASSAY_BOUNDS __launch_bounds__(THREADS, (UNROLL * ROWS > 2))
 #include "mixed_dots.h"
 
@@ -22,6 +23,7 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   const float bias = addend<float, true>(call, rows, row, mine);
   const float* const c = static_cast<const float*>(call.matmul.segment[rows.segment].c.data) + row;
   const bool adds_c = call.brief.adds_c;
+  if constexpr (kChained && EARLY) await(dots.weights[UNROLL - 1]);
   wait_for_previous();
   const float* const a = static_cast<const float*>(call.brief.a) + own;
   const float of_c = load_if(mine && adds_c, c);

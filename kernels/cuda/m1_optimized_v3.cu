@@ -21,7 +21,7 @@ __device__ __forceinline__ void load_values(const T* p, bool aligned, int left, 
 #pragma unroll
       for (int i = 0; i < 4; ++i) w[i % kWords] = v.w[i];
     } else {
-      asm volatile("ld.global.nc.v2.u32 {%0,%1}, [%2];" : "=r"(w[0]), "=r"(w[1]) : "l"(p));
+      asm volatile("ld.global" ASSAY_CONSTANT ".v2.u32 {%0,%1}, [%2];" : "=r"(w[0]), "=r"(w[1]) : "l"(p));
     }
   } else {
 #pragma unroll

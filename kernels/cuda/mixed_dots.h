@@ -20,7 +20,7 @@ struct MixedDots {
     for (int u = 0; u < UNROLL; ++u)
 #pragma unroll
       for (int r = 0; r < kRows; ++r)
-        weights[u][r] = load_words_if<kNoAllocate>(from + own + u * kStep < k, b[r] + from + u * kStep);
+        weights[u][r] = load_words_if<kAnyTime>(from + own + u * kStep < k, b[r] + from + u * kStep);
   }
   /// `a`: this lane's first value. In a chain the weights are there before A is: many short sums, added up.
   __device__ __forceinline__ void multiply(const float* a, int from, int own, int k, float (&sum)[kRows]) const {

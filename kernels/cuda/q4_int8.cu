@@ -1,7 +1,7 @@
 // q4_int8: one row of activations, made int8 blocks of 32, times Q4_0 weights in blocks of 18 bytes. A thread block makes A int8 once, for
 // all its rows. Each warp has rows of its own, two at a time, copied to shared memory in whole 16 bytes, STAGES - 1 copies under way. A lane
 // takes two blocks: nine words, an odd number, so that no two lanes meet in a bank. Its part of A, PAIRS times two blocks, stays in
-// registers. ROUNDS copies a warp, or as many as there are for BLOCKS blocks a multiprocessor (ROUNDS=0).
+// registers, or in shared memory (PAIRS=0: any k). ROUNDS copies a warp, or as many as there are for BLOCKS blocks a multiprocessor (ROUNDS=0).
 #define ASSAY_BOUNDS __launch_bounds__(32 * WARPS)
 #include "device.h"
 
@@ -106,7 +106,7 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
 
   quantize(static_cast<const A*>(call.brief.a), call.brief.k, activations);
   __syncthreads();
-  Activations a[PAIRS];
+  Activations a[PAIRS > 0 ? PAIRS : 1];
 #pragma unroll
   for (int i = 0; i < PAIRS; ++i) {
     a[i] = activations[min(first_pair + i * kLanes, pairs - 1)];
@@ -120,14 +120,17 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
     copy(step + STAGES - 1);
     const uint32_t* words = reinterpret_cast<const uint32_t*>(stages + step % STAGES * stage_bytes + own_row * row_bytes);
     float sum = 0;
-#pragma unroll
-    for (int i = 0; i < PAIRS; ++i) {
-      const uint32_t* at = words + min(first_pair + i * kLanes, pairs - 1) * kPairWords;
+    const auto add_pair = [&](int pair, const Activations& of_a) {
+      const uint32_t* at = words + pair * kPairWords;
       uint32_t w[kPairWords];
 #pragma unroll
       for (int j = 0; j < kPairWords; ++j) w[j] = at[j];
-      sum = dot_pair(w, a[i], sum);
-    }
+      sum = dot_pair(w, of_a, sum);
+    };
+#pragma unroll
+    for (int i = 0; i < PAIRS; ++i) add_pair(min(first_pair + i * kLanes, pairs - 1), a[i]);
+    if constexpr (PAIRS == 0)
+      for (int pair = first_pair; pair < pairs; pair += kLanes) add_pair(pair, activations[pair]);
     sum = lanes_sum<kLanes>(sum);
     const int row = rows.row + own_row;
     const bool finishes = first_pair == 0 && row < rows.n;

@@ -1,8 +1,13 @@
-// q8_bulk: one row of F16 activations times Q8_0 weights: bulk copies bring 8 rows to shared memory, a lane takes two
-// blocks of a row, 17 words, so that few lanes meet in a bank, and makes halves of them for tensor cores. Each block of
-// a row has a column of the tile to itself, A's values where they are its own: sums of blocks stay apart until they are
-// scaled. A tile is 8 rows twice, of other blocks. WARPS warps share k.
+// q8_bulk: one row of F16 or F32 activations times Q8_0 weights: bulk copies bring 8 rows to shared memory, GROUPS
+// times a block; a lane takes two blocks of a row, 17 words, so that few lanes meet in a bank, and makes halves of them
+// for tensor cores. Each block of a row has a column of the tile to itself, A's values where they are its own: sums of
+// blocks stay apart until they are scaled. A tile is 8 rows twice, of other blocks. WARPS warps share k, RESIDENT
+// blocks a multiprocessor.
+#if RESIDENT
+#define ASSAY_BOUNDS __launch_bounds__(32 * WARPS, RESIDENT)
+#else
 #define ASSAY_BOUNDS __launch_bounds__(32 * WARPS)
+#endif
 #include "bulk.h"
 #include "q8.h"
 
@@ -10,7 +15,7 @@ namespace assay {
 
 constexpr int kRows = 8, kPairBytes = 68, kPairValues = 64,
               kPairs = 8;  // two blocks; pairs of a row that a warp has at once
-constexpr int kThreads = 32 * WARPS;
+constexpr int kThreads = 32 * WARPS, kBlockRows = kRows * GROUPS;
 
 __device__ __forceinline__ uint32_t word_of_stage(uint32_t at) {
   uint32_t v;
@@ -35,9 +40,10 @@ __device__ __forceinline__ void load_block(uint32_t pair, uint32_t (&words)[8]) 
   }
 }
 
-/// Sums of a block of two pairs of a row: in c those of this lane's columns.
-template <bool kSecond>
-__device__ __forceinline__ void multiply_block(uint32_t low, uint32_t high, const Words (&x)[4], float (&c)[4]) {
+/// Sums of block `block` of two pairs of a row: in c those of this lane's columns, each of A's terms apart.
+template <bool kSecond, int kTerms>
+__device__ __forceinline__ void multiply_block(uint32_t low, uint32_t high, int block, const Words (&x)[kTerms][2][4],
+                                               float (&c)[kTerms][4]) {
   uint32_t of_low[8], of_high[8];
   load_block<kSecond>(low, of_low);
   load_block<kSecond>(high, of_high);
@@ -46,85 +52,178 @@ __device__ __forceinline__ void multiply_block(uint32_t low, uint32_t high, cons
     uint32_t l[2], h[2];
     bytes_to_halves(of_low[i], l[0], l[1]);
     bytes_to_halves(of_high[i], h[0], h[1]);
-    multiply_tile(c, l[0], h[0], l[1], h[1], x[i / 2].w[i % 2 * 2], x[i / 2].w[i % 2 * 2 + 1], Half{});
+#pragma unroll
+    for (int term = 0; term < kTerms; ++term) {
+      const Words& right = x[term][block][i / 2];
+      multiply_tile(c[term], l[0], h[0], l[1], h[1], right.w[i % 2 * 2], right.w[i % 2 * 2 + 1], Half{});
+    }
   }
 }
 
-template <bool kFused>
+/// A's part of the tile for two blocks of a pair that is this lane's own, and what their sums are to be multiplied
+/// with: 1 but for F32, which is a power of two for each block times two halves, the second 2^11 below the first: a
+/// value is off by less than 2^-23 of itself, or 2^-50 of its block's largest.
+template <class T>
+struct Column;
+template <>
+struct Column<Half> {
+  static constexpr int kTerms = 1;
+  Words x[1][2][4];
+  __device__ __forceinline__ void load(const void* a, int first, int pairs, char*) {
+    const int g = int(threadIdx.x % 32u) / 4, t = int(threadIdx.x % 4u), pair = first + t + g / 4 * 4;
+    const Half* const from = static_cast<const Half*>(a) + pair * kPairValues;
+#pragma unroll
+    for (int i = 0; i < 8; ++i) x[0][i / 4][i % 4] = load_words_if<kCached>(g % 4 == t && pair < pairs, from + 8 * i);
+  }
+  static __device__ __forceinline__ float power(const char*, int, int) { return 1; }
+};
+template <>
+struct Column<float> {
+  static constexpr int kTerms = 2, kLaneValues = kPairs * kPairValues / 32;
+  Words x[2][2][4];
+  /// All of a warp's pairs by all of its lanes, through its part of shared memory: half a block a lane.
+  __device__ __forceinline__ void load(const void* a, int first, int pairs, char* shared) {
+    const int lane = int(threadIdx.x % 32u), g = lane / 4, t = lane % 4, pair = first + lane / 4;
+    const float* const from = static_cast<const float*>(a) + first * kPairValues + lane * kLaneValues;
+    float v[kLaneValues], most = 0;
+#pragma unroll
+    for (int i = 0; i < kLaneValues / 4; ++i) {
+      const Words w = load_words_if<kCached>(pair < pairs, from + 4 * i);
+#pragma unroll
+      for (int j = 0; j < 4; ++j) v[4 * i + j] = __uint_as_float(w.w[j]), most = fmaxf(most, fabsf(v[4 * i + j]));
+    }
+    most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, 1));
+    // The block's largest becomes 2^14 to 2^15.
+    const uint32_t exponent = max(__float_as_uint(most) >> 23, 15u);
+    const float factor = __uint_as_float((268u - exponent) << 23);
+    uint32_t terms[2][kLaneValues / 2];
+#pragma unroll
+    for (int i = 0; i < kLaneValues / 2; ++i) {
+      const float low = v[2 * i] * factor, high = v[2 * i + 1] * factor;
+      float back[2];
+      asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(terms[0][i]) : "f"(high), "f"(low));
+      unpack(terms[0][i], Half{}, back);
+      asm("cvt.rn.f16x2.f32 %0, %1, %2;"
+          : "=r"(terms[1][i])
+          : "f"((high - back[1]) * 0x1p11f), "f"((low - back[0]) * 0x1p11f));
+    }
+    auto* const to = reinterpret_cast<Words*>(shared) + lane * (kLaneValues / 8);
+#pragma unroll
+    for (int term = 0; term < 2; ++term)
+#pragma unroll
+      for (int i = 0; i < kLaneValues / 8; ++i)
+        to[term * (kPairs * kPairValues / 8) + i] = {terms[term][4 * i], terms[term][4 * i + 1], terms[term][4 * i + 2],
+                                                     terms[term][4 * i + 3]};
+    if (lane % 2 == 0) powers(shared)[lane / 2] = __uint_as_float((exponent - 14u) << 23);
+    __syncwarp();
+    const auto* const own = reinterpret_cast<const Words*>(shared) + (t + g / 4 * 4) * (kPairValues / 8);
+#pragma unroll
+    for (int term = 0; term < 2; ++term)
+#pragma unroll
+      for (int i = 0; i < 8; ++i) {
+        x[term][i / 4][i % 4] = Words{};
+        if (g % 4 == t) x[term][i / 4][i % 4] = own[term * (kPairs * kPairValues / 8) + i];
+      }
+  }
+  static __device__ __forceinline__ float* powers(char* shared) {
+    return reinterpret_cast<float*>(shared + 2 * 2 * kPairs * kPairValues);
+  }
+  /// Of block `block` of the warp's pair `pair`.
+  static __device__ __forceinline__ float power(char* shared, int pair, int block) {
+    return powers(shared)[2 * pair + block];
+  }
+};
+template <class T>
+constexpr int kTermBytes = 0;
+template <>
+constexpr int kTermBytes<float> = 4 * kPairs* kPairValues + 8 * kPairs;  // of a warp
+
+template <class T, bool kFused>
 __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   let_next_begin();
   extern __shared__ __align__(128) unsigned char stage_memory[];
-  __shared__ uint64_t arrived;
-  __shared__ float partial[WARPS][kRows];
+  __shared__ uint64_t arrived[GROUPS];
+  __shared__ float partial[WARPS][kBlockRows];
+  __shared__ __align__(16) char terms[WARPS][kTermBytes<T> + 16];
   const int k = call.brief.k, pairs = k / kPairValues, lane = int(threadIdx.x % 32u), warp = int(threadIdx.x / 32u);
-  const uint32_t row_bytes = uint32_t(pairs) * kPairBytes;
-  const Rows rows = rows_of<kFused>(call, int(blockIdx.x), kRows);
-  const uint32_t stage = shared_address(call, stage_memory), barrier = shared_address(call, &arrived);
+  const uint32_t row_bytes = uint32_t(pairs) * kPairBytes, group_bytes = kRows * row_bytes;
+  const Rows rows = rows_of<kFused>(call, int(blockIdx.x), kBlockRows);
+  const uint32_t stage = shared_address(call, stage_memory), barrier = shared_address(call, arrived);
   const char* const b = static_cast<const char*>(rows.b) + uint64_t(uint32_t(rows.row)) * row_bytes;
-  const uint32_t bytes = uint32_t(min(kRows, rows.n - rows.row)) * row_bytes, whole = bytes / 16 * 16;
+  const uint32_t bytes = uint32_t(min(kBlockRows, rows.n - rows.row)) * row_bytes, whole = bytes / 16 * 16;
   if (threadIdx.x < 32) {
+    const auto of_group = [&](int i) { return min(whole - min(whole, uint32_t(i) * group_bytes), group_bytes); };
     if (threadIdx.x == 0) {
-      make_barrier(barrier);
+#pragma unroll
+      for (int i = 0; i < GROUPS; ++i) make_barrier(barrier + 8 * i);
       show_barriers();
-      expect_bytes(barrier, whole);
+#pragma unroll
+      for (int i = 0; i < GROUPS; ++i) expect_bytes(barrier + 8 * i, of_group(i));
     }
     __syncwarp();
-    copy_in_pieces<PIECE>(stage, b, whole, barrier);
+#pragma unroll
+    for (int i = 0; i < GROUPS; ++i)
+      if (of_group(i) > 0)
+        copy_in_pieces<PIECE>(stage + i * group_bytes, b + i * group_bytes, of_group(i), barrier + 8 * i);
   }
   // What is left of the last rows is less than 16 bytes.
   for (uint32_t at = whole + 4 * threadIdx.x; at < bytes; at += 4 * kThreads)
     *reinterpret_cast<uint32_t*>(stage_memory + at) = *reinterpret_cast<const uint32_t*>(b + at);
   const int g = lane / 4, t = lane % 4, row = rows.row + int(threadIdx.x);
-  const bool mine = threadIdx.x < kRows && row < rows.n, adds_c = call.brief.adds_c;
-  const float bias = addend<Half, true>(call, rows, row, mine);
-  const Half* const c_row = static_cast<const Half*>(call.matmul.segment[rows.segment].c.data) + row;
-  // As a column g of the right side this lane has A's part of pair g % 4 of the low (g < 4) or the high four pairs, if
-  // that pair is its own.
-  const bool has_a = g % 4 == t;
+  const bool mine = threadIdx.x < kBlockRows && row < rows.n, adds_c = call.brief.adds_c;
+  const float bias = addend<T, true>(call, rows, row, mine);
+  const T* const c_row = static_cast<const T*>(call.matmul.segment[rows.segment].c.data) + row;
   wait_for_previous();
   const float of_c = load_if(mine && adds_c, c_row);
-  const Half* const a = static_cast<const Half*>(call.brief.a) + (t + g / 4 * 4) * kPairValues;
-  Words x[2][4];
-  const auto load_a = [&](int first) {
-#pragma unroll
-    for (int block = 0; block < 2; ++block)
-#pragma unroll
-      for (int i = 0; i < 4; ++i)
-        x[block][i] = load_words_if<kCached>(has_a && first + t + g / 4 * 4 < pairs,
-                                             a + first * kPairValues + 32 * block + 8 * i);
-  };
-  load_a(warp * kPairs);
+  // As a column g of the right side this lane has A's part of pair g % 4 of the low (g < 4) or the high four pairs, if
+  // that pair is its own.
+  Column<T> column;
+  column.load(call.brief.a, warp * kPairs, pairs, terms[warp]);
   __syncthreads();
-  wait_for(barrier, 0);
-  float sum = 0;
+  float sum[GROUPS] = {};
   for (int first = warp * kPairs; first < pairs; first += WARPS * kPairs) {
-    if (first > warp * kPairs) load_a(first);
-    const uint32_t of_row = stage + uint32_t(g) * row_bytes;
-    const uint32_t low = of_row + uint32_t(min(first + t, pairs - 1)) * kPairBytes,
-                   high = of_row + uint32_t(min(first + 4 + t, pairs - 1)) * kPairBytes;
-    float of_first[4] = {}, of_second[4] = {};
-    multiply_block<false>(low, high, x[0], of_first);
-    multiply_block<true>(low, high, x[1], of_second);
-    // Columns 0 … 3 count for the low rows of the tile, 4 … 7 for the high ones: this lane holds two of them.
+    if (first > warp * kPairs) column.load(call.brief.a, first, pairs, terms[warp]);
 #pragma unroll
-    for (int i = 0; i < 2; ++i) {
-      const int pair = first + 2 * t + i;
-      const uint32_t at = of_row + uint32_t(pair) * kPairBytes;
-      sum = fmaf(t < 2 ? of_first[i] : of_first[2 + i], scale_of_stage(pair < pairs, at), sum);
-      sum = fmaf(t < 2 ? of_second[i] : of_second[2 + i], scale_of_stage(pair < pairs, at + 34), sum);
+    for (int group = 0; group < GROUPS; ++group) {
+      if (first == warp * kPairs) wait_for(barrier + 8 * group, 0);
+      const uint32_t of_row = stage + uint32_t(group * kRows + g) * row_bytes;
+      const uint32_t low = of_row + uint32_t(min(first + t, pairs - 1)) * kPairBytes,
+                     high = of_row + uint32_t(min(first + 4 + t, pairs - 1)) * kPairBytes;
+      float of_first[Column<T>::kTerms][4] = {}, of_second[Column<T>::kTerms][4] = {};
+      multiply_block<false>(low, high, 0, column.x, of_first);
+      multiply_block<true>(low, high, 1, column.x, of_second);
+      // Columns 0 … 3 count for the low rows of the tile, 4 … 7 for the high ones: this lane holds two of them.
+#pragma unroll
+      for (int i = 0; i < 2; ++i) {
+        const int pair = first + 2 * t + i;
+        const uint32_t at = of_row + uint32_t(pair) * kPairBytes;
+        const auto of_block = [&](const float(&c)[Column<T>::kTerms][4], int block) {
+          float v = t < 2 ? c[0][i] : c[0][2 + i];
+          if constexpr (Column<T>::kTerms == 2)
+            v = fmaf(t < 2 ? c[1][i] : c[1][2 + i], 0x1p-11f, v) * Column<T>::power(terms[warp], 2 * t + i, block);
+          return v;
+        };
+        sum[group] = fmaf(of_block(of_first, 0), scale_of_stage(pair < pairs, at), sum[group]);
+        sum[group] = fmaf(of_block(of_second, 1), scale_of_stage(pair < pairs, at + 34), sum[group]);
+      }
     }
   }
-  sum = lanes_sum<4>(sum);
-  if (t == 0) partial[warp][g] = sum;
+#pragma unroll
+  for (int group = 0; group < GROUPS; ++group) {
+    sum[group] = lanes_sum<4>(sum[group]);
+    if (t == 0) partial[warp][group * kRows + g] = sum[group];
+  }
   __syncthreads();
   if (!mine) return;
   float total = 0;
 #pragma unroll
   for (int w = 0; w < WARPS; ++w) total += partial[w][threadIdx.x];
-  finish<Half>(call, rows, row, total, adds_c ? fmaf(call.brief.beta, of_c, bias) : bias);
+  finish<T>(call, rows, row, total, adds_c ? fmaf(call.brief.beta, of_c, bias) : bias);
 }
 
 }  // namespace assay
 
-ASSAY_ENTRY(nt, f16, q8_0, f16) { assay::dot<false>(call); }
-ASSAY_FUSED_ENTRY(nt, f16, q8_0, f16) { assay::dot<true>(call); }
+ASSAY_ENTRY(nt, f16, q8_0, f16) { assay::dot<assay::Half, false>(call); }
+ASSAY_FUSED_ENTRY(nt, f16, q8_0, f16) { assay::dot<assay::Half, true>(call); }
+ASSAY_ENTRY(nt, f32, q8_0, f32) { assay::dot<float, false>(call); }
+ASSAY_FUSED_ENTRY(nt, f32, q8_0, f32) { assay::dot<float, true>(call); }

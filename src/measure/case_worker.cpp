@@ -20,7 +20,9 @@ constexpr int kWarmUpLaunches = 3;
 constexpr int64_t kSweepNs = 40'000'000;  // so long a case sweeps over rows or positions
 constexpr double kWarmUpBelowUs = 300;    // a longer launch does not feel how it begins
 constexpr double kTurnPatience = 30;      // a turn's time may be exceeded so far for the sake of its least launches
-constexpr int64_t kHandedLaunches = 16;   // of a sample whose inputs are handed over late
+constexpr int64_t kHandedLaunches = 16;   // of a sample whose inputs are handed over late …
+constexpr int64_t kDearLaunches = 4;      // … and where the host works out each one's answer
+constexpr uint64_t kHandedOf = 4;         // of so many turns behind the first one has such a sample, drawn
 constexpr uint64_t kComparableOf =
     4;  // of so many samples that are not to be compared one gets an A that the reference knows
 
@@ -187,6 +189,7 @@ std::span<const Address> CaseWorker::watched() const {
 void CaseWorker::take_samples(const Command& command, Reply& reply, LaunchTimes* times) {
   const int64_t began = now_ns();
   sampling_ = true;
+  hands_over_ = !bound_->handed().empty() && (turns_++ == 0 || random_() % kHandedOf == 0);
   const int64_t first = bound_->rotates_alone() ? own_position_ : command.first_copy;
   int64_t position = first;
   int warm_up = length_->is_sequence() ? 0 : command.warm_up;
@@ -300,7 +303,7 @@ LaunchTimes CaseWorker::launch(const LaunchInputs& inputs, int64_t length, Reply
   order_.draw(inputs.copy, length, bound_->ring().slots(), bound_->rotation(), random_);
   const bool is_sequence =
       length > 1 || (sampling_ && work_.mode == Mode::cold && work_.device->launches_per_sample > 1);
-  const double bind_us = !bound_->handed().empty() && role.last ? hand_over(inputs, length, is_sequence, reply) : 0;
+  const double bind_us = hands_over_ && role.last ? hand_over(inputs, length, is_sequence, reply) : 0;
   const bool needs_alone = is_sequence && work_.mode != Mode::batched;
   // Before the poison: what it writes must not stand in for the sequence's own launch.
   const int64_t alone_began = now_ns();
@@ -339,7 +342,9 @@ double CaseWorker::hand_over(const LaunchInputs& inputs, int64_t length, bool is
   // One output is left to the launches that are given another A: those of an op that says by its inputs where it writes
   // would be found in what is judged.
   const int64_t slots = std::max<int64_t>(bound_->ring().slots() - 1, 1);
-  order.draw(inputs.copy, std::min(length, kHandedLaunches), slots, bound_->rotation(), random_);
+  const bool is_product = work_.inputs->spec().op->is_product;
+  order.draw(inputs.copy, std::min(length, is_product ? kHandedLaunches : kDearLaunches), slots, bound_->rotation(),
+             random_);
   bound_->ring().poison(order.used_slots());
   const Launch& any = bound_->launch(inputs.copy);
   if (any.workspace_bytes > 0) device_.fill(any.workspace, kPoison, any.workspace_bytes);
