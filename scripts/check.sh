@@ -22,6 +22,9 @@ build-dev/assay selftest
 
 [ "$what" = check ] || exit 0
 
+step "benchmarks are built"
+cmake --build --preset dev --target benches >/dev/null
+
 for preset in asan tsan; do
   step "tests under $preset"
   scripts/build.sh "$preset"
