@@ -26,7 +26,7 @@ opbench: setup
 	@scripts/setup.sh libtorch-dev
 	@cmake --preset release >/dev/null
 	@scripts/build.sh release
-	@cmake --build --preset release --target opbench_cuda
+	@cmake --build --preset release --target opbench_modules opbench_cuda
 	@build/assay opbench
 
 # Everything that needs no GPU: -Werror build, layer rule, unit tests, the self-test of the checks.

@@ -136,7 +136,8 @@ class Prover {
     for (const Spec& spec : specs) arenas_.reserve(spec, footprint(spec));
   }
 
-  /// Of each candidate, in order. They share a worker process where the device wants that: it is dear to open.
+  /// Of each candidate, in order. They share a worker process: another begins where one has ended, and one that closes
+  /// the weights to its process, or has threads of its own, has that for itself.
   std::vector<Proved> prove(const Spec& spec, const std::vector<Candidate>& candidates) {
     const SpecInputs inputs(spec, arenas_, footprint(spec));
     const std::unique_ptr<Proof> proof = make_proof(inputs, {Accuracy::int8_activation});
@@ -144,6 +145,7 @@ class Prover {
                                             /*as_in_files=*/!here_.device.one_worker);
     std::list<WorkerCase> cases;
     std::vector<std::pair<std::shared_ptr<WorkerGroup>, size_t>> places;
+    std::shared_ptr<WorkerGroup> common;
     for (const Candidate& candidate : candidates) {
       WorkerCase& work = cases.emplace_back();
       work.backend = here_.backend;
@@ -156,10 +158,13 @@ class Prover {
       work.arenas = &arenas_;
       work.footprint = footprint(spec);
       work.memory_limit = (int64_t(1) << 30) + 8 * spec.weight_bytes();
-      const bool shares = here_.device.one_worker && !places.empty();
-      const auto group = shares ? places.back().first : std::make_shared<WorkerGroup>(kWatchdogS);
+      const bool shares =
+          here_.device.one_worker || (!candidate.variant->prepares && candidate.variant->threading == Threading::team);
+      if (shares && !common) common = std::make_shared<WorkerGroup>(kWatchdogS);
+      const auto group = shares ? common : std::make_shared<WorkerGroup>(kWatchdogS);
       places.emplace_back(group, group->add(work));
     }
+    common.reset();
     std::vector<Proved> proofs;
     for (auto& [group, index] : places) {
       proofs.push_back(prove_one(*group, index));

@@ -1,10 +1,11 @@
 // The self-test's kernels as data: every sin has its mutant, its outcome, a spec, and a source that compiles.
 #include <gtest/gtest.h>
 
+#include <cctype>
 #include <filesystem>
 #include <map>
-#include <regex>
 #include <set>
+#include <utility>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -290,13 +291,17 @@ std::string mutant_word(const Variant& variant) {
 
 /// The names of the source's enum: what its MUTANT may be.
 std::set<std::string> words_of(const std::filesystem::path& source) {
-  const std::string text = read_file(source);
-  std::smatch body;
+  const std::string text = read_file(source), begin = "enum class ";
+  const size_t named = text.find(begin), opened = text.find('{', named), closed = text.find('}', opened);
   std::set<std::string> words;
-  if (!std::regex_search(text, body, std::regex(R"(enum class \w+ \{([^}]*)\})"))) return words;
-  const std::string names = body[1];
-  const std::regex word(R"(\w+)");
-  for (std::sregex_iterator it(names.begin(), names.end(), word), end; it != end; ++it) words.insert(it->str());
+  if (named == std::string::npos || closed == std::string::npos) return words;
+  std::string word;
+  for (const char c : text.substr(opened + 1, closed - opened)) {
+    if (std::isalnum(static_cast<unsigned char>(c)) || c == '_')
+      word += c;
+    else if (!word.empty())
+      words.insert(std::exchange(word, ""));
+  }
   return words;
 }
 

@@ -27,7 +27,8 @@ namespace {
 constexpr double kWatchdogS =
     3;  // what hangs costs so long; where a busy machine made it too short, kPatientS is asked next
 constexpr double kPatientS = 20;
-constexpr int kAttempts = 6;  // at a spec, while time alone keeps a kernel from what it deserves
+constexpr int kAttempts = 6;  // at a spec, while time alone keeps a kernel from what it deserves …
+constexpr double kPatientBudgetS = 3;  // … for which the later ones take longer
 
 /// One that nobody could have made before; removed with all in it.
 struct TemporaryFolder {
@@ -71,7 +72,7 @@ int run_selftest(const SelftestOptions& options) {
   sweep_options.environment = describe_environment(*device.backend, device.info);
   sweep_options.effort.screen_ratio = sweep_options.effort.contender_ratio = 3;
   sweep_options.effort.rounds = 60;
-  sweep_options.effort.spec_budget_s = 3;
+  const double usual_budget_s = sweep_options.effort.visits * sweep_options.effort.spec_budget_s;  // of a probe
   sweep_options.effort.visits = 1;
   sweep_options.fresh = true;
 
@@ -96,6 +97,7 @@ int run_selftest(const SelftestOptions& options) {
         selection.variants = trials.needed(name);
         if (selection.variants.empty()) break;
         sweep_options.effort.watchdog_s = sweep_options.effort.setup_watchdog_s = attempt > 0 ? kPatientS : kWatchdogS;
+        sweep_options.effort.spec_budget_s = attempt > 0 ? kPatientBudgetS : usual_budget_s;
         Sweep sweep(*device.backend, device.info, variants, make_plan({spec}, variants, device.info, selection), cache,
                     store, sweep_options, events);
         sweep.run();

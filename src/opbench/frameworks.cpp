@@ -30,8 +30,8 @@ const std::vector<FrameworkInfo>& known_frameworks() {
       {"mps", "mps", "needs an Apple machine: PyTorch's Metal backend"},
       {"torch_cpu", "cpu", "install it with make opbench (Debian's libtorch-dev, 163 packages), which builds again"},
       {"torch_cuda", "cuda", kTorchCuda, false, "cuda"},
-      {"onednn", "onednn", "install libdnnl-dev (make setup does) and build again"},
-      {"assay_cpu", "assay_cpu", "is part of assay: build again (make build)", true},
+      {"onednn", "onednn", "install libdnnl-dev (make setup does); make opbench builds it"},
+      {"assay_cpu", "assay_cpu", "is part of assay: make opbench builds it", true},
       {"assay_cuda", "assay_cuda", kCuda, false, "cuda"},
   };
   return all;
@@ -39,7 +39,7 @@ const std::vector<FrameworkInfo>& known_frameworks() {
 
 const std::vector<FrameworkInfo>& ceiling_frameworks() {
   static const std::vector<FrameworkInfo> all = {
-      {"ceiling", "ceiling", "is part of assay: build again (make build)", true},
+      {"ceiling", "ceiling", "is part of assay: make opbench builds it", true},
       {"ceiling_cuda", "ceiling_cuda", kCuda, false, "cuda"},
   };
   return all;
