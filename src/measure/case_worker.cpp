@@ -20,8 +20,7 @@ constexpr int kWarmUpLaunches = 3;
 constexpr int64_t kSweepNs = 40'000'000;  // so long a case sweeps over rows or positions
 constexpr double kWarmUpBelowUs = 300;    // a longer launch does not feel how it begins
 constexpr double kTurnPatience = 30;      // a turn's time may be exceeded so far for the sake of its least launches
-constexpr int64_t kHandedLaunches = 16;   // of a sample whose inputs are handed over late …
-constexpr int64_t kDearLaunches = 4;      // … and where the host works out each one's answer
+constexpr int64_t kHandedLaunches = 16;   // of a sample whose inputs are handed over late
 constexpr uint64_t kHandedOf = 4;         // of so many turns behind the first one has such a sample, drawn
 constexpr uint64_t kComparableOf =
     4;  // of so many samples that are not to be compared one gets an A that the reference knows
@@ -342,9 +341,7 @@ double CaseWorker::hand_over(const LaunchInputs& inputs, int64_t length, bool is
   // One output is left to the launches that are given another A: those of an op that says by its inputs where it writes
   // would be found in what is judged.
   const int64_t slots = std::max<int64_t>(bound_->ring().slots() - 1, 1);
-  const bool is_product = work_.inputs->spec().op->is_product;
-  order.draw(inputs.copy, std::min(length, is_product ? kHandedLaunches : kDearLaunches), slots, bound_->rotation(),
-             random_);
+  order.draw(inputs.copy, std::min(length, kHandedLaunches), slots, bound_->rotation(), random_);
   bound_->ring().poison(order.used_slots());
   const Launch& any = bound_->launch(inputs.copy);
   if (any.workspace_bytes > 0) device_.fill(any.workspace, kPoison, any.workspace_bytes);
