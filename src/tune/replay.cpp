@@ -112,8 +112,7 @@ class Replay::Parts {
     for (const ReplayOp& op : step_.ops) {
       if (interrupted()) return;
       const int64_t sets = sets_of(op, *r_.device);
-      ops_.push_back(
-          std::make_unique<BoundReplayOp>(op, sets, *device_, kernel(op), r_.device->one_worker, place));
+      ops_.push_back(std::make_unique<BoundReplayOp>(op, sets, *device_, kernel(op), r_.device->one_worker, place));
       if (place) place += sets * repacked_bytes(op, kernel(op));
     }
   }

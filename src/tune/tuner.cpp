@@ -22,7 +22,7 @@
 namespace assay {
 namespace {
 
-constexpr double kSearchShare = 0.6;  // of the budget; the rest is for the proof
+constexpr double kSearchShare = 0.6;                            // of the budget; the rest is for the proof
 constexpr int kTurnsOfPrediction = 6, kRoundsOfPrediction = 4;  // of each table
 
 /// Kernels with threads of their own would meet the engine's on the same processors; ceilings go with the sweep.
