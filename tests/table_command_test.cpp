@@ -64,7 +64,8 @@ TEST_F(table_command, refuses_what_does_not_hold_with_the_reason) {
   };
   refused(table(entry("op=matmul", "naive/lop")), {"there is no variant naive/lop", "naive has naive/loop"});
   refused(table(plain, R"(,"properties":{"model":"Abacus"})"), {"is of another device", "Abacus"});
-  refused(table(plain, R"(,"properties":{"features":"none"})"), {"has expired", "its features have none, unknown here, and lack ", " more"});
+  refused(table(plain, R"(,"properties":{"features":"none"})"),
+          {"has expired", "its features have none, unknown here, and lack ", " more"});
   refused(table(plain, R"(,"properties":{"driver":"1.2"})"), {"has expired", "its driver is \"1.2\"", "none is known"});
   refused(table(plain, R"(,"properties":{"threads used":"999"})"), {"is for other threads", "999"});
   refused(table(plain, R"(,"method":1)"), {"has expired", "by method 1"});

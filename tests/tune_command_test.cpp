@@ -95,9 +95,9 @@ TEST_F(tune_command, refuses_what_cannot_be_tuned) {
   expect_refused(home, {"tune", kModel, "--device", "cuda:0"}, {"engine runs on the CPU alone"});
   expect_refused(home, {"tune", kModel, "--accuracy", "exactly"}, {"--accuracy"});
   expect_refused(home, {"tune", kModel, "--depth", "1000000"}, {"--depth 1000000", "holds 32768"});
-  expect_refused(home, {"tune", kModel, "--out", home.folder / "gone/t.json"}, {"gone"});
   expect_refused(home, {"tune", kModel, "--cache-type", "q4_0"}, {"--cache-type q4_0", "f32, f16 or q8_0"});
   write_file(home.folder / "file", "where a folder should be");
+  expect_refused(home, {"tune", kModel, "--out", home.folder / "file/t.json"}, {"file/t.json"});
   home.variables["XDG_STATE_HOME"] = home.folder / "file";
   expect_refused(home, {"tune", kModel}, {"file"});
 }

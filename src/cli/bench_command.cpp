@@ -83,7 +83,7 @@ class OpWatch {
     std::string variant;
     std::vector<double> us;
   };
-  std::map<std::string, Seen> seen_;               // by canonical line
+  std::map<std::string, Seen> seen_;              // by canonical line
   std::map<uint64_t, std::vector<Seen*>> steps_;  // of each op, so that a token that is timed meets no text
 };
 

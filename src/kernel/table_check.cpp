@@ -27,7 +27,8 @@ std::string no_such_variant(const std::vector<const Variant*>& variants, const s
   const std::string family = id.substr(0, id.find('/'));
   if (!families.count(family)) {
     const std::string near = did_you_mean(id, names);
-    return fmt::format("there is no variant {}{}", id, near.empty() ? "; families are " + joined(families, ", ") : near);
+    return fmt::format("there is no variant {}{}", id,
+                       near.empty() ? "; families are " + joined(families, ", ") : near);
   }
   std::erase_if(names, [&](const std::string& name) { return !name.starts_with(family + "/"); });
   if (names.size() > 12) names.resize(12), names.emplace_back("…");

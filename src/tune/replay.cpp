@@ -103,7 +103,7 @@ class Replay::Parts {
   }
 
   /// What is repacked lies in one block, as a session has it: in huge pages, where each for itself would begin and end
-  /// in small ones, or lie in small ones altogether (measured: products of 1 to 2 MB took up to twice as long there).
+  /// in small ones, or lie in small ones altogether.
   void bind_ops() {
     const auto kernel = [this](const ReplayOp& op) -> LoadedKernel& { return shelf_.kernel(*op.choice.variant); };
     int64_t bytes = 0;
@@ -112,8 +112,7 @@ class Replay::Parts {
     for (const ReplayOp& op : step_.ops) {
       if (interrupted()) return;
       const int64_t sets = sets_of(op, *r_.device);
-      ops_.push_back(
-          std::make_unique<BoundReplayOp>(op, sets, *device_, kernel(op), r_.device->one_worker, place));
+      ops_.push_back(std::make_unique<BoundReplayOp>(op, sets, *device_, kernel(op), r_.device->one_worker, place));
       if (place) place += sets * repacked_bytes(op, kernel(op));
     }
   }

@@ -22,7 +22,7 @@
 namespace assay {
 namespace {
 
-constexpr double kSearchShare = 0.6;  // of the budget; the rest is for the proof
+constexpr double kSearchShare = 0.6;                            // of the budget; the rest is for the proof
 constexpr int kTurnsOfPrediction = 6, kRoundsOfPrediction = 4;  // of each table
 
 /// Kernels with threads of their own would meet the engine's on the same processors; ceilings go with the sweep.
@@ -125,7 +125,7 @@ class Tuner {
 
   std::string identity() const {
     std::string text =
-        fmt::format("tune 3\n{}\ndepth {}, {} tokens, cache {}, prefill {}, mix {}, turns {}, proves {}, accuracy {}\n",
+        fmt::format("tune 4\n{}\ndepth {}, {} tokens, cache {}, prefill {}, mix {}, turns {}, proves {}, accuracy {}\n",
                     sweep_->plan_identity(), r_.context.depth, r_.context.tokens, r_.context.cache_type, r_.prefill,
                     r_.mix, r_.turns, r_.proves, r_.accuracy ? accuracy_name(*r_.accuracy) : "default");
     for (const TunedOp& tuned : result_.step)
