@@ -1,7 +1,6 @@
 // Laws of `assay report`, without a browser: one file, the rows of all other forms, inputs known by their content.
 #include "report/page.h"
 
-
 #include "page_store.h"
 #include "refusals.h"
 #include "report/rows.h"

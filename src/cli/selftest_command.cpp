@@ -28,7 +28,8 @@ constexpr double kWatchdogS =
     3;  // what hangs costs so long; where a busy machine made it too short, kPatientS is asked next
 constexpr double kPatientS = 20;
 constexpr int kAttempts = 6;  // at a spec, while time alone keeps a kernel from what it deserves …
-constexpr double kPatientBudgetS = 3;  // … for which the later ones take longer
+constexpr double kBudgetS = 1, kPatientBudgetS = 3;  // … for which the later ones take longer
+constexpr int kLeastRounds = 12;  // of 8 launches each, however busy the machine: some mutants are wrong in one of 64
 
 /// One that nobody could have made before; removed with all in it.
 struct TemporaryFolder {
@@ -72,8 +73,9 @@ int run_selftest(const SelftestOptions& options) {
   sweep_options.environment = describe_environment(*device.backend, device.info);
   sweep_options.effort.screen_ratio = sweep_options.effort.contender_ratio = 3;
   sweep_options.effort.rounds = 60;
-  const double usual_budget_s = sweep_options.effort.visits * sweep_options.effort.spec_budget_s;  // of a probe
   sweep_options.effort.visits = 1;
+  sweep_options.effort.least_rounds = sweep_options.effort.noisy_rounds = kLeastRounds;
+  sweep_options.effort.turn_least_launches = sweep_options.effort.turn_launches;
   sweep_options.fresh = true;
 
   const Terminal terminal = describe_terminal(stderr);
@@ -97,7 +99,7 @@ int run_selftest(const SelftestOptions& options) {
         selection.variants = trials.needed(name);
         if (selection.variants.empty()) break;
         sweep_options.effort.watchdog_s = sweep_options.effort.setup_watchdog_s = attempt > 0 ? kPatientS : kWatchdogS;
-        sweep_options.effort.spec_budget_s = attempt > 0 ? kPatientBudgetS : usual_budget_s;
+        sweep_options.effort.spec_budget_s = attempt > 0 ? kPatientBudgetS : kBudgetS;
         Sweep sweep(*device.backend, device.info, variants, make_plan({spec}, variants, device.info, selection), cache,
                     store, sweep_options, events);
         sweep.run();
