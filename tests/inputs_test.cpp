@@ -177,6 +177,31 @@ TEST(SpecInputs, LeavingPutsEveryArenaBackBitForBit) {
   }
 }
 
+TEST(SpecInputs, EnteringAgainWritesWhatWasThereWhoeverWasThereBetween) {
+  std::vector<Spec> specs = every_storage();
+  for (const char* line : {"op=attention | m=1 | heads=4 | kv_heads=2 | head_size=32 | length=20 | capacity=32 "
+                           "| dtA=f32 | dtCache=q8_0 | dtD=f32 | scale=0.25",
+                           "op=rms_norm | m=1 | n=77 | dtA=f32 | dtB=f32 | dtD=f32 | eps=1e-06"})
+    specs.push_back(parse_spec(line));
+  Arenas arenas;
+  for (const Spec& spec : specs) arenas.reserve(spec, 200'000);
+  const Snapshot before(arenas);
+  for (const Spec& spec : specs) {
+    SpecInputs inputs(spec, arenas, 200'000);
+    const Snapshot in(arenas);
+    inputs.leave();
+    EXPECT_TRUE(Snapshot(arenas) == before) << spec.line();
+    {
+      const SpecInputs other(specs.front(), arenas, 200'000);
+    }
+    inputs.enter();
+    EXPECT_TRUE(Snapshot(arenas) == in) << spec.line();
+    inputs.leave();
+    inputs.leave();
+    EXPECT_TRUE(Snapshot(arenas) == before) << "leaving twice restores nothing twice";
+  }
+}
+
 TEST(SpecInputs, CopiesDifferFromEachOther) {
   for (const Spec& spec : every_storage()) {
     Arenas arenas;

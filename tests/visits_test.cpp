@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <utility>
+
 #include "probe/ranking.h"
 #include "stats/summary.h"
 
@@ -59,6 +62,47 @@ TEST(Visits, AnyOtherOutcomeThanPassWinsAndIsNeverJudgedAway) {
   merge_visit(first, {record("a", 10, 11)});
   EXPECT_EQ(a.outcome, Outcome::wrong);
   EXPECT_EQ(a.detail, "element 3");
+}
+
+/// A contender whose turns spread by 1 % around the mean of its visits.
+VisitedCase visited(std::vector<double> visit_us, Accuracy accuracy = Accuracy::exact) {
+  double mean = 0;
+  for (const double us : visit_us) mean += us / double(visit_us.size());
+  std::vector<double> turns;
+  for (int i = 0; i < 20; ++i) turns.push_back(mean * (0.995 + 0.0005 * i));
+  return {accuracy, summarize(turns), std::move(visit_us)};
+}
+
+TEST(Visits, TheyAgreeWhereTheBestOfAllIsWithinThreePercentOfTheBestOfEach) {
+  EXPECT_TRUE(visits_agree({visited({10, 10}), visited({11, 10.5})}));
+  EXPECT_TRUE(visits_agree({visited({10, 10.2}), visited({10.4, 10})})) << "2 % behind in one of them";
+  EXPECT_FALSE(visits_agree({visited({10, 10.4}), visited({10.5, 10})})) << "4 % behind in one of them";
+  EXPECT_TRUE(visits_agree({visited({10, 10, 10}), visited({11, 11})})) << "who was let go after two says no more";
+  EXPECT_TRUE(visits_agree({visited({10, NAN}), visited({NAN, 11})}));
+}
+
+TEST(Visits, TheyDoNotAgreeOnWhatIsNotKnownWell) {
+  VisitedCase wide = visited({10, 10});
+  wide.merged.ci_high = wide.merged.median * 1.06;
+  EXPECT_FALSE(visits_agree({wide, visited({20, 20})}));
+  EXPECT_TRUE(visits_agree({visited({10, 10}), wide})) << "its turns are as fast as the best's: it is not the best";
+}
+
+TEST(Visits, TheyMustAgreeOnTheBestOfEachClass) {
+  const VisitedCase fastest = visited({5, 5}, Accuracy::int8_activation);
+  EXPECT_TRUE(visits_agree({fastest, visited({10, 10}), visited({11, 11})}));
+  EXPECT_FALSE(visits_agree({fastest, visited({10, 10.4}), visited({10.5, 10})}));
+  EXPECT_TRUE(visits_agree({visited({5, 5}), visited({5.5, 7}, Accuracy::int8_activation)}));
+}
+
+TEST(Visits, WhoIsClearlySlowerThanOneOfItsClassMayNotBeTheBest) {
+  const VisitedCase best = visited({10, 10}), slower = visited({11, 11}), close = visited({10.4, 10.4}),
+                    int8 = visited({5, 5}, Accuracy::int8_activation);
+  const std::vector<VisitedCase> all{best, slower, close, int8};
+  EXPECT_TRUE(may_be_best(best, all)) << "a less accurate one makes nobody give up";
+  EXPECT_TRUE(may_be_best(close, all));
+  EXPECT_FALSE(may_be_best(slower, all));
+  EXPECT_TRUE(may_be_best(int8, all));
 }
 
 }  // namespace

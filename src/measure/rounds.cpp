@@ -34,16 +34,26 @@ class SpecRun {
   SpecRun(const Spec& spec, const std::vector<CaseToRun>& cases, const RoundsContext& context)
       : spec_(spec),
         context_(context),
-        inputs_(spec, *context.arenas, context.mode == Mode::hot ? 0 : context.footprint),
-        proof_(make_proof(inputs_, classes_of(cases))),
+        own_(context.proved ? nullptr
+                            : std::make_unique<ProvedSpec>(spec, *context.arenas,
+                                                           context.mode == Mode::hot ? 0 : context.footprint,
+                                                           classes_of(cases))),
+        proved_(context.proved ? *context.proved : *own_),
         special_(context.special_values ? special_values_for(spec, cases, *context.device) : nullptr),
         standings_(spec_, context) {
-    for (const CaseToRun& work : cases) standings_.cases.push_back(contender(work, proof_.get(), false));
+    for (const CaseToRun& work : cases) standings_.cases.push_back(contender(work, &proved_.proof(), false));
     for (Contender& c : standings_.cases) share_storage(c);
     standings_.reader = contender(context.reader, nullptr, false);
     standings_.bulk_reader = contender(context.bulk_reader, nullptr, true);
     group();
   }
+
+  ~SpecRun() {
+    for (Contender* c : standings_.everyone())
+      if (c->worker) c->worker->kill();
+  }
+  SpecRun(const SpecRun&) = delete;
+  SpecRun& operator=(const SpecRun&) = delete;
 
   std::vector<CaseRecord> run() {
     for (Contender* reader : {&standings_.reader, &standings_.bulk_reader}) {
@@ -83,7 +93,7 @@ class SpecRun {
     c.worker_case.variant = work.variant;
     c.worker_case.module = &work.module;
     c.worker_case.proof = proof;
-    c.worker_case.inputs = &inputs_;
+    c.worker_case.inputs = &proved_.inputs();
     c.worker_case.special = special_.get();
     c.worker_case.special_draws = context_.special_values;
     c.worker_case.arenas = context_.arenas;
@@ -252,8 +262,8 @@ class SpecRun {
   const RoundsContext& context_;
   std::mt19937_64 random_{std::random_device{}()};
   const uint64_t order_ = random_();
-  SpecInputs inputs_;
-  std::unique_ptr<Proof> proof_;
+  const std::unique_ptr<ProvedSpec> own_;
+  const ProvedSpec& proved_;
   std::unique_ptr<SpecialValues> special_;
   Standings standings_;
   int64_t next_copy_ = 0, next_piece_ = 0;  // the bulk reader's pieces are no copies
@@ -265,6 +275,7 @@ Effort Effort::thorough() {
   Effort effort;
   effort.screen_launches = 40;
   effort.rounds = 400;
+  effort.least_visits = effort.visits;
   effort.spec_budget_s = 3;
   effort.converged_width = 0.004;
   effort.contender_ratio = 1.5;

@@ -9,6 +9,7 @@
 #include "measure/case_key.h"
 #include "measure/ceilings.h"
 #include "measure/worker_group.h"
+#include "proof/proved_spec.h"
 
 namespace assay {
 
@@ -22,7 +23,8 @@ struct Effort {
   int rounds = 40;                // among contenders, at most
   int least_rounds = 6;           // … and at least, whatever they take
   int noisy_rounds = 6;           // … or so many, while a contender would be noisy (measure/visits.h)
-  int visits = 4;                 // to each spec; the later ones, when all have been visited, to contenders alone
+  int visits = 4;                 // to each spec; the later ones, when all have been visited, to contenders alone …
+  int least_visits = 2;           // … and after so many only where they disagree (measure/visits.h)
   double spec_budget_s = 0.15;    // rounds of one visit end after this
   double converged_width = 0.02;  // … or when every contender's interval, over its turns, is this narrow
   double screen_ratio =
@@ -51,6 +53,7 @@ struct RoundsContext {
   const Ceilings* ceilings = nullptr;
   CaseToRun reader, bulk_reader;  // ceilings that only read, the fastest at: the same bytes, and long pieces
   Arenas* arenas = nullptr;
+  ProvedSpec* proved = nullptr;  // the spec's, in the arenas, for the classes of all cases; null: made for this call
   Mode mode = Mode::decode;
   int64_t footprint = 0;
   Effort effort;

@@ -12,6 +12,7 @@ namespace assay {
 namespace {
 
 constexpr double kNoisyWidth = 0.5;
+constexpr double kAgree = 1.03, kNarrow = 0.05, kMayTie = 1.05;
 
 CaseRecord* find(std::vector<CaseRecord*>& records, const CaseRecord& like) {
   const auto found =
@@ -64,6 +65,27 @@ void merge_case(CaseRecord& to, const CaseRecord& from, double to_factor, double
 }
 
 }  // namespace
+
+bool visits_agree(const std::vector<VisitedCase>& cases) {
+  for (const VisitedCase& of : cases) {
+    const auto is_rival = [&](const VisitedCase& c) { return c.accuracy <= of.accuracy; };
+    const VisitedCase* best = &of;
+    for (const VisitedCase& c : cases)
+      if (is_rival(c) && c.merged.median < best->merged.median) best = &c;
+    if (!converged(best->merged, kNarrow)) return false;
+    for (size_t visit = 0; visit < best->visit_us.size(); ++visit)
+      for (const VisitedCase& c : cases)
+        if (is_rival(c) && visit < c.visit_us.size() && best->visit_us[visit] > kAgree * c.visit_us[visit])
+          return false;
+  }
+  return true;
+}
+
+bool may_be_best(const VisitedCase& one, const std::vector<VisitedCase>& cases) {
+  return std::all_of(cases.begin(), cases.end(), [&](const VisitedCase& other) {
+    return other.accuracy > one.accuracy || one.merged.ci_low <= other.merged.ci_high * kMayTie;
+  });
+}
 
 bool is_noisy(const Summary& turns) {
   return turns.count >= kEnoughTurns && turns.ci_high - turns.ci_low > kNoisyWidth * turns.median;

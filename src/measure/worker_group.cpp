@@ -49,4 +49,8 @@ void WorkerGroup::resume() {
   if (process_) process_->resume();
 }
 
+void WorkerGroup::kill() {
+  if (process_) process_->kill();
+}
+
 }  // namespace assay

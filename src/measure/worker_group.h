@@ -18,6 +18,8 @@ class WorkerGroup {
   Answer ask(size_t index, Command command, double limit_s);
   /// Lets it run on, without a command.
   void resume();
+  /// Ends it, without waiting until it is gone.
+  void kill();
 
  private:
   Answer set_up(size_t index);

@@ -12,10 +12,8 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/memory.h"
-#include "measure/batches.h"
 #include "measure/binding.h"
 #include "measure/measuring_lock.h"
-#include "measure/visits.h"
 
 namespace assay {
 namespace {
@@ -43,13 +41,15 @@ Sweep::Sweep(const Backend& backend, DeviceInfo device, std::vector<const Varian
   environment_id_ = hash_hex(options_.environment);
   std::map<std::pair<const Variant*, const IsaLevel*>, BuildKey> build_keys;
   for (const PlannedSpec& planned : plan_.specs) {
-    SpecState state{planned.spec, {}, ""};
+    SpecState state{planned.spec, {}, "", nullptr};
     for (const PlannedCase& c : planned.cases) {
       const auto [found, is_new] = build_keys.try_emplace({c.variant, c.isa});
       if (is_new) found->second = cache_.key(*c.variant, *c.isa);
       state.cases.push_back(
           {c, case_key(planned.spec, *c.variant, found->second, device_, options_.mode, options_.footprint),
-           std::nullopt});
+           std::nullopt,
+           false,
+           {}});
     }
     specs_.push_back(std::move(state));
   }
@@ -94,8 +94,9 @@ double Sweep::expected_seconds() const {
     return std::any_of(state.cases.begin(), state.cases.end(), is_missing);
   }));
   const Effort& effort = options_.effort;
-  if (device_.one_worker) return effort.visits * (specs * kOpenSeconds + double(missing()) * kSharedCaseSeconds);
-  return specs * effort.visits * (effort.spec_budget_s + kVisitSeconds) + double(missing()) * kCaseSeconds;
+  const int visits = std::min(effort.visits, effort.least_visits);
+  if (device_.one_worker) return visits * (specs * kOpenSeconds + double(missing()) * kSharedCaseSeconds);
+  return specs * visits * (effort.spec_budget_s + kVisitSeconds) + double(missing()) * kCaseSeconds;
 }
 
 std::string Sweep::device_key() const {
@@ -245,33 +246,6 @@ RoundsContext Sweep::rounds_context(const SpecState& state) {
   return context;
 }
 
-/// Whether this run measured it and it was not let go.
-bool Sweep::contends(const Case& c) {
-  return c.measured_now && (c.record->outcome == Outcome::pass || c.record->outcome == Outcome::noisy) &&
-         !c.record->head_to_head_us.empty() && !c.record->has_tag(kAbandonedTag);
-}
-
-/// The contenders of a spec meet again, later, when the machine may be in another state.
-void Sweep::revisit(SpecState& state) {
-  std::vector<CaseToRun> cases;
-  std::vector<CaseRecord*> records;
-  for (Case& c : state.cases) {
-    if (!contends(c)) continue;
-    cases.push_back({c.planned.variant, built(*c.planned.variant), c.key});
-    records.push_back(&*c.record);
-  }
-  if (cases.size() < 2) return;
-  RoundsContext context = rounds_context(state);
-  context.on_case = nullptr;
-  context.effort.screen_ratio = context.effort.contender_ratio = HUGE_VAL;  // they have been chosen
-  std::vector<CaseRecord> later = run_in_batches(state.spec, cases, context);
-  std::erase_if(later, [](const CaseRecord& record) {
-    return record.outcome == Outcome::device_limit;
-  });  // others took memory meanwhile
-  merge_visit(records, later);
-  for (const CaseRecord* record : records) store_.put(*record);
-}
-
 /// False where its outcome is known without: then it has a record.
 bool Sweep::is_to_measure(SpecState& state, Case& c) {
   CaseRecord record = empty_record(c.key, state.spec, *c.planned.variant, device_, options_.mode);
@@ -303,13 +277,16 @@ void Sweep::measure(SpecState& state) {
   if (cases.empty()) return;
   std::vector<CaseRecord> records;
   try {
-    records = run_in_batches(state.spec, cases, context);
+    records = rounds_of(state, cases, context, /*keep=*/options_.effort.visits > 1);
   } catch (const Error& e) {
     state.quarantine = e.what();  // this spec's trouble: the sweep goes on
     note(fmt::format("quarantined {}: {}", state.spec.short_name(), e.what()));
     if (events_.on_done) events_.on_done(targets.size());
   }
-  for (size_t i = 0; i < records.size(); ++i) keep(*targets[i], std::move(records[i]));  // a full disk ends the sweep
+  for (size_t i = 0; i < records.size(); ++i) {
+    note_visit(*targets[i], records[i], 0);
+    keep(*targets[i], std::move(records[i]));  // a full disk ends the sweep
+  }
 }
 
 /// Before the first spec: an arena that grew later would move. Inputs that do not fit are their cases' limit.
@@ -364,16 +341,7 @@ void Sweep::run() {
     }
     measure(state);
   }
-  std::vector<SpecState*> contested;
-  for (SpecState& state : specs_)
-    if (std::count_if(state.cases.begin(), state.cases.end(), contends) > 1) contested.push_back(&state);
-  for (int visit = 1; visit < options_.effort.visits; ++visit)
-    for (size_t i = 0; i < contested.size(); ++i) {
-      lock.release();
-      if (interrupted() || !acquire(lock)) return;
-      if (events_.on_revisit) events_.on_revisit(visit, contested[i]->spec, i + 1, contested.size());
-      revisit(*contested[i]);
-    }
+  revisit_contested(lock);
 }
 
 }  // namespace assay

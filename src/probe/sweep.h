@@ -9,6 +9,7 @@
 #include "measure/case_key.h"
 #include "measure/readers.h"
 #include "measure/rounds.h"
+#include "measure/visits.h"
 #include "probe/sweep_report.h"
 #include "store/store.h"
 
@@ -82,12 +83,14 @@ class Sweep {
     CaseKey key;
     std::optional<CaseRecord> record;
     bool measured_now = false;
+    std::vector<double> visit_us;  // its median in each visit of this run
   };
   struct SpecState {
     Spec spec;
     std::vector<Case> cases;
     std::string quarantine;   // the reference disagrees with itself
     bool has_inputs = false;  // the arenas have room for its copies
+    std::unique_ptr<ProvedSpec> proved;  // from the first visit on, where there is room for it
   };
 
   static bool is_to_run(const Case& c) { return !c.record && c.planned.over_limit.empty(); }
@@ -105,7 +108,13 @@ class Sweep {
   void measure(SpecState& state);
   static bool contends(const Case& c);
   double decode_us(const SpecState& state) const;
-  void revisit(SpecState& state);
+  std::vector<CaseRecord> rounds_of(SpecState& state, const std::vector<CaseToRun>& cases, RoundsContext context,
+                                   bool keep);
+  static std::vector<VisitedCase> visited(const SpecState& state);
+  bool is_decided(const SpecState& state, int visit) const;
+  void revisit(SpecState& state, int visit);
+  static void note_visit(Case& c, const CaseRecord& record, int visit);
+  void revisit_contested(MeasuringLock& lock);
   void look_up(SpecState& state);
   void keep(Case& c, CaseRecord record);
   BuiltModule built(const Variant& variant);

@@ -3,7 +3,6 @@
 
 #include "base/error.h"
 #include "base/hash.h"
-#include "measure/batches.h"
 #include "measure/measuring_lock.h"
 #include "measure/visits.h"
 #include "probe/sweep.h"
@@ -65,7 +64,7 @@ bool Sweep::play(size_t spec, const std::vector<size_t>& which, const Effort& ef
   if (cases.empty() || !state.has_inputs) return true;
   std::vector<CaseRecord> records;
   try {
-    records = run_in_batches(state.spec, cases, context);
+    records = rounds_of(state, cases, context, /*keep=*/true);
   } catch (const Error& e) {
     if (interrupted()) return false;
     state.quarantine = e.what();  // this spec's trouble: the search goes on

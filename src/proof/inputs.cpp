@@ -6,6 +6,7 @@
 #include <cstring>
 #include <limits>
 #include <numeric>
+#include <utility>
 
 #include "base/error.h"
 #include "base/half.h"
@@ -171,10 +172,7 @@ SpecInputs::SpecInputs(const Spec& spec, Arenas& arenas, int64_t footprint) : sp
     const int64_t alignment = arena.alignment();
     const int64_t data = round_up(next[format] + kGuardBytes, alignment);
     ASSAY_CHECK(data + bytes + kGuardBytes <= int64_t(arena.bytes().size()));
-    for (const int64_t offset : {data - kGuardBytes, data + bytes}) {
-      std::memset(arena.bytes().data() + offset, kPoison, size_t(kGuardBytes));
-      guards_.push_back({format, offset, kGuardBytes});
-    }
+    for (const int64_t offset : {data - kGuardBytes, data + bytes}) guards_.push_back({format, offset, kGuardBytes});
     next[format] = data + bytes + kGuardBytes;
     return arena.bytes().data() + data;
   };
@@ -193,7 +191,7 @@ SpecInputs::SpecInputs(const Spec& spec, Arenas& arenas, int64_t footprint) : sp
     used_.push_back(arena.first(std::min(size_t(end + kSpareBytes), arena.size())));
   }
 
-  if (!spec_.op->is_product) add_special_weights();
+  enter();
   uint64_t stream = 1;
   for (size_t i = 0; i < spec_.tensors.size(); ++i) {
     const Tensor& t = spec_.tensors[i];
@@ -230,7 +228,7 @@ void SpecInputs::add_special_weights() {
           make_some_special(t.dtype, first, t.dims[2], (uint64_t(copy) << 40) + uint64_t(batch * t.dims[1] + row),
                             may_be_large);
           const Format format = format_of(t.dtype);
-          guards_.push_back({format, first - arenas_.get(format).bytes().data(), bytes});
+          special_.push_back({format, first - arenas_.get(format).bytes().data(), bytes});
         }
   const std::vector<UnreadRows> unread = unread_rows(spec_, nullptr);
   for (size_t copy = 0; copy < copies_.size(); ++copy)
@@ -240,14 +238,26 @@ void SpecInputs::add_special_weights() {
       const Format format = format_of(t.dtype);
       const int64_t bytes = dtype_bytes(t.dtype, t.dims[2]);
       for (int64_t batch = 0; batch < t.dims[0]; ++batch)
-        guards_.push_back({format,
-                           t.data - arenas_.get(format).bytes().data() + (batch * t.dims[1] + rows.first) * bytes,
-                           (rows.end - rows.first) * bytes});
+        special_.push_back({format,
+                             t.data - arenas_.get(format).bytes().data() + (batch * t.dims[1] + rows.first) * bytes,
+                            (rows.end - rows.first) * bytes});
     }
 }
 
-SpecInputs::~SpecInputs() {
-  for (const Guard& guard : guards_) arenas_.get(guard.format).restore(guard.offset, guard.bytes);
+SpecInputs::~SpecInputs() { leave(); }
+
+void SpecInputs::enter() {
+  for (const Piece& guard : guards_)
+    std::memset(arenas_.get(guard.format).bytes().data() + guard.offset, kPoison, size_t(guard.bytes));
+  if (!spec_.op->is_product) add_special_weights();
+  is_in_ = true;
+}
+
+void SpecInputs::leave() {
+  if (!std::exchange(is_in_, false)) return;
+  for (const std::vector<Piece>* pieces : {&guards_, &special_})
+    for (const Piece& piece : *pieces) arenas_.get(piece.format).restore(piece.offset, piece.bytes);
+  special_.clear();
 }
 
 int64_t SpecInputs::a_storage_index(int64_t logical) const {

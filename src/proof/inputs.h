@@ -70,12 +70,17 @@ struct Variation {
 
 class SpecInputs {
  public:
-  /// Cuts copies over about `footprint` bytes (0: one copy) and writes their guard bands, and for an op that is no
-  /// product special weights here and there (some_special.h); the destructor restores the arenas.
+  /// Cuts copies over about `footprint` bytes (0: one copy), and enters.
   SpecInputs(const Spec& spec, Arenas& arenas, int64_t footprint);
   ~SpecInputs();
   SpecInputs(const SpecInputs&) = delete;
   SpecInputs& operator=(const SpecInputs&) = delete;
+
+  /// Writes the copies' guard bands, and for an op that is no product special weights here and there (some_special.h):
+  /// the same ones each time. No other SpecInputs may be in the arenas.
+  void enter();
+  /// Restores the arenas; nothing more where it is not in them.
+  void leave();
 
   const Spec& spec() const { return spec_; }
   int64_t copies() const { return int64_t(copies_.size()); }
@@ -102,7 +107,7 @@ class SpecInputs {
   void store_a(const std::vector<double>& logical, std::vector<std::byte>& bytes) const;
 
  private:
-  struct Guard {
+  struct Piece {
     Format format;
     int64_t offset, bytes;
   };
@@ -112,7 +117,8 @@ class SpecInputs {
   Tensor a_;
   Arenas& arenas_;
   std::vector<std::vector<Tensor>> copies_;
-  std::vector<Guard> guards_;  // and whatever else was written into the arenas
+  std::vector<Piece> guards_, special_;  // what is written into the arenas: bands, and weights
+  bool is_in_ = false;
   std::vector<std::span<std::byte>> covered_, used_;
 };
 

@@ -51,8 +51,17 @@ Projected total(const Vector& sums, const Vector& squares, const float* x, const
   return all;
 }
 
+/// Halves are added to halves: lane by lane the sum of a short product would take longer than the product.
+inline double total(const Floats& sums) {
+  float lanes[16];
+  std::memcpy(lanes, &sums, sizeof lanes);
+  for (int width = 8; width > 0; width /= 2)
+    for (int lane = 0; lane < width; ++lane) lanes[lane] += lanes[lane + width];
+  return double(lanes[0]);
+}
+
 ASSAY_CLONES Projected project_weights(const float* x, const float* r, int64_t count) {
-  constexpr int kLanes = 16;
+  constexpr int64_t kLanes = 16;
   Floats sums{}, squares{};
   int64_t i = 0;
   for (; i + kLanes <= count; i += kLanes) {
@@ -63,7 +72,11 @@ ASSAY_CLONES Projected project_weights(const float* x, const float* r, int64_t c
     sums += p;
     squares += p * p;
   }
-  return total(sums, squares, x + i, r + i, count - i);
+  Floats a{}, b{};  // the last few, and zeros
+  std::memcpy(&a, x + i, size_t(count - i) * sizeof *x);
+  std::memcpy(&b, r + i, size_t(count - i) * sizeof *r);
+  const Floats p = a * b;
+  return {total(sums + p), total(squares + p * p)};
 }
 
 /// In double: a wrong D may hold anything.
@@ -139,10 +152,21 @@ class ProjectedWeights {
 
 namespace {
 
-/// Σ a·b over the columns of each group, `step` apart.
+/// Σ a·b over the columns of each group.
+ASSAY_CLONES void add_up_groups(const double* a, const float* b, int64_t k, double* sums) {
+  constexpr int64_t kGroups = Variation::kGroups;
+  double of_group[kGroups] = {};
+  int64_t i = 0;
+  for (; i + kGroups <= k; i += kGroups)
+    for (int64_t group = 0; group < kGroups; ++group) of_group[group] += a[i + group] * double(b[i + group]);
+  for (int64_t group = 0; i < k; ++i, ++group) of_group[group] += a[i] * double(b[i]);
+  std::copy(of_group, of_group + kGroups, sums);
+}
+
+/// … one `step` from the other.
 void put_by_group(const double* a, std::span<const float> b, float* groups, int64_t step) {
-  double sums[Variation::kGroups] = {};
-  for (size_t k = 0; k < b.size(); ++k) sums[k % Variation::kGroups] += a[k] * double(b[k]);
+  double sums[Variation::kGroups];
+  add_up_groups(a, b.data(), std::ssize(b), sums);
   for (int group = 0; group < Variation::kGroups; ++group) groups[group * step] = float(sums[group]);
 }
 
@@ -171,26 +195,30 @@ ASSAY_CLONES void dots(const float* a, const float* b, const int64_t* row_of, co
       std::memcpy(&y, right + k, sizeof y);
       sums += x * y;
     }
-    // Halves are added to halves: lane by lane the sum of a short product would take longer than the product.
-    float lanes[kLanes];
-    std::memcpy(lanes, &sums, sizeof lanes);
-    for (int64_t width = kLanes / 2; width > 0; width /= 2)
-      for (int64_t lane = 0; lane < width; ++lane) lanes[lane] += lanes[lane + width];
-    to[i] = double(lanes[0]);
+    to[i] = total(sums);
   }
 }
 
 /// At least √Σ (r Σ|a||b|)², by Minkowski: the norms of B's columns, weighted by |a|.
-double magnitude(const double* a, std::span<const float> squares) {
-  double sum = 0;
-  for (size_t k = 0; k < squares.size(); ++k) sum += std::fabs(a[k]) * double(std::sqrt(squares[k]));
+ASSAY_CLONES double magnitude(const double* a, const float* squares, int64_t k) {
+  double lanes[kLanes] = {}, sum = 0;
+  int64_t i = 0;
+  for (; i + kLanes <= k; i += kLanes)
+    for (int64_t lane = 0; lane < kLanes; ++lane)
+      lanes[lane] += std::fabs(a[i + lane]) * double(std::sqrt(squares[i + lane]));
+  for (; i < k; ++i) sum += std::fabs(a[i]) * double(std::sqrt(squares[i]));
+  for (const double lane : lanes) sum += lane;
   return sum;
 }
 
 /// √Σ (r · the error of an element)² where the activations err by independent errors of these variances.
-double deviation(const double* variances, std::span<const float> squares) {
-  double variance = 0;
-  for (size_t k = 0; k < squares.size(); ++k) variance += variances[k] * double(squares[k]);
+ASSAY_CLONES double deviation(const double* variances, const float* squares, int64_t k) {
+  double lanes[kLanes] = {}, variance = 0;
+  int64_t i = 0;
+  for (; i + kLanes <= k; i += kLanes)
+    for (int64_t lane = 0; lane < kLanes; ++lane) lanes[lane] += variances[i + lane] * double(squares[i + lane]);
+  for (; i < k; ++i) variance += variances[i] * double(squares[i]);
+  for (const double lane : lanes) variance += lane;
   return std::sqrt(variance);
 }
 
@@ -247,10 +275,10 @@ void Projections::project_copy(int64_t copy, const std::vector<ActivationRoundin
           const size_t row_of_a = size_t((batch * spec.m + row) * spec.k);
           const double* a = &inputs_.a_logical[row_of_a];
           put_by_group(a, projected.sums(s), groups + projection - copy * count_, count_);
-          magnitude_[projection] = float(magnitude(a, projected.squares(s)));
+          magnitude_[projection] = float(magnitude(a, projected.squares(s).data(), spec.k));
           for (const ActivationRounding& rounding : roundings)
             deviation_[size_t(rounding.accuracy)][projection] =
-                float(deviation(&rounding.variances[row_of_a], projected.squares(s)));
+                float(deviation(&rounding.variances[row_of_a], projected.squares(s).data(), spec.k));
         }
     }
   }

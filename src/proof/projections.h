@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "backend/measured_device.h"
+#include "base/huge_pages.h"
 #include "ops/matmul.h"
 #include "proof/activation_rounding.h"
 
@@ -62,7 +63,7 @@ class Projections {
   const Place& place(int64_t index) const { return places_[size_t(index)]; }
 
  private:
-  std::span<const float> of_copy(const std::vector<float>& all, int64_t copy) const {
+  std::span<const float> of_copy(const HugeVector<float>& all, int64_t copy) const {
     return all.empty() ? std::span<const float>() : std::span(all).subspan(size_t(copy * count_), size_t(count_));
   }
   struct Terms {  // of bias or C
@@ -76,11 +77,11 @@ class Projections {
   std::vector<std::vector<float>> weights_;
   std::vector<Place> places_;
   std::vector<int64_t> row_of_, stretch_of_;  // of a projection
-  std::vector<float> by_group_;               // Σ a·(Bᵀr) over each group of columns, [copy][group][projection]
-  std::vector<float>
+  HugeVector<float> by_group_;               // Σ a·(Bᵀr) over each group of columns, [copy][group][projection]
+  HugeVector<float>
       by_column_;  // Bᵀr, [copy][stretch][column of A, padded]; empty where it would take too much memory
-  std::vector<float> magnitude_;                           // [copy][projection]
-  std::array<std::vector<float>, kAccuracies> deviation_;  // likewise, of the classes that were asked for
+  HugeVector<float> magnitude_;                           // [copy][projection]
+  std::array<HugeVector<float>, kAccuracies> deviation_;  // likewise, of the classes that were asked for
   Terms c_, bias_;                                         // [projection]
 };
 

@@ -90,6 +90,8 @@ class Proof {
   /// Of the projections of D: the weight of each column, one list an output; none of an output that is not projected.
   virtual std::vector<std::span<const float>> projection_weights() const = 0;
   virtual std::unique_ptr<Judge> judge(Accuracy accuracy) const = 0;
+  /// Between two visits: draws anew what it keeps of some weights alone.
+  virtual void draw_anew() {}
 };
 
 /// Of products by references and projections (proof/reference.h), of other ops element by element

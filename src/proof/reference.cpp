@@ -6,6 +6,7 @@
 #include <cstring>
 #include <numeric>
 #include <random>
+#include <utility>
 
 #include "base/error.h"
 #include "base/parallel.h"
@@ -52,25 +53,35 @@ ASSAY_CLONES void dot(const double* a, const float* b, int64_t k, double* lane_s
 }
 
 /// Standard deviation of a dot product with b whose other factors err by independent errors of these variances.
-double deviation(const double* variances, const float* b, int64_t k) {
-  double variance = 0;
-  for (int64_t i = 0; i < k; ++i) variance += variances[i] * double(b[i]) * double(b[i]);
+ASSAY_CLONES double deviation(const double* variances, const float* b, int64_t k) {
+  double lanes[kLanes] = {}, variance = 0;
+  int64_t i = 0;
+  for (; i + kLanes <= k; i += kLanes)
+    for (int lane = 0; lane < kLanes; ++lane)
+      lanes[lane] += variances[i + lane] * double(b[i + lane]) * double(b[i + lane]);
+  for (; i < k; ++i) variance += variances[i] * double(b[i]) * double(b[i]);
+  for (const double lane : lanes) variance += lane;
   return std::sqrt(variance);
 }
 
-CopyReference compute(const SpecInputs& inputs, int64_t copy, int groups,
-                      const std::vector<ActivationRounding>& roundings) {
-  const Matmul& spec = matmul_of(inputs.spec());
+/// Where a copy's numbers lie, one list behind the other from `first` on.
+CopyReference place(int64_t copy, double* first, size_t elements, int groups,
+                    const std::vector<ActivationRounding>& roundings) {
+  const auto next = [&](size_t count) { return std::span(std::exchange(first, first + count), count); };
   CopyReference result;
   result.copy = copy;
-  for (const Tensor& b : inputs.b(copy)) {
+  result.sums = next(elements * size_t(groups));
+  result.magnitude = next(elements), result.squares = next(elements);
+  for (const ActivationRounding& rounding : roundings) result.deviation[size_t(rounding.accuracy)] = next(elements);
+  return result;
+}
+
+void compute(const SpecInputs& inputs, int groups, const std::vector<ActivationRounding>& roundings,
+             CopyReference& result) {
+  const Matmul& spec = matmul_of(inputs.spec());
+  size_t base = 0;
+  for (const Tensor& b : inputs.b(result.copy)) {
     const int64_t n = b.dims[1];
-    const size_t base = result.magnitude.size(), count = size_t(spec.batch * spec.m * n);
-    result.sums.resize((base + count) * size_t(groups));
-    result.magnitude.resize(base + count);
-    result.squares.resize(base + count);
-    for (const ActivationRounding& rounding : roundings)
-      result.deviation[size_t(rounding.accuracy)].resize(base + count);
     for (int64_t batch = 0; batch < spec.batch; ++batch) {
       RowReader rows(b, batch);
       for (int64_t column = 0; column < n; ++column) {
@@ -88,8 +99,8 @@ CopyReference compute(const SpecInputs& inputs, int64_t copy, int groups,
         }
       }
     }
+    base += size_t(spec.batch * spec.m * n);
   }
-  return result;
 }
 
 /// The same element once more: element by element, extended precision, other order, no table.
@@ -160,16 +171,20 @@ Reference::Reference(const SpecInputs& inputs, const std::vector<ActivationRound
   while (groups_ < std::min<int64_t>(kLanes, spec.k) && wanted * elements_ * groups_ * 2 <= kMostSums) groups_ *= 2;
   index_of_copy_.assign(size_t(inputs.copies()), -1);
   copies_.resize(size_t(wanted));
+  const size_t numbers = size_t(elements_) * (size_t(groups_) + 2 + roundings.size());
+  numbers_.resize(size_t(wanted) * numbers);
   in_parallel(wanted, [&](int64_t i) {
     const int64_t copy = i * inputs.copies() / wanted;
     index_of_copy_[size_t(copy)] = int32_t(i);
-    copies_[size_t(i)] = compute(inputs, copy, groups_, roundings);
+    copies_[size_t(i)] = place(copy, &numbers_[size_t(i) * numbers], size_t(elements_), groups_, roundings);
+    compute(inputs, groups_, roundings, copies_[size_t(i)]);
     compare_opinions(*this, i);
   });
   keep_rows();
 }
 
 void Reference::keep_rows() {
+  kept_rows_.clear();
   std::mt19937_64 random{std::random_device{}()};
   std::vector<int64_t> copies(static_cast<size_t>(inputs_.copies()));
   std::iota(copies.begin(), copies.end(), 0);

@@ -3,6 +3,7 @@
 #pragma once
 #include <array>
 #include <map>
+#include <span>
 #include <vector>
 
 #include "proof/inputs.h"
@@ -15,11 +16,11 @@ namespace assay {
 /// Per element of D (segments one after another, each [batch][m][n]), of the base value of A.
 struct CopyReference {
   int64_t copy = 0;
-  std::vector<double> sums;  // Σ a·b of each group of columns that may change its sign, [element][group]
-  std::vector<double> magnitude, squares;  // Σ |a||b|, Σ (a·b)²
+  std::span<double> sums;  // Σ a·b of each group of columns that may change its sign, [element][group]
+  std::span<double> magnitude, squares;  // Σ |a||b|, Σ (a·b)²
   /// Of each accuracy class: √(Σ rounding variance of a · b²). Only for the classes that were asked for, none for
   /// exact.
-  std::array<std::vector<double>, kAccuracies> deviation;
+  std::array<std::span<double>, kAccuracies> deviation;
 };
 
 /// A row of a copy of B, drawn and decoded while B could be read: a kernel that repacks B has it withheld from its
@@ -53,6 +54,7 @@ class Reference final : public Proof {
   int64_t elements() const { return elements_; }
   /// Of nearly every copy one; null for others.
   const KeptRow* kept_row(int64_t copy) const;
+  void draw_anew() override { keep_rows(); }
 
   /// Signs of a Variation that is not free, from random bits: alike in columns that share a sum. Many outputs leave
   /// memory for few sums.
@@ -69,6 +71,7 @@ class Reference final : public Proof {
   const SpecInputs& inputs_;
   int64_t elements_ = 0;
   Projections projections_;
+  HugeVector<double> numbers_;  // of all copies
   std::vector<CopyReference> copies_;
   std::vector<int32_t> index_of_copy_;
   std::map<int64_t, KeptRow> kept_rows_;  // by copy
