@@ -142,15 +142,16 @@ struct Tiles {
         Ints dots[T][M];
         for (int64_t t = 0; t < T; ++t) {
           const uint8_t* const block = first + (tile + t * apart) * bytes + i * kTileBlockBytes;
-          if (PREFETCH > 0 && M == 1 && p == 0)
-            for (int64_t line = 0; line < kTileBlockBytes; line += 64)
-              __builtin_prefetch(block + line + PREFETCH, 0, 2);
           at[t] = block + (part + p) * kRowsAtOnce * 4;
 #pragma GCC unroll 16
           for (int64_t r = 0; r < M; ++r) dots[t][r] = begin(words[kOffsetWord * M + r]);
         }
 #pragma GCC unroll 8
-        for (int64_t g = 0; g < kGroups * WEIGHTS / 8; ++g) add_groups<M, T>(at, g, words, dots);
+        for (int64_t g = 0; g < kGroups * WEIGHTS / 8; ++g) {
+          if (PREFETCH > 0 && M == 1 && p == 0)  // a line at a time: a block's at once would wait for each other
+            for (int64_t t = 0; t < T; ++t) __builtin_prefetch(at[t] + 64 * g + PREFETCH, 0, 2);
+          add_groups<M, T>(at, g, words, dots);
+        }
         for (int64_t t = 0; t < T; ++t) {
           const Floats scales = scales_at(at[t] + kValueBytes - (part + p) * kRowsAtOnce * 2);
 #pragma GCC unroll 16

@@ -41,7 +41,8 @@ Sweep::Sweep(const Backend& backend, DeviceInfo device, std::vector<const Varian
   environment_id_ = hash_hex(options_.environment);
   std::map<std::pair<const Variant*, const IsaLevel*>, BuildKey> build_keys;
   for (const PlannedSpec& planned : plan_.specs) {
-    SpecState state{planned.spec, {}, "", nullptr};
+    SpecState state;
+    state.spec = planned.spec;
     for (const PlannedCase& c : planned.cases) {
       const auto [found, is_new] = build_keys.try_emplace({c.variant, c.isa});
       if (is_new) found->second = cache_.key(*c.variant, *c.isa);

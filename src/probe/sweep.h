@@ -88,8 +88,8 @@ class Sweep {
   struct SpecState {
     Spec spec;
     std::vector<Case> cases;
-    std::string quarantine;   // the reference disagrees with itself
-    bool has_inputs = false;  // the arenas have room for its copies
+    std::string quarantine;              // the reference disagrees with itself
+    bool has_inputs = false;             // the arenas have room for its copies
     std::unique_ptr<ProvedSpec> proved;  // from the first visit on, where there is room for it
   };
 
