@@ -3,8 +3,10 @@
 
 #include <cctype>
 #include <filesystem>
+#include <iterator>
 #include <map>
 #include <set>
+#include <sstream>
 #include <utility>
 
 #include "base/file.h"
@@ -21,195 +23,49 @@ namespace {
 const std::filesystem::path kFolder = std::filesystem::path(ASSAY_SOURCE_DIR) / "tests" / "mutants";
 constexpr int64_t kSmallWeightBytes = 1 << 20;
 
-const std::set<std::string> kWrong = {"faint_activations_dropped",
-                                      "large_activations_clipped",
-                                      "activations_kept_as_half",
-                                      "weights_kept_as_half",
-                                      "faint_weights_dropped",
-                                      "faint_results_dropped",
-                                      "faint_addend_dropped",
-                                      "large_addend_clipped",
-                                      "faint_bias_dropped",
-                                      "int8_of_faint_blocks_dropped",
-                                      "one_row_of_many",
-                                      "eight_places_left_out",
-                                      "faint_values_equal",
-                                      "large_values_equal",
-                                      "faint_ups_dropped",
-                                      "large_ups_clipped",
-                                      "faint_copies_dropped",
-                                      "faint_values_dropped",
-                                      "large_values_clipped",
-                                      "large_weights_clipped",
-                                      "lone_last_row_left_out",
-                                      "end_of_128_left_out",
-                                      "small_queries_dropped",
-                                      "small_weights_dropped",
-                                      "large_values_clipped_in_the_cache",
-                                      "angles_by_steps",
-                                      "large_queries_clipped",
-                                      "reads_on_times_zero",
-                                      "to_its_end_times_zero",
-                                      "masked_by_a_large_number",
-                                      "next_row_times_zero",
-                                      "zero_in_one_of_16",
-                                      "activations_in_ten_bits",
-                                      "copy_foretold",
-                                      "norm_remembered",
-                                      "eps_left_out",
-                                      "weights_left_out",
-                                      "last_value_left_out",
-                                      "tail_left_out",
-                                      "k_block_dropped",
-                                      "transposed_read",
-                                      "wrong_batch_stride",
-                                      "beta_ignored",
-                                      "addend_twice",
-                                      "addend_of_the_row_before",
-                                      "bias_missing",
-                                      "nan_in_one_element",
-                                      "output_untouched",
-                                      "returns_early",
-                                      "first_calls_only",
-                                      "tenth_call_skipped",
-                                      "differs_from_call_to_call",
-                                      "reads_output",
-                                      "reads_workspace",
-                                      "takes_nan_for_not_yet",
-                                      "least_scales_flushed",
-                                      "past_activations",
-                                      "past_weights",
-                                      "writes_activations",
-                                      "writes_weights",
-                                      "writes_bias",
-                                      "writes_addend",
-                                      "writes_prepared",
-                                      "reads_b_though_prepared",
-                                      "claims_64_bytes_and_adds",
-                                      "zero_in_one_of_64",
-                                      "infinity_in_one_of_64",
-                                      "half_the_sum_in_most",
-                                      "writes_long_after_return",
-                                      "writes_after_return",
-                                      "writes_before_output",
-                                      "writes_behind_output",
-                                      "writes_behind_workspace",
-                                      "remembered_by_hash",
-                                      "remembered_by_pointer",
-                                      "rounding_mode_changed",
-                                      "flush_to_zero_changed",
-                                      "x87_precision_changed",
-                                      "half_called_exact",
-                                      "bfloat_called_half",
-                                      "child_burns_cpu",
-                                      "orphan_in_own_session",
-                                      "child_keeps_descriptors",
-                                      "forks_and_both_return",
-                                      "int8_scaled_per_row",
-                                      "int8_scaled_per_256",
-                                      "int8_scaled_by_powers",
-                                      "int8_zero_block_unguarded",
-                                      "half_zero_not_zero",
-                                      "half_subnormals_flushed",
-                                      "half_infinity_finite",
-                                      "q8_scale_unsigned",
-                                      "q8_subnormal_scales_flushed",
-                                      "q8_minus_128_clamped",
-                                      "bf16_in_12_bits",
-                                      "activations_clipped",
-                                      "sums_overflow",
-                                      "tiny_sums_flushed",
-                                      "strides_ignored",
-                                      "weights_rounded_to_half",
-                                      "activations_rounded_to_half",
-                                      "products_rounded_to_half",
-                                      "output_cut_to_16_bits",
-                                      "residual_twice",
-                                      "sum_not_written",
-                                      "norm_of_the_residual_alone",
-                                      "gate_and_up_exchanged",
-                                      "overflows_to_nan",
-                                      "up_left_out",
-                                      "swiglu_remembered",
-                                      "row_before",
-                                      "first_row_always",
-                                      "row_remembered",
-                                      "last_eight_left_out",
-                                      "last_of_equal",
-                                      "second_best",
-                                      "wide_rows_cut",
-                                      "best_remembered",
-                                      "sees_one_too_many",
-                                      "sees_one_too_few",
-                                      "all_of_the_cache",
-                                      "largest_not_taken_off",
-                                      "neighbours_keys",
-                                      "length_remembered",
-                                      "rows_share_a_mask",
-                                      "scale_left_out",
-                                      "next_row_of_the_cache",
-                                      "cache_row_too_much",
-                                      "values_not_written",
-                                      "turned_the_other_way",
-                                      "position_remembered",
-                                      "halves_for_pairs",
-                                      "keys_not_turned",
-                                      "factors_ignored",
-                                      "later_of_equal_first",
-                                      "unsorted",
-                                      "places_of_the_row_before",
-                                      "one_value_too_few",
-                                      "order_ignored",
-                                      "heads_interleaved",
-                                      "last_row_twice",
-                                      "copy_remembered",
-                                      "nibbles_in_turn",
-                                      "nibble_halves_swapped",
-                                      "offset_left_out",
-                                      "block_scale_unsigned",
-                                      "block_subnormal_scale_flushed",
-                                      "minimum_left_out",
-                                      "minimum_added",
-                                      "minimum_unsigned",
-                                      "fifth_bit_ignored",
-                                      "fifth_bits_of_other_half",
-                                      "six_bits_cut_to_four",
-                                      "later_groups_like_first",
-                                      "groups_of_a_pair_swapped",
-                                      "two_high_bits_dropped",
-                                      "group_scale_unsigned",
-                                      "group_scale_clamped",
-                                      "pair_exchanged",
-                                      "curve_of_the_product",
-                                      "curve_left_out",
-                                      "up_of_the_column_before",
-                                      "pair_remembered",
-                                      "gate_rounded_to_half",
-                                      "sigmoid_of_pieces",
-                                      "stops_at_two",
-                                      "zeros_by_their_signs",
-                                      "begins_at_minus_10000",
-                                      "table_scale_unsigned",
-                                      "table_subnormals_flushed",
-                                      "none_when_short",
-                                      "cached_subnormals_flushed",
-                                      "written_subnormals_flushed",
-                                      "cached_scale_unsigned",
-                                      "cached_scale_of_the_first_block",
-                                      "steps_cut_off",
-                                      "steps_of_the_first_block",
-                                      "negatives_clipped",
-                                      "norm_of_pieces_remembered",
-                                      "half_products_when_unseen",
-                                      "half_products_of_its_own_copy",
-                                      "writes_just_after_return",
-                                      "writes_into_the_next_row",
-                                      "tiny_sums_flushed_where_dense",
-                                      "probabilities_in_ten_bits",
-                                      "makes_other_bytes",
-                                      "keeps_more_than_its_bytes",
-                                      "strides_ignored_when_large",
-                                      "dense_subnormals_flushed"};
+std::set<std::string> words_in(std::istringstream text) {
+  return {std::istream_iterator<std::string>(text), std::istream_iterator<std::string>()};
+}
+
+const std::set<std::string> kWrong = words_in(std::istringstream(R"(
+    faint_activations_dropped large_activations_clipped activations_kept_as_half weights_kept_as_half
+    faint_weights_dropped faint_results_dropped faint_addend_dropped large_addend_clipped faint_bias_dropped
+    int8_of_faint_blocks_dropped one_row_of_many eight_places_left_out faint_values_equal large_values_equal
+    faint_ups_dropped large_ups_clipped faint_copies_dropped faint_values_dropped large_values_clipped
+    large_weights_clipped lone_last_row_left_out end_of_128_left_out small_queries_dropped small_weights_dropped
+    large_values_clipped_in_the_cache angles_by_steps large_queries_clipped reads_on_times_zero
+    to_its_end_times_zero masked_by_a_large_number next_row_times_zero zero_in_one_of_16 activations_in_ten_bits
+    copy_foretold norm_remembered eps_left_out weights_left_out last_value_left_out tail_left_out k_block_dropped
+    transposed_read wrong_batch_stride beta_ignored addend_twice addend_of_the_row_before bias_missing
+    nan_in_one_element output_untouched returns_early first_calls_only tenth_call_skipped differs_from_call_to_call
+    reads_output reads_workspace takes_nan_for_not_yet least_scales_flushed past_activations past_weights
+    writes_activations writes_weights writes_bias writes_addend writes_prepared reads_b_though_prepared
+    claims_64_bytes_and_adds zero_in_one_of_64 infinity_in_one_of_64 half_the_sum_in_most writes_long_after_return
+    writes_after_return writes_before_output writes_behind_output writes_behind_workspace remembered_by_hash
+    remembered_by_pointer rounding_mode_changed flush_to_zero_changed x87_precision_changed half_called_exact
+    bfloat_called_half child_burns_cpu orphan_in_own_session child_keeps_descriptors forks_and_both_return
+    int8_scaled_per_row int8_scaled_per_256 int8_scaled_by_powers int8_zero_block_unguarded half_zero_not_zero
+    half_subnormals_flushed half_infinity_finite q8_scale_unsigned q8_subnormal_scales_flushed q8_minus_128_clamped
+    bf16_in_12_bits activations_clipped sums_overflow tiny_sums_flushed strides_ignored weights_rounded_to_half
+    activations_rounded_to_half products_rounded_to_half output_cut_to_16_bits residual_twice sum_not_written
+    norm_of_the_residual_alone gate_and_up_exchanged overflows_to_nan up_left_out swiglu_remembered row_before
+    first_row_always row_remembered last_eight_left_out last_of_equal second_best wide_rows_cut best_remembered
+    sees_one_too_many sees_one_too_few all_of_the_cache largest_not_taken_off neighbours_keys length_remembered
+    rows_share_a_mask scale_left_out next_row_of_the_cache cache_row_too_much values_not_written
+    turned_the_other_way position_remembered halves_for_pairs keys_not_turned factors_ignored later_of_equal_first
+    unsorted places_of_the_row_before one_value_too_few order_ignored heads_interleaved last_row_twice
+    copy_remembered nibbles_in_turn nibble_halves_swapped offset_left_out block_scale_unsigned
+    block_subnormal_scale_flushed minimum_left_out minimum_added minimum_unsigned fifth_bit_ignored
+    fifth_bits_of_other_half six_bits_cut_to_four later_groups_like_first groups_of_a_pair_swapped
+    two_high_bits_dropped group_scale_unsigned group_scale_clamped pair_exchanged curve_of_the_product
+    curve_left_out up_of_the_column_before pair_remembered gate_rounded_to_half sigmoid_of_pieces stops_at_two
+    zeros_by_their_signs begins_at_minus_10000 table_scale_unsigned table_subnormals_flushed none_when_short
+    cached_subnormals_flushed written_subnormals_flushed cached_scale_unsigned cached_scale_of_the_first_block
+    steps_cut_off steps_of_the_first_block negatives_clipped norm_of_pieces_remembered half_products_when_unseen
+    half_products_of_its_own_copy writes_just_after_return writes_into_the_next_row tiny_sums_flushed_where_dense
+    probabilities_in_ten_bits makes_other_bytes keeps_more_than_its_bytes strides_ignored_when_large
+    dense_subnormals_flushed
+)"));
 const std::set<std::string> kCrashed = {"segfault",           "aborts",          "exits",
                                         "memory_without_end", "ends_its_parent", "wants_64_byte_weights"};
 const std::set<std::string> kControls = {"compensated",
