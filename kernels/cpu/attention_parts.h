@@ -89,12 +89,9 @@ struct Partials {
 inline void finish(const Problem& p, int64_t tile, int64_t kv, const Gathered& g) {
   for (int64_t query = 0; query < p.rows_of(tile) * p.group; ++query) {
     float* const sums = g.sums + query * p.padded;
-    const int64_t row = tile * p.tile_rows + query / p.group, first = (kv * p.group + query % p.group) * p.size;
-    float* const floats = p.size == p.padded ? floats_of_row(p.d, row) : nullptr;
-    float* const to = floats ? floats + first : sums;
     const Vec share_of_each = set1(1 / sum(load(g.weights + query * kLanes)));
-    for (int64_t i = 0; i < p.padded; i += kLanes) store(to + i, mul(load(sums + i), share_of_each));
-    if (!floats) write_row(p.d, 0, row, first, sums, p.size);
+    for (int64_t i = 0; i < p.padded; i += kLanes) store(sums + i, mul(load(sums + i), share_of_each));
+    write_row(p.d, 0, tile * p.tile_rows + query / p.group, (kv * p.group + query % p.group) * p.size, sums, p.size);
   }
 }
 

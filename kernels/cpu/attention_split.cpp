@@ -75,40 +75,16 @@ Ahead ahead_of(const assay_tensor& t, int64_t head, int64_t first, int64_t last,
   return ahead;
 }
 
-/// Four values of four rows, turned.
-void turn_four(const float* const* rows, int64_t at, float* to) {
-  typedef float Four __attribute__((vector_size(16)));
-  Four v[4];
-  for (int i = 0; i < 4; ++i) memcpy(v + i, rows[i] + at, sizeof v[i]);
-  const Four low0 = __builtin_shufflevector(v[0], v[1], 0, 4, 1, 5),
-             low1 = __builtin_shufflevector(v[2], v[3], 0, 4, 1, 5);
-  const Four high0 = __builtin_shufflevector(v[0], v[1], 2, 6, 3, 7);
-  const Four high1 = __builtin_shufflevector(v[2], v[3], 2, 6, 3, 7);
-  const Four turned[4] = {
-      __builtin_shufflevector(low0, low1, 0, 1, 4, 5), __builtin_shufflevector(low0, low1, 2, 3, 6, 7),
-      __builtin_shufflevector(high0, high1, 0, 1, 4, 5), __builtin_shufflevector(high0, high1, 2, 3, 6, 7)};
-  for (int i = 0; i < 4; ++i) memcpy(to + i * kTogether, turned + i, sizeof turned[i]);
-}
-
 /// Groups of kTogether queries, value by value.
 void load_queries(const Problem& p, int64_t tile, int64_t kv, const Space& space) {
-  const int64_t queries = p.rows_of(tile) * p.group;
-  for (int64_t first = 0; first < queries; first += kTogether) {
-    const float* rows[kTogether];
-    for (int i = 0; i < kTogether; ++i) {
-      const int64_t query = std::min(first + i, queries - 1);  // what is of no query is met, and nobody reads it
-      float* const copy = space.rows + i * p.padded;
-      rows[i] = widened_row(p.q, 0, tile * p.tile_rows + query / p.group, (kv * p.group + query % p.group) * p.size,
-                            p.size, copy);
-      if (p.size == p.padded) continue;
-      if (rows[i] != copy) memcpy(copy, rows[i], size_t(p.size) * sizeof(float));
-      std::fill(copy + p.size, copy + p.padded, 0.0f);
-      rows[i] = copy;
+  int64_t query = 0;
+  for (int64_t row = 0; row < p.rows_of(tile); ++row)
+    for (int64_t head = 0; head < p.group; ++head, ++query) {
+      const float* from =
+          widened_row(p.q, 0, tile * p.tile_rows + row, (kv * p.group + head) * p.size, p.size, space.rows);
+      float* const to = space.queries + query / kTogether * kTogether * p.padded + query % kTogether;
+      for (int64_t i = 0; i < p.padded; ++i) to[i * kTogether] = i < p.size ? from[i] : 0;
     }
-    float* const to = space.queries + first * p.padded;
-    for (int64_t at = 0; at < p.padded; at += 4)
-      for (int i = 0; i < kTogether; i += 4) turn_four(rows + i, at, to + at * kTogether + i);
-  }
 }
 
 /// Chunks of a head of the cache, for all queries of a tile. The thread's own are those of `stretch`: what it needs
