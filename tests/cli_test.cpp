@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/terminal.h"
 #include "refusals.h"
+#include "store/database.h"
 
 namespace assay {
 namespace {

@@ -3,6 +3,7 @@
 #include "assay_program.h"
 #include "backend/cpu/cpu_libraries.h"
 #include "build_cache_fixture.h"
+#include "kernel/compiler.h"
 #include "probe/plan.h"
 
 namespace assay {

@@ -1,6 +1,7 @@
 // Whole sweeps whose kernels fork, die, or meet too little memory: what it costs, what is left, and what a second run
 // tries again.
 #include "assay_program.h"
+#include "store/database.h"
 
 namespace assay {
 namespace {

@@ -1,6 +1,7 @@
 // Whole sweeps by the real program: lying kernels, compilers that fail, interruption, resuming, sharing, re-measuring.
 #include "assay_program.h"
 #include "measure/measuring_lock.h"
+#include "store/database.h"
 
 namespace assay {
 namespace {
