@@ -48,8 +48,9 @@ void CaseWorker::setup(const Command& command, Reply& reply) {
   reply.workspace_bytes = bound_->launch(0).workspace_bytes;
   const std::span<std::byte> room = bound_->room_to_prepare();
   const bool room_is_dear = std::ssize(room) >= kDearBytes && !work_.device->one_worker;
-  if (room_is_dear) try_special_values(reply, room);
-  const Binding::Preparation prepared = bound_->prepare(room_is_dear, converter_.get());
+  int64_t room_used = 0;
+  if (room_is_dear) try_special_values(reply, room, &room_used);
+  const Binding::Preparation prepared = bound_->prepare(room_used, converter_.get());
   reply.prepare_us = prepared.us;
   reply.untimed_check_us += prepared.check_us;
   if (!prepared.message.empty()) set(reply, Outcome::wrong, prepared.message);
@@ -60,7 +61,7 @@ void CaseWorker::setup(const Command& command, Reply& reply) {
   length_.emplace(least_launches(), most_launches(), bound_->ring().slots(), checkable());
   warm_up(reply);
   try_special_draws(reply);
-  if (!room_is_dear) try_special_values(reply, {});
+  if (!room_is_dear) try_special_values(reply, {}, nullptr);
   finish(reply);
 }
 
@@ -102,10 +103,10 @@ void CaseWorker::try_special_draws(Reply& reply) {
 
 /// After the usual values, so that what is wrong in any case is said first; but before them where repacked weights are
 /// so big that getting memory for them twice would cost more than all other checks.
-void CaseWorker::try_special_values(Reply& reply, std::span<std::byte> room) {
+void CaseWorker::try_special_values(Reply& reply, std::span<std::byte> room, int64_t* room_used) {
   if (!judge_ || !work_.special || reply.outcome != Outcome::pass) return;
   const int64_t began = now_ns();
-  if (const std::string message = check_special_values(work_, opened_, {*kernel_, converter_.get(), room});
+  if (const std::string message = check_special_values(work_, opened_, {*kernel_, converter_.get(), room, room_used});
       !message.empty())
     set(reply, Outcome::wrong, message);
   reply.untimed_check_us += double(now_ns() - began) * 1e-3;

@@ -48,7 +48,7 @@ class CaseWorker {
 
   void warm_up(Reply& reply);
   void try_special_draws(Reply& reply);
-  void try_special_values(Reply& reply, std::span<std::byte> room);
+  void try_special_values(Reply& reply, std::span<std::byte> room, int64_t* room_used);
   void take_samples(const Command& command, Reply& reply, LaunchTimes* times);
   bool prepared_is_whole(Reply& reply);
   void finish(Reply& reply);
