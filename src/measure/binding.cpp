@@ -306,11 +306,11 @@ std::span<std::byte> Binding::room_to_prepare() {
   return room_.memory;
 }
 
-Binding::Preparation Binding::prepare(bool room_was_used, LoadedKernel* converter) {
+Binding::Preparation Binding::prepare(int64_t room_used, LoadedKernel* converter) {
   Preparation result;
   if (!work_.variant->prepares) return result;
   const std::span<std::byte> room = room_to_prepare();
-  if (room_was_used) device_.fill(room.data(), kPoison, std::ssize(room));
+  device_.fill(room.data(), kPoison, room_used);
   const int64_t bytes = room_.bytes, step = step_of(bytes);
   if (converter && converter->prepared_bytes(launches_[0]) != bytes)
     result.message = other_storage(*work_.variant, *work_.converter);

@@ -70,12 +70,13 @@ class Binding {
     double check_us = 0;  // that none of them wrote outside
     std::string message;  // "" or what it did wrong
   };
-  /// Where the variant prepares: poisoned memory for that, one block; else none. Before prepare() anyone may use it.
+  /// Where the variant prepares: poisoned memory for that, one block; else none. Before prepare() anyone may use its
+  /// first bytes.
   std::span<std::byte> room_to_prepare();
   /// Where the variant prepares: repacks as many copies as fill the footprint with repacked bytes, those with a
   /// reference first; by `converter`, where there is one. B itself is out of its reach from then on, unless it says
   /// that it reads both.
-  Preparation prepare(bool room_was_used, LoadedKernel* converter);
+  Preparation prepare(int64_t room_used, LoadedKernel* converter);
   /// The block that prepare() filled, if it did.
   std::span<const Address> prepared_blocks() const { return {&prepared_block_, prepared_block_ ? 1u : 0u}; }
 

@@ -78,10 +78,10 @@ std::string CaseWorker::run_untimed(Program& program, const LaunchInputs& inputs
 
 /// After the usual values, so that what is wrong in any case is said first; but before them where repacked weights are
 /// so big that getting memory for them twice would cost more than all other checks.
-void CaseWorker::try_special_values(Reply& reply, std::span<std::byte> room) {
+void CaseWorker::try_special_values(Reply& reply, std::span<std::byte> room, int64_t* room_used) {
   if (!judge_ || !work_.special || reply.outcome != Outcome::pass) return;
   const int64_t began = now_ns();
-  if (const std::string message = check_special_values(work_, opened_, {*kernel_, converter_.get(), room});
+  if (const std::string message = check_special_values(work_, opened_, {*kernel_, converter_.get(), room, room_used});
       !message.empty())
     set(reply, Outcome::wrong, message);
   reply.untimed_check_us += double(now_ns() - began) * 1e-3;

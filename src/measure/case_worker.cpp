@@ -48,8 +48,9 @@ void CaseWorker::setup(const Command& command, Reply& reply) {
   reply.workspace_bytes = bound_->launch(0).workspace_bytes;
   const std::span<std::byte> room = bound_->room_to_prepare();
   const bool room_is_dear = std::ssize(room) >= kDearBytes && !work_.device->one_worker;
-  if (room_is_dear) try_special_values(reply, room);
-  const Binding::Preparation prepared = bound_->prepare(room_is_dear, converter_.get());
+  int64_t room_used = 0;
+  if (room_is_dear) try_special_values(reply, room, &room_used);
+  const Binding::Preparation prepared = bound_->prepare(room_used, converter_.get());
   reply.prepare_us = prepared.us;
   reply.untimed_check_us += prepared.check_us;
   if (!prepared.message.empty()) set(reply, Outcome::wrong, prepared.message);
@@ -61,7 +62,7 @@ void CaseWorker::setup(const Command& command, Reply& reply) {
   warm_up(reply);
   try_special_draws(reply);
   try_swept_draws(reply);
-  if (!room_is_dear) try_special_values(reply, {});
+  if (!room_is_dear) try_special_values(reply, {}, nullptr);
   finish(reply);
 }
 

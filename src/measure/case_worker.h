@@ -50,7 +50,7 @@ class CaseWorker {
   void try_special_draws(Reply& reply);
   void try_swept_draws(Reply& reply);
   std::string run_untimed(Program& program, const LaunchInputs& inputs);
-  void try_special_values(Reply& reply, std::span<std::byte> room);
+  void try_special_values(Reply& reply, std::span<std::byte> room, int64_t* room_used);
   void take_samples(const Command& command, Reply& reply, LaunchTimes* times);
   bool prepared_is_whole(Reply& reply);
   void finish(Reply& reply);

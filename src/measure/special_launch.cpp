@@ -41,7 +41,7 @@ class SpecialLaunch {
     launch_.prepared_bytes = kernel.prepared_bytes(launch_);
     if (launch_.prepared_bytes <= 0)
       fail("it prepares weights, but needs {} bytes for that where they are special", launch_.prepared_bytes);
-    launch_.prepared = place(of.room, launch_.prepared_bytes);
+    launch_.prepared = place(of, launch_.prepared_bytes);
     kernel.prepare(launch_);
     if (of.converter && launch_.prepared_bytes <= kComparedBytes) compare_storages(work, *of.converter);
   }
@@ -67,31 +67,39 @@ class SpecialLaunch {
     Launch other = launch_;
     other.kernel = &converter;
     if (converter.prepared_bytes(launch_) == launch_.prepared_bytes) {
-      other.prepared = allocate(launch_.prepared_bytes);
-      device_.fill(other.prepared, 0, launch_.prepared_bytes);
+      other.prepared = allocate(launch_.prepared_bytes, 0);
       device_.fill(launch_.prepared, 0, launch_.prepared_bytes);  // what neither writes is not compared
       converter.prepare(other);
       launch_.kernel->prepare(launch_);
-      std::vector<std::byte> bytes[2];
-      for (std::vector<std::byte>& to : bytes) {
-        to.resize(size_t(launch_.prepared_bytes));
-        device_.read(to.data(), &to == bytes ? launch_.prepared : other.prepared, launch_.prepared_bytes);
-      }
-      if (bytes[0] == bytes[1]) return;
+      if (are_equal(launch_.prepared, other.prepared, launch_.prepared_bytes)) return;
     }
     message_ = other_storage(*work.variant, *work.converter);
   }
 
-  Address place(std::span<std::byte> room, int64_t bytes) {
-    if (with_guards(bytes) > std::ssize(room)) return allocate(bytes);
-    device_.fill(room.data(), kPoison, with_guards(bytes));
-    return room.data() + kGuardBytes;
+  bool are_equal(Address left, Address right, int64_t bytes) {
+    constexpr int64_t kAtOnce = int64_t(1) << 18;  // stays in a cache
+    std::vector<std::byte> of_left(size_t(std::min(bytes, kAtOnce))), of_right(of_left.size());
+    for (int64_t at = 0; at < bytes; at += kAtOnce) {
+      const int64_t count = std::min(bytes - at, kAtOnce);
+      device_.read(of_left.data(), left + at, count);
+      device_.read(of_right.data(), right + at, count);
+      if (std::memcmp(of_left.data(), of_right.data(), size_t(count)) != 0) return false;
+    }
+    return true;
   }
 
-  Address allocate(int64_t bytes) {
+  Address place(const SpecialKernel& of, int64_t bytes) {
+    const int64_t all = with_guards(bytes);
+    if (all > std::ssize(of.room)) return allocate(bytes);
+    device_.fill(of.room.data(), kPoison, all);
+    *of.room_used = std::max(*of.room_used, all);
+    return of.room.data() + kGuardBytes;
+  }
+
+  Address allocate(int64_t bytes, unsigned char content = kPoison) {
     const int64_t all = with_guards(bytes);
     blocks_.emplace_back(opened_.borrow(all), all);
-    device_.fill(blocks_.back().first, kPoison, all);
+    device_.fill(blocks_.back().first, content, all);
     return blocks_.back().first + kGuardBytes;
   }
 

@@ -9,7 +9,8 @@ namespace assay {
 struct SpecialKernel {
   LoadedKernel& kernel;
   LoadedKernel* converter = nullptr;  // what it prepares must be what this one does, where both name one storage
-  std::span<std::byte> room;          // where prepared weights may lie if they fit
+  std::span<std::byte> room;          // where prepared weights may lie if they fit …
+  int64_t* room_used = nullptr;       // … and how much of it was written, from its beginning
 };
 
 /// "" or what the kernel makes of special values that it must not. Strides are padded where the variant does not say

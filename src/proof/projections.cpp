@@ -303,6 +303,11 @@ void Projections::project_terms() {
   }
 }
 
+void Projections::let_forks_inherit_it(bool inherit) {
+  for (HugeVector<float>* data : {&by_group_, &by_column_, &magnitude_}) let_forks_inherit(*data, inherit);
+  for (HugeVector<float>& data : deviation_) let_forks_inherit(data, inherit);
+}
+
 Projections::VariedA Projections::varied(const Variation& variation) const {
   VariedA a;
   if (!variation.is_free) {

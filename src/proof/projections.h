@@ -25,6 +25,8 @@ class Projections {
   /// Reads all copies: about a nanosecond an element of B.
   Projections(const SpecInputs& inputs, const std::vector<ActivationRounding>& roundings);
 
+  void let_forks_inherit_it(bool inherit);
+
   /// r: of each column of a segment.
   std::span<const float> weights(size_t segment) const { return weights_[segment]; }
   /// How many there are of one D.

@@ -90,8 +90,10 @@ class Proof {
   /// Of the projections of D: the weight of each column, one list an output; none of an output that is not projected.
   virtual std::vector<std::span<const float>> projection_weights() const = 0;
   virtual std::unique_ptr<Judge> judge(Accuracy accuracy) const = 0;
-  /// Between two visits: draws anew what it keeps of some weights alone.
-  virtual void draw_anew() {}
+  /// Between two visits no process that is forked needs it. When it comes back it has drawn anew what it keeps of some
+  /// weights alone.
+  virtual void leave() {}
+  virtual void come_back() {}
 };
 
 /// Of products by references and projections (proof/reference.h), of other ops element by element

@@ -18,10 +18,13 @@ class ProvedSpec {
   const Proof& proof() const { return *proof_; }
 
   /// Between two visits other specs may be in the arenas.
-  void leave() { inputs_.leave(); }
+  void leave() {
+    inputs_.leave();
+    proof_->leave();
+  }
   void come_back() {
     inputs_.enter();
-    proof_->draw_anew();
+    proof_->come_back();
   }
 
  private:

@@ -183,8 +183,19 @@ Reference::Reference(const SpecInputs& inputs, const std::vector<ActivationRound
   keep_rows();
 }
 
-void Reference::keep_rows() {
+void Reference::leave() {
   kept_rows_.clear();
+  projections_.let_forks_inherit_it(false);
+  let_forks_inherit(numbers_, false);
+}
+
+void Reference::come_back() {
+  projections_.let_forks_inherit_it(true);
+  let_forks_inherit(numbers_, true);
+  keep_rows();
+}
+
+void Reference::keep_rows() {
   std::mt19937_64 random{std::random_device{}()};
   std::vector<int64_t> copies(static_cast<size_t>(inputs_.copies()));
   std::iota(copies.begin(), copies.end(), 0);

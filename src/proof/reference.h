@@ -54,7 +54,8 @@ class Reference final : public Proof {
   int64_t elements() const { return elements_; }
   /// Of nearly every copy one; null for others.
   const KeptRow* kept_row(int64_t copy) const;
-  void draw_anew() override { keep_rows(); }
+  void leave() override;
+  void come_back() override;
 
   /// Signs of a Variation that is not free, from random bits: alike in columns that share a sum. Many outputs leave
   /// memory for few sums.
