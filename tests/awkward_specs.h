@@ -214,8 +214,8 @@ inline std::vector<Spec> awkward_specs() {
     const std::string types = fmt::format("dtA=f32 | dtB={} | dtD=f32", type);
     add(1, 17, "n=77 | k=160", false, true, types, kEpilogue);
     add(1, 45, "n=33 | k=4864", false, true, types, "");
-    specs.push_back(parse_spec(
-        fmt::format("op=matmul | batch=1 | m=9 | n=? | nq=65 | nk=3 | nv=1 | k=96 | tA=? | tB=? | {} | bias=1", types)));
+    specs.push_back(parse_spec(fmt::format(
+        "op=matmul | batch=1 | m=9 | n=? | nq=65 | nk=3 | nv=1 | k=96 | tA=? | tB=? | {} | bias=1", types)));
     specs.push_back(parse_spec(fmt::format("op=matmul_swiglu | m=35 | n=50 | k=96 | {}", types)));
   }
   for (const char* types : {"dtA=f32 | dtB=f32 | dtD=f32", "dtA=f16 | dtB=f16 | dtD=f16",

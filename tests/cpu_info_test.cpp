@@ -83,17 +83,17 @@ TEST(InstructionSets, TilesAreOfferedWhereTheProcessorHasThemAndTheSystemGivesLe
   const bool has_tiles = all.find(" amx_tile") != std::string::npos && all.find(" amx_int8") != std::string::npos &&
                          all.find(" amx_bf16") != std::string::npos;
   const std::vector<IsaLevel> levels = cpu_isa_levels();
-  const bool is_offered = std::any_of(levels.begin(), levels.end(),
-                                      [](const IsaLevel& level) { return level.name == "avx512+amx"; });
+  const bool is_offered =
+      std::any_of(levels.begin(), levels.end(), [](const IsaLevel& level) { return level.name == "avx512+amx"; });
   if (!has_tiles) {
     EXPECT_FALSE(is_offered);
     GTEST_SKIP() << "this processor has no AMX";
   }
   EXPECT_EQ(is_offered, tile_leave().empty()) << tile_leave();
   const DeviceInfo info = cpu_device_info();
-  EXPECT_EQ(tile_leave().empty(), std::none_of(info.properties.begin(), info.properties.end(), [](const auto& p) {
-              return p.first == "tiles";
-            })) << "a refusal is shown with its reason";
+  EXPECT_EQ(tile_leave().empty(), std::none_of(info.properties.begin(), info.properties.end(),
+                                               [](const auto& p) { return p.first == "tiles"; }))
+      << "a refusal is shown with its reason";
 }
 
 }  // namespace

@@ -191,9 +191,7 @@ TEST(SpecInputs, EnteringAgainWritesWhatWasThereWhoeverWasThereBetween) {
     const Snapshot in(arenas);
     inputs.leave();
     EXPECT_TRUE(Snapshot(arenas) == before) << spec.line();
-    {
-      const SpecInputs other(specs.front(), arenas, 200'000);
-    }
+    { const SpecInputs other(specs.front(), arenas, 200'000); }
     inputs.enter();
     EXPECT_TRUE(Snapshot(arenas) == in) << spec.line();
     inputs.leave();

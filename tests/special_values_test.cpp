@@ -235,9 +235,10 @@ TEST(SpecialValues, LargeWeightsAreTriedInBothSpacingsByOneLaunchAndHugeOnesNotA
   EXPECT_NE(padded->weights(Spacing::padded), nullptr);
   EXPECT_NE(padded->weights(Spacing::dense), nullptr);
   EXPECT_EQ(padded->launches(Accuracy::exact), 1);
-  EXPECT_EQ(SpecialValues::make(
-                spec_of("batch=1 | m=1 | n=200000 | k=12000 | tA=0 | tB=1 | dtA=f16 | dtB=f16 | dtD=f16"), true, true, true),
-            nullptr);
+  EXPECT_EQ(
+      SpecialValues::make(spec_of("batch=1 | m=1 | n=200000 | k=12000 | tA=0 | tB=1 | dtA=f16 | dtB=f16 | dtD=f16"),
+                          true, true, true),
+      nullptr);
 }
 
 }  // namespace

@@ -39,10 +39,10 @@ __device__ __forceinline__ Bfloat from_float<Bfloat>(float v) {
   return b;
 }
 
-// In mode chained (ASSAY_CHAINED) a launch begins before the one before it has ended. It asks for its weights, then waits
-// for that one, and reads what that wrote only behind the wait: nothing else of it may come before. Loads of constant
-// memory (ld.global.nc) are moved behind the wait by the compiler, to save registers: weights that are to come early are
-// no constants there either.
+// In mode chained (ASSAY_CHAINED) a launch begins before the one before it has ended. It asks for its weights, then
+// waits for that one, and reads what that wrote only behind the wait: nothing else of it may come before. Loads of
+// constant memory (ld.global.nc) are moved behind the wait by the compiler, to save registers: weights that are to come
+// early are no constants there either.
 #ifdef ASSAY_CHAINED
 constexpr bool kChained = true;
 #else
@@ -251,7 +251,8 @@ template <class T>
 __device__ __forceinline__ float load_if(bool wanted, const T* p) {
   if constexpr (sizeof(T) == 4) {
     float v;
-    asm volatile("{.reg .pred p; setp.ne.u32 p, %2, 0; mov.f32 %0, 0f00000000; @p ld.global" ASSAY_CONSTANT ".f32 %0, [%1];}"
+    asm volatile("{.reg .pred p; setp.ne.u32 p, %2, 0; mov.f32 %0, 0f00000000; @p ld.global" ASSAY_CONSTANT
+                 ".f32 %0, [%1];}"
                  : "=f"(v)
                  : "l"(p), "r"(uint32_t(wanted)));
     return v;

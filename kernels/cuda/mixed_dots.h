@@ -1,5 +1,5 @@
-// Rows of F16 weights times a row of F32 activations, all loads of a pass in flight before any arithmetic: what dot_mixed and gate_up_mixed
-// share. An engine that keeps its residual in F32 calls these.
+// Rows of F16 weights times a row of F32 activations, all loads of a pass in flight before any arithmetic: what
+// dot_mixed and gate_up_mixed share. An engine that keeps its residual in F32 calls these.
 #pragma once
 #include "device.h"
 
@@ -47,7 +47,8 @@ struct MixedDots {
   }
 };
 
-/// Sums over a row's lanes. Lane r gets row r's; where LANES > 32 all of its warps must call, and `shared` has kWarps · kRows floats.
+/// Sums over a row's lanes. Lane r gets row r's; where LANES > 32 all of its warps must call, and `shared` has kWarps ·
+/// kRows floats.
 template <int kRows>
 __device__ __forceinline__ float sum_of_lane(float (&sum)[kRows], int lane, float* shared) {
 #pragma unroll

@@ -1,9 +1,8 @@
 // JSON values: how they are kept, read and written.
 #include "base/json.h"
 
-#include <nlohmann/json.hpp>
-
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <ostream>
 #include <set>
 

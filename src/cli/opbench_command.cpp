@@ -223,7 +223,8 @@ int run_opbench(const OpbenchCommand& command) {
   }
   const CatchInterrupt catch_interrupt;
   bench.run();
-  if (interrupted()) remark("interrupted: {} cells are not measured; the same command goes on there\n", bench.missing());
+  if (interrupted())
+    remark("interrupted: {} cells are not measured; the same command goes on there\n", bench.missing());
   const auto text = [&](const Terminal& out) {
     return command.classic ? opbench_classic(bench) : opbench_text(bench, out.width, out.colour);
   };

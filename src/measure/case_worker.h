@@ -92,7 +92,7 @@ class CaseWorker {
   bool sampling_ = false, is_read_ = false;  // is_read_: the outputs of the launch in work are on the host already
   bool hands_over_ = false;                  // whether this turn shows launches whose inputs come late
   int64_t turns_ = 0;
-  bool watch_all_ = false;                   // as the command of this step says
+  bool watch_all_ = false;                           // as the command of this step says
   std::vector<std::vector<std::byte>> host_varied_;  // of each varied operand
   std::vector<std::vector<std::byte>> host_decoys_;  // likewise, other contents
 };

@@ -34,10 +34,10 @@ class SpecRun {
   SpecRun(const Spec& spec, const std::vector<CaseToRun>& cases, const RoundsContext& context)
       : spec_(spec),
         context_(context),
-        own_(context.proved ? nullptr
-                            : std::make_unique<ProvedSpec>(spec, *context.arenas,
-                                                           context.mode == Mode::hot ? 0 : context.footprint,
-                                                           classes_of(cases))),
+        own_(context.proved
+                 ? nullptr
+                 : std::make_unique<ProvedSpec>(spec, *context.arenas,
+                                                context.mode == Mode::hot ? 0 : context.footprint, classes_of(cases))),
         proved_(context.proved ? *context.proved : *own_),
         special_(context.special_values ? special_values_for(spec, cases, *context.device) : nullptr),
         standings_(spec_, context) {

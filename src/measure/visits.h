@@ -10,8 +10,8 @@ namespace assay {
 
 /// Merges a later visit's records (of some of the same variants) into the first's: samples one after another, errors
 /// and costs together, an outcome that is no pass wins. Turn medians are brought to a common level first: memory was
-/// seen to change its rate twofold between visits, which says nothing about kernels. Ceilings become geometric means. Gives what the later
-/// visit's turns were multiplied by.
+/// seen to change its rate twofold between visits, which says nothing about kernels. Ceilings become geometric means.
+/// Gives what the later visit's turns were multiplied by.
 double merge_visit(std::vector<CaseRecord*>& first, const std::vector<CaseRecord>& later);
 
 /// A contender after some visits: its class, its turns of all of them, and the median of each in µs (NaN: not in it).

@@ -79,8 +79,18 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
   vary_signs_and_pieces(draw.random, copy_of(of).n, varied[0]);
   const double most = copy_of(of).a == Dtype::bf16 ? 65280 : 65504;  // of F16; the next one of BF16 would be infinite
   const bool is_half = copy_of(of).a == Dtype::f16 || copy_of(of).d == Dtype::f16;
-  const double values[] = {0,      -0.0,          1,             0x1p-24, -0x1.8p-20, 0x1p-14, most,
-                           -60000, 1 + 0x1p-11, 1 + 0x1.8p-11, is_half ? 0x1p-12 : 0x1p-100, is_half ? 0x1p12 : 0x1p100};
+  const double values[] = {0,
+                           -0.0,
+                           1,
+                           0x1p-24,
+                           -0x1.8p-20,
+                           0x1p-14,
+                           most,
+                           -60000,
+                           1 + 0x1p-11,
+                           1 + 0x1.8p-11,
+                           is_half ? 0x1p-12 : 0x1p-100,
+                           is_half ? 0x1p12 : 0x1p100};
   for (size_t i = 0; draw.special >= 0 && i < varied[0].size(); ++i) varied[0][i] = values[i % std::size(values)];
 }
 

@@ -47,7 +47,8 @@ Sweep::Sweep(const Backend& backend, DeviceInfo device, std::vector<const Varian
       const auto [found, is_new] = build_keys.try_emplace({c.variant, c.isa});
       if (is_new) found->second = cache_.key(*c.variant, *c.isa);
       state.cases.push_back(
-          {c, case_key(planned.spec, *c.variant, found->second, device_, options_.mode, options_.footprint),
+          {c,
+           case_key(planned.spec, *c.variant, found->second, device_, options_.mode, options_.footprint),
            std::nullopt,
            false,
            {}});

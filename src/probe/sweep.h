@@ -109,7 +109,7 @@ class Sweep {
   static bool contends(const Case& c);
   double decode_us(const SpecState& state) const;
   std::vector<CaseRecord> rounds_of(SpecState& state, const std::vector<CaseToRun>& cases, RoundsContext context,
-                                   bool keep);
+                                    bool keep);
   static std::vector<VisitedCase> visited(const SpecState& state);
   bool is_decided(const SpecState& state, int visit) const;
   void revisit(SpecState& state, int visit);

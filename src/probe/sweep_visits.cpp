@@ -36,7 +36,7 @@ class Stay {
 
 /// The rounds of some of a spec's cases. What is right is computed at the first visit, and kept for later ones.
 std::vector<CaseRecord> Sweep::rounds_of(SpecState& state, const std::vector<CaseToRun>& cases, RoundsContext context,
-                                        bool keep) {
+                                         bool keep) {
   if (state.proved) {
     state.proved->come_back();
   } else {
@@ -58,8 +58,7 @@ bool Sweep::contends(const Case& c) {
 std::vector<VisitedCase> Sweep::visited(const SpecState& state) {
   std::vector<VisitedCase> cases;
   for (const Case& c : state.cases)
-    if (contends(c))
-      cases.push_back({c.record->accuracy, summarize(ranking_samples(*c.record).device_us), c.visit_us});
+    if (contends(c)) cases.push_back({c.record->accuracy, summarize(ranking_samples(*c.record).device_us), c.visit_us});
   return cases;
 }
 

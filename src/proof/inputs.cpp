@@ -239,7 +239,7 @@ void SpecInputs::add_special_weights() {
       const int64_t bytes = dtype_bytes(t.dtype, t.dims[2]);
       for (int64_t batch = 0; batch < t.dims[0]; ++batch)
         special_.push_back({format,
-                             t.data - arenas_.get(format).bytes().data() + (batch * t.dims[1] + rows.first) * bytes,
+                            t.data - arenas_.get(format).bytes().data() + (batch * t.dims[1] + rows.first) * bytes,
                             (rows.end - rows.first) * bytes});
     }
 }

@@ -79,12 +79,11 @@ class Projections {
   std::vector<std::vector<float>> weights_;
   std::vector<Place> places_;
   std::vector<int64_t> row_of_, stretch_of_;  // of a projection
-  HugeVector<float> by_group_;               // Σ a·(Bᵀr) over each group of columns, [copy][group][projection]
-  HugeVector<float>
-      by_column_;  // Bᵀr, [copy][stretch][column of A, padded]; empty where it would take too much memory
+  HugeVector<float> by_group_;                // Σ a·(Bᵀr) over each group of columns, [copy][group][projection]
+  HugeVector<float> by_column_;  // Bᵀr, [copy][stretch][column of A, padded]; empty where it would take too much memory
   HugeVector<float> magnitude_;                           // [copy][projection]
   std::array<HugeVector<float>, kAccuracies> deviation_;  // likewise, of the classes that were asked for
-  Terms c_, bias_;                                         // [projection]
+  Terms c_, bias_;                                        // [projection]
 };
 
 /// A weight for each column: any sign, magnitudes alike but not equal: two errors of the same size must not cancel.

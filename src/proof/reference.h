@@ -16,7 +16,7 @@ namespace assay {
 /// Per element of D (segments one after another, each [batch][m][n]), of the base value of A.
 struct CopyReference {
   int64_t copy = 0;
-  std::span<double> sums;  // Σ a·b of each group of columns that may change its sign, [element][group]
+  std::span<double> sums;                // Σ a·b of each group of columns that may change its sign, [element][group]
   std::span<double> magnitude, squares;  // Σ |a||b|, Σ (a·b)²
   /// Of each accuracy class: √(Σ rounding variance of a · b²). Only for the classes that were asked for, none for
   /// exact.

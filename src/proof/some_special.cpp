@@ -42,7 +42,7 @@ void make_some_special(Dtype dtype, std::byte* row, int64_t count, uint64_t draw
       make_block_special(dtype, at, bits / kOneOf);
     } else {
       const uint64_t kind = bits / kOneOf % 8;
-      const double size = kind % 4 == 0                ? 0
+      const double size = kind % 4 == 0               ? 0
                           : kind == 1 && may_be_large ? std::ldexp(1 + double(bits >> 16 & 0x3f) / 64, 4)
                                                       : std::ldexp(double(bits >> 16 & 0x3ff), -24);
       encode_value(dtype, bits >> 40 & 1 ? -size : size, at);

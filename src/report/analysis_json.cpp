@@ -21,8 +21,7 @@ class Groups {
  public:
   /// `head`: the fields that name the row.
   void add(const Json& head, const DurationCounts& durations) {
-    const auto [at, is_new] =
-        places_.try_emplace(head.dump(), rows_.size());
+    const auto [at, is_new] = places_.try_emplace(head.dump(), rows_.size());
     if (is_new) rows_.push_back({head, {}});
     rows_[at->second].second.add(durations);
   }

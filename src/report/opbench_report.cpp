@@ -264,7 +264,8 @@ std::string opbench_text(const Opbench& bench, size_t width, bool colour) {
   std::string lines = not_passed(bench);
   if (!lines.empty()) lines = "\nWithout a time:\n" + lines;
   if (const std::string line = disturbed_line(bench); !line.empty()) lines += "\n" + line;
-  lines += "\nFrameworks (all write into outputs that were made before, unless a cell's detail says copies or allocates):\n";
+  lines +=
+      "\nFrameworks (all write into outputs that were made before, unless a cell's detail says copies or allocates):\n";
   for (const FrameworkModule& module : bench.options().frameworks)
     if (module.missing.empty()) lines += fmt::format("  {}: {}\n", module.info->name, module.version);
   return out + wrap_lines(lines + missing_lines(bench), width, 4);

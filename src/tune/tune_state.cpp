@@ -48,8 +48,7 @@ void TuneState::keep() {
                {"predicted_ms", predicted_.second},
                {"runs", Json::array()}};
   for (const auto& [table, run] : runs_) json["runs"].push_back({{"table", table}, {"run", to_json(run)}});
-  store_.put(CeilingRecord{hash_hex(key_ + " state"), json.dump(),
-                           std::time(nullptr)});
+  store_.put(CeilingRecord{hash_hex(key_ + " state"), json.dump(), std::time(nullptr)});
 }
 
 void TuneState::search_ended(double budget_s) {
@@ -91,8 +90,7 @@ std::optional<TuneResult> TuneState::finished() const {
 void TuneState::finish(const TuneResult& result) {
   const Json json = {
       {"text", result.text}, {"untried", result.untried}, {"table", table_text(table_of(result.section, "", ""))}};
-  store_.put(CeilingRecord{hash_hex(key_ + " result"), json.dump(),
-                           std::time(nullptr)});
+  store_.put(CeilingRecord{hash_hex(key_ + " result"), json.dump(), std::time(nullptr)});
 }
 
 }  // namespace assay

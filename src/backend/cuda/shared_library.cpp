@@ -26,7 +26,8 @@ fs::path program_folder_of_process() {
 
 void* open_shared_library(const std::vector<std::string>& names) {
   std::vector<fs::path> places;
-  for (const fs::path& toolkit : toolkits()) places.insert(places.end(), {toolkit / "lib64", toolkit / "lib", toolkit / "extras/CUPTI/lib64"});
+  for (const fs::path& toolkit : toolkits())
+    places.insert(places.end(), {toolkit / "lib64", toolkit / "lib", toolkit / "extras/CUPTI/lib64"});
   places.push_back(program_folder_of_process() / "lib");
   for (const std::string& name : names) {
     if (const char* home = std::getenv("CUDA_HOME"); home && *home)
