@@ -23,7 +23,7 @@ constexpr int64_t kMostBytes = int64_t(1) << 30;    // of weights
 constexpr int64_t kLargeBytes = int64_t(64) << 20;  // of weights: above, a launch is dear
 constexpr int64_t kComparedElements = 16'384;       // of D, where it has more
 constexpr int64_t kRun = 256;                       // … in whole runs that have every kind of row, and the last one
-constexpr double kDeviations = 6;
+constexpr double kDeviations = 7;
 constexpr double kSlack =
     2;  // gross errors are sought here: a kernel that adds parts of a sum in D's type is judged elsewhere
 constexpr double kLeastNormal = 0x1p-126;

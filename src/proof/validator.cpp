@@ -15,7 +15,7 @@ namespace {
 
 constexpr double kSumDeviations = 5;  // … times c: no element of an honest sum is off by ten
 constexpr double kSumMeanSquare = 2;  // mean of squared errors in units of the largest variance that honest sums have
-constexpr double kDeviations = 6;     // of rounded activations
+constexpr double kDeviations = 7;     // of rounded activations: of 10^8 elements a sweep none is out by chance
 constexpr double kMeanSquare = 2;     // mean of squared errors in units of their variance: 1 where the model holds
 constexpr int64_t kLeastElements = 64;
 constexpr double kUniform = 3;  // the variance of an error anywhere within ±e is e²/3

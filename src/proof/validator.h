@@ -15,7 +15,7 @@ namespace assay {
 /// |err| <= c·min(√(k+4)·u32·(|alpha|Σ|a||b| + |beta·C| + |bias|), 5·σ) + u_out·|reference| (+ half the least subnormal
 /// of the output type); u32 = 2^-24 of the f32 accumulator, σ² the variance of honest sums (rounding_model.h); over all
 /// elements the mean square of the error must not exceed twice that variance. A class that rounds activations
-/// (spec/accuracy.h) adds 6 standard deviations of that error, and has a mean square of its own.
+/// (spec/accuracy.h) adds 7 standard deviations of that error, and has a mean square of its own.
 class Validator final : public Judge {
  public:
   Validator(const Reference& reference, Accuracy accuracy);
