@@ -94,8 +94,11 @@ StepProgram& Session::step(int64_t tokens, int64_t logits) {
   return steps_.insert_or_assign({tokens, logits}, std::move(bound)).first->second;
 }
 
-void Session::build_kernels(int64_t tokens) {
-  for (const int64_t size : {std::min(chunk_, tokens), tokens % chunk_})
+void Session::build_kernels(std::span<const Token> tokens) {
+  const int64_t count = std::ssize(tokens);
+  check_room(tokens);
+  grow_cache(position() + count);
+  for (const int64_t size : {std::min(chunk_, count), count % chunk_})
     if (size > 0 && !steps_.count({size, 1})) binder_.built(request(size, 1));
 }
 

@@ -51,8 +51,9 @@ class Session {
   /// call. Error where the context or memory is too small, where a logit is NaN, and for a token that there is not.
   /// Where `stopped` says yes, what was not begun is left out and nothing comes back.
   std::span<const float> append(std::span<const Token> tokens, int64_t wanted = 1);
-  /// Compiles what `append` of so many tokens lacks, for who times it. The first run of a new assay waits here.
-  void build_kernels(int64_t tokens);
+  /// Compiles what `append` of these tokens lacks, for who times it. The first run of a new assay waits here. Errors of
+  /// append's.
+  void build_kernels(std::span<const Token> tokens);
   /// Forgets all but the first so many tokens.
   void truncate(int64_t position);
 
