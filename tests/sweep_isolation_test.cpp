@@ -124,7 +124,7 @@ TEST(sweep_isolation, another_users_link_in_the_temporary_folder_is_no_store) {
   const fs::path planted = home.folder / ("assay-" + std::to_string(geteuid())), elsewhere = home.folder / "elsewhere";
   fs::create_directory(elsewhere);
   fs::create_directory_symlink(elsewhere, planted);
-  const Ended ended = home.run({"devices", "--list"}, {{"HOME", ""}, {"XDG_STATE_HOME", ""}, {"TMPDIR", home.folder}});
+  const Ended ended = home.run({"devices"}, {{"HOME", ""}, {"XDG_STATE_HOME", ""}, {"TMPDIR", home.folder}});
   EXPECT_EQ(ended.exit_code, 2);
   EXPECT_TRUE(has(ended.err, planted.string() + ": is a link, not a folder; set HOME")) << ended.err;
   EXPECT_TRUE(fs::is_empty(elsewhere));

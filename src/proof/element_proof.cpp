@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <set>
 
 #include "base/error.h"
@@ -128,7 +129,7 @@ void ElementProof::compare_opinions(const Variation& variation, int64_t samples)
     }
     const auto other = double(spec.op->second_opinion(spec, launch.values(), output, element));
     const double size = std::max(std::fabs(first.value), first.free / unit_roundoff(Dtype::f32));
-    if (!(std::fabs(first.value - other) <= agree * size))
+    if (!(std::fabs(first.value - other) <= agree * size + std::numeric_limits<double>::min()))
       fail("suspect the reference: its two implementations disagree at element {} of output {} of {} ({} and {})",
            element, output, spec.line(), first.value, other);
   }
