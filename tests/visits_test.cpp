@@ -64,10 +64,12 @@ TEST(Visits, AnyOtherOutcomeThanPassWinsAndIsNeverJudgedAway) {
   EXPECT_EQ(a.detail, "element 3");
 }
 
-/// A contender whose turns spread by 1 % around the mean of its visits.
+/// A contender whose turns spread by 1 % around the mean of the visits that it took part in.
 VisitedCase visited(std::vector<double> visit_us, Accuracy accuracy = Accuracy::exact) {
-  double mean = 0;
-  for (const double us : visit_us) mean += us / double(visit_us.size());
+  double sum = 0, visits = 0;
+  for (const double us : visit_us)
+    if (!std::isnan(us)) sum += us, ++visits;
+  const double mean = sum / visits;
   std::vector<double> turns;
   for (int i = 0; i < 20; ++i) turns.push_back(mean * (0.995 + 0.0005 * i));
   return {accuracy, summarize(turns), std::move(visit_us)};

@@ -69,9 +69,9 @@ void merge_case(CaseRecord& to, const CaseRecord& from, double to_factor, double
 bool visits_agree(const std::vector<VisitedCase>& cases) {
   for (const VisitedCase& of : cases) {
     const auto is_rival = [&](const VisitedCase& c) { return c.accuracy <= of.accuracy; };
-    const VisitedCase* best = &of;
+    const VisitedCase* best = nullptr;  // the first one where several tie
     for (const VisitedCase& c : cases)
-      if (is_rival(c) && c.merged.median < best->merged.median) best = &c;
+      if (is_rival(c) && (!best || c.merged.median < best->merged.median)) best = &c;
     if (!converged(best->merged, kNarrow)) return false;
     for (size_t visit = 0; visit < best->visit_us.size(); ++visit)
       for (const VisitedCase& c : cases)
