@@ -1,5 +1,5 @@
-/* Dispatch tables of assay, read by any engine: which kernel computes a spec on this device. One C11 header, no
- * library; it also compiles as C++.
+/* Dispatch tables of assay, read by any engine: which kernel computes a spec on this device. One C11 header, no library;
+ * it also compiles as C++.
  *
  *   const char* isa[] = {"generic", "avx2", "avx512"};                      best last
  *   assay_table_device device = {"cpu", isa, 3, NULL, 0};

@@ -57,8 +57,7 @@ static inline int assay_trace_open(assay_trace* trace, const char* path) {
   return 0;
 }
 
-/* Hands all lines to the system. 0, or the errno of the first failure: then the file is cut after its last whole line.
- */
+/* Hands all lines to the system. 0, or the errno of the first failure: then the file is cut after its last whole line. */
 static inline int assay_trace_flush(assay_trace* trace) {
   size_t done = 0;
   while (trace->error == 0 && done < trace->used) {
@@ -103,9 +102,7 @@ static inline void assay_trace_put(assay_trace* trace, const char* text, size_t 
   memcpy(trace->buffer + trace->used, text, bytes);
   trace->used += bytes;
 }
-static inline void assay_trace_text(assay_trace* trace, const char* text) {
-  assay_trace_put(trace, text, strlen(text));
-}
+static inline void assay_trace_text(assay_trace* trace, const char* text) { assay_trace_put(trace, text, strlen(text)); }
 static inline void assay_trace_number(assay_trace* trace, int64_t number) {
   char digits[24];
   assay_trace_put(trace, digits, (size_t)snprintf(digits, sizeof digits, "%" PRId64, number));

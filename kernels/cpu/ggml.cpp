@@ -17,9 +17,14 @@ struct TypePair {
   ggml_type theirs;
 };
 constexpr TypePair kTypes[] = {
-    {ASSAY_F32, GGML_TYPE_F32},   {ASSAY_F16, GGML_TYPE_F16},   {ASSAY_BF16, GGML_TYPE_BF16},
-    {ASSAY_Q8_0, GGML_TYPE_Q8_0}, {ASSAY_Q4_0, GGML_TYPE_Q4_0}, {ASSAY_Q4_1, GGML_TYPE_Q4_1},
-    {ASSAY_Q5_0, GGML_TYPE_Q5_0}, {ASSAY_Q5_1, GGML_TYPE_Q5_1},
+    {ASSAY_F32, GGML_TYPE_F32},
+    {ASSAY_F16, GGML_TYPE_F16},
+    {ASSAY_BF16, GGML_TYPE_BF16},
+    {ASSAY_Q8_0, GGML_TYPE_Q8_0},
+    {ASSAY_Q4_0, GGML_TYPE_Q4_0},
+    {ASSAY_Q4_1, GGML_TYPE_Q4_1},
+    {ASSAY_Q5_0, GGML_TYPE_Q5_0},
+    {ASSAY_Q5_1, GGML_TYPE_Q5_1},
 };
 
 bool is_theirs(const assay_tensor& t, ggml_type* out) {

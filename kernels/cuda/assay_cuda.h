@@ -50,9 +50,9 @@ enum assay_cuda_role {
 };
 
 /* Element (i0,i1,i2) of [batch, rows, columns] lies at data + Σ i·strides; strides in elements, in blocks of
- * the tensor's dtype where its layout is BLOCKS (as GGUF lays them out). A is [batch, m, k], C and D are [batch, m, n],
- * BIAS is [1, 1, n], B is [batch, n, k] whatever its storage (strides tell). `scales`: only where Q8_0 is split, k/32
- * halves a row of B. Addresses are 64-byte aligned; rows need not be. */
+ * the tensor's dtype where its layout is BLOCKS (as GGUF lays them out). A is [batch, m, k], C and D are [batch, m, n], BIAS is [1, 1, n], B is [batch, n, k] whatever its
+ * storage (strides tell). `scales`: only where Q8_0 is split, k/32 halves a row of B. Addresses are 64-byte aligned;
+ * rows need not be. */
 typedef struct assay_cuda_tensor {
   void* data;
   void* scales;
@@ -97,10 +97,10 @@ typedef struct assay_cuda_brief {
  * assay_cuda_set_operands() makes it. */
 #define ASSAY_CUDA_OPERANDS 8
 typedef struct assay_cuda_operands {
-  int32_t rows, columns;                        /* of the first output; of the first tensor */
-  int32_t heads, kv_heads, head_size, capacity; /* where there is a cache, else 0 */
-  float params[ASSAY_CUDA_PARAMS];              /* in the op's order, 0 where there is none */
-  void* data[ASSAY_CUDA_OPERANDS];              /* of each tensor, in the op's order; null where there is none */
+  int32_t rows, columns;                         /* of the first output; of the first tensor */
+  int32_t heads, kv_heads, head_size, capacity;  /* where there is a cache, else 0 */
+  float params[ASSAY_CUDA_PARAMS];               /* in the op's order, 0 where there is none */
+  void* data[ASSAY_CUDA_OPERANDS];               /* of each tensor, in the op's order; null where there is none */
   void* workspace;
 } assay_cuda_operands;
 
@@ -112,22 +112,26 @@ typedef struct assay_cuda_copy {
   void *a, *d;
 } assay_cuda_copy;
 
-/* Of the other ops, [batch, rows, columns] of each operand (numbers behind a role are segments); F32 inside, one
- * rounding at the end, whatever the types: rms_norm        A [1,m,n], B [1,1,n], D [1,m,n] = A · B / √(mean of A² over
- * the row + ASSAY_CUDA_EPS). With C [1,m,n] A + C takes A's place, and D 1 [1,m,n] is that sum. swiglu          A 0 =
- * gate, A 1 = up, D [1,m,n] = gate / (1 + exp(−gate)) · up. matmul_swiglu   A [1,m,k], B 0 = gate, B 1 = up [1,n,k], D
- * [1,m,n] = swiglu of the two products. embedding       B [1,rows,n] the table, INDEX [1,1,m] row numbers, D [1,m,n]
- * those rows. rope            A 0 = q [1,m,heads·size], A 1 = k, A 2 = v [1,m,kv_heads·size]; INDEX [1,1,1] the
- * position p of row 0; FACTORS [1,1,dimensions/2], if any, divide frequencies. D [1,m,heads·size] = q turned; CACHE 0,
- * 1 [kv_heads,capacity,size]: rows p … p+m−1 get k turned and v as it is; the others stay. Row i is turned by
- * (p+i)·ASSAY_CUDA_ROPE_BASE^(−2j/dimensions)/factor j. ASSAY_CUDA_ROPE_STYLE 0 ("neox") turns values j and j +
- * dimensions/2 of a head, 1 ("pairs") 2j and 2j+1; values from ASSAY_CUDA_ROPE_DIMENSIONS on stay. attention       A =
- * q [1,m,heads·size], CACHE 0 = keys, 1 = values [kv_heads,capacity,size]; INDEX [1,1,1] the position p of row 0. Row i
- * sees the first p+i+1 rows of the cache; heads/kv_heads query heads in a row share one. D [1,m,heads·size] =
- * softmax(ASSAY_CUDA_SCALE · q·keys) · values. argmax          A [1,m,n], D [1,m,1] I32: the first place of a row's
- * largest value. top_k           A [1,m,n], D 0 [1,m,k] the k largest values of a row, largest first, D 1 [1,m,k] I32
- * their places; of equal values the earlier one is first. copy            A → D of the same dims in another order or
- * type (strides tell); D's batch b is A's batch b / (D's batches / A's batches). */
+/* Of the other ops, [batch, rows, columns] of each operand (numbers behind a role are segments); F32 inside, one rounding
+ * at the end, whatever the types:
+ *   rms_norm        A [1,m,n], B [1,1,n], D [1,m,n] = A · B / √(mean of A² over the row + ASSAY_CUDA_EPS). With C [1,m,n] A + C takes
+ *                   A's place, and D 1 [1,m,n] is that sum.
+ *   swiglu          A 0 = gate, A 1 = up, D [1,m,n] = gate / (1 + exp(−gate)) · up.
+ *   matmul_swiglu   A [1,m,k], B 0 = gate, B 1 = up [1,n,k], D [1,m,n] = swiglu of the two products.
+ *   embedding       B [1,rows,n] the table, INDEX [1,1,m] row numbers, D [1,m,n] those rows.
+ *   rope            A 0 = q [1,m,heads·size], A 1 = k, A 2 = v [1,m,kv_heads·size]; INDEX [1,1,1] the position p of row 0;
+ *                   FACTORS [1,1,dimensions/2], if any, divide frequencies. D [1,m,heads·size] = q turned; CACHE 0, 1
+ *                   [kv_heads,capacity,size]: rows p … p+m−1 get k turned and v as it is; the others stay. Row i is turned
+ *                   by (p+i)·ASSAY_CUDA_ROPE_BASE^(−2j/dimensions)/factor j. ASSAY_CUDA_ROPE_STYLE 0 ("neox") turns values j and
+ *                   j + dimensions/2 of a head, 1 ("pairs") 2j and 2j+1; values from ASSAY_CUDA_ROPE_DIMENSIONS on stay.
+ *   attention       A = q [1,m,heads·size], CACHE 0 = keys, 1 = values [kv_heads,capacity,size]; INDEX [1,1,1] the position
+ *                   p of row 0. Row i sees the first p+i+1 rows of the cache; heads/kv_heads query heads in a row share
+ *                   one. D [1,m,heads·size] = softmax(ASSAY_CUDA_SCALE · q·keys) · values.
+ *   argmax          A [1,m,n], D [1,m,1] I32: the first place of a row's largest value.
+ *   top_k           A [1,m,n], D 0 [1,m,k] the k largest values of a row, largest first, D 1 [1,m,k] I32 their places;
+ *                   of equal values the earlier one is first.
+ *   copy            A → D of the same dims in another order or type (strides tell); D's batch b is A's batch
+ *                   b / (D's batches / A's batches). */
 enum assay_cuda_op {
   ASSAY_CUDA_MATMUL = 1,
   ASSAY_CUDA_RMS_NORM = 2,
@@ -155,8 +159,8 @@ typedef struct assay_cuda_param {
   float value;
 } assay_cuda_param;
 
-/* The operands of a matmul, by name. segment[s] for s < segments; the rest is zero. A kernel's D is alpha·A·B + beta·C
- * + bias, summed in F32, rounded once. */
+/* The operands of a matmul, by name. segment[s] for s < segments; the rest is zero. A kernel's D is alpha·A·B + beta·C +
+ * bias, summed in F32, rounded once. */
 typedef struct assay_cuda_matmul {
   assay_cuda_tensor a;
   assay_cuda_segment segment[ASSAY_CUDA_SEGMENTS];
@@ -230,8 +234,7 @@ static inline void assay_cuda_set_operands(assay_cuda_call* call) {
   }
   if (call->op == ASSAY_CUDA_COPY) {
     const assay_cuda_tensor *a = &call->tensors[0], *d = &call->tensors[1];
-    assay_cuda_copy copy = {d->dims[1], d->dims[2], d->dims[0], d->dims[0] / a->dims[0],
-                            {0, 0, 0},  {0, 0, 0},  a->data,    d->data};
+    assay_cuda_copy copy = {d->dims[1], d->dims[2], d->dims[0], d->dims[0] / a->dims[0], {0, 0, 0}, {0, 0, 0}, a->data, d->data};
     for (int i = 0; i < 3; ++i) {
       copy.a_strides[i] = (int32_t)a->strides[i], copy.d_strides[i] = (int32_t)d->strides[i];
       if (copy.a_strides[i] != a->strides[i] || copy.d_strides[i] != d->strides[i]) copy.batches = 0;
@@ -245,9 +248,9 @@ static inline void assay_cuda_set_operands(assay_cuda_call* call) {
 #endif
 
 /* A source's entries: run_LAYOUT_A_B_D for each combination that its manifest promises (layout: A, then B as they lie
- * in memory; types f16 bf16 f32 q8_0 q4_0 …, and q8_0_split for the split storage), or one plain `run` that looks at
- * the tensors' types itself. Of a spec with several outputs fused_LAYOUT_A_B_D is run if there is one: a case less for
- * the others to tell apart. Where weights are repacked, prepare_LAYOUT_A_B_D or `prepare` likewise: reads B, writes
+ * in memory; types f16 bf16 f32 q8_0 q4_0 …, and q8_0_split for the split storage), or one plain `run` that looks at the
+ * tensors' types itself. Of a spec with several outputs fused_LAYOUT_A_B_D is run if there is one: a case less for the
+ * others to tell apart. Where weights are repacked, prepare_LAYOUT_A_B_D or `prepare` likewise: reads B, writes
  * `prepared`. */
 #ifdef __CUDACC__
 #ifndef ASSAY_BOUNDS

@@ -36,8 +36,7 @@ __device__ __forceinline__ int nibble(const uint8_t* at, int i) { return at[i % 
 __device__ __forceinline__ int fifth_bit(const uint8_t* at, int i) { return (at[i / 8] >> i % 8 & 1) << 4; }
 
 /// Q4_K, Q5_K (`fifth` null without): groups of 32 with a six-bit scale and minimum each, in twelve bytes.
-__device__ __forceinline__ float group_value(const uint8_t* block, const uint8_t* nibbles, const uint8_t* fifth,
-                                             int i) {
+__device__ __forceinline__ float group_value(const uint8_t* block, const uint8_t* nibbles, const uint8_t* fifth, int i) {
   const int group = i / 32, lane = i % 32;
   const uint8_t* packed = block + 4;
   const int scale = group < 4 ? packed[group] & 63 : (packed[group + 4] & 15) | packed[group - 4] >> 6 << 4;

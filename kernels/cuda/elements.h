@@ -1,5 +1,4 @@
-// Operands of any op by their part, and their elements of any type by their place: for kernels that look while they
-// run.
+// Operands of any op by their part, and their elements of any type by their place: for kernels that look while they run.
 #pragma once
 #include "blocks.h"
 
@@ -20,8 +19,7 @@ __device__ __forceinline__ float value_at(const assay_cuda_tensor& t, int64_t ba
   return *element<float>(t, batch, row, column);
 }
 
-__device__ __forceinline__ void put(const assay_cuda_tensor& t, int64_t batch, int64_t row, int64_t column,
-                                    float value) {
+__device__ __forceinline__ void put(const assay_cuda_tensor& t, int64_t batch, int64_t row, int64_t column, float value) {
   void* const at = t.data;
   const int64_t i = batch * t.strides[0] + row * t.strides[1] + column * t.strides[2];
   if (t.dtype == ASSAY_CUDA_F16)
@@ -33,8 +31,7 @@ __device__ __forceinline__ void put(const assay_cuda_tensor& t, int64_t batch, i
 }
 
 /// Null where the call has none.
-__device__ __forceinline__ const assay_cuda_tensor* find_tensor(const assay_cuda_call& call, int role,
-                                                                int segment = 0) {
+__device__ __forceinline__ const assay_cuda_tensor* find_tensor(const assay_cuda_call& call, int role, int segment = 0) {
   for (int i = 0; i < int(call.tensor_count); ++i)
     if (call.tensors[i].role == role && call.tensors[i].segment == segment) return &call.tensors[i];
   return nullptr;

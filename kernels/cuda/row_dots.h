@@ -55,10 +55,8 @@ struct RowDots {
   __device__ __forceinline__ void multiply() {
 #pragma unroll
     for (int i = 0; i < kSteps; ++i) {
-      multiply_tile(c[2 * i % kChains], low[i].w[0], high[i].w[0], low[i].w[1], high[i].w[1], a[i].w[0], a[i].w[1],
-                    T{});
-      multiply_tile(c[(2 * i + 1) % kChains], low[i].w[2], high[i].w[2], low[i].w[3], high[i].w[3], a[i].w[2],
-                    a[i].w[3], T{});
+      multiply_tile(c[2 * i % kChains], low[i].w[0], high[i].w[0], low[i].w[1], high[i].w[1], a[i].w[0], a[i].w[1], T{});
+      multiply_tile(c[(2 * i + 1) % kChains], low[i].w[2], high[i].w[2], low[i].w[3], high[i].w[3], a[i].w[2], a[i].w[3], T{});
     }
   }
 

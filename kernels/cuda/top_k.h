@@ -15,8 +15,7 @@ __device__ __forceinline__ float value_of_key(uint64_t key) {
 }
 __device__ __forceinline__ int place_of_key(uint64_t key) { return int(~uint32_t(key)); }
 
-/// The largest of all threads' keys, for all of them. `shared`: a key of each warp; used again only behind the next
-/// barrier.
+/// The largest of all threads' keys, for all of them. `shared`: a key of each warp; used again only behind the next barrier.
 template <int kThreads>
 __device__ __forceinline__ uint64_t block_largest(uint64_t key, uint64_t* shared) {
 #pragma unroll

@@ -6,11 +6,11 @@ static CUcontext context;
 static CUdeviceptr blocks[64];
 static size_t block_count;
 
-#define TEST_DRIVER(X)        \
-  X(cuInit)                   \
-  X(cuDeviceGet)              \
-  X(cuDevicePrimaryCtxRetain) \
-  X(cuCtxSetCurrent) X(cuMemAlloc) X(cuMemFree) X(cuMemcpyHtoD) X(cuMemcpyDtoH) X(cuCtxSynchronize)
+#define TEST_DRIVER(X)                                                                                      \
+  X(cuInit)                                                                                                 \
+  X(cuDeviceGet)                                                                                            \
+  X(cuDevicePrimaryCtxRetain) X(cuCtxSetCurrent) X(cuMemAlloc) X(cuMemFree) X(cuMemcpyHtoD) X(cuMemcpyDtoH) \
+      X(cuCtxSynchronize)
 static struct {
 #define MEMBER(name) __typeof__(&name) name##_;
   TEST_DRIVER(MEMBER)

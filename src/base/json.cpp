@@ -1,8 +1,9 @@
 // JSON values: how they are kept, read and written.
 #include "base/json.h"
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
+
+#include <algorithm>
 #include <ostream>
 #include <set>
 

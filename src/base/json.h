@@ -29,7 +29,8 @@ class Json {
   Json(std::string_view text);
   Json(std::string text);
   template <typename Number>
-  requires std::is_arithmetic_v<Number> Json(Number number) {
+    requires std::is_arithmetic_v<Number>
+  Json(Number number) {
     if constexpr (std::same_as<Number, bool>)
       kind_ = Kind::boolean, held_.boolean = number;
     else if constexpr (std::floating_point<Number>)
@@ -41,10 +42,9 @@ class Json {
   }
   /// A map becomes an object, another container an array.
   template <typename Container>
-  requires requires(const Container& all) {
-    all.begin() != all.end();
-  } &&(!std::convertible_to<const Container&, std::string>)&&(!std::same_as<Container, Json>)
-      Json(const Container& all) {
+    requires requires(const Container& all) { all.begin() != all.end(); } &&
+             (!std::convertible_to<const Container&, std::string>) && (!std::same_as<Container, Json>)
+  Json(const Container& all) {
     if constexpr (requires { typename Container::mapped_type; }) {
       for (*this = object(); const auto& [key, value] : all) (*this)[key] = Json(value);
     } else {
@@ -97,7 +97,10 @@ class Json {
   }
 
   template <typename Number>
-  requires std::is_arithmetic_v<Number> &&(!std::same_as<Number, char>)operator Number() const { return get<Number>(); }
+    requires std::is_arithmetic_v<Number> && (!std::same_as<Number, char>)
+  operator Number() const {
+    return get<Number>();
+  }
   operator std::string() const { return as_string(); }
 
   /// Of an array or object; a null has none, another value is one.
@@ -151,8 +154,8 @@ class Json {
 
   friend bool operator==(const Json& a, const Json& b);
   template <typename Value>
-  requires(!std::same_as<Value, Json>) && std::constructible_from<Json, const Value&> friend bool operator==(
-                                              const Json& a, const Value& b) {
+    requires(!std::same_as<Value, Json>) && std::constructible_from<Json, const Value&>
+  friend bool operator==(const Json& a, const Value& b) {
     return a == Json(b);
   }
   friend std::ostream& operator<<(std::ostream& out, const Json& json);
@@ -184,7 +187,8 @@ class Json::Item {
  public:
   Item(List list) : value_(list) {}
   template <typename Value>
-  requires std::constructible_from<Json, Value&&> Item(Value&& value) : value_(std::forward<Value>(value)) {}
+    requires std::constructible_from<Json, Value&&>
+  Item(Value&& value) : value_(std::forward<Value>(value)) {}
   const Json& value() const { return value_; }
   Json take() const { return std::move(value_); }
 

@@ -7,17 +7,16 @@
 namespace assay {
 
 // Every function that is used, once; cuda.h maps some of the names to versioned ones.
-#define ASSAY_DRIVER_FUNCTIONS(X)                                                                                     \
-  X(cuInit)                                                                                                           \
-  X(cuGetErrorName)                                                                                                   \
-  X(cuGetErrorString) X(cuDriverGetVersion) X(cuDeviceGetCount) X(cuDeviceGet) X(cuDeviceGetName) X(cuDeviceGetUuid)  \
-      X(cuDeviceTotalMem) X(cuDeviceGetAttribute) X(cuDevicePrimaryCtxRetain) X(cuDevicePrimaryCtxSetFlags)           \
-          X(cuCtxSetCurrent) X(cuStreamCreate) X(cuStreamSynchronize) X(cuStreamBeginCapture) X(cuStreamEndCapture)   \
-              X(cuEventCreate) X(cuEventRecord) X(cuEventElapsedTime) X(cuGraphInstantiateWithFlags) X(cuGraphUpload) \
-                  X(cuGraphLaunch) X(cuGraphDestroy) X(cuGraphExecDestroy) X(cuModuleLoadData) X(cuModuleGetFunction) \
-                      X(cuFuncSetAttribute) X(cuFuncGetAttribute) X(cuLaunchKernelEx) X(cuMemAlloc) X(cuMemFree)      \
-                          X(cuMemAllocHost) X(cuMemcpyHtoDAsync) X(cuMemcpyDtoHAsync) X(cuMemcpyDtoDAsync)            \
-                              X(cuMemsetD8Async)
+#define ASSAY_DRIVER_FUNCTIONS(X)                                                                                   \
+  X(cuInit)                                                                                                         \
+  X(cuGetErrorName) X(cuGetErrorString) X(cuDriverGetVersion) X(cuDeviceGetCount) X(cuDeviceGet) X(cuDeviceGetName) \
+      X(cuDeviceGetUuid) X(cuDeviceTotalMem) X(cuDeviceGetAttribute) X(cuDevicePrimaryCtxRetain)                    \
+          X(cuDevicePrimaryCtxSetFlags) X(cuCtxSetCurrent) X(cuStreamCreate) X(cuStreamSynchronize)                 \
+              X(cuStreamBeginCapture) X(cuStreamEndCapture) X(cuEventCreate) X(cuEventRecord) X(cuEventElapsedTime) \
+                  X(cuGraphInstantiateWithFlags) X(cuGraphUpload) X(cuGraphLaunch) X(cuGraphDestroy)                \
+                      X(cuGraphExecDestroy) X(cuModuleLoadData) X(cuModuleGetFunction) X(cuFuncSetAttribute)        \
+                          X(cuFuncGetAttribute) X(cuLaunchKernelEx) X(cuMemAlloc) X(cuMemFree) X(cuMemAllocHost)    \
+                              X(cuMemcpyHtoDAsync) X(cuMemcpyDtoHAsync) X(cuMemcpyDtoDAsync) X(cuMemsetD8Async)
 
 struct Driver {
 #define ASSAY_DECLARE(name) decltype(&::name) name##_ = nullptr;

@@ -19,18 +19,17 @@ namespace assay {
 #ifdef ASSAY_HAS_CUPTI
 namespace {
 
-#define ASSAY_CUPTI_FUNCTIONS(X)                                                                                 \
-  X(cuptiGetResultString)                                                                                        \
-  X(cuptiProfilerInitialize)                                                                                     \
-  X(cuptiProfilerGetCounterAvailability)                                                                         \
-  X(cuptiDeviceGetChipName)                                                                                      \
-  X(cuptiProfilerHostInitialize)                                                                                 \
-  X(cuptiProfilerHostDeinitialize)                                                                               \
-  X(cuptiProfilerHostConfigAddMetrics) X(cuptiProfilerHostGetConfigImageSize) X(cuptiProfilerHostGetConfigImage) \
-      X(cuptiProfilerHostGetNumOfPasses) X(cuptiProfilerHostEvaluateToGpuValues) X(cuptiRangeProfilerEnable)     \
-          X(cuptiRangeProfilerDisable) X(cuptiRangeProfilerGetCounterDataSize)                                   \
-              X(cuptiRangeProfilerCounterDataImageInitialize) X(cuptiRangeProfilerSetConfig)                     \
-                  X(cuptiRangeProfilerStart) X(cuptiRangeProfilerStop) X(cuptiRangeProfilerPushRange)            \
+#define ASSAY_CUPTI_FUNCTIONS(X)                                                                                    \
+  X(cuptiGetResultString)                                                                                           \
+  X(cuptiProfilerInitialize)                                                                                        \
+  X(cuptiProfilerGetCounterAvailability)                                                                            \
+  X(cuptiDeviceGetChipName)                                                                                         \
+  X(cuptiProfilerHostInitialize)                                                                                    \
+  X(cuptiProfilerHostDeinitialize) X(cuptiProfilerHostConfigAddMetrics) X(cuptiProfilerHostGetConfigImageSize)      \
+      X(cuptiProfilerHostGetConfigImage) X(cuptiProfilerHostGetNumOfPasses) X(cuptiProfilerHostEvaluateToGpuValues) \
+          X(cuptiRangeProfilerEnable) X(cuptiRangeProfilerDisable) X(cuptiRangeProfilerGetCounterDataSize)          \
+              X(cuptiRangeProfilerCounterDataImageInitialize) X(cuptiRangeProfilerSetConfig)                        \
+                  X(cuptiRangeProfilerStart) X(cuptiRangeProfilerStop) X(cuptiRangeProfilerPushRange)               \
                       X(cuptiRangeProfilerPopRange) X(cuptiRangeProfilerDecodeData)
 
 struct Cupti {

@@ -26,8 +26,7 @@ inline Vec reciprocal(Vec d) {
 #endif
 }
 
-/// Exponentials of numbers up to this size, and sums of 10^12 of them, are normal numbers: no largest need be taken
-/// off.
+/// Exponentials of numbers up to this size, and sums of 10^12 of them, are normal numbers: no largest need be taken off.
 inline constexpr float kPlain = 60;
 
 /// Whether a lane of `sizes` is beyond kPlain, or no number.
@@ -55,8 +54,8 @@ inline Vec exponential_within(Vec x) {
   const Vec shifted = fma(x, set1(kLog2E), set1(kRounder));
   const Vec r = fma(add(shifted, set1(-kRounder)), set1(-kLn2), x);
   Vec p = set1(1.9875691500e-4f);
-  for (const float c :
-       {1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f, 1.0f, 1.0f})
+  for (const float c : {1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f, 1.0f,
+                        1.0f})
     p = fma(p, r, set1(c));
   const Ints power = Ints(shifted) << 23;  // of the rounder only bits are left that the shift drops
   return Vec(Ints(p) + power);

@@ -1,5 +1,4 @@
-// mlx_cpu: rows by MLX's C++ API on its CPU backend. It computes lazily, so each run ends when what it made is
-// evaluated.
+// mlx_cpu: rows by MLX's C++ API on its CPU backend. It computes lazily, so each run ends when what it made is evaluated.
 #include "opbench/framework.h"
 
 #include <dlfcn.h>
@@ -20,7 +19,9 @@ mx::Shape shape_of(const OperationOperand& operand) {
   return shape;
 }
 
-mx::Dtype type_of(const OperationOperand& operand) { return operand.type == ValueType::i64 ? mx::int64 : mx::float32; }
+mx::Dtype type_of(const OperationOperand& operand) {
+  return operand.type == ValueType::i64 ? mx::int64 : mx::float32;
+}
 
 /// How far MLX's data lie behind where its allocator's blocks begin.
 std::ptrdiff_t data_offset() {

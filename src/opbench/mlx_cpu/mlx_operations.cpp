@@ -14,8 +14,8 @@ mx::array cut_log(const mx::array& p) { return mx::maximum(mx::log(p), mx::array
 
 mx::array cross_entropy(const mx::array& p, const mx::array& t) {
   const mx::array one(1.0f);
-  const mx::array terms =
-      mx::add(mx::multiply(t, cut_log(p)), mx::multiply(mx::subtract(one, t), cut_log(mx::subtract(one, p))));
+  const mx::array terms = mx::add(mx::multiply(t, cut_log(p)),
+                                  mx::multiply(mx::subtract(one, t), cut_log(mx::subtract(one, p))));
   return mx::negative(mx::mean(terms));
 }
 

@@ -15,17 +15,7 @@ struct Product {
 __device__ inline Product open(const assay_cuda_call& call) {
   const assay_cuda_segment& s = call.matmul.segment[0];
   const int64_t m = s.d.dims[1], n = s.d.dims[2];
-  return {call.matmul.a,
-          s.b,
-          s.c,
-          s.d,
-          s.bias,
-          call.params[0].value,
-          call.params[1].value,
-          m,
-          n,
-          call.matmul.a.dims[2],
-          s.d.dims[0] * m * n};
+  return {call.matmul.a, s.b, s.c, s.d, s.bias, call.params[0].value, call.params[1].value, m, n, call.matmul.a.dims[2], s.d.dims[0] * m * n};
 }
 
 __device__ inline int64_t element_bytes(const assay_cuda_tensor& t) { return t.dtype == ASSAY_CUDA_F16 ? 2 : 4; }
