@@ -137,6 +137,18 @@ int64_t swept_length(const Attention& spec, uint64_t drawn, int64_t number) {
   return length > spec.length ? spec.m + int64_t(drawn % uint64_t(spec.length - spec.m + 1)) : std::max(length, spec.m);
 }
 
+/// Each head's query so large that its scores' standard deviation is about 4, whatever was drawn: among some hundred keys
+/// the largest score is then 10 to 13 above the middle, and the keys below the middle still count in the bound.
+void spread_scores(const Attention& spec, std::span<double> queries) {
+  constexpr double kDeviation = 4, kKeys = 0.9;  // root mean squares
+  for (auto head = queries.begin(); head != queries.end(); head += spec.size) {
+    double squares = 0;
+    for (int64_t i = 0; i < spec.size; ++i) squares += head[i] * head[i];
+    const double now = std::fabs(spec.scale) * std::sqrt(squares) * kKeys;
+    for (int64_t i = 0; i < spec.size && now > 0; ++i) head[i] *= std::min(kDeviation / now, kMostFactor);
+  }
+}
+
 /// Special: scores near 1,000, whose exponentials overflow if the largest is not taken off; twice that, where one key
 /// has all the weight; zeros, where all have the same; small ones, where a little more or less; scores so spread that
 /// many small weights are a part of the sum; and positions far below `length`, with which an engine runs the
@@ -150,9 +162,9 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
                         : draw.special == kOneDominates && score != 0 ? 500 / score
                         : draw.special == kZeroQueries                ? 0
                         : draw.special == kSmallQueries               ? 0x1p-6
-                        : draw.special == kSpreadScores && score != 0 ? 4 / score
                                                                       : 1;
   for (double& value : varied[0]) value *= std::clamp(factor, -kMostFactor, kMostFactor);
+  if (draw.special == kSpreadScores) spread_scores(spec, varied[0]);
   const int64_t fewer = fewer_positions(spec);
   const int64_t last = spec.length - spec.m;
   varied[1][0] = double(last - int64_t(random_bits(draw.random) % uint64_t(fewer + 1)));
