@@ -28,6 +28,15 @@
 extern "C" {
 #endif
 
+#ifdef O_CLOEXEC
+#define ASSAY_TRACE_CLOEXEC O_CLOEXEC
+#else
+#define ASSAY_TRACE_CLOEXEC 0
+#endif
+#if defined(__STRICT_ANSI__) && !defined(__cplusplus)
+int ftruncate(int descriptor, off_t bytes); /* not said to be there */
+#endif
+
 typedef struct assay_trace {
   int descriptor, error; /* error: of the first write that failed, an errno */
   char* buffer;
@@ -38,7 +47,11 @@ typedef struct assay_trace {
 
 static inline int64_t assay_trace_now_ns(void) {
   struct timespec t;
+#ifdef TIME_UTC /* cc -std=c11 knows what C11 has; of POSIX little, in whatever order headers are included */
+  timespec_get(&t, TIME_UTC);
+#else
   clock_gettime(CLOCK_REALTIME, &t);
+#endif
   return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
@@ -46,7 +59,7 @@ static inline int64_t assay_trace_now_ns(void) {
 static inline int assay_trace_open(assay_trace* trace, const char* path) {
   memset(trace, 0, sizeof *trace);
   trace->capacity = 1 << 18;
-  trace->descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  trace->descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | ASSAY_TRACE_CLOEXEC, 0644);
   if (trace->descriptor < 0) return trace->error = errno;
   trace->buffer = (char*)malloc(trace->capacity);
   if (!trace->buffer) {

@@ -117,8 +117,8 @@ TEST(trace_header, is_plain_c_and_analyze_reads_what_its_example_writes) {
   const Home home;
   const fs::path source(ASSAY_SOURCE_DIR), program = home.folder / "example", trace = home.folder / "t.jsonl";
   const ProcessResult compiled =
-      run_process({"cc", "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-I",
-                   source / "include", source / "docs/examples/trace_writer.c", "-o", program},
+      run_process({"cc", "-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-I", source / "include",
+                   source / "docs/examples/trace_writer.c", "-o", program},
                   60);
   ASSERT_EQ(compiled.exit_code, 0) << compiled.output;
   ASSERT_EQ(run_process({program, trace}, 10).exit_code, 0);
@@ -127,6 +127,25 @@ TEST(trace_header, is_plain_c_and_analyze_reads_what_its_example_writes) {
   for (const char* part : {"Total events: 16", "my_gemv (Q): count=2 | total=0.08ms", "reason=default: count=1",
                            "decode: tokens=2 | wall=", "matmul M:1 N:896 K:896 NT q8_0", "Generation Loop/cb_gpu"})
     EXPECT_TRUE(has(report.out, part)) << part << " is not in\n" << report.out;
+}
+
+TEST(trace_header, compiles_as_c_and_as_cpp_of_every_year_beside_the_tables_and_after_other_headers) {
+  const Home home;
+  for (const char* before : {"", "#include <stdio.h>\n", "#ifndef _GNU_SOURCE\n#define _GNU_SOURCE\n#endif\n",
+                             "#define _POSIX_C_SOURCE 199506L\n"}) {
+    write_file(home.folder / "all.c", std::string(before) +
+                                          "#include <assay_table.h>\n#include <assay_trace.h>\n"
+                                          "int main(void) { return assay_trace_now_ns() <= 0; }\n");
+    for (const auto& [language, standard] : std::vector<std::pair<std::string, std::string>>{
+             {"c", "c11"}, {"c", "gnu11"}, {"c", "c17"}, {"c++", "c++11"}, {"c++", "c++20"}}) {
+      const ProcessResult compiled = run_process(
+          {"cc", "-x", language, "-std=" + standard, "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-O1", "-I",
+           std::string(ASSAY_SOURCE_DIR) + "/include", home.folder / "all.c", "-o", home.folder / "all"},
+          60);
+      ASSERT_EQ(compiled.exit_code, 0) << standard << before << compiled.output;
+      EXPECT_EQ(run_process({home.folder / "all"}, 10).exit_code, 0);
+    }
+  }
 }
 
 }  // namespace
