@@ -99,6 +99,14 @@ TEST(sampler, takes_the_largest_where_it_is_infinite_or_all_are) {
     EXPECT_NE(drawing.sample(std::vector<float>{0, -INFINITY, 0}, {}), 1u) << "what has no probability";
 }
 
+TEST(sampler, takes_the_most_probable_at_temperatures_next_to_0) {
+  for (const double temperature : {1e-3, 1e-300, 1e-310, 5e-324})
+    for (const auto& [top_k, top_p, min_p] : {std::tuple(0, 1.0, 0.0), {2, 1.0, 0.0}, {0, 0.5, 0.0}, {0, 1.0, 0.5}}) {
+      Sampler sampler(options(temperature, top_k, top_p, min_p));
+      EXPECT_EQ(sampler.sample(std::vector<float>{-3, -INFINITY, 7, 6, -1}, {}), 2u) << temperature;
+    }
+}
+
 TEST(sampler, keeps_as_many_of_equal_logits_as_asked_for) {
   for (const int64_t k : {1, 3, 100, 4'000}) {
     Sampler sampler(options(1, k, 1, 0));

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "base/error.h"
 #include "base/random.h"
@@ -86,7 +87,8 @@ Token Sampler::draw() {
 
 void Sampler::weigh() {
   weights_.resize(logits_.size());
-  const double scale = 1 / options_.temperature;
+  // Of a subnormal temperature 1 / it is infinite, and 0 times that no number.
+  const double scale = std::min(1 / options_.temperature, std::numeric_limits<double>::max());
   for (size_t i = 0; i < logits_.size(); ++i)
     weights_[i] = is_kept(i) ? std::exp(float((double(logits_[i]) - double(largest_)) * scale)) : 0;
 }
