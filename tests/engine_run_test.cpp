@@ -127,6 +127,40 @@ TEST_F(engine_run, refuses_what_is_no_prompt) {
   expect_refused(home, {"logits", model, "--tokens", "3 x", "--out", home.folder / "x"}, {"\"x\" is no token"});
 }
 
+TEST_F(engine_run, needs_a_tokenizer_for_text_alone) {
+  const fs::path file = copy([](std::string& bytes) {
+    const size_t at = bytes.find("tokenizer.ggml.model");
+    ASSERT_NE(at, std::string::npos);
+    bytes[at] = 'x';
+  });
+  const Arguments logits{"--tokens", "3 17 901", "--out", home.folder / "l"};
+  Arguments with{"logits", model}, without{"logits", file};
+  with.insert(with.end(), logits.begin(), logits.end());
+  without.insert(without.end(), logits.begin(), logits.end());
+  ASSERT_EQ(home.run(with).exit_code, 0);
+  const std::string expected = read_file(home.folder / "l");
+  const Ended ended = home.run(without);
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_EQ(read_file(home.folder / "l"), expected);
+  EXPECT_EQ(home.run({"bench", file, "-p", "2", "-n", "1", "-r", "1"}).exit_code, 0);
+  expect_refused(home, {"run", file, "--raw", "-p", "a"}, {"has no tokenizer"});
+  expect_refused(home, {"chat", file, "--raw"}, {"has no tokenizer"});
+  expect_refused(home, {"perplexity", file, __FILE__}, {"has no tokenizer"});
+}
+
+TEST_F(engine_run, refuses_a_model_with_tensors_that_no_op_of_it_reads) {
+  const fs::path file = copy([](std::string& bytes) {
+    const std::string key = "qwen2.block_count";
+    const size_t at = bytes.find(key);
+    ASSERT_NE(at, std::string::npos);
+    bytes[at + key.size() + 4] = 2;  // behind its type: one layer less than there are
+  });
+  for (const Arguments& command : std::vector<Arguments>{{"logits", file, "--tokens", "3", "--out", home.folder / "l"},
+                                                         {"run", file, "--raw", "-p", "a"},
+                                                         {"bench", file, "-p", "2", "-n", "1"}})
+    expect_refused(home, command, {"tensor \"blk.2.", "no qwen2 model has here"});
+}
+
 TEST_F(engine_run, refuses_kernels_and_tables_that_do_not_fit) {
   const Arguments run{"run", model, "--raw", "-p", "a"};
   const auto with = [&](const std::string& option, const std::string& value) {

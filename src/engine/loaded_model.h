@@ -1,4 +1,4 @@
-// A model file as the engine has it: checked, its tensors where they lie, its tokenizer.
+// A model file as the engine has it: checked, its tensors where they lie, its tokenizer where one is asked for.
 #pragma once
 #include <filesystem>
 #include <map>
@@ -20,7 +20,8 @@ class LoadedModel {
 
   const Gguf& file() const { return file_; }
   const ModelConfig& config() const { return config_; }
-  const Tokenizer& tokenizer() const { return *tokenizer_; }
+  /// Read when it is first asked for: logits of token numbers need none. Error where the file has none that is known.
+  const Tokenizer& tokenizer() const;
   /// Of all tensors in the file.
   int64_t weight_bytes() const;
 
@@ -33,7 +34,7 @@ class LoadedModel {
  private:
   Gguf file_;
   ModelConfig config_;
-  std::unique_ptr<const Tokenizer> tokenizer_;
+  mutable std::unique_ptr<const Tokenizer> tokenizer_;
   std::map<std::string, Address> weights_;
 };
 
