@@ -249,12 +249,15 @@ TEST_F(cli_awkward_model, what_is_no_table_is_not_replaced_by_one) {
 }
 
 TEST_F(cli_awkward_model, a_kernel_that_is_of_no_op_is_refused) {
-  for (const std::string rule : {"matmull=naive/loop", "*dtB=q9*=naive/loop", "rope=naive/loop"})
+  for (const std::string rule : {"matmull=naive/loop", "*dtB=q9*=naive/loop"})
     for (const Arguments& command : std::vector<Arguments>{{"run", kModel, "-p", "a", "-n", "1"}, {"replay", kModel}}) {
       Arguments arguments = command;
       arguments.insert(arguments.end(), {"--kernel", rule});
       expect_refused(home_, arguments, {"--kernel " + rule, "is of no op"});
     }
+  for (const std::string rule : {"rope=naive/loop", "rop*=naive/loop", "op=attention*m=1 *=naive/loop"})
+    expect_refused(home_, {"run", kModel, "-p", "a", "-n", "1", "--kernel", rule},
+                   {"--kernel " + rule, "is a kernel of matmul", rule[0] == 'r' ? "not of rope" : "not of attention"});
   const Ended of_prompts =
       home_.run({"run", kModel, "-p", "a", "-n", "1", "--quiet", "--kernel", "*m=64*k=7 *=naive/loop"});
   EXPECT_EQ(of_prompts.exit_code, 0) << of_prompts.err;

@@ -6,9 +6,18 @@
 #include <thread>
 
 #include "base/error.h"
+#include "base/joined.h"
 #include "base/suggest.h"
 
 namespace assay {
+namespace {
+
+/// A pattern is of the op's name, or of its whole line.
+bool is_meant(const KernelOverride& o, const Spec& spec) {
+  return glob_matches(o.glob, std::string(spec.op->name)) || glob_matches(o.glob, spec.math_line());
+}
+
+}  // namespace
 
 KernelOverride parse_kernel_override(const std::string& text) {
   const size_t equals = text.rfind('=');
@@ -21,12 +30,18 @@ void check_overrides(const std::vector<KernelOverride>& overrides, const std::ve
                      const std::vector<const Variant*>& variants) {
   for (const KernelOverride& o : overrides) {
     const Variant& variant = find_variant(variants, o.variant, "--kernel " + o.glob);
+    const Spec* other = nullptr;  // that the pattern means, and the kernel is not of
     const bool is_of_any = std::any_of(specs.begin(), specs.end(), [&](const Spec* spec) {
-      return variant.supports.is_of(*spec->op) && (o.glob == spec->op->name || glob_matches(o.glob, spec->math_line()));
+      if (!is_meant(o, *spec)) return false;
+      if (!variant.supports.is_of(*spec->op)) other = spec;
+      return variant.supports.is_of(*spec->op);
     });
-    if (!is_of_any && o.glob.find("m=") == std::string::npos)
-      fail("--kernel {}={}: is of no op of this model, as assay run -v lists them; '*' stands for any text", o.glob,
-           o.variant);
+    if (is_of_any || (!other && o.glob.find("m=") != std::string::npos)) continue;
+    if (other)
+      fail("--kernel {}={}: {} is a kernel of {}, not of {}", o.glob, o.variant, o.variant,
+           joined(variant.supports.op, ", "), other->op->name);
+    fail("--kernel {}={}: is of no op of this model, as assay run -v lists them; '*' stands for any text", o.glob,
+         o.variant);
   }
 }
 
@@ -73,13 +88,12 @@ std::string KernelChooser::cannot(const Variant& variant, const Spec& spec, std:
 }
 
 std::optional<KernelChoice> KernelChooser::from_overrides(const Spec& spec, std::optional<Accuracy> accuracy) const {
-  const std::string line = spec.math_line();
   for (auto o = overrides_.rbegin(); o != overrides_.rend(); ++o) {  // the last one said counts
-    if (o->glob != spec.op->name && !glob_matches(o->glob, line)) continue;
+    if (!is_meant(*o, spec)) continue;
     const Variant& variant = find_variant(variants_, o->variant, "--kernel " + o->glob);
     if (!variant.supports.is_of(*spec.op)) continue;
     if (const std::string why = cannot(variant, spec, accuracy); !why.empty())
-      fail("--kernel {}={}: cannot compute {}: {}", o->glob, o->variant, line, why);
+      fail("--kernel {}={}: cannot compute {}: {}", o->glob, o->variant, spec.math_line(), why);
     return chosen(variant, "override");
   }
   return std::nullopt;
