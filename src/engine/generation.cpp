@@ -46,7 +46,10 @@ Generation generate(Session& session, Sampler& sampler, const Tokenizer& tokeniz
     g.stop = stops.found();
     return g;
   };
-  if (logits.empty()) return end(Ending::interrupted);
+  if (logits.empty()) {  // some pieces of the prompt were computed, or none
+    g.prompt_tokens = session.position() - g.reused_tokens;
+    return end(Ending::interrupted);
+  }
   if (options.max_tokens == 0) return end(Ending::max_tokens);
   session.decodes = true;
   for (TokenTimes times{0, g.prompt_ns, 0, 0};;) {
