@@ -60,7 +60,8 @@ TEST(spec_bucket, has_one_form_however_it_is_written) {
 
 TEST(spec_bucket, refuses_what_no_spec_can_be) {
   for (const char* line : {"m=1", "op=matmul | rows=4", "op=matmul | m=4..2", "op=matmul | m=a..b", "op=matmull",
-                           "op=matmul | m=1 | m=2", "op=matmul |", ""})
+                           "op=matmul | m=1 | m=2", "op=matmul |", "", "op=matmul | m=-1", "op=matmul | k=0",
+                           "op=rope | m=many", "op=matmul | n0=?", "op=matmul | n=0..0"})
     EXPECT_THROW(SpecBucket(line, "test"), Error) << line;
 }
 

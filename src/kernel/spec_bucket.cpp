@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/suggest.h"
 #include "spec/completion.h"
+#include "spec/field_reader.h"
 #include "spec/op.h"
 
 namespace assay {
@@ -23,10 +24,10 @@ std::optional<int64_t> whole(std::string_view text) {
 
 bool is_segment(const std::string& key) { return key.size() > 1 && key[0] == 'n' && whole(key.substr(1)); }
 
-void check_key(const Op& op, const std::string& key, const std::string& where) {
+const OpField& known_field(const Op& op, const std::string& key, const std::string& where) {
   std::vector<std::string> known;
   for (const OpField& field : op.fields) {
-    if (field.name == key || (field.name == "n#" && is_segment(key))) return;
+    if (field.name == key || (field.name == "n#" && is_segment(key))) return field;
     known.emplace_back(field.name);
   }
   fail("{}: field {} is unknown to {}{}", where, key, op.name, did_you_mean(key, known));
@@ -56,7 +57,10 @@ SpecBucket::SpecBucket(const std::string& line, const std::string& where) {
     for (const Op* each : all_ops()) names.emplace_back(each->name);
     fail("{}: field op={}: no such op{}", where, op->text, did_you_mean(op->text, names));
   }
-  for (const Field& field : fields_) check_key(*known, field.key, where);
+  for (const Field& field : fields_)
+    if (known_field(*known, field.key, where).says == kSaysSize && field.most < 1)
+      fail("{}: field {}={}: no spec has such a size; a number from 1 on is wanted, or a range LEAST..MOST", where,
+           field.key, field.text);
   std::sort(fields_.begin(), fields_.end(), [](const Field& a, const Field& b) {
     return std::pair(a.key != "op", a.key) < std::pair(b.key != "op", b.key);
   });
