@@ -71,7 +71,8 @@ MappedBlock::MappedBlock(int64_t bytes, bool shared) : bytes_(size_t(bytes)) {
   if (bytes_ < kHugePage) return;
   madvise(data_, pages * kHugePage, MADV_HUGEPAGE);
   if (!shared) return;
-  // Of shared memory the system gives them unasked only where it is set up so; collapsed, small ones become huge anywhere.
+  // Of shared memory the system gives them unasked only where it is set up so; collapsed, small ones become huge
+  // anywhere.
   for (size_t page = 0; page < pages; ++page) data_[page * kHugePage] = std::byte();
   madvise(data_, pages * kHugePage, kCollapse);
 }

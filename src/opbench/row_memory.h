@@ -7,8 +7,8 @@
 
 namespace assay {
 
-/// Mapped anonymous memory, in huge pages where it fills one and the system can: a processor that looks up a small page for
-/// every 4 KB it writes has less time to read.
+/// Mapped anonymous memory, in huge pages where it fills one and the system can: a processor that looks up a small page
+/// for every 4 KB it writes has less time to read.
 class MappedBlock {
  public:
   /// shared: what a forked child writes is seen by all. Error where there is none.

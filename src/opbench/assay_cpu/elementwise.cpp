@@ -57,8 +57,8 @@ inline Vec selu(Vec x) {
   return where_positive(x, mul(x, set1(kScale)), below);
 }
 
-/// max(x, 0) + ln(1 + t), t = e^-|x|. ln(1 + t) / t is the polynomial of degree 8 whose largest relative error on [0, 1] is
-/// least: 3e-8.
+/// max(x, 0) + ln(1 + t), t = e^-|x|. ln(1 + t) / t is the polynomial of degree 8 whose largest relative error on [0,
+/// 1] is least: 3e-8.
 inline Vec softplus(Vec x) {
   const Vec t = exponential_below(negated_size(x));
   Vec p = set1(5.2326900275e-3f);

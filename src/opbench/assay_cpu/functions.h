@@ -26,7 +26,8 @@ inline Vec reciprocal(Vec d) {
 #endif
 }
 
-/// Exponentials of numbers up to this size, and sums of 10^12 of them, are normal numbers: no largest need be taken off.
+/// Exponentials of numbers up to this size, and sums of 10^12 of them, are normal numbers: no largest need be taken
+/// off.
 inline constexpr float kPlain = 60;
 
 /// Whether a lane of `sizes` is beyond kPlain, or no number.
@@ -47,8 +48,8 @@ inline Vec size_of(Vec x) { return Vec(Ints(x) & std::numeric_limits<int32_t>::m
 /// -|x|
 inline Vec negated_size(Vec x) { return Vec(Ints(x) | std::numeric_limits<int32_t>::min()); }
 
-/// e^x of |x| up to 87, within 2 + |x| / 20 units of f32. The polynomial is the one of degree 6 whose largest relative error
-/// on ±0.3472 is least, with 1 + r fixed: 3e-9.
+/// e^x of |x| up to 87, within 2 + |x| / 20 units of f32. The polynomial is the one of degree 6 whose largest relative
+/// error on ±0.3472 is least, with 1 + r fixed: 3e-9.
 inline Vec exponential_within(Vec x) {
   constexpr float kLog2E = 1.44269504088896341f, kLn2 = 0.693147180559945f;
   constexpr float kRounder = 12582912.0f;  // 1.5 · 2^23: what is added to it is rounded to a whole number

@@ -176,7 +176,8 @@ class LongRest {
       return mul(is_plain_ ? exponential_within(v) : exponential_below(add(v, shift_)), scale_);
     };
     __builtin_prefetch(x_ + i + kAhead, 0, 3);
-    part == kLanes ? put<STREAMED>(y_ + i, result(load(x_ + i))) : store_part(y_ + i, result(load_part(x_ + i, part)), part);
+    part == kLanes ? put<STREAMED>(y_ + i, result(load(x_ + i)))
+                   : store_part(y_ + i, result(load_part(x_ + i, part)), part);
   }
   void write_from(int64_t begin) const {
     for (int64_t i = begin; i < count_; i += kLanes) write(i, int(std::min<int64_t>(kLanes, count_ - i)));
@@ -198,8 +199,8 @@ LongSum sum_of_long(const float* x, int64_t count, const Meanwhile& meanwhile, i
   LongSum sum;
   for (done = 0; done < count && sum.is_plain;) {
     const int64_t at = done, width = std::min(kPiece, count - at);
-    const ExponentialSum of = exponentials<true>(x + at, width, 0, tell_from(at),
-                                                 [&](int64_t i, Vec, int part) { meanwhile(at + i, part); });
+    const ExponentialSum of =
+        exponentials<true>(x + at, width, 0, tell_from(at), [&](int64_t i, Vec, int part) { meanwhile(at + i, part); });
     sum.value += double(of.value), sum.top = 0, sum.is_plain = of.is_plain, done += width;
   }
   if (sum.is_plain) return sum;
@@ -233,7 +234,8 @@ OwnRun make_long_softmax(const OperationRow& row, const ThreadTeam& team) {
           int64_t done = 0;
           if (before < 0) {
             if (line < lines)
-              sums_of(line)[index] = sum_of_long(x + line * count + part.begin, width, [](int64_t, int) {}, done);
+              sums_of(line)[index] = sum_of_long(
+                  x + line * count + part.begin, width, [](int64_t, int) {}, done);
             continue;
           }
           if (before >= lines) break;
