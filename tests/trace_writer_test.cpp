@@ -129,6 +129,21 @@ TEST(trace_header, is_plain_c_and_analyze_reads_what_its_example_writes) {
     EXPECT_TRUE(has(report.out, part)) << part << " is not in\n" << report.out;
 }
 
+TEST(trace_header, writes_every_whole_number) {
+  const Home home;
+  const fs::path file = home.folder / "t.jsonl";
+  assay_trace trace;
+  ASSERT_EQ(assay_trace_open(&trace, file.c_str()), 0);
+  std::string expected;
+  for (const int64_t number : {int64_t(0), int64_t(9), int64_t(10), int64_t(-1), int64_t(-120), INT64_MAX, INT64_MIN}) {
+    assay_trace_number(&trace, number);
+    assay_trace_text(&trace, "\n");
+    expected += std::to_string(number) + "\n";
+  }
+  ASSERT_EQ(assay_trace_close(&trace), 0);
+  EXPECT_EQ(read_file(file), expected);
+}
+
 TEST(trace_header, compiles_as_c_and_as_cpp_of_every_year_beside_the_tables_and_after_other_headers) {
   const Home home;
   for (const char* before : {"", "#include <stdio.h>\n", "#ifndef _GNU_SOURCE\n#define _GNU_SOURCE\n#endif\n",
