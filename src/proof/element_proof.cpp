@@ -20,6 +20,7 @@ constexpr int64_t kSamples = 64, kFewSamples = 6;  // of the outputs, that a sec
 constexpr int64_t kSampledFlops = 200'000'000;     // what all of them may take
 constexpr double kAgree = 1e-12;                   // relative to what is added up
 constexpr double kKeptAgree = 0x1p-20;             // … where the sums of groups are kept as floats
+constexpr double kNothing = 0x1p-200;              // where exp overflows in doubles alone; no output holds 2^-150
 constexpr uint64_t kFreeOf = 4;                    // of so many sequences of launches one is free
 
 double roundoff_of(Accuracy accuracy) {
@@ -129,7 +130,7 @@ void ElementProof::compare_opinions(const Variation& variation, int64_t samples)
     }
     const auto other = double(spec.op->second_opinion(spec, launch.values(), output, element));
     const double size = std::max(std::fabs(first.value), first.free / unit_roundoff(Dtype::f32));
-    if (!(std::fabs(first.value - other) <= agree * size + std::numeric_limits<double>::min()))
+    if (!(std::fabs(first.value - other) <= agree * size + kNothing))
       fail("suspect the reference: its two implementations disagree at element {} of output {} of {} ({} and {})",
            element, output, spec.line(), first.value, other);
   }
