@@ -3,16 +3,12 @@
 // third of the time. Measured on Zen 4: a factor that an instruction reads from memory itself is free, one that is
 // broadcast first costs a cycle where values are widened; a vector of floats that is stored costs one or two.
 #pragma once
+#include "attention_weights.h"
 #include "q8_cache.h"
-#include "simd.h"
-#include "vector_maths.h"
 
 namespace assay {
 
-constexpr int64_t kChunk = 64;                   // positions, a multiple of kPair
-constexpr int64_t kPair = 2 * kLanes;            // positions whose scores are taken together
-constexpr int kTogether = kLanes == 16 ? 8 : 4;  // queries that are met together, as registers allow
-constexpr int kAcross = 2;                       // vectors of values likewise
+constexpr int kAcross = 2;  // vectors of values that are met together, as registers allow
 
 /// A head's size, and in whole vectors; what scores are multiplied by.
 struct HeadShape {
@@ -262,41 +258,6 @@ void score_some(const HeadShape& p, int count, const float* queries, const V* ke
                 const Keys<T>& others) {
   if (count == COUNT) return score<COUNT>(p, queries, keys, to, ahead, others);
   if constexpr (COUNT > 1) score_some<COUNT - 1>(p, count, queries, keys, to, ahead, others);
-}
-
-inline Vec difference(Vec a, Vec b) { return Vec(Floats(a) - Floats(b)); }
-
-/// 2^x for x up to 0, within four units of f32; below -126 the least normal number, or 0.
-template <class V>
-inline V power_of_two(V x) {
-  constexpr float kRounder = 12582912.0f;  // 1.5 · 2^23: what is added to it is rounded to a whole number
-  V n, shifted;
-#if defined(__AVX512F__)
-  if constexpr (sizeof(V) == 64) x = _mm512_max_ps(x, set1(-200)), n = _mm512_roundscale_ps(x, 0);
-#endif
-  if constexpr (sizeof(V) < 64)
-    x = larger(x, set1(-126)), shifted = add(x, set1(kRounder)), n = add(shifted, set1(-kRounder));
-  const V f = difference(x, n);
-  V p = set1(1.32764725e-3f);  // of least relative error for |f| <= 0.5
-  for (const float c : {9.67554096e-3f, 5.55071309e-2f, 2.40221202e-1f, 6.93146944e-1f, 1.00000012f})
-    p = fma(p, f, set1(c));
-#if defined(__AVX512F__)
-  if constexpr (sizeof(V) == 64) return _mm512_scalef_ps(p, n);
-#endif
-  if constexpr (sizeof(V) < 64)
-    return V(Ints(p) + (Ints(shifted) << 23));  // of the rounder only bits are left that the shift drops
-}
-
-/// Whether any lane is more than f.
-template <class V>
-inline bool any_above(V v, float f) {
-#if defined(__AVX512F__)
-  if constexpr (sizeof(V) == 64) return _mm512_cmp_ps_mask(v, set1(f), _CMP_GT_OQ) != 0;
-#endif
-#if defined(__AVX2__)
-  if constexpr (sizeof(V) == 32) return _mm256_movemask_ps(_mm256_cmp_ps(v, set1(f), _CMP_GT_OQ)) != 0;
-#endif
-  return largest(v) > f;
 }
 
 /// sums += weights · values for COUNT queries, a few lanes of the head at a time. Rows of values lie `stride` apart.
