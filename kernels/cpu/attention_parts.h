@@ -17,8 +17,8 @@ constexpr int64_t kPart = 4;  // chunks that one thread takes together
 struct Problem {
   const assay_call& call;
   const assay_tensor &q, &d, &keys, &values;
-  int64_t size, padded;  // of a head; the latter a multiple of `granule`
-  float scale;           // of scores, which are powers of two then
+  int64_t size, padded, turned;  // of a head; in whole vectors; of keys, a multiple of `granule`
+  float scale;                   // of scores, which are powers of two then
   int64_t heads, group, rows, position, tile_rows, tiles;
 
   Problem(const assay_call& c, int64_t granule, int64_t most_queries)
@@ -28,7 +28,8 @@ struct Problem {
         keys(*find_tensor(c, ASSAY_CACHE, 0)),
         values(*find_tensor(c, ASSAY_CACHE, 1)),
         size(keys.dims[2]),
-        padded((size + granule - 1) / granule * granule),
+        padded((size + kLanes - 1) / kLanes * kLanes),
+        turned((size + granule - 1) / granule * granule),
         scale(param(c, ASSAY_SCALE, 1) * 1.44269504f),
         heads(keys.dims[0]),
         group(q.dims[2] / size / heads),

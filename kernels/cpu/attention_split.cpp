@@ -10,15 +10,15 @@ namespace {
 constexpr int64_t kMostQueries = 32;  // rows × heads of one tile, about
 
 struct Space {  // of one thread
-  float *queries, *keys[2], *rows, *values, *scores;
+  float *queries, *keys, *rows, *values, *scores;
   static size_t bytes(const Problem& p) {
-    return size_t(p.groups() * kTogether * (p.padded + kChunk) + (3 * kPair + kChunk) * p.padded + 64) * sizeof(float);
+    return size_t(p.groups() * kTogether * (p.turned + kChunk) + 2 * kLanes * p.turned + kChunk * p.padded + 64) *
+           sizeof(float);
   }
   Space(const Problem& p, char* at) : queries(reinterpret_cast<float*>(at)) {
-    keys[0] = queries + p.groups() * kTogether * p.padded;
-    keys[1] = keys[0] + kPair * p.padded;
-    rows = keys[1] + kPair * p.padded;
-    values = rows + kPair * p.padded;
+    keys = queries + p.groups() * kTogether * p.turned;
+    rows = keys + kLanes * p.turned;
+    values = rows + kLanes * p.turned;
     scores = values + kChunk * p.padded;
   }
 };
@@ -32,11 +32,11 @@ const T* cached(const assay_tensor& t, int64_t head, int64_t row) {
 template <class T>
 void pad(const Problem& p, const assay_tensor& t, int64_t head, int64_t first, int64_t count, int64_t rows, T* to) {
   constexpr int64_t kEach = std::is_same_v<T, Q8Block> ? 32 : 1;
-  const int64_t size = p.size / kEach, padded = p.padded / kEach;
-  for (int64_t j = 0; j < rows; ++j, to += padded) {
+  const int64_t size = p.size / kEach, turned = p.turned / kEach;
+  for (int64_t j = 0; j < rows; ++j, to += turned) {
     if (j < count) memcpy(static_cast<void*>(to), cached<T>(t, head, first + j), size_t(size) * sizeof(T));
     const int64_t there = j < count ? size : 0;
-    memset(static_cast<void*>(to + there), 0, size_t(padded - there) * sizeof(T));
+    memset(static_cast<void*>(to + there), 0, size_t(turned - there) * sizeof(T));
   }
 }
 
@@ -53,15 +53,15 @@ void widen(const Problem& p, const assay_tensor& t, int64_t head, int64_t first,
   }
 }
 
-/// Up to kPair keys from `first` on, of those before `end`.
+/// Up to kLanes keys from `first` on, of those before `end`, as columns.
 template <class T>
-Keys<T> keys_at(const Problem& p, const Space& space, int64_t head, int64_t first, int64_t end, int side) {
-  auto* const columns = reinterpret_cast<typename Keys<T>::V*>(space.keys[side]);
-  if (p.size == p.padded && first + kPair <= end)
-    return {cached<T>(p.keys, head, first), p.keys.strides[1], p.padded, columns};
+void turn_keys_at(const Problem& p, const Space& space, int64_t head, int64_t first, int64_t end,
+                  typename Column<T>::Value* columns) {
+  if (p.size == p.turned && first + kLanes <= end)
+    return turn_keys(cached<T>(p.keys, head, first), p.keys.strides[1], p.turned, columns);
   auto* const rows = reinterpret_cast<T*>(space.rows);
-  pad<T>(p, p.keys, head, first, std::min(kPair, end - first), kPair, rows);
-  return {rows, p.padded / (std::is_same_v<T, Q8Block> ? 32 : 1), p.padded, columns};
+  pad<T>(p, p.keys, head, first, std::min<int64_t>(kLanes, end - first), kLanes, rows);
+  turn_keys(rows, p.turned / (std::is_same_v<T, Q8Block> ? 32 : 1), p.turned, columns);
 }
 
 /// Rows [first, last) of a head in so many steps.
@@ -75,16 +75,24 @@ Ahead ahead_of(const assay_tensor& t, int64_t head, int64_t first, int64_t last,
   return ahead;
 }
 
-/// Groups of kTogether queries, value by value.
+/// Groups of kTogether queries, as columns of keys have their values.
+template <class T>
 void load_queries(const Problem& p, int64_t tile, int64_t kv, const Space& space) {
-  int64_t query = 0;
-  for (int64_t row = 0; row < p.rows_of(tile); ++row)
-    for (int64_t head = 0; head < p.group; ++head, ++query) {
-      const float* from =
-          widened_row(p.q, 0, tile * p.tile_rows + row, (kv * p.group + head) * p.size, p.size, space.rows);
-      float* const to = space.queries + query / kTogether * kTogether * p.padded + query % kTogether;
-      for (int64_t i = 0; i < p.padded; ++i) to[i * kTogether] = i < p.size ? from[i] : 0;
+  using V = typename Column<T>::Value;
+  for (int64_t query = 0; query < p.rows_of(tile) * p.group; ++query) {
+    const int64_t row = tile * p.tile_rows + query / p.group, head = kv * p.group + query % p.group;
+    const float* from = widened_row(p.q, 0, row, head * p.size, p.size, space.rows);
+    if (p.size < p.turned) {
+      if (from != space.rows) std::copy(from, from + p.size, space.rows);
+      std::fill(space.rows + p.size, space.rows + p.turned, 0.0f);
+      from = space.rows;
     }
+    float* to = space.queries + query / kTogether * kTogether * p.turned + query % kTogether * 2;
+    for (int64_t i = 0; i < p.turned; i += kRow<V>, from += kRow<V>, to += kRow<V> * kTogether)
+#pragma GCC unroll 16
+      for (int two = 0; two < kRow<V> / 2; ++two)
+        memcpy(to + column_of<V>(two) * 2 * kTogether, from + 2 * two, 2 * sizeof(float));
+  }
 }
 
 /// Chunks of a head of the cache, for all queries of a tile. The thread's own are those of `stretch`: what it needs
@@ -92,27 +100,23 @@ void load_queries(const Problem& p, int64_t tile, int64_t kv, const Space& space
 template <class T>
 void attend(const Problem& p, const Space& space, int64_t tile, int64_t kv, Range chunks, Range stretch,
             const Gathered& g) {
-  const HeadShape shape{p.size, p.padded, p.scale};
+  const HeadShape shape{p.size, p.padded, p.turned, p.scale};
   const int64_t queries = p.rows_of(tile) * p.group, seen = p.seen_by(tile), end = std::min(stretch.end * kChunk, seen);
   const bool in_place = p.size == p.padded;  // values are widened as they are used
   const int64_t groups = (queries + kTogether - 1) / kTogether;
-  const int64_t key_steps = kChunk / kPair * p.padded * groups;
+  const int64_t key_steps = kChunk / kLanes * p.turned / 4 * groups;
   const int64_t value_steps = kChunk * ((p.padded + kAcross * kLanes - 1) / (kAcross * kLanes)) * groups;
   const int64_t stop = std::min(chunks.end * kChunk, seen);
-  int side = 0;
-  keys_at<T>(p, space, kv, chunks.begin * kChunk, stop, side).turn();
   for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
     const int64_t at = chunk * kChunk, there = std::min(kChunk, seen - at);
-    const int64_t next = at + (chunk == stretch.begin ? 1 : 2) * kChunk, after = std::min(at + 3 * kChunk, end);
-    Ahead keys = ahead_of<T>(p.keys, kv, next, after, key_steps);
-    Ahead values = ahead_of<T>(p.values, kv, next, after, value_steps);
-    for (int64_t j = at; j < at + there; j += kPair, side ^= 1) {
-      Keys<T> others;
-      if (j + kPair < stop) others = keys_at<T>(p, space, kv, j + kPair, stop, side ^ 1);
-      for (int64_t query = 0; query < queries; query += kTogether, others.pieces = 0)
-        score_some(shape, int(std::min<int64_t>(kTogether, queries - query)), space.queries + query * p.padded,
-                   reinterpret_cast<const typename Keys<T>::V*>(space.keys[side]),
-                   space.scores + query * kChunk + j - at, keys, others);
+    Ahead values = ahead_of<T>(p.values, kv, at, at + there, key_steps);
+    Ahead keys = ahead_of<T>(p.keys, kv, at + kChunk, std::min(at + 2 * kChunk, end), value_steps);
+    for (int64_t j = at; j < at + there; j += kLanes) {
+      auto* const columns = reinterpret_cast<typename Column<T>::Value*>(space.keys);
+      turn_keys_at<T>(p, space, kv, j, stop, columns);
+      for (int64_t query = 0; query < queries; query += kTogether)
+        score_some(shape, int(std::min<int64_t>(kTogether, queries - query)), space.queries + query * p.turned, columns,
+                   space.scores + query * kChunk + j - at, values, static_cast<const T*>(nullptr));
     }
     if (!in_place) widen<T>(p, p.values, kv, at, there, space.values);
     for (int64_t query = 0; query < queries; query += kTogether) {
@@ -133,9 +137,9 @@ void attend(const Problem& p, const Space& space, int64_t tile, int64_t kv, Rang
       if constexpr (kLanes < 16)  // 2^-infinity is not 0 here
         for (int i = 0; i < count; ++i) std::fill(scores + i * kChunk + sees[i], scores + i * kChunk + there, 0.0f);
       if (in_place)
-        gather_some(shape, count, scores, cached<T>(p.values, kv, at), p.values.strides[1], sums, there, values);
+        gather_some(shape, count, scores, cached<T>(p.values, kv, at), p.values.strides[1], sums, there, keys);
       else
-        gather_some(shape, count, scores, space.values, p.padded, sums, there, values);
+        gather_some(shape, count, scores, space.values, p.padded, sums, there, keys);
     }
   }
 }
@@ -151,14 +155,16 @@ void run_as(const Problem& p, const assay_thread& thread) {
                     if (chunks.begin == stretch.begin) {
                       const int64_t start = chunks.begin * kChunk, soon = std::min(start + kChunk, p.seen_by(tile));
                       ahead_of<T>(p.keys, kv, start, soon, 1).step();
-                      ahead_of<T>(p.values, kv, start, soon, 1).step();
-                      load_queries(p, tile, kv, space);
+                      load_queries<T>(p, tile, kv, space);
                     }
                     attend<T>(p, space, tile, kv, chunks, stretch, g);
                   });
 }
 
-Problem problem(const assay_call& call) { return {call, kLanes, kMostQueries}; }
+Problem problem(const assay_call& call) {
+  const bool is_float = find_tensor(call, ASSAY_CACHE)->dtype == ASSAY_F32;
+  return {call, is_float ? kRow<float> : kRow<Half>, kMostQueries};
+}
 
 size_t workspace_bytes(const assay_call* call, uint32_t threads) { return thread_bytes(problem(*call)) * threads; }
 
