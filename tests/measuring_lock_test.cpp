@@ -88,6 +88,22 @@ TEST_F(MeasuringLockTest, WhoWaitsIsToldTheHoldersPidAndCommand) {
   EXPECT_EQ(told, expected);
 }
 
+TEST_F(MeasuringLockTest, OfTwoThatTakeTurnsNoneIsToldAtEachTurn) {
+  MeasuringLock mine("cpu:0", folder_);
+  int told = 0;
+  for (int turn = 0; turn < 3; ++turn) {
+    const pid_t other = fork_and([this] {
+      static MeasuringLock lock("cpu:0", folder_);
+      lock.acquire({});
+      ualarm(300'000, 0);  // ends it, and with it the lock
+    });
+    EXPECT_NE(holder(), "") << other;
+    EXPECT_TRUE(mine.acquire([&](const std::string&) { ++told; }));
+    mine.release();
+  }
+  EXPECT_EQ(told, 1);
+}
+
 TEST_F(MeasuringLockTest, ReleasedItIsFreeThoughAnotherProcessInheritedTheOpenFile) {
   MeasuringLock lock("cpu:0", folder_);
   ASSERT_TRUE(lock.acquire({}));

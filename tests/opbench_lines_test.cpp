@@ -1,5 +1,7 @@
-// Laws of assay_cpu's lines that no drawn row reaches: numbers whose exponentials f32 cannot hold.
+// Laws of every build of assay_cpu: awkward shapes are right, also of numbers whose exponentials f32 cannot hold.
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -7,6 +9,8 @@
 
 #include "backend/cpu/cpu_info.h"
 #include "opbench/frameworks.h"
+#include "opbench/row_judgement.h"
+#include "opbench/row_memory.h"
 
 namespace assay {
 namespace {
@@ -36,7 +40,7 @@ ThreadTeam team() {
 TEST(a_softmax, of_numbers_beyond_any_exponential_is_right) {
   ASSERT_FALSE(modules().empty());
   for (const fs::path& module : modules())
-    for (const int64_t width : {3, 8, 16, 64, 100, 128, 1000, 1024, 40000})
+    for (const int64_t width : {3, 8, 16, 64, 100, 128, 1000, 1024, 40000, 300000})
       for (const float far : {61.0f, 1000.0f, -1000.0f, 1e30f, -1e30f}) {
         constexpr int64_t kLines = 6;
         const OperationRow row =
@@ -62,6 +66,74 @@ TEST(a_softmax, of_numbers_beyond_any_exponential_is_right) {
                 << module << " width " << width << " far " << far << " line " << line << " element " << i;
         }
       }
+}
+
+/// Tails, lines around the sizes where another way is taken, outputs that pass the caches.
+constexpr const char* kAwkward[] = {
+    "Softmax / dim=3x1 axi=-1",
+    "Softmax / dim=5x7 axi=-1",
+    "Softmax / dim=31x1023 axi=-1",
+    "Softmax / dim=400001x8 axi=-1",
+    "Softmax / dim=200001x16 axi=-1",
+    "Softmax / dim=50001x64 axi=-1",
+    "Softmax / dim=25001x128 axi=-1",
+    "Softmax / dim=3201x1024 axi=-1",
+    "Softmax / dim=2x32768 axi=-1",
+    "Softmax / dim=40x32769 axi=-1",
+    "Softmax / dim=1x100003 axi=-1",
+    "Softmax / dim=37x100000 axi=-1",
+    "Softmax / dim=4x819216 axi=-1",
+    "Softplus / dim=3x7",
+    "Softplus / dim=3145733",
+    "SeLU / dim=3145733",
+    "Sigmoid / dim=3x7",
+    "Sigmoid / dim=33554441",
+    "ReLU / dim=3145733",
+    "LeakyReLU / dim=3145733",
+    "PReLU / dim=3145733 dim=1",
+    "Sum / dim=3x5x7 axi=2",
+    "Sum / dim=65537x65 axi=1",
+    "Sum / dim=17x300001 axi=0",
+    "LayerNorm / dim=5x7 axi=-1",
+    "LayerNorm / dim=3201x1024 axi=-1",
+};
+
+TEST(a_build, is_right_on_awkward_shapes) {
+  for (const char* name : kAwkward) {
+    const OperationRow row = parse_operation_row(name);
+    const RowMemory memory(row);
+    for (const fs::path& module : modules()) {
+      const auto framework = load_framework(module, team());
+      std::string why_not;
+      const auto operation = framework->prepare(row, why_not);
+      ASSERT_TRUE(operation) << why_not;
+      const std::vector<const void*> inputs = memory.inputs(7);
+      memory.poison_output();
+      operation->bind(inputs.data(), memory.output());
+      operation->run();
+      const OutputErrors errors = check_output(row, inputs, memory.output(), 1.0, 7);
+      EXPECT_FALSE(errors.wrong()) << module << ": " << name << ": " << errors.text();
+    }
+  }
+}
+
+/// On huge pages or small ones.
+TEST(an_output, that_a_fork_writes_is_seen_by_its_parent) {
+  for (const int64_t bytes : {INT64_C(1), INT64_C(5000), (INT64_C(2) << 20) + 1, INT64_C(9) << 20}) {
+    const MappedBlock block(bytes, true);
+    EXPECT_EQ(uintptr_t(block.data()) % 4096, 0u);
+    EXPECT_EQ(block.size(), size_t(bytes));
+    const pid_t child = fork();
+    if (child == 0) {
+      block.data()[0] = block.data()[bytes - 1] = std::byte(7);
+      _exit(0);
+    }
+    int status = 1;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
+    EXPECT_EQ(block.data()[0], std::byte(7));
+    EXPECT_EQ(block.data()[bytes - 1], std::byte(7));
+  }
 }
 
 }  // namespace

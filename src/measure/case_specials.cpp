@@ -12,6 +12,8 @@ namespace assay {
 namespace {
 
 constexpr int64_t kSweepNs = 40'000'000;  // so long a case sweeps over rows or positions
+// … and for so many launches, or as have this many multiplications: a busy machine takes longer, but no fewer.
+constexpr int64_t kLeastSwept = 64, kSweptMultiplications = 400'000'000, kPatience = 10;
 
 }  // namespace
 
@@ -23,7 +25,7 @@ void CaseWorker::try_special_draws(Reply& reply) {
   for (int i = kOrdinary;
        judge_ && work_.special_draws && i < work_.proof->specials() && reply.outcome == Outcome::pass; ++i) {
     LaunchInputs inputs = random_inputs(length_->first_checkable(), 1, /*comparable=*/true);
-    inputs.a.special = i;
+    if (i != kOrdinary) inputs.a = work_.proof->special(i);
     const int64_t began = now_ns();
     instead_ = weights.launch(bound_->launch(inputs.copy), {bound_->source_copy(inputs.copy), inputs.a},
                               /*even_if_all_are_read=*/i == kOrdinary);
@@ -44,13 +46,15 @@ void CaseWorker::try_swept_draws(Reply& reply) {
   std::vector<int64_t> draws(static_cast<size_t>(work_.proof->swept()));
   std::iota(draws.begin(), draws.end(), work_.proof->specials());
   std::shuffle(draws.begin(), draws.end(), random_);
+  const int64_t least =
+      std::clamp<int64_t>(kSweptMultiplications / std::max<int64_t>(judge_->projection_cost(), 1), 1, kLeastSwept);
   std::string message;
   {
     const std::unique_ptr<Program> program = device_.bind({&launch, 1});
-    for (const int64_t draw : draws) {
-      if (!message.empty() || now_ns() - began > kSweepNs) break;
+    for (int64_t i = 0; i < std::ssize(draws) && message.empty(); ++i) {
+      if (now_ns() - began > (i < least ? kPatience : 1) * kSweepNs) break;
       inputs.a = work_.proof->draw(random_, 1, /*comparable=*/true);
-      inputs.a.special = int(draw);
+      inputs.a.special = int(draws[size_t(i)]);
       message = run_untimed(*program, inputs);
     }
   }

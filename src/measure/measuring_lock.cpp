@@ -27,6 +27,7 @@ namespace assay {
 namespace {
 
 constexpr int64_t kSearchAfterNs = 1'000'000'000;
+constexpr int64_t kSilenceNs = 60'000'000'000;
 constexpr int kFlags = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;  // not into a link, nor waiting for the other end of a pipe
 
 int open_for_all(const std::string& path) {
@@ -141,8 +142,8 @@ MeasuringLock::~MeasuringLock() {
 }
 
 bool MeasuringLock::acquire(const std::function<void(const std::string&)>& on_wait) {
-  bool told = !on_wait;
   const int64_t began = now_ns();
+  bool told = !on_wait || began < silent_until_;
   for (const int file : {queue_, file_})
     while (!try_lock(file)) {
       if (interrupted()) {
@@ -152,8 +153,11 @@ bool MeasuringLock::acquire(const std::function<void(const std::string&)>& on_wa
       // It may just go from one to the next; and a search through all processes would disturb who measures.
       std::string holder = told ? "" : lock_taker(file_);
       if (!told && holder.empty() && now_ns() - began > kSearchAfterNs) holder = lock_holder(file_, path_);
-      if (!holder.empty()) on_wait(holder);
-      told |= !holder.empty();
+      if (!holder.empty()) {
+        on_wait(holder);
+        silent_until_ = now_ns() + kSilenceNs;
+        told = true;
+      }
       poll(nullptr, 0, 20);
     }
   flock(queue_, LOCK_UN);

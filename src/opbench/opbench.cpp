@@ -20,7 +20,7 @@ namespace {
 constexpr double kMemoryShare = 0.9;                   // of what is free: others may take their part meanwhile
 constexpr int64_t kProcessBytes = int64_t(200) << 20;  // a worker with its libraries
 constexpr int64_t kLeastProcesses = 4;
-constexpr double kCellSeconds = 0.6, kBytesASecond = 9e9, kFlopsASecond = 9e10, kRuns = 10;
+constexpr double kCellSeconds = 0.6, kBytesASecond = 2e9, kFlopsASecond = 2e10, kRuns = 10;
 
 const char* method_name(OpbenchMethod method) { return method == OpbenchMethod::rounds ? "rounds" : "seed"; }
 

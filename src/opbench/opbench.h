@@ -95,6 +95,6 @@ double expected_cell_seconds(const OperationRow& row);
 inline constexpr std::string_view kDisturbedTag = "disturbed";
 
 /// Changes whenever what is measured or how it is judged does.
-inline constexpr int kOpbenchMethodVersion = 2;
+inline constexpr int kOpbenchMethodVersion = 3;
 
 }  // namespace assay

@@ -18,6 +18,8 @@ constexpr int64_t kPlaces = 64, kAlignment = 64;  // of a set's beginning: kPlac
 constexpr int64_t kSlackBytes = kPlaces * kAlignment + 4096;  // the rest is read by nobody who keeps within bounds
 constexpr int64_t kDrawnAtOnce = 1 << 16;
 constexpr uint64_t kLooked = 61;
+constexpr size_t kHugePage = size_t(2) << 20;
+constexpr int kCollapse = 25;  // MADV_COLLAPSE of Linux 6.1; an older one refuses it
 
 float uniform(uint64_t bits) { return float(bits >> 40) * 0x1p-24f; }
 
@@ -54,14 +56,28 @@ void fill(std::byte* data, int64_t elements, const OperationOperand& operand, ui
 }  // namespace
 
 MappedBlock::MappedBlock(int64_t bytes, bool shared) : bytes_(size_t(bytes)) {
-  void* const block =
-      mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, (shared ? MAP_SHARED : MAP_PRIVATE) | MAP_ANONYMOUS, -1, 0);
-  if (block == MAP_FAILED) fail("no memory for {} MB of operands: {}", bytes >> 20, std::strerror(errno));
-  data_ = static_cast<std::byte*>(block);
-  if (!shared) madvise(block, bytes_, MADV_HUGEPAGE);
+  const size_t pages = (bytes_ + kHugePage - 1) / kHugePage;
+  reserved_bytes_ = (pages + 1) * kHugePage;
+  reserved_ = mmap(nullptr, reserved_bytes_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (reserved_ == MAP_FAILED) fail("no memory for {} MB of operands: {}", bytes >> 20, std::strerror(errno));
+  // A huge page of shared memory is one both by its address and by its place in that memory.
+  data_ = reinterpret_cast<std::byte*>((uintptr_t(reserved_) + kHugePage - 1) / kHugePage * kHugePage);
+  const int kind = MAP_FIXED | MAP_ANONYMOUS | (shared ? MAP_SHARED : MAP_PRIVATE);
+  if (mmap(data_, pages * kHugePage, PROT_READ | PROT_WRITE, kind, -1, 0) == MAP_FAILED) {
+    const int why = errno;
+    munmap(reserved_, reserved_bytes_);
+    fail("no memory for {} MB of operands: {}", bytes >> 20, std::strerror(why));
+  }
+  if (bytes_ < kHugePage) return;
+  madvise(data_, pages * kHugePage, MADV_HUGEPAGE);
+  if (!shared) return;
+  // Of shared memory the system gives them unasked only where it is set up so; collapsed, small ones become huge
+  // anywhere.
+  for (size_t page = 0; page < pages; ++page) data_[page * kHugePage] = std::byte();
+  madvise(data_, pages * kHugePage, kCollapse);
 }
 
-MappedBlock::~MappedBlock() { munmap(data_, bytes_); }
+MappedBlock::~MappedBlock() { munmap(reserved_, reserved_bytes_); }
 
 RowMemory::RowMemory(const OperationRow& row) : row_(row) {
   for (const OperationOperand& operand : row.inputs) {

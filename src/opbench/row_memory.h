@@ -7,7 +7,8 @@
 
 namespace assay {
 
-/// Mapped anonymous memory, its pages there from the start.
+/// Mapped anonymous memory, in huge pages where it fills one and the system can: a processor that looks up a small page
+/// for every 4 KB it writes has less time to read.
 class MappedBlock {
  public:
   /// shared: what a forked child writes is seen by all. Error where there is none.
@@ -21,6 +22,8 @@ class MappedBlock {
  private:
   std::byte* data_;
   size_t bytes_;
+  void* reserved_;
+  size_t reserved_bytes_;
 };
 
 /// Made by a process without threads before it forks. Every set of inputs begins at other places of what was drawn, so

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/clones.h"
 #include "base/error.h"
 #include "ops/variation.h"
 #include "spec/field_reader.h"
@@ -137,6 +138,18 @@ int64_t swept_length(const Attention& spec, uint64_t drawn, int64_t number) {
   return length > spec.length ? spec.m + int64_t(drawn % uint64_t(spec.length - spec.m + 1)) : std::max(length, spec.m);
 }
 
+/// Each head's query so large that its scores' standard deviation is about 4, whatever was drawn: among some hundred
+/// keys the largest score is then 10 to 13 above the middle, and the keys below the middle still count in the bound.
+void spread_scores(const Attention& spec, std::span<double> queries) {
+  constexpr double kDeviation = 4, kKeys = 0.9;  // root mean squares
+  for (auto head = queries.begin(); head != queries.end(); head += spec.size) {
+    double squares = 0;
+    for (int64_t i = 0; i < spec.size; ++i) squares += head[i] * head[i];
+    const double now = std::fabs(spec.scale) * std::sqrt(squares) * kKeys;
+    for (int64_t i = 0; i < spec.size && now > 0; ++i) head[i] *= std::min(kDeviation / now, kMostFactor);
+  }
+}
+
 /// Special: scores near 1,000, whose exponentials overflow if the largest is not taken off; twice that, where one key
 /// has all the weight; zeros, where all have the same; small ones, where a little more or less; scores so spread that
 /// many small weights are a part of the sum; and positions far below `length`, with which an engine runs the
@@ -150,9 +163,9 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
                         : draw.special == kOneDominates && score != 0 ? 500 / score
                         : draw.special == kZeroQueries                ? 0
                         : draw.special == kSmallQueries               ? 0x1p-6
-                        : draw.special == kSpreadScores && score != 0 ? 4 / score
                                                                       : 1;
   for (double& value : varied[0]) value *= std::clamp(factor, -kMostFactor, kMostFactor);
+  if (draw.special == kSpreadScores) spread_scores(spec, varied[0]);
   const int64_t fewer = fewer_positions(spec);
   const int64_t last = spec.length - spec.m;
   varied[1][0] = double(last - int64_t(random_bits(draw.random) % uint64_t(fewer + 1)));
@@ -168,6 +181,46 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
   varied[1][0] = double(position);
 }
 
+constexpr int64_t kLanes = 8;  // sums at once
+
+/// A query times a key: the sum, that of magnitudes, that of squares.
+struct Score {
+  double sum = 0, magnitude = 0, square = 0;
+};
+
+ASSAY_CLONES void multiply(const double* q, const float* keys, int64_t size, int64_t count, Score* to) {
+  for (int64_t j = 0; j < count; ++j) {
+    const float* const key = keys + j * size;
+    double sums[kLanes] = {}, magnitudes[kLanes] = {}, squares[kLanes] = {};
+    int64_t i = 0;
+    for (; i + kLanes <= size; i += kLanes)
+      for (int64_t lane = 0; lane < kLanes; ++lane) {
+        const double term = q[i + lane] * double(key[i + lane]);
+        sums[lane] += term, magnitudes[lane] += std::fabs(term), squares[lane] += term * term;
+      }
+    for (; i < size; ++i) {
+      const double term = q[i] * double(key[i]);
+      sums[0] += term, magnitudes[0] += std::fabs(term), squares[0] += term * term;
+    }
+    Score score;
+    for (int64_t lane = 0; lane < kLanes; ++lane)
+      score.sum += sums[lane], score.magnitude += magnitudes[lane], score.square += squares[lane];
+    to[j] = score;
+  }
+}
+
+/// Adds each row of `values`, times its weight: the products, their magnitudes times the weight's error, their squares.
+ASSAY_CLONES void add_weighed(const double* weights, const double* of_weights, const float* values, int64_t size,
+                              int64_t count, double* sums, double* errors, double* squares) {
+  for (int64_t j = 0; j < count; ++j)
+    for (int64_t i = 0; i < size; ++i) {
+      const double term = weights[j] * double(values[j * size + i]);
+      sums[i] += term;
+      errors[i] += std::fabs(term) * of_weights[j];
+      squares[i] += term * term;
+    }
+}
+
 /// One query against the first `count` keys: scores with the bound of each, then what they weigh.
 struct Weighed {
   std::vector<double> weights, errors;  // relative, of a weight
@@ -175,20 +228,17 @@ struct Weighed {
   double error = 0;                     // of their sum
 };
 
-Weighed weigh(const Attention& spec, std::span<const float> q, std::span<const float> keys, int64_t count) {
+Weighed weigh(const Attention& spec, std::span<const float> query, std::span<const float> keys, int64_t count) {
   Weighed w;
-  const auto size = size_t(spec.size);
-  const double product_error = (std::sqrt(double(size)) / 2 + 4) * kRoundoff * std::fabs(spec.scale);
+  const double product_error = (std::sqrt(double(spec.size)) / 2 + 4) * kRoundoff * std::fabs(spec.scale);
+  const std::vector<double> q(query.begin(), query.end());
+  std::vector<Score> scores(static_cast<size_t>(count));
+  multiply(q.data(), keys.data(), spec.size, count, scores.data());
   double largest = -INFINITY, sum = 0;
-  for (size_t j = 0; j < size_t(count); ++j) {
-    double score = 0, magnitude = 0, square = 0;
-    for (size_t i = 0; i < size; ++i) {
-      const double term = double(q[i]) * double(keys[j * size + i]);
-      score += term, magnitude += std::fabs(term), square += term * term;
-    }
-    w.squares.push_back(square * spec.scale * spec.scale);
-    w.weights.push_back(score * spec.scale);
-    w.errors.push_back(magnitude * product_error + std::fabs(score * spec.scale) * kRoundoff);
+  for (const Score& score : scores) {
+    w.squares.push_back(score.square * spec.scale * spec.scale);
+    w.weights.push_back(score.sum * spec.scale);
+    w.errors.push_back(score.magnitude * product_error + std::fabs(score.sum * spec.scale) * kRoundoff);
     largest = std::max(largest, w.weights.back());
   }
   const double sums = (std::sqrt(double(count)) / 2 + 8) * kRoundoff;
@@ -239,13 +289,8 @@ void expected(const Spec& of, const OpValues& in, std::span<ExpectedOutput> outp
         const Weighed w = weigh(spec, std::span(q[row]).subspan(head * size, size), keys, position + int64_t(row) + 1);
         for (std::vector<double>* of_value : {&sums, &errors, &squares})
           std::fill(of_value->begin(), of_value->end(), 0);
-        for (size_t j = 0; j < w.weights.size(); ++j)
-          for (size_t i = 0; i < size; ++i) {
-            const double term = w.weights[j] * double(values[j * size + i]);
-            sums[i] += term;
-            errors[i] += std::fabs(term) * w.errors[j];
-            squares[i] += term * term;
-          }
+        add_weighed(w.weights.data(), w.errors.data(), values.data(), spec.size, std::ssize(w.weights), sums.data(),
+                    errors.data(), squares.data());
         for (size_t i = 0; i < size; ++i) {
           const double tiny = kTiny * largest * double(w.weights.size()),
                        rounded = kDeviations * in.rounding * std::sqrt(squares[i]) + tiny;

@@ -1,5 +1,6 @@
 // The proof of an op that is no product: all of what a launch writes is computed anew for each launch that is judged.
 #pragma once
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -21,13 +22,14 @@ class ElementProof final : public Proof {
   bool knows(int64_t) const override { return true; }
   /// Of an op with groups (OpGroups) free where it need not be comparable; of sequences of launches one in four.
   Variation draw(std::mt19937_64& random, int64_t launches, bool comparable) const override;
-  int64_t specials() const override { return inputs_.spec().op->specials; }
+  int64_t specials() const override { return std::ssize(specials_); }
+  Variation special(int64_t number) const override { return specials_[size_t(number)].variation; }
   int64_t swept() const override;
   void varied(const Variation& variation, std::vector<std::vector<std::byte>>& bytes) const override;
   std::vector<std::span<const float>> projection_weights() const override;
   std::unique_ptr<Judge> judge(Accuracy accuracy) const override;
 
-  /// Of each output, on a copy of the weights.
+  /// Of each output, on a copy of the weights. Of special launches on the first copy it was worked out once a spec.
   std::vector<ExpectedOutput> expected(const LaunchInputs& launch, Accuracy accuracy) const;
   /// One element of an op with groups.
   ExpectedValue expected_one(const LaunchInputs& launch, Accuracy accuracy, int64_t element) const;
@@ -35,8 +37,15 @@ class ElementProof final : public Proof {
 
  private:
   void add_up_groups();
+  struct Special {
+    Variation variation;
+    std::map<Accuracy, std::vector<ExpectedOutput>> on_first_copy;
+  };
   void compare_opinions();
-  void compare_opinions(const Variation& variation, int64_t samples) const;
+  /// all: what is expected there by the first one, in the exact class.
+  void compare_opinions(const Variation& variation, const std::vector<ExpectedOutput>& all, int64_t samples) const;
+  std::vector<ExpectedOutput> work_out(const LaunchInputs& launch, Accuracy accuracy) const;
+  void draw_specials();
   OpDraw draw_of(const Variation& variation) const;
   /// Whether what it needs has been added up.
   bool is_grouped(const Variation& variation) const;
@@ -45,6 +54,7 @@ class ElementProof final : public Proof {
   std::vector<Accuracy> classes_;         // asked for, but not exact, each once
   std::vector<std::vector<float>> sums_;  // of an op with groups, of each copy
   std::vector<Tensor> outputs_;
+  std::vector<Special> specials_;
   std::vector<std::vector<float>> columns_;  // of projections: a weight each, of each output
 };
 

@@ -81,8 +81,10 @@ class Proof {
   virtual bool knows(int64_t copy) const = 0;
   /// How A of one sample of `launches` differs; comparable: so that its elements can be compared where a copy is known.
   virtual Variation draw(std::mt19937_64& random, int64_t launches, bool comparable) const = 0;
-  /// Which of the op's special launches a variation is for; of a product these are others (proof/special_values.h).
+  /// How many special launches the op has; of a product these are others (proof/special_values.h).
   virtual int64_t specials() const { return 0; }
+  /// How one of them varies its inputs: drawn once a spec.
+  virtual Variation special(int64_t) const { return {}; }
   /// How many more there are that try rows, places or positions one after another (Op::swept).
   virtual int64_t swept() const { return 0; }
   /// The bytes of the varied operands (of a product A) as such a launch gets them, in the spec's order.

@@ -5,13 +5,17 @@
 namespace assay {
 namespace {
 
-template <bool STREAMED, typename Function>
+/// PAGES: the input is larger than what a far cache holds of it.
+template <bool STREAMED, bool PAGES, typename Function>
 void map(const float* x, float* y, Share mine, const Function& f) {
   constexpr int kUnroll = 4;
   int64_t i = mine.begin;
   for (; i + kUnroll * kLanes <= mine.end; i += kUnroll * kLanes) {
-    if (STREAMED) __builtin_prefetch(x + i + kAheadOfCopy, 0, 2);
-    for (int u = 0; u < kUnroll; ++u) put<STREAMED>(y + i + u * kLanes, f(load(x + i + u * kLanes)));
+    if (STREAMED && !PAGES) __builtin_prefetch(x + i + kAheadOfCopy, 0, 2);
+    for (int u = 0; u < kUnroll; ++u) {
+      if (PAGES) tell_pages_ahead(x, i + u * kLanes);
+      put<STREAMED>(y + i + u * kLanes, f(load(x + i + u * kLanes)));
+    }
   }
   for (; i < mine.end; i += kLanes) {
     const int count = int(std::min<int64_t>(kLanes, mine.end - i));
@@ -23,14 +27,16 @@ void map(const float* x, float* y, Share mine, const Function& f) {
 template <typename MakeFunction>
 OwnRun mapped(const OperationRow& row, const ThreadTeam& team, MakeFunction make) {
   const int64_t count = row.output.elements();
-  const bool streamed = row.output.bytes() >= kStreamedBytes;
+  const bool streamed = row.output.bytes() >= kStreamedBytes, pages = row.output.bytes() >= kPagesBytes;
   return [=](const void* const* inputs, void* output) {
     const auto f = make(inputs);
     const float* x = static_cast<const float*>(inputs[0]);
     float* y = static_cast<float*>(output);
     on_team(team, count >= kLeastShared, [&](int index, int threads) {
       const Share mine = share_of(count, 1024, index, threads);
-      streamed ? map<true>(x, y, mine, f) : map<false>(x, y, mine, f);
+      pages      ? map<true, true>(x, y, mine, f)
+      : streamed ? map<true, false>(x, y, mine, f)
+                 : map<false, false>(x, y, mine, f);
     });
   };
 }
@@ -51,13 +57,15 @@ inline Vec selu(Vec x) {
   return where_positive(x, mul(x, set1(kScale)), below);
 }
 
-/// max(x, 0) + ln(1 + t), t = e^-|x|, by 2 artanh(t / (2 + t)).
+/// max(x, 0) + ln(1 + t), t = e^-|x|. ln(1 + t) / t is the polynomial of degree 8 whose largest relative error on [0,
+/// 1] is least: 3e-8.
 inline Vec softplus(Vec x) {
   const Vec t = exponential_below(negated_size(x));
-  const Vec s = mul(t, reciprocal(add(t, set1(2)))), square = mul(s, s);
-  Vec p = set1(2.0f / 13);
-  for (const float c : {2.0f / 11, 2.0f / 9, 2.0f / 7, 2.0f / 5, 2.0f / 3, 2.0f}) p = fma(p, square, set1(c));
-  return fma(p, s, larger(x, zero()));
+  Vec p = set1(5.2326900275e-3f);
+  for (const float c : {-2.9505219919e-2f, 7.8225917506e-2f, -1.3663242502e-1f, 1.9106004994e-1f, -2.4842981693e-1f,
+                        3.3319096732e-1f, -4.9999493137e-1f, 9.9999996988e-1f})
+    p = fma(p, t, set1(c));
+  return fma(p, t, larger(x, zero()));
 }
 
 }  // namespace

@@ -26,7 +26,8 @@ inline Vec reciprocal(Vec d) {
 #endif
 }
 
-/// Exponentials of numbers up to this size, and sums of 10^12 of them, are normal numbers: no largest need be taken off.
+/// Exponentials of numbers up to this size, and sums of 10^12 of them, are normal numbers: no largest need be taken
+/// off.
 inline constexpr float kPlain = 60;
 
 /// Whether a lane of `sizes` is beyond kPlain, or no number.
@@ -47,15 +48,15 @@ inline Vec size_of(Vec x) { return Vec(Ints(x) & std::numeric_limits<int32_t>::m
 /// -|x|
 inline Vec negated_size(Vec x) { return Vec(Ints(x) | std::numeric_limits<int32_t>::min()); }
 
-/// e^x of |x| up to 87, within 2 + |x| / 20 units of f32. The polynomial is Cephes' expf.
+/// e^x of |x| up to 87, within 2 + |x| / 20 units of f32. The polynomial is the one of degree 6 whose largest relative
+/// error on ±0.3472 is least, with 1 + r fixed: 3e-9.
 inline Vec exponential_within(Vec x) {
   constexpr float kLog2E = 1.44269504088896341f, kLn2 = 0.693147180559945f;
   constexpr float kRounder = 12582912.0f;  // 1.5 · 2^23: what is added to it is rounded to a whole number
   const Vec shifted = fma(x, set1(kLog2E), set1(kRounder));
   const Vec r = fma(add(shifted, set1(-kRounder)), set1(-kLn2), x);
-  Vec p = set1(1.9875691500e-4f);
-  for (const float c : {1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f, 1.0f,
-                        1.0f})
+  Vec p = set1(1.3814348913e-3f);
+  for (const float c : {8.3688374567e-3f, 4.1668399756e-2f, 1.6666519637e-1f, 4.9999993381e-1f, 1.0f, 1.0f})
     p = fma(p, r, set1(c));
   const Ints power = Ints(shifted) << 23;  // of the rounder only bits are left that the shift drops
   return Vec(Ints(p) + power);

@@ -141,19 +141,67 @@ void softmax_of_kept(const float* x, float* y, int64_t count, Share lines) {
   if (to) scaled<STREAMED>(before, count, scale, to);
 }
 
-/// A line, or a thread's part of it, that fits no near cache: its sum as it is read.
+/// The sum of a line, or of a thread's part of it, that fits no near cache.
 struct LongSum {
   double value = 0;  // of e^(x - top)
   float top = -std::numeric_limits<float>::infinity();
   bool is_plain = true;  // then top is 0, or there is nothing to sum
 };
-LongSum sum_of_long(const float* x, int64_t count) {
-  const auto nothing = [](int64_t, Vec, int) {};
+
+LongSum sum_of_parts(const LongSum* parts, int count) {
+  LongSum all;
+  // A plain part's top of 0 may be below its numbers, but by no more than an exponential holds.
+  for (int i = 0; i < count; ++i) all.top = std::max(all.top, parts[i].top);
+  for (int i = 0; i < count; ++i) {
+    all.value += parts[i].value * std::exp(double(parts[i].top) - double(all.top));
+    all.is_plain = all.is_plain && parts[i].is_plain;
+  }
+  return all;
+}
+
+/// What is left of a line, or of a thread's part of it, whose sum is known: to be read once more and written.
+template <bool STREAMED>
+class LongRest {
+ public:
+  LongRest(const float* x, float* y, int64_t count, const LongSum& sum)
+      : x_(x),
+        y_(y),
+        count_(count),
+        scale_(set1(float(1 / sum.value))),
+        shift_(set1(-sum.top)),
+        is_plain_(sum.is_plain) {}
+
+  void write(int64_t i, int part) const {
+    const auto result = [this](Vec v) {
+      return mul(is_plain_ ? exponential_within(v) : exponential_below(add(v, shift_)), scale_);
+    };
+    __builtin_prefetch(x_ + i + kAhead, 0, 3);
+    part == kLanes ? put<STREAMED>(y_ + i, result(load(x_ + i)))
+                   : store_part(y_ + i, result(load_part(x_ + i, part)), part);
+  }
+  void write_from(int64_t begin) const {
+    for (int64_t i = begin; i < count_; i += kLanes) write(i, int(std::min<int64_t>(kLanes, count_ - i)));
+    if (STREAMED) streams_done();
+  }
+
+ private:
+  const float* x_;
+  float* y_;
+  int64_t count_;
+  Vec scale_, shift_;
+  bool is_plain_;
+};
+
+/// meanwhile(i, lanes) goes along while all is plain; how far it came is in `done`.
+template <typename Meanwhile>
+LongSum sum_of_long(const float* x, int64_t count, const Meanwhile& meanwhile, int64_t& done) {
   const auto tell_from = [x](int64_t at) { return [x, at](int64_t i) { tell_pages_ahead(x, at + i); }; };
   LongSum sum;
-  for (int64_t at = 0; at < count && sum.is_plain; at += kPiece) {
-    const ExponentialSum of = exponentials<true>(x + at, std::min(kPiece, count - at), 0, tell_from(at), nothing);
-    sum.value += double(of.value), sum.top = 0, sum.is_plain = of.is_plain;
+  for (done = 0; done < count && sum.is_plain;) {
+    const int64_t at = done, width = std::min(kPiece, count - at);
+    const ExponentialSum of =
+        exponentials<true>(x + at, width, 0, tell_from(at), [&](int64_t i, Vec, int part) { meanwhile(at + i, part); });
+    sum.value += double(of.value), sum.top = 0, sum.is_plain = of.is_plain, done += width;
   }
   if (sum.is_plain) return sum;
   sum = {0, -std::numeric_limits<float>::infinity(), false};
@@ -161,57 +209,44 @@ LongSum sum_of_long(const float* x, int64_t count) {
     const int64_t width = std::min(kPiece, count - at);
     const float higher = std::max(sum.top, largest_of(x + at, width));
     if (higher > sum.top) sum.value *= std::exp(double(sum.top) - double(higher)), sum.top = higher;
-    sum.value += double(exponentials<false>(x + at, width, sum.top, tell_from(at), nothing).value);
+    sum.value += double(exponentials<false>(x + at, width, sum.top, tell_from(at), [](int64_t, Vec, int) {}).value);
   }
   return sum;
 }
 
-/// Its exponentials once more, from its end, for what was read last is in a near cache still.
-template <bool PLAIN, bool STREAMED>
-void write_long(const float* x, float* y, int64_t count, LongSum of_line) {
-  const Vec scale = set1(float(1 / of_line.value));
-  for (int64_t at = (count - 1) / kPiece * kPiece; at >= 0; at -= kPiece) {
-    const auto tell = [=](int64_t i) { __builtin_prefetch(x + at - kPiece + i, 0, 3); };
-    exponentials<PLAIN>(x + at, std::min(kPiece, count - at), of_line.top, tell, [=](int64_t i, Vec e, int part) {
-      part == kLanes ? put<STREAMED>(y + at + i, mul(e, scale)) : store_part(y + at + i, mul(e, scale), part);
-    });
-  }
-  if (STREAMED) streams_done();
-}
-
-/// Each thread has a part of every line, so that more of a line is in the near caches when it comes again.
-OwnRun make_long_softmax(const OperationRow& row, const ThreadTeam& team, bool streamed) {
+/// While lines are summed, those before them are read again, from a far cache, and leave for memory. Each thread has a
+/// part of every line.
+template <bool STREAMED>
+OwnRun make_long_softmax(const OperationRow& row, const ThreadTeam& team) {
   const int64_t count = row.shape().back(), lines = row.output.elements() / count;
   const int64_t together = std::max<int64_t>(kTogether / count, 1);
   return [=](const void* const* inputs, void* output) {
     const float* x = static_cast<const float*>(inputs[0]);
     float* y = static_cast<float*>(output);
-    std::vector<LongSum> sums(size_t(together * team.count));
-    for (int64_t first = 0; first < lines; first += together) {
-      const int64_t here = std::min(together, lines - first);
+    std::vector<LongSum> sums(size_t(2 * together * team.count));
+    const auto sums_of = [&](int64_t line) { return sums.data() + line % (2 * together) * team.count; };
+    for (int64_t first = 0; first < lines + together; first += together)
       on_team(team, true, [&](int index, int threads) {
         const Share part = share_of(count, kPiece, index, threads);
-        for (int64_t i = 0; i < here; ++i)
-          sums[size_t(i * threads + index)] = sum_of_long(x + (first + i) * count + part.begin, part.end - part.begin);
-      });
-      on_team(team, true, [&](int index, int threads) {
-        const Share part = share_of(count, kPiece, index, threads);
-        for (int64_t i = here; i-- > 0;) {
-          LongSum all;
-          const LongSum* const of_parts = sums.data() + i * threads;
-          // A plain part's top of 0 may be below its numbers, but by no more than an exponential holds.
-          for (int t = 0; t < threads; ++t) all.top = std::max(all.top, of_parts[t].top);
-          for (int t = 0; t < threads; ++t) {
-            all.value += of_parts[t].value * std::exp(double(of_parts[t].top) - double(all.top));
-            all.is_plain = all.is_plain && of_parts[t].is_plain;
+        const int64_t width = part.end - part.begin;
+        for (int64_t line = first; line < first + together; ++line) {
+          const int64_t before = line - together;
+          int64_t done = 0;
+          if (before < 0) {
+            if (line < lines)
+              sums_of(line)[index] = sum_of_long(
+                  x + line * count + part.begin, width, [](int64_t, int) {}, done);
+            continue;
           }
-          const auto write = all.is_plain ? (streamed ? write_long<true, true> : write_long<true, false>)
-                                          : (streamed ? write_long<false, true> : write_long<false, false>);
-          const int64_t at = (first + i) * count + part.begin;
-          write(x + at, y + at, part.end - part.begin, all);
+          if (before >= lines) break;
+          const int64_t at = before * count + part.begin;
+          const LongRest<STREAMED> rest(x + at, y + at, width, sum_of_parts(sums_of(before), threads));
+          if (line < lines)
+            sums_of(line)[index] = sum_of_long(
+                x + line * count + part.begin, width, [&](int64_t i, int lanes) { rest.write(i, lanes); }, done);
+          rest.write_from(done);
         }
       });
-    }
   };
 }
 
@@ -277,7 +312,8 @@ OwnRun make_lines(const OperationRow& row, const ThreadTeam& team) {
   const int64_t count = row.shape().back(), lines = row.output.elements() / count;
   // A line that begins within a cache line cannot be written past the caches.
   const bool streamed = row.output.bytes() >= kStreamedBytes && count * 4 % 64 == 0;
-  if (is_softmax && count > kKept) return make_long_softmax(row, team, streamed);
+  if (is_softmax && count > kKept)
+    return streamed ? make_long_softmax<true>(row, team) : make_long_softmax<false>(row, team);
   const bool streams_groups = row.output.bytes() >= kStreamedBytes && count == 8;
   return [=](const void* const* inputs, void* output) {
     const float* x = static_cast<const float*>(inputs[0]);

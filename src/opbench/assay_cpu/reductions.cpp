@@ -90,11 +90,16 @@ double bce_of(const float* p, const float* t, int64_t count) {
   return total;
 }
 
+/// FAR: from memory, told ahead.
+template <bool FAR>
 float line_sum(const float* x, int64_t count) {
   Vec sums[kChains] = {zero(), zero(), zero(), zero()};
   int64_t i = 0;
   for (; i + kChains * kLanes <= count; i += kChains * kLanes)
-    for (int c = 0; c < kChains; ++c) sums[c] = add(sums[c], load(x + i + c * kLanes));
+    for (int c = 0; c < kChains; ++c) {
+      if (FAR) __builtin_prefetch(x + i + c * kLanes + kPrefetchBytes / 4, 0, 2);
+      sums[c] = add(sums[c], load(x + i + c * kLanes));
+    }
   for (; i < count; i += kLanes) {
     const int part = int(std::min<int64_t>(kLanes, count - i));
     sums[0] = add(sums[0], load_part(x + i, part));
@@ -168,8 +173,9 @@ void line_argmaxes(const float* x, int64_t count, int64_t lines, int64_t* y) {
   for (; l < lines; ++l) y[l] = line_argmax(x + l * count, count);
 }
 
+template <bool FAR>
 void line_sums(const float* x, int64_t count, int64_t lines, float* y) {
-  for (int64_t l = 0; l < lines; ++l) y[l] = line_sum(x + l * count, count);
+  for (int64_t l = 0; l < lines; ++l) y[l] = line_sum<FAR>(x + l * count, count);
 }
 
 /// Rows of a tile that are read together: what is kept of all rows is then touched a fourth as often.
@@ -276,7 +282,7 @@ OwnRun make_reduction(const OperationRow& row, const ThreadTeam& team) {
   const auto at = [](const void* input, int64_t i) { return static_cast<const float*>(input) + i; };
   switch (row.operation) {
     case Operation::sum:
-      return along_axis<float>(row, team, line_sums, tile_sum);
+      return along_axis<float>(row, team, row.bytes_read >= kFarBytes ? line_sums<true> : line_sums<false>, tile_sum);
     case Operation::argmax:
       return along_axis<int64_t>(row, team, line_argmaxes, tile_argmax);
     case Operation::sum_all:
