@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "build_cache_fixture.h"
 
 namespace assay {
@@ -128,6 +129,40 @@ TEST_F(BuildCacheTest, many_are_built_side_by_side_and_equal_keys_once) {
   EXPECT_EQ(modules[4].file, modules[0].file);
   EXPECT_NE(modules[2].error.find("no-such-flag"), std::string::npos) << modules[2].error;
   EXPECT_EQ(compile_count(), 4);
+}
+
+TEST_F(BuildCacheTest, what_many_include_is_precompiled_and_gives_the_same_modules) {
+  if (!real_compiler().precompiles) GTEST_SKIP() << "only with g++";
+  write("src/precompiled.h", "#pragma once\n#include <vector>\n");
+  write("src/k.cpp",
+        "#include \"k.h\"\n#include \"precompiled.h\"\n"
+        "extern \"C\" __attribute__((visibility(\"default\"))) int answer() { return X + Y + W * int(std::vector(1, "
+        "1).size()); }\n");
+  const auto build = [&](int count, const std::string& folder) {
+    std::vector<Variant> variants(size_t(count), variant_);
+    std::vector<BuildRequest> requests;
+    for (int i = 0; i < count; ++i) {
+      variants[size_t(i)].parameters = {{"X", i}};
+      variants[size_t(i)].compile_flags = {i % 2 ? "-DW=2" : "-DW=3"};
+      requests.push_back({&variants[size_t(i)], &kGeneric});
+    }
+    return BuildCache(counting_compiler(), {root_ / folder}, kAbiFolder).build_all(requests, 2);
+  };
+  const auto many = build(4, "many");
+  EXPECT_EQ(compile_count(), 5) << "the header, and each";
+  const auto few = build(3, "few");
+  EXPECT_EQ(compile_count(), 8) << "no header";
+  for (size_t i = 0; i < many.size(); ++i) EXPECT_EQ(answer_of(many[i].file), 100 + int(i) + (i % 2 ? 2 : 3));
+  for (size_t i = 0; i < few.size(); ++i) {
+    EXPECT_EQ(few[i].key.text, many[i].key.text);
+    EXPECT_EQ(read_file(few[i].file), read_file(many[i].file));
+  }
+
+  // What the parameters change, and what does not compile, is read as text.
+  write("src/precompiled.h", "#ifdef X\n#undef Y\n#define Y 1000\n#endif\n#include <vector>\n");
+  for (const BuiltModule& module : build(4, "parameters")) EXPECT_GE(answer_of(module.file), 1000) << module.error;
+  write("src/precompiled.h", "#ifndef X\n#error no parameters\n#endif\n#include <vector>\n");
+  for (const BuiltModule& module : build(4, "error")) EXPECT_GE(answer_of(module.file), 100) << module.error;
 }
 
 TEST_F(BuildCacheTest, at_most_jobs_compilers_run_at_once_and_they_do_run_at_once) {

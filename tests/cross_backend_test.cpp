@@ -141,7 +141,8 @@ class Prover {
   std::vector<Proved> prove(const Spec& spec, const std::vector<Candidate>& candidates) {
     const SpecInputs inputs(spec, arenas_, footprint(spec));
     const std::unique_ptr<Proof> proof = make_proof(inputs, {Accuracy::int8_activation});
-    const auto special = SpecialValues::make(spec, /*any_padded=*/true, /*as_in_files=*/!here_.device.one_worker);
+    const auto special = SpecialValues::make(spec, /*any_padded=*/true, /*any_dense=*/true,
+                                             /*as_in_files=*/!here_.device.one_worker);
     std::list<WorkerCase> cases;
     std::vector<std::pair<std::shared_ptr<WorkerGroup>, size_t>> places;
     std::shared_ptr<WorkerGroup> common;

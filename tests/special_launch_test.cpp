@@ -61,7 +61,7 @@ class SpecialLaunchTest : public ::testing::Test {
 
   static constexpr int64_t kFootprint = 100 * 1024;
   const Spec spec_ = parse_spec("op=matmul | batch=1 | m=1 | n=40 | k=288 | tA=0 | tB=1 | dtA=f32 | dtB=f32 | dtD=f32");
-  const std::unique_ptr<SpecialValues> special_ = SpecialValues::make(spec_, true, true);
+  const std::unique_ptr<SpecialValues> special_ = SpecialValues::make(spec_, true, true, true);
   FakeBackend backend_;
   DeviceInfo device_;
   BuiltModule module_;

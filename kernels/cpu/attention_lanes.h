@@ -3,20 +3,16 @@
 // third of the time. Measured on Zen 4: a factor that an instruction reads from memory itself is free, one that is
 // broadcast first costs a cycle where values are widened; a vector of floats that is stored costs one or two.
 #pragma once
+#include "attention_weights.h"
 #include "q8_cache.h"
-#include "simd.h"
-#include "vector_maths.h"
 
 namespace assay {
 
-constexpr int64_t kChunk = 64;                   // positions, a multiple of kPair
-constexpr int64_t kPair = 2 * kLanes;            // positions whose scores are taken together
-constexpr int kTogether = kLanes == 16 ? 8 : 4;  // queries that are met together, as registers allow
-constexpr int kAcross = 2;                       // vectors of values likewise
+constexpr int kAcross = 2;  // vectors of values that are met together, as registers allow
 
-/// A head's size, and in whole vectors; what scores are multiplied by.
+/// A head's size, in whole vectors, and in whole columns of keys; what scores are multiplied by.
 struct HeadShape {
-  int64_t size, padded;
+  int64_t size, padded, turned;
   float scale;
 };
 
@@ -26,7 +22,7 @@ struct Ahead {
   const char *at = nullptr, *end = nullptr;
   int lines = 0;
   void step() {
-    for (int i = 0; i < lines && at < end; ++i, at += 64) __builtin_prefetch(at, 0, 2);
+    for (int i = 0; i < lines && at < end; ++i, at += 64) __builtin_prefetch(at, 0, 3);
   }
 };
 
@@ -38,17 +34,6 @@ inline Vec part_of(const T* row, int64_t i) {
 inline Vec part_of(const Q8Block* row, int64_t i) {
   const Q8Block& block = row[i / 32];
   return mul(load(block.values + i % 32), broadcast(&block.scale));
-}
-
-/// sum + v · factor.
-inline Vec add_scaled(Vec sum, Vec v, const float* factor) {
-#if defined(__AVX512F__)
-  if constexpr (kLanes == 16) {
-    asm("vfmadd231ps %2%{1to16%}, %1, %0" : "+v"(sum) : "v"(v), "m"(*factor));
-    return sum;
-  }
-#endif
-  return fma(set1(*factor), v, sum);
 }
 
 /// Two vectors of a row, the second where there is one. Both are of one block.
@@ -83,8 +68,12 @@ inline Vec load(const int16_t* p) {
 #endif
 }
 
-/// How keys are held as columns: as they are; blocks as their whole numbers, behind which stand the scales of kPair
-/// positions for each block. kDims columns are made at once.
+/// Keys lie as columns of two values of a head: kKeys keys beside each other fill a vector, and a query meets them with
+/// the same two values in all places. So 16 bits are turned by three steps of 32, not by four of 16.
+constexpr int kKeys = kLanes / 2;
+
+/// What columns are made of; blocks as their whole numbers, behind which stand the scales of kLanes positions for each
+/// block. kRow values of a key are turned at once.
 template <class T>
 struct Column {
   using Value = T;
@@ -94,7 +83,13 @@ struct Column<Q8Block> {
   using Value = int16_t;
 };
 template <class V>
-constexpr int kDims = kLanes * sizeof(V) >= 16 ? int(16 / sizeof(V)) : 4;
+constexpr int kRow = int(sizeof(Vec) / sizeof(V));
+
+/// Of kRow values turned at once, the column that has value 2 · `two` and the next.
+template <class V>
+constexpr int column_of(int two) {
+  return two % kKeys * (kRow<V> / kLanes) + two / kKeys;
+}
 
 /// Value `dim` of a row.
 template <class T>
@@ -106,197 +101,156 @@ inline const char* value_at(const Q8Block* row, int64_t dim) {
 }
 
 #if defined(__AVX2__)
-/// 16 bytes of values; eight of a block become as many.
-template <class T>
-inline __m128i sixteen(const char* at) {
-  if constexpr (std::is_same_v<T, Q8Block>)
-    return _mm_cvtepi8_epi16(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(at)));
-  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
-}
-/// The same of rows that are `step` bytes apart, side by side.
-template <class T, int BYTES>
-inline auto sixteens(const char* from, [[maybe_unused]] int64_t step) {
-  const auto part = [&](int i) { return sixteen<T>(from + i * step); };
+/// kRow values as they are; whole numbers of a block as wider ones.
+template <class T, class Row>
+inline Row row_at(const char* at) {
+  Row row;
+  if constexpr (!std::is_same_v<T, Q8Block>) {
+    memcpy(&row, at, sizeof row);
+    return row;
 #if defined(__AVX512F__)
-  if constexpr (BYTES == 64) {
-    const __m512i half = _mm512_inserti32x4(_mm512_castsi128_si512(part(0)), part(1), 1);
-    return _mm512_inserti32x4(_mm512_inserti32x4(half, part(2), 2), part(3), 3);
+  } else if constexpr (sizeof(Row) == 64) {
+    return Row(_mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(at))));
+#endif
+  } else {
+    return Row(_mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at))));
   }
-#endif
-  if constexpr (BYTES == 32) return _mm256_inserti128_si256(_mm256_castsi128_si256(part(0)), part(1), 1);
-  if constexpr (BYTES == 16) return part(0);
 }
 #endif
 
-/// In each 16 bytes, values of a and b by turns: of their first halves, or of the second ones.
-template <int DIMS, int HALF, class V, size_t... LANE>
-inline V interleaved(V a, V b, std::index_sequence<LANE...>) {
-  constexpr size_t kCount = sizeof...(LANE);
-  constexpr auto kFrom = [](size_t lane) {
-    return int(lane / DIMS * DIMS + lane % DIMS / 2 + HALF * DIMS / 2 + lane % 2 * kCount);
+/// In each kKeys places, those of a and b by turns: of their first halves, or of the second ones.
+template <int HALF, class R, size_t... PLACE>
+inline R interleaved(R a, R b, std::index_sequence<PLACE...>) {
+  constexpr size_t kCount = sizeof...(PLACE);
+  constexpr auto kFrom = [](size_t place) {
+    return int(place / kKeys * kKeys + place % kKeys / 2 + HALF * kKeys / 2 + place % 2 * kCount);
   };
-  return __builtin_shufflevector(a, b, kFrom(LANE)...);
+  return __builtin_shufflevector(a, b, kFrom(PLACE)...);
 }
 
-/// Of kLanes keys, `stride` apart, kDims values from `at` on, as columns kPair apart.
+/// Lanes that one operation turns as it likes. In each so many, a query's scores are half of the first kKeys keys and
+/// half of the others: so neighbouring sums of both fall into order where they stand.
+constexpr int kTurned = kLanes == 16 ? kLanes : 4;
+constexpr int key_at(int place) { return place / (kTurned / 2) * kTurned + place % (kTurned / 2); }
+
+/// kRow values of each of kKeys keys, `stride` apart, become columns.
 template <class T, class V>
-inline void turn(const char* at, int64_t stride, V* to) {
-  constexpr int kCount = kDims<V>;
+__attribute__((noinline)) void turn(const char* at, int64_t stride, V* to) {
   const int64_t bytes = stride * int64_t(sizeof(T));
 #if defined(__AVX2__)
-  using Bits = std::conditional_t<sizeof(V) == 2, uint16_t, uint32_t>;
-  typedef Bits Row __attribute__((vector_size(sizeof(V) * kLanes)));
-  constexpr auto kAll = std::make_index_sequence<kLanes>();
-  Row rows[kCount], turned[kCount];
+  using Two = std::conditional_t<sizeof(V) == 2, uint32_t, uint64_t>;
+  constexpr auto kAll = std::make_index_sequence<sizeof(Floats) / sizeof(Two)>();
+  typedef Two Row __attribute__((vector_size(sizeof(Vec))));
+  Row rows[kKeys], turned[kKeys];
 #pragma GCC unroll 8
-  for (int r = 0; r < kCount; ++r, at += bytes) {
-    asm("" : "+r"(at));  // one address after the other: sixteen at once find no room in registers
-    rows[r] = Row(sixteens<T, int(sizeof(Row))>(at, kCount * bytes));
-  }
-  // Each step turns the number of a row and that of a place, as one string of bits, by one bit.
+  for (int r = 0; r < kKeys; ++r) rows[r] = row_at<T, Row>(at + key_at(r) * bytes);
+    // Each step turns the number of a row and that of a place, as one string of bits, by one bit.
 #pragma GCC unroll 3
-  for (int step = 0; step < (kCount == 8 ? 3 : 2); ++step) {
+  for (int step = 0; step < (kKeys == 8 ? 3 : 2); ++step) {
 #pragma GCC unroll 4
-    for (int r = 0; r < kCount / 2; ++r) {
-      turned[2 * r] = interleaved<kCount, 0>(rows[r], rows[r + kCount / 2], kAll);
-      turned[2 * r + 1] = interleaved<kCount, 1>(rows[r], rows[r + kCount / 2], kAll);
+    for (int r = 0; r < kKeys / 2; ++r) {
+      turned[2 * r] = interleaved<0>(rows[r], rows[r + kKeys / 2], kAll);
+      turned[2 * r + 1] = interleaved<1>(rows[r], rows[r + kKeys / 2], kAll);
     }
 #pragma GCC unroll 8
-    for (int r = 0; r < kCount; ++r) rows[r] = turned[r];
+    for (int r = 0; r < kKeys; ++r) rows[r] = turned[r];
   }
-#pragma GCC unroll 8
-  for (int r = 0; r < kCount; ++r) memcpy(to + r * kPair, rows + r, sizeof(Row));
+  memcpy(to, rows, sizeof rows);
 #else
   using Stored = std::conditional_t<std::is_same_v<T, Q8Block>, int8_t, V>;
-  for (int i = 0; i < kCount; ++i)
-    for (int j = 0; j < kLanes; ++j) to[i * kPair + j] = reinterpret_cast<const Stored*>(at + j * bytes)[i];
+  for (int two = 0; two < kRow<V> / 2; ++two)
+    for (int i = 0; i < kLanes; ++i)
+      to[column_of<V>(two) * kLanes + i] = reinterpret_cast<const Stored*>(at + key_at(i / 2) * bytes)[2 * two + i % 2];
 #endif
 }
 
-/// kPair keys on their way to columns, a piece at a time.
-template <class T>
-struct Keys {
-  using V = typename Column<T>::Value;
-  const T* from = nullptr;
-  int64_t stride = 0, pieces = 0;
-  V* to = nullptr;
-
-  Keys() = default;
-  Keys(const T* rows, int64_t step, int64_t padded, V* columns)
-      : from(rows), stride(step), pieces(padded / kDims<V> * 2), to(columns) {
-    if constexpr (std::is_same_v<T, Q8Block>) {
-      auto* scales = reinterpret_cast<float*>(columns + padded * kPair);
-      for (int64_t block = 0; block < padded / 32; ++block, scales += kPair) {
-        Half of[kPair];
-        for (int64_t j = 0; j < kPair; ++j) of[j] = rows[j * step + block].scale;
-        store(scales, load(of)), store(scales + kLanes, load(of + kLanes));
-      }
+/// kLanes keys, `stride` apart, of `turned` values become columns: of the first kKeys, then of the others.
+template <class T, class V>
+inline void turn_keys(const T* rows, int64_t stride, int64_t turned, V* columns) {
+  V* to = columns;
+  for (int64_t half = 0; half < 2; ++half)
+    for (int64_t dim = 0; dim < turned; dim += kRow<V>, to += kRow<V> * kKeys)
+      turn<T>(value_at(rows + half * kTurned / 2 * stride, dim), stride, to);
+  if constexpr (std::is_same_v<T, Q8Block>) {
+    auto* scales = reinterpret_cast<float*>(to);
+    for (int64_t block = 0; block < turned / 32; ++block, scales += kLanes) {
+      Half of[kLanes];
+      for (int64_t j = 0; j < kLanes; ++j) of[j] = rows[j * stride + block].scale;
+      store(scales, load(of));
     }
   }
-  void turn(int64_t piece) const {
-    if (piece >= pieces) return;
-    const int64_t half = piece % 2 * kLanes, dim = piece / 2 * kDims<V>;
-    assay::turn<T>(value_at(from + half * stride, dim), stride, to + dim * kPair + half);
-  }
-  void turn() const {
-    for (int64_t piece = 0; piece < pieces; ++piece) turn(piece);
-  }
-};
+}
 
-/// What COUNT queries have gathered of kPair scores: named values, which stay in registers where an array would not.
+/// Two values in all places of a vector.
+inline Vec in_all_places(const float* two) {
+  typedef int64_t Twos __attribute__((vector_size(sizeof(Vec))));
+  int64_t bits;
+  memcpy(&bits, two, sizeof bits);
+  return Vec(Twos{} | bits);
+}
+
+/// Sums of neighbouring lanes of both, by turns kTurned / 2 of a and of b.
+template <size_t... LANE>
+inline Vec sums_of_two(Vec a, Vec b, std::index_sequence<LANE...>) {
+  constexpr auto kFrom = [](size_t lane) {
+    const int place = lane % kTurned;
+    return int(lane) / kTurned * kTurned + place % (kTurned / 2) * 2 + (place < kTurned / 2 ? 0 : kLanes);
+  };
+  return Vec(__builtin_shufflevector(Floats(a), Floats(b), kFrom(LANE)...) +
+             __builtin_shufflevector(Floats(a), Floats(b), (kFrom(LANE) + 1)...));
+}
+
+/// What COUNT queries have gathered of kLanes scores: named values, which stay in registers where an array would not.
 template <int COUNT>
 struct Dots {
   Vec v0 = zero(), v1 = zero();
   Dots<COUNT - 1> others;
   __attribute__((always_inline)) void multiply(Vec keys0, Vec keys1, const float* query) {
-    v0 = add_scaled(v0, keys0, query), v1 = add_scaled(v1, keys1, query);
-    others.multiply(keys0, keys1, query + 1);
+    const Vec two = in_all_places(query);
+    v0 = fma(keys0, two, v0), v1 = fma(keys1, two, v1);
+    others.multiply(keys0, keys1, query + 2);
   }
-  __attribute__((always_inline)) void write(Vec scale0, Vec scale1, float* to) const {
-    store(to, mul(v0, scale0)), store(to + kLanes, mul(v1, scale1));
-    others.write(scale0, scale1, to + kChunk);
-  }
-  __attribute__((always_inline)) void add(Vec scale0, Vec scale1, float* to) const {
-    store(to, fma(v0, scale0, load(to))), store(to + kLanes, fma(v1, scale1, load(to + kLanes)));
-    others.add(scale0, scale1, to + kChunk);
+  __attribute__((always_inline)) void write(Vec scale, bool is_first, float* to) const {
+    const Vec sums = sums_of_two(v0, v1, std::make_index_sequence<kLanes>());
+    store(to, is_first ? mul(sums, scale) : fma(sums, scale, load(to)));
+    others.write(scale, is_first, to + kChunk);
   }
 };
 template <>
 struct Dots<0> {
   void multiply(Vec, Vec, const float*) {}
-  void write(Vec, Vec, float*) const {}
-  void add(Vec, Vec, float*) const {}
+  void write(Vec, bool, float*) const {}
 };
 
-/// Scores of COUNT queries, kChunk apart, against kPair columns. Queries lie value by value, kTogether apart. Meanwhile
-/// other keys are turned.
+/// Scores of COUNT queries, kChunk apart, against kLanes keys. Of queries two values lie together, as columns have
+/// them, kTogether of them beside each other.
 template <int COUNT, class T, class V>
-void score(const HeadShape& p, const float* queries, const V* keys, float* to, Ahead& ahead, const Keys<T> others) {
+void score(const HeadShape& p, const float* queries, const V* keys, float* to, Ahead& ahead) {
   constexpr bool kBlocks = std::is_same_v<T, Q8Block>;
-  constexpr int kStep = kDims<V> / 2;  // as many steps as there are pieces
-  const auto* scales = reinterpret_cast<const float*>(keys + p.padded * kPair);
+  const V* const keys1 = keys + p.turned * kKeys;
+  const auto* scales = reinterpret_cast<const float*>(keys1 + p.turned * kKeys);
   Ahead next = ahead;
-  int64_t piece = 0;
-  for (int64_t block = 0; block < p.padded; block += kBlocks ? 32 : p.padded, scales += kPair) {
+  int64_t at = 0;
+  for (int64_t block = 0; block < p.turned; block += kBlocks ? 32 : p.turned, scales += kLanes) {
     Dots<COUNT> dots;
-    for (int64_t i = 0; i < (kBlocks ? 32 : p.padded); i += kStep, ++piece) {
-      others.turn(piece);
-#pragma GCC unroll 4
-      for (int d = 0; d < kStep; ++d, keys += kPair, queries += kTogether) {
-        next.step();
-        dots.multiply(load(keys), load(keys + kLanes), queries);
-      }
+    for (int64_t i = 0; i < (kBlocks ? 32 : p.turned); i += 4) {
+      next.step();
+#pragma GCC unroll 2
+      for (int d = 0; d < 2; ++d, at += kLanes, queries += 2 * kTogether)
+        dots.multiply(load(keys + at), load(keys1 + at), queries);
     }
-    Vec scale0 = set1(p.scale), scale1 = scale0;
-    if constexpr (kBlocks) scale0 = mul(scale0, load(scales)), scale1 = mul(scale1, load(scales + kLanes));
-    if (block == 0)
-      dots.write(scale0, scale1, to);
-    else
-      dots.add(scale0, scale1, to);
+    Vec scale = set1(p.scale);
+    if constexpr (kBlocks) scale = mul(scale, load(scales));
+    dots.write(scale, block == 0, to);
   }
   ahead = next;
 }
 
 template <int COUNT = kTogether, class T, class V>
 void score_some(const HeadShape& p, int count, const float* queries, const V* keys, float* to, Ahead& ahead,
-                const Keys<T>& others) {
-  if (count == COUNT) return score<COUNT>(p, queries, keys, to, ahead, others);
-  if constexpr (COUNT > 1) score_some<COUNT - 1>(p, count, queries, keys, to, ahead, others);
-}
-
-inline Vec difference(Vec a, Vec b) { return Vec(Floats(a) - Floats(b)); }
-
-/// 2^x for x up to 0, within four units of f32; below -126 the least normal number, or 0.
-template <class V>
-inline V power_of_two(V x) {
-  constexpr float kRounder = 12582912.0f;  // 1.5 · 2^23: what is added to it is rounded to a whole number
-  V n, shifted;
-#if defined(__AVX512F__)
-  if constexpr (sizeof(V) == 64) x = _mm512_max_ps(x, set1(-200)), n = _mm512_roundscale_ps(x, 0);
-#endif
-  if constexpr (sizeof(V) < 64)
-    x = larger(x, set1(-126)), shifted = add(x, set1(kRounder)), n = add(shifted, set1(-kRounder));
-  const V f = difference(x, n);
-  V p = set1(1.32764725e-3f);  // of least relative error for |f| <= 0.5
-  for (const float c : {9.67554096e-3f, 5.55071309e-2f, 2.40221202e-1f, 6.93146944e-1f, 1.00000012f})
-    p = fma(p, f, set1(c));
-#if defined(__AVX512F__)
-  if constexpr (sizeof(V) == 64) return _mm512_scalef_ps(p, n);
-#endif
-  if constexpr (sizeof(V) < 64)
-    return V(Ints(p) + (Ints(shifted) << 23));  // of the rounder only bits are left that the shift drops
-}
-
-/// Whether any lane is more than f.
-template <class V>
-inline bool any_above(V v, float f) {
-#if defined(__AVX512F__)
-  if constexpr (sizeof(V) == 64) return _mm512_cmp_ps_mask(v, set1(f), _CMP_GT_OQ) != 0;
-#endif
-#if defined(__AVX2__)
-  if constexpr (sizeof(V) == 32) return _mm256_movemask_ps(_mm256_cmp_ps(v, set1(f), _CMP_GT_OQ)) != 0;
-#endif
-  return largest(v) > f;
+                const T* type) {
+  if (count == COUNT) return score<COUNT, T>(p, queries, keys, to, ahead);
+  if constexpr (COUNT > 1) score_some<COUNT - 1>(p, count, queries, keys, to, ahead, type);
 }
 
 /// sums += weights · values for COUNT queries, a few lanes of the head at a time. Rows of values lie `stride` apart.
@@ -318,8 +272,8 @@ void gather(const HeadShape& p, const float* weights, const T* values, int64_t s
         parts_of(row, first, v0, v1);
         next.step();
         for (int query = 0; query < COUNT; ++query) {
-          const float* const weight = weights + query * kChunk + j;
-          of[query][0] = add_scaled(of[query][0], v0, weight), of[query][1] = add_scaled(of[query][1], v1, weight);
+          const Vec weight = set1(weights[query * kChunk + j]);
+          of[query][0] = fma(v0, weight, of[query][0]), of[query][1] = fma(v1, weight, of[query][1]);
         }
       }
     } else {
@@ -327,7 +281,7 @@ void gather(const HeadShape& p, const float* weights, const T* values, int64_t s
         const Vec v0 = part_of(row, first);
         next.step();
         for (int query = 0; query < COUNT; ++query)
-          of[query][0] = add_scaled(of[query][0], v0, weights + query * kChunk + j);
+          of[query][0] = fma(v0, set1(weights[query * kChunk + j]), of[query][0]);
       }
     }
     for (int query = 0; query < COUNT; ++query) {

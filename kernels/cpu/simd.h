@@ -1,10 +1,6 @@
 // Vectors of floats: one vocabulary, a definition per instruction set. Algorithms stand in the kernels.
 #pragma once
-#include <stdint.h>
-#include <string.h>
-#if defined(__AVX2__)
-#include <immintrin.h>
-#endif
+#include "precompiled.h"
 
 namespace assay {
 

@@ -51,23 +51,25 @@ inline Vec exponential(Vec x) {
   return Vec(Ints(p) + power);
 }
 
-/// Sums of the lanes of each of kLanes vectors, as one: a tree of halves, two permutations and an addition for two.
-template <int BLOCK, size_t... LANE>
-inline Vec add_halves(Vec a, Vec b, std::index_sequence<LANE...>) {
-  constexpr auto kFrom = [](size_t lane) {  // of the first half of each block of a, then of b
+/// Of two vectors in blocks of BLOCK lanes: the halves of each block of a, then of b, joined by `join`.
+template <int BLOCK, class Join, size_t... LANE>
+inline Vec joined_halves(Vec a, Vec b, Join join, std::index_sequence<LANE...>) {
+  constexpr auto kFrom = [](size_t lane) {
     const size_t place = lane % (kLanes / 2), half = BLOCK / 2;
     return int((lane < kLanes / 2 ? 0 : kLanes) + place / half * BLOCK + place % half);
   };
-  return Vec(__builtin_shufflevector(Floats(a), Floats(b), kFrom(LANE)...) +
-             __builtin_shufflevector(Floats(a), Floats(b), (kFrom(LANE) + BLOCK / 2)...));
+  return join(Vec(__builtin_shufflevector(Floats(a), Floats(b), kFrom(LANE)...)),
+              Vec(__builtin_shufflevector(Floats(a), Floats(b), (kFrom(LANE) + BLOCK / 2)...)));
 }
-template <int COUNT>
-inline Vec sums_of(const Vec* v) {
+/// The lanes of each of COUNT vectors, joined to kLanes / COUNT neighbouring lanes each: a tree of halves, two
+/// permutations and a `join` for two.
+template <int COUNT, class Join>
+inline Vec folded(const Vec* v, Join join) {
   if constexpr (COUNT == 1)
     return v[0];
   else
-    return add_halves<2 * kLanes / COUNT>(sums_of<COUNT / 2>(v), sums_of<COUNT / 2>(v + COUNT / 2),
-                                          std::make_index_sequence<kLanes>());
+    return joined_halves<2 * kLanes / COUNT>(folded<COUNT / 2>(v, join), folded<COUNT / 2>(v + COUNT / 2, join), join,
+                                             std::make_index_sequence<kLanes>());
 }
 
 }  // namespace assay

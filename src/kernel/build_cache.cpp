@@ -163,11 +163,20 @@ std::optional<BuiltModule> BuildCache::find(const Variant& variant, const IsaLev
   return find_module({&variant, &isa}, key(variant, isa));
 }
 
-std::vector<std::string> BuildCache::command(const Job& job) const {
+/// Empty if the source, and what it includes, includes none.
+fs::path BuildCache::precompiled_header(const Variant& variant) const {
+  for (const auto& [name, file] : source_hash(variant).files)
+    if (name == kPrecompiledName) return file;
+  return {};
+}
+
+std::vector<std::string> BuildCache::command(const Job& job, const PrecompiledHeaders& headers) const {
   const Variant& variant = *job.request.variant;
   std::vector<std::string> argv = {compiler_.command};
-  const std::vector<std::string> flags = flags_of(compiler_, variant, *job.request.isa);
+  const std::vector<std::string> flags = flags_of(compiler_, variant, *job.request.isa),
+                                 precompiled = headers.flags_for(precompiled_header(variant), flags);
   argv.insert(argv.end(), flags.begin(), flags.end());
+  argv.insert(argv.end(), precompiled.begin(), precompiled.end());
   argv.push_back("-I" + variant.source.parent_path().string());
   argv.push_back("-I" + include_folder_.string());
   for (const auto& [name, value] : variant.parameters) argv.push_back(fmt::format("-D{}={}", name, value));
@@ -251,6 +260,13 @@ std::vector<BuiltModule> BuildCache::build_all(std::span<const BuildRequest> req
   if (!queue.empty() && !why_not_.empty()) fail("{}", why_not_);
   if (!queue.empty()) make_writable(folders_.back());
 
+  PrecompiledHeaders headers;
+  if (compiler_.precompiles)
+    for (const Job& job : queue)
+      if (const fs::path header = precompiled_header(*job.request.variant); !header.empty())
+        headers.want(header, flags_of(compiler_, *job.request.variant, *job.request.isa));
+  if (!stopped || !stopped()) headers.make(compiler_.command, jobs, compiler_.limit_s);
+
   ProcessSet compilers;  // after `queue`: its compilers are dead before their partial files are removed
   size_t started = 0;
   const auto set_job_done = [&](const Job& job, const BuiltModule& module) {
@@ -259,7 +275,7 @@ std::vector<BuiltModule> BuildCache::build_all(std::span<const BuildRequest> req
   while (done_count < requests.size()) {
     if (stopped && stopped()) break;
     while (started < queue.size() && compilers.running() < size_t(std::max(jobs, 1)))
-      compilers.start(command(queue[started++]), compiler_.limit_s);
+      compilers.start(command(queue[started++], headers), compiler_.limit_s);
     if (const auto done = compilers.wait(kStoppedEveryS))
       set_job_done(queue[done->first], finish(queue[done->first], done->second));
   }

@@ -11,6 +11,7 @@
 #include "kernel/compiler.h"
 #include "kernel/isa.h"
 #include "kernel/manifest.h"
+#include "kernel/precompiled_headers.h"
 #include "kernel/source_hash.h"
 
 namespace assay {
@@ -63,7 +64,8 @@ class BuildCache {
   struct Job;
   std::vector<std::filesystem::path> include_folders(const Variant& variant) const;
   const SourceHash& source_hash(const Variant& variant) const;
-  std::vector<std::string> command(const Job& job) const;
+  std::filesystem::path precompiled_header(const Variant& variant) const;
+  std::vector<std::string> command(const Job& job, const PrecompiledHeaders& headers) const;
   std::optional<BuiltModule> find_module(const BuildRequest& request, const BuildKey& key) const;
   Job prepare(const BuildRequest& request, const BuildKey& key) const;
   BuiltModule finish(const Job& job, const ProcessResult& result) const;

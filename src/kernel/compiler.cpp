@@ -31,6 +31,12 @@ std::string ask_version(const std::string& command) {
   return fmt::format("{} {}; {}", answers[1], answers[2], answers[0]);
 }
 
+void ask(const std::string& command, Compiler& compiler) {
+  compiler.command = command;
+  compiler.version = ask_version(command);
+  compiler.precompiles = !compiler.version.starts_with(' ');  // clang has no -dumpfullversion
+}
+
 }  // namespace
 
 Compiler find_compiler() {
@@ -38,13 +44,11 @@ Compiler find_compiler() {
   ASSAY_CHECK(compiler.abi_version == ASSAY_ABI_VERSION);
   compiler.limit_s = compile_limit_s();
   if (const char* chosen = std::getenv("ASSAY_CXX"); chosen && *chosen) {
-    compiler.command = chosen;
-    compiler.version = ask_version(chosen);
+    ask(chosen, compiler);
     return compiler;
   }
   for (const char* command : {"g++", "c++", "clang++"}) {
-    compiler.command = command;
-    compiler.version = ask_version(command);
+    ask(command, compiler);
     if (!compiler.version.empty()) return compiler;
   }
   compiler.command = "g++";

@@ -25,6 +25,7 @@ std::unique_ptr<SpecialValues> special_values_for(const Spec& spec, const std::v
                                                   const DeviceInfo& device) {
   const auto takes_strides = [](const CaseToRun& c) { return c.variant->supports.strides; };
   return SpecialValues::make(spec, std::any_of(cases.begin(), cases.end(), takes_strides),
+                             !std::all_of(cases.begin(), cases.end(), takes_strides),
                              /*as_in_files=*/!device.one_worker);
 }
 

@@ -151,10 +151,14 @@ class SpecialLaunch {
 
 std::string check_special_values(const WorkerCase& work, OpenedArenas& opened, const SpecialKernel& of) {
   const auto run = [&](Spacing spacing) { return SpecialLaunch(work, opened, of, spacing).run(); };
+  const bool has_dense = work.special->weights(Spacing::dense), has_padded = work.special->weights(Spacing::padded);
+  if (!work.variant->supports.strides || !has_padded) return has_dense ? run(Spacing::dense) : "";
   std::string padded;
   try {
-    if (work.variant->supports.strides && work.special->weights(Spacing::padded)) padded = run(Spacing::padded);
+    padded = run(Spacing::padded);
+    if (!has_dense) return padded;
   } catch (const Error&) {  // it says itself that it does not take them
+    if (!has_dense) return "";
   }
   // A kernel may have a faster way for dense operands, which is what is timed.
   if (const std::string dense = run(Spacing::dense); !dense.empty() || padded.empty()) return dense;

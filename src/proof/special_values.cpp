@@ -152,11 +152,13 @@ SpecialValues::SpecialValues(const Spec& spec) : of_(spec), spec_(matmul_of(of_)
 
 SpecialWeights::~SpecialWeights() { munmap(memory_.data(), memory_.size()); }
 
-std::unique_ptr<SpecialValues> SpecialValues::make(const Spec& spec, bool any_padded, bool as_in_files) {
+std::unique_ptr<SpecialValues> SpecialValues::make(const Spec& spec, bool any_padded, bool any_dense,
+                                                   bool as_in_files) {
   if (!spec.op->is_product || spec.weight_bytes() > kMostBytes) return nullptr;
   auto values = std::make_unique<SpecialValues>(spec);
+  const bool has_room = spec.weight_bytes() <= kLargeBytes || 8 * spec.weight_bytes() <= memory_room().bytes;
   for (const Spacing spacing : {Spacing::dense, Spacing::padded})
-    if (spacing == Spacing::dense || (any_padded && spec.weight_bytes() <= kLargeBytes))
+    if (spacing == Spacing::dense ? any_dense || has_room : any_padded)
       values->weights_[size_t(spacing)] = std::make_unique<SpecialWeights>(spec, values->rows_, spacing, as_in_files);
   return values;
 }

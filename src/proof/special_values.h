@@ -34,14 +34,14 @@ class SpecialWeights {
 
 class SpecialValues {
  public:
-  /// Null where the op is no product, or the weights are too big to be held once more. any_padded: a kernel takes
-  /// strides; large weights are made dense alone all the same.
+  /// Null where the op is no product, or the weights are too big to be held once more. Where little memory is left
+  /// large ones are made in one spacing alone, which a case takes.
   /// as_in_files: weights begin where those of a mapped file may, at 32 bytes; else at 64.
-  static std::unique_ptr<SpecialValues> make(const Spec& spec, bool any_padded, bool as_in_files);
+  static std::unique_ptr<SpecialValues> make(const Spec& spec, bool any_padded, bool any_dense, bool as_in_files);
   explicit SpecialValues(const Spec& spec);
 
   const Spec& spec() const { return of_; }
-  /// Null if they were not made: dense ones always are.
+  /// Null if they were not made.
   const SpecialWeights* weights(Spacing spacing) const { return weights_[size_t(spacing)].get(); }
   /// How many launches show all activations that a kernel of this accuracy must take.
   int64_t launches(Accuracy accuracy) const;

@@ -1,11 +1,7 @@
 // The honest matmul that every mutant starts from: elements, shares of the threads, epilogue, the exported kernel.
 #pragma once
-#include <atomic>
-#include <cmath>
-#include <cstdint>
-#include <cstring>
-
 #include "assay_kernel.h"
+#include "precompiled.h"
 
 namespace honest {
 
