@@ -1,6 +1,7 @@
 // assay probe: options, the run, and the reports that were asked for.
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <set>
 
@@ -136,7 +137,7 @@ void print_plan(const Plan& plan, const Sweep& sweep, const ProbeOptions& option
   text += "\n" + skips_text(plan, options, width);
   const size_t missing = sweep.missing();
   text += fmt::format("\n{} specs, {} cases; {} in the store, {} to measure: about {}\n", plan.specs.size(),
-                      plan.cases(), size_t(plan.cases()) - missing, missing, duration_text(sweep.expected_seconds()));
+                      plan.cases(), size_t(plan.cases()) - missing, missing, duration_text(std::ceil(sweep.expected_seconds())));
   put(stdout, wrap_lines(text, width, 6));
 }
 
