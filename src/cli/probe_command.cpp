@@ -137,15 +137,19 @@ void print_plan(const Plan& plan, const Sweep& sweep, const ProbeOptions& option
   text += "\n" + skips_text(plan, options, width);
   const size_t missing = sweep.missing();
   text += fmt::format("\n{} specs, {} cases; {} in the store, {} to measure: about {}\n", plan.specs.size(),
-                      plan.cases(), size_t(plan.cases()) - missing, missing, duration_text(std::ceil(sweep.expected_seconds())));
+                      plan.cases(), size_t(plan.cases()) - missing, missing,
+                      duration_text(std::ceil(sweep.expected_seconds())));
   put(stdout, wrap_lines(text, width, 6));
 }
 
 int build_only(Sweep& sweep, Progress& progress) {
   const std::vector<std::string> errors = sweep.build_only();
   progress.finish();
+  if (interrupted()) {
+    remark("assay: interrupted; what was built is kept, and the same command builds the rest\n");
+    return 130;
+  }
   for (const std::string& error : errors) show("{}\n", error);
-  if (interrupted()) return 130;
   return errors.empty() ? 0 : 1;
 }
 
