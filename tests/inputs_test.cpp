@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 #include <random>
 #include <set>
 
@@ -94,7 +95,7 @@ TEST(InputArena, BytesAreAFunctionOfFormatAndOffsetWhateverTheSize) {
     EXPECT_GE(small.bytes().size(), size_t(1 << 20));
     EXPECT_GE(large.bytes().size(), size_t(5 << 20));
     EXPECT_EQ(std::memcmp(small.bytes().data(), large.bytes().data(), common), 0) << int(format);
-    EXPECT_EQ(small.alignment() % 64, 0);
+    EXPECT_EQ(copy_alignment(format) % 256, 0);
   }
 }
 
@@ -223,8 +224,9 @@ TEST(SpecInputs, CopiesCoverTheFootprintAndAreOneWhereItIsZero) {
     const SpecInputs many(spec, arenas, 3'000'000);
     for (int64_t copy = 0; copy < many.copies(); ++copy)
       for (const auto& [data, bytes] : pieces_of(many.b(copy))) covered += bytes, ++piece_count;
-    // Beside the values there are guards and, for whole blocks, up to 6,719 bytes of alignment.
-    EXPECT_GE(covered + piece_count * (2 * kGuardBytes + 6720), 3'000'000);
+    // Beside the values there are guards and what aligns whole blocks.
+    const int64_t alignment = std::lcm(kCopyAlignment, dtype_facts(many.b(0)[0].dtype).block_bytes);
+    EXPECT_GE(covered + piece_count * (2 * kGuardBytes + alignment), 3'000'000);
     const std::byte* first = many.covered()[0].data();
     for (const int64_t copy : {int64_t(0), many.copies() - 1}) {
       const Tensor& t = many.b(copy)[0];

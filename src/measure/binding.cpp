@@ -15,8 +15,13 @@ constexpr int64_t kMostSpareBytes = int64_t(64) << 20;  // of one block
 constexpr int64_t kMostWidening = 4;     // f32 of Q8_0, and some padding
 constexpr int64_t kFewBytes = 64 << 10;  // tiles of little weights may be padded to so much
 
-/// From one prepared copy to the next.
-int64_t step_of(int64_t bytes) { return (bytes + 63) / 64 * 64 + kGuardBytes; }
+int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
+
+/// From one prepared copy to the next; the first begins at kCopyAlignment. Between two lie a guard band behind the one …
+int64_t step_of(int64_t bytes) { return round_up(round_up(bytes, 64) + kGuardBytes, kCopyAlignment); }
+int64_t behind(int64_t bytes) { return kCopyAlignment + round_up(bytes, 64); }
+/// … and one before the other.
+constexpr int64_t kBefore = kCopyAlignment - kGuardBytes;
 
 int64_t weight_bytes(const Launch& launch) {
   int64_t bytes = 0;
@@ -300,7 +305,7 @@ std::span<std::byte> Binding::room_to_prepare() {
   room_.bytes = kernel_.prepared_bytes(launches_[0]);
   if (room_.bytes <= 0) fail("its manifest says it prepares, but it needs {} bytes for that", room_.bytes);
   room_.copies = copies_to_prepare(room_.bytes);
-  const int64_t all = kGuardBytes + step_of(room_.bytes) * std::ssize(room_.copies);
+  const int64_t all = kCopyAlignment + step_of(room_.bytes) * std::ssize(room_.copies);
   room_.memory = {device_.allocate(all), size_t(all)};
   device_.fill(room_.memory.data(), kPoison, all);
   return room_.memory;
@@ -319,7 +324,7 @@ Binding::Preparation Binding::prepare(int64_t room_used, LoadedKernel* converter
   std::vector<int64_t> sources;
   for (const size_t i : room_.copies) {
     Launch launch = launches_[i];
-    launch.prepared = room.data() + kGuardBytes + step * int64_t(prepared.size());
+    launch.prepared = room.data() + kCopyAlignment + step * int64_t(prepared.size());
     launch.prepared_bytes = bytes;
     launch.bytes += work_.variant->keeps_b ? bytes : bytes - weight_bytes(launch);
     const int64_t began = now_ns();
@@ -329,7 +334,10 @@ Binding::Preparation Binding::prepare(int64_t room_used, LoadedKernel* converter
     sources.push_back(int64_t(i));
   }
   const int64_t began = now_ns();
-  if (result.message.empty() && !surroundings_.bands_are_whole(room.data(), step, std::ssize(room_.copies) + 1))
+  const auto are_whole = [&](int64_t first) {
+    return surroundings_.bands_are_whole(room.data() + first, step, std::ssize(room_.copies));
+  };
+  if (result.message.empty() && !(are_whole(kBefore) && are_whole(behind(bytes))))
     result.message = "its prepare wrote outside of its buffer";
   result.check_us = double(now_ns() - began) * 1e-3;
   opened_.protect(room.data(), std::ssize(room));

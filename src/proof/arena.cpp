@@ -71,6 +71,8 @@ int64_t unit_bytes(Format format) {
   return is_encoded(format) ? dtype_facts(dtype_of(format)).block_bytes : format == Format::q8_0 ? kBlockBytes : 8;
 }
 
+int64_t copy_alignment(Format format) { return std::lcm(kCopyAlignment, unit_bytes(format)); }
+
 uint64_t random_word(Format format, uint64_t counter) {
   const uint64_t bits = random_bits(counter + (uint64_t(format) << 48));
   switch (format) {  // keep sign, two low exponent bits and mantissa; set the exponent's base
@@ -102,8 +104,6 @@ InputArena::InputArena(Format format, int64_t bytes, bool huge_pages) : format_(
 }
 
 InputArena::~InputArena() { munmap(bytes_.data(), bytes_.size()); }
-
-int64_t InputArena::alignment() const { return std::lcm(int64_t(64), unit_bytes(format_)); }
 
 void InputArena::restore(int64_t offset, int64_t count) {
   const int64_t size = int64_t(bytes_.size());

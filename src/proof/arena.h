@@ -18,6 +18,10 @@ enum class Format { f32, f16, bf16, q8_0, int8, q8_scale, q4_0, q4_1, q5_0, q5_1
 Format block_format(Dtype dtype);
 /// Whole blocks, else whole words: what is filled at once.
 int64_t unit_bytes(Format format);
+/// Copies of weights start at multiples of this, as a device's allocator gives them …
+inline constexpr int64_t kCopyAlignment = 256;
+/// … and in an arena of whole blocks.
+int64_t copy_alignment(Format format);
 
 /// A pure function of format and offset, so any range can be put back as it was.
 class InputArena {
@@ -29,8 +33,6 @@ class InputArena {
   InputArena& operator=(const InputArena&) = delete;
 
   std::span<std::byte> bytes() const { return bytes_; }
-  /// Copies may start at multiples of this: 64, and whole blocks.
-  int64_t alignment() const;
   /// Puts the values of the range back (and of the blocks it touches).
   void restore(int64_t offset, int64_t count);
 

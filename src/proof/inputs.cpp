@@ -41,8 +41,6 @@ std::vector<std::pair<Format, int64_t>> pieces(const Tensor& b) {
 
 int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
 
-int64_t alignment_of(Format format) { return std::lcm(int64_t(64), unit_bytes(format)); }
-
 std::vector<Tensor> b_tensors(const Spec& spec) {
   std::vector<Tensor> result;
   for (const Tensor& t : spec.tensors)
@@ -55,7 +53,7 @@ std::map<Format, int64_t> copy_sizes(const std::vector<Tensor>& b) {
   std::map<Format, int64_t> sizes;
   for (const Tensor& t : b)
     for (const auto& [format, bytes] : pieces(t))
-      sizes[format] += round_up(bytes + 2 * kGuardBytes, alignment_of(format));
+      sizes[format] += round_up(bytes + 2 * kGuardBytes, copy_alignment(format));
   return sizes;
 }
 
@@ -164,13 +162,12 @@ SpecInputs::SpecInputs(const Spec& spec, Arenas& arenas, int64_t footprint) : sp
   for (const auto& [format, bytes] : sizes)
     count = std::min(
         count,
-        std::max(int64_t(1), (int64_t(arenas.get(format).bytes().size()) - arenas.get(format).alignment()) / bytes));
+        std::max(int64_t(1), (int64_t(arenas.get(format).bytes().size()) - copy_alignment(format)) / bytes));
 
   std::map<Format, int64_t> next;
   const auto place = [&](Format format, int64_t bytes) {
     InputArena& arena = arenas.get(format);
-    const int64_t alignment = arena.alignment();
-    const int64_t data = round_up(next[format] + kGuardBytes, alignment);
+    const int64_t data = round_up(next[format] + kGuardBytes, copy_alignment(format));
     ASSAY_CHECK(data + bytes + kGuardBytes <= int64_t(arena.bytes().size()));
     for (const int64_t offset : {data - kGuardBytes, data + bytes}) guards_.push_back({format, offset, kGuardBytes});
     next[format] = data + bytes + kGuardBytes;
