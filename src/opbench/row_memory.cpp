@@ -78,8 +78,10 @@ MappedBlock::MappedBlock(int64_t bytes, bool shared) : bytes_(size_t(bytes)) {
   if (!shared) return;
   // Of shared memory the system gives them unasked only where it is set up so; collapsed, small ones become huge
   // anywhere.
-  for (size_t page = 0; page < pages; ++page) data_[page * kHugePage] = std::byte();
-  madvise(data_, pages * kHugePage, kCollapse);
+  for (size_t page = 0; page < pages && !interrupted(); ++page) {
+    data_[page * kHugePage] = std::byte();
+    madvise(data_ + page * kHugePage, kHugePage, kCollapse);
+  }
 }
 
 MappedBlock::~MappedBlock() { munmap(reserved_, reserved_bytes_); }
