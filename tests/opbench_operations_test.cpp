@@ -60,6 +60,7 @@ TEST(operations, refuse_what_is_no_row_and_say_why) {
   EXPECT_NE(refusal("MatMul / dim=4x5 dim=6x7").find("must be equal"), std::string::npos);
   EXPECT_NE(refusal("Sum / dim=4x5").find("needs axi="), std::string::npos);
   EXPECT_NE(refusal("Sum / dim=4x5 axi=2").find("no dimension"), std::string::npos);
+  EXPECT_NE(refusal("Sum / dim=4x5 axi=0 axi=1").find("twice"), std::string::npos);
   EXPECT_NE(refusal("ReLU / dim=4x-5").find("too many elements"), std::string::npos);
   EXPECT_NE(refusal("ReLU / dim=9999999999x9999999999").find("too many elements"), std::string::npos);
   EXPECT_NE(refusal("ReLU / dim=4 dim=4").find("takes 1 dim="), std::string::npos);
@@ -130,7 +131,7 @@ TEST_P(References, accept_the_right_answer_and_find_one_wrong_element) {
 }
 INSTANTIATE_TEST_SUITE_P(, References,
                          testing::Values("ReLU / dim=37", "Sum / dim=2x3x4 axi=1", "Scatter / dim=6x4 dim=9",
-                                         "Sort / dim=23 axi=0", "MatMul / dim=3x4 dim=4x5"));
+                                         "Sort / dim=23 axi=0", "Sort / dim=1 axi=0", "MatMul / dim=3x4 dim=4x5"));
 
 TEST(references, of_a_large_product_cover_every_element_by_projection) {
   const OperationRow row = parse_operation_row("MatMul / dim=900x700 dim=700x500");  // more than is computed whole

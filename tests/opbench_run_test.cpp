@@ -7,6 +7,7 @@
 
 #include "assay_program.h"
 #include "backend/cpu/cpu_info.h"
+#include "base/terminal.h"
 #include "opbench/opbench.h"
 
 namespace assay {
@@ -47,7 +48,7 @@ TEST(a_cell, that_is_right_has_a_time) {
 }
 
 TEST(a_cell, that_is_wrong_has_none) {
-  for (const char* behaviour : {"wrong", "tail", "nothing", "remembers"}) {
+  for (const char* behaviour : {"wrong", "tail", "nothing", "remembers", "writes too far"}) {
     const MutantRun run(behaviour);
     EXPECT_EQ(run.record().outcome, Outcome::wrong) << behaviour << ": " << run.record().detail;
     EXPECT_EQ(run.cell().us(OpbenchMethod::rounds), 0) << behaviour;
@@ -75,6 +76,22 @@ TEST(a_cell, whose_device_has_a_clock_that_cannot_be_has_no_time) {
   EXPECT_TRUE(has(run.record().detail, "clock says")) << run.record().detail;
 }
 
+TEST(a_cell, whose_framework_changes_its_inputs_crashes) {
+  EXPECT_EQ(MutantRun("changes inputs").record().outcome, Outcome::crashed);
+}
+
+TEST(a_cell, that_failed_by_its_surroundings_is_tried_again) {
+  for (const char* behaviour : {"fails to load", "no memory"})
+    EXPECT_TRUE(MutantRun(behaviour).record().has_tag(kRetryTag)) << behaviour;
+  EXPECT_FALSE(MutantRun("throw").record().has_tag(kRetryTag));
+}
+
+TEST(a_cell, that_says_much_is_cut_between_two_characters) {
+  const std::string said = MutantRun("says much").record().detail;
+  EXPECT_EQ(said, one_line(said));
+  EXPECT_GT(said.size(), 500u);
+}
+
 /// A framework whose module loads in no process, or takes all of one with it.
 TEST(a_framework, that_cannot_be_asked_for_its_version_is_missing_with_what_it_said) {
   const fs::path folder = fs::path(testing::TempDir()) / "opbench-modules";
@@ -86,6 +103,8 @@ TEST(a_framework, that_cannot_be_asked_for_its_version_is_missing_with_what_it_s
     return find_framework(info, folder, {}, 1).missing;
   };
   EXPECT_EQ(missing("right"), "");
+  setenv("ASSAY_TEST_FRAMEWORK", "odd version", 1);
+  EXPECT_EQ(find_framework(info, folder, {}, 1).version, "a [31m\\xff b");
   EXPECT_TRUE(has(missing("fails to load"), "driver is too old"));
   EXPECT_TRUE(has(missing("crashes at load"), "ABRT")) << missing("crashes at load");
   write_file((folder / "mutant.so").string(), "no library");
@@ -180,6 +199,8 @@ TEST(names_that_are_unknown, are_refused_with_what_is_near) {
     EXPECT_TRUE(has(ended.err, part)) << ended.err;
   };
   refused({"opbench", "--op", "Softmx"}, "did you mean Softmax");
+  refused({"opbench", "--op", "relu"}, "did you mean ReLU");
+  refused({"opbench", "--framework", "pytorch"}, "there are mlx_gpu");
   refused({"opbench", "--framework", "torch_cp"}, "did you mean torch_cpu");
   refused({"opbench", "--shape", "dim=3x3"}, "--shape dim=3x3: nothing is named so");
   refused({"opbench", "--row", "ReLU dim=4"}, "no row");

@@ -40,6 +40,15 @@ std::string without_percents(const std::string& line) {
   return out;
 }
 
+TEST(a_table, without_a_row_that_streams_has_no_rate_to_compare_with) {
+  const std::string table =
+      "Detailed benchmark:\n| Operation | cpu |\n| Argmax / dim=64x1024x128 axi=0 | 1.71 |\n"
+      "| Argmax / dim=64x1024x128 axi=1 | 1.71 |\n| Argmax / dim=64x1024x128 axi=2 | 1.71 |\n";
+  const TableAudit audit = audit_operations(read_operation_table(table, "t"), "t");
+  ASSERT_EQ(audit.count(TableFault::same_over_axes), 1u);
+  EXPECT_EQ(audit.findings[0].evidence.find("memory rate"), std::string::npos) << audit.findings[0].evidence;
+}
+
 TEST(the_seeds_table, is_printed_again_as_it_stands) {
   const std::vector<std::string> printed = lines_of(classic_operations(seed())), given = lines_of(read_file(kSeed));
   ASSERT_EQ(printed.size(), given.size());

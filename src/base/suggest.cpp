@@ -5,12 +5,18 @@
 #include <fnmatch.h>
 
 #include <algorithm>
+#include <cctype>
 #include <numeric>
 
 #include "base/joined.h"
 
 namespace assay {
 namespace {
+std::string in_small_letters(std::string text) {
+  for (char& each : text) each = char(std::tolower(static_cast<unsigned char>(each)));
+  return text;
+}
+
 size_t edit_distance(const std::string& a, const std::string& b) {
   std::vector<size_t> row(b.size() + 1);
   std::iota(row.begin(), row.end(), size_t(0));
@@ -29,9 +35,11 @@ size_t edit_distance(const std::string& a, const std::string& b) {
 
 std::vector<std::string> near_names(const std::string& name, const std::vector<std::string>& known) {
   std::vector<std::pair<size_t, std::string>> scored;
+  const std::string small = in_small_letters(name);
   for (const std::string& candidate : known) {
-    const size_t distance =
-        candidate.find(name) != std::string::npos && name.size() > 2 ? 1 : edit_distance(name, candidate);
+    const std::string other = in_small_letters(candidate);
+    const bool contains = other.find(small) != std::string::npos && name.size() > 2;
+    const size_t distance = other == small ? 0 : contains ? 1 : edit_distance(small, other);
     if (2 * distance <= std::max(name.size(), candidate.size())) scored.emplace_back(distance, candidate);
   }
   std::sort(scored.begin(), scored.end());

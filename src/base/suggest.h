@@ -5,7 +5,8 @@
 
 namespace assay {
 
-/// The up to three names of `known` nearest to `name` by edit distance, nearest first; none that differ by more than
+/// The up to three names of `known` nearest to `name` by edit distance, nearest first, in small letters or
+/// capitals; none that differ by more than
 /// half.
 std::vector<std::string> near_names(const std::string& name, const std::vector<std::string>& known);
 

@@ -8,9 +8,11 @@
 #include "backend/cpu/team.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/joined.h"
 #include "base/private_folder.h"
 #include "base/standard_streams.h"
 #include "base/suggest.h"
+#include "base/terminal.h"
 #include "cli/commands.h"
 #include "cli/installation.h"
 #include "cli/report_formats.h"
@@ -19,6 +21,7 @@
 #include "report/csv.h"
 #include "report/opbench_report.h"
 #include "report/progress.h"
+#include "report/rows.h"
 
 namespace assay {
 namespace {
@@ -56,11 +59,17 @@ const char* const kSmokeRows[] = {"Argmax / dim=8x64x32 axi=1",
                                   "LayerNorm / dim=8x96 axi=-1",
                                   "Attention / dim=1x2x24x64 dim=1x2x24x64 dim=1x2x24x64"};
 
-/// Globs; one that matches nothing is an error with what is near.
+constexpr size_t kMostListed = 30;
+
+/// Globs; one that matches nothing is an error with what is near, else with all names where these are few.
 void check_globs(const char* option, const std::vector<std::string>& globs, const std::vector<std::string>& known) {
-  for (const std::string& glob : globs)
-    if (std::none_of(known.begin(), known.end(), [&](const std::string& name) { return glob_matches(glob, name); }))
-      fail("{} {}: nothing is named so{}", option, glob, did_you_mean(glob, known));
+  for (const std::string& glob : globs) {
+    if (std::any_of(known.begin(), known.end(), [&](const std::string& name) { return glob_matches(glob, name); }))
+      continue;
+    std::string names = did_you_mean(glob, known);
+    if (names.empty() && known.size() <= kMostListed) names = "; there are " + joined(known, ", ");
+    fail("{} {}: nothing is named so{}", option, glob.empty() ? "''" : glob, names);
+  }
 }
 
 bool matches_any(const std::vector<std::string>& globs, const std::string& name) {
@@ -70,7 +79,9 @@ bool matches_any(const std::vector<std::string>& globs, const std::string& name)
 
 std::vector<OperationRow> chosen_rows(const OpbenchCommand& options) {
   std::vector<OperationRow> all;
-  for (const std::string& name : options.own_rows) all.push_back(parse_operation_row(name));
+  std::set<std::string> given;
+  for (const std::string& name : options.own_rows)
+    if (given.insert(name).second) all.push_back(parse_operation_row(name));
   if (options.smoke)
     for (const char* name : kSmokeRows) all.push_back(parse_operation_row(name));
   if (all.empty()) all = operation_rows();
@@ -151,8 +162,7 @@ int exit_code(const Opbench& bench) {
   if (interrupted()) return 130;
   for (const OpbenchRow& row : bench.rows())
     for (const OpbenchCell& cell : row.cells)
-      if (cell.record && (cell.record->outcome == Outcome::wrong || cell.record->outcome == Outcome::impossible))
-        return 1;
+      if (cell.record && is_failure(cell.record->outcome)) return 1;
   return 0;
 }
 
@@ -172,15 +182,33 @@ double peak_of(const Backend& backend, const OpbenchOptions& options) {
   return 0;
 }
 
+/// A folder for ceilings that cannot be written is no reason not to measure.
+double peak_or_remark(const Backend& backend, const OpbenchOptions& options) {
+  try {
+    return peak_of(backend, options);
+  } catch (const Error& e) {
+    if (interrupted()) throw;
+    remark("the f32 peak is not known, so no row is held against it: {}\n", one_line(e.what()));
+    return 0;
+  }
+}
+
+int interrupted_early() {
+  remark("interrupted before the first cell\n");
+  return 130;
+}
+
 int run_opbench(const OpbenchCommand& command) {
   if (command.method != "rounds" && command.method != "seed")
     fail("--method {}: not among rounds, seed{}", command.method, did_you_mean(command.method, {"rounds", "seed"}));
+  const CatchInterrupt catch_interrupt;
   OpbenchOptions options;
   options.rows = chosen_rows(command);
   const auto backends = make_backends();
   const OpenedDevice found = find_device(backends, "cpu", command.threads);
   options.device = found.info;
   options.frameworks = chosen_frameworks(command, options.device);
+  if (interrupted()) return interrupted_early();
   for (const FrameworkInfo& info : ceiling_frameworks())
     if (std::any_of(options.frameworks.begin(), options.frameworks.end(),
                     [&](const auto& f) { return f.missing.empty() && f.info->device == info.device; }))
@@ -199,7 +227,7 @@ int run_opbench(const OpbenchCommand& command) {
   const auto store = command.dry_run && !std::filesystem::exists(command.store, ignored)
                          ? std::make_unique<Store>()
                          : std::make_unique<Store>(command.store);
-  if (!command.dry_run) options.peak_gflops = peak_of(*found.backend, options);
+  if (!command.dry_run) options.peak_gflops = peak_or_remark(*found.backend, options);
   OpbenchEvents events;
   if (!command.quiet) {
     events.on_row = [](const OperationRow& row, size_t number, size_t of) {
@@ -221,10 +249,16 @@ int run_opbench(const OpbenchCommand& command) {
     show("{}", opbench_plan(bench, out.width, out.colour));
     return 0;
   }
-  const CatchInterrupt catch_interrupt;
-  bench.run();
+  std::string trouble;
+  try {
+    bench.run();
+  } catch (const Error& e) {
+    trouble = e.what();  // a full disk, say: what is done is still worth showing
+  }
   if (interrupted())
-    remark("interrupted: {} cells are not measured; the same command goes on there\n", bench.missing());
+    remark("interrupted: {} not measured; the same command{} goes on there\n",
+           bench.missing() == 1 ? "1 cell is" : fmt::format("{} cells are", bench.missing()),
+           command.fresh ? " without --fresh" : "");
   const auto text = [&](const Terminal& out) {
     return command.classic ? opbench_classic(bench) : opbench_text(bench, out.width, out.colour);
   };
@@ -232,6 +266,7 @@ int run_opbench(const OpbenchCommand& command) {
                           {"csv", [&](auto&) { return csv_table(opbench_cells(bench)); }},
                           {"json", [&](auto&) { return opbench_json(bench); }},
                           {"markdown", [&](auto&) { return opbench_markdown(bench); }}});
+  if (!trouble.empty()) throw Error(trouble);
   return exit_code(bench);
 }
 
@@ -254,7 +289,8 @@ CommandRun add_opbench(Options options, CommandFiles& files) {
       "  assay compare before.sqlite after.sqlite             two stores of opbench (--store FILE)\n\n"
       "make opbench installs LibTorch (Debian's libtorch-dev, 163 packages) and builds torch_cpu; nothing else needs "
       "it.\n\n"
-      "Exit codes: 0 fine; 1 a cell is wrong or impossible; 2 an error, named on stderr; 130 Ctrl-C.");
+      "Exit codes: 0 fine; 1 a cell is wrong or impossible, crashed, hung or failed; 2 an error, named on stderr; 130 "
+      "Ctrl-C.");
   const Options what = options.group("What to measure");
   what.add("--op", o->operations, "globs on the operation's name: Softmax, 'Scatter*'");
   what.add("--shape", o->rows, "globs on the sizes: 'dim=64x128x1024*'");

@@ -29,6 +29,7 @@ constexpr double kDeviceClockMore = 1.02;  // than the host's, and something is 
 
 struct Packet {
   Outcome outcome = Outcome::pass;
+  bool retry = false;
   int32_t samples = 0;
   uint64_t last_set = 0;
   double us[kMostCellSamples] = {};
@@ -37,7 +38,9 @@ struct Packet {
 
   void say(const std::string& what) {
     const std::string line = one_line(what);
-    std::memcpy(text, line.data(), std::min(line.size(), sizeof text - 1));
+    size_t size = std::min(line.size(), sizeof text - 1);
+    while (size > 0 && size < line.size() && (line[size] & 0xc0) == 0x80) --size;  // no half of a character
+    std::memcpy(text, line.data(), size);
   }
 };
 
@@ -48,8 +51,18 @@ class Cell {
 
   Packet prepare(const std::filesystem::path& module, const CellMakers& makers) {
     Packet packet;
+    memory_.protect_inputs();
     team_ = makers.team();
-    framework_ = load_framework(module, team_.team);
+    try {
+      framework_ = load_framework(module, team_.team);
+    } catch (const std::bad_alloc&) {
+      throw;
+    } catch (const std::exception& e) {  // it could be loaded a while ago, to be asked for its version
+      packet.outcome = Outcome::launch_failed;
+      packet.retry = true;
+      packet.say(e.what());
+      return packet;
+    }
     std::string why_not;
     prepared_ = framework_->prepare(row_, why_not);
     if (!prepared_) {
@@ -129,6 +142,7 @@ Packet guarded(Work&& work) {
   } catch (const std::bad_alloc&) {
     Packet packet;
     packet.outcome = Outcome::device_limit;
+    packet.retry = true;
     packet.say("its device or process has not enough memory");
     return packet;
   } catch (const std::exception& e) {
@@ -179,7 +193,7 @@ CellAnswer CellWorker::answer(double limit_s) {
   if (recv(process_.socket(), &packet, sizeof packet, MSG_DONTWAIT) != sizeof packet) return ended(false, limit_s);
   process_.signal_group(SIGSTOP);
   packet.text[sizeof packet.text - 1] = 0;
-  CellAnswer result{packet.outcome, false, packet.text, {}, {}, packet.last_set};
+  CellAnswer result{packet.outcome, packet.retry, packet.text, {}, {}, packet.last_set};
   const int samples = std::clamp(packet.samples, 0, kMostCellSamples);
   result.us.assign(packet.us, packet.us + samples);
   result.disturbed.assign(packet.disturbed, packet.disturbed + samples);

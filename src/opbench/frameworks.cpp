@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "base/terminal.h"
 #include "measure/measuring_child.h"
 
 namespace assay {
@@ -74,13 +75,13 @@ FrameworkModule find_framework(const FrameworkInfo& info, const std::filesystem:
     return module;
   }
   try {
-    module.version = text_of_child("loading " + info.name, kLoadLimitS, [&] {
+    module.version = one_line(text_of_child("loading " + info.name, kLoadLimitS, [&] {
       ThreadTeam alone;
       alone.count = threads;
       return load_framework(module.file, alone)->version();
-    });
+    }));
   } catch (const Error& e) {
-    module.missing = e.what();
+    module.missing = one_line(e.what());
   }
   return module;
 }

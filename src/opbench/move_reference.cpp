@@ -117,7 +117,8 @@ class SortReference : public RowReference {
         errors.see(first + at, y[at], ascends ? y[at] : y[at - axis_.inner], 0);
       }
     for (int64_t i = 0; i < width; ++i)
-      if (missing[i] != 0) errors.see(first + i, y[i], std::nextafter(y[i], HUGE_VALF), 0);
+      if (missing[i] != 0)
+        errors.see(first + i, y[i], std::isnan(y[i]) ? x_[first + i] : std::nextafter(y[i], HUGE_VALF), 0);
   }
 
  private:

@@ -22,7 +22,11 @@ constexpr int64_t kProcessBytes = int64_t(200) << 20;  // a worker with its libr
 constexpr int64_t kLeastProcesses = 4;
 constexpr double kCellSeconds = 0.6, kBytesASecond = 2e9, kFlopsASecond = 2e10, kRuns = 10;
 
-const char* method_name(OpbenchMethod method) { return method == OpbenchMethod::rounds ? "rounds" : "seed"; }
+/// Whoever does not wait for the measuring lock gets times that nobody else should take for measured ones.
+std::string method_name(const OpbenchOptions& options) {
+  const char* name = options.method == OpbenchMethod::rounds ? "rounds" : "seed";
+  return options.takes_lock ? name : std::string("smoke ") + name;
+}
 
 constexpr double kCallUs = 5;    // below, what is called and how threads are woken decide
 constexpr double kHiddenBy = 2;  // times as long, and the shorter of moving and computing is hidden
@@ -71,7 +75,7 @@ Opbench::Opbench(OpbenchOptions options, Store& store, OpbenchEvents events)
           "opbench row: {}\nmeaning: {}\nframework: {}\nversion: {}\nmodule: {}\nmethod: {} {}\nschema: {}\n-- device "
           "--\n{}",
           row.name, meaning_of(row.operation).meaning, module.info->name, module.version, modules[&module],
-          method_name(options_.method), kOpbenchMethodVersion, kStoreSchema, options_.device.identity());
+          method_name(options_), kOpbenchMethodVersion, kStoreSchema, options_.device.identity());
       cell.key = hash_hex(cell.key_text);
       if (options_.fresh) continue;
       cell.record = store_.find(cell.key);
@@ -127,6 +131,7 @@ CaseRecord Opbench::empty_record(const OperationRow& row, const OpbenchCell& cel
   record.variant = cell.framework->info->name;
   record.device = options_.device.id;
   record.mode = options_.method == OpbenchMethod::rounds ? "opbench" : "opbench-seed";
+  if (!options_.takes_lock) record.mode += "-smoke";
   record.bytes = row.bytes_read + row.bytes_written;
   record.flops = row.flops;
   record.environment = environment_id_;
@@ -168,19 +173,28 @@ void Opbench::measure(OpbenchRow& state) {
     cells.push_back(&cell);
     modules.push_back(cell.framework);
   }
-  const MemoryRoom room = memory_room();
-  const int64_t needed = needed_bytes(row);
-  if (double(needed) > kMemoryShare * double(room.bytes)) {
+  const auto over_limit = [&](const std::string& why) {
     for (OpbenchCell* cell : cells) {
       CaseRecord record = empty_record(row, *cell);
       record.outcome = Outcome::device_limit;
-      record.detail = fmt::format("needs {} MB, {}", needed >> 20, room.limit);
+      record.detail = why;
       record.tags.emplace_back(kRetryTag);
       keep(*cell, std::move(record));
     }
-    return;
+  };
+  const MemoryRoom room = memory_room();
+  const int64_t needed = needed_bytes(row);
+  if (double(needed) > kMemoryShare * double(room.bytes))
+    return over_limit(fmt::format("needs {} MB, {}", needed >> 20, room.limit));
+  std::vector<CellResult> results;
+  try {
+    results = measure_row(row, modules, options_);
+  } catch (const Error& e) {  // no memory after all, or no further process: the next row may need less
+    return over_limit(e.what());
+  } catch (const std::bad_alloc&) {
+    return over_limit(
+        fmt::format("there was not enough memory to check it: {} MB are left", memory_room().bytes >> 20));
   }
-  const std::vector<CellResult> results = measure_row(row, modules, options_);
   for (size_t i = 0; i < results.size(); ++i) {
     const CellResult& cell = results[i];
     CaseRecord record = empty_record(row, *cells[i]);

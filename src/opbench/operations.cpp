@@ -184,6 +184,8 @@ RowWords parse_words(const std::string& name) {
     const std::string_view word = std::string_view(name).substr(begin, end - begin);
     if (word.starts_with("dim="))
       words.dims.push_back(parse_dims(word.substr(4), name));
+    else if (word.starts_with("axi=") && words.axis)
+      fail("{}: axi= stands there twice", name);
     else if (word.starts_with("axi="))
       words.axis = number(word.substr(4), name);
     else if (!word.empty())

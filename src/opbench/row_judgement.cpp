@@ -9,6 +9,7 @@
 
 #include "base/parallel.h"
 #include "base/random.h"
+#include "measure/worker_process.h"
 
 namespace assay {
 
@@ -75,7 +76,7 @@ OutputErrors check_output(const OperationRow& row, const std::vector<const void*
   std::mutex adding;
   in_parallel(batches, [&](int64_t batch) {
     OutputErrors mine;
-    for (int64_t g = groups * batch / batches; g < groups * (batch + 1) / batches; ++g) {
+    for (int64_t g = groups * batch / batches; g < groups * (batch + 1) / batches && !interrupted(); ++g) {
       const bool drawn = double(random_bits(secret ^ uint64_t(g)) >> 11) * 0x1p-53 < share;
       if (drawn || g == 0 || g + 1 == groups) reference->check(output, g, mine);
     }

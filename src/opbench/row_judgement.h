@@ -38,7 +38,8 @@ class RowReference {
 std::unique_ptr<RowReference> make_reference(const OperationRow& row, const std::vector<const void*>& inputs,
                                              uint64_t secret);
 
-/// Checks a share (0 … 1] of the groups, drawn by `secret`, on all processors; the first and the last always.
+/// Checks a share (0 … 1] of the groups, drawn by `secret`, on all processors; the first and the last always. Of no use
+/// where it was interrupted.
 OutputErrors check_output(const OperationRow& row, const std::vector<const void*>& inputs, const void* output,
                           double share, uint64_t secret);
 

@@ -18,10 +18,12 @@ class MappedBlock {
   MappedBlock& operator=(const MappedBlock&) = delete;
   std::byte* data() const { return data_; }
   size_t size() const { return bytes_; }
+  /// In this process: a write ends it.
+  void make_read_only() const;
 
  private:
   std::byte* data_;
-  size_t bytes_;
+  size_t bytes_, mapped_bytes_;
   void* reserved_;
   size_t reserved_bytes_;
 };
@@ -39,6 +41,9 @@ class RowMemory {
   const std::vector<std::unique_ptr<MappedBlock>>& input_blocks() const { return inputs_; }
   const MappedBlock& output_block() const { return *output_; }
 
+  /// In a worker, before a framework is loaded: what changes its inputs computes something else the next time.
+  void protect_inputs() const;
+
   /// Every float a NaN, every index -1.
   void poison_output() const;
   /// Both ends of the output and a few drawn places between, in words of four bytes.
@@ -46,6 +51,9 @@ class RowMemory {
   /// Those poisoned likewise, and whether any of them is so still.
   void poison(const std::vector<int64_t>& words) const;
   bool any_left(const std::vector<int64_t>& words) const;
+  /// What lies behind the output, and whether it is as lay_guard() left it.
+  void lay_guard() const;
+  bool guard_is_whole() const;
 
   /// What the row takes beside scratch.
   static int64_t bytes(const OperationRow& row);

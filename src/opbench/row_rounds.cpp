@@ -108,12 +108,15 @@ class Contender {
   }
   void ask(const CellCommand& command, double share) {
     const int64_t began = now_ns();
+    memory_.lay_guard();
     const CellAnswer answer = worker_->ask(command, limit_s_);
     const int64_t answered = now_ns();
     result.us.insert(result.us.end(), answer.us.begin(), answer.us.end());
     result.disturbed.insert(result.disturbed.end(), answer.disturbed.begin(), answer.disturbed.end());
     if (answer.outcome != Outcome::pass)
       take(answer);
+    else if (!memory_.guard_is_whole())
+      find_wrong("wrote behind the end of its output");
     else if (share > 0 && !is_ceiling_)
       compare(answer.last_set, share);
     result.seconds += double(now_ns() - began) * 1e-9;
@@ -123,9 +126,11 @@ class Contender {
     const OutputErrors errors =
         check_output(row_, memory_.inputs(set), memory_.output(), share, random_bits(secret_ ^ set));
     result.errors.add(errors);
-    if (!errors.wrong()) return;
+    if (errors.wrong()) find_wrong(errors.text());
+  }
+  void find_wrong(const std::string& why) {
     result.outcome = Outcome::wrong;
-    result.detail = errors.text();
+    result.detail = why;
     worker_.reset();
   }
 
@@ -168,6 +173,7 @@ void accuse(CellResult& cell, const OperationRow& row, double peak_gflops) {
 std::vector<CellResult> measure_row(const OperationRow& row, const std::vector<const FrameworkModule*>& frameworks,
                                     const OpbenchOptions& options) {
   const RowMemory memory(row);
+  if (interrupted()) return {};
   const uint64_t secret = random_bits(uint64_t(now_ns()));
   std::vector<std::unique_ptr<Contender>> contenders;
   const auto add = [&](const FrameworkModule& module, bool is_ceiling) {

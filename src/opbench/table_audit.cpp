@@ -138,10 +138,11 @@ class Judge {
       if (best > 0 && rows[0]->bytes / low * 1e-6 > kMemoryBound * best) continue;  // memory makes them equal
       const bool sorts = group.front()->operation.operation == Operation::sort;
       find(TableFault::same_over_axes, group.front()->operation.group, table_.columns[c],
-           fmt::format(
-               "{:.2f} to {:.2f} ms over {} axes, at {:.0f} % of the column's memory rate{}: the axis may be ignored",
-               low, high, rows.size(), 100 * rows[0]->bytes / low * 1e-6 / best,
-               sorts ? ", though the comparisons differ" : ", though the strides differ"));
+           fmt::format("{:.2f} to {:.2f} ms over {} axes{}{}: the axis may be ignored", low, high, rows.size(),
+                       best > 0 ? fmt::format(", at {:.0f} % of the column's memory rate",
+                                              100 * rows[0]->bytes / low * 1e-6 / best)
+                                : "",
+                       sorts ? ", though the comparisons differ" : ", though the strides differ"));
     }
   }
 

@@ -140,7 +140,7 @@ Json page_frameworks(const StoreSections& source) {
   Json cells = Json::array();
   for (const CaseRecord& record : source.frameworks) {
     const double us = summarize(finite_samples(record.device_us)).median;
-    const bool as_the_seed = record.mode == "opbench-seed";
+    const bool as_the_seed = record.mode.starts_with("opbench-seed");
     cells.push_back({{"row", record.math_line + (as_the_seed ? ", timed as the seed did" : "")},
                      {"framework", record.variant},
                      {"outcome", std::string(outcome_name(record.outcome))},

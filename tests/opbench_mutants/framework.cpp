@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <new>
 #include <stdexcept>
 
@@ -31,6 +32,11 @@ class Relu final : public PreparedOperation {
     if (does_ == "hang") pause();
     if (does_ == "exit") std::_Exit(3);
     if (does_ == "throw") throw std::runtime_error("no such stream");
+    if (does_ == "says much") {
+      std::string much = "!";
+      for (int i = 0; i < 1000; ++i) much += "\u00e4";
+      throw std::runtime_error(much);
+    }
     if (does_ == "no memory") throw std::bad_alloc();
     if (does_ == "nothing") return;
     if (does_ == "remembers" && calls_ > 1) {  // the first answer for all inputs
@@ -41,6 +47,8 @@ class Relu final : public PreparedOperation {
     if (does_ == "wrong") y_[count_ / 2] += 0.25f;
     if (does_ == "tail") y_[count_ - 1] = -1;
     if (does_ == "remembers") first_.assign(y_, y_ + count_);
+    if (does_ == "writes too far") y_[count_] = 1;
+    if (does_ == "changes inputs") const_cast<float*>(x_)[0] = 1;
   }
   /// A device that says that it took an hour.
   double device_us() override { return does_ == "slow clock" ? 3.6e9 : 0; }
@@ -59,9 +67,10 @@ class Mutant final : public Framework {
   explicit Mutant(const ThreadTeam&) {
     if (behaviour() == "fails to load") throw std::runtime_error("its driver is too old");
     if (behaviour() == "crashes at load") raise(SIGABRT);
+    if (const char* sign = std::getenv("ASSAY_TEST_SIGN")) std::ofstream(sign) << behaviour();
     if (behaviour() == "hangs at load") pause();
   }
-  std::string version() override { return "test 1"; }
+  std::string version() override { return behaviour() == "odd version" ? "a\n\x1b[31m\xff b" : "test 1"; }
   std::unique_ptr<PreparedOperation> prepare(const OperationRow& row, std::string& why_not) override {
     if (row.operation == Operation::relu && behaviour() != "lacks it")
       return std::make_unique<Relu>(row.output.elements());
