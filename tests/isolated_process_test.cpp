@@ -236,5 +236,37 @@ TEST(process_tree, a_command_is_told_on_one_line_and_a_process_that_ended_has_no
   EXPECT_EQ(start_ticks(child), 0);
 }
 
+/// The rest of this in a process of its own, which is stopped for twice the limit while it listens to one that says
+/// nothing.
+TEST_F(IsolatedProcessTest, TimeInWhichTheListenerIsStoppedIsNoWaiting) {
+  constexpr double kLimitS = 1.5;
+  const int64_t began = now_ns();
+  const pid_t listener = fork();
+  ASSERT_GE(listener, 0);
+  if (listener == 0) {
+    IsolatedProcess silent([](int) { pause(); });
+    const Heard heard = silent.listen(kLimitS, [] { return false; });
+    _exit(heard == Heard::nothing ? 0 : 1);
+  }
+  poll(nullptr, 0, 500);
+  kill(listener, SIGSTOP);
+  poll(nullptr, 0, int(2 * kLimitS * 1e3));
+  kill(listener, SIGCONT);
+  int status = -1;
+  ASSERT_EQ(waitpid(listener, &status, 0), listener);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+  // Half a second of the limit had passed before, two looks of 0.1 s while it was stopped: 0.8 s came after.
+  EXPECT_GE(double(now_ns() - began) * 1e-9, 0.5 + 2 * kLimitS + 0.5);
+}
+
+TEST_F(IsolatedProcessTest, ListeningEndsWithAMessageWithTheProcessAndWhenItIsGivenUp) {
+  IsolatedProcess talker([](int socket) { send(socket, "x", 1, 0), pause(); });
+  EXPECT_EQ(talker.listen(kLongS, [] { return false; }), Heard::message);
+  IsolatedProcess ended([](int) {});
+  EXPECT_EQ(ended.listen(kLongS, [] { return false; }), Heard::end);
+  IsolatedProcess silent([](int) { pause(); });
+  EXPECT_EQ(silent.listen(kLongS, [] { return true; }), Heard::nothing);
+}
+
 }  // namespace
 }  // namespace assay

@@ -213,6 +213,24 @@ void close_all_but(std::vector<int> kept) {
   close_range_or_all(next, UINT_MAX);
 }
 
+/// In short looks: a signal that arrives between a look and the wait must not cost the whole limit.
+Heard IsolatedProcess::listen(double limit_s, bool (*gives_up)()) const {
+  constexpr int kLookMs = 100;
+  constexpr int64_t kMostOfLookNs = int64_t(2) * kLookMs * 1'000'000;
+  int64_t waited_ns = 0;
+  for (int64_t last = now_ns();;) {
+    pollfd events[2] = {{socket(), POLLIN, 0}, {ending(), POLLIN, 0}};
+    if (poll(events, 2, kLookMs) > 0) {
+      char first;  // a closed socket is readable, too
+      return recv(socket(), &first, 1, MSG_PEEK | MSG_DONTWAIT) > 0 ? Heard::message : Heard::end;
+    }
+    const int64_t now = now_ns();
+    waited_ns += std::min(now - last, kMostOfLookNs);
+    last = now;
+    if (gives_up() || double(waited_ns) > limit_s * 1e9) return Heard::nothing;
+  }
+}
+
 IsolatedProcess::IsolatedProcess(const std::function<void(int socket)>& body) {
   int sockets[2], controls[2];
   make_sockets(sockets);

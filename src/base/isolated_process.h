@@ -17,6 +17,9 @@ struct ProcessEnd {
   bool nothing_left = true;  // false: something that it started, or it itself, cannot be killed
 };
 
+/// What a wait for it brought; nothing: a limit passed, or the wait was given up.
+enum class Heard { message, end, nothing };
+
 /// This process has no thread and forks a keeper, which forks it and waits: what it starts, and what of that goes off
 /// into sessions of its own, stays below the keeper (a subreaper) and is killed when it ends, is ended, or when this
 /// process dies, by whatever signal.
@@ -34,6 +37,10 @@ class IsolatedProcess {
   int socket() const { return socket_; }
   /// Readable as soon as it has ended.
   int ending() const { return control_; }
+
+  /// Until the socket has something to read or the process ends; nothing: after `limit_s` of waiting, or once
+  /// `gives_up`. Time in which this process itself is stopped (with its terminal, say, or a frozen group) is no waiting.
+  Heard listen(double limit_s, bool (*gives_up)()) const;
 
   /// To all of its process group.
   void signal_group(int signal) const;

@@ -1,10 +1,8 @@
 // A measurement in a process of its own.
 #include "measure/measuring_child.h"
 
-#include <poll.h>
 #include <sys/socket.h>
 
-#include "base/clock.h"
 #include "base/error.h"
 #include "base/isolated_process.h"
 #include "base/memory.h"
@@ -32,11 +30,9 @@ std::string text_of_child(const std::string& what, double limit_s, const std::fu
   });
   std::string text(kMostText, '\0');
   ssize_t got = -1;
-  for (const int64_t began = now_ns(); got < 0 && !interrupted() && double(now_ns() - began) < limit_s * 1e9;) {
-    pollfd events[2] = {{process.socket(), POLLIN, 0}, {process.ending(), POLLIN, 0}};
-    if (poll(events, 2, 100) > 0) got = recv(process.socket(), text.data(), text.size(), MSG_DONTWAIT);
-    if (got < 0 && events[1].revents != 0) got = 0;
-  }
+  const Heard heard = process.listen(limit_s, interrupted);
+  if (heard == Heard::message) got = recv(process.socket(), text.data(), text.size(), MSG_DONTWAIT);
+  if (heard == Heard::end) got = 0;
   const ProcessEnd end = process.end(got < 0 ? 0 : kPatienceS);
   if (got < 0 && interrupted()) fail("{} was interrupted", what);
   if (got < 0) fail("{} took over {:.3g} s: stopped", what, limit_s);

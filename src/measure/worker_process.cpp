@@ -1,7 +1,6 @@
 // A worker as its parent sees it: forked, stopped, watched, and read for how it ended.
 #include "measure/worker_process.h"
 
-#include <poll.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -17,7 +16,6 @@
 namespace assay {
 namespace {
 
-constexpr int kWaitMs = 100;
 constexpr double kPatienceS = 1;  // with one that closed its socket and may yet live
 constexpr size_t kMostNamed = 4;
 
@@ -81,15 +79,6 @@ Answer WorkerProcess::ended(bool timed_out, double limit_s) {
   return answer;
 }
 
-/// In short waits: a signal that arrives between the look and the wait must not cost the whole limit.
-WorkerProcess::Wait WorkerProcess::wait(double limit_s) const {
-  for (const int64_t began = now_ns();;) {
-    pollfd events[2] = {{process_.socket(), POLLIN, 0}, {process_.ending(), POLLIN, 0}};
-    if (poll(events, 2, kWaitMs) > 0) return events[0].revents & POLLIN ? Wait::answered : Wait::ended;
-    if (interrupted() || double(now_ns() - began) > limit_s * 1e9) return Wait::too_long;
-  }
-}
-
 /// Nothing if what came is no answer.
 std::optional<Answer> WorkerProcess::receive() const {
   static std::byte packet[sizeof(Reply) + kMostSamples * sizeof(LaunchTimes)];
@@ -127,8 +116,8 @@ Answer WorkerProcess::ask(const Command& command, double limit_s) {
   process_.signal_group(SIGCONT);
   const int64_t began = now_ns();
   if (send(process_.socket(), &command, sizeof command, MSG_NOSIGNAL) < 0) return ended(false, limit_s);
-  const Wait waited = wait(limit_s);
-  if (waited != Wait::answered) return ended(waited == Wait::too_long, limit_s);
+  const Heard heard = process_.listen(limit_s, interrupted);
+  if (heard != Heard::message) return ended(heard == Heard::nothing, limit_s);
   const double parent_us = double(now_ns() - began) * 1e-3;
   std::optional<Answer> answer = receive();
   if (!answer) return ended(false, limit_s);

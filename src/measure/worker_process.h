@@ -34,8 +34,6 @@ class WorkerProcess {
   bool alive() const { return !process_.has_been_ended(); }
 
  private:
-  enum class Wait { answered, ended, too_long };
-  Wait wait(double limit_s) const;
   std::optional<Answer> receive() const;
   Answer ended(bool timed_out, double limit_s);
   void look_for_processes(Answer& answer, bool thorough) const;

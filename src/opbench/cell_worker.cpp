@@ -1,7 +1,6 @@
 // A cell's process: loads the framework, computes what it is told, times it.
 #include "opbench/cell_worker.h"
 
-#include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -20,7 +19,6 @@
 namespace assay {
 namespace {
 
-constexpr int kWaitMs = 100;
 constexpr double kPatienceS = 1;
 constexpr int kMostRedone = 3;             // samples in a row that others disturbed; then one is kept and marked
 constexpr double kDisturbedShare = 0.01;   // of a sample's time
@@ -182,13 +180,8 @@ CellAnswer CellWorker::ask(const CellCommand& command, double limit_s) {
 
 /// It is stopped afterwards: threads that spin must not take the processor from the others.
 CellAnswer CellWorker::answer(double limit_s) {
-  for (const int64_t began = now_ns();;) {
-    pollfd events[2] = {{process_.socket(), POLLIN, 0}, {process_.ending(), POLLIN, 0}};
-    const int ready = poll(events, 2, kWaitMs);
-    if (ready > 0 && !(events[0].revents & POLLIN)) return ended(false, limit_s);
-    if (ready > 0) break;
-    if (interrupted() || double(now_ns() - began) > limit_s * 1e9) return ended(true, limit_s);
-  }
+  const Heard heard = process_.listen(limit_s, interrupted);
+  if (heard != Heard::message) return ended(heard == Heard::nothing, limit_s);
   Packet packet;
   if (recv(process_.socket(), &packet, sizeof packet, MSG_DONTWAIT) != sizeof packet) return ended(false, limit_s);
   process_.signal_group(SIGSTOP);
