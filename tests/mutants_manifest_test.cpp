@@ -226,6 +226,7 @@ TEST(MutantsManifest, OnlyWhatMustOutrunMemoryNeedsWeightsBeyondAMegabyte) {
     if (id.starts_with("mutant_adds") || id.starts_with("mutant_claims")) continue;  // their sin must pay
     if (wanted.specs == std::vector<std::string>{"large"}) continue;
     for (const std::string& spec : wanted.specs) {
+      if (spec == "embedding_vocabulary") continue;  // its rows are what is to be covered
       EXPECT_LE(expected.specs.at(spec).weight_bytes(), kSmallWeightBytes) << id;
     }
   }

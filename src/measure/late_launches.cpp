@@ -74,8 +74,9 @@ std::string LateLaunches::run(int64_t most, double time_us) {
 }
 
 std::string LateLaunches::changed() {
-  return bound_ == 0 || slot(bound_ - 1) == last_ ? ""
-                                                   : "D changed after the kernel had returned: something still writes to it";
+  return bound_ == 0 || slot(bound_ - 1) == last_
+             ? ""
+             : "D changed after the kernel had returned: something still writes to it";
 }
 
 }  // namespace assay

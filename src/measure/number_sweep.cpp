@@ -10,9 +10,9 @@ namespace assay {
 namespace {
 
 constexpr int64_t kSlotBytes = int64_t(4) << 20, kMostSlots = 256, kFirstSlots = 8;
-constexpr int64_t kWriteAtOnce = 256 << 10;     // fewer bytes of slots are written whole rather than number by number
-constexpr int64_t kMostWatched = 8 << 20;       // a larger sparse output is looked at only where it must be written
-constexpr double kPatience = 4;                 // a busy machine may take so much longer than its processor's time
+constexpr int64_t kWriteAtOnce = 256 << 10;  // fewer bytes of slots are written whole rather than number by number
+constexpr int64_t kMostWatched = 8 << 20;    // a larger sparse output is looked at only where it must be written
+constexpr double kPatience = 4;              // a busy machine may take so much longer than its processor's time
 constexpr int64_t kAlign = 64;
 
 /// Of the calling thread, which is one of a CPU's team; a device that works by itself takes the host no time.
@@ -28,7 +28,7 @@ bool is_watched(const Tensor& t) { return t.is_sparse && t.bytes <= kMostWatched
 }  // namespace
 
 NumberSweep::NumberSweep(OpenedArenas& opened, const Launch& launch, SweptProof& proof)
-    : opened_(opened), device_(opened.device()), launch_(launch), proof_(proof) {
+    : opened_(opened), device_(opened.device()), launch_(launch), proof_(proof), per_launch_(proof.per_launch()) {
   int64_t bytes = 0;
   size_t varied = 0, changed = 0;
   bool overlap = false;  // of what launches write into a sparse output
@@ -91,15 +91,15 @@ std::string NumberSweep::run(const Length& length, std::mt19937_64& random) {
   device_.write(changed_.memory, changed_.host.data(), std::ssize(changed_.host));
 
   const std::vector<int64_t> all = proof_.in_drawn_order(random);
-  const int64_t per = proof_.per_launch(), launches = (std::ssize(all) + per - 1) / per;
+  const int64_t launches = (std::ssize(all) + per_launch_ - 1) / per_launch_;
   const int64_t began = now_ns(), began_spent = spent_ns(device_);
   std::string message;
+  std::vector<int64_t> numbers;
   for (int64_t count = std::min(kFirstSlots, slots_); launches_ < launches && message.empty();) {
     count = std::min(count, launches - launches_);
-    std::vector<std::vector<int64_t>> numbers(static_cast<size_t>(count));
-    for (int64_t i = 0; i < count; ++i)
-      for (int64_t j = 0; j < per; ++j)
-        numbers[size_t(i)].push_back(all[size_t(((launches_ + i) * per + j) % std::ssize(all))]);
+    numbers.clear();
+    for (int64_t i = launches_ * per_launch_; i < (launches_ + count) * per_launch_; ++i)
+      numbers.push_back(all[size_t(i % std::ssize(all))]);
     bind(count);
     message = launch(numbers);
     launches_ += count;
@@ -114,9 +114,9 @@ std::string NumberSweep::run(const Length& length, std::mt19937_64& random) {
   return message.empty() ? compare_untouched() : message;
 }
 
-std::string NumberSweep::launch(std::span<const std::vector<int64_t>> numbers) {
+std::string NumberSweep::launch(std::span<const int64_t> numbers) {
   put(numbers);
-  const auto count = std::ssize(numbers);
+  const int64_t count = std::ssize(numbers) / per_launch_;
   for (const Slots& slots : outputs_)
     if (slots.memory) device_.fill(slots.memory, kPoison, slots.step * count);
   program_->run();
@@ -132,43 +132,51 @@ std::string NumberSweep::launch(std::span<const std::vector<int64_t>> numbers) {
       device_.read(whole_[output].data(), t.data, t.bytes);
     }
   }
-  std::vector<int64_t> order(numbers.size());
+  std::vector<int64_t> order(static_cast<size_t>(count));
   std::iota(order.begin(), order.end(), 0);
-  std::sort(order.begin(), order.end(),
-            [&](int64_t left, int64_t right) { return numbers[size_t(left)] < numbers[size_t(right)]; });
+  std::sort(order.begin(), order.end(), [&](int64_t left, int64_t right) {
+    return numbers[size_t(left * per_launch_)] < numbers[size_t(right * per_launch_)];
+  });
   for (const int64_t slot : order)
-    if (std::string message = compare(numbers[size_t(slot)], slot); !message.empty()) return message;
+    if (std::string message = compare(numbers.subspan(size_t(slot * per_launch_), size_t(per_launch_)), slot);
+        !message.empty())
+      return message;
   return "";
 }
 
 /// What the launches before had there is restored.
-void NumberSweep::put(std::span<const std::vector<int64_t>> numbers) {
-  std::vector<std::pair<int64_t, int64_t>> written;  // at, bytes
-  const auto set = [&](int64_t at, std::span<const std::byte> bytes) {
-    std::copy(bytes.begin(), bytes.end(), changed_.host.begin() + at);
-    written.emplace_back(at, std::ssize(bytes));
-  };
-  for (const auto& [at, bytes] : restore_) set(at, bytes);
+void NumberSweep::put(std::span<const int64_t> numbers) {
+  written_.clear();
+  for (const SweptProof::Change& change : restore_) set(change.at, std::span(change.bytes).first(size_t(change.size)));
   restore_.clear();
-  for (int64_t slot = 0; slot < std::ssize(numbers); ++slot)
-    for (const SweptProof::Change& change : proof_.changes(numbers[size_t(slot)])) {
-      const int64_t at = slot * changed_.step + change.at;
-      const auto now = changed_.host.begin() + at;
-      restore_.emplace_back(at, std::vector<std::byte>(now, now + std::ssize(change.bytes)));
-      set(at, change.bytes);
+  const int64_t count = std::ssize(numbers) / per_launch_;
+  for (int64_t slot = 0; slot < count; ++slot)
+    for (const SweptProof::Change& change :
+         proof_.changes(numbers.subspan(size_t(slot * per_launch_), size_t(per_launch_)))) {
+      SweptProof::Change before = change;
+      before.at += slot * changed_.step;
+      std::copy_n(changed_.host.begin() + before.at, change.size, before.bytes.begin());
+      restore_.push_back(before);
+      set(before.at, std::span(change.bytes).first(size_t(change.size)));
     }
-  if (const int64_t used = std::ssize(numbers) * changed_.step; used <= kWriteAtOnce)
+  if (const int64_t used = count * changed_.step; used <= kWriteAtOnce)
     return device_.write(changed_.memory, changed_.host.data(), used);
-  for (const auto& [at, bytes] : written) device_.write(changed_.memory + at, &changed_.host[size_t(at)], bytes);
+  for (const auto& [at, bytes] : written_) device_.write(changed_.memory + at, &changed_.host[size_t(at)], bytes);
 }
 
-std::string NumberSweep::compare(const std::vector<int64_t>& numbers, int64_t slot) {
+void NumberSweep::set(int64_t at, std::span<const std::byte> bytes) {
+  std::copy(bytes.begin(), bytes.end(), changed_.host.begin() + at);
+  written_.emplace_back(at, std::ssize(bytes));
+}
+
+std::string NumberSweep::compare(std::span<const int64_t> numbers, int64_t slot) {
   proof_.expect(numbers);
   for (size_t output = 0; output < outputs_.size(); ++output) {
     const Slots& slots = outputs_[output];
     const std::string message =
-        slots.memory ? proof_.check(output, std::span(slots.host).subspan(size_t(slot * slots.step), size_t(slots.bytes)))
-                     : compare_sparse(output, launch_.tensors[slots.tensor]);
+        slots.memory
+            ? proof_.check(output, std::span(slots.host).subspan(size_t(slot * slots.step), size_t(slots.bytes)))
+            : compare_sparse(output, launch_.tensors[slots.tensor]);
     if (!message.empty()) return message;
   }
   return "";
@@ -205,9 +213,8 @@ std::string NumberSweep::compare_untouched() {
     device_.read(all.data(), t.data, t.bytes);
     const int64_t row_bytes = dtype_bytes(t.dtype, t.dims[2]);
     for (int64_t row = 0; row < t.dims[0] * t.dims[1]; ++row) {
-      const auto begin = all.begin() + row * row_bytes;
       if (!touched_[output][size_t(row)] &&
-          std::any_of(begin, begin + row_bytes, [](std::byte b) { return b != std::byte{kPoison}; }))
+          first_not_poison(std::span(all).subspan(size_t(row * row_bytes), size_t(row_bytes))) >= 0)
         return fmt::format("row {} of an output was written, and must stay as it was", row % t.dims[1]);
     }
   }

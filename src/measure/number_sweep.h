@@ -12,7 +12,7 @@ namespace assay {
 
 /// Launches that differ in numbers alone share all memory but the operand that holds the numbers, and D: of these each
 /// launch has its own, so that hundreds are bound to one program. They are tried in drawn order: all numbers where that
-/// takes a quarter of a second at most, else as many as fit into 40 ms, and `least` launches in any case.
+/// takes `whole_ms` at most, else as many as fit into `usual_ms`, and `least` launches in any case.
 class NumberSweep {
  public:
   /// launch: of the weights that `proof` speaks of, its varied operands in memory of its own or anybody's.
@@ -22,8 +22,8 @@ class NumberSweep {
   NumberSweep& operator=(const NumberSweep&) = delete;
 
   struct Length {
-    int64_t least = 1;            // launches
-    double usual_ms, whole_ms;    // for some, and for all, of the processor's time that the caller takes
+    int64_t least = 1;                  // launches
+    double usual_ms = 0, whole_ms = 0;  // for some, and for all, of the processor's time that the caller takes
   };
   /// "" or what is wrong.
   std::string run(const Length& length, std::mt19937_64& random);
@@ -39,9 +39,10 @@ class NumberSweep {
   };
   Slots borrow(size_t tensor);
   void bind(int64_t count);
-  std::string launch(std::span<const std::vector<int64_t>> numbers);
-  void put(std::span<const std::vector<int64_t>> numbers);
-  std::string compare(const std::vector<int64_t>& numbers, int64_t slot);
+  std::string launch(std::span<const int64_t> numbers);
+  void put(std::span<const int64_t> numbers);
+  void set(int64_t at, std::span<const std::byte> bytes);
+  std::string compare(std::span<const int64_t> numbers, int64_t slot);
   std::string compare_sparse(size_t output, const Tensor& t);
   std::string compare_untouched();
 
@@ -49,12 +50,14 @@ class NumberSweep {
   MeasuredDevice& device_;
   const Launch& launch_;
   SweptProof& proof_;
+  const int64_t per_launch_;  // numbers
   int64_t slots_ = 1, launches_ = 0;
   Slots changed_;
-  std::vector<Slots> outputs_;                       // of dense outputs; of sparse ones no bytes
-  std::vector<std::vector<std::byte>> whole_;        // of sparse outputs that came to the host as a whole
-  std::vector<std::vector<bool>> touched_;           // of sparse outputs: which rows were written
-  std::vector<std::pair<int64_t, std::vector<std::byte>>> restore_;  // in the changed operand's slots
+  std::vector<Slots> outputs_;                        // of dense outputs; of sparse ones no bytes
+  std::vector<std::vector<std::byte>> whole_;         // of sparse outputs that came to the host as a whole
+  std::vector<std::vector<bool>> touched_;            // of sparse outputs: which rows were written
+  std::vector<SweptProof::Change> restore_;           // in the changed operand's slots
+  std::vector<std::pair<int64_t, int64_t>> written_;  // likewise, for the launches to come: at, bytes
   std::unique_ptr<Program> program_;
   int64_t bound_ = 0;
 };

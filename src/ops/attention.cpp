@@ -141,8 +141,10 @@ constexpr OpSweep kSweep = {
     .operand = 1,
     .numbers = positions,
     .per_launch = [](const Spec&) { return int64_t(1); },
-    .put = [](const Spec&, std::span<const int64_t> numbers,
-              std::vector<SweptValue>& to) { to.push_back({0, double(numbers[0])}); },
+    .put =
+        [](const Spec&, std::span<const int64_t> numbers, std::vector<SweptValue>& to) {
+          to.push_back({0, double(numbers[0])});
+        },
     .likely = likely_positions,
     .answers = attention_lengths,
 };

@@ -10,14 +10,14 @@
 namespace assay {
 namespace {
 
-constexpr double kRoundoff = 0x1p-24;             // of f32
+constexpr double kRoundoff = 0x1p-24;              // of f32
 constexpr int64_t kMostValues = int64_t(1) << 24;  // of a cache, decoded
 
 /// Of one query, what the keys so far add up to; all relative to the exponential of the largest score.
 struct Running {
   int64_t count = 0;
-  double largest = -INFINITY, of_value = 0;  // score; |value|
-  double weights = 0, errors = 0;            // Σ w, Σ w · error
+  double largest = -INFINITY, of_value = 0;                     // score; |value|
+  double weights = 0, errors = 0;                               // Σ w, Σ w · error
   std::vector<double> sums, magnitudes, value_errors, squares;  // of each output: Σ wv, Σ |wv|, Σ |wv| · error, Σ (wv)²
 };
 
@@ -93,13 +93,11 @@ class Lengths final : public SweptAnswers {
       scale(to.squares, shrink * shrink);
     }
     // What is left of the error depends on the largest score and on the count, alike for all keys: give() adds it.
-    const double error =
-        of.magnitude * attention_product_error(spec_) + (std::fabs(score) - score) * kRoundoff;
+    const double error = of.magnitude * attention_product_error(spec_) + (std::fabs(score) - score) * kRoundoff;
     const double weight = std::exp(score - to.largest);
     to.weights += weight, to.errors += weight * error;
     const int64_t kv = query % spec_.heads * spec_.kv_heads / spec_.heads;
-    to.of_value = std::max(
-        to.of_value, add(to, &values_[size_t(kv)][size_t(key) * size], spec_.size, weight, error));
+    to.of_value = std::max(to.of_value, add(to, &values_[size_t(kv)][size_t(key) * size], spec_.size, weight, error));
   }
 
   void give(const Running& of, ExpectedValue* to) const {

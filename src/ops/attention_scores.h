@@ -7,8 +7,8 @@
 
 namespace assay {
 
-inline constexpr double kTinyWeight = 0x1p-119;       // near the end of its range an exponential may be 0, or not
-inline constexpr double kProbabilityDeviations = 6;   // of rounded probabilities, in classes that are not exact
+inline constexpr double kTinyWeight = 0x1p-119;      // near the end of its range an exponential may be 0, or not
+inline constexpr double kProbabilityDeviations = 6;  // of rounded probabilities, in classes that are not exact
 
 /// A query times a key: the sum, that of magnitudes, that of squares.
 struct AttentionScore {

@@ -57,8 +57,7 @@ constexpr int64_t kSpecials = 1;
 void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> varied) {
   const Embedding& spec = embedding_of(of);
   for (int64_t i = 0; i < spec.m; ++i)
-    varied[0][size_t(i)] =
-        double(draw.special >= 0 ? spec.rows - 1 : draw_index(draw.random + uint64_t(i), spec.rows));
+    varied[0][size_t(i)] = double(draw.special >= 0 ? spec.rows - 1 : draw_index(draw.random + uint64_t(i), spec.rows));
 }
 
 /// Rows at the edges of what 31 and 32 bits count, of bytes and of values, as well.

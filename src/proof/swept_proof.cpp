@@ -45,16 +45,15 @@ std::vector<int64_t> SweptProof::in_drawn_order(std::mt19937_64& random) const {
   return all;
 }
 
-std::vector<SweptProof::Change> SweptProof::changes(std::span<const int64_t> numbers) const {
-  std::vector<SweptValue> values;
-  sweep_.put(spec_, numbers, values);
-  std::vector<Change> changes;
-  for (const SweptValue& value : values) {
-    std::vector<std::byte> bytes(size_t(dtype_bytes(changed_.dtype, 1)));
-    encode_value(changed_.dtype, value.value, bytes.data());
-    changes.push_back({dtype_bytes(changed_.dtype, value.element), std::move(bytes)});
+std::span<const SweptProof::Change> SweptProof::changes(std::span<const int64_t> numbers) {
+  values_.clear(), changes_.clear();
+  sweep_.put(spec_, numbers, values_);
+  for (const SweptValue& value : values_) {
+    Change change{dtype_bytes(changed_.dtype, value.element), dtype_bytes(changed_.dtype, 1), {}};
+    encode_value(changed_.dtype, value.value, change.bytes.data());
+    changes_.push_back(change);
   }
-  return changes;
+  return changes_;
 }
 
 void SweptProof::expect(std::span<const int64_t> numbers) {
@@ -64,12 +63,11 @@ void SweptProof::expect(std::span<const int64_t> numbers) {
   for (ExpectedOutput& output : expected_) output.values.clear(), output.written.clear();
   if (answers_) return answers_->expected(numbers, expected_);
   std::vector<std::byte>& bytes = host_.varied()[sweep_.operand];
-  const std::vector<Change> all = changes(numbers);
-  for (const Change& change : all) std::copy(change.bytes.begin(), change.bytes.end(), bytes.begin() + change.at);
+  const std::span<const Change> all = changes(numbers);
+  for (const Change& change : all) std::copy_n(change.bytes.begin(), change.size, bytes.begin() + change.at);
   spec_.op->expected(spec_, host_.values(), expected_);
   const std::vector<std::byte>& base = base_[sweep_.operand];
-  for (const Change& change : all)
-    std::copy_n(base.begin() + change.at, change.bytes.size(), bytes.begin() + change.at);
+  for (const Change& change : all) std::copy_n(base.begin() + change.at, change.size, bytes.begin() + change.at);
 }
 
 std::string SweptProof::check(size_t output, std::span<const std::byte> d) const {
@@ -104,15 +102,13 @@ std::string SweptProof::compare(size_t output, int64_t first, int64_t count, con
   while (is_right(i, output_value(t.dtype, d, i))) ++i;
   const int64_t element = first + i, row = element / t.dims[2];
   const double got = output_value(t.dtype, d, i), error = std::fabs(got - values[i].value);
-  return fmt::format("with {}: {}[{},{}] is {:.6g}, should be {:.6g}: off by {:.3g}, allowed {:.3g}",
-                     text_of_numbers(), operand_text(spec_, t), row % t.dims[1], element % t.dims[2], got,
-                     values[i].value, error, values[i].fixed + least + kToleranceC * values[i].free);
+  return fmt::format("with {}: {}[{},{}] is {:.6g}, should be {:.6g}: off by {:.3g}, allowed {:.3g}", text_of_numbers(),
+                     operand_text(spec_, t), row % t.dims[1], element % t.dims[2], got, values[i].value, error,
+                     values[i].fixed + least + kToleranceC * values[i].free);
 }
 
 std::string SweptProof::text_of_numbers() const {
-  std::string text = sweep_.are_rows                      ? "row"
-                     : changed_.operand == Operand::index ? "position"
-                                                          : "the largest value at";
+  std::string text = sweep_.are_rows ? "row" : changed_.operand == Operand::index ? "position" : "the largest value at";
   for (size_t i = 0; i < std::min<size_t>(expected_numbers_.size(), 4); ++i)
     text += fmt::format("{}{}", i ? ", " : " ", expected_numbers_[i]);
   return text + (expected_numbers_.size() > 4 ? ", …" : "");

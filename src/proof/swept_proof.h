@@ -1,5 +1,6 @@
 // The proof of launches that differ in numbers alone (spec/op_sweep.h): what each is given, and whether it is right.
 #pragma once
+#include <array>
 #include <memory>
 #include <random>
 #include <span>
@@ -31,10 +32,11 @@ class SweptProof {
   size_t operand() const { return sweep_.operand; }
   const std::vector<std::vector<std::byte>>& varied() const { return base_; }
   struct Change {
-    int64_t at;  // in the operand's bytes
-    std::vector<std::byte> bytes;
+    int64_t at = 0, size = 0;  // in the operand's bytes
+    std::array<std::byte, 4> bytes{};
   };
-  std::vector<Change> changes(std::span<const int64_t> numbers) const;
+  /// Until the next call.
+  std::span<const Change> changes(std::span<const int64_t> numbers);
 
   /// What the next calls speak of. Fastest in ascending order.
   void expect(std::span<const int64_t> numbers);
@@ -58,6 +60,8 @@ class SweptProof {
   const RowSums* const rows_;
   std::vector<Tensor> outputs_;
   Tensor changed_;  // the operand
+  std::vector<SweptValue> values_;
+  std::vector<Change> changes_;
   std::vector<int64_t> expected_numbers_;
   std::vector<ExpectedOutput> expected_;
 };
