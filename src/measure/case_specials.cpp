@@ -11,7 +11,7 @@
 namespace assay {
 namespace {
 
-constexpr double kUsualMs = 15, kWholeMs = 400;  // so long a case sweeps over some rows or positions, or over all
+constexpr double kUsualMs = 15, kWholeMs = 500;  // so long a case sweeps over some rows or positions, or over all
 // … and for so many launches, or as have this many multiplications.
 constexpr int64_t kLeastSwept = 64, kSweptMultiplications = 400'000'000;
 

@@ -40,8 +40,13 @@ std::vector<int64_t> SweptProof::in_drawn_order(std::mt19937_64& random) const {
   std::shuffle(all.begin(), all.end(), random);
   std::shuffle(rest.begin(), rest.end(), random);
   all.insert(all.end(), rest.begin(), rest.end());
-  std::unordered_set<int64_t> met;
-  std::erase_if(all, [&](int64_t number) { return !met.insert(number).second; });
+  if (count <= kMostNumbers) {
+    std::vector<bool> met(static_cast<size_t>(count));
+    std::erase_if(all, [&](int64_t number) { return met[size_t(number)] || (met[size_t(number)] = true, false); });
+  } else {
+    std::unordered_set<int64_t> met;
+    std::erase_if(all, [&](int64_t number) { return !met.insert(number).second; });
+  }
   return all;
 }
 
