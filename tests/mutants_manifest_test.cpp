@@ -30,7 +30,8 @@ std::set<std::string> words_in(std::istringstream text) {
 const std::set<std::string> kWrong = words_in(std::istringstream(R"(
     faint_activations_dropped large_activations_clipped activations_kept_as_half weights_kept_as_half
     faint_weights_dropped faint_results_dropped faint_addend_dropped large_addend_clipped faint_bias_dropped
-    int8_of_faint_blocks_dropped one_row_of_many eight_places_left_out faint_values_equal large_values_equal
+    int8_of_faint_blocks_dropped one_row_of_many eight_places_left_out one_place_left_out one_length_of_many
+    one_position_of_many first_2000_calls_only faint_values_equal large_values_equal
     faint_ups_dropped large_ups_clipped faint_copies_dropped faint_values_dropped large_values_clipped
     large_weights_clipped lone_last_row_left_out end_of_128_left_out small_queries_dropped small_weights_dropped
     large_values_clipped_in_the_cache angles_by_steps large_queries_clipped reads_on_times_zero
@@ -225,6 +226,7 @@ TEST(MutantsManifest, OnlyWhatMustOutrunMemoryNeedsWeightsBeyondAMegabyte) {
     if (id.starts_with("mutant_adds") || id.starts_with("mutant_claims")) continue;  // their sin must pay
     if (wanted.specs == std::vector<std::string>{"large"}) continue;
     for (const std::string& spec : wanted.specs) {
+      if (spec == "embedding_vocabulary") continue;  // its rows are what is to be covered
       EXPECT_LE(expected.specs.at(spec).weight_bytes(), kSmallWeightBytes) << id;
     }
   }

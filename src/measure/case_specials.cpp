@@ -1,19 +1,19 @@
 // A case's untimed launches in its first visit: on special values, and swept over rows, places, positions.
 #include <algorithm>
-#include <numeric>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "measure/case_worker.h"
 #include "measure/far_positions.h"
+#include "measure/number_sweep.h"
 #include "measure/special_launch.h"
 
 namespace assay {
 namespace {
 
-constexpr int64_t kSweepNs = 40'000'000;  // so long a case sweeps over rows or positions
-// … and for so many launches, or as have this many multiplications: a busy machine takes longer, but no fewer.
-constexpr int64_t kLeastSwept = 64, kSweptMultiplications = 400'000'000, kPatience = 10;
+constexpr double kUsualMs = 15, kWholeMs = 500;  // so long a case sweeps over some rows or positions, or over all
+// … and for so many launches, or as have this many multiplications.
+constexpr int64_t kLeastSwept = 64, kSweptMultiplications = 400'000'000;
 
 }  // namespace
 
@@ -35,49 +35,27 @@ void CaseWorker::try_special_draws(Reply& reply) {
   instead_.reset();
 }
 
-/// Rows, places, positions one after another, in drawn order and as many as there is time for. Nothing else changes, so
-/// that one program does. Then positions of a longer cache, whose rows the engine's will have.
+/// Rows, places, positions one after another; then positions of a longer cache, whose rows the engine's will have.
 void CaseWorker::try_swept_draws(Reply& reply) {
-  if (!judge_ || !work_.special_draws || reply.outcome != Outcome::pass || work_.proof->swept() == 0) return;
+  if (!judge_ || !work_.special_draws || reply.outcome != Outcome::pass || !work_.inputs->spec().op->sweep) return;
   const int64_t began = now_ns();
-  LaunchInputs inputs = random_inputs(length_->first_checkable(), 1, /*comparable=*/true);
+  LaunchInputs inputs = random_inputs(0, 1, /*comparable=*/true);
+  while (bound_->source_copy(inputs.copy) != 0 && inputs.copy + 1 < bound_->rotation()) ++inputs.copy;
   const Launch& launch = bound_->launch(inputs.copy);
   inputs.copy = bound_->source_copy(inputs.copy);
-  std::vector<int64_t> draws(static_cast<size_t>(work_.proof->swept()));
-  std::iota(draws.begin(), draws.end(), work_.proof->specials());
-  std::shuffle(draws.begin(), draws.end(), random_);
-  const int64_t least =
-      std::clamp<int64_t>(kSweptMultiplications / std::max<int64_t>(judge_->projection_cost(), 1), 1, kLeastSwept);
+  const int64_t cost = std::max<int64_t>(judge_->projection_cost(), 1);
+  const NumberSweep::Length length{std::clamp<int64_t>(kSweptMultiplications / cost, 1, kLeastSwept), kUsualMs,
+                                   kWholeMs};
   std::string message;
   {
-    const std::unique_ptr<Program> program = device_.bind({&launch, 1});
-    for (int64_t i = 0; i < std::ssize(draws) && message.empty(); ++i) {
-      if (now_ns() - began > (i < least ? kPatience : 1) * kSweepNs) break;
-      inputs.a = work_.proof->draw(random_, 1, /*comparable=*/true);
-      inputs.a.special = int(draws[size_t(i)]);
-      message = run_untimed(*program, inputs);
-    }
+    SweptProof proof(*work_.proof, work_.inputs->spec(), inputs, work_.variant->accuracy, work_.proof->row_sums());
+    NumberSweep sweep(opened_, launch, proof);
+    message = sweep.run(length, random_);
+    judge_->count_scanned(sweep.launches());
   }
-  if (message.empty()) message = FarPositions(work_, opened_).check(launch, random_);
+  if (message.empty()) message = FarPositions(work_, opened_).check(launch, inputs, random_);
   if (!message.empty()) set(reply, Outcome::wrong, message);
   reply.untimed_check_us += double(now_ns() - began) * 1e-3;
-}
-
-/// Slot 0 of what is bound to it, compared whole.
-std::string CaseWorker::run_untimed(Program& program, const LaunchInputs& inputs) {
-  work_.proof->varied(inputs.a, host_varied_);
-  for (size_t i = 0; i < host_varied_.size(); ++i)
-    device_.write(bound_->varied()[i].data, host_varied_[i].data(), bound_->varied()[i].bytes);
-  OutputRing& ring = bound_->ring();
-  ring.poison(1);
-  program.run();
-  program.wait();
-  Look look;
-  ring.add_survey(look, 1);
-  if (!look.buffers.empty()) ring.add_slots(look, 0, 1);
-  device_.look(look);
-  std::string message = judge_->scan(ring.slot(0));
-  return message.empty() ? judge_->check(ring.slot(0), inputs) : message;
 }
 
 /// After the usual values, so that what is wrong in any case is said first; but before them where repacked weights are

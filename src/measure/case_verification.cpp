@@ -114,6 +114,7 @@ void CaseWorker::verify(const SampleOrder& order, const LaunchInputs& inputs, Re
     message = compare(comparison);
   last_slot_ = compared.empty() ? 0 : compared.front();
   last_ = of_slot(order, inputs, last_slot_);
+  last_place_ = order.place_in_slot(last_slot_);
   if (message.empty() && survey && !is_whole)
     message = "the device saw NaN in D or a broken guard band, which are gone: something still writes to it";
   if (const std::string left = device_.left_behind(); message.empty()) message = left;

@@ -77,7 +77,7 @@ void CaseWorker::warm_up(Reply& reply) {
     if (!judge_) continue;
     const std::span<const std::byte> d = bound_->ring().slot(0);
     if (i == 0) first.assign(d.begin(), d.end());
-    if (std::equal(d.begin(), d.end(), first.begin(), first.end())) continue;  // and so as right as the first
+    if (same_bytes(d, first)) continue;  // and so as right as the first
     reply.nondeterministic = 1;
     if (const std::string message = judge_->check(d, {bound_->source_copy(inputs.copy), inputs.a}); !message.empty())
       set(reply, Outcome::wrong, message);
@@ -147,12 +147,23 @@ void CaseWorker::take_samples(const Command& command, Reply& reply, LaunchTimes*
   reply.next_copy = command.first_copy + own_position_ - first;
 }
 
+void CaseWorker::launch_late(const Command& command, Reply& reply) {
+  if (!judge_ || bound_->ring().empty() || !judge_->can_check(last_)) return;
+  late_.emplace(device_, bound_->launch(last_place_), *judge_, last_);
+  if (const std::string message = late_->run(kLateLaunches, command.time_us); !message.empty())
+    set(reply, Outcome::wrong, message);
+  reply.late_launches = late_->launches();
+  finish(reply);
+}
+
 void CaseWorker::settle(Reply& reply) {
   if (!judge_ || bound_->ring().empty()) return;
   const int64_t began = now_ns();
   OutputRing& ring = bound_->ring();
   if (!ring.unchanged())
     set(reply, Outcome::wrong, "D changed after the kernel had returned: something still writes to it");
+  if (late_)
+    if (const std::string message = late_->changed(); !message.empty()) set(reply, Outcome::wrong, message);
   Look look;
   ring.add_slots(look, last_slot_, last_slot_ + 1);
   bound_->surroundings().add_to(look);

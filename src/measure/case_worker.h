@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "measure/binding.h"
+#include "measure/late_launches.h"
 #include "measure/sample_order.h"
 #include "measure/sequence_length.h"
 #include "measure/unread_weights.h"
@@ -23,6 +24,8 @@ class CaseWorker {
   void setup(const Command& command, Reply& reply);
   /// A turn: up to kMostSamples samples into `times`.
   void sample(const Command& command, Reply& reply, LaunchTimes* times);
+  /// Many launches more, untimed and into memory of their own: what was timed last stays to be looked at.
+  void launch_late(const Command& command, Reply& reply);
   /// 50 ms and more after the last launch: nothing may have changed since.
   void settle(Reply& reply);
   void fill_in(Reply& reply) const;
@@ -49,7 +52,6 @@ class CaseWorker {
   void warm_up(Reply& reply);
   void try_special_draws(Reply& reply);
   void try_swept_draws(Reply& reply);
-  std::string run_untimed(Program& program, const LaunchInputs& inputs);
   void try_special_values(Reply& reply, std::span<std::byte> room, int64_t* room_used);
   void take_samples(const Command& command, Reply& reply, LaunchTimes* times);
   bool prepared_is_whole(Reply& reply);
@@ -84,7 +86,7 @@ class CaseWorker {
   std::mt19937_64 random_;
   std::optional<SequenceLength> length_;
   LaunchInputs last_;  // of a launch of the last sample, its copy as the reference counts them
-  int64_t last_slot_ = 0, own_position_ = 0;
+  int64_t last_slot_ = 0, last_place_ = 0, own_position_ = 0;
   SampleOrder order_;                        // of the sample in work
   std::optional<Launch> instead_;            // of the launch that is bound, in the work of special draws
   std::unique_ptr<Program> program_;         // of the sample in work, where it is bound already
@@ -92,6 +94,7 @@ class CaseWorker {
   bool sampling_ = false, is_read_ = false;  // is_read_: the outputs of the launch in work are on the host already
   bool hands_over_ = false;                  // whether this turn shows launches whose inputs come late
   int64_t turns_ = 0;
+  std::optional<LateLaunches> late_;
   bool watch_all_ = false;                           // as the command of this step says
   std::vector<std::vector<std::byte>> host_varied_;  // of each varied operand
   std::vector<std::vector<std::byte>> host_decoys_;  // likewise, other contents

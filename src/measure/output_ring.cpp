@@ -145,32 +145,29 @@ std::span<const std::byte> OutputRing::slot(int64_t slot) {
 }
 
 std::string OutputRing::broken_guard(bool all_read) const {
-  const auto is_broken = [](std::byte b) { return b != std::byte{kPoison}; };
   for (const Part& part : parts_)
     for (int64_t i = 0; i <= used_ && (all_read || !part.is_surveyed); ++i) {
       // Before slot i; after slot i - 1 it also covers what rounding up left free.
       const int64_t begin = i == 0 ? 0 : part.start(i - 1) + part.bytes, end = part.start(i);
-      const std::byte *const first = part.host.get() + begin, *const last = part.host.get() + end;
-      const std::byte* const at = std::find_if(first, last, is_broken);
-      if (at == last) continue;
-      if (i == 0) return fmt::format("wrote {} bytes before the start of a buffer", last - at);
-      return fmt::format("wrote {} bytes behind the end of a buffer", at - first + 1);
+      const int64_t at = first_not_poison({part.host.get() + begin, part.host.get() + end});
+      if (at < 0) continue;
+      if (i == 0) return fmt::format("wrote {} bytes before the start of a buffer", end - begin - at);
+      return fmt::format("wrote {} bytes behind the end of a buffer", at + 1);
     }
   return "";
 }
 
 std::string OutputRing::broken_far() {
-  const auto is_broken = [](std::byte b) { return b != std::byte{kPoison}; };
   std::vector<std::byte> far;
   for (const Part& part : parts_) {
     far.resize(size_t(part.far_bytes));
     device_.read(far.data(), part.memory - part.far_bytes, part.far_bytes);
-    if (const auto at = std::find_if(far.begin(), far.end(), is_broken); at != far.end())
-      return fmt::format("wrote {} bytes before the start of a buffer", kGuardBytes + (far.end() - at));
+    if (const int64_t at = first_not_poison(far); at >= 0)
+      return fmt::format("wrote {} bytes before the start of a buffer", kGuardBytes + part.far_bytes - at);
     device_.read(far.data(), part.memory + span_bytes(part, slots_), part.far_bytes);
-    if (const auto at = std::find_if(far.begin(), far.end(), is_broken); at != far.end())
+    if (const int64_t at = first_not_poison(far); at >= 0)
       return fmt::format("wrote {} bytes behind the end of a buffer",
-                         span_bytes(part, slots_) - part.start(slots_ - 1) - part.bytes + (at - far.begin()) + 1);
+                         span_bytes(part, slots_) - part.start(slots_ - 1) - part.bytes + at + 1);
   }
   return "";
 }
@@ -189,7 +186,7 @@ bool OutputRing::unchanged() {
     }
     now.resize(size_t(span_bytes(part, used_)));
     device_.read(now.data(), part.memory, int64_t(now.size()));
-    if (!std::equal(now.begin(), now.end(), part.host.get())) return false;
+    if (!same_bytes(now, {part.host.get(), now.size()})) return false;
   }
   return true;
 }

@@ -15,6 +15,10 @@
 namespace assay {
 namespace {
 
+constexpr double kLateShare = 2.0 / 3;  // of the time in which winners are watched, for launches
+constexpr double kShortUs = 12;         // kLateLaunches of such are no more than 50 ms
+constexpr double kLeastSettle = 50;     // ms
+
 std::vector<Accuracy> classes_of(const std::vector<CaseToRun>& cases) {
   std::vector<Accuracy> classes;
   for (const CaseToRun& work : cases) classes.push_back(work.variant->accuracy);
@@ -243,19 +247,52 @@ class SpecRun {
     take(c, ask(c, command), false);
   }
 
-  /// What may be crowned is watched for longer, all of it at once; a variant that was once is not again in this sweep.
+  /// What may be crowned is watched for longer, all of it at once, and launched many times meanwhile; a variant that
+  /// was once is not again in this sweep, unless its launches were too few and are short here.
   void watch_winners() {
-    std::vector<Contender*> watched;
-    for (Contender& c : standings_.cases)
-      if (c.competes() && context_.watched_winners && !context_.watched_winners->count(c.work->variant->id()))
-        watched.push_back(&c);
-    if (watched.empty() || context_.effort.winner_settle_ms <= 0) return;
-    for (Contender* c : watched) c->worker->resume();
-    poll(nullptr, 0, int(context_.effort.winner_settle_ms));
-    for (Contender* c : watched) {
-      look_again(*c);
-      if (c->running()) context_.watched_winners->insert(c->work->variant->id());
+    if (!context_.winners || context_.effort.winner_settle_ms <= 0) return;
+    std::vector<Contender*> watched, launched;
+    for (Contender& c : standings_.cases) {
+      if (!c.competes()) continue;
+      const std::string id = c.work->variant->id();
+      const bool is_new = !context_.winners->watched.count(id);
+      if (is_new) watched.push_back(&c);
+      if (!context_.winners->launched.count(id) && (is_new || is_short(c))) launched.push_back(&c);
     }
+    for (Contender* c : watched) c->worker->resume();
+    const int64_t began = now_ns();
+    for (Contender* c : launched)
+      launch_late(*c, context_.effort.winner_settle_ms * kLateShare / double(launched.size()));
+    if (watched.empty()) return;
+    for (Contender* c : watched)
+      if (c->running()) c->worker->resume();
+    const double spent_ms = double(now_ns() - began) * 1e-6;
+    poll(nullptr, 0, int(std::max(context_.effort.winner_settle_ms - spent_ms, kLeastSettle)));
+    for (Contender* c : watched) {
+      if (!c->running()) continue;
+      look_again(*c);
+      if (c->running()) context_.winners->watched.insert(c->work->variant->id());
+    }
+  }
+
+  static bool is_short(const Contender& c) {
+    const std::vector<double>& us = c.record.device_us;
+    return !us.empty() && *std::min_element(us.begin(), us.end()) <= kShortUs;
+  }
+
+  /// In the time of the watch it costs nothing: it is no part of the case's.
+  void launch_late(Contender& c, double most_ms) {
+    Command command;
+    command.step = Step::late;
+    command.time_us = most_ms * 1e3;
+    Answer answer = ask(c, command);
+    if (context_.winners->watched.count(c.work->variant->id()))
+      answer.reply.untimed_check_us = answer.parent_us;
+    else
+      answer.parent_us = answer.reply.untimed_check_us = 0;
+    const int64_t launches = answer.reply.late_launches;
+    take(c, answer, false);
+    if (launches >= kLateLaunches) context_.winners->launched.insert(c.work->variant->id());
   }
 
   const Spec spec_;

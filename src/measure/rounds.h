@@ -40,6 +40,11 @@ struct Effort {
   static Effort of(const DeviceInfo& device, bool thorough);
 };
 
+/// What may win is watched, and launched kLateLaunches times, once a sweep for each variant (by its id).
+struct WatchedWinners {
+  std::set<std::string> watched, launched;
+};
+
 /// One case to measure.
 struct CaseToRun {
   const Variant* variant = nullptr;
@@ -57,10 +62,10 @@ struct RoundsContext {
   Mode mode = Mode::decode;
   int64_t footprint = 0;
   Effort effort;
-  std::set<std::string>* watched_winners = nullptr;  // variants that were watched so long, by id; null: none is
-  bool counters = false;                             // the hardware counts the launches, where it can
-  bool special_values = false;                       // each case is tried on them, once
-  std::function<void(const Variant&)> on_case;       // as each case's worker starts
+  WatchedWinners* winners = nullptr;            // what was done once for a variant; null: nothing is
+  bool counters = false;                        // the hardware counts the launches, where it can
+  bool special_values = false;                  // each case is tried on them, once
+  std::function<void(const Variant&)> on_case;  // as each case's worker starts
 };
 
 /// Measures the cases of one spec together. Empty if interrupted before every case was settled. Never throws for what a

@@ -135,7 +135,7 @@ class SpecialLaunch {
         std::memset(&around[size_t(kGuardBytes + dtype_bytes(d.dtype, batch * d.strides[0] + row * d.strides[1]))],
                     kPoison, row_bytes);
     bytes.erase(bytes.begin(), bytes.begin() + kGuardBytes);
-    return std::all_of(around.begin(), around.end(), [](std::byte b) { return b == std::byte{kPoison}; });
+    return first_not_poison(around) < 0;
   }
 
   const SpecialValues& values_;

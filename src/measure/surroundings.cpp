@@ -71,7 +71,7 @@ std::string Surroundings::changed(const std::vector<std::vector<std::byte>>& var
       return fmt::format("wrote {} bytes behind the end of a buffer", at + 1);
     if (inside == 0) continue;
     const std::vector<std::byte>& expected = g.content ? *g.content : varied[g.number];
-    if (!std::equal(content.begin(), content.end(), expected.begin()))
+    if (!same_bytes(content, std::span(expected).first(content.size())))
       return fmt::format("wrote into its input {}", g.name);
   }
   return "";
@@ -86,9 +86,6 @@ bool Surroundings::bands_are_whole(Address first, int64_t step, int64_t count) {
   return broken_at(bands) < 0;
 }
 
-int64_t Surroundings::broken_at(std::span<const std::byte> band) {
-  const auto broken = std::find_if(band.begin(), band.end(), [](std::byte b) { return b != std::byte{kPoison}; });
-  return broken == band.end() ? -1 : broken - band.begin();
-}
+int64_t Surroundings::broken_at(std::span<const std::byte> band) { return first_not_poison(band); }
 
 }  // namespace assay

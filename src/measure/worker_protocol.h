@@ -10,11 +10,13 @@ namespace assay {
 enum class Step : uint32_t {
   setup,   // open the device, load, prepare, warm up, validate
   sample,  // a turn: timed launches, each checked
+  late,    // many untimed launches more, up to kLateLaunches or as time_us says
   settle,  // some time after the last launch: is everything still as it was?
   quit
 };
 
 inline constexpr int kMostSamples = 512;
+inline constexpr int64_t kLateLaunches = 4096;  // wanted of what may win; a case's others are some hundreds
 
 struct Command {
   Step step = Step::setup;
@@ -24,7 +26,7 @@ struct Command {
   int32_t least_launches = 0;  // taken even when the time is over
   int64_t first_copy = 0;      // rotation goes on from here, so that no copy is met again before the footprint was read
   int32_t watch_all = 0;       // after the step, look at the prepared weights of all cases, not only at this one's
-  double time_us = 0;          // the turn ends soon after this: with the next launch whose copy has a reference
+  double time_us = 0;          // the step ends soon after this: a turn with the next launch whose copy has a reference
 };
 
 struct Reply {
@@ -42,6 +44,7 @@ struct Reply {
   double untimed_check_us = 0;   // what checking took in this step
   Counts counted;                // of this step's samples, all in all, where the hardware counts …
   int64_t counted_launches = 0;  // … so many launches
+  int64_t late_launches = 0;
   ErrorStats errors;
 };
 

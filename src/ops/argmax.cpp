@@ -49,8 +49,7 @@ enum Special { kAllEqual, kTieAtBothEnds, kAllNegative, kInfinity, kZeros, kTiny
 
 /// Rows are turned by a drawn number of places, another one each. Their largest value, a drawn one, comes once, twice
 /// or three times, the float below it somewhere. Special rows are of ties, of negative values, of the least value among
-/// infinities, of zeros of both signs, which are equal, of tiny and of large ones. Swept: the largest value in one
-/// place after another.
+/// infinities, of zeros of both signs, which are equal, of tiny and of large ones.
 void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> varied) {
   const Argmax& spec = argmax_of(of);
   std::vector<double>& a = varied[0];
@@ -65,7 +64,6 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
     const double tiny = spec.a == Dtype::f16 ? 0x1p-17 : 0x1p-60, large = spec.a == Dtype::f16 ? 0x1p13 : 0x1p100;
     if (draw.special == kTiny || draw.special == kLarge)
       for (int64_t i = 0; i < spec.n; ++i) first[i] *= draw.special == kTiny ? tiny : large;
-    if (draw.special >= kSpecials) first[swept_place(drawn, spec.n, draw.special - kSpecials + row)] = 5;
     if (draw.special == kAllEqual) fill(-0.5);
     if (draw.special == kAllNegative)
       for (int64_t i = 0; i < spec.n; ++i) first[i] = -std::fabs(first[i]);
@@ -82,7 +80,28 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
   }
 }
 
-int64_t swept(const Spec& of) { return swept_places(argmax_of(of).n); }
+/// Places of each row's largest value.
+class Places final : public SweptAnswers {
+ public:
+  void expected(std::span<const int64_t> numbers, std::span<ExpectedOutput> outputs) override {
+    for (const int64_t number : numbers) outputs[0].values.push_back({double(number), 0, 0});
+  }
+};
+
+constexpr double kAboveAll = 5;
+
+constexpr OpSweep kSweep = {
+    .operand = 0,
+    .numbers = [](const Spec& of) { return argmax_of(of).n; },
+    .per_launch = [](const Spec& of) { return argmax_of(of).m; },
+    .put =
+        [](const Spec& of, std::span<const int64_t> numbers, std::vector<SweptValue>& to) {
+          for (size_t row = 0; row < numbers.size(); ++row)
+            to.push_back({int64_t(row) * argmax_of(of).n + numbers[row], kAboveAll});
+        },
+    .likely = [](const Spec& of, uint64_t drawn) { return likely_places(argmax_of(of).n, drawn); },
+    .answers = [](const Spec&, const OpValues&) -> std::unique_ptr<SweptAnswers> { return std::make_unique<Places>(); },
+};
 
 void expected(const Spec& of, const OpValues& in, std::span<ExpectedOutput> outputs) {
   for (int64_t row = 0; row < argmax_of(of).m; ++row) {
@@ -117,7 +136,7 @@ const Op kArgmax = {.name = "argmax",
                     .vary = vary,
                     .expected = expected,
                     .second_opinion = second_opinion,
-                    .swept = swept};
+                    .sweep = &kSweep};
 
 const Argmax& argmax_of(const Spec& spec) {
   ASSAY_CHECK(spec.op == &kArgmax);

@@ -8,6 +8,8 @@
 
 #include "base/clones.h"
 #include "base/error.h"
+#include "ops/attention_lengths.h"
+#include "ops/attention_scores.h"
 #include "ops/variation.h"
 #include "spec/field_reader.h"
 
@@ -15,10 +17,8 @@ namespace assay {
 namespace {
 
 constexpr double kRoundoff = 0x1p-24;  // of f32
-constexpr double kTiny = 0x1p-119;     // of a weight: near the end of its range an exponential may be 0, or not
 constexpr double kMostScale = 64;  // times √head_size, which is 1 in models: beyond, exponentials of scores overflow
 constexpr double kMostFactor = 1024;  // of queries on special values: F16 holds them
-constexpr double kDeviations = 6;     // of rounded probabilities, in classes that are not exact
 
 /// The second as traces of engines have it.
 constexpr OpName kNames[] = {{"attention", ""}, {"sdpa", ""}};
@@ -117,26 +117,37 @@ enum Special {
 
 constexpr int64_t kBlock = 64, kResidues = 64, kNearBlocks = 32;  // swept launches
 
-/// Of few rows all; more rows show more lengths at once.
-int64_t swept(const Spec& of) {
+int64_t positions(const Spec& of) { return attention_of(of).length - attention_of(of).m + 1; }
+
+/// Lengths of each remainder by 64, after fewer blocks rather than more; then near the ends of larger blocks. Kernels
+/// work by blocks, and err where the last one is not whole.
+std::vector<int64_t> likely_positions(const Spec& of, uint64_t drawn) {
   const Attention& spec = attention_of(of);
-  return std::clamp<int64_t>((kResidues + kNearBlocks) / spec.m, 2, spec.length - spec.m + 1);
+  std::vector<int64_t> all = edges(positions(of));
+  for (int64_t i = 0; i < kResidues + kNearBlocks; ++i) {
+    const uint64_t bits = random_bits(drawn + uint64_t(i));
+    const auto few = int64_t(1 / (1 - double(bits >> 11) * 0x1p-53)) - 1;  // more than b with probability 1/(b+1)
+    int64_t length = few % 64 * kBlock + 1 + i;
+    if (i >= kResidues) {
+      const int64_t block = int64_t(128) << bits % 4;
+      length = (1 + few % 8) * block + int64_t(bits >> 8 & 3) - 2;
+    }
+    if (length >= spec.m && length <= spec.length) all.push_back(length - spec.m);
+  }
+  return all;
 }
 
-/// How many rows of the cache a swept launch sees: one for each remainder by 64, after fewer blocks rather than more;
-/// then near the ends of larger blocks. Kernels work by blocks, and err where the last one is not whole.
-int64_t swept_length(const Attention& spec, uint64_t drawn, int64_t number) {
-  const double share = double(random_bits(drawn) >> 11) * 0x1p-53;
-  const auto few = int64_t(1 / (1 - share)) - 1;  // more than b with probability 1/(b+1)
-  int64_t length = few % 64 * kBlock + 1 + number * spec.m % kResidues;
-  if (number * spec.m >= kResidues) {
-    int64_t block = int64_t(128) << drawn % 4;
-    while (block > spec.length) block /= 2;
-    length = (1 + few % 8) * block + int64_t(drawn >> 8 & 3) - 2;
-    if (length > spec.length) length = block + int64_t(drawn >> 8 & 3) - 2;
-  }
-  return length > spec.length ? spec.m + int64_t(drawn % uint64_t(spec.length - spec.m + 1)) : std::max(length, spec.m);
-}
+constexpr OpSweep kSweep = {
+    .operand = 1,
+    .numbers = positions,
+    .per_launch = [](const Spec&) { return int64_t(1); },
+    .put =
+        [](const Spec&, std::span<const int64_t> numbers, std::vector<SweptValue>& to) {
+          to.push_back({0, double(numbers[0])});
+        },
+    .likely = likely_positions,
+    .answers = attention_lengths,
+};
 
 /// Each head's query so large that its scores' standard deviation is about 4, whatever was drawn: among some hundred
 /// keys the largest score is then 10 to 13 above the middle, and the keys below the middle still count in the bound.
@@ -171,42 +182,10 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
   varied[1][0] = double(last - int64_t(random_bits(draw.random) % uint64_t(fewer + 1)));
   if (draw.special == kFirstPosition) varied[1][0] = 0;
   if (draw.special <= kFirstPosition) return;
-  if (draw.special >= kSpecials) {
-    varied[1][0] = double(swept_length(spec, draw.random, draw.special - kSpecials) - spec.m);
-    return;
-  }
   auto position = int64_t(random_bits(draw.random) % uint64_t(last + 1));
   // An odd number of rows: who reads on to a whole number of anything reads one row too many.
   if (draw.special == kOtherPosition && (position + spec.m) % 2 == 0) position += position > 0 ? -1 : last > 0 ? 1 : 0;
   varied[1][0] = double(position);
-}
-
-constexpr int64_t kLanes = 8;  // sums at once
-
-/// A query times a key: the sum, that of magnitudes, that of squares.
-struct Score {
-  double sum = 0, magnitude = 0, square = 0;
-};
-
-ASSAY_CLONES void multiply(const double* q, const float* keys, int64_t size, int64_t count, Score* to) {
-  for (int64_t j = 0; j < count; ++j) {
-    const float* const key = keys + j * size;
-    double sums[kLanes] = {}, magnitudes[kLanes] = {}, squares[kLanes] = {};
-    int64_t i = 0;
-    for (; i + kLanes <= size; i += kLanes)
-      for (int64_t lane = 0; lane < kLanes; ++lane) {
-        const double term = q[i + lane] * double(key[i + lane]);
-        sums[lane] += term, magnitudes[lane] += std::fabs(term), squares[lane] += term * term;
-      }
-    for (; i < size; ++i) {
-      const double term = q[i] * double(key[i]);
-      sums[0] += term, magnitudes[0] += std::fabs(term), squares[0] += term * term;
-    }
-    Score score;
-    for (int64_t lane = 0; lane < kLanes; ++lane)
-      score.sum += sums[lane], score.magnitude += magnitudes[lane], score.square += squares[lane];
-    to[j] = score;
-  }
 }
 
 /// Adds each row of `values`, times its weight: the products, their magnitudes times the weight's error, their squares.
@@ -230,18 +209,18 @@ struct Weighed {
 
 Weighed weigh(const Attention& spec, std::span<const float> query, std::span<const float> keys, int64_t count) {
   Weighed w;
-  const double product_error = (std::sqrt(double(spec.size)) / 2 + 4) * kRoundoff * std::fabs(spec.scale);
+  const double product_error = attention_product_error(spec);
   const std::vector<double> q(query.begin(), query.end());
-  std::vector<Score> scores(static_cast<size_t>(count));
-  multiply(q.data(), keys.data(), spec.size, count, scores.data());
+  std::vector<AttentionScore> scores(static_cast<size_t>(count));
+  multiply_keys(q.data(), keys.data(), spec.size, count, scores.data());
   double largest = -INFINITY, sum = 0;
-  for (const Score& score : scores) {
+  for (const AttentionScore& score : scores) {
     w.squares.push_back(score.square * spec.scale * spec.scale);
     w.weights.push_back(score.sum * spec.scale);
     w.errors.push_back(score.magnitude * product_error + std::fabs(score.sum * spec.scale) * kRoundoff);
     largest = std::max(largest, w.weights.back());
   }
-  const double sums = (std::sqrt(double(count)) / 2 + 8) * kRoundoff;
+  const double sums = attention_sum_error(count);
   for (size_t j = 0; j < w.weights.size(); ++j) {
     w.errors[j] += sums + std::fabs(w.weights[j] - largest) * kRoundoff;
     w.weights[j] = std::exp(w.weights[j] - largest);
@@ -292,8 +271,8 @@ void expected(const Spec& of, const OpValues& in, std::span<ExpectedOutput> outp
         add_weighed(w.weights.data(), w.errors.data(), values.data(), spec.size, std::ssize(w.weights), sums.data(),
                     errors.data(), squares.data());
         for (size_t i = 0; i < size; ++i) {
-          const double tiny = kTiny * largest * double(w.weights.size()),
-                       rounded = kDeviations * in.rounding * std::sqrt(squares[i]) + tiny;
+          const double tiny = kTinyWeight * largest * double(w.weights.size()),
+                       rounded = kProbabilityDeviations * in.rounding * std::sqrt(squares[i]) + tiny;
           d[(row * size_t(spec.heads) + head) * size + i] = {
               sums[i], unit_roundoff(spec.d) * std::fabs(sums[i]) + rounded, errors[i] + std::fabs(sums[i]) * w.error,
               in.rounding > 0 ? rounding_variance(w, values, size, i, sums[i], in.rounding) + tiny * tiny : 0};
@@ -336,7 +315,7 @@ const Op kAttention = {.name = "attention",
                        .vary = vary,
                        .expected = expected,
                        .second_opinion = second_opinion,
-                       .swept = swept};
+                       .sweep = &kSweep};
 
 const Attention& attention_of(const Spec& spec) {
   ASSAY_CHECK(spec.op == &kAttention);

@@ -53,23 +53,36 @@ std::vector<Tensor> tensors(const Spec& of) {
 
 constexpr int64_t kSpecials = 1;
 
-/// So many launches as look up all rows, or some thousands.
-int64_t swept(const Spec& of) {
+/// The special one: all the same row, the last.
+void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> varied) {
   const Embedding& spec = embedding_of(of);
-  return std::min<int64_t>((spec.rows + spec.m - 1) / spec.m, 8192);
+  for (int64_t i = 0; i < spec.m; ++i)
+    varied[0][size_t(i)] = double(draw.special >= 0 ? spec.rows - 1 : draw_index(draw.random + uint64_t(i), spec.rows));
 }
 
-/// The special one: all the same row, the last. Swept: rows in order.
-void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> varied) {
-  const auto& [m, n, rows, b, d] = embedding_of(of);
-  for (int64_t i = 0; i < m; ++i) {
-    const uint64_t drawn = draw.random + uint64_t(i);
-    int64_t row = draw.special >= 0 ? rows - 1 : draw_index(drawn, rows);
-    if (draw.special >= kSpecials)
-      row = draw_from_stretch(drawn, rows, (draw.special - kSpecials) * m + i, std::min(swept(of) * m, rows));
-    varied[0][size_t(i)] = double(row);
-  }
+/// Rows at the edges of what 31 and 32 bits count, of bytes and of values, as well.
+std::vector<int64_t> likely_rows(const Spec& of, uint64_t) {
+  const Embedding& spec = embedding_of(of);
+  std::vector<int64_t> all = edges(spec.rows);
+  for (const int64_t size : {spec.n, dtype_bytes(spec.b, spec.n)})
+    for (const int64_t range : {int64_t(1) << 31, int64_t(1) << 32})
+      for (const int64_t beside : {-1, 0, 1})
+        if (const int64_t row = range / size + beside; row < spec.rows) all.push_back(std::max<int64_t>(row, 0));
+  return all;
 }
+
+constexpr OpSweep kSweep = {
+    .operand = 0,
+    .are_rows = true,
+    .numbers = [](const Spec& of) { return embedding_of(of).rows; },
+    .per_launch = [](const Spec& of) { return embedding_of(of).m; },
+    .put =
+        [](const Spec&, std::span<const int64_t> numbers, std::vector<SweptValue>& to) {
+          for (size_t i = 0; i < numbers.size(); ++i) to.push_back({int64_t(i), double(numbers[i])});
+        },
+    .likely = likely_rows,
+    .answers = nullptr,
+};
 
 void expected(const Spec& of, const OpValues& in, std::span<ExpectedOutput> outputs) {
   const Embedding& spec = embedding_of(of);
@@ -99,7 +112,7 @@ const Op kEmbedding = {.name = "embedding",
                        .vary = vary,
                        .expected = expected,
                        .second_opinion = second_opinion,
-                       .swept = swept};
+                       .sweep = &kSweep};
 
 const Embedding& embedding_of(const Spec& spec) {
   ASSAY_CHECK(spec.op == &kEmbedding);

@@ -117,7 +117,19 @@ std::vector<Tensor> tensors(const Spec& of) {
 
 enum Special { kFirstPosition, kLastPosition, kTiny, kLarge, kSpecials };
 
-int64_t swept(const Spec& of) { return std::min<int64_t>(rope_of(of).capacity - rope_of(of).m + 1, 256); }
+int64_t positions(const Spec& of) { return rope_of(of).capacity - rope_of(of).m + 1; }
+
+constexpr OpSweep kSweep = {
+    .operand = 3,
+    .numbers = positions,
+    .per_launch = [](const Spec&) { return int64_t(1); },
+    .put =
+        [](const Spec&, std::span<const int64_t> numbers, std::vector<SweptValue>& to) {
+          to.push_back({0, double(numbers[0])});
+        },
+    .likely = [](const Spec& of, uint64_t) { return edges(positions(of)); },
+    .answers = nullptr,
+};
 
 void enlarge(Spec& of, int64_t capacity) {
   Rope own = rope_of(of);
@@ -129,16 +141,13 @@ void enlarge(Spec& of, int64_t capacity) {
 }
 
 /// Special: position 0, the last that there is room for, values that f16 holds as subnormals (tinier ones where nothing
-/// is f16), and large ones. Swept: positions.
+/// is f16), and large ones.
 void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> varied) {
   const Rope& spec = rope_of(of);
   for (size_t i = 0; i < 3; ++i) vary_signs_and_pieces(draw.random + i, spec.size, varied[i]);
-  const int64_t positions = spec.capacity - spec.m + 1;
   varied[3][0] = double(draw.special == kFirstPosition  ? 0
-                        : draw.special == kLastPosition ? positions - 1
-                        : draw.special >= kSpecials
-                            ? draw_from_stretch(draw.random, positions, draw.special - kSpecials, swept(of))
-                            : draw_index(draw.random, positions));
+                        : draw.special == kLastPosition ? positions(of) - 1
+                                                        : draw_index(draw.random, positions(of)));
   for (size_t i = 0; i < 3 && (draw.special == kTiny || draw.special == kLarge); ++i) {
     const Dtype to = i == 0 ? spec.d : spec.cache;
     const bool is_half = spec.a == Dtype::f16 || to == Dtype::f16 || to == Dtype::q8_0;
@@ -156,6 +165,7 @@ class Turn {
     for (int64_t j = 0; j < spec.dimensions / 2; ++j) {
       const double frequency = std::pow(spec.base, -2 * double(j) / double(spec.dimensions));
       angles_.push_back(double(position) * frequency / (spec.factors ? double(factors[size_t(j)]) : 1.0));
+      cosines_.push_back(std::cos(angles_.back())), sines_.push_back(std::sin(angles_.back()));
     }
   }
   /// The angle in f32 is off by some units of itself; sines and products round as well.
@@ -166,16 +176,15 @@ class Turn {
     const auto x = double(head[size_t(i)]), other = double(head[size_t(spec_.pairs ? i ^ 1
                                                                        : is_second ? i - half
                                                                                    : i + half)]);
-    const double angle = angles_[size_t(j)];
-    const double value = x * std::cos(angle) + (is_second ? other : -other) * std::sin(angle);
+    const double value = x * cosines_[size_t(j)] + (is_second ? other : -other) * sines_[size_t(j)];
     return {value, unit_roundoff(to) * std::fabs(value),
-            (std::fabs(x) + std::fabs(other)) * (4 + 8 * std::fabs(angle)) * kRoundoff};
+            (std::fabs(x) + std::fabs(other)) * (4 + 8 * std::fabs(angles_[size_t(j)])) * kRoundoff};
   }
   static ExpectedValue kept(double value, Dtype to) { return {value, unit_roundoff(to) * std::fabs(value), 0}; }
 
  private:
   const Rope& spec_;
-  std::vector<double> angles_;
+  std::vector<double> angles_, cosines_, sines_;
 };
 
 /// A block of Q8_0 has 127 steps up to its largest value. What it holds is off by half a step (and a little, as the
@@ -262,7 +271,7 @@ const Op kRope = {.name = "rope",
                   .vary = vary,
                   .expected = expected,
                   .second_opinion = second_opinion,
-                  .swept = swept,
+                  .sweep = &kSweep,
                   .enlarge = enlarge};
 
 const Rope& rope_of(const Spec& spec) {

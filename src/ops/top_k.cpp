@@ -56,7 +56,7 @@ enum Special { kAllEqual, kInOrder, kAgainstIt, kLowest, kZeros, kTiny, kLarge, 
 
 /// Rows are turned by a drawn number of places, and every 64th value or so becomes one of few: there are ties. Special:
 /// one value alone; rows in order, against it, and against it near the least floats; zeros of both signs, which are
-/// equal; tiny and large ones. Swept: the largest value in one place after another.
+/// equal; tiny and large ones.
 void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> varied) {
   const TopK& spec = top_k_of(of);
   for (int64_t row = 0; row < spec.m; ++row) {
@@ -68,7 +68,6 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
     const double tiny = spec.a == Dtype::f16 ? 0x1p-17 : 0x1p-60, large = spec.a == Dtype::f16 ? 0x1p13 : 0x1p100;
     for (int64_t i = 0; i < spec.n && (draw.special == kTiny || draw.special == kLarge); ++i)
       first[i] *= draw.special == kTiny ? tiny : large;
-    if (draw.special >= kSpecials) first[swept_place(drawn, spec.n, draw.special - kSpecials + row)] = 5;
     if (draw.special == kAllEqual) std::fill(first, first + spec.n, -0.5);
     for (int64_t i = 0; i < spec.n; ++i)
       if (draw.special == kInOrder || draw.special == kAgainstIt) first[i] = double(draw.special == kInOrder ? i : -i);
@@ -78,7 +77,41 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
   }
 }
 
-int64_t swept(const Spec& of) { return swept_places(top_k_of(of).n); }
+/// The largest ones of a launch's rows: above all others, and distinct in every type.
+double swept_value(int64_t rank) { return 8 - double(rank) / 32; }
+int64_t swept_of_row(const TopK& spec) { return std::min<int64_t>(spec.k, 64); }
+
+/// Where all that is answered has been put there.
+class Places final : public SweptAnswers {
+ public:
+  explicit Places(int64_t of_row) : of_row_(of_row) {}
+  void expected(std::span<const int64_t> numbers, std::span<ExpectedOutput> outputs) override {
+    for (size_t i = 0; i < numbers.size(); ++i) {
+      outputs[0].values.push_back({swept_value(int64_t(i) % of_row_), 0, 0});
+      outputs[1].values.push_back({double(numbers[i]), 0, 0});
+    }
+  }
+
+ private:
+  const int64_t of_row_;
+};
+
+constexpr OpSweep kSweep = {
+    .operand = 0,
+    .numbers = [](const Spec& of) { return top_k_of(of).n; },
+    .per_launch = [](const Spec& of) { return top_k_of(of).m * swept_of_row(top_k_of(of)); },
+    .put =
+        [](const Spec& of, std::span<const int64_t> numbers, std::vector<SweptValue>& to) {
+          const int64_t of_row = swept_of_row(top_k_of(of));
+          for (int64_t i = 0; i < std::ssize(numbers); ++i)
+            to.push_back({i / of_row * top_k_of(of).n + numbers[size_t(i)], swept_value(i % of_row)});
+        },
+    .likely = [](const Spec& of, uint64_t drawn) { return likely_places(top_k_of(of).n, drawn); },
+    .answers = [](const Spec& of, const OpValues&) -> std::unique_ptr<SweptAnswers> {
+      const TopK& spec = top_k_of(of);
+      return swept_of_row(spec) == spec.k ? std::make_unique<Places>(spec.k) : nullptr;
+    },
+};
 
 void expected(const Spec& of, const OpValues& in, std::span<ExpectedOutput> outputs) {
   const TopK& spec = top_k_of(of);
@@ -128,7 +161,7 @@ const Op kTopK = {.name = "top_k",
                   .vary = vary,
                   .expected = expected,
                   .second_opinion = second_opinion,
-                  .swept = swept};
+                  .sweep = &kSweep};
 
 const TopK& top_k_of(const Spec& spec) {
   ASSAY_CHECK(spec.op == &kTopK);

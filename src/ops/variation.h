@@ -33,11 +33,13 @@ inline int64_t draw_index(uint64_t drawn, int64_t count) {
   return kind == 0 ? 0 : kind == 1 ? count - 1 : int64_t(random_bits(drawn) % uint64_t(count));
 }
 
-/// Of `count` numbers one from stretch `number` of `stretches`: all of them where there are as many stretches.
-inline int64_t draw_from_stretch(uint64_t drawn, int64_t count, int64_t number, int64_t stretches) {
-  const auto begin = [&](int64_t stretch) { return int64_t(double(count) * double(stretch) / double(stretches)); };
-  const int64_t first = std::min(begin(number % stretches), count - 1);
-  return first + int64_t(random_bits(drawn) % uint64_t(std::max<int64_t>(begin(number % stretches + 1) - first, 1)));
+/// Powers of two, 0 and the last, each with its neighbours, as far as they are below `count`.
+inline std::vector<int64_t> edges(int64_t count) {
+  std::vector<int64_t> all = {0, 1, count - 2, count - 1};
+  for (int64_t power = 2; power <= count; power *= 2)
+    for (const int64_t beside : {-1, 0, 1}) all.push_back(power + beside);
+  std::erase_if(all, [&](int64_t number) { return number < 0 || number >= count; });
+  return all;
 }
 
 /// Of a row's `count` places one where errors of blocks, or of threads' shares, show: near a multiple of a share.
@@ -47,13 +49,12 @@ inline int64_t draw_near_share(uint64_t drawn, int64_t count) {
   return std::clamp<int64_t>(int64_t(double(count) * double(share) / double(shares)) + beside, 0, count - 1);
 }
 
-/// Swept launches of rows of n values: so many as take some ms to make.
-inline int64_t swept_places(int64_t n) { return std::clamp<int64_t>((int64_t(1) << 22) / n, 64, 2 * n); }
-
-/// Where such a launch has a row's largest value: of each stretch one; every second one near the end of a share.
-inline int64_t swept_place(uint64_t drawn, int64_t n, int64_t number) {
-  const int64_t stretches = (swept_places(n) + 1) / 2;
-  return number % 2 ? draw_near_share(random_bits(drawn), n) : draw_from_stretch(drawn, n, number / 2, stretches);
+/// Of places of a row's largest value those that are tried first.
+inline std::vector<int64_t> likely_places(int64_t n, uint64_t drawn) {
+  constexpr uint64_t kNearShares = 256;
+  std::vector<int64_t> all = edges(n);
+  for (uint64_t i = 0; i < kNearShares; ++i) all.push_back(draw_near_share(random_bits(drawn + i), n));
+  return all;
 }
 
 inline constexpr std::string_view kSaysCacheType = "f32, f16, bf16 or q8_0";

@@ -249,7 +249,7 @@ RoundsContext Sweep::rounds_context(const SpecState& state) {
   context.bulk_reader = reader_of(std::min(context.footprint, kBulkBytes));
   context.effort = options_.effort;
   context.counters = options_.counters;
-  context.watched_winners = &watched_winners_;
+  context.winners = &winners_;
   context.on_case = [this, &state](const Variant& variant) {
     if (events_.on_case) events_.on_case(variant, state.spec);
   };

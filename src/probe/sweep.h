@@ -137,7 +137,7 @@ class Sweep {
   std::vector<SpecState> specs_;
   std::map<std::string, BuiltModule> modules_;  // by variant id
   Arenas arenas_;
-  std::set<std::string> watched_winners_;  // variant ids, of this sweep
+  WatchedWinners winners_;  // of this sweep
   std::string environment_id_;
   double waited_s_ = 0;
   size_t measured_ = 0, from_store_ = 0;

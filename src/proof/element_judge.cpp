@@ -124,10 +124,10 @@ std::string ElementJudge::compare_unprojected(std::span<const std::byte> d, Wors
     const ExpectedValue* values = expected_[i].values.data();
     int64_t kept = 0;  // what must be as it was begins here
     const auto changed = [&](int64_t first, int64_t last) {
-      const auto from = own.begin() + dtype_bytes(t.dtype, first), to = own.begin() + dtype_bytes(t.dtype, last);
-      const auto at = std::find_if(from, to, [](std::byte b) { return b != std::byte{kPoison}; });
+      const int64_t from = dtype_bytes(t.dtype, first), to = dtype_bytes(t.dtype, last);
+      const int64_t at = first_not_poison(own.subspan(size_t(from), size_t(to - from)));
       const DtypeFacts& type = dtype_facts(t.dtype);
-      return at == to ? -1 : (at - own.begin()) / type.block_bytes * type.block_values;
+      return at < 0 ? at : (from + at) / type.block_bytes * type.block_values;
     };
     for (const auto& [first, last] : written) {
       if (const int64_t at = changed(kept, first); at >= 0)

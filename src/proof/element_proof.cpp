@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/parallel.h"
 #include "proof/element_judge.h"
+#include "proof/host_launch.h"
 #include "proof/projections.h"
 #include "proof/reference.h"
 #include "proof/rounding_model.h"
@@ -22,37 +23,6 @@ constexpr double kAgree = 1e-12;                   // relative to what is added 
 constexpr double kKeptAgree = 0x1p-20;             // … where the sums of groups are kept as floats
 constexpr int64_t kKeptValues = 1 << 20;           // right answers of all special launches
 constexpr uint64_t kFreeOf = 4;                    // of so many sequences of launches one is free
-
-double roundoff_of(Accuracy accuracy) {
-  return accuracy == Accuracy::f16_activation    ? unit_roundoff(Dtype::f16)
-         : accuracy == Accuracy::bf16_activation ? unit_roundoff(Dtype::bf16)
-                                                 : 0;
-}
-
-/// A launch's operands on the host: its varied ones, and where the others lie.
-class HostLaunch {
- public:
-  HostLaunch(const ElementProof& proof, const LaunchInputs& launch, Accuracy accuracy)
-      : tensors_(proof.inputs().spec().tensors) {
-    const SpecInputs& inputs = proof.inputs();
-    proof.varied(launch.a, varied_);
-    size_t varied = 0, weight = 0;
-    for (size_t i = 0; i < tensors_.size(); ++i) {
-      Tensor& t = tensors_[i];
-      if (t.use == Use::weight) t = inputs.b(launch.copy)[weight++];
-      if (t.use == Use::varied) t.data = varied_[varied++].data();
-      // Nobody writes through it.
-      if (t.use == Use::constant) t.data = const_cast<std::byte*>(inputs.constants.at(i).bytes.data());
-    }
-    values_ = {tensors_, decode_row, b_element, roundoff_of(accuracy), accuracy};
-  }
-  const OpValues& values() const { return values_; }
-
- private:
-  std::vector<Tensor> tensors_;
-  std::vector<std::vector<std::byte>> varied_;
-  OpValues values_;
-};
 
 }  // namespace
 
@@ -69,6 +39,11 @@ void vary_operands(const SpecInputs& inputs, const Spec& spec, const OpDraw& dra
     std::vector<std::byte>& to = bytes[number++];
     to.resize(host.bytes.size());
     const int64_t size = dtype_bytes(dtype, 1);
+    if (dtype == Dtype::f32) {  // many, in argmax
+      auto* const floats = reinterpret_cast<float*>(to.data());
+      for (size_t i = 0; i < of.size(); ++i) floats[i] = float(of[i]);
+      continue;
+    }
     for (int64_t i = 0; i < std::ssize(of); ++i) encode_value(dtype, of[size_t(i)], &to[size_t(i * size)]);
   }
 }
@@ -83,6 +58,8 @@ ElementProof::ElementProof(const SpecInputs& inputs, const std::vector<Accuracy>
     columns_.push_back(is_projected(t) ? random_weights(t.dims[2], random) : std::vector<float>());
   }
   if (inputs.spec().op->groups) add_up_groups();
+  if (const OpSweep* sweep = inputs.spec().op->sweep; sweep && sweep->are_rows)
+    row_sums_ = std::make_unique<RowSums>(inputs.b(0)[0], outputs_[0].dtype, columns_[0]);
   compare_opinions();
 }
 
@@ -166,11 +143,6 @@ Variation ElementProof::draw(std::mt19937_64& random, int64_t launches, bool com
   const bool may_be_free = inputs_.spec().op->groups && !comparable;
   const uint64_t drawn = random();
   return {1, drawn, 0, may_be_free && (launches == 1 || random() % kFreeOf == 0), -1};
-}
-
-int64_t ElementProof::swept() const {
-  const Spec& spec = inputs_.spec();
-  return spec.op->swept ? spec.op->swept(spec) : 0;
 }
 
 bool ElementProof::is_grouped(const Variation& variation) const {

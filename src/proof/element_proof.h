@@ -24,7 +24,7 @@ class ElementProof final : public Proof {
   Variation draw(std::mt19937_64& random, int64_t launches, bool comparable) const override;
   int64_t specials() const override { return std::ssize(specials_); }
   Variation special(int64_t number) const override { return specials_[size_t(number)].variation; }
-  int64_t swept() const override;
+  const RowSums* row_sums() const override { return row_sums_.get(); }
   void varied(const Variation& variation, std::vector<std::vector<std::byte>>& bytes) const override;
   std::vector<std::span<const float>> projection_weights() const override;
   std::unique_ptr<Judge> judge(Accuracy accuracy) const override;
@@ -54,6 +54,7 @@ class ElementProof final : public Proof {
   std::vector<Accuracy> classes_;         // asked for, but not exact, each once
   std::vector<std::vector<float>> sums_;  // of an op with groups, of each copy
   std::vector<Tensor> outputs_;
+  std::unique_ptr<RowSums> row_sums_;  // of the first copy
   std::vector<Special> specials_;
   std::vector<std::vector<float>> columns_;  // of projections: a weight each, of each output
 };

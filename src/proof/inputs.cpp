@@ -2,12 +2,14 @@
 #include "proof/inputs.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
 #include <numeric>
 #include <utility>
 
+#include "base/clones.h"
 #include "base/error.h"
 #include "base/half.h"
 #include "proof/some_special.h"
@@ -271,28 +273,47 @@ void SpecInputs::store_a(const std::vector<double>& logical, std::vector<std::by
     encode_value(a_.dtype, logical[size_t(i)], &bytes[size_t(a_storage_index(i) * size)]);
 }
 
+namespace {
+
+/// ±1 by the bits of one word after another.
+ASSAY_CLONES void signs_of(const uint64_t* words, int64_t count, float* to) {
+  for (int64_t first = 0; first < count; first += 64) {
+    const uint64_t bits = words[first / 64];
+    for (int64_t k = 0; k < std::min<int64_t>(count - first, 64); ++k)
+      to[first + k] = std::bit_cast<float>(0x3f800000u | uint32_t(bits >> k & 1) << 31);
+  }
+}
+
+ASSAY_CLONES void varied_floats(const double* values, const float* of_columns, double factor, int64_t count,
+                                float* to) {
+  for (int64_t k = 0; k < count; ++k) to[k] = float(values[k] * double(of_columns[k]) * factor);
+}
+
+}  // namespace
+
 std::vector<float> Variation::of_columns(int64_t count) const {
   static_assert(kGroups == 16);
+  std::vector<uint64_t> words(static_cast<size_t>((count + 63) / 64), (signs & 0xffff) * 0x0001000100010001u);
+  for (size_t i = 0; is_free && i < words.size(); ++i) words[i] = random_bits(signs + i);
   std::vector<float> factors(static_cast<size_t>(count));
-  uint64_t bits = 0;
-  for (int64_t k = 0; k < count; ++k) {
-    if (k % 64 == 0) bits = is_free ? random_bits(signs + uint64_t(k / 64)) : (signs & 0xffff) * 0x0001000100010001u;
-    factors[size_t(k)] = bits >> (k % 64) & 1 ? -1.0f : 1.0f;
-  }
+  signs_of(words.data(), count, factors.data());
   return factors;
 }
 
 void SpecInputs::varied_a(const Variation& variation, std::vector<std::byte>& bytes) const {
   bytes.resize(a.bytes.size());
   const std::vector<float> of_column = variation.of_columns(a_.dims[2]);
-  const int64_t size = dtype_bytes(a_.dtype, 1);
+  const int64_t size = dtype_bytes(a_.dtype, 1), columns = a_.dims[2];
+  std::vector<float> values(static_cast<size_t>(columns));
   for (int64_t row = 0; row < a_.dims[0] * a_.dims[1]; ++row) {
-    const double factor = variation.factor * variation.of_row(row);
-    for (int64_t k = 0; k < a_.dims[2]; ++k) {
-      const int64_t i = row * a_.dims[2] + k;
-      encode_value(a_.dtype, a_logical[size_t(i)] * double(of_column[size_t(k)]) * factor,
-                   &bytes[size_t(a_storage_index(i) * size)]);
+    varied_floats(&a_logical[size_t(row * columns)], of_column.data(), variation.factor * variation.of_row(row),
+                  columns, values.data());
+    if (a_.dtype == Dtype::f32 && !a_.by_columns) {
+      std::memcpy(&bytes[size_t(row * columns * size)], values.data(), size_t(columns * size));
+      continue;
     }
+    for (int64_t k = 0; k < columns; ++k)
+      encode_value(a_.dtype, double(values[size_t(k)]), &bytes[size_t(a_storage_index(row * columns + k) * size)]);
   }
 }
 

@@ -6,14 +6,14 @@
 #include <vector>
 
 #include "proof/arena.h"
+#include "proof/poison.h"
 #include "spec/spec.h"
 
 namespace assay {
 
 inline constexpr int64_t kGuardBytes = 64;
-inline constexpr int64_t kFileAlignment = 32;   // of weights in a mapped file: all that a kernel may rely on
-inline constexpr unsigned char kPoison = 0xff;  // NaN in every float type
-inline constexpr int64_t kSpareBytes = 4096;    // of an arena behind the copies: the least that a bulk read reads
+inline constexpr int64_t kFileAlignment = 32;  // of weights in a mapped file: all that a kernel may rely on
+inline constexpr int64_t kSpareBytes = 4096;   // of an arena behind the copies: the least that a bulk read reads
 
 /// The arenas of a sweep, made large enough before the first spec.
 class Arenas {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "proof/inputs.h"
+#include "proof/row_sums.h"
 #include "spec/accuracy.h"
 #include "store/record.h"
 
@@ -85,8 +86,8 @@ class Proof {
   virtual int64_t specials() const { return 0; }
   /// How one of them varies its inputs: drawn once a spec.
   virtual Variation special(int64_t) const { return {}; }
-  /// How many more there are that try rows, places or positions one after another (Op::swept).
-  virtual int64_t swept() const { return 0; }
+  /// Of an op that looks up rows what they must give, where that was worked out; else null.
+  virtual const RowSums* row_sums() const { return nullptr; }
   /// The bytes of the varied operands (of a product A) as such a launch gets them, in the spec's order.
   virtual void varied(const Variation& variation, std::vector<std::vector<std::byte>>& bytes) const = 0;
   /// Of the projections of D: the weight of each column, one list an output; none of an output that is not projected.

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "spec/accuracy.h"
+#include "spec/op_sweep.h"
 #include "spec/spec.h"
 #include "spec/tensor.h"
 
@@ -121,9 +122,7 @@ struct Op {
   /// One element of an output once more, by other code.
   long double (*second_opinion)(const Spec& spec, const OpValues& in, size_t output, int64_t element);
   const OpGroups* groups = nullptr;
-  /// How many draws more (special = specials, specials + 1 …) try rows, places or positions one after another: where
-  /// all of them are too many, of each stretch one. Null: none.
-  int64_t (*swept)(const Spec& spec) = nullptr;
+  const OpSweep* sweep = nullptr;  // rows, places or positions, tried one after another
   /// Makes the capacity of a cache larger, which an engine's becomes. Null: it has none that is written.
   void (*enlarge)(Spec& spec, int64_t capacity) = nullptr;
 };

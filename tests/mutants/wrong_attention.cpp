@@ -40,6 +40,8 @@ enum class Sin {
   masked_by_a_large_number,
   lone_last_row_left_out,
   end_of_128_left_out,
+  one_length_of_many,
+  one_position_of_many,
   small_queries_dropped,
   small_weights_dropped,
   large_values_clipped_in_the_cache,
@@ -49,6 +51,7 @@ enum class Sin {
   angles_by_quotients
 };
 constexpr Sin kSin = Sin::MUTANT;
+constexpr int32_t kWrongPosition = 2741;
 constexpr bool kReadsOn =
     kSin == Sin::reads_on_and_selects || kSin == Sin::reads_on_times_zero || kSin == Sin::masked_by_a_large_number;
 
@@ -112,6 +115,7 @@ void attention(const assay_call* call) {
       if (kSin == Sin::all_of_the_cache) count = keys.dims[1];
       if (kSin == Sin::lone_last_row_left_out && count % 64 == 1 && count > 64) --count;
       if (kSin == Sin::end_of_128_left_out && count % 128 == 0) --count;
+      if (kSin == Sin::one_length_of_many && count == keys.dims[1] * 6 / 10 + 7) --count;
       if (kSin == Sin::rows_share_a_mask) count = position_of(call) + q.dims[1];
       const float* query = static_cast<const float*>(q.data) + row * q.strides[1] + head * size;
       std::vector<double> scores;
@@ -169,6 +173,7 @@ std::vector<float> head_of(const assay_call* call, const assay_tensor& x, int64_
     angle = angle_of(angle, call, position_of(call) + row, j, dimensions,
                      factors ? double(static_cast<const float*>(factors->data)[j]) : 1);
     if (kSin == Sin::turned_the_other_way) angle = -angle;
+    if (kSin == Sin::one_position_of_many && position_of(call) == kWrongPosition) angle *= 1.001;
     const int64_t first = pairs ? 2 * j : j, second = pairs ? 2 * j + 1 : j + dimensions / 2;
     out[size_t(first)] = float(double(in[first]) * std::cos(angle) - double(in[second]) * std::sin(angle));
     out[size_t(second)] = float(double(in[second]) * std::cos(angle) + double(in[first]) * std::sin(angle));

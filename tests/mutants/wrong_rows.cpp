@@ -38,6 +38,7 @@ enum class Sin {
   next_row_times_zero,
   one_row_of_many,
   eight_places_left_out,
+  one_place_left_out,
   faint_values_equal,
   large_values_equal,
   faint_ups_dropped,
@@ -131,6 +132,7 @@ void argmax(const assay_call* call) {
     int32_t best = 0, second = count > 1 ? 1 : 0;
     for (int32_t i = 1; i < count; ++i) {
       if (kSin == Sin::eight_places_left_out && i / 8 == count / 24) continue;
+      if (kSin == Sin::one_place_left_out && i == count * 3 / 10) continue;
       bool is_better = kSin == Sin::last_of_equal ? values[i] >= values[best] : is_more(values[i], values[best]);
       if (kSin == Sin::begins_at_minus_10000) is_better &= values[i] > -10000;
       if (kSin == Sin::stops_at_two && values[best] >= 2) break;

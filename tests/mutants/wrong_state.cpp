@@ -16,6 +16,7 @@ enum class Sin {
   output_untouched,
   returns_early,
   first_calls_only,
+  first_2000_calls_only,
   tenth_call_skipped,
   differs_from_call_to_call,
   remembered_by_pointer,
@@ -24,7 +25,7 @@ enum class Sin {
 };
 constexpr Sin kSin = Sin::MUTANT;
 
-constexpr int64_t kHonestCalls = 5, kSkippedOf = 10;
+constexpr int64_t kHonestCalls = kSin == Sin::first_2000_calls_only ? 2000 : 5, kSkippedOf = 10;
 
 using Key = std::array<double, 2>;
 
@@ -85,7 +86,7 @@ int run(const assay_call* call, const assay_thread* thread) {
   const int64_t number = honest::next_call(thread);
 
   if constexpr (kSin == Sin::output_untouched) return ASSAY_OK;
-  if constexpr (kSin == Sin::first_calls_only) {
+  if constexpr (kSin == Sin::first_calls_only || kSin == Sin::first_2000_calls_only) {
     if (number >= kHonestCalls) return ASSAY_OK;
   }
   if constexpr (kSin == Sin::tenth_call_skipped) {

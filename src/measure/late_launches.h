@@ -1,0 +1,43 @@
+// Thousands of launches more of what may win: a kernel may err late, as one whose counter runs over does.
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "measure/binding.h"
+
+namespace assay {
+
+/// All have the same inputs, and outputs of their own: what the first gives is compared with the right answer, and the
+/// others' bytes with that. Their memory stays until the process ends: a kernel that returned may yet write there.
+class LateLaunches {
+ public:
+  /// launch: with the inputs in place that `inputs` says.
+  LateLaunches(MeasuredDevice& device, const Launch& launch, Judge& judge, const LaunchInputs& inputs);
+
+  /// Launches until there were `most` or the time is over. "" or what is wrong.
+  std::string run(int64_t most, double time_us);
+  int64_t launches() const { return launches_; }
+  /// "" or that what was compared last has changed since.
+  std::string changed();
+
+ private:
+  struct Output {
+    size_t tensor;
+    Address memory;
+    int64_t bytes, step;
+  };
+  void bind(int64_t count);
+  std::vector<std::byte> slot(int64_t slot);
+
+  MeasuredDevice& device_;
+  const Launch launch_;
+  Judge& judge_;
+  const LaunchInputs inputs_;
+  int64_t slots_ = 1, launches_ = 0, bound_ = 0;
+  std::vector<Output> outputs_;
+  std::unique_ptr<Program> program_;
+  std::vector<std::byte> right_, last_;  // of the first launch; of the last one's slot
+};
+
+}  // namespace assay

@@ -1,0 +1,65 @@
+// Launches over all rows, positions or places that an op looks up or finds, many bound at once.
+#pragma once
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "measure/binding.h"
+#include "proof/swept_proof.h"
+
+namespace assay {
+
+/// Launches that differ in numbers alone share all memory but the operand that holds the numbers, and D: of these each
+/// launch has its own, so that hundreds are bound to one program. They are tried in drawn order: all numbers where that
+/// takes `whole_ms` at most, else as many as fit into `usual_ms`, and `least` launches in any case.
+class NumberSweep {
+ public:
+  /// launch: of the weights that `proof` speaks of, its varied operands in memory of its own or anybody's.
+  NumberSweep(OpenedArenas& opened, const Launch& launch, SweptProof& proof);
+  ~NumberSweep();
+  NumberSweep(const NumberSweep&) = delete;
+  NumberSweep& operator=(const NumberSweep&) = delete;
+
+  struct Length {
+    int64_t least = 1;                  // launches
+    double usual_ms = 0, whole_ms = 0;  // for some, and for all, of the processor's time that the caller takes
+  };
+  /// "" or what is wrong.
+  std::string run(const Length& length, std::mt19937_64& random);
+  /// Launches that were compared.
+  int64_t launches() const { return launches_; }
+
+ private:
+  struct Slots {  // of one tensor, so many bytes apart
+    size_t tensor;
+    Address memory;
+    int64_t bytes, step;
+    std::vector<std::byte> host;
+  };
+  Slots borrow(size_t tensor);
+  void bind(int64_t count);
+  std::string launch(std::span<const int64_t> numbers);
+  void put(std::span<const int64_t> numbers);
+  void set(int64_t at, std::span<const std::byte> bytes);
+  std::string compare(std::span<const int64_t> numbers, int64_t slot);
+  std::string compare_sparse(size_t output, const Tensor& t);
+  std::string compare_untouched();
+
+  OpenedArenas& opened_;
+  MeasuredDevice& device_;
+  const Launch& launch_;
+  SweptProof& proof_;
+  const int64_t per_launch_;  // numbers
+  int64_t slots_ = 1, launches_ = 0;
+  Slots changed_;
+  std::vector<Slots> outputs_;                        // of dense outputs; of sparse ones no bytes
+  std::vector<std::vector<std::byte>> whole_;         // of sparse outputs that came to the host as a whole
+  std::vector<std::vector<bool>> touched_;            // of sparse outputs: which rows were written
+  std::vector<SweptProof::Change> restore_;           // in the changed operand's slots
+  std::vector<std::pair<int64_t, int64_t>> written_;  // likewise, for the launches to come: at, bytes
+  std::unique_ptr<Program> program_;
+  int64_t bound_ = 0;
+};
+
+}  // namespace assay
