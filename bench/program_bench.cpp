@@ -103,9 +103,11 @@ int main(int argc, char** argv) try {
 #ifdef ASSAY_HAS_CUDA
   backends.push_back(make_cuda_backend());
 #endif
+  bool any = false;
   for (const auto& backend : backends)
     for (const DeviceInfo& info : backend->devices())
-      if (only.empty() || only == info.id) measure(*backend, info, launches);
+      if (only.empty() || only == info.id) measure(*backend, info, launches), any = true;
+  if (!any) fail("{}: no device here is called so (assay devices lists them)", only.empty() ? "any" : only);
 } catch (const std::exception& e) {
   fmt::print(stderr, "{}\n", e.what());
   return 2;

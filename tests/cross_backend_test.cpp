@@ -1,5 +1,5 @@
 // Every kernel of every manifest × awkward shapes × every device here, through the worker that proves results.
-#include <fmt/ranges.h>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -18,6 +18,7 @@
 #endif
 #include "base/error.h"
 #include "measure/worker_group.h"
+#include "one_at_a_time.h"
 #include "probe/plan.h"
 #include "proof/proof.h"
 #include "spec/workload.h"
@@ -98,8 +99,9 @@ class Built {
 
   void build(const Present& here, const std::map<Request, const IsaLevel*>& wanted) {
     const fs::path program = project_root() == fs::path(ASSAY_SOURCE_DIR) ? ASSAY_PROGRAM : "/proc/self/exe";
-    BuildCache cache(here.backend->compiler(), {fs::canonical(program).parent_path() / "kernels"},
-                     here.manifest.file.parent_path());
+    const fs::path folder = fs::canonical(program).parent_path() / "kernels";
+    const OneAtATime turn(folder, ".built-by-one");  // both tests want some of them, at the same time
+    BuildCache cache(here.backend->compiler(), {folder}, here.manifest.file.parent_path());
     std::vector<BuildRequest> requests;
     for (const auto& [request, isa] : wanted) requests.push_back({request.first, isa});
     const auto modules = cache.build_all(requests, int(std::max(1u, std::thread::hardware_concurrency())));

@@ -1,5 +1,11 @@
 // float_tiles: NT with float weights repacked to tiles of 16 rows, k by k, so that a vector holds outputs and a tile
 // serves every row of A. FORMAT=0: F32, 1: F16, 2: BF16. Products and sums in f32.
+// A second copy of each multiply(), for tiles that lie no tiles apart, is half of a compilation; no launch is faster
+// for it.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("no-ipa-cp-clone")
+#endif
+
 #include "float_weights.h"
 
 namespace assay {

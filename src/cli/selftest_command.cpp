@@ -1,10 +1,12 @@
 // assay selftest: kernels that are wrong on purpose, and honest ones, each with the outcome that it deserves.
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <thread>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -47,6 +49,26 @@ struct TemporaryFolder {
   std::filesystem::path path;
 };
 
+/// All of them at once: no core waits for the last module of each spec, and what they include first is compiled once.
+void build_modules(BuildCache& cache, const DeviceInfo& device, const Trials& trials, const Expectations& expectations,
+                   const std::vector<const Variant*>& usual, const std::vector<const Variant*>& chained,
+                   Progress& progress) {
+  std::vector<BuildRequest> requests;
+  for (const auto& [name, spec] : expectations.specs) {
+    Selection selection;
+    selection.variants = trials.needed(name);
+    if (selection.variants.empty()) continue;
+    const Plan plan = make_plan({spec}, expectations.chained.count(name) > 0 ? chained : usual, device, selection);
+    for (const PlannedSpec& planned : plan.specs)
+      for (const PlannedCase& c : planned.cases)
+        if (c.over_limit.empty()) requests.push_back({c.variant, c.isa});
+  }
+  const auto told = [&](const BuildRequest& request, const BuiltModule& module, size_t done, size_t total) {
+    if (!module.from_cache) progress.build(request.variant->id(), done, total);
+  };
+  cache.build_all(requests, int(std::max(1u, std::thread::hardware_concurrency())), told, interrupted);
+}
+
 struct SelftestOptions {
   std::string device = "cpu";
   std::shared_ptr<ReportFormats> formats;
@@ -88,6 +110,7 @@ int run_selftest(const SelftestOptions& options) {
 
   const CatchInterrupt catch_interrupt;
   Trials trials(expectations);
+  build_modules(cache, device.info, trials, expectations, usual, chained, progress);
   {
     Store store(store_file);
     for (const auto& [name, spec] : expectations.specs) {
