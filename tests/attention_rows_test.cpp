@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <filesystem>
 #include <random>
 
@@ -34,7 +35,7 @@ class AttentionRows : public ::testing::Test {
     launch.kernel = kernel;
     launch.op = &kAttention;
     launch.params = {{kAttentionScale, 0.125}};
-    Tensor keys = dense_tensor(Operand::cache, Dtype::f16, kKvHeads, kCapacity, kSize), values = keys;
+    Tensor keys = dense_tensor(Operand::cache, cache_type, kKvHeads, kCapacity, kSize), values = keys;
     keys.data = cache[0], values.data = cache[1], values.segment = 1;
     launch.tensors = {dense_tensor(Operand::a, Dtype::f32, 1, count, kColumns), keys, values,
                       dense_tensor(Operand::d, Dtype::f32, 1, count, kColumns),
@@ -61,6 +62,7 @@ class AttentionRows : public ::testing::Test {
   DeviceInfo info = backend->devices().at(0);
   std::unique_ptr<Device> device = backend->open(info);
   Address q = nullptr, d = nullptr, cache[2] = {};
+  Dtype cache_type = Dtype::f16;
 };
 
 TEST_F(AttentionRows, HaveTheSameBitsAloneAndInAnyCompany) {
@@ -69,12 +71,19 @@ TEST_F(AttentionRows, HaveTheSameBitsAloneAndInAnyCompany) {
   std::vector<float> queries(size_t(kRows * kColumns));
   // Of some rows every position finds a larger score, of others none does.
   for (size_t i = 0; i < queries.size(); ++i) queries[i] = normal(random) * (i / kSize % 3 == 0 ? 4.0f : 0.1f);
-  std::vector<uint16_t> halves(size_t(kKvHeads * kCapacity * kSize));
   q = filled(queries.data(), int64_t(queries.size()) * 4), d = device->allocate(kRows * kColumns * 4);
-  for (Address& each : cache) {
-    for (uint16_t& half : halves) half = float_to_half(normal(random));
-    each = filled(halves.data(), int64_t(halves.size()) * 2);
-  }
+  const auto fill_cache = [&] {
+    for (Address& each : cache) {
+      std::vector<uint16_t> halves(size_t(kKvHeads * kCapacity * kSize));
+      const bool is_blocks = cache_type == Dtype::q8_0;  // of a half and 16 times two whole numbers
+      if (is_blocks) halves.resize(halves.size() / 32 * 17);
+      for (size_t i = 0; i < halves.size(); ++i)
+        halves[i] = !is_blocks    ? float_to_half(normal(random))
+                    : i % 17 == 0 ? float_to_half(0.02f)
+                                  : uint16_t(random());
+      each = filled(halves.data(), int64_t(halves.size()) * 2);
+    }
+  };
   const fs::path built = fs::path(testing::TempDir()) / fmt::format("attention-rows-{}", getpid());
   fs::create_directories(built);
   const fs::path kernels = fs::path(ASSAY_SOURCE_DIR) / "kernels" / "cpu";
@@ -82,15 +91,21 @@ TEST_F(AttentionRows, HaveTheSameBitsAloneAndInAnyCompany) {
   BuildCache builder(backend->compiler(), {built}, kernels);
   int proved = 0;
   for (const Variant& variant : manifest.variants) {
-    if (variant.id() != "attention_split/lanes" && variant.id() != "attention/loop") continue;
+    if (variant.family != "attention_split" && variant.id() != "attention/loop") continue;
     for (const IsaLevel& level : info.isa) {
       if (std::find(variant.isa.begin(), variant.isa.end(), level.name) == variant.isa.end()) continue;
       const BuiltModule module = builder.build(variant, level);
       ASSERT_EQ(module.error, "");
       const auto kernel = device->load(variant, module);
-      const std::vector<float> together = in_pieces_of(kernel.get(), kRows);
-      for (const int64_t rows : {1, 3, 8})
-        EXPECT_EQ(in_pieces_of(kernel.get(), rows), together) << variant.id() << ' ' << level.name << ' ' << rows;
+      for (const Dtype type : {Dtype::f16, Dtype::q8_0}) {
+        cache_type = type;
+        fill_cache();
+        const std::vector<float> together = in_pieces_of(kernel.get(), kRows);
+        for (const float value : together) ASSERT_TRUE(std::isfinite(value));
+        for (const int64_t rows : {1, 3, 8})
+          EXPECT_EQ(in_pieces_of(kernel.get(), rows), together)
+              << variant.id() << ' ' << level.name << ' ' << dtype_name(type) << ' ' << rows;
+      }
       ++proved;
     }
   }

@@ -1,5 +1,5 @@
-// argmax_blocks: the largest value of each block in lanes; a block is looked into only where it has a larger one. Each
-// thread takes a part of a row; the parts' answers meet in the workspace.
+// argmax_blocks: the largest value of each block in lanes; only the first block that has the largest is looked into.
+// Each thread takes a part of a row; the parts' answers meet in the workspace.
 #include <cmath>
 
 #include "rows.h"
@@ -8,7 +8,7 @@
 namespace assay {
 namespace {
 
-constexpr int64_t kBlock = 512;
+constexpr int64_t kBlock = 1024;
 constexpr int64_t kLittle = 16384;  // values; below, waiting for others takes longer
 
 struct Best {
@@ -28,19 +28,20 @@ float largest_of(const float* values, int64_t count) {
 }
 
 Best best_of(const assay_tensor& a, int64_t row, Range part) {
-  Best best;
-  best.at = int32_t(part.begin);
-  for (int64_t first = part.begin; first < part.end; first += kBlock) {
-    alignas(64) float space[kBlock];
-    const int64_t count = least(kBlock, part.end - first);
-    const float* values = widened_row(a, 0, row, first, count, space);
-    if (const float value = largest_of(values, count); value > best.value) {
-      int64_t at = 0;
-      while (values[at] != value) ++at;
-      best = {value, int32_t(first + at)};
-    }
-  }
-  return best;
+  alignas(64) float space[kBlock];
+  const auto block_at = [&](int64_t first) {
+    return widened_row(a, 0, row, first, least(kBlock, part.end - first), space);
+  };
+  float best = -INFINITY;
+  int64_t block = -1;  // the first that has it
+  for (int64_t first = part.begin; first < part.end; first += kBlock)
+    if (const float value = largest_of(block_at(first), least(kBlock, part.end - first)); value > best)
+      best = value, block = first;
+  if (block < 0) return {best, int32_t(part.begin)};
+  const float* const values = block_at(block);
+  int64_t at = 0;
+  while (values[at] != best) ++at;
+  return {best, int32_t(block + at)};
 }
 
 size_t workspace_bytes(const assay_call* call, uint32_t threads) {

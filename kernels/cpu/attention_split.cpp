@@ -8,11 +8,13 @@ namespace assay {
 namespace {
 
 constexpr int64_t kMostQueries = 32;  // rows × heads of one tile, about
+constexpr int64_t kFirst = 16;        // positions whose values are asked for before any score is known
 
 struct Space {  // of one thread
-  float *queries, *keys, *rows, *values, *scores;
+  float *queries, *keys, *rows, *values, *scores, *scales, *scaled;
   static size_t bytes(const Problem& p) {
-    return size_t(p.groups() * kTogether * (p.turned + kChunk) + 2 * kLanes * p.turned + kChunk * p.padded + 64) *
+    return size_t(p.groups() * kTogether * (p.turned + kChunk) + 2 * kLanes * p.turned +
+                  kChunk * (p.padded + p.blocks() * (1 + kTogether)) + 64) *
            sizeof(float);
   }
   Space(const Problem& p, char* at) : queries(reinterpret_cast<float*>(at)) {
@@ -20,6 +22,8 @@ struct Space {  // of one thread
     rows = keys + kLanes * p.turned;
     values = rows + kLanes * p.turned;
     scores = values + kChunk * p.padded;
+    scales = scores + p.groups() * kTogether * kChunk;
+    scaled = scales + kChunk * p.blocks();
   }
 };
 
@@ -95,6 +99,34 @@ void load_queries(const Problem& p, int64_t tile, int64_t kv, const Space& space
   }
 }
 
+/// Of rows [first, first + count) the scales, block by block, kChunk apart; zeros behind them.
+void read_scales(const Problem& p, const assay_tensor& t, int64_t head, int64_t first, int64_t count, float* to) {
+  for (int64_t block = 0; block < p.blocks(); ++block, to += kChunk) {
+    const Q8Block* row = cached<Q8Block>(t, head, first) + block;
+    int64_t j = 0;
+    for (; j + kLanes <= count; j += kLanes, row += kLanes * t.strides[1]) store(to + j, scales_of(row, t.strides[1]));
+    for (; j < count; ++j, row += t.strides[1]) to[j] = to_float(row->scale);
+    for (; j < kChunk; ++j) to[j] = 0;
+  }
+}
+
+/// Sums of a chunk's values for `count` queries. Values are widened as they are used, or have been; of blocks it is
+/// the weights that have their scales.
+template <class T>
+void gather_chunk(const Problem& p, const HeadShape& shape, const Space& space, int count, int64_t kv, int64_t at,
+                  int64_t there, const float* weights, float* sums, Ahead& ahead) {
+  const T* const values = cached<T>(p.values, kv, at);
+  const int64_t stride = p.values.strides[1];
+  if constexpr (std::is_same_v<T, Q8Block>)
+    for (int64_t block = 0; block < p.blocks(); ++block)
+      gather_some(shape, count, block * 32, block * 32 + 32, space.scaled + block * kTogether * kChunk, values, stride,
+                  sums, there, ahead);
+  else if (p.size == p.padded)
+    gather_some(shape, count, 0, p.size, weights, values, stride, sums, there, ahead);
+  else
+    gather_some(shape, count, 0, p.padded, weights, space.values, p.padded, sums, there, ahead);
+}
+
 /// Chunks of a head of the cache, for all queries of a tile. The thread's own are those of `stretch`: what it needs
 /// next but one is asked for.
 template <class T>
@@ -102,13 +134,13 @@ void attend(const Problem& p, const Space& space, int64_t tile, int64_t kv, Rang
             const Gathered& g) {
   const HeadShape shape{p.size, p.padded, p.turned, p.scale};
   const int64_t queries = p.rows_of(tile) * p.group, seen = p.seen_by(tile), end = std::min(stretch.end * kChunk, seen);
-  const bool in_place = p.size == p.padded;  // values are widened as they are used
   const int64_t groups = (queries + kTogether - 1) / kTogether;
   const int64_t key_steps = kChunk / kLanes * p.turned / 4 * groups;
   const int64_t value_steps = kChunk * ((p.padded + kAcross * kLanes - 1) / (kAcross * kLanes)) * groups;
   const int64_t stop = std::min(chunks.end * kChunk, seen);
   for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
     const int64_t at = chunk * kChunk, there = std::min(kChunk, seen - at);
+    const bool all_seen = at + there <= p.seen_by(tile) - p.rows_of(tile) + 1;
     Ahead values = ahead_of<T>(p.values, kv, at, at + there, key_steps);
     Ahead keys = ahead_of<T>(p.keys, kv, at + kChunk, std::min(at + 2 * kChunk, end), value_steps);
     for (int64_t j = at; j < at + there; j += kLanes) {
@@ -118,28 +150,35 @@ void attend(const Problem& p, const Space& space, int64_t tile, int64_t kv, Rang
         score_some(shape, int(std::min<int64_t>(kTogether, queries - query)), space.queries + query * p.turned, columns,
                    space.scores + query * kChunk + j - at, values, static_cast<const T*>(nullptr));
     }
-    if (!in_place) widen<T>(p, p.values, kv, at, there, space.values);
+    constexpr bool kBlocks = std::is_same_v<T, Q8Block>;
+    if constexpr (kBlocks) read_scales(p, p.values, kv, at, there, space.scales);
+    if (p.size != p.padded) widen<T>(p, p.values, kv, at, there, space.values);
     for (int64_t query = 0; query < queries; query += kTogether) {
       const int count = int(std::min<int64_t>(kTogether, queries - query));
       float* const scores = space.scores + query * kChunk;
       float* const sums = g.sums + query * p.padded;
       int64_t sees[kTogether];
-      for (int i = 0; i < count; ++i) sees[i] = p.seen_from(tile, query + i, at, there);
+      for (int i = 0; i < count; ++i) sees[i] = all_seen ? there : p.seen_from(tile, query + i, at, there);
       const auto shrink = [&](int i, float factor) {
         for (float* of = sums + i * p.padded; of < sums + (i + 1) * p.padded; of += kLanes)
           store(of, mul(load(of), set1(factor)));
       };
       const auto put = [&](int i, int64_t position, Vec w0, Vec w1) {
-        store(scores + i * kChunk + position, w0), store(scores + i * kChunk + position + kLanes, w1);
+        if (kLanes < 16 && sees[i] < position + kPair) {  // 2^-infinity is not 0 here
+          w0 = first_of(w0, sees[i] - position, 0), w1 = first_of(w1, sees[i] - position - kLanes, 0);
+        }
+        if constexpr (!kBlocks) {
+          store(scores + i * kChunk + position, w0), store(scores + i * kChunk + position + kLanes, w1);
+          return;
+        }
+        const float* scales = space.scales + position;
+        float* to = space.scaled + i * kChunk + position;
+        for (int64_t block = 0; block < p.blocks(); ++block, scales += kChunk, to += kTogether * kChunk)
+          store(to, mul(w0, load(scales))), store(to + kLanes, mul(w1, load(scales + kLanes)));
       };
       weigh(scores, sees, count, int64_t(round_up(size_t(there), kPair)), g.largest + query / kTogether * kLanes,
             g.weights + query * kLanes, shrink, put);
-      if constexpr (kLanes < 16)  // 2^-infinity is not 0 here
-        for (int i = 0; i < count; ++i) std::fill(scores + i * kChunk + sees[i], scores + i * kChunk + there, 0.0f);
-      if (in_place)
-        gather_some(shape, count, scores, cached<T>(p.values, kv, at), p.values.strides[1], sums, there, keys);
-      else
-        gather_some(shape, count, scores, space.values, p.padded, sums, there, keys);
+      gather_chunk<T>(p, shape, space, count, kv, at, there, scores, sums, keys);
     }
   }
 }
@@ -155,6 +194,7 @@ void run_as(const Problem& p, const assay_thread& thread) {
                     if (chunks.begin == stretch.begin) {
                       const int64_t start = chunks.begin * kChunk, soon = std::min(start + kChunk, p.seen_by(tile));
                       ahead_of<T>(p.keys, kv, start, soon, 1).step();
+                      ahead_of<T>(p.values, kv, start, std::min(start + kFirst, soon), 1).step();
                       load_queries<T>(p, tile, kv, space);
                     }
                     attend<T>(p, space, tile, kv, chunks, stretch, g);

@@ -53,15 +53,14 @@ inline Vec largest_of_each(const Vec* v, std::index_sequence<LANE...>) {
   return larger(most, Vec(__builtin_shufflevector(Floats(most), Floats(most), int(LANE ^ 1)...)));
 }
 
-/// The first `count` lanes; the others are less than any number.
+/// The first `count` lanes; `other` in the others.
 template <size_t... LANE>
-inline Vec first_lanes_of(Vec v, int64_t count, std::index_sequence<LANE...>) {
+inline Vec first_of(Vec v, int64_t count, float other, std::index_sequence<LANE...>) {
   const Ints lane = {int32_t(LANE)...};
-  const Floats none = Floats(set1(-__builtin_inff()));
-  return Vec(lane < Ints(lane - lane + int32_t(count)) ? Floats(v) : none);
+  return Vec(lane < Ints(lane - lane + int32_t(count)) ? Floats(v) : Floats(set1(other)));
 }
-inline Vec first_of(const float* from, int64_t count) {
-  return first_lanes_of(load(from), count, std::make_index_sequence<kLanes>());
+inline Vec first_of(Vec v, int64_t count, float other) {
+  return first_of(v, count, other, std::make_index_sequence<kLanes>());
 }
 
 /// Scores of `count` queries, kChunk apart, of positions [0, lanes), a multiple of kPair, become weights: put(query,
@@ -77,7 +76,8 @@ inline void weigh(float* scores, const int64_t* sees, int count, int64_t lanes, 
     most[i] = before;  // of no query, where there is none
     if (i >= count) continue;
     float* const of = scores + i * kChunk;
-    for (int64_t j = sees[i] / kLanes * kLanes; j < lanes; j += kLanes) store(of + j, first_of(of + j, sees[i] - j));
+    for (int64_t j = sees[i] / kLanes * kLanes; j < lanes; j += kLanes)
+      store(of + j, first_of(load(of + j), sees[i] - j, -__builtin_inff()));
     Vec m = larger(load(of), load(of + kLanes));
     for (int64_t j = kPair; j < lanes; j += kPair) m = larger(m, larger(load(of + j), load(of + j + kLanes)));
     most[i] = m;
