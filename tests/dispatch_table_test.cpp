@@ -108,6 +108,13 @@ TEST(dispatch_table, refuses_a_step_that_cannot_be) {
                  {"/devices/0/steps/0", "outside its own interval"});
   expect_refused(with_step(R"("achieved_ms":5,"low_ms":3,"high_ms":4)"), {"outside its own interval"});
   expect_refused(with_step(R"("ms":5)"), {"ms"});
+  expect_refused(with_step(R"("achieved_ms":5,"low_ms":3)"), {"one end of an interval"});
+  const std::string step = R"({"model":"a.gguf","depth":9,"predicted_ms":)";
+  const auto with_steps = [](const std::string& steps) {
+    return one_device(entry("op=matmul", "a/1"), R"("backend":"cpu","steps":[)" + steps + "]");
+  };
+  expect_refused(with_steps(step + "5}," + step + "6}"), {"/devices/0/steps/1", "step 0 is of a.gguf at depth 9, too"});
+  expect_refused(with_steps(R"({"model":"","depth":9})"), {"/devices/0/steps/0/model", "names no model"});
 }
 
 TEST(dispatch_table, refuses_a_mix_of_classes_for_one_weight) {

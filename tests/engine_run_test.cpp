@@ -362,5 +362,25 @@ TEST_F(engine_run, bench_shows_speed_in_every_form) {
   EXPECT_EQ(parsed["rows"][3]["depth"], 16);
 }
 
+TEST_F(engine_run, bench_ops_and_what_lies_between_them_add_up_to_a_step) {
+  const Ended ended = home.run({"bench", model, "-p", "8", "-n", "6", "-r", "2", "--ops", "--format", "json"});
+  ASSERT_EQ(ended.exit_code, 0) << ended.err;
+  const Json parsed = Json::parse(ended.out);
+  ASSERT_EQ(parsed["rows"].size(), 2u);
+  for (const Json& row : parsed["rows"]) {
+    double ms = row["step"]["between_ops_ms"].get<double>();
+    EXPECT_GT(ms, 0);
+    for (const Json& op : row["ops"]) {
+      ms += op["ms"].get<double>();
+      EXPECT_NEAR(op["us"].get<double>() * op["calls"].get<double>() * 1e-3, op["ms"].get<double>(), 1e-9);
+    }
+    const Json& step = row["step"];
+    const double whole = step["ms"].get<double>();
+    EXPECT_NEAR(ms, whole, 1e-9);
+    EXPECT_LE(step["low_ms"].get<double>(), whole);
+    EXPECT_GE(step["high_ms"].get<double>(), whole);
+  }
+}
+
 }  // namespace
 }  // namespace assay

@@ -29,7 +29,7 @@ TEST_F(tune_command, makes_a_table_that_run_finds_and_does_nothing_twice) {
   const Ended ended = home.run(tune);
   ASSERT_EQ(ended.exit_code, 0) << ended.err << ended.out;
   for (const char* part : {"attn_qkv", "Predicted at depth 128", "no factor is fitted", "Where the model runs",
-                           "Achieved at depth 128", "predicted before each run", "entries"})
+                           "between ops", "Achieved at depth 128", "predicted before each run", "entries"})
     EXPECT_TRUE(has(ended.out, part)) << part << "\n" << ended.out;
   const fs::path file = only_table();
   const DispatchTable table = load_table(file);

@@ -5,6 +5,8 @@
 #include "gguf_models.h"
 #include "model/gguf.h"
 #include "spec/completion.h"
+#include "stats/middle_half.h"
+#include "tune/alone_times.h"
 #include "tune/table_section.h"
 #include "tune/trial_order.h"
 #include "tune/tune_state.h"
@@ -190,6 +192,32 @@ TEST(turn_ratio, is_of_pairs_so_that_drift_hits_both_alike) {
   EXPECT_EQ(ratio.turns, 12u);
 }
 
+TEST_F(tuning, names_what_only_a_plain_loop_supports) {
+  TuneResult result;
+  result.step = {tuned("loop", "loop"), tuned("loop", "loop"), tuned("gemv", "loop")};
+  choose_kernels(result.step[0], ranked("1", {record("loop", 90)}), {}, options());
+  choose_kernels(result.step[1], ranked("1", {record("loop", 90), record("gemv", 95)}), {}, options());
+  choose_kernels(result.step[2], ranked("1", {record("gemv", 9)}), {}, options());
+  const std::string text = choice_text(result, 128, false), begin = "Plain loops alone compute these here";
+  ASSERT_NE(text.find(begin), std::string::npos) << text;
+  EXPECT_EQ(text.find("attn_out", text.find(begin)), text.rfind("attn_out")) << "one of the three\n" << text;
+  result.step.erase(result.step.begin());
+  EXPECT_EQ(choice_text(result, 128, false).find(begin), std::string::npos);
+}
+
+TEST(alone_samples, add_up_to_the_rounds_of_the_middle_half) {
+  AloneSamples samples;
+  samples.calls = {24, 1};
+  samples.us = {{10, 11, 12, 90, 10, 11, 12, 1}, {500, 520, 540, 500, 520, 540, 500, 520}};
+  samples.between_us = {70, 71, 72, 73, 70, 71, 72, 73};
+  EXPECT_EQ(samples.step_ms().size(), 8u);
+  EXPECT_NEAR(samples.step_ms()[3], 24 * 0.09 + 0.5 + 0.073, 1e-12) << "slow calls of one op are in its round";
+  const double sum_ms = (24 * samples.us_of(0) + samples.us_of(1)) * 1e-3 + samples.between_ms();
+  EXPECT_NEAR(sum_ms, step_time(samples.step_ms()).mean, 1e-12);
+  EXPECT_LT(samples.us_of(0), 13) << "a round that was disturbed counts as little as the fastest";
+  EXPECT_GT(samples.us_of(0), 10);
+}
+
 TEST(tune_state, goes_on_where_it_was_interrupted) {
   Store store;
   {
@@ -197,7 +225,7 @@ TEST(tune_state, goes_on_where_it_was_interrupted) {
     EXPECT_FALSE(state.searched());
     state.search_ended(60);
     state.predicted("new", 27);
-    state.add_run("new", {28, 0, {{"op=swiglu", "swiglu/x", 3.5}}, {3.25}, 27});
+    state.add_run("new", {28, 0, {{"op=swiglu", "swiglu/x", 3.5}}, 0.2, {3.25}, 0.1, 27});
   }
   TuneState again(store, "question"), other(store, "another");
   EXPECT_TRUE(again.searched());
@@ -206,6 +234,8 @@ TEST(tune_state, goes_on_where_it_was_interrupted) {
   EXPECT_EQ(again.runs("new")[0].ops.at(0).us, 3.5);
   EXPECT_EQ(again.runs("new")[0].alone_us.at(0), 3.25);
   EXPECT_EQ(again.runs("new")[0].predicted_ms, 27);
+  EXPECT_EQ(again.runs("new")[0].between_ms, 0.2);
+  EXPECT_EQ(again.runs("new")[0].alone_between_ms, 0.1);
   EXPECT_TRUE(again.runs("old").empty());
   EXPECT_FALSE(again.finished());
   EXPECT_FALSE(other.searched());

@@ -1,7 +1,6 @@
 // assay bench: a model's speed on prompts and in decoding, beside what memory allows.
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <memory>
 #include <optional>
 
@@ -16,11 +15,11 @@
 #include "cli/installation.h"
 #include "cli/number_option.h"
 #include "cli/report_formats.h"
+#include "engine/op_watch.h"
 #include "measure/worker_process.h"
 #include "report/csv.h"
 #include "report/markdown.h"
 #include "report/table.h"
-#include "stats/summary.h"
 
 namespace assay {
 namespace {
@@ -33,70 +32,18 @@ struct BenchOptions {
   std::shared_ptr<ReportFormats> formats;
 };
 
-/// An op of the passes of one test: of each repetition the median of its calls.
-struct OpTimes {
-  std::string line, variant;
-  int64_t calls = 0;  // of all repetitions
-  std::vector<double> us;
-};
-
 struct BenchRow {
   std::string test;
   int64_t threads = 0, tokens = 0, depth = 0, bytes_per_token = 0;  // bytes: of weights and cache that a token reads
-  std::vector<double> seconds = {}, token_ms = {};  // of each repetition; token_ms: its median token, where it decodes
-  std::vector<OpTimes> ops = {};
-};
-
-/// What each op of a session's passes takes, where it runs.
-class OpWatch {
- public:
-  void watch(Session& session) {
-    session.stamps = true;
-    session.passed = [this](const PassEvent& pass) {
-      std::vector<Seen*>& ops = steps_[pass.step->id];
-      if (ops.empty())
-        for (const BoundOp& op : pass.step->ops) {
-          ops.push_back(&seen_[op.spec.math_line()]);
-          ops.back()->variant = op.choice.variant->id();
-        }
-      int64_t began = pass.began_ns;
-      for (size_t i = 0; i < pass.ends.size(); began = pass.ends[i++])
-        ops[i]->us.push_back(double(pass.ends[i] - began) * 1e-3);
-    };
-  }
-  /// Puts the repetition that has ended into the row, unless it does not count.
-  void end_repetition(BenchRow& row, bool counts) {
-    for (auto& [line, seen] : seen_) {
-      if (seen.us.empty()) continue;
-      if (counts) {
-        auto place = std::find_if(row.ops.begin(), row.ops.end(), [&](const OpTimes& t) { return t.line == line; });
-        if (place == row.ops.end()) place = row.ops.insert(place, OpTimes{line, seen.variant, 0, {}});
-        place->calls += std::ssize(seen.us);
-        place->us.push_back(percentile(seen.us, 50));
-      }
-      seen.us.clear();
-    }
-  }
-
- private:
-  struct Seen {
-    std::string variant;
-    std::vector<double> us;
-  };
-  std::map<std::string, Seen> seen_;              // by canonical line
-  std::map<uint64_t, std::vector<Seen*>> steps_;  // of each op, so that a token that is timed meets no text
+  // Of each repetition. token_ms: of a token, the mean of its tokens' middle half, where it decodes.
+  std::vector<double> seconds = {}, token_ms = {};
+  std::optional<OpTimes> ops = {};  // of the tokens of all repetitions, or of their prompts
 };
 
 constexpr int64_t kMostTokens = 1 << 24, kMostThreads = 4096;
 
 /// Of an option that was judged when it was parsed.
 std::vector<int64_t> token_counts(const std::string& list) { return *parse_number_list(list, 0, kMostTokens); }
-
-double median_step_ms(const std::vector<int64_t>& times_ns) {
-  std::vector<double> ms;
-  for (size_t i = 1; i < times_ns.size(); ++i) ms.push_back(double(times_ns[i] - times_ns[i - 1]) * 1e-6);
-  return percentile(ms, 50);
-}
 
 class Bench {
  public:
@@ -144,17 +91,19 @@ class Bench {
     for (int64_t i = 0; i <= options_.repetitions && !interrupted(); ++i) {
       session.truncate(std::min(session.position(), row.depth));
       fill(row.depth - session.position());
-      watch_.end_repetition(row, false);
-      std::vector<int64_t> times = {now_ns()};
-      if (is_prompt) fill(row.tokens);
-      for (int64_t token = 0; !is_prompt && token < row.tokens && !interrupted(); ++token) {
-        fill(1);
-        times.push_back(now_ns());
+      watch_.skip();
+      std::vector<double> step_ms;
+      const int64_t began = now_ns();
+      for (int64_t step = 0, last = began; step < (is_prompt ? 1 : row.tokens) && !interrupted(); ++step) {
+        fill(is_prompt ? row.tokens : 1);
+        step_ms.push_back(double(now_ns() - last) * 1e-6), last = now_ns();
+        if (options_.ops && i > 0) watch_.end_step(step_ms.back());
       }
-      if (i > 0) row.seconds.push_back(double(now_ns() - times.front()) * 1e-9);
-      if (i > 0 && times.size() > 1) row.token_ms.push_back(median_step_ms(times));
-      watch_.end_repetition(row, i > 0);
+      if (i == 0) continue;
+      row.seconds.push_back(double(now_ns() - began) * 1e-9);
+      if (!is_prompt) row.token_ms.push_back(step_time(step_ms).mean);
     }
+    if (options_.ops) row.ops = watch_.take();
     if (!interrupted()) rows_.push_back(std::move(row));
   }
 
@@ -217,9 +166,6 @@ std::string bench_json(const std::vector<BenchRow>& rows, const std::string& mod
                        const std::optional<Ceilings>& ceilings) {
   Json json = {{"model", model}, {"ceiling_gbps", ceilings ? ceilings->memory_gbps() : 0}, {"rows", Json::array()}};
   for (const BenchRow& row : rows) {
-    Json ops = Json::array();
-    for (const OpTimes& op : row.ops)
-      ops.push_back({{"spec", op.line}, {"variant", op.variant}, {"calls", op.calls}, {"us", op.us}});
     json["rows"].push_back({{"test", row.test},
                             {"tokens", row.tokens},
                             {"depth", row.depth},
@@ -228,32 +174,40 @@ std::string bench_json(const std::vector<BenchRow>& rows, const std::string& mod
                             {"ceiling_gbps", ceiling_of(row, ceilings)},
                             {"seconds", row.seconds}});
     if (!row.token_ms.empty()) json["rows"].back()["token_ms"] = row.token_ms;
-    if (!ops.empty()) json["rows"].back()["ops"] = std::move(ops);
+    if (!row.ops) continue;
+    Json& to = json["rows"].back();
+    to["step"] = {{"ms", row.ops->step.mean},
+                  {"low_ms", row.ops->step.low},
+                  {"high_ms", row.ops->step.high},
+                  {"between_ops_ms", row.ops->between_ms}};
+    for (const OpTime& op : row.ops->ops)
+      to["ops"].push_back(
+          {{"spec", op.line}, {"variant", op.variant}, {"calls", op.calls}, {"us", op.us}, {"ms", op.ms}});
   }
   return json.dump(2) + "\n";
 }
 
-/// What the ops of a test take where they run.
+/// What the ops of a test take where they run: of a token, or of a prompt.
 Table op_table(const BenchRow& row) {
   using F = Column::Format;
-  const double tokens = double(row.tokens) * double(row.seconds.size());
-  double sum_ms = 0;
+  const bool decodes = row.test.starts_with("decode");
   Table table{fmt::format("{} at depth {}, {} threads: its ops", row.test, row.depth, row.threads),
               {{"spec", "op", F::text, 9, 24},
                {"variant", "kernel", F::text, 8, 16},
-               {"calls_per_token", "calls/token", F::fixed1, 5},
+               {"calls", decodes ? "calls/token" : "calls", F::fixed1, 5},
                {"us", "us", F::fixed2, 9},
-               {"ms_per_token", "ms/token", F::fixed3, 8}},
+               {"ms", decodes ? "ms/token" : "ms", F::fixed3, 8}},
               {},
               {},
               {}};
-  for (const OpTimes& op : row.ops) {
-    const double us = percentile(op.us, 50), calls = tokens > 0 ? double(op.calls) / tokens : 0;
-    sum_ms += calls * us * 1e-3;
-    table.rows.push_back({op.line, op.variant, calls, us, calls * us * 1e-3});
-  }
-  table.sums = {"all", "", Cell(), Cell(), sum_ms};
-  table.notes.emplace_back("medians of what an op takes from the end of the one before it to its own");
+  for (const OpTime& op : row.ops->ops) table.rows.push_back({op.line, op.variant, op.calls, op.us, op.ms});
+  table.rows.push_back({"between ops", "", Cell(), Cell(), row.ops->between_ms});
+  const StepTime& step = row.ops->step;
+  table.sums = {"all", "", Cell(), Cell(), step.mean};
+  table.notes.push_back(fmt::format("means of the middle half of {}, which took {:.3f} ms ({:.3f} to {:.3f})",
+                                    decodes ? "tokens" : "prompts", step.mean, step.low, step.high));
+  table.notes.emplace_back(
+      "an op: from the end of the one before it to its own; between ops: logits copied and judged");
   return table;
 }
 
@@ -296,7 +250,7 @@ int run_bench(const BenchOptions& options) {
   const auto text = [&](const Terminal& out) {
     std::string all = render_table(table, out.width, out.colour);
     for (const BenchRow& row : rows)
-      if (!row.ops.empty()) all += "\n" + render_table(op_table(row), out.width, out.colour);
+      if (row.ops) all += "\n" + render_table(op_table(row), out.width, out.colour);
     return all;
   };
   options.formats->write({{"text", text},

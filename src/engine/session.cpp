@@ -11,7 +11,7 @@ namespace assay {
 namespace {
 
 constexpr int64_t kFirstCapacity = 256, kUnsaidContext = 2048, kUsualChunk = 64, kLongChunk = 256;
-constexpr size_t kAtOnce = 256;  // logits
+constexpr size_t kAtOnce = 256;
 
 int64_t bytes_of(const StepProgram& step) {
   int64_t bytes = 0;
@@ -90,6 +90,7 @@ StepProgram& Session::step(int64_t tokens, int64_t logits) {
   const auto known = steps_.find({tokens, logits});
   if (known != steps_.end()) return known->second;
   StepProgram bound = binder_.bind(request(tokens, logits));
+  bound.bytes = bytes_of(bound);
   if (binder_.take_moved()) steps_.clear();  // not this one: it was bound when all had moved
   return steps_.insert_or_assign({tokens, logits}, std::move(bound)).first->second;
 }
@@ -122,7 +123,7 @@ std::span<const float> Session::append(std::span<const Token> tokens, int64_t wa
     device_.read(&logits_[size_t(row * vocabulary)], binder_.buffer("logits"),
                  logits * vocabulary * int64_t(sizeof(float)));
   }
-  check_logits(logits_);
+  check_logits();
   return logits_;
 }
 
@@ -143,7 +144,7 @@ void Session::run(std::span<const Token> tokens, int64_t logits) {
     device_.read(&picked_, binder_.buffer("picked") + (logits - 1) * int64_t(sizeof picked_), sizeof picked_);
   const bool is_first = seen_.emplace(std::ssize(tokens), logits).second;
   if (passed)
-    passed({&step, position(), std::ssize(tokens), logits, began, ended, ends_, bytes_of(step), is_first, decodes});
+    passed({&step, position(), std::ssize(tokens), logits, began, ended, ends_, step.bytes, is_first, decodes});
   tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
 }
 
@@ -152,17 +153,21 @@ Token Session::picked() const {
   return Token(picked_);
 }
 
-void Session::check_logits(std::span<const float> logits) const {
-  bool has_nan = false;
-  size_t done = 0;
-  for (; done + kAtOnce <= logits.size(); done += kAtOnce) {  // so many that compilers make vectors of them
-    unsigned nans = 0;
-    for (size_t i = 0; i < kAtOnce; ++i) nans += unsigned(logits[done + i] != logits[done + i]);
-    has_nan |= nans != 0;
-  }
-  for (; done < logits.size(); ++done) has_nan |= logits[done] != logits[done];
-  if (!has_nan) return;
+void Session::check_logits() const {
+  if (!has_nan(logits_)) return;
   fail("{}: its logits are NaN, though all its weights are finite: sums overflowed", model_.file().name());
+}
+
+bool has_nan(std::span<const float> values) {
+  bool has = false;
+  size_t done = 0;
+  for (; done + kAtOnce <= values.size(); done += kAtOnce) {  // so many that compilers make vectors of them
+    unsigned nans = 0;
+    for (size_t i = 0; i < kAtOnce; ++i) nans += unsigned(values[done + i] != values[done + i]);
+    has |= nans != 0;
+  }
+  for (; done < values.size(); ++done) has |= values[done] != values[done];
+  return has;
 }
 
 }  // namespace assay

@@ -71,7 +71,7 @@ class Session {
         .tokens = tokens, .logits = logits, .capacity = capacity_, .cache = options_.cache, .picks = options_.picks};
   }
   void run(std::span<const Token> tokens, int64_t logits);
-  void check_logits(std::span<const float> logits) const;
+  void check_logits() const;
 
   LoadedModel& model_;
   Device& device_;
@@ -85,5 +85,8 @@ class Session {
   std::vector<float> logits_;
   int32_t picked_ = -1;
 };
+
+/// What append() looks for in the logits: of a token's time no small part.
+bool has_nan(std::span<const float> values);
 
 }  // namespace assay

@@ -75,9 +75,11 @@ TableStep read_step(const JsonReader& json) {
   json.only_keys(keys);
   TableStep step;
   step.model = json.at("model").string();
+  if (step.model.empty()) json.at("model").error("names no model");
   step.depth = json.at("depth").integer();
   if (step.depth < 0) json.at("depth").error("must be a number from 0 on");
   for (const auto& [key, time] : kStepTimes) step.*time = at_least_zero(json, key);
+  if ((step.low_ms > 0) != (step.high_ms > 0)) json.error("has one end of an interval: low_ms and high_ms go together");
   if (step.low_ms > step.achieved_ms || (step.high_ms > 0 && step.high_ms < step.achieved_ms))
     json.error(fmt::format("achieved {} ms lies outside its own interval, {} to {}", step.achieved_ms, step.low_ms,
                            step.high_ms));
@@ -141,7 +143,14 @@ TableDevice read_device(const JsonReader& json) {
   }
   refuse_mixed_classes(json.at("entries"), device);
   if (json.has("steps"))
-    for (const JsonReader& step : json.at("steps").items()) device.steps.push_back(read_step(step));
+    for (const JsonReader& item : json.at("steps").items()) {
+      TableStep step = read_step(item);
+      for (const TableStep& other : device.steps)
+        if (other.model == step.model && other.depth == step.depth)
+          item.error(fmt::format("step {} is of {} at depth {}, too; keep one of them", &other - device.steps.data(),
+                                 step.model, step.depth));
+      device.steps.push_back(std::move(step));
+    }
   return device;
 }
 

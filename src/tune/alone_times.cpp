@@ -3,10 +3,21 @@
 
 #include "base/error.h"
 #include "measure/worker_process.h"
+#include "stats/middle_half.h"
 
 namespace assay {
 
-double AloneSamples::us_of(size_t op) const { return percentile(us[op], 50); }
+std::vector<double> AloneSamples::step_ms() const {
+  std::vector<double> sums;
+  for (size_t round = 0; round < between_us.size(); ++round) {
+    sums.push_back(between_us[round] * 1e-3);
+    for (size_t op = 0; op < us.size(); ++op) sums.back() += double(calls[op]) * us[op][round] * 1e-3;
+  }
+  return sums;
+}
+
+double AloneSamples::us_of(size_t op) const { return mean_over(us[op], middle_half(step_ms())); }
+double AloneSamples::between_ms() const { return mean_over(between_us, middle_half(step_ms())) * 1e-3; }
 
 AloneTimes::AloneTimes(const std::vector<TunedOp>& step, const AloneRequest& request) {
   const auto add = [&](size_t i, const Variant* kernel) {
@@ -31,6 +42,7 @@ bool AloneTimes::measure(const std::vector<const Variant*>& kernels, int rounds,
     ops.push_back(place->second);
     step_.ops[ops.back()].alone_us.clear();
   }
+  step_.between_us.clear();
   replay_->measure_alone(ops, rounds);
   if (interrupted()) return false;
   samples.us.resize(ops.size());
@@ -38,15 +50,9 @@ bool AloneTimes::measure(const std::vector<const Variant*>& kernels, int rounds,
     const std::vector<double>& us = step_.ops[ops[i]].alone_us;
     samples.us[i].insert(samples.us[i].end(), us.begin(), us.end());
   }
+  samples.calls = calls_;
+  samples.between_us.insert(samples.between_us.end(), step_.between_us.begin(), step_.between_us.end());
   return true;
-}
-
-double AloneTimes::step_ms(const AloneSamples& samples) const {
-  std::vector<double> sums(samples.us.at(0).size());
-  for (size_t op = 0; op < calls_.size(); ++op)
-    for (size_t round = 0; round < sums.size(); ++round)
-      sums[round] += double(calls_[op]) * samples.us[op][round] * 1e-3;
-  return percentile(sums, 50);
 }
 
 }  // namespace assay

@@ -19,11 +19,18 @@ struct AloneRequest {
   std::function<void(const std::string&)> note;
 };
 
-/// A step by one kernel an op: of each op the time of a call in µs, a sample a round.
+/// A step by one kernel an op, a sample a round: of each op the time of a call in µs, and of what lies between ops. A
+/// round stands for a token: what disturbs a token disturbs a round as much.
 struct AloneSamples {
   std::vector<std::vector<double>> us;
-  /// The median round's.
+  std::vector<double> between_us;
+  std::vector<int64_t> calls;  // of each op
+
+  /// Of each round all calls and what lies between them, in ms.
+  std::vector<double> step_ms() const;
+  /// Means over the rounds of the middle half by step_ms(): they add up to its mean.
   double us_of(size_t op) const;
+  double between_ms() const;
 };
 
 /// The step bound in memory with the kernels that were chosen, and with the defaults where they differ.
@@ -34,8 +41,6 @@ class AloneTimes {
 
   /// Adds so many rounds of a step by these kernels, one for each of its ops. False if interrupted.
   bool measure(const std::vector<const Variant*>& kernels, int rounds, AloneSamples& samples);
-  /// The median round's sum of calls × time alone, in ms. What disturbs a token disturbs a round as much.
-  double step_ms(const AloneSamples& samples) const;
 
  private:
   ReplayStep step_;

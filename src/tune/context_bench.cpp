@@ -22,21 +22,17 @@ ContextRun read_run(const std::string& text, const std::string& file) {
   const JsonReader json(parsed, file);
   ContextRun run;
   for (const JsonReader& row : json.at("rows").items()) {
-    std::vector<double> ms;
-    const auto tokens = double(row.at("tokens").integer());
-    const bool decodes = row.at("test").string().starts_with("decode");
-    // The median token, as the prediction sums medians: a token that the host disturbed says nothing of a kernel.
-    if (decodes)
-      for (const JsonReader& token : row.at("token_ms").items()) ms.push_back(token.number());
-    else
+    if (!row.at("test").string().starts_with("decode")) {
+      std::vector<double> ms;
+      const auto tokens = double(row.at("tokens").integer());
       for (const JsonReader& seconds : row.at("seconds").items()) ms.push_back(seconds.number() * 1e3 / tokens);
-    (decodes ? run.ms_per_token : run.prompt_ms_per_token) = percentile(ms, 50);
-    if (!decodes || !row.has("ops")) continue;
-    for (const JsonReader& op : row.at("ops").items()) {
-      std::vector<double> us;
-      for (const JsonReader& value : op.at("us").items()) us.push_back(value.number());
-      run.ops.push_back({op.at("spec").string(), op.at("variant").string(), percentile(us, 50)});
+      run.prompt_ms_per_token = percentile(ms, 50);
+      continue;
     }
+    run.ms_per_token = row.at("step").at("ms").number();
+    run.between_ms = row.at("step").at("between_ops_ms").number();
+    for (const JsonReader& op : row.at("ops").items())
+      run.ops.push_back({op.at("spec").string(), op.at("variant").string(), op.at("us").number()});
   }
   if (!(run.ms_per_token > 0)) fail("{}: assay bench measured no decoding", file);
   return run;

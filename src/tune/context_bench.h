@@ -11,17 +11,20 @@ namespace assay {
 
 struct ContextOp {
   std::string spec, variant;  // canonical line
-  double us = 0;              // median of its calls
+  double us = 0;              // a call
 };
 
-/// One run of a child: a model with one table.
+/// One run of a child: a model with one table. Of decoding the mean of the tokens' middle half, for each part as for
+/// the whole (stats/middle_half.h).
 struct ContextRun {
-  double ms_per_token = 0;         // decoding
+  double ms_per_token = 0;
   double prompt_ms_per_token = 0;  // 0: not asked for
   std::vector<ContextOp> ops;      // of decoding
-  // Measured just before it, with the same kernels: each op of the step alone, in µs a call, and their sum.
+  double between_ms = 0;           // of a token: what is in no op
+  // Measured just before it, with the same kernels: each op of the step alone, in µs a call, what lies between ops, and
+  // all of that.
   std::vector<double> alone_us;
-  double predicted_ms = 0;
+  double alone_between_ms = 0, predicted_ms = 0;
 };
 
 struct ContextRequest {

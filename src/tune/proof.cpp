@@ -5,6 +5,8 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "stats/middle_half.h"
+#include "stats/summary.h"
 #include "tune/tune_text.h"
 
 namespace assay {
@@ -64,7 +66,8 @@ class ProofInContext {
     AloneSamples samples;
     if (!r_.alone->measure(decode_kernels(result_.step, with_new), kRoundsBeforeRun, samples)) return false;
     for (size_t op = 0; op < samples.us.size(); ++op) run.alone_us.push_back(samples.us_of(op));
-    run.predicted_ms = r_.alone->step_ms(samples);
+    run.alone_between_ms = samples.between_ms();
+    run.predicted_ms = step_time(samples.step_ms()).mean;
     return true;
   }
 
@@ -75,7 +78,8 @@ class ProofInContext {
     state_.predicted(id, foretold.predicted_ms);
     auto run = bench_.run(table);
     if (!run) return false;
-    run->alone_us = std::move(foretold.alone_us), run->predicted_ms = foretold.predicted_ms;
+    run->alone_us = std::move(foretold.alone_us);
+    run->alone_between_ms = foretold.alone_between_ms, run->predicted_ms = foretold.predicted_ms;
     state_.add_run(id, *run);
     return true;
   }
@@ -151,6 +155,11 @@ class ProofInContext {
       tuned.in_context_us = us.empty() ? 0 : percentile(us, 50);
       if (!alone_us.empty()) tuned.after_us = percentile(alone_us, 50);
     }
+    std::vector<double> between_ms, alone_between_ms;
+    for (const ContextRun& run : new_runs_)
+      between_ms.push_back(run.between_ms), alone_between_ms.push_back(run.alone_between_ms);
+    result_.between_ms = percentile(between_ms, 50);
+    if (r_.alone) result_.alone_between_ms = percentile(alone_between_ms, 50);
   }
 
   TuneResult& result_;
@@ -167,7 +176,7 @@ bool prove(TuneResult& result, TuneState& state, const ProofRequest& request) {
 }
 
 void predict(TuneResult& result) {
-  result.predicted_ms = result.predicted_before_ms = 0;
+  result.predicted_ms = result.predicted_before_ms = result.alone_between_ms;
   for (const TunedOp& tuned : result.step) {
     result.predicted_ms += double(tuned.op.calls) * tuned.after_us * 1e-3;
     result.predicted_before_ms += double(tuned.op.calls) * tuned.before_us * 1e-3;

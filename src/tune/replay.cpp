@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "engine/session.h"
 #include "measure/measuring_lock.h"
 #include "measure/worker_process.h"
 #include "tune/replay_op.h"
@@ -81,6 +82,8 @@ class Replay::Parts {
       if (i % kRunsOfProgram == 0)
         for (const size_t op : ops) alone_[op] = device_->bind(ops_[op]->launches);
       rotate(ops, /*counts=*/i > 0);
+      const double us = read_us(ops.back());
+      if (i > 0 && !interrupted()) step_.between_us.push_back(us);
     }
   }
 
@@ -217,6 +220,19 @@ class Replay::Parts {
     return double(now_ns() - began) * 1e-3 / double(alone_launches_[op]);
   }
 
+  /// As Session::append(): logits are copied to the host and looked at.
+  double read_us(size_t op) {
+    for (const Tensor& t : ops_[op]->launches[0].tensors) {
+      if (t.use != Use::output || t.dtype != Dtype::f32) continue;
+      read_.resize(size_t(t.bytes) / sizeof(float));
+      const int64_t began = now_ns();
+      device_->read(read_.data(), t.data, t.bytes);
+      found_nan_ = has_nan(read_);
+      return double(now_ns() - began) * 1e-3;
+    }
+    return 0;
+  }
+
   double timed_ms(Program& program) const {
     double ms = 0;
     for (int i = 0; i <= kRedoDisturbed; ++i) {
@@ -298,7 +314,8 @@ class Replay::Parts {
   std::vector<Timed> timed_;
   std::vector<std::vector<double>> without_ms_;  // of each op
   std::vector<int64_t> ends_;
-  bool has_stamps_ = false, is_warm_ = false;
+  std::vector<float> read_;
+  bool has_stamps_ = false, is_warm_ = false, found_nan_ = false;
   std::mt19937_64 random_{std::random_device{}()};
 };
 

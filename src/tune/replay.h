@@ -31,6 +31,7 @@ struct ReplayDeviceTimes {
 struct ReplayStep {
   std::vector<ReplayOp> ops;
   std::vector<size_t> launches;
+  std::vector<double> between_us;  // a sample of each round of measure_alone(): what a session does between two steps
   ReplayDeviceTimes device;
 };
 
@@ -65,7 +66,8 @@ class Replay {
   /// So many shuffled rounds, the first time after one that does not count: samples of `step` and of batches() grow.
   /// Fewer where interrupted.
   void measure(int rounds);
-  /// Of a device without a clock: rounds of these ops alone and nothing else, one that does not count before them.
+  /// Of a device without a clock: rounds of these ops alone, one that does not count before them. Behind each the last
+  /// one's output is read, as a session reads the logits.
   void measure_alone(const std::vector<size_t>& ops, int rounds);
   const std::vector<ReplayBatch>& batches() const;
 

@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/terminal.h"
 #include "report/table.h"
+#include "stats/middle_half.h"
 #include "tune/replay.h"
 
 namespace assay {
@@ -13,15 +14,26 @@ using F = Column::Format;
 
 double median_of(const std::vector<double>& values) { return summarize(values).median; }
 
-double summed_ms(const ReplayStep& step, std::vector<double> ReplayOp::*times) {
-  double ms = 0;
-  for (const ReplayOp& op : step.ops) ms += double(op.calls) * median_of(op.*times) * 1e-3;
-  return ms;
+/// Of each round what all calls take together, in ms: as a pass of the whole step, a round holds what disturbs one.
+std::vector<double> rounds_ms(const ReplayStep& step, std::vector<double> ReplayOp::*times) {
+  size_t rounds = SIZE_MAX;
+  for (const ReplayOp& op : step.ops)
+    if (!(op.*times).empty()) rounds = std::min(rounds, (op.*times).size());
+  std::vector<double> sums(rounds == SIZE_MAX ? 0 : rounds);
+  for (const ReplayOp& op : step.ops)
+    for (size_t i = 0; i < sums.size() && !(op.*times).empty(); ++i)
+      sums[i] += double(op.calls) * (op.*times)[i] * 1e-3;
+  return sums;
 }
 
-std::string interval(const std::vector<double>& values) {
-  const Summary s = summarize(values);
-  return fmt::format("{:.3f} ms ({:.3f} to {:.3f})", s.median, s.ci_low, s.ci_high);
+/// Of a call, over the rounds that the sum is of.
+double us_of(const std::vector<double>& us, const std::vector<double>& rounds) {
+  return us.empty() ? 0 : mean_over(us, middle_half(rounds));
+}
+
+std::string interval(const std::vector<double>& ms) {
+  const StepTime s = step_time(ms);
+  return fmt::format("{:.3f} ms ({:.3f} to {:.3f})", s.mean, s.low, s.high);
 }
 
 /// How the step runs on a device with a clock, and which part of that is launches.
@@ -30,7 +42,7 @@ std::string device_text(const ReplayStep& step, double summed) {
   std::string text;
   const auto add = [&](const char* how, const std::vector<double>& ms, const std::vector<double>& empty_ms) {
     if (ms.empty()) return;
-    const double whole = median_of(ms), empty = median_of(empty_ms);
+    const double whole = step_time(ms).mean, empty = step_time(empty_ms).mean;
     text += fmt::format("The step {}: {} on the device, {:.3f} of the sum, {:.0f} tokens/s\n", how, interval(ms),
                         summed > 0 ? whole / summed : 0, 1e3 / whole);
     if (!empty_ms.empty())
@@ -60,18 +72,20 @@ std::string replay_text(const ReplayStep& step, const std::vector<ReplayBatch>& 
               {}};
   const bool has_context =
       std::any_of(step.ops.begin(), step.ops.end(), [](auto& op) { return !op.in_context_us.empty(); });
+  const std::vector<double> alone_ms = rounds_ms(step, &ReplayOp::alone_us),
+                            context_ms = rounds_ms(step, &ReplayOp::in_context_us);
   for (const ReplayOp& op : step.ops) {
-    const double alone = median_of(op.alone_us), context = median_of(op.in_context_us);
+    const double alone = us_of(op.alone_us, alone_ms), context = us_of(op.in_context_us, context_ms);
     table.rows.push_back({op.role, op.spec.short_name(), double(op.calls), op.choice.variant->id(), alone,
                           has_context ? Cell(context) : Cell(), has_context ? Cell(context / alone) : Cell(),
                           double(op.calls) * (has_context ? context : alone) * 1e-3});
   }
-  const double summed = summed_ms(step, &ReplayOp::alone_us), context = summed_ms(step, &ReplayOp::in_context_us);
+  const double summed = step_time(alone_ms).mean, context = step_time(context_ms).mean;
   table.sums = {"all", "", double(step.launches.size()), "", Cell(), Cell(), Cell(), has_context ? context : summed};
-  std::string text = fmt::format("Summed, each op alone in a chain of its calls: {:.3f} ms\n", summed);
+  std::string text = fmt::format("Summed, each op alone in a chain of its calls: {}\n", interval(alone_ms));
   text += device_text(step, summed);
   for (const ReplayBatch& batch : batches) {
-    const double ms = median_of(batch.ms);
+    const double ms = step_time(batch.ms).mean;
     text += fmt::format("{} launches a submission ({} submissions{}): {}, {:.3f} of the sum, {:.1f} tokens/s{}\n",
                         batch.launches, batch.submissions, batch.chained ? ", chained" : "", interval(batch.ms),
                         summed > 0 ? ms / summed : 0, ms > 0 ? 1e3 / ms : 0,
@@ -88,7 +102,7 @@ std::string replay_text(const ReplayStep& step, const std::vector<ReplayBatch>& 
 std::string replay_json(const ReplayStep& step, const std::vector<ReplayBatch>& batches, const std::string& device) {
   Json json = {{"device", device},
                {"launches", step.launches.size()},
-               {"summed_ms", summed_ms(step, &ReplayOp::alone_us)},
+               {"summed_ms", step_time(rounds_ms(step, &ReplayOp::alone_us)).mean},
                {"submission_us", submission_us(batches)},
                {"ops", Json::array()},
                {"batches", Json::array()}};

@@ -12,15 +12,17 @@ namespace {
 Json to_json(const ContextRun& run) {
   Json ops = Json::array();
   for (const ContextOp& op : run.ops) ops.push_back({{"spec", op.spec}, {"variant", op.variant}, {"us", op.us}});
-  return {{"ms", run.ms_per_token},
-          {"prompt_ms", run.prompt_ms_per_token},
-          {"ops", std::move(ops)},
-          {"alone_us", run.alone_us},
+  return {{"ms", run.ms_per_token},          {"prompt_ms", run.prompt_ms_per_token},
+          {"ops", std::move(ops)},           {"between_ms", run.between_ms},
+          {"alone_us", run.alone_us},        {"alone_between_ms", run.alone_between_ms},
           {"predicted_ms", run.predicted_ms}};
 }
 
 ContextRun run_from_json(const JsonReader& json) {
-  ContextRun run{json.at("ms").number(), json.at("prompt_ms").number(), {}, {}, json.at("predicted_ms").number()};
+  ContextRun run;
+  run.ms_per_token = json.at("ms").number(), run.prompt_ms_per_token = json.at("prompt_ms").number();
+  run.between_ms = json.at("between_ms").number(), run.alone_between_ms = json.at("alone_between_ms").number();
+  run.predicted_ms = json.at("predicted_ms").number();
   for (const JsonReader& us : json.at("alone_us").items()) run.alone_us.push_back(us.number());
   for (const JsonReader& op : json.at("ops").items())
     run.ops.push_back({op.at("spec").string(), op.at("variant").string(), op.at("us").number()});

@@ -29,8 +29,8 @@ std::string interval(const Summary& s) {
 std::string apart(const TuneResult& result, const std::vector<double>& predicted, const std::vector<double>& achieved) {
   if (!result.unmeasured.empty()) return "predicted without what has no proved kernel";
   const TurnRatio r = turn_ratio(achieved, predicted);
-  return fmt::format("predicted before each run {:.3f}, {:+.1f} % ({:+.1f} to {:+.1f} %) of it",
-                     percentile(predicted, 50), 100 * (r.median - 1), 100 * (r.low - 1), 100 * (r.high - 1));
+  return fmt::format("predicted before each run {}, {:+.1f} % ({:+.1f} to {:+.1f} %) of it",
+                     interval(summarize(predicted)), 100 * (r.median - 1), 100 * (r.low - 1), 100 * (r.high - 1));
 }
 
 std::string ratio_text(const TurnRatio& r) {
@@ -58,9 +58,27 @@ Table context_table(const TuneResult& result) {
     table.rows.push_back({t.op.role, pair_text(t.after), time_cell(t.after_us), time_cell(t.in_context_us),
                           known ? Cell(t.in_context_us / t.after_us) : Cell(), known ? Cell(more_ms) : Cell()});
   }
+  const double alone_ms = result.alone_between_ms, more_ms = result.between_ms - alone_ms;
+  if (alone_ms > 0) {
+    sum_ms += more_ms;
+    table.rows.push_back(
+        {"between ops", "", alone_ms * 1e3, result.between_ms * 1e3, result.between_ms / alone_ms, more_ms});
+  }
   table.sums = {"all", "", Cell(), Cell(), Cell(), sum_ms};
-  table.notes.emplace_back("alone: a chain of its calls, just before each run");
+  table.notes.emplace_back("alone: a chain of its calls, just before each run; both of the middle half of steps");
+  table.notes.emplace_back(
+      "between ops: alone the logits are copied and judged, in context it is all that is in no op");
   return table;
+}
+
+/// Ops that no kernel but a plain loop supports: "" where there are none.
+std::string plain_loops_text(const TuneResult& result) {
+  std::string ops;
+  for (const TunedOp& t : result.step)
+    if (t.candidates == 1 && t.after.decode && t.after.decode->baseline)
+      ops += fmt::format("{}{} ({})", ops.empty() ? "" : ", ", t.op.role, t.op.spec.short_name());
+  return ops.empty() ? ""
+                     : fmt::format("Plain loops alone compute these here, no other kernel supports them: {}\n", ops);
 }
 
 std::string verdict(const TuneResult& result, const TurnRatio& ratio) {
@@ -106,18 +124,28 @@ std::string choice_text(const TuneResult& result, int64_t depth, bool prefill) {
                           t.result.empty() ? Cell() : Cell(t.margin_percent), time_cell(ms)});
     if (prefill) table.rows.back().insert(table.rows.back().end() - 1, time_cell(t.prompt_after_us));
   }
+  if (result.alone_between_ms > 0) {
+    sum_ms += result.alone_between_ms;
+    table.rows.emplace_back(table.columns.size(), Cell());
+    table.rows.back()[0] = "between ops", table.rows.back().back() = result.alone_between_ms;
+  }
   table.sums.assign(table.columns.size(), Cell());
   table.sums[0] = "all", table.sums.back() = sum_ms;
   std::string text = render_table(table);
   if (result.untried > 0)
     text +=
         fmt::format("{} of {} candidates were not tried: a longer --budget does.\n", result.untried, result.candidates);
+  text += plain_loops_text(result);
   for (const std::string& op : result.unmeasured) text += fmt::format("Without a proved kernel: {}\n", op);
   return text +
          fmt::format(
-             "Predicted at depth {}: {:.3f} ms per token ({:.3f} with the defaults), floor {:.3f}. It is the sum "
+             "Predicted at depth {}: {:.3f} ms per token{} ({:.3f} with the defaults), floor {:.3f}. It is the sum "
              "of the times alone: no factor is fitted.\n",
-             depth, result.predicted_ms, result.predicted_before_ms, result.floor_ms);
+             depth, result.predicted_ms,
+             result.predicted_high_ms > 0
+                 ? fmt::format(", {:.3f} to {:.3f}", result.predicted_low_ms, result.predicted_high_ms)
+                 : "",
+             result.predicted_before_ms, result.floor_ms);
 }
 
 std::string proof_text(const TuneResult& result, int64_t depth, bool prefill) {

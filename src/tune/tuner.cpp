@@ -12,6 +12,8 @@
 #include "engine/step_program.h"
 #include "measure/worker_process.h"
 #include "spec/completion.h"
+#include "stats/middle_half.h"
+#include "stats/summary.h"
 #include "tune/alone_times.h"
 #include "tune/proof.h"
 #include "tune/search.h"
@@ -125,7 +127,7 @@ class Tuner {
 
   std::string identity() const {
     std::string text =
-        fmt::format("tune 4\n{}\ndepth {}, {} tokens, cache {}, prefill {}, mix {}, turns {}, proves {}, accuracy {}\n",
+        fmt::format("tune 5\n{}\ndepth {}, {} tokens, cache {}, prefill {}, mix {}, turns {}, proves {}, accuracy {}\n",
                     sweep_->plan_identity(), r_.context.depth, r_.context.tokens, r_.context.cache_type, r_.prefill,
                     r_.mix, r_.turns, r_.proves, r_.accuracy ? accuracy_name(*r_.accuracy) : "default");
     for (const TunedOp& tuned : result_.step)
@@ -214,10 +216,22 @@ class Tuner {
           take_back(tuned, fmt::format("in a chain of its calls {} took {:.2f} us, the default {:.2f}",
                                        tuned.after.decode->id(), tuned.after_us, tuned.before_us));
       }
-      if (tuned.after_us <= 0) result_.unmeasured.push_back(tuned.op.spec.math_line());
     }
+    if (alone_) stand_by(alone[true], alone[false]);
+    for (const TunedOp& tuned : result_.step)
+      if (tuned.after_us <= 0) result_.unmeasured.push_back(tuned.op.spec.math_line());
     predict(result_);
     return true;
+  }
+
+  /// The times of the kernels that stand after all: rounds of both tables took turns, so of each op those count.
+  void stand_by(AloneSamples samples, const AloneSamples& of_defaults) {
+    for (size_t i = 0; i < result_.step.size(); ++i)
+      if (!result_.step[i].taken_back.empty()) samples.us[i] = of_defaults.us[i];
+    for (size_t i = 0; i < result_.step.size(); ++i) result_.step[i].after_us = samples.us_of(i);
+    result_.alone_between_ms = samples.between_ms();
+    const StepTime step = step_time(samples.step_ms());
+    result_.predicted_low_ms = step.low, result_.predicted_high_ms = step.high;
   }
 
   TableDevice section() const {

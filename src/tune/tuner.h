@@ -56,6 +56,8 @@ struct TuneResult {
   Turns turns;                                       // of the final table against the default
   size_t candidates = 0, untried = 0;
   double floor_ms = 0;
+  double predicted_low_ms = 0, predicted_high_ms = 0;  // of the prediction before any child ran; 0: unknown
+  double alone_between_ms = 0, between_ms = 0;         // of a token, in no op: foretold, and where the model runs
   bool interrupted = false, from_store = false;
   bool is_default_best() const;
   std::string text;  // the report
