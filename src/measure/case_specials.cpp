@@ -11,7 +11,7 @@
 namespace assay {
 namespace {
 
-constexpr double kUsualMs = 15, kWholeMs = 500;  // so long a case sweeps over some rows or positions, or over all
+constexpr double kUsualMs = 15;  // so long a case sweeps over some rows or positions, if all would take too long
 // … and for so many launches, or as have this many multiplications.
 constexpr int64_t kLeastSwept = 64, kSweptMultiplications = 400'000'000;
 
@@ -45,7 +45,7 @@ void CaseWorker::try_swept_draws(Reply& reply) {
   inputs.copy = bound_->source_copy(inputs.copy);
   const int64_t cost = std::max<int64_t>(judge_->projection_cost(), 1);
   const NumberSweep::Length length{std::clamp<int64_t>(kSweptMultiplications / cost, 1, kLeastSwept), kUsualMs,
-                                   kWholeMs};
+                                   1e3 * work_.whole_sweep_s};
   std::string message;
   {
     SweptProof proof(*work_.proof, work_.inputs->spec(), inputs, work_.variant->accuracy, work_.proof->row_sums());

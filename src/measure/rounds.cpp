@@ -100,6 +100,7 @@ class SpecRun {
     c.worker_case.inputs = &proved_.inputs();
     c.worker_case.special = special_.get();
     c.worker_case.special_draws = context_.special_values;
+    c.worker_case.whole_sweep_s = context_.effort.whole_sweep_s;
     c.worker_case.arenas = context_.arenas;
     c.worker_case.mode = context_.mode;
     c.worker_case.footprint = context_.footprint;
@@ -314,6 +315,7 @@ Effort Effort::thorough() {
   effort.rounds = 400;
   effort.least_visits = effort.visits;
   effort.spec_budget_s = 3;
+  effort.whole_sweep_s = 10;
   effort.converged_width = 0.004;
   effort.contender_ratio = 1.5;
   return effort;

@@ -33,6 +33,7 @@ struct Effort {
   double keep_share = 1;         // of the contenders, kept after rounds 2, 4, 8 …: a search halves
   double watchdog_s = 20;        // for one turn
   double setup_watchdog_s = 60;  // loading a vendor library and repacking may take their time
+  double whole_sweep_s = 0.5;  // of the processor's time, for launches over all numbers that an op looks up
   double settle_ms = 50;
   double winner_settle_ms = 300;  // of those still in the running at the end, once a sweep for each variant
   static Effort thorough();
