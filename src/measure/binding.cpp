@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/round_up.h"
 
 namespace assay {
 namespace {
@@ -15,9 +16,7 @@ constexpr int64_t kMostSpareBytes = int64_t(64) << 20;  // of one block
 constexpr int64_t kMostWidening = 4;     // f32 of Q8_0, and some padding
 constexpr int64_t kFewBytes = 64 << 10;  // tiles of little weights may be padded to so much
 
-int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
-
-/// From one prepared copy to the next; the first begins at kCopyAlignment. Between two lie a guard band behind the one …
+/// From one prepared copy to the next; the first begins at kCopyAlignment. Between two lie a guard band behind one …
 int64_t step_of(int64_t bytes) { return round_up(round_up(bytes, 64) + kGuardBytes, kCopyAlignment); }
 int64_t behind(int64_t bytes) { return kCopyAlignment + round_up(bytes, 64); }
 /// … and one before the other.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/round_up.h"
 #include "proof/inputs.h"
 
 namespace assay {
@@ -20,7 +21,7 @@ OutputRing::OutputRing(MeasuredDevice& device, const std::vector<Tensor>& d, int
                       t.segment,
                       t.dtype,
                       t.bytes,
-                      (t.bytes + 63) / 64 * 64 + kGuardBytes,
+                      round_up(t.bytes, 64) + kGuardBytes,
                       nullptr,
                       device.can_survey() && !t.is_sparse && t.dtype != Dtype::i32,
                       nullptr,

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/round_up.h"
 #include "proof/special_values.h"
 
 namespace assay {
@@ -60,7 +61,7 @@ class SpecialLaunch {
   }
 
  private:
-  static int64_t with_guards(int64_t bytes) { return (bytes + 63) / 64 * 64 + 2 * kGuardBytes; }
+  static int64_t with_guards(int64_t bytes) { return round_up(bytes, 64) + 2 * kGuardBytes; }
 
   /// What it makes of the weights, against what the one makes that it shares a storage with.
   void compare_storages(const WorkerCase& work, LoadedKernel& converter) {

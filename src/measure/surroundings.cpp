@@ -4,11 +4,12 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/round_up.h"
 
 namespace assay {
 
 Address Surroundings::allocate(int64_t bytes) {
-  const int64_t padded = (bytes + 63) / 64 * 64;
+  const int64_t padded = round_up(bytes, 64);
   const Address block = device_.allocate(padded + 2 * kGuardBytes);
   device_.fill(block, kPoison, padded + 2 * kGuardBytes);
   guarded_.push_back({block + kGuardBytes, bytes, "", nullptr});

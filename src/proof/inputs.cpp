@@ -12,6 +12,7 @@
 #include "base/clones.h"
 #include "base/error.h"
 #include "base/half.h"
+#include "base/round_up.h"
 #include "proof/some_special.h"
 #include "proof/unread_rows.h"
 #include "spec/op.h"
@@ -40,8 +41,6 @@ std::vector<std::pair<Format, int64_t>> pieces(const Tensor& b) {
   if (b.storage == Storage::q8_0_split) return {{Format::int8, b.bytes}, {Format::q8_scale, b.scale_bytes}};
   return {{format_of(b.dtype), b.bytes}};
 }
-
-int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
 
 std::vector<Tensor> b_tensors(const Spec& spec) {
   std::vector<Tensor> result;
@@ -163,8 +162,7 @@ SpecInputs::SpecInputs(const Spec& spec, Arenas& arenas, int64_t footprint) : sp
   int64_t count = copies_over(footprint, sizes);
   for (const auto& [format, bytes] : sizes)
     count = std::min(
-        count,
-        std::max(int64_t(1), (int64_t(arenas.get(format).bytes().size()) - copy_alignment(format)) / bytes));
+        count, std::max(int64_t(1), (int64_t(arenas.get(format).bytes().size()) - copy_alignment(format)) / bytes));
 
   std::map<Format, int64_t> next;
   const auto place = [&](Format format, int64_t bytes) {

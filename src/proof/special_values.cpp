@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/round_up.h"
 #include "proof/inputs.h"
 #include "proof/rounding_model.h"
 #include "proof/validator.h"
@@ -27,8 +28,6 @@ constexpr double kDeviations = 7;
 constexpr double kSlack =
     2;  // gross errors are sought here: a kernel that adds parts of a sum in D's type is judged elsewhere
 constexpr double kLeastNormal = 0x1p-126;
-
-int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
 
 int64_t unit_bytes(const Tensor& t) { return t.storage == Storage::q8_0_split ? 1 : dtype_facts(t.dtype).block_bytes; }
 
