@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/clock.h"
+#include "base/round_up.h"
 
 namespace assay {
 namespace {
@@ -19,7 +20,7 @@ LateLaunches::LateLaunches(MeasuredDevice& device, const Launch& launch, Judge& 
   for (size_t i = 0; i < launch.tensors.size(); ++i) {
     const Tensor& t = launch.tensors[i];
     if (t.use != Use::output) continue;
-    outputs_.push_back({i, nullptr, t.bytes, (t.bytes + kAlign - 1) / kAlign * kAlign});
+    outputs_.push_back({i, nullptr, t.bytes, round_up(t.bytes, kAlign)});
     bytes += outputs_.back().step;
   }
   slots_ = std::clamp<int64_t>(kSlotBytes / bytes, 1, kMostSlots);

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "base/clock.h"
+#include "base/round_up.h"
 
 namespace assay {
 namespace {
@@ -64,7 +65,7 @@ NumberSweep::~NumberSweep() {
 }
 
 NumberSweep::Slots NumberSweep::borrow(size_t tensor) {
-  const int64_t bytes = launch_.tensors[tensor].bytes, step = (bytes + kAlign - 1) / kAlign * kAlign;
+  const int64_t bytes = launch_.tensors[tensor].bytes, step = round_up(bytes, kAlign);
   return {tensor, opened_.borrow(step * slots_), bytes, step, {}};
 }
 
