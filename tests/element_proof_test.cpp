@@ -223,7 +223,7 @@ TEST(ElementProof, SumsOfGroupsGiveTheAnswersThatAreComputedAnew) {
     const LaunchInputs launch = bench.draw(copy);
     const std::vector<ExpectedOutput> all = bench.proof().expected(launch, Accuracy::exact);
     for (int64_t element = 0; element < 600; element += 7) {
-      const ExpectedValue one = bench.proof().expected_one(launch, Accuracy::exact, element);
+      const ExpectedValue one = bench.proof().expected_some(launch, Accuracy::exact, {{element}})[0];
       const ExpectedValue& kept = all[0].values[size_t(element)];
       EXPECT_NEAR(one.value, kept.value, 0.01 * (one.fixed + kToleranceC * one.free)) << element;
       EXPECT_NEAR(one.free, kept.free, 1e-3 * one.free);

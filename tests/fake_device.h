@@ -93,10 +93,13 @@ class FakeLoaded final : public LoadedKernel {
   int64_t prepared_bytes_;
 };
 
-/// Run by the device's time() alone.
 struct FakeProgram final : Program {
   explicit FakeProgram(std::vector<Launch> bound) : launches(std::move(bound)) {}
-  void run() override {}
+  /// Without times, and not counted.
+  void run() override {
+    for (size_t i = 0; i < launches.size(); ++i)
+      static_cast<const FakeLoaded*>(launches[i].kernel)->run(launches[i], i, launches.size());
+  }
   void wait() override {}
   std::vector<Launch> launches;
 };

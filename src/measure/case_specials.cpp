@@ -1,4 +1,4 @@
-// A case's untimed launches in its first visit: on special values, and swept over rows, places, positions.
+// A case's untimed launches: on special values, and swept over rows, places, positions.
 #include <algorithm>
 
 #include "base/clock.h"
@@ -11,16 +11,18 @@
 namespace assay {
 namespace {
 
-constexpr double kUsualMs = 15;  // so long a case sweeps over some rows or positions, if all would take too long
-// … and for so many launches, or as have this many multiplications.
-constexpr int64_t kLeastSwept = 64, kSweptMultiplications = 400'000'000;
+// So long a case sweeps over some rows or positions, and so long what may win if all would take too long …
+constexpr double kSomeMs = 3, kManyMs = 100;
+// … and for so many launches, or as have so many multiplications.
+constexpr int64_t kLeastSwept = 64, kSomeMultiplications = 100'000'000, kManyMultiplications = 400'000'000;
 
 }  // namespace
 
-/// Of an op that is no product; and an ordinary one, on weights that lie as in a mapped file. What such a launch has no
-/// business with of its weights is poisoned.
+/// Of an op that is no product, whose special values (try_special_values) lie as in a mapped file as well; and an
+/// ordinary one, on weights that do. What such a launch has no business with of its weights is poisoned.
 void CaseWorker::try_special_draws(Reply& reply) {
   constexpr int kOrdinary = -1;
+  if (work_.inputs->spec().op->is_product) return;
   UnreadWeights weights(work_, opened_);
   for (int i = kOrdinary;
        judge_ && work_.special_draws && i < work_.proof->specials() && reply.outcome == Outcome::pass; ++i) {
@@ -35,25 +37,42 @@ void CaseWorker::try_special_draws(Reply& reply) {
   instead_.reset();
 }
 
-/// Rows, places, positions one after another; then positions of a longer cache, whose rows the engine's will have.
-void CaseWorker::try_swept_draws(Reply& reply) {
-  if (!judge_ || !work_.special_draws || reply.outcome != Outcome::pass || !work_.inputs->spec().op->sweep) return;
+/// A few of them, edges first: what may win is tried on all (sweep_numbers).
+void CaseWorker::try_some_numbers(Reply& reply) {
+  if (work_.special_draws) sweep(kSomeMs, kSomeMs, kSomeMultiplications, /*far=*/false, reply);
+}
+
+/// Then positions of a longer cache, whose rows the engine's will have.
+void CaseWorker::sweep_numbers(const Command& command, Reply& reply) {
+  if (!judge_ || bound_->ring().empty()) return;
+  if (!bound_->ring().unchanged()) set(reply, Outcome::wrong, kChangedLater);
+  try {
+    sweep(kManyMs, command.time_us * 1e-3, kManyMultiplications, /*far=*/true, reply);
+  } catch (const NoRoom&) {  // what was timed needs less
+  }
+  for (size_t i = 0; i < host_varied_.size(); ++i)
+    device_.write(bound_->varied()[i].data, host_varied_[i].data(), bound_->varied()[i].bytes);
+  bound_->ring().restore_sparse();
+  finish(reply);
+}
+
+void CaseWorker::sweep(double usual_ms, double whole_ms, int64_t multiplications, bool far, Reply& reply) {
+  if (!judge_ || reply.outcome != Outcome::pass || !work_.inputs->spec().op->sweep) return;
   const int64_t began = now_ns();
   LaunchInputs inputs = random_inputs(0, 1, /*comparable=*/true);
   while (bound_->source_copy(inputs.copy) != 0 && inputs.copy + 1 < bound_->rotation()) ++inputs.copy;
   const Launch& launch = bound_->launch(inputs.copy);
   inputs.copy = bound_->source_copy(inputs.copy);
   const int64_t cost = std::max<int64_t>(judge_->projection_cost(), 1);
-  const NumberSweep::Length length{std::clamp<int64_t>(kSweptMultiplications / cost, 1, kLeastSwept), kUsualMs,
-                                   1e3 * work_.whole_sweep_s};
   std::string message;
   {
     SweptProof proof(*work_.proof, work_.inputs->spec(), inputs, work_.variant->accuracy, work_.proof->row_sums());
     NumberSweep sweep(opened_, launch, proof);
-    message = sweep.run(length, random_);
+    message = sweep.run({std::clamp<int64_t>(multiplications / cost, 1, kLeastSwept), usual_ms, whole_ms}, random_);
     judge_->count_scanned(sweep.launches());
+    reply.swept_whole = sweep.is_whole() && (far || !work_.inputs->spec().op->enlarge);
   }
-  if (message.empty()) message = FarPositions(work_, opened_).check(launch, inputs, random_);
+  if (message.empty() && far) message = FarPositions(work_, opened_).check(launch, inputs, random_);
   if (!message.empty()) set(reply, Outcome::wrong, message);
   reply.untimed_check_us += double(now_ns() - began) * 1e-3;
 }

@@ -61,7 +61,7 @@ void CaseWorker::setup(const Command& command, Reply& reply) {
   length_.emplace(least_launches(), most_launches(), bound_->ring().slots(), checkable());
   warm_up(reply);
   try_special_draws(reply);
-  try_swept_draws(reply);
+  try_some_numbers(reply);
   if (!room_is_dear) try_special_values(reply, {}, nullptr);
   finish(reply);
 }
@@ -160,8 +160,7 @@ void CaseWorker::settle(Reply& reply) {
   if (!judge_ || bound_->ring().empty()) return;
   const int64_t began = now_ns();
   OutputRing& ring = bound_->ring();
-  if (!ring.unchanged())
-    set(reply, Outcome::wrong, "D changed after the kernel had returned: something still writes to it");
+  if (!ring.unchanged()) set(reply, Outcome::wrong, kChangedLater);
   if (late_)
     if (const std::string message = late_->changed(); !message.empty()) set(reply, Outcome::wrong, message);
   Look look;

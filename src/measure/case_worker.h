@@ -24,6 +24,9 @@ class CaseWorker {
   void setup(const Command& command, Reply& reply);
   /// A turn: up to kMostSamples samples into `times`.
   void sample(const Command& command, Reply& reply, LaunchTimes* times);
+  /// Launches over all numbers that the op looks up, or as many as the command gives time for: untimed; what was timed
+  /// last stays to be looked at.
+  void sweep_numbers(const Command& command, Reply& reply);
   /// Many launches more, untimed and into memory of their own: what was timed last stays to be looked at.
   void launch_late(const Command& command, Reply& reply);
   /// 50 ms and more after the last launch: nothing may have changed since.
@@ -51,7 +54,8 @@ class CaseWorker {
 
   void warm_up(Reply& reply);
   void try_special_draws(Reply& reply);
-  void try_swept_draws(Reply& reply);
+  void try_some_numbers(Reply& reply);
+  void sweep(double usual_ms, double whole_ms, int64_t multiplications, bool far, Reply& reply);
   void try_special_values(Reply& reply, std::span<std::byte> room, int64_t* room_used);
   void take_samples(const Command& command, Reply& reply, LaunchTimes* times);
   bool prepared_is_whole(Reply& reply);

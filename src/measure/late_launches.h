@@ -8,6 +8,8 @@
 
 namespace assay {
 
+inline constexpr const char* kChangedLater = "D changed after the kernel had returned: something still writes to it";
+
 /// All have the same inputs, and outputs of their own: what the first gives is compared with the right answer, and the
 /// others' bytes with that. Their memory stays until the process ends: a kernel that returned may yet write there.
 class LateLaunches {
@@ -18,7 +20,7 @@ class LateLaunches {
   /// Launches until there were `most` or the time is over. "" or what is wrong.
   std::string run(int64_t most, double time_us);
   int64_t launches() const { return launches_; }
-  /// "" or that what was compared last has changed since.
+  /// "" or that the outputs of the last program have changed since.
   std::string changed();
 
  private:
@@ -26,9 +28,12 @@ class LateLaunches {
     size_t tensor;
     Address memory;
     int64_t bytes, step;
+    std::vector<std::byte> host;  // of the launches that were bound last
   };
   void bind(int64_t count);
-  std::vector<std::byte> slot(int64_t slot);
+  void read();
+  void join(int64_t slot);
+  bool is_right(int64_t slot) const;
 
   MeasuredDevice& device_;
   const Launch launch_;
@@ -37,7 +42,7 @@ class LateLaunches {
   int64_t slots_ = 1, launches_ = 0, bound_ = 0;
   std::vector<Output> outputs_;
   std::unique_ptr<Program> program_;
-  std::vector<std::byte> right_, last_;  // of the first launch; of the last one's slot
+  std::vector<std::byte> right_, joined_;  // of the first launch; of one slot
 };
 
 }  // namespace assay

@@ -112,6 +112,7 @@ std::string NumberSweep::run(const Length& length, std::mt19937_64& random) {
       break;
     count = std::clamp(int64_t(length.usual_ms / each_ms), int64_t(1), slots_);
   }
+  is_whole_ = launches_ >= launches && std::ssize(all) >= proof_.numbers();
   return message.empty() ? compare_untouched() : message;
 }
 

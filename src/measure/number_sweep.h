@@ -29,6 +29,8 @@ class NumberSweep {
   std::string run(const Length& length, std::mt19937_64& random);
   /// Launches that were compared.
   int64_t launches() const { return launches_; }
+  /// Whether run() tried all numbers that there are.
+  bool is_whole() const { return is_whole_; }
 
  private:
   struct Slots {  // of one tensor, so many bytes apart
@@ -52,6 +54,7 @@ class NumberSweep {
   SweptProof& proof_;
   const int64_t per_launch_;  // numbers
   int64_t slots_ = 1, launches_ = 0;
+  bool is_whole_ = false;
   Slots changed_;
   std::vector<Slots> outputs_;                        // of dense outputs; of sparse ones no bytes
   std::vector<std::vector<std::byte>> whole_;         // of sparse outputs that came to the host as a whole

@@ -24,6 +24,7 @@ OutputRing::OutputRing(MeasuredDevice& device, const std::vector<Tensor>& d, int
                       round_up(t.bytes, 64) + kGuardBytes,
                       nullptr,
                       device.can_survey() && !t.is_sparse && t.dtype != Dtype::i32,
+                      t.is_sparse,
                       nullptr,
                       0,
                       {},
@@ -171,6 +172,11 @@ std::string OutputRing::broken_far() {
                          span_bytes(part, slots_) - part.start(slots_ - 1) - part.bytes + at + 1);
   }
   return "";
+}
+
+void OutputRing::restore_sparse() {
+  for (const Part& part : parts_)
+    if (part.is_sparse && used_ > 0) device_.write(part.memory, part.host.get(), span_bytes(part, used_));
 }
 
 bool OutputRing::unchanged() {

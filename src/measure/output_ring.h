@@ -43,6 +43,8 @@ class OutputRing {
   std::string broken_far();
   /// Whether the slots hold what they held when they were looked at.
   bool unchanged();
+  /// Writes into sparse outputs what they held then.
+  void restore_sparse();
   bool empty() const { return used_ == 0; }
 
  private:
@@ -52,7 +54,8 @@ class OutputRing {
     Dtype dtype;
     int64_t bytes, step;
     Address memory;
-    bool is_surveyed;                   // by the device; else all of it comes to the host
+    bool is_surveyed;  // by the device; else all of it comes to the host
+    bool is_sparse;
     std::unique_ptr<std::byte[]> host;  // what was read, where it lies at memory; the rest is undefined
     int64_t host_bytes = 0;
     Survey seen;

@@ -10,14 +10,10 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "measure/standings.h"
+#include "measure/winner_checks.h"
 
 namespace assay {
 namespace {
-
-constexpr double kLateShare = 2.0 / 3;  // of the time in which winners are watched, for launches
-constexpr double kShortUs = 12;         // kLateLaunches of such are no more than 50 ms
-constexpr double kLeastSettle = 50;     // ms
 
 std::vector<Accuracy> classes_of(const std::vector<CaseToRun>& cases) {
   std::vector<Accuracy> classes;
@@ -83,7 +79,10 @@ class SpecRun {
     }
     if (interrupted()) return {};
     settle();
-    watch_winners();
+    WinnerChecks(spec_, standings_, context_,
+                 {[this](Contender& c, const Command& command) { return ask(c, command); },
+                  [this](Contender& c, const Answer& answer) { take(c, answer, false); }})
+        .run();
     return standings_.judge();
   }
 
@@ -100,7 +99,6 @@ class SpecRun {
     c.worker_case.inputs = &proved_.inputs();
     c.worker_case.special = special_.get();
     c.worker_case.special_draws = context_.special_values;
-    c.worker_case.whole_sweep_s = context_.effort.whole_sweep_s;
     c.worker_case.arenas = context_.arenas;
     c.worker_case.mode = context_.mode;
     c.worker_case.footprint = context_.footprint;
@@ -146,11 +144,13 @@ class SpecRun {
     c.record.shared_bytes = c.last.resources.shared_bytes;
     c.record.local_bytes = c.last.resources.local_bytes;
     c.record.bytes = c.last.launch_bytes;
+    if (context_.winners && c.last.swept_whole) context_.winners->swept.insert(c.work->key.hash);
     if (c.last.nondeterministic) c.record.tags.push_back("nondeterministic");
   }
 
   Answer ask(Contender& c, const Command& command) {
-    return c.worker->ask(c.index, command, context_.effort.watchdog_s);
+    const Effort& effort = context_.effort;
+    return c.worker->ask(c.index, command, command.step == Step::sweep ? effort.setup_watchdog_s : effort.watchdog_s);
   }
 
   /// Keeps what a step gave, or the outcome that ended the case.
@@ -246,54 +246,6 @@ class SpecRun {
     Command command;
     command.step = Step::settle;
     take(c, ask(c, command), false);
-  }
-
-  /// What may be crowned is watched for longer, all of it at once, and launched many times meanwhile; a variant that
-  /// was once is not again in this sweep, unless its launches were too few and are short here.
-  void watch_winners() {
-    if (!context_.winners || context_.effort.winner_settle_ms <= 0) return;
-    std::vector<Contender*> watched, launched;
-    for (Contender& c : standings_.cases) {
-      if (!c.competes()) continue;
-      const std::string id = c.work->variant->id();
-      const bool is_new = !context_.winners->watched.count(id);
-      if (is_new) watched.push_back(&c);
-      if (!context_.winners->launched.count(id) && (is_new || is_short(c))) launched.push_back(&c);
-    }
-    for (Contender* c : watched) c->worker->resume();
-    const int64_t began = now_ns();
-    for (Contender* c : launched)
-      launch_late(*c, context_.effort.winner_settle_ms * kLateShare / double(launched.size()));
-    if (watched.empty()) return;
-    for (Contender* c : watched)
-      if (c->running()) c->worker->resume();
-    const double spent_ms = double(now_ns() - began) * 1e-6;
-    poll(nullptr, 0, int(std::max(context_.effort.winner_settle_ms - spent_ms, kLeastSettle)));
-    for (Contender* c : watched) {
-      if (!c->running()) continue;
-      look_again(*c);
-      if (c->running()) context_.winners->watched.insert(c->work->variant->id());
-    }
-  }
-
-  static bool is_short(const Contender& c) {
-    const std::vector<double>& us = c.record.device_us;
-    return !us.empty() && *std::min_element(us.begin(), us.end()) <= kShortUs;
-  }
-
-  /// In the time of the watch it costs nothing: it is no part of the case's.
-  void launch_late(Contender& c, double most_ms) {
-    Command command;
-    command.step = Step::late;
-    command.time_us = most_ms * 1e3;
-    Answer answer = ask(c, command);
-    if (context_.winners->watched.count(c.work->variant->id()))
-      answer.reply.untimed_check_us = answer.parent_us;
-    else
-      answer.parent_us = answer.reply.untimed_check_us = 0;
-    const int64_t launches = answer.reply.late_launches;
-    take(c, answer, false);
-    if (launches >= kLateLaunches) context_.winners->launched.insert(c.work->variant->id());
   }
 
   const Spec spec_;

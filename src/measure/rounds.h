@@ -33,17 +33,20 @@ struct Effort {
   double keep_share = 1;         // of the contenders, kept after rounds 2, 4, 8 …: a search halves
   double watchdog_s = 20;        // for one turn
   double setup_watchdog_s = 60;  // loading a vendor library and repacking may take their time
-  double whole_sweep_s = 0.5;  // of the processor's time, for launches over all numbers that an op looks up
+  double whole_sweep_s = 2;  // of the processor's time, for launches of a winner over all numbers that its op looks up
+  bool proves_all = false;   // … of all cases, as if each were alone
   double settle_ms = 50;
   double winner_settle_ms = 300;  // of those still in the running at the end, once a sweep for each variant
+  double late_ms = 200;           // … in which all of a spec together are launched kLateLaunches times
   static Effort thorough();
   /// What a device needs: one that times whole sequences alone in its process spreads by 0.2 %, and one visit says all.
   static Effort of(const DeviceInfo& device, bool thorough);
 };
 
-/// What may win is watched, and launched kLateLaunches times, once a sweep for each variant (by its id).
+/// What may win is watched, and launched kLateLaunches times, once a sweep for each variant (by its id; tried_late:
+/// some of them, for want of time); and swept over all numbers, once for each case (by its key).
 struct WatchedWinners {
-  std::set<std::string> watched, launched;
+  std::set<std::string> watched, tried_late, launched, swept;
 };
 
 /// One case to measure.

@@ -15,6 +15,7 @@ namespace assay {
 namespace {
 
 constexpr size_t kEnoughToConverge = 10;  // turns
+constexpr double kMayTie = 1.05;          // in another visit
 
 /// All launches so far, without those that were disturbed where enough others are left.
 std::vector<double> undisturbed(const Contender& c) {
@@ -115,6 +116,26 @@ bool Standings::all_converged() const {
     return !c.competes() ||
            (c.turn_us.size() >= kEnoughToConverge && converged(standing(c), context_.effort.converged_width));
   });
+}
+
+Contender* Standings::next_to_prove(const std::function<bool(const Contender&)>& is_proved) {
+  for (Contender& c : cases)
+    if (context_.effort.proves_all && c.running() && !is_proved(c)) return &c;
+  for (size_t of_class = 0; of_class < kAccuracies; ++of_class) {
+    std::vector<std::pair<Contender*, Summary>> left;
+    for (Contender& c : cases)
+      if (c.running() && size_t(c.record.accuracy) == of_class && accusation(c).empty() && !is_noisy(standing(c)))
+        left.emplace_back(&c, standing(c));
+    const bool any = std::any_of(left.begin(), left.end(), [](const auto& one) { return one.first->contends; });
+    std::erase_if(left, [any](const auto& one) { return one.first->contends != any; });
+    std::sort(left.begin(), left.end(),
+              [](const auto& one, const auto& other) { return one.second.median < other.second.median; });
+    double best_high = HUGE_VAL;
+    for (const auto& [c, summary] : left) best_high = std::min(best_high, summary.ci_high);
+    for (const auto& [c, summary] : left)
+      if ((c == left.front().first || (any && summary.ci_low <= best_high * kMayTie)) && !is_proved(*c)) return c;
+  }
+  return nullptr;
 }
 
 /// Where rates do not drift, what the whole memory was seen to give counts as well as the readers, which are single

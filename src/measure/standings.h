@@ -1,6 +1,7 @@
 // What the turns of one spec's cases say so far: who is let go, when they say enough, and the records that come of
 // them.
 #pragma once
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -44,6 +45,9 @@ class Standings {
   bool any_noisy() const;
   /// Whether every contender's interval is as narrow as wanted.
   bool all_converged() const;
+  /// Whoever may be the best of its accuracy class as far as this visit tells, and is not proved yet: of the
+  /// contenders, or, where none of them passes, of those that were let go. Null: all are.
+  Contender* next_to_prove(const std::function<bool(const Contender&)>& is_proved);
   /// The records, in the order of the cases, judged by physics and by noise. Once, at the end: they are moved out.
   std::vector<CaseRecord> judge();
 

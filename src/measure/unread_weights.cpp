@@ -1,6 +1,8 @@
 // Weights of a launch in memory of their own.
 #include "measure/unread_weights.h"
 
+#include <algorithm>
+
 #include "proof/unread_rows.h"
 
 namespace assay {
@@ -39,18 +41,25 @@ std::optional<Launch> UnreadWeights::launch(const Launch& of, const LaunchInputs
   for (Tensor& t : launch.tensors) {
     if (t.use != Use::weight) continue;
     const std::byte* const values = work_.inputs->b(inputs.copy)[weight].data;
-    bytes.assign(values, values + t.bytes);
-    for (const UnreadRows& rows : unread)
-      if (rows.weight == weight) poison_rows(t, bytes.data(), rows, inputs.a.signs);
     if (weight == blocks_.size()) {
-      const int64_t all = t.bytes + 2 * kGuardBytes + kFileAlignment;
+      const int64_t all = t.bytes + 2 * kGuardBytes + kFileAlignment, edge = kGuardBytes + kFileAlignment;
       blocks_.emplace_back(opened_.borrow(all), all);
-      device.fill(blocks_.back().first, kPoison, all);
+      for (const int64_t at : {int64_t(0), all - edge}) device.fill(blocks_.back().first + at, kPoison, edge);
     }
     // Where a mapped file may have it; a cache is memory of the engine's own, as all of a GPU's is.
     const bool is_in_file = t.operand == Operand::b && !work_.device->one_worker;
-    t.data = blocks_[weight++].first + kGuardBytes + (is_in_file ? kFileAlignment : 0);
-    device.write(t.data, bytes.data(), t.bytes);
+    t.data = blocks_[weight].first + kGuardBytes + (is_in_file ? kFileAlignment : 0);
+    const bool is_all_read =
+        std::none_of(unread.begin(), unread.end(), [weight](const UnreadRows& rows) { return rows.weight == weight; });
+    if (is_all_read) {
+      device.write(t.data, values, t.bytes);
+    } else {
+      bytes.assign(values, values + t.bytes);
+      for (const UnreadRows& rows : unread)
+        if (rows.weight == weight) poison_rows(t, bytes.data(), rows, inputs.a.signs);
+      device.write(t.data, bytes.data(), t.bytes);
+    }
+    ++weight;
   }
   return launch;
 }

@@ -73,6 +73,8 @@ void serve_worker(const std::vector<const WorkerCase*>& cases, int socket) {
         worker->setup(command, reply);
       } else if (command.step == Step::sample) {
         worker->sample(command, reply, times);
+      } else if (command.step == Step::sweep) {
+        worker->sweep_numbers(command, reply);
       } else if (command.step == Step::late) {
         worker->launch_late(command, reply);
       } else {

@@ -26,7 +26,6 @@ struct WorkerCase {
   uint64_t order = 0;                      // of single launches' copies, one for all workers of a spec
   const SpecialValues* special = nullptr;  // null: no launches on special values
   bool special_draws = false;              // likewise, of an op that is no product
-  double whole_sweep_s = 0;                // Effort::whole_sweep_s
   Arenas* arenas = nullptr;
   Mode mode = Mode::decode;
   int64_t footprint = 0;

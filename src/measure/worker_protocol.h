@@ -10,6 +10,7 @@ namespace assay {
 enum class Step : uint32_t {
   setup,   // open the device, load, prepare, warm up, validate
   sample,  // a turn: timed launches, each checked
+  sweep,   // untimed launches over all numbers that an op looks up, if time_us is enough for that
   late,    // many untimed launches more, up to kLateLaunches or as time_us says
   settle,  // some time after the last launch: is everything still as it was?
   quit
@@ -45,6 +46,7 @@ struct Reply {
   Counts counted;                // of this step's samples, all in all, where the hardware counts …
   int64_t counted_launches = 0;  // … so many launches
   int64_t late_launches = 0;
+  int32_t swept_whole = 0;  // this step has tried all numbers that the op looks up
   ErrorStats errors;
 };
 

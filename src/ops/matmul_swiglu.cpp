@@ -147,11 +147,20 @@ Products multiply(std::span<const float> a, std::span<const float> gate, std::sp
   return p;
 }
 
-void add_variances(std::span<const double> of_a, std::span<const float> gate, std::span<const float> up, Products& p) {
-  for (size_t i = 0; i < of_a.size(); ++i) {
+/// In lanes, as multiply_groups().
+ASSAY_CLONES void add_variances(const double* of_a, const float* gate, const float* up, int64_t k, Products* p) {
+  constexpr int64_t kLanes = 8;
+  double of_gate[kLanes] = {}, of_up[kLanes] = {}, of_both[kLanes] = {};
+  const auto add = [&](int64_t i, int64_t lane) {
     const auto g = double(gate[i]), u = double(up[i]);
-    p.gate_variance += of_a[i] * g * g, p.up_variance += of_a[i] * u * u, p.covariance += of_a[i] * g * u;
-  }
+    of_gate[lane] += of_a[i] * g * g, of_up[lane] += of_a[i] * u * u, of_both[lane] += of_a[i] * g * u;
+  };
+  int64_t i = 0;
+  for (; i + kLanes <= k; i += kLanes)
+    for (int64_t lane = 0; lane < kLanes; ++lane) add(i + lane, lane);
+  for (; i < k; ++i) add(i, i % kLanes);
+  for (int64_t lane = 0; lane < kLanes; ++lane)
+    p->gate_variance += of_gate[lane], p->up_variance += of_up[lane], p->covariance += of_both[lane];
 }
 
 /// Errors of g and u move D by s'(g)·u and s(g), s(g) = g · sigmoid(g); what is beyond that is of second order, at most
@@ -190,21 +199,32 @@ void expected(const Spec& of, const OpValues& in, std::span<ExpectedOutput> outp
     in.decode_row(in.of(Operand::b, 1), 0, column, up);
     for (size_t row = 0; row < a.size(); ++row) {
       Products p = multiply(a[row], gate, up);
-      if (!variances.empty()) add_variances(variances[row], gate, up, p);
+      if (!variances.empty()) add_variances(variances[row].data(), gate.data(), up.data(), spec.k, &p);
       d[row * size_t(spec.n) + size_t(column)] = expected_value(p, spec.k, spec.d);
     }
   }
 }
 
-ExpectedValue expected_one(const Spec& of, const OpValues& in, int64_t element) {
+std::vector<ExpectedValue> expected_some(const Spec& of, const OpValues& in, std::span<const int64_t> elements) {
   const MatmulSwiglu& spec = matmul_swiglu_of(of);
-  const std::vector<float> a = in.row(in.of(Operand::a), 0, element / spec.n),
-                           gate = in.row(in.of(Operand::b, 0), 0, element % spec.n),
-                           up = in.row(in.of(Operand::b, 1), 0, element % spec.n);
-  Products p = multiply(a, gate, up);
-  if (in.accuracy != Accuracy::exact)
-    add_variances(rounding_variances(in.accuracy, std::vector<double>(a.begin(), a.end())), gate, up, p);
-  return expected_value(p, spec.k, spec.d);
+  std::vector<ExpectedValue> values;
+  std::vector<float> a, gate, up;
+  std::vector<double> variances;
+  int64_t row = -1;
+  for (const int64_t element : elements) {
+    if (element / spec.n != row) {
+      row = element / spec.n;
+      a = in.row(in.of(Operand::a), 0, row);
+      if (in.accuracy != Accuracy::exact)
+        variances = rounding_variances(in.accuracy, std::vector<double>(a.begin(), a.end()));
+    }
+    in.decode_row(in.of(Operand::b, 0), 0, element % spec.n, gate);
+    in.decode_row(in.of(Operand::b, 1), 0, element % spec.n, up);
+    Products p = multiply(a, gate, up);
+    if (!variances.empty()) add_variances(variances.data(), gate.data(), up.data(), spec.k, &p);
+    values.push_back(expected_value(p, spec.k, spec.d));
+  }
+  return values;
 }
 
 /// What is kept of one row of A, each for all columns: the sums of each group, of gate and then of up; both sizes; and
@@ -234,7 +254,7 @@ std::vector<float> add_up(const Spec& of, const OpValues& in, std::span<const Ac
       for (const double size : sizes) *to = float(size), to += n;
       for (size_t i = 0; i < classes.size(); ++i) {
         Products p;
-        add_variances(variances[row * classes.size() + i], gate, up, p);
+        add_variances(variances[row * classes.size() + i].data(), gate.data(), up.data(), spec.k, &p);
         for (const double value : {p.gate_variance, p.up_variance, p.covariance}) *to = float(value), to += n;
       }
     }
@@ -276,7 +296,7 @@ void expected_of_groups(const Spec& of, const OpDraw& draw, std::span<const floa
   }
 }
 
-constexpr OpGroups kOfGroups = {add_up, expected_of_groups, expected_one};
+constexpr OpGroups kOfGroups = {add_up, expected_of_groups, expected_some};
 
 /// From the last value to the first, and by one exponential of the negative.
 long double second_opinion(const Spec& of, const OpValues& in, size_t, int64_t element) {

@@ -180,9 +180,10 @@ std::vector<ExpectedOutput> ElementProof::work_out(const LaunchInputs& launch, A
   return outputs;
 }
 
-ExpectedValue ElementProof::expected_one(const LaunchInputs& launch, Accuracy accuracy, int64_t element) const {
+std::vector<ExpectedValue> ElementProof::expected_some(const LaunchInputs& launch, Accuracy accuracy,
+                                                       std::span<const int64_t> elements) const {
   const HostLaunch host(*this, launch, accuracy);
-  return inputs_.spec().op->groups->expected_one(inputs_.spec(), host.values(), element);
+  return inputs_.spec().op->groups->expected_some(inputs_.spec(), host.values(), elements);
 }
 
 std::vector<std::span<const float>> ElementProof::projection_weights() const {

@@ -32,7 +32,8 @@ class ElementProof final : public Proof {
   /// Of each output, on a copy of the weights. Of special launches on the first copy it was worked out once a spec.
   std::vector<ExpectedOutput> expected(const LaunchInputs& launch, Accuracy accuracy) const;
   /// One element of an op with groups.
-  ExpectedValue expected_one(const LaunchInputs& launch, Accuracy accuracy, int64_t element) const;
+  std::vector<ExpectedValue> expected_some(const LaunchInputs& launch, Accuracy accuracy,
+                                           std::span<const int64_t> elements) const;
   const std::vector<Tensor>& outputs() const { return outputs_; }
 
  private:

@@ -207,6 +207,7 @@ SpecInputs::SpecInputs(const Spec& spec, Arenas& arenas, int64_t footprint) : sp
     if (t.operand == Operand::c) c.push_back(std::move(host));
   }
   for (int64_t i = 0; i < int64_t(a.values.size()); ++i) a_logical.push_back(a.values[size_t(a_storage_index(i))]);
+  a_floats.assign(a_logical.begin(), a_logical.end());
 }
 
 /// In the first rows of each batch and in the last ones, which are read more often than others. Rows that no launch
@@ -277,14 +278,19 @@ namespace {
 ASSAY_CLONES void signs_of(const uint64_t* words, int64_t count, float* to) {
   for (int64_t first = 0; first < count; first += 64) {
     const uint64_t bits = words[first / 64];
-    for (int64_t k = 0; k < std::min<int64_t>(count - first, 64); ++k)
+    const auto put = [&](int64_t k) {
       to[first + k] = std::bit_cast<float>(0x3f800000u | uint32_t(bits >> k & 1) << 31);
+    };
+    if (first + 64 <= count)
+      for (int64_t k = 0; k < 64; ++k) put(k);
+    else
+      for (int64_t k = 0; k < count - first; ++k) put(k);
   }
 }
 
-ASSAY_CLONES void varied_floats(const double* values, const float* of_columns, double factor, int64_t count,
-                                float* to) {
-  for (int64_t k = 0; k < count; ++k) to[k] = float(values[k] * double(of_columns[k]) * factor);
+/// The factor is a power of two and its sign: exact.
+ASSAY_CLONES void varied_floats(const float* values, const float* of_columns, float factor, int64_t count, float* to) {
+  for (int64_t k = 0; k < count; ++k) to[k] = values[k] * of_columns[k] * factor;
 }
 
 }  // namespace
@@ -298,14 +304,18 @@ std::vector<float> Variation::of_columns(int64_t count) const {
   return factors;
 }
 
+void SpecInputs::varied_row(int64_t row, std::span<const float> of_columns, double factor, float* to) const {
+  varied_floats(&a_floats[size_t(row * std::ssize(of_columns))], of_columns.data(), float(factor),
+                std::ssize(of_columns), to);
+}
+
 void SpecInputs::varied_a(const Variation& variation, std::vector<std::byte>& bytes) const {
   bytes.resize(a.bytes.size());
   const std::vector<float> of_column = variation.of_columns(a_.dims[2]);
   const int64_t size = dtype_bytes(a_.dtype, 1), columns = a_.dims[2];
   std::vector<float> values(static_cast<size_t>(columns));
   for (int64_t row = 0; row < a_.dims[0] * a_.dims[1]; ++row) {
-    varied_floats(&a_logical[size_t(row * columns)], of_column.data(), variation.factor * variation.of_row(row),
-                  columns, values.data());
+    varied_row(row, of_column, variation.factor * variation.of_row(row), values.data());
     if (a_.dtype == Dtype::f32 && !a_.by_columns) {
       std::memcpy(&bytes[size_t(row * columns * size)], values.data(), size_t(columns * size));
       continue;

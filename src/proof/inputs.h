@@ -96,6 +96,7 @@ class SpecInputs {
   std::vector<HostTensor> bias;   // one a segment; empty without
   std::vector<HostTensor> c;      // one a segment; NaN where it is not read
   std::vector<double> a_logical;  // A's values as [batch][rows][columns]
+  std::vector<float> a_floats;    // … which no type of A loses anything as
   // Of another op, whose operands are dense, by their place in the spec:
   std::map<size_t, HostTensor> constants, varied;
 
@@ -103,6 +104,8 @@ class SpecInputs {
   int64_t a_storage_index(int64_t logical) const;
   /// A's bytes as a launch of a product gets them.
   void varied_a(const Variation& variation, std::vector<std::byte>& bytes) const;
+  /// A row of A, counted over batches, with the variation's signs of columns and times `factor`.
+  void varied_row(int64_t row, std::span<const float> of_columns, double factor, float* to) const;
   /// A's bytes from values in logical order.
   void store_a(const std::vector<double>& logical, std::vector<std::byte>& bytes) const;
 

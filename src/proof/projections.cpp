@@ -318,8 +318,7 @@ Projections::VariedA Projections::varied(const Variation& variation) const {
   const size_t rows = inputs_.a_logical.size() / k;
   a.values.resize(rows * step);
   const std::vector<float> of_columns = variation.of_columns(int64_t(k));
-  for (size_t row = 0; row < rows; ++row)
-    for (size_t i = 0; i < k; ++i) a.values[row * step + i] = float(inputs_.a_logical[row * k + i]) * of_columns[i];
+  for (size_t row = 0; row < rows; ++row) inputs_.varied_row(int64_t(row), of_columns, 1, &a.values[row * step]);
   return a;
 }
 

@@ -147,6 +147,12 @@ SpecialValues::SpecialValues(const Spec& spec) : of_(spec), spec_(matmul_of(of_)
       if (Accuracy(accuracy) == Accuracy::f16_activation && !row.for_half) continue;
       sets_[accuracy].push_back(i);
     }
+  for (size_t accuracy = 0; accuracy < std::size(sets_); ++accuracy)
+    for (int64_t set = 0; set < std::ssize(rows); ++set)
+      for (int64_t row = 0; row < std::ssize(rows_.weights()); ++row) {
+        const SpecialProduct& p = rows_.product(set, row);
+        bounds_[accuracy].push_back(bound_of(p, spec_.alpha * p.product, 0, Accuracy(accuracy)));
+      }
 }
 
 SpecialWeights::~SpecialWeights() { munmap(memory_.data(), memory_.size()); }
@@ -237,7 +243,9 @@ std::string SpecialValues::check(const std::vector<Tensor>& d, const std::vector
           const double expected = spec_.alpha * p.product + from_c + from_bias;
           const double got = decode_value(
               t.dtype, &bytes[s][size_t(dtype_bytes(t.dtype, batch * t.strides[0] + m * t.strides[1] + column))]);
-          const Bound bound = bound_of(p, expected, std::fabs(from_c) + std::fabs(from_bias), accuracy);
+          const double added = std::fabs(from_c) + std::fabs(from_bias);
+          const Bound bound = added == 0 ? bounds_[size_t(accuracy)][size_t(set * distinct + row)]
+                                         : bound_of(p, expected, added, accuracy);
           if (!accepts(expected, got, bound.all)) {
             const std::string where = (spec_.segments.empty() ? "" : spec_.segments[t.segment].name + " ") +
                                       (spec_.batch > 1 ? fmt::format("batch {} ", batch) : "") +

@@ -67,6 +67,7 @@ class SpecialValues {
   const Matmul& spec_;
   SpecialRows rows_;
   std::vector<int64_t> sets_[kAccuracies];  // of each class, the rows of activations that it must take
+  std::vector<Bound> bounds_[kAccuracies];  // of each pair of rows with nothing beside the product
   std::unique_ptr<SpecialWeights> weights_[2];
 };
 

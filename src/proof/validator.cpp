@@ -28,6 +28,39 @@ void decode(Dtype dtype, std::span<const std::byte> d, ElementRange range, std::
                 &values[size_t(range.first)]);
 }
 
+/// Of one element: its product, and what its bounds rest on.
+struct OneProduct {
+  double product = 0, magnitude = 0, squares = 0, deviation = 0;
+};
+
+constexpr int64_t kLanes = 16;  // the compiler makes vectors of them
+
+ASSAY_CLONES void multiply_one(const double* a, const float* b, const float* signs, int64_t count, OneProduct* to) {
+  double products[kLanes] = {}, magnitudes[kLanes] = {}, squares[kLanes] = {};
+  const auto add = [&](int64_t i, int64_t lane) {
+    const double term = a[i] * double(b[i]);
+    products[lane] += double(signs[i]) * term, magnitudes[lane] += std::fabs(term), squares[lane] += term * term;
+  };
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes)
+    for (int64_t lane = 0; lane < kLanes; ++lane) add(i + lane, lane);
+  for (; i < count; ++i) add(i, i % kLanes);
+  for (int64_t lane = 0; lane < kLanes; ++lane)
+    to->product += products[lane], to->magnitude += magnitudes[lane], to->squares += squares[lane];
+}
+
+/// Σ variance · b².
+ASSAY_CLONES double weigh(const double* variances, const float* b, int64_t count) {
+  double sums[kLanes] = {}, sum = 0;
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes)
+    for (int64_t lane = 0; lane < kLanes; ++lane)
+      sums[lane] += variances[i + lane] * double(b[i + lane]) * double(b[i + lane]);
+  for (; i < count; ++i) sum += variances[i] * double(b[i]) * double(b[i]);
+  for (const double lane : sums) sum += lane;
+  return sum;
+}
+
 }  // namespace
 
 Validator::Validator(const Reference& reference, Accuracy accuracy)
@@ -182,14 +215,10 @@ std::string Validator::check_one(std::span<const std::byte> d, const LaunchInput
   const double* const a = &inputs.a_logical[size_t(row * spec_.k)];
   const std::vector<double>& variances = variances_of_a();
   const std::vector<float> of_columns = launch.a.of_columns(spec_.k);
-  double product = 0, magnitude = 0, squares = 0, deviation = 0;
-  for (int64_t k = 0; k < spec_.k; ++k) {
-    const double weight = double(kept->values[size_t(k)]), term = a[k] * weight;
-    product += double(of_columns[size_t(k)]) * term;
-    magnitude += std::fabs(term);
-    squares += term * term;
-    if (!variances.empty()) deviation += variances[size_t(row * spec_.k + k)] * weight * weight;
-  }
+  OneProduct one;
+  multiply_one(a, kept->values.data(), of_columns.data(), spec_.k, &one);
+  if (!variances.empty()) one.deviation = weigh(&variances[size_t(row * spec_.k)], kept->values.data(), spec_.k);
+  auto [product, magnitude, squares, deviation] = one;
   const double scale = spec_.alpha * launch.a.factor, size = std::fabs(scale);
   product *= scale * launch.a.of_row(row);
   const double from_c = spec_.beta != 0 ? spec_.beta * inputs.c[b->segment].values[size_t(local)] : 0;

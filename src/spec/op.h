@@ -89,8 +89,8 @@ struct OpGroups {
   /// As Op::expected, for such a draw.
   void (*expected)(const Spec& spec, const OpDraw& draw, std::span<const float> sums, std::span<const Accuracy> classes,
                    Accuracy accuracy, std::span<ExpectedOutput> outputs);
-  /// One element of the only output, for any draw.
-  ExpectedValue (*expected_one)(const Spec& spec, const OpValues& in, int64_t element);
+  /// Single elements of the only output, for any draw.
+  std::vector<ExpectedValue> (*expected_some)(const Spec& spec, const OpValues& in, std::span<const int64_t> elements);
 };
 
 /// One op. A launch carries its id; kernels see that id in their call.

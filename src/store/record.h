@@ -38,6 +38,8 @@ bool is_old_int8_key(std::string_view key_text);
 inline constexpr std::string_view kRetryTag = "retry";
 /// Was clearly slower than the best, and was measured no further.
 inline constexpr std::string_view kAbandonedTag = "abandoned";
+/// Of the numbers that the op looks up only some were tried.
+inline constexpr std::string_view kSomeNumbersTag = "some_numbers";
 
 /// Raw error statistics of all checked launches against the reference: enough to judge again under another tolerance.
 struct ErrorStats {

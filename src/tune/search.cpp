@@ -25,7 +25,7 @@ Effort wave_effort(Effort effort) {
   effort.least_rounds = 3;
   effort.noisy_rounds = 5;
   effort.spec_budget_s = 0.12;
-  effort.winner_settle_ms = 0;  // finals watch them
+  effort.winner_settle_ms = effort.late_ms = effort.whole_sweep_s = 0;  // finals do
   return effort;
 }
 

@@ -1,0 +1,100 @@
+// The last checks of what may be crowned.
+#include "measure/winner_checks.h"
+
+#include <poll.h>
+
+#include <algorithm>
+
+#include "base/clock.h"
+
+namespace assay {
+namespace {
+
+constexpr double kShortUs = 12;      // kLateLaunches of such are no more than 50 ms
+constexpr double kLeastSettle = 50;  // ms
+
+bool is_short(const Contender& c) {
+  const std::vector<double>& us = c.record.device_us;
+  return !us.empty() && *std::min_element(us.begin(), us.end()) <= kShortUs;
+}
+
+}  // namespace
+
+void WinnerChecks::run() {
+  if (!context_.winners) return;
+  WatchedWinners& winners = *context_.winners;
+  std::vector<Contender*> watched, launched;
+  const double watch_ms = context_.effort.winner_settle_ms;
+  for (Contender& c : standings_.cases) {
+    if (!c.competes()) continue;
+    const std::string id = c.work->variant->id();
+    if (watch_ms > 0 && !winners.watched.count(id)) watched.push_back(&c);
+    const bool is_due = !winners.tried_late.count(id) || is_short(c);
+    if (context_.effort.late_ms > 0 && is_due && !winners.launched.count(id)) launched.push_back(&c);
+  }
+  for (Contender* c : watched) c->worker->resume();
+  const int64_t began = now_ns();
+  free_until_ns_ = watched.empty() ? 0 : began + int64_t(watch_ms * 1e6);
+  sweep_numbers();
+  std::erase_if(launched, [](const Contender* c) { return !c->running(); });
+  launch_late(launched);
+  if (watched.empty()) return;
+  for (Contender* c : watched)
+    if (c->running()) c->worker->resume();
+  const double spent_ms = double(now_ns() - began) * 1e-6;
+  poll(nullptr, 0, int(std::max(watch_ms - spent_ms, kLeastSettle)));
+  for (Contender* c : watched) {
+    if (!c->running()) continue;
+    Command command;
+    command.step = Step::settle;
+    steps_.take(*c, steps_.ask(*c, command));
+    if (c->running()) winners.watched.insert(c->work->variant->id());
+  }
+}
+
+/// What takes longer than the watch is part of the case, and of its checks.
+Answer WinnerChecks::ask(Contender& c, const Command& command) {
+  const int64_t began = now_ns();
+  Answer answer = steps_.ask(c, command);
+  const int64_t ended = now_ns();
+  const double beyond_us = double(ended - std::clamp(free_until_ns_, began, ended)) * 1e-3;
+  answer.reply.untimed_check_us = answer.parent_us = std::min(beyond_us, answer.parent_us);
+  return answer;
+}
+
+bool WinnerChecks::was_swept(const Contender& c) const {
+  return context_.winners->swept.count(c.work->key.hash) > 0;
+}
+
+void WinnerChecks::sweep_numbers() {
+  if (!spec_.op->sweep) return;
+  std::set<const Contender*> tried;  // also those for which there was not time enough
+  const auto is_done = [&](const Contender& c) { return was_swept(c) || tried.count(&c) > 0; };
+  while (context_.effort.whole_sweep_s > 0) {
+    Contender* const next = standings_.next_to_prove(is_done);
+    if (!next) break;
+    tried.insert(next);
+    Command command;
+    command.step = Step::sweep;
+    command.time_us = context_.effort.whole_sweep_s * 1e6;
+    const Answer answer = ask(*next, command);
+    if (answer.reply.swept_whole) context_.winners->swept.insert(next->work->key.hash);
+    steps_.take(*next, answer);
+  }
+  for (Contender& c : standings_.cases)
+    if (c.running() && !was_swept(c)) c.record.tags.emplace_back(kSomeNumbersTag);
+}
+
+void WinnerChecks::launch_late(const std::vector<Contender*>& contenders) {
+  for (Contender* c : contenders) {
+    Command command;
+    command.step = Step::late;
+    command.time_us = context_.effort.late_ms * 1e3 / double(contenders.size());
+    const Answer answer = ask(*c, command);
+    context_.winners->tried_late.insert(c->work->variant->id());
+    if (answer.reply.late_launches >= kLateLaunches) context_.winners->launched.insert(c->work->variant->id());
+    steps_.take(*c, answer);
+  }
+}
+
+}  // namespace assay

@@ -1,0 +1,37 @@
+// What may be crowned is tried harder than the rest: on all numbers, for thousands of launches more, watched for longer.
+#pragma once
+#include <functional>
+
+#include "measure/standings.h"
+
+namespace assay {
+
+/// At the end of a visit's rounds, while all workers are there.
+class WinnerChecks {
+ public:
+  struct Steps {
+    std::function<Answer(Contender&, const Command&)> ask;
+    std::function<void(Contender&, const Answer&)> take;  // keeps what a step gave, or the outcome that ended the case
+  };
+  WinnerChecks(const Spec& spec, Standings& standings, const RoundsContext& context, Steps steps)
+      : spec_(spec), standings_(standings), context_(context), steps_(std::move(steps)) {}
+
+  /// Contenders are watched and launched kLateLaunches times, each variant once a sweep. The best of each accuracy class
+  /// and all that tie with it are swept over all numbers that their op looks up. Who is wrong then loses the crown to the
+  /// next, who is swept in turn. A case that was not is tagged so.
+  void run();
+
+ private:
+  void sweep_numbers();
+  void launch_late(const std::vector<Contender*>& contenders);
+  bool was_swept(const Contender& c) const;
+  Answer ask(Contender& c, const Command& command);
+
+  const Spec& spec_;
+  Standings& standings_;
+  const RoundsContext& context_;
+  const Steps steps_;
+  int64_t free_until_ns_ = 0;  // while cases are watched what else is done costs nothing
+};
+
+}  // namespace assay

@@ -1,0 +1,93 @@
+// What may be crowned is tried harder than the rest.
+#include "measure/winner_checks.h"
+
+#include <gtest/gtest.h>
+
+#include "fake_rounds.h"
+
+namespace assay {
+namespace {
+
+constexpr int kWrongPlace = 12'345;  // is near no edge: in a few launches it comes up once in a hundred times
+
+class WinnerChecksTest : public FakeRounds {
+ protected:
+  WinnerChecksTest() {
+    context_.mode = Mode::hot;
+    context_.winners = &winners_;
+    context_.special_values = true;
+    context_.effort.screen_ratio = 1.5;
+    context_.effort.winner_settle_ms = 0;
+    context_.effort.late_ms = 0;
+    arenas_.reserve(argmax_, 0);
+  }
+
+  /// An argmax that takes so many times as long as another, and perhaps never returns kWrongPlace.
+  CaseToRun argmax(const std::string& name, double times, bool is_right) {
+    return work(name, [this, times, is_right](const Launch& launch, size_t, size_t) {
+      const auto* const a = reinterpret_cast<const float*>(launch.tensors[0].data);
+      auto place = int32_t(std::max_element(a, a + launch.tensors[0].dims[2]) - a);
+      if (!is_right && place == kWrongPlace) place = 0;
+      std::memcpy(launch.tensors[1].data, &place, sizeof place);
+      backend_.history().launch_us = kLaunchUs * times;
+    });
+  }
+  std::vector<CaseRecord> run_argmax(const std::vector<CaseToRun>& cases) {
+    return run_rounds(argmax_, cases, context_);
+  }
+
+  const Spec argmax_ = parse_spec("op=argmax | m=1 | n=20000 | dtA=f32");
+  WatchedWinners winners_;
+};
+
+TEST_F(WinnerChecksTest, WhoIsWrongInOneNumberLosesTheCrownToOneThatWasLetGoAndIsSweptThen) {
+  const auto records = run_argmax({argmax("fastest", 1, false), argmax("second", 3, true), argmax("third", 6, true)});
+  EXPECT_EQ(records[0].outcome, Outcome::wrong);
+  EXPECT_NE(records[0].detail.find("the largest value at 12345"), std::string::npos) << records[0].detail;
+  EXPECT_EQ(records[1].outcome, Outcome::pass) << records[1].detail;
+  EXPECT_TRUE(records[1].has_tag(kAbandonedTag));
+  EXPECT_FALSE(records[1].has_tag(kSomeNumbersTag));
+  EXPECT_EQ(records[2].outcome, Outcome::pass) << records[2].detail;
+  EXPECT_TRUE(records[2].has_tag(kSomeNumbersTag));
+}
+
+TEST_F(WinnerChecksTest, WhatTiesWithTheBestIsSweptAndNothingElse) {
+  const auto records = run_argmax({argmax("best", 1, true), argmax("ties", 1.01, false), argmax("slower", 1.2, false)});
+  EXPECT_EQ(records[0].outcome, Outcome::pass) << records[0].detail;
+  EXPECT_FALSE(records[0].has_tag(kSomeNumbersTag));
+  EXPECT_EQ(records[1].outcome, Outcome::wrong);
+  EXPECT_TRUE(records[2].outcome == Outcome::wrong || records[2].has_tag(kSomeNumbersTag)) << records[2].detail;
+}
+
+TEST_F(WinnerChecksTest, ASelftestSweepsEveryCase) {
+  context_.effort.proves_all = true;
+  const auto records = run_argmax({argmax("best", 1, true), argmax("wrong", 3, false)});
+  EXPECT_EQ(records[0].outcome, Outcome::pass) << records[0].detail;
+  EXPECT_EQ(records[1].outcome, Outcome::wrong);
+}
+
+TEST_F(WinnerChecksTest, ACaseIsSweptOnceInASweep) {
+  const std::vector<CaseToRun> cases = {argmax("best", 1, true)};
+  run_argmax(cases);
+  EXPECT_EQ(winners_.swept.count("best"), 1u);
+  context_.effort.whole_sweep_s = 0;  // as another visit that has no time
+  EXPECT_FALSE(run_argmax(cases)[0].has_tag(kSomeNumbersTag));
+}
+
+TEST_F(WinnerChecksTest, LateLaunchesFindWhatIsRightInItsFirstThousandsWhereALaunchIsASequence) {
+  device_.launches_per_sample = 20;
+  context_.effort.late_ms = 1000;
+  context_.effort.whole_sweep_s = 0;
+  const CaseToRun late = work("late", [this, launches = 0](const Launch& launch, size_t, size_t) mutable {
+    const auto* const a = reinterpret_cast<const float*>(launch.tensors[0].data);
+    const auto place = int32_t(std::max_element(a, a + launch.tensors[0].dims[2]) - a);
+    if (++launches < 4000) std::memcpy(launch.tensors[1].data, &place, sizeof place);
+    backend_.history().launch_us = kLaunchUs;
+  });
+  const auto records = run_argmax({late});
+  EXPECT_EQ(records[0].outcome, Outcome::wrong);
+  EXPECT_NE(records[0].detail.find("launches more"), std::string::npos) << records[0].detail;
+}
+
+}  // namespace
+}  // namespace assay
