@@ -205,6 +205,24 @@ TEST_F(BuildCacheTest, a_stop_kills_the_compilers_and_leaves_no_partial_files) {
   EXPECT_TRUE(cached_files().empty());
 }
 
+TEST_F(BuildCacheTest, a_stop_ends_what_is_compiled_for_many_too) {
+  Compiler hanging = real_compiler();
+  hanging.precompiles = true;
+  hanging.command = script("hanging", "touch " + (root_ / "running").string() + "; sleep 60\n");
+  write("src/precompiled.h", "");
+  write("src/k.cpp", "#include \"precompiled.h\"\n");
+  std::vector<Variant> variants(4, variant_);
+  std::vector<BuildRequest> requests;
+  for (size_t i = 0; i < variants.size(); ++i) {
+    variants[i].parameters = {{"X", int64_t(i)}};
+    requests.push_back({&variants[i], &kGeneric});
+  }
+  const int64_t start = now_ns();
+  cache(hanging).build_all(requests, 2, {}, [&] { return fs::exists(root_ / "running"); });
+  EXPECT_LT(now_ns() - start, 20'000'000'000);
+  EXPECT_TRUE(cached_files().empty());
+}
+
 TEST_F(BuildCacheTest, a_killed_compilers_temporary_files_are_gone) {
   fs::create_directories(root_ / "tmp");
   setenv("TMPDIR", (root_ / "tmp").c_str(), 1);

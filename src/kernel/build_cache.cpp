@@ -246,7 +246,8 @@ std::vector<BuiltModule> BuildCache::build_all(std::span<const BuildRequest> req
     for (const Job& job : queue)
       if (const fs::path header = precompiled_header(*job.request.variant); !header.empty())
         headers.want(header, flags_of(compiler_, *job.request.variant, *job.request.isa));
-  if (working && (!stopped || !stopped())) headers.make(compiler_.command, jobs, compiler_.limit_s, working->path());
+  if (working && (!stopped || !stopped()))
+    headers.make(compiler_.command, jobs, compiler_.limit_s, working->path(), stopped);
 
   ProcessSet compilers;  // after `working`: its compilers are dead before what they left is removed
   size_t started = 0;

@@ -9,6 +9,7 @@ namespace assay {
 namespace fs = std::filesystem;
 namespace {
 
+constexpr double kStoppedEveryS = 0.1;
 constexpr size_t kWorthIt = 4;  // one takes as long as three sources need less
 
 std::vector<std::string> without_names(const std::vector<std::string>& flags) {
@@ -31,13 +32,18 @@ void PrecompiledHeaders::want(const fs::path& header, const std::vector<std::str
   if (wanted.sources++ == 0) wanted.of = header, wanted.flags = without_names(flags);
 }
 
-void PrecompiledHeaders::make(const std::string& compiler, int jobs, double limit_s, const fs::path& folder) {
+void PrecompiledHeaders::make(const std::string& compiler, int jobs, double limit_s, const fs::path& folder,
+                              const std::function<bool()>& stopped) {
   std::erase_if(headers_, [](const auto& entry) { return entry.second.sources < kWorthIt; });
   std::error_code error;
   ProcessSet compilers;
+  const auto wait_for = [&](size_t at_most) {
+    while (compilers.running() > at_most && !(stopped && stopped())) compilers.wait(kStoppedEveryS);
+  };
   size_t started = 0;
   for (auto& [key, header] : headers_) {
-    while (compilers.running() >= size_t(std::max(jobs, 1))) compilers.wait(limit_s);
+    wait_for(size_t(std::max(jobs, 1)) - 1);
+    if (stopped && stopped()) return;
     const fs::path own = folder / fmt::format("headers{}", started++);
     fs::create_directory(own, error);
     std::ofstream text(own / kPrecompiledName);
@@ -49,7 +55,7 @@ void PrecompiledHeaders::make(const std::string& compiler, int jobs, double limi
     command.insert(command.end(), {"-x", "c++-header", header.file.string(), "-o", header.file.string() + ".gch"});
     compilers.start(command, limit_s, {{"TMPDIR", folder.string()}});
   }
-  while (compilers.running() > 0) compilers.wait(limit_s);
+  wait_for(0);
 }
 
 std::vector<std::string> PrecompiledHeaders::flags_for(const fs::path& header,

@@ -1,6 +1,7 @@
 // What many sources of one build include first, compiled once for all of them.
 #pragma once
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -19,8 +20,9 @@ class PrecompiledHeaders {
   void want(const std::filesystem::path& header, const std::vector<std::string>& flags);
 
   /// Compiles those that enough sources want, `jobs` at once, in a folder that is the caller's. One that cannot be made
-  /// is included as text.
-  void make(const std::string& compiler, int jobs, double limit_s, const std::filesystem::path& folder);
+  /// is included as text. Those in work are killed where `stopped` says so; it may be empty.
+  void make(const std::string& compiler, int jobs, double limit_s, const std::filesystem::path& folder,
+            const std::function<bool()>& stopped);
 
   /// What to add to such a source's flags: "-include FILE", or nothing.
   std::vector<std::string> flags_for(const std::filesystem::path& header, const std::vector<std::string>& flags) const;
