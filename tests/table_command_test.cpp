@@ -56,12 +56,11 @@ TEST_F(table_command, shows_entries_and_checks_that_they_hold) {
 }
 
 TEST_F(table_command, shows_evidence_and_what_has_expired) {
-  const fs::path file = table(
-      entry(
-          "op=matmul | m=1", "naive/loop",
-          R"(,"source":"00ff","evidence":{"result":"abc123","us":12.5,"margin_percent":3,"ties":["q8_dot/i8act_r2_p0"]})") +
-          "," + entry("op=matmul", "naive/nothing"),
-      measured());
+  const fs::path file = table(entry("op=matmul | m=1", "naive/loop",
+                                    R"(,"source":"00ff","evidence":{"result":"abc123","us":12.5,"margin_percent":3,)"
+                                    R"("ties":["q8_dot/i8act_r2_p0"]})") +
+                                  "," + entry("op=matmul", "naive/nothing"),
+                              measured());
   const Ended shown = home.run({"table", "show", file});
   EXPECT_EQ(shown.exit_code, 0) << shown.err;
   for (const char* part :

@@ -1,4 +1,4 @@
-// What each op of a step takes where it stands, behind the op that runs before it, one op after the other as in a
+// What each op of a step takes where it stands, behind the ops that run before it, one op after the other as in a
 // token: what a prediction sums.
 #pragma once
 #include <functional>

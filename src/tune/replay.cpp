@@ -24,6 +24,7 @@ namespace {
 // Alone an op must not find its weights in a cache, and a chain of few launches feels how it begins and ends.
 constexpr int64_t kMostAlone = 200, kLeastAlone = 48, kColdBytes = int64_t(512) << 20;
 constexpr int kRedoDisturbed = 3;
+constexpr int64_t kLargeBytes = int64_t(64) << 10;  // more than a core's nearest cache
 // A program that meets other processes gives way to them after four runs, with fewer threads: none gets so old.
 constexpr int kRunsOfProgram = 4;
 
@@ -339,7 +340,8 @@ class Replay::Parts {
 
   ReplayStep& step_;
   const ReplayRequest r_;
-  const std::vector<StepPlace> places_ = places_of(step_.launches);
+  const std::vector<StepPlace> places_ =
+      places_of(step_.launches, [this](size_t op) { return step_.ops[op].spec.min_bytes() >= kLargeBytes; });
   MeasuredDevice* measured_ = nullptr;  // device_, where it times itself
   std::unique_ptr<Device> device_;
   KernelShelf shelf_;

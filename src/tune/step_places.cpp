@@ -7,25 +7,34 @@
 #include "base/error.h"
 
 namespace assay {
+namespace {
 
-std::vector<StepPlace> places_of(const std::vector<size_t>& step) {
+constexpr size_t kMostBefore = 3;
+
+}  // namespace
+
+std::vector<StepPlace> places_of(const std::vector<size_t>& step, const std::function<bool(size_t op)>& is_large) {
   std::vector<StepPlace> places;
   for (size_t i = 0; i < step.size(); ++i) {
-    const size_t before = i == 0 ? SIZE_MAX : step[i - 1];
+    std::vector<size_t> before;
+    for (size_t j = i; j > 0 && before.size() < kMostBefore; --j) {
+      before.insert(before.begin(), step[j - 1]);
+      if (is_large(step[j - 1])) break;
+    }
     auto place = std::find_if(places.begin(), places.end(),
                               [&](const StepPlace& p) { return p.op == step[i] && p.before == before; });
-    if (place == places.end()) place = places.insert(place, StepPlace{step[i], before, {}});
+    if (place == places.end()) place = places.insert(place, StepPlace{step[i], std::move(before), {}});
     place->launches.push_back(i);
   }
   return places;
 }
 
 PlacedLaunches::PlacedLaunches(const StepPlace& place, std::span<const Launch> step, Device& device)
-    : is_first_(place.before == SIZE_MAX) {
+    : before_(place.before.size()) {
   std::vector<Launch> launches;
   for (const size_t i : place.launches) {
-    if (!is_first_) launches.push_back(step[i - 1]);
-    launches.push_back(step[i]);
+    const auto behind = step.subspan(i - before_, before_ + 1);
+    launches.insert(launches.end(), behind.begin(), behind.end());
   }
   program_ = device.bind(launches);
   ends_.resize(launches.size());
@@ -36,9 +45,9 @@ PlacedLaunches::PlacedLaunches(const StepPlace& place, std::span<const Launch> s
 double PlacedLaunches::run() {
   const int64_t began = now_ns();
   program_->run(), program_->wait();
-  if (is_first_) return double(ends_[0] - began) * 1e-3;
+  if (before_ == 0) return double(ends_[0] - began) * 1e-3;
   int64_t ns = 0;
-  for (size_t i = 1; i < ends_.size(); i += 2) ns += ends_[i] - ends_[i - 1];
+  for (size_t i = before_; i < ends_.size(); i += before_ + 1) ns += ends_[i] - ends_[i - 1];
   return double(ns) * 1e-3;
 }
 

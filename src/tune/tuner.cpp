@@ -131,7 +131,7 @@ class Tuner {
 
   std::string identity() const {
     std::string text =
-        fmt::format("tune 5\n{}\ndepth {}, {} tokens, cache {}, prefill {}, mix {}, turns {}, proves {}, accuracy {}\n",
+        fmt::format("tune 6\n{}\ndepth {}, {} tokens, cache {}, prefill {}, mix {}, turns {}, proves {}, accuracy {}\n",
                     sweep_->plan_identity(), r_.context.depth, r_.context.tokens, r_.context.cache_type, r_.prefill,
                     r_.mix, r_.turns, r_.proves, r_.accuracy ? accuracy_name(*r_.accuracy) : "default");
     for (const TunedOp& tuned : result_.step)
@@ -218,7 +218,7 @@ class Tuner {
         tuned.after_us = alone[true].us_of(i), tuned.before_us = alone[false].us_of(i);
         const bool is_by_decode = tuned.before.decode != tuned.after.decode && !measures_prompt(tuned);
         if (is_by_decode && tuned.after_us >= tuned.before_us)
-          take_back(tuned, fmt::format("in a chain of its calls {} took {:.2f} us, the default {:.2f}",
+          take_back(tuned, fmt::format("behind the ops before it {} took {:.2f} us, the default {:.2f}",
                                        tuned.after.decode->id(), tuned.after_us, tuned.before_us));
       }
     }
