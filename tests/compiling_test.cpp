@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "build_cache_fixture.h"
+#include "kernel/working_folder.h"
 
 namespace assay {
 namespace {
@@ -202,6 +203,51 @@ TEST_F(BuildCacheTest, a_stop_kills_the_compilers_and_leaves_no_partial_files) {
   EXPECT_NE(modules[0].error.find("stopped"), std::string::npos) << modules[0].error;
   EXPECT_FALSE(modules[0].key.hash.empty());
   EXPECT_TRUE(cached_files().empty());
+}
+
+TEST_F(BuildCacheTest, a_stop_ends_what_is_compiled_for_many_too) {
+  Compiler hanging = real_compiler();
+  hanging.precompiles = true;
+  hanging.command = script("hanging", "touch " + (root_ / "running").string() + "; sleep 60\n");
+  write("src/precompiled.h", "");
+  write("src/k.cpp", "#include \"precompiled.h\"\n");
+  std::vector<Variant> variants(4, variant_);
+  std::vector<BuildRequest> requests;
+  for (size_t i = 0; i < variants.size(); ++i) {
+    variants[i].parameters = {{"X", int64_t(i)}};
+    requests.push_back({&variants[i], &kGeneric});
+  }
+  const int64_t start = now_ns();
+  cache(hanging).build_all(requests, 2, {}, [&] { return fs::exists(root_ / "running"); });
+  EXPECT_LT(now_ns() - start, 20'000'000'000);
+  EXPECT_TRUE(cached_files().empty());
+}
+
+TEST_F(BuildCacheTest, a_killed_compilers_temporary_files_are_gone) {
+  fs::create_directories(root_ / "tmp");
+  setenv("TMPDIR", (root_ / "tmp").c_str(), 1);
+  Compiler hanging = real_compiler();
+  hanging.command = script(
+      "hanging", "echo x > \"${TMPDIR:-/tmp}/ccXYZ.s\"; echo $TMPDIR > " + (root_ / "where").string() + "; sleep 60\n");
+  hanging.limit_s = 0.5;
+  const BuiltModule module = cache(hanging).build(variant_, kGeneric);
+  unsetenv("TMPDIR");
+  EXPECT_NE(module.error.find("killed"), std::string::npos) << module.error;
+  std::string where;
+  std::ifstream(root_ / "where") >> where;
+  EXPECT_TRUE(where.starts_with((root_ / "cache").string())) << where;
+  EXPECT_TRUE(fs::is_empty(root_ / "tmp"));
+  EXPECT_TRUE(cached_files().empty());
+}
+
+TEST_F(BuildCacheTest, what_a_killed_assay_left_is_swept_and_what_another_one_uses_is_not) {
+  write("cache/.working-abcdef/ccXYZ.s", "x");
+  const WorkingFolder others(root_ / "cache");
+  EXPECT_FALSE(fs::exists(root_ / "cache/.working-abcdef"));
+  write("cache/.working-fedcba/headers0/precompiled.h.gch", "x");
+  EXPECT_EQ(cache().build(variant_, kGeneric).error, "");
+  EXPECT_FALSE(fs::exists(root_ / "cache/.working-fedcba"));
+  EXPECT_TRUE(fs::exists(others.path()));
 }
 
 class CompilerChoice : public BuildCacheTest {

@@ -3,7 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
+#include <optional>
+#include <set>
+
 #include "base/error.h"
+#include "base/json.h"
 
 namespace assay {
 namespace {
@@ -14,6 +19,7 @@ std::string one_device(const std::string& entries, const std::string& head = R"(
 std::string entry(const std::string& bucket, const std::string& variant, const std::string& more = "") {
   return R"({"bucket":")" + bucket + R"(","variant":")" + variant + "\"" + more + "}";
 }
+const std::string kMeasured = R"("backend":"cpu","properties":{"model":"EPYC"},"method":8)";
 const std::string kInt8 = R"(,"accuracy":"int8_activation")";
 
 std::string refusal(const std::string& text) {
@@ -75,12 +81,13 @@ TEST(dispatch_table, gives_a_spec_the_first_entry_that_takes_it) {
 }
 
 TEST(dispatch_table, comes_back_from_its_text) {
-  const std::string text = one_device(entry("op=matmul | m=1 | n=2..9", "a/1",
-                                            R"(,"storage":"tiles","fallback":["c/d","e/f"],"source":"00ff",)"
-                                            R"("evidence":{"result":"abc","margin_percent":2.5,"ties":["g/h"]})" +
-                                                kInt8),
-                                      R"("backend":"cpu","isa":"avx2","properties":{"model":"EPYC"},"method":8,)"
-                                      R"("steps":[{"model":"a.gguf","depth":9,"predicted_ms":2.5,"achieved_ms":2}])");
+  const std::string text =
+      one_device(entry("op=matmul | m=1 | n=2..9", "a/1",
+                       R"(,"storage":"tiles","fallback":["c/d","e/f"],"source":"00ff",)"
+                       R"("evidence":{"result":"abc","us":4,"margin_percent":2.5,"ties":["g/h"]})" +
+                           kInt8),
+                 R"("backend":"cpu","isa":"avx2","properties":{"model":"EPYC"},"method":8,)"
+                 R"("steps":[{"model":"a.gguf","depth":9,"predicted_ms":2.5,"achieved_ms":2}])");
   const DispatchTable table = parse_table(text, "t.json");
   EXPECT_EQ(table.devices.at(0).steps.at(0).predicted_ms, 2.5);
   EXPECT_EQ(table.devices.at(0).steps.at(0).depth, 9);
@@ -153,6 +160,171 @@ TEST(dispatch_table, refuses_files_that_are_none) {
   expect_refused(one_device(entry("op=matmul | q=3", "a/1")), {"/bucket", "field q is unknown"});
 }
 
+/// Calls `each` with every value of `json`, its place, and how to put another there (nothing: it goes).
+using Put = std::function<Json(std::optional<Json>)>;
+void for_each_value(const Json& json, const std::string& place, const Put& put,
+                    const std::function<void(const std::string&, const Json&, const Put&)>& each) {
+  const auto without = [](const Json& all, size_t number, const std::optional<Json>& value) {
+    Json other = all.is_object() ? Json::object() : Json::array();
+    size_t i = 0;
+    const auto take = [&](const std::string* key, const Json& old) {
+      const Json* const taken = i++ == number ? (value ? &*value : nullptr) : &old;
+      if (taken && key) other[*key] = *taken;
+      if (taken && !key) other.push_back(*taken);
+    };
+    if (all.is_object())
+      for (const auto& [key, old] : all.items()) take(&std::as_const(key), old);
+    else
+      for (const Json& old : all) take(nullptr, old);
+    return other;
+  };
+  each(place, json, put);
+  if (!json.is_object() && !json.is_array()) return;
+  std::vector<std::string> keys;
+  if (json.is_object())
+    for (const auto& [key, value] : json.items()) keys.push_back(key);
+  for (size_t i = 0; i < json.size(); ++i)
+    for_each_value(
+        json.is_object() ? json.at(keys[i]) : json.at(i),
+        place + "/" + (json.is_object() ? keys[i] : std::to_string(i)),
+        [&json, &put, &without, i](std::optional<Json> value) { return put(without(json, i, value)); }, each);
+}
+
+/// Nothing: the value is left alone. Else what stands in its place, or nothing.
+using Change = std::optional<std::optional<Json>>;
+Change put(Json json) { return Change(std::in_place, std::move(json)); }
+Change leave_out() { return Change(std::in_place, std::nullopt); }
+
+/// What a change of one value leads to: "" where nothing is wrong with it.
+class one_changed_value : public testing::Test {
+ protected:
+  one_changed_value() {
+    for (const char* family : {"a", "b", "c"}) {
+      kernels.push_back({});
+      kernels.back().family = family, kernels.back().name = "1";
+      kernels.back().storage = "tiles", kernels.back().accuracy = Accuracy::int8_activation;
+    }
+  }
+  std::string problem(const Json& table) const {
+    std::vector<const Variant*> variants;
+    for (const Variant& v : kernels) variants.push_back(&v);
+    try {
+      const DispatchTable read = parse_table(table.dump(), "t.json");
+      check_entries(read, read.device_for(this_cpu()), variants,
+                    [](const Variant& v) { return v.family == "a" ? "00ff" : "00fe"; });
+    } catch (const Error& e) {
+      EXPECT_NE(std::string(e.what()), "");
+      EXPECT_EQ(std::string(e.what()).find('\n'), std::string::npos) << e.what();
+      return e.what();
+    }
+    return "";
+  }
+  /// Every place where the changed table is taken.
+  std::set<std::string> taken(const std::function<Change(const Json&)>& change) const {
+    std::set<std::string> places;
+    for_each_value(
+        good, "", [](std::optional<Json> value) { return value.value_or(Json()); },
+        [&](const std::string& place, const Json& value, const Put& put) {
+          const auto changed = change(value);
+          if (changed && problem(put(*changed)).empty()) places.insert(place);
+        });
+    return places;
+  }
+
+  std::vector<Variant> kernels;
+  const Json good = Json::parse(
+      one_device(entry("op=matmul | m=1 | n=2..9", "a/1",
+                       R"(,"storage":"tiles","fallback":["b/1","c/1"],"source":"00ff",)"
+                       R"("evidence":{"result":"abc","us":12,"margin_percent":2.5,"ties":["c/1"]})" +
+                           kInt8),
+                 R"("backend":"cpu","isa":"avx2","properties":{"model":"EPYC","driver":"5"},"method":8,)"
+                 R"("steps":[{"model":"a.gguf","depth":9,"floor_ms":1,"predicted_ms":2.5,"achieved_ms":2,"low_ms":1,)"
+                 R"("high_ms":3,"default_predicted_ms":3,"default_achieved_ms":3}])"));
+};
+
+TEST_F(one_changed_value, left_out_is_missed_where_something_is_judged_by_it) {
+  ASSERT_EQ(problem(good), "");
+  const std::string step = "/devices/0/steps/0/", entry = "/devices/0/entries/0/";
+  // What holds for less than the table said is fewer promises; what a section or a step may leave unsaid is listed.
+  const std::set<std::string> may_go{"/made_by",
+                                     "/devices/0/isa",
+                                     "/devices/0/properties/model",
+                                     "/devices/0/properties/driver",
+                                     "/devices/0/entries/0",
+                                     entry + "fallback",
+                                     entry + "fallback/0",
+                                     entry + "fallback/1",
+                                     entry + "evidence",
+                                     entry + "evidence/ties/0",
+                                     "/devices/0/steps",
+                                     "/devices/0/steps/0",
+                                     step + "floor_ms",
+                                     step + "predicted_ms",
+                                     step + "default_predicted_ms",
+                                     step + "default_achieved_ms"};
+  EXPECT_EQ(taken([](const Json&) { return leave_out(); }), may_go);
+}
+
+TEST_F(one_changed_value, of_another_type_is_refused) {
+  for (const char* other :
+       {"null", "true", "7", "-7", "0.5", "\"x\"", "\"\"", "[]", "[[]]", "{}", "[null]", R"({"x":1})"}) {
+    const Json json = Json::parse(other);
+    const auto kind = [](const Json& j) {
+      return j.is_null() ? 0 : j.is_boolean() ? 1 : j.is_number() ? 2 : j.is_string() ? 3 : j.is_array() ? 4 : 5;
+    };
+    EXPECT_EQ(taken([&](const Json& value) { return kind(value) == kind(json) ? Change() : put(json); }),
+              std::set<std::string>())
+        << other;
+  }
+}
+
+TEST_F(one_changed_value, listed_twice_is_refused) {
+  const auto twice = [](const Json& value) {
+    if (!value.is_array() || value.empty()) return Change();
+    Json more = value;
+    more.push_back(value.at(0));
+    return put(more);
+  };
+  EXPECT_EQ(taken(twice), std::set<std::string>());
+}
+
+TEST_F(one_changed_value, below_zero_is_refused) {
+  const auto negative = [](const Json& value) {
+    if (!value.is_number()) return Change();
+    return put(value.is_whole() ? Json(-value.get<int64_t>()) : Json(-value.get<double>()));
+  };
+  EXPECT_EQ(taken(negative), std::set<std::string>());
+}
+
+TEST_F(one_changed_value, empty_or_unknown_is_refused) {
+  const auto empty = [](const Json& value) { return value.is_string() ? put(Json("")) : Change(); };
+  EXPECT_EQ(taken(empty), std::set<std::string>({"/made_by", "/devices/0/isa"}));
+  const auto unknown = [](const Json& value) {
+    if (!value.is_object()) return Change();
+    Json more = value;
+    more["unknown"] = 1;
+    return put(more);
+  };
+  EXPECT_EQ(taken(unknown), std::set<std::string>());
+}
+
+TEST_F(one_changed_value, that_is_no_number_is_refused) {
+  const std::string text = good.dump();
+  for (const char* number : {"12.5e", "NaN", "Infinity", "1e999", "-1e999", "0x10", "+1"})
+    for (size_t at = text.find("\"us\":"); at != std::string::npos; at = std::string::npos) {
+      std::string changed = text;
+      changed.replace(at + 5, changed.find(',', at) - at - 5, number);
+      EXPECT_NE(refusal(changed), "was taken") << number;
+    }
+  Json none = good;
+  none["devices"][0]["entries"][0]["evidence"]["us"] = 0;
+  expect_refused(none.dump(), {"/evidence/us", "above 0"});
+  none = good;
+  none["devices"][0]["entries"][0]["evidence"]["ties"][0] = "d/1";
+  EXPECT_NE(problem(none).find("its evidence names a tie: there is no variant d/1"), std::string::npos)
+      << problem(none);
+}
+
 TEST(dispatch_table, of_another_device_is_refused_with_what_it_is_for) {
   const auto why = [](const std::string& head) {
     try {
@@ -215,9 +387,9 @@ TEST(dispatch_table, names_what_there_is_where_a_variant_is_unknown) {
             std::string::npos);
   EXPECT_NE(why(one_device(entry("op=matmul", "dots/r2", R"(,"storage":"tiles")"))).find("the entry says \"tiles\""),
             std::string::npos);
-  EXPECT_NE(why(one_device(entry("op=matmul", "dots/r2", R"(,"source":"old")"))).find("another source"),
+  EXPECT_NE(why(one_device(entry("op=matmul", "dots/r2", R"(,"source":"old")"), kMeasured)).find("another source"),
             std::string::npos);
-  EXPECT_EQ(why(one_device(entry("op=matmul", "dots/r2", R"(,"source":"new")"))), "was taken");
+  EXPECT_EQ(why(one_device(entry("op=matmul", "dots/r2", R"(,"source":"new")"), kMeasured)), "was taken");
 }
 
 }  // namespace

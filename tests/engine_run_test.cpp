@@ -360,6 +360,9 @@ TEST_F(engine_run, bench_shows_speed_in_every_form) {
     EXPECT_EQ(row.contains("token_ms") ? row["token_ms"].size() : 0,
               row["test"].get<std::string>().starts_with("decode") ? 3u : 0u);
   EXPECT_EQ(parsed["rows"][3]["depth"], 16);
+  const Ended deep = home.run({"bench", model, "-p", "0", "-n", "4", "-d", "16,300,900", "-r", "1", "--repeat-fill"});
+  EXPECT_EQ(deep.exit_code, 0) << deep.err;
+  EXPECT_TRUE(has(deep.out, "900")) << deep.out;
 }
 
 TEST_F(engine_run, bench_ops_and_what_lies_between_them_add_up_to_a_step) {

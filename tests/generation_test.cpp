@@ -38,5 +38,31 @@ TEST(generation, counts_of_an_interrupted_prompt_what_was_computed_and_goes_on_f
   }
 }
 
+TEST(session, repeats_the_rows_that_are_there_and_leaves_them_as_they_were) {
+  if (!std::filesystem::exists(kModel)) GTEST_SKIP() << "no ../shared/data/models here";
+  const std::vector<Token> tokens{3, 17, 901, 44, 1200}, next{8};
+  OpenedSession opened(kModel, 1), other(kModel, 1);
+  Session& session = opened.session();
+  session.append(tokens);
+  session.repeat(300);
+  EXPECT_EQ(session.position(), 305);
+  EXPECT_EQ(session.tokens()[304], tokens[304 % 5]);
+  const ModelConfig& c = opened.config();
+  const int64_t capacity = cache_capacity(305, c.context);
+  ASSERT_GT(capacity, 256) << "the cache grew";
+  for (const auto& [name, size] : {std::pair("blk.1.k_cache", c.key_size), std::pair("blk.0.v_cache", c.value_size)})
+    for (int64_t head = 0; head < c.kv_heads; ++head) {
+      const auto* rows = reinterpret_cast<const float*>(opened.buffer(name)) + head * capacity * size;
+      for (int64_t row = 5; row < 305; ++row)
+        ASSERT_TRUE(std::equal(rows + row * size, rows + (row + 1) * size, rows + row % 5 * size)) << name << row;
+      EXPECT_FALSE(std::equal(rows, rows + size, rows + size));
+    }
+  session.truncate(5);
+  other.session().append(tokens);
+  const std::span<const float> after = session.append(next), wanted = other.session().append(next);
+  EXPECT_TRUE(std::equal(after.begin(), after.end(), wanted.begin(), wanted.end()));
+  EXPECT_THROW(session.repeat(c.context), Error);
+}
+
 }  // namespace
 }  // namespace assay

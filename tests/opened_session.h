@@ -27,6 +27,9 @@ class OpenedSession {
   }
 
   Session& session() { return *session_; }
+  const ModelConfig& config() const { return model_.config(); }
+  /// In this process's memory.
+  Address buffer(const std::string& name) const { return binder_->buffer(name); }
 
  private:
   inline static const std::filesystem::path kSource = ASSAY_SOURCE_DIR;

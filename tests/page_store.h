@@ -91,8 +91,9 @@ inline std::string page_trace_text() {
 }
 
 inline std::string page_table_text() {
-  return R"({"schema": 1, "made_by": "a test", "devices": [{"backend": "cpu", "isa": "avx2", "entries": [
-    {"bucket": "op=matmul | n=64..256", "variant": "gemv/r4", "fallback": ["naive/loop"],
+  return R"({"schema": 1, "made_by": "a test", "devices": [{"backend": "cpu", "isa": "avx2",
+    "properties": {"model": "a test"}, "method": 20, "entries": [
+    {"bucket": "op=matmul | n=64..256", "variant": "gemv/r4", "fallback": ["naive/loop"], "source": "00ff",
      "evidence": {"result": "0123", "us": 6.4, "margin_percent": 4.5, "ties": ["gemv/r2"]}}],
     "steps": [{"model": "tiny.gguf", "depth": 128, "predicted_ms": 1.25, "achieved_ms": 1.3, "low_ms": 1.28,
                "high_ms": 1.33, "floor_ms": 1.1, "default_predicted_ms": 1.5, "default_achieved_ms": 1.45}]}]})";

@@ -4,6 +4,8 @@
 
 #include <csignal>
 
+#include "base/clock.h"
+#include "store/database.h"
 #include "store/store.h"
 #include "store_fixture.h"
 
@@ -21,6 +23,27 @@ TEST_F(StoreTest, TwoProcessesThatWriteAtOnceLoseNothing) {
   for (const pid_t child : children) EXPECT_TRUE(ended_well(child));
   const Store store(file_);
   EXPECT_EQ(store.newest_of_each_key().size(), size_t(2 * kEach));
+}
+
+TEST_F(StoreTest, WhoWasAskedToEndDoesNotWaitTenSecondsForAnothersLock) {
+  Store store(file_);
+  store.put(large_record("before"));
+  Database other(file_, Database::Open::existing);
+  other.execute("BEGIN IMMEDIATE");
+  Database::hurry_when([] { return true; });
+  const int64_t began = now_ns();
+  std::string why;
+  try {
+    store.put(large_record("late"));
+  } catch (const Error& e) {
+    why = e.what();
+  }
+  Database::hurry_when(nullptr);
+  EXPECT_LT(double(now_ns() - began) * 1e-9, 5);
+  EXPECT_NE(why.find("keeps the store locked"), std::string::npos) << why;
+  other.execute("ROLLBACK");
+  store.put(large_record("after"));
+  EXPECT_EQ(store.newest_of_each_key().size(), 2u);
 }
 
 TEST_F(StoreTest, ManyThatMakeTheSameStoreAtOnceAllSucceed) {

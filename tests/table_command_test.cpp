@@ -1,7 +1,10 @@
 // assay table, and which table the engine takes: what is shown, what is refused and why, each in one line.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <sys/utsname.h>
 
 #include "kernel/dispatch_table.h"
+#include "measure/case_key.h"
 #include "refusals.h"
 
 namespace assay {
@@ -17,6 +20,12 @@ class table_command : public testing::Test {
     const fs::path file = home.folder / name;
     write_file(file, R"({"schema":1,"devices":[{"backend":"cpu")" + head + R"(,"entries":[)" + entries + "]}]}");
     return file;
+  }
+  /// What a section needs whose entries were measured on this device.
+  static std::string measured() {
+    utsname system{};
+    uname(&system);
+    return fmt::format(R"(,"properties":{{"architecture":"{}"}},"method":{})", system.machine, kMethodVersion);
   }
   static std::string entry(const std::string& bucket, const std::string& variant, const std::string& more = "") {
     return R"({"bucket":")" + bucket + R"(","variant":")" + variant + "\"" + more + "}";
@@ -47,14 +56,15 @@ TEST_F(table_command, shows_entries_and_checks_that_they_hold) {
 }
 
 TEST_F(table_command, shows_evidence_and_what_has_expired) {
-  const fs::path file = table(
-      entry("op=matmul | m=1", "naive/loop",
-            R"(,"source":"00ff","evidence":{"result":"abc123","us":12.5,"margin_percent":3,"ties":["q8_dot/x"]})") +
-      "," + entry("op=matmul", "naive/nothing"));
+  const fs::path file = table(entry("op=matmul | m=1", "naive/loop",
+                                    R"(,"source":"00ff","evidence":{"result":"abc123","us":12.5,"margin_percent":3,)"
+                                    R"("ties":["q8_dot/i8act_r2_p0"]})") +
+                                  "," + entry("op=matmul", "naive/nothing"),
+                              measured());
   const Ended shown = home.run({"table", "show", file});
   EXPECT_EQ(shown.exit_code, 0) << shown.err;
   for (const char* part :
-       {"abc123", "12.50", "3.0", "q8_dot/x", "expired", "another source", "no variant naive/nothing"})
+       {"abc123", "12.50", "3.0", "q8_dot/i8act_r2_p0", "expired", "another source", "no variant naive/nothing"})
     EXPECT_TRUE(has(shown.out, part)) << part << "\n" << shown.out;
 }
 
@@ -70,16 +80,17 @@ TEST_F(table_command, refuses_what_does_not_hold_with_the_reason) {
   refused(table(plain, R"(,"properties":{"threads used":"999"})"), {"is for other threads", "999"});
   refused(table(plain, R"(,"method":1)"), {"has expired", "by method 1"});
   refused(table(plain, R"(,"isa":"amx")"), {"is a table for cpu with amx"});
-  refused(table(entry("op=matmul", "naive/loop", R"(,"source":"00")")),
+  refused(table(entry("op=matmul", "naive/loop", R"(,"source":"00")"), measured()),
           {"has expired", "another source", "assay tune"});
+  refused(table(entry("op=matmul", "naive/loop", R"(,"source":"00")")), {"/entries/0", "has no properties"});
   refused(table(plain + "," + entry("op = matmul", "naive/loop")), {"/entries/1", "entry 0 is for the same bucket"});
   refused(table(plain + "," + entry("op=matmul | m=1", "naive/loop")), {"/entries/1", "never counts"});
   refused(table(entry("op=matmul", "naive/loop", R"(,"accuracy":"int8_activation")")), {"is of class exact"});
   refused(table(entry("op=matmul", "naive/loop", R"(,"storage":"tiles")")), {"the entry says \"tiles\""});
   refused(table(entry("op=matmul", "naive/loop", R"(,"fallback":["naive/loop"])")), {"its own fallback"});
   refused(table(entry("op=matmul", "ceiling/read")), {"ceiling"});
-  refused(table(entry("op=matmul", "naive/loop", R"(,"evidence":{"margin_percent":4})")), {"names no result"});
-  refused(table(entry("op=matmul", "naive/loop", R"(,"evidence":{"result":"a","margin_percent":-4})")),
+  refused(table(entry("op=matmul", "naive/loop", R"(,"evidence":{"margin_percent":4})")), {"missing key \"result\""});
+  refused(table(entry("op=matmul", "naive/loop", R"(,"evidence":{"result":"a","us":1,"margin_percent":-4})")),
           {"margin_percent", "from 0 on"});
   const std::string whole = read_file(kShipped);
   for (const size_t length : {size_t(0), size_t(1), whole.size() / 2, whole.size() - 3}) {

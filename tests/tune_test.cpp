@@ -256,7 +256,11 @@ TEST(engine_step, lists_each_op_once_with_its_calls_and_what_prompts_need) {
   if (!std::filesystem::exists(file)) GTEST_SKIP() << "no ../shared/data/models here";
   const Gguf model(file);
   const ModelConfig config = read_model_config(model);
-  const std::vector<StepOp> step = engine_step(model, config, {100, 64, Dtype::f32});
+  const EngineStep whole = engine_step(model, config, {100, 64, Dtype::f32});
+  const std::vector<StepOp>& step = whole.ops;
+  std::vector<int64_t> launched(step.size(), 0);
+  for (const StepLaunch& launch : whole.launches) ++launched.at(launch.op);
+  for (size_t i = 0; i < step.size(); ++i) EXPECT_EQ(launched[i], step[i].calls) << step[i].role;
   int64_t heads = 0, attentions = 0;
   for (const StepOp& op : step) {
     EXPECT_EQ(*find_field(op.spec.math, "m"), "1") << op.spec.line();

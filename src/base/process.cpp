@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -21,7 +22,7 @@ namespace {
 constexpr size_t kMostOutput = 1u << 20;
 constexpr int kReapMs = 1;  // how often a program that closed its output is asked whether it has ended
 
-[[noreturn]] void become(char* const* argv, int output, pid_t parent) {
+[[noreturn]] void become(char* const* argv, const Environment& environment, int output, pid_t parent) {
   setpgid(0, 0);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(127);
@@ -30,6 +31,7 @@ constexpr int kReapMs = 1;  // how often a program that closed its output is ask
   dup2(output, 1);
   dup2(output, 2);
   close_all_but({0, 1, 2});  // whatever was left open without close-on-exec: also what assay itself was started with
+  for (const auto& [name, value] : environment) setenv(name.c_str(), value.c_str(), 1);
   execvp(argv[0], argv);
   dprintf(2, "%s: not found or not executable\n", argv[0]);
   _exit(127);
@@ -59,7 +61,7 @@ ProcessSet::~ProcessSet() {
   }
 }
 
-size_t ProcessSet::start(const std::vector<std::string>& argv, double limit_s) {
+size_t ProcessSet::start(const std::vector<std::string>& argv, double limit_s, const Environment& environment) {
   ASSAY_CHECK(!argv.empty());
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) fail("cannot make a pipe to run {}", argv[0]);
@@ -68,7 +70,7 @@ size_t ProcessSet::start(const std::vector<std::string>& argv, double limit_s) {
   arguments.push_back(nullptr);
 
   const pid_t parent = getpid(), pid = fork();
-  if (pid == 0) become(arguments.data(), ends[1], parent);
+  if (pid == 0) become(arguments.data(), environment, ends[1], parent);
   close(ends[1]);
   if (pid < 0) {
     close(ends[0]);

@@ -10,6 +10,8 @@
 
 namespace assay {
 
+using Environment = std::vector<std::pair<std::string, std::string>>;
+
 struct ProcessResult {
   int exit_code = -1;      // 127 where the program could not be started
   int signal = 0;          // the signal that ended it, or 0
@@ -28,8 +30,9 @@ class ProcessSet {
   ProcessSet(const ProcessSet&) = delete;
   ProcessSet& operator=(const ProcessSet&) = delete;
 
-  /// Starts a program as run_process does; the ticket that wait() gives back with its result.
-  size_t start(const std::vector<std::string>& argv, double limit_s);
+  /// Starts a program as run_process does; the ticket that wait() gives back with its result. `environment`: names and
+  /// values that differ from this process's.
+  size_t start(const std::vector<std::string>& argv, double limit_s, const Environment& environment = {});
   size_t running() const { return children_.size(); }
 
   /// The next program that ended. Nothing after `at_most_s`, when a signal handler ran meanwhile, or when none runs.

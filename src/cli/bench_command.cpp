@@ -28,7 +28,7 @@ struct BenchOptions {
   EngineOptions engine;
   std::string prompts = "128", generated = "32", depths = "0", threads;
   int64_t repetitions = 5;
-  bool ops = false;
+  bool ops = false, repeats = false;
   std::shared_ptr<ReportFormats> formats;
 };
 
@@ -41,6 +41,7 @@ struct BenchRow {
 };
 
 constexpr int64_t kMostTokens = 1 << 24, kMostThreads = 4096;
+constexpr int64_t kComputed = 128;  // of the tokens before a test, where the rest repeats them
 
 /// Of an option that was judged when it was parsed.
 std::vector<int64_t> token_counts(const std::string& list) { return *parse_number_list(list, 0, kMostTokens); }
@@ -81,6 +82,14 @@ class Bench {
     if (count > 0) engine_.session().append(tokens);
   }
 
+  /// What a test finds in the cache.
+  void deepen(int64_t count) {
+    const int64_t computed =
+        options_.repeats ? std::clamp<int64_t>(kComputed - engine_.session().position(), 0, count) : count;
+    fill(computed);
+    if (count > computed && !interrupted()) engine_.session().repeat(count - computed);
+  }
+
   /// One run more than is counted: kernels are compiled and pages faulted in the first.
   void repeat(BenchRow row, bool is_prompt) {
     Session& session = engine_.session();
@@ -90,7 +99,7 @@ class Bench {
     row.bytes_per_token = weight_bytes() + (row.depth + row.tokens / 2) * c.cache_values() * 2;
     for (int64_t i = 0; i <= options_.repetitions && !interrupted(); ++i) {
       session.truncate(std::min(session.position(), row.depth));
-      fill(row.depth - session.position());
+      deepen(row.depth - session.position());
       watch_.skip();
       std::vector<double> step_ms;
       const int64_t began = now_ns();
@@ -284,6 +293,9 @@ CommandRun add_bench(Options options, CommandFiles& files) {
       .whole_numbers(0, kMostTokens)
       .type("LIST");
   tests.add("-r,--repetitions", o->repetitions, "of each test").show_default().whole(1, 1000).type("N");
+  tests.flag(
+      "--repeat-fill", o->repeats,
+      fmt::format("compute {} of the tokens before a test and repeat their rows of the cache: quicker", kComputed));
   tests.flag("--ops", o->ops, "also what each op takes where it runs (text and JSON)");
   o->formats =
       std::make_shared<ReportFormats>(options, files, std::vector<std::string>{"text", "json", "csv", "markdown"});

@@ -41,7 +41,7 @@ void add_launch(ReplayStep& step, const Spec& spec, const std::string& role) {
   const std::string line = spec.math_line();
   auto place =
       std::find_if(step.ops.begin(), step.ops.end(), [&](const ReplayOp& op) { return op.spec.math_line() == line; });
-  if (place == step.ops.end()) place = step.ops.insert(place, ReplayOp{spec, role, {}, 0, {}, {}});
+  if (place == step.ops.end()) place = step.ops.insert(place, ReplayOp{spec, role, {}, 0});
   ++place->calls;
   step.launches.push_back(size_t(place - step.ops.begin()));
 }
@@ -60,6 +60,7 @@ ReplayStep step_of_model(const ReplayOptions& o, const KernelChooser& chooser) {
     for (auto& [key, value] : fields)
       if (key == "length") value = std::to_string(o.depth + 1);
     add_launch(step, make_spec(fields, file.name()), op.role);
+    step.operands.push_back(op.operands);
   }
   return step;
 }

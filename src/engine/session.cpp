@@ -49,6 +49,29 @@ void Session::truncate(int64_t position) {
   tokens_.resize(size_t(position));
 }
 
+void Session::repeat(int64_t count) {
+  const int64_t there = position();
+  ASSAY_CHECK(there > 0 && count >= 0);
+  std::vector<Token> tokens;
+  for (int64_t i = 0; i < count; ++i) tokens.push_back(tokens_[size_t(i % there)]);
+  check_room(tokens);
+  grow_cache(there + count);
+  const ModelConfig& c = model_.config();
+  std::vector<std::byte> rows;
+  for (int64_t layer = 0; layer < c.layers; ++layer)
+    for (const auto& [which, size] : {std::pair("k", c.key_size), std::pair("v", c.value_size)}) {
+      const int64_t row_bytes = dtype_bytes(options_.cache, size);
+      rows.resize(size_t(there * row_bytes));
+      for (int64_t head = 0; head < c.kv_heads; ++head) {
+        const Address first = binder_.buffer(cache_name(layer, which)) + head * capacity_ * row_bytes;
+        device_.read(rows.data(), first, int64_t(rows.size()));
+        for (int64_t done = 0; done < count; done += there)
+          device_.write(first + (there + done) * row_bytes, rows.data(), std::min(there, count - done) * row_bytes);
+      }
+    }
+  tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
+}
+
 void Session::check_room(std::span<const Token> tokens) const {
   for (const Token token : tokens)
     if (int64_t(token) >= model_.config().vocabulary)

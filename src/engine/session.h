@@ -54,6 +54,9 @@ class Session {
   /// Compiles what `append` of these tokens lacks, for who times it. The first run of a new assay waits here. Errors of
   /// append's.
   void build_kernels(std::span<const Token> tokens);
+  /// So many tokens more, without computing them: those that are there come again and again, with the rows of the cache
+  /// that they left. Wrong as an answer, and read as fast as any: for who measures what comes behind.
+  void repeat(int64_t count);
   /// Forgets all but the first so many tokens.
   void truncate(int64_t position);
 

@@ -14,27 +14,13 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/private_folder.h"
+#include "kernel/working_folder.h"
 
 namespace assay {
 namespace fs = std::filesystem;
 namespace {
 
 constexpr double kStoppedEveryS = 0.1;
-
-// Where the compiler writes; nothing is left there, however the build ends.
-class PartialFile {
- public:
-  explicit PartialFile(fs::path path) : path_(std::move(path)) {}
-  ~PartialFile() {
-    std::error_code ignored;
-    if (!path_.empty()) fs::remove(path_, ignored);
-  }
-  PartialFile(PartialFile&& other) noexcept : path_(std::exchange(other.path_, {})) {}
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
 
 std::vector<std::string> flags_of(const Compiler& compiler, const Variant& variant, const IsaLevel& isa) {
   std::vector<std::string> flags = compiler.module_flags;
@@ -89,7 +75,7 @@ struct BuildCache::Job {
   BuildKey key;
   std::string source_hash;
   fs::path module;
-  PartialFile partial;
+  fs::path partial;               // where the compiler writes
   std::vector<size_t> wanted_by;  // indices of the requests
 };
 
@@ -181,7 +167,7 @@ std::vector<std::string> BuildCache::command(const Job& job, const PrecompiledHe
   argv.push_back("-I" + include_folder_.string());
   for (const auto& [name, value] : variant.parameters) argv.push_back(fmt::format("-D{}={}", name, value));
   argv.push_back(fmt::format("-DASSAY_SOURCE_HASH=\"{}\"", job.source_hash));
-  argv.insert(argv.end(), {variant.source.string(), "-o", job.partial.path().string()});
+  argv.insert(argv.end(), {variant.source.string(), "-o", job.partial.string()});
   argv.insert(argv.end(), variant.link_flags.begin(), variant.link_flags.end());
   if (const Library* library = compiler_.library(variant.library)) {
     for (const std::string& folder : library->include_folders) argv.insert(argv.end(), {"-isystem", folder});
@@ -191,20 +177,13 @@ std::vector<std::string> BuildCache::command(const Job& job, const PrecompiledHe
 }
 
 BuildCache::Job BuildCache::prepare(const BuildRequest& request, const BuildKey& key) const {
-  const std::string name = module_name(request, key);
-  const fs::path& folder = folders_.back();
-  const fs::path partial = folder / fmt::format(".{}.{}.partial", name, getpid());
-  return {request,
-          key,
-          source_hash(*request.variant).hash,
-          folder / (name + compiler_.module_extension),
-          PartialFile(partial),
-          {}};
+  const fs::path module = folders_.back() / (module_name(request, key) + compiler_.module_extension);
+  return {request, key, source_hash(*request.variant).hash, module, {}, {}};
 }
 
 BuiltModule BuildCache::finish(const Job& job, const ProcessResult& result) const {
   const Variant& variant = *job.request.variant;
-  const fs::path& partial = job.partial.path();
+  const fs::path& partial = job.partial;
   BuiltModule module{{}, job.key, compile_error(compiler_, variant.source.filename().string(), result), false};
   if (!module.error.empty()) return module;
   std::error_code error;
@@ -258,16 +237,19 @@ std::vector<BuiltModule> BuildCache::build_all(std::span<const BuildRequest> req
     }
   }
   if (!queue.empty() && !why_not_.empty()) fail("{}", why_not_);
-  if (!queue.empty()) make_writable(folders_.back());
+  std::optional<WorkingFolder> working;
+  if (!queue.empty()) make_writable(folders_.back()), working.emplace(folders_.back());
+  for (Job& job : queue) job.partial = working->path() / job.module.filename();
 
   PrecompiledHeaders headers;
   if (compiler_.precompiles)
     for (const Job& job : queue)
       if (const fs::path header = precompiled_header(*job.request.variant); !header.empty())
         headers.want(header, flags_of(compiler_, *job.request.variant, *job.request.isa));
-  if (!stopped || !stopped()) headers.make(compiler_.command, jobs, compiler_.limit_s);
+  if (working && (!stopped || !stopped()))
+    headers.make(compiler_.command, jobs, compiler_.limit_s, working->path(), stopped);
 
-  ProcessSet compilers;  // after `queue`: its compilers are dead before their partial files are removed
+  ProcessSet compilers;  // after `working`: its compilers are dead before what they left is removed
   size_t started = 0;
   const auto set_job_done = [&](const Job& job, const BuiltModule& module) {
     for (const size_t index : job.wanted_by) set_done(index, module);
@@ -275,7 +257,7 @@ std::vector<BuiltModule> BuildCache::build_all(std::span<const BuildRequest> req
   while (done_count < requests.size()) {
     if (stopped && stopped()) break;
     while (started < queue.size() && compilers.running() < size_t(std::max(jobs, 1)))
-      compilers.start(command(queue[started++], headers), compiler_.limit_s);
+      compilers.start(command(queue[started++], headers), compiler_.limit_s, {{"TMPDIR", working->path().string()}});
     if (const auto done = compilers.wait(kStoppedEveryS))
       set_job_done(queue[done->first], finish(queue[done->first], done->second));
   }

@@ -27,15 +27,28 @@ double at_least_zero(const JsonReader& json, const char* key) {
   return value;
 }
 
+/// Names that stand once each.
+std::vector<std::string> read_names(const JsonReader& json) {
+  const std::vector<std::string> names = json.strings();
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (names[i].empty()) json.error(fmt::format("name {} is empty; expected family/name", i));
+    if (std::find(names.begin(), names.begin() + std::ptrdiff_t(i), names[i]) != names.begin() + std::ptrdiff_t(i))
+      json.error(fmt::format("{} stands twice; keep one of them", names[i]));
+  }
+  return names;
+}
+
+/// All of it or none: what says half of how it was measured could not be judged.
 TableEvidence read_evidence(const JsonReader& json) {
   json.only_keys({"result", "us", "margin_percent", "ties"});
   TableEvidence evidence;
-  evidence.result = json.string_or("result", "");
+  evidence.result = json.at("result").string();
+  if (evidence.result.empty()) json.at("result").error("names no result that the numbers come from");
   evidence.us = at_least_zero(json, "us");
+  if (json.at("us"); evidence.us == 0) json.at("us").error("must be above 0: it is what the variant took");
+  json.at("margin_percent");
   evidence.margin_percent = at_least_zero(json, "margin_percent");
-  if (json.has("ties")) evidence.ties = json.at("ties").strings();
-  if (evidence.result.empty() && (evidence.us > 0 || evidence.margin_percent > 0 || !evidence.ties.empty()))
-    json.error("names no result that its numbers come from");
+  evidence.ties = read_names(json.at("ties"));
   return evidence;
 }
 
@@ -52,8 +65,13 @@ TableEntry read_entry(const JsonReader& json) {
   if (entry.variant.empty()) json.at("variant").error("expected family/name");
   if (json.has("accuracy"))
     at_place(json.at("accuracy"), [&] { entry.accuracy = parse_accuracy(json.at("accuracy").string()); });
-  if (json.has("fallback")) entry.fallback = json.at("fallback").strings();
-  if (json.has("evidence")) entry.evidence = read_evidence(json.at("evidence"));
+  if (json.has("source") && entry.source.empty())
+    json.at("source").error("is empty; give the build hash or leave it out");
+  if (json.has("fallback")) entry.fallback = read_names(json.at("fallback"));
+  if (json.has("evidence")) {
+    entry.evidence = read_evidence(json.at("evidence"));
+    if (entry.source.empty()) json.error("has evidence but no source, so that it could never expire; run assay tune");
+  }
   for (const auto* others : {&entry.fallback, &entry.evidence.ties})
     if (std::find(others->begin(), others->end(), entry.variant) != others->end())
       json.error(fmt::format("{} is also its own {}", entry.variant, others == &entry.fallback ? "fallback" : "tie"));
@@ -127,7 +145,10 @@ TableDevice read_device(const JsonReader& json) {
   if (json.has("properties"))
     for (const auto& [key, value] : json.at("properties").members())
       device.properties.emplace_back(key, value.string());
-  if (json.has("method")) device.method = json.at("method").integer();
+  if (json.has("method")) {
+    device.method = json.at("method").integer();
+    if (device.method < 1) json.at("method").error("must be a number from 1 on");
+  }
   std::map<std::string, size_t> buckets;
   for (const JsonReader& item : json.at("entries").items()) {
     TableEntry entry = read_entry(item);
@@ -139,6 +160,10 @@ TableDevice read_device(const JsonReader& json) {
       if (earlier.bucket.covers(entry.bucket))
         item.error(fmt::format("never counts: {} before it takes all its specs; put it before that one, or remove it",
                                earlier.bucket.line()));
+    // What was measured holds for where and how it was.
+    const bool is_measured = !entry.source.empty();
+    if (is_measured && device.properties.empty()) item.error("was measured, but its section has no properties");
+    if (is_measured && device.method == 0) item.error("was measured, but its section has no method; run assay tune");
     device.entries.push_back(std::move(entry));
   }
   refuse_mixed_classes(json.at("entries"), device);

@@ -3,13 +3,13 @@
 
 #include <fmt/format.h>
 
-#include <cstdlib>
 #include <fstream>
 
 namespace assay {
 namespace fs = std::filesystem;
 namespace {
 
+constexpr double kStoppedEveryS = 0.1;
 constexpr size_t kWorthIt = 4;  // one takes as long as three sources need less
 
 std::vector<std::string> without_names(const std::vector<std::string>& flags) {
@@ -27,39 +27,35 @@ std::vector<std::string> key_of(const fs::path& header, const std::vector<std::s
 
 }  // namespace
 
-PrecompiledHeaders::~PrecompiledHeaders() {
-  std::error_code ignored;
-  if (!folder_.empty()) fs::remove_all(folder_, ignored);
-}
-
 void PrecompiledHeaders::want(const fs::path& header, const std::vector<std::string>& flags) {
   Header& wanted = headers_[key_of(header, flags)];
   if (wanted.sources++ == 0) wanted.of = header, wanted.flags = without_names(flags);
 }
 
-void PrecompiledHeaders::make(const std::string& compiler, int jobs, double limit_s) {
+void PrecompiledHeaders::make(const std::string& compiler, int jobs, double limit_s, const fs::path& folder,
+                              const std::function<bool()>& stopped) {
   std::erase_if(headers_, [](const auto& entry) { return entry.second.sources < kWorthIt; });
-  if (headers_.empty()) return;
   std::error_code error;
-  std::string name = (fs::temp_directory_path(error) / "assay-headers-XXXXXX").string();
-  if (error || !mkdtemp(name.data())) return headers_.clear();
-  folder_ = name;
   ProcessSet compilers;
+  const auto wait_for = [&](size_t at_most) {
+    while (compilers.running() > at_most && !(stopped && stopped())) compilers.wait(kStoppedEveryS);
+  };
   size_t started = 0;
   for (auto& [key, header] : headers_) {
-    while (compilers.running() >= size_t(std::max(jobs, 1))) compilers.wait(limit_s);
-    const fs::path folder = folder_ / fmt::format("{}", started++);
-    fs::create_directory(folder, error);
-    std::ofstream text(folder / kPrecompiledName);
+    wait_for(size_t(std::max(jobs, 1)) - 1);
+    if (stopped && stopped()) return;
+    const fs::path own = folder / fmt::format("headers{}", started++);
+    fs::create_directory(own, error);
+    std::ofstream text(own / kPrecompiledName);
     text << fmt::format("#include \"{}\"\n", header.of.string()) << std::flush;
     if (!text) break;  // a full disk
-    header.file = folder / kPrecompiledName;
+    header.file = own / kPrecompiledName;
     std::vector<std::string> command = {compiler};
     command.insert(command.end(), header.flags.begin(), header.flags.end());
     command.insert(command.end(), {"-x", "c++-header", header.file.string(), "-o", header.file.string() + ".gch"});
-    compilers.start(command, limit_s);
+    compilers.start(command, limit_s, {{"TMPDIR", folder.string()}});
   }
-  while (compilers.running() > 0) compilers.wait(limit_s);
+  wait_for(0);
 }
 
 std::vector<std::string> PrecompiledHeaders::flags_for(const fs::path& header,

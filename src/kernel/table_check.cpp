@@ -54,6 +54,8 @@ std::string entry_problem(const TableEntry& entry, const std::vector<const Varia
     if (!variant->supports.op.empty() && !variant->supports.is_of(*find_op(entry.bucket.op())))
       return fmt::format("{} does not compute {}", name, entry.bucket.op());
   }
+  for (const std::string& name : entry.evidence.ties)
+    if (!variant_of(variants, name)) return "its evidence names a tie: " + no_such_variant(variants, name);
   const Variant& variant = *variant_of(variants, entry.variant);
   if (variant.accuracy != entry.accuracy)
     return fmt::format("{} is of class {}, the entry says {}", entry.variant, accuracy_name(variant.accuracy),

@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "base/process_tree.h"
 #include "measure/process_death.h"
+#include "store/database.h"
 
 namespace assay {
 namespace {
@@ -40,6 +41,7 @@ CatchInterrupt::CatchInterrupt() {
   action.sa_handler = on_interrupt;  // no SA_RESTART: waits must end
   sigaction(SIGINT, &action, &previous_int);
   sigaction(SIGTERM, &action, &previous_term);
+  Database::hurry_when(interrupted);
 }
 
 CatchInterrupt::~CatchInterrupt() {

@@ -14,7 +14,7 @@
 namespace assay {
 namespace {
 
-constexpr int kBusyTimeoutMs = 10'000;
+constexpr int kBusyTimeoutMs = 10'000, kHurriedMs = 500, kBusyPollMs = 5;
 
 // SQLite takes options only through a URI, in which these three mean something else.
 std::string immutable_uri(const std::filesystem::path& file) {
@@ -35,7 +35,25 @@ sqlite3_file* raw_file(sqlite3* handle) {
   return file && file->pMethods ? file : nullptr;
 }
 
+bool (*is_hurried)() = nullptr;
+
+/// Who was asked to end has no ten seconds for another process that keeps the lock.
+bool waits_on(std::chrono::steady_clock::time_point began) {
+  const auto waited = std::chrono::steady_clock::now() - began;
+  return waited < std::chrono::milliseconds(is_hurried && is_hurried() ? kHurriedMs : kBusyTimeoutMs);
+}
+
+int on_busy(void*, int tries) {
+  static std::chrono::steady_clock::time_point began;
+  if (tries == 0) began = std::chrono::steady_clock::now();
+  if (!waits_on(began)) return 0;
+  std::this_thread::sleep_for(std::chrono::milliseconds(kBusyPollMs));
+  return 1;
+}
+
 }  // namespace
+
+void Database::hurry_when(bool (*hurried)()) { is_hurried = hurried; }
 
 DamagedFile::DamagedFile(const std::filesystem::path& file, const std::string& reason)
     : Error(fmt::format(
@@ -59,7 +77,7 @@ Database::Database(const std::filesystem::path& file, Open open, const std::file
     fail("{}: the store cannot be opened ({}); choose another place with --store FILE", file_.string(),
          system_error ? std::strerror(system_error) : sqlite3_errstr(code));
   }
-  sqlite3_busy_timeout(handle_, kBusyTimeoutMs);
+  sqlite3_busy_handler(handle_, on_busy, nullptr);
 }
 
 Database::~Database() { sqlite3_close(handle_); }
@@ -75,6 +93,8 @@ void Database::raise(int code) const {
     case SQLITE_FULL:
       fail("{}: the disk is full; what was stored before is whole: free some space and run again to go on", name);
     case SQLITE_BUSY:
+      if (is_hurried && is_hurried())
+        fail("{}: another process keeps the store locked, so that what was in work was not stored", name);
       fail("{}: another process has kept the store locked for {} s; wait for it or use another --store FILE", name,
            kBusyTimeoutMs / 1000);
     case SQLITE_READONLY:
@@ -103,11 +123,11 @@ int64_t Database::integer(const std::string& sql) {
 }
 
 void Database::use_write_ahead_log() {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(kBusyTimeoutMs);
+  const auto began = std::chrono::steady_clock::now();
   for (;;) {
     const int code = sqlite3_exec(handle_, "PRAGMA journal_mode = WAL", nullptr, nullptr, nullptr);
     if (code == SQLITE_OK) return;
-    if ((code & 0xff) != SQLITE_BUSY || std::chrono::steady_clock::now() > deadline) raise(code);
+    if ((code & 0xff) != SQLITE_BUSY || !waits_on(began)) raise(code);
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }
 }

@@ -32,6 +32,9 @@ class Database {
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
 
+  /// A lock of another process is waited for 10 s; no more than half a second while this says yes, in all databases.
+  static void hurry_when(bool (*hurried)());
+
   void execute(const std::string& sql);
   /// The first column of the first row: a PRAGMA, a count.
   int64_t integer(const std::string& sql);

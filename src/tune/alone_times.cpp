@@ -19,13 +19,20 @@ std::vector<double> AloneSamples::step_ms() const {
 double AloneSamples::us_of(size_t op) const { return mean_over(us[op], middle_half(step_ms())); }
 double AloneSamples::between_ms() const { return mean_over(between_us, middle_half(step_ms())) * 1e-3; }
 
-AloneTimes::AloneTimes(const std::vector<TunedOp>& step, const AloneRequest& request) {
+AloneTimes::AloneTimes(const std::vector<TunedOp>& step, const std::vector<StepLaunch>& launches,
+                       const AloneRequest& request) {
   const auto add = [&](size_t i, const Variant* kernel) {
     if (!places_.emplace(std::pair(i, kernel), step_.ops.size()).second) return;
     const KernelChoice choice{kernel, choose_isa(*kernel, *request.device), ""};
-    step_.ops.push_back({step[i].op.spec, step[i].op.role, choice, step[i].op.calls, {}, {}});
+    const auto first = places_.find({i, step[i].after.decode});
+    const size_t same_as = first->second == step_.ops.size() ? SIZE_MAX : first->second;
+    step_.ops.push_back({step[i].op.spec, step[i].op.role, choice, step[i].op.calls, same_as});
   };
   for (size_t i = 0; i < step.size(); ++i) add(i, step[i].after.decode), add(i, step[i].before.decode);
+  for (const StepLaunch& launch : launches) {
+    step_.launches.push_back(places_.at({launch.op, step[launch.op].after.decode}));
+    step_.operands.push_back(launch.operands);
+  }
   for (const TunedOp& op : step) calls_.push_back(op.op.calls);
   ReplayRequest replaying;
   replaying.backend = request.backend, replaying.device = request.device, replaying.cache = request.cache;
@@ -43,7 +50,7 @@ bool AloneTimes::measure(const std::vector<const Variant*>& kernels, int rounds,
     step_.ops[ops.back()].alone_us.clear();
   }
   step_.between_us.clear();
-  replay_->measure_alone(ops, rounds);
+  replay_->measure_placed(ops, rounds);
   if (interrupted()) return false;
   samples.us.resize(ops.size());
   for (size_t i = 0; i < ops.size(); ++i) {

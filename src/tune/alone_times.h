@@ -1,5 +1,5 @@
-// What each op of a step takes alone, in a chain of its calls, one op after the other as in a token: what a prediction
-// sums.
+// What each op of a step takes where it stands, behind the ops that run before it, one op after the other as in a
+// token: what a prediction sums.
 #pragma once
 #include <functional>
 #include <map>
@@ -37,7 +37,7 @@ struct AloneSamples {
 class AloneTimes {
  public:
   /// Error where the step's weights do not fit into memory.
-  AloneTimes(const std::vector<TunedOp>& step, const AloneRequest& request);
+  AloneTimes(const std::vector<TunedOp>& step, const std::vector<StepLaunch>& launches, const AloneRequest& request);
 
   /// Adds so many rounds of a step by these kernels, one for each of its ops. False if interrupted.
   bool measure(const std::vector<const Variant*>& kernels, int rounds, AloneSamples& samples);

@@ -67,6 +67,7 @@ std::optional<ContextRun> ContextBench::run(const DispatchTable& table) {
                                 std::to_string(request_.depth),
                                 "-r",
                                 std::to_string(request_.repetitions),
+                                "--repeat-fill",
                                 "--ops",
                                 "--cache-type",
                                 request_.cache_type,

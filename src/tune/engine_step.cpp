@@ -6,7 +6,6 @@
 
 #include "base/error.h"
 #include "engine/session.h"
-#include "model/forward_pass.h"
 
 namespace assay {
 namespace {
@@ -28,7 +27,7 @@ Spec with_rows(const Spec& spec, int64_t m, const std::string& name) {
 
 }  // namespace
 
-std::vector<StepOp> engine_step(const Gguf& file, const ModelConfig& config, const StepShape& shape) {
+EngineStep engine_step(const Gguf& file, const ModelConfig& config, const StepShape& shape) {
   const int64_t capacity = cache_capacity(std::max(shape.length, shape.prompt_tokens), config.context);
   PassRequest pass;
   pass.capacity = capacity;
@@ -38,20 +37,21 @@ std::vector<StepOp> engine_step(const Gguf& file, const ModelConfig& config, con
   pass.tokens = shape.prompt_tokens;
   const std::vector<PassOp> prompt = forward_pass(file, config, pass);
   ASSAY_CHECK(prompt.size() == decode.size());
-  std::vector<StepOp> step;
+  EngineStep step;
   std::map<std::string, size_t> places;
   for (size_t i = 0; i < decode.size(); ++i) {
     Spec spec = spec_of(decode[i], shape.length, file.name());
-    const auto [place, is_new] = places.emplace(spec.math_line(), step.size());
+    const auto [place, is_new] = places.emplace(spec.math_line(), step.ops.size());
     if (is_new) {
       StepOp op{std::move(spec), std::nullopt, false, decode[i].role, 0};
       Spec more = spec_of(prompt[i], std::max(shape.length, shape.prompt_tokens), file.name());
       op.prompt_runs = more.math_line() != op.spec.math_line();
       if (!op.prompt_runs && op.spec.op->multiplies_weights()) more = with_rows(more, shape.prompt_tokens, file.name());
       if (more.math_line() != op.spec.math_line()) op.prompt = std::move(more);
-      step.push_back(std::move(op));
+      step.ops.push_back(std::move(op));
     }
-    ++step[place->second].calls;
+    ++step.ops[place->second].calls;
+    step.launches.push_back({place->second, decode[i].operands});
   }
   return step;
 }

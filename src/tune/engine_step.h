@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/kernel_choice.h"
+#include "model/forward_pass.h"
 #include "model/model_config.h"
 #include "spec/spec.h"
 
@@ -26,9 +27,19 @@ struct StepOp {
   int64_t calls = 0;           // a token
 };
 
-/// In the order in which each is first called. The specs are those that the engine asks its table for, but for
-/// attention's length, which is shape.length.
-std::vector<StepOp> engine_step(const Gguf& file, const ModelConfig& config, const StepShape& shape);
+/// A launch of a step: of which op, and what its operands are.
+struct StepLaunch {
+  size_t op = 0;
+  std::vector<PassOperand> operands;
+};
+
+struct EngineStep {
+  std::vector<StepOp> ops;  // in the order in which each is first called
+  std::vector<StepLaunch> launches;
+};
+
+/// The specs are those that the engine asks its table for, but for attention's length, which is shape.length.
+EngineStep engine_step(const Gguf& file, const ModelConfig& config, const StepShape& shape);
 
 /// The bucket of a spec among a table's entries: what decides which kernel is fast, without what goes from model to
 /// model (base, eps) and from token to token (length, capacity). m: "1", "2..".

@@ -14,6 +14,7 @@ namespace {
 
 constexpr int kLeastTurns = 5;
 constexpr int kRoundsBeforeRun = 8;
+constexpr double kMostOfBudget = 1.45;
 constexpr double kPays = 0.995;  // of the default's time where it runs
 constexpr double kPairsThatPay = 0.8;
 
@@ -46,7 +47,7 @@ class ProofInContext {
       if (take_back_what_does_not_pay()) predict(result_);
     }
     const bool still_changed = !result_.is_default_best();
-    if (!take_turns(size_t(r_.turns), changed || still_changed, before, turns)) return false;
+    if (!take_turns(size_t(r_.turns), still_changed, before, turns)) return false;
     fill_in();
     if (still_changed && turn_ratio(result_.turns.before, result_.turns.after).low > 1) {
       for (TunedOp& tuned : result_.step)
@@ -84,9 +85,10 @@ class ProofInContext {
     return true;
   }
 
-  /// Runs in turns ABBA, as many pairs as wanted; those of an earlier attempt count. False if interrupted.
+  /// Runs in turns ABBA, as many pairs as wanted; those of an earlier attempt count. So do the defaults' where all was
+  /// taken back: they are runs of what stands. False if interrupted.
   bool take_turns(size_t pairs, bool with_old, int turn_of, int turns) {
-    const DispatchTable tables[2] = {r_.defaults, r_.chosen()};
+    const DispatchTable tables[2] = {r_.defaults, result_.is_default_best() ? r_.defaults : r_.chosen()};
     const std::string ids[2] = {hash_hex(table_text(tables[0])), hash_hex(table_text(tables[1]))};
     double run_s = 0;
     for (size_t pair = 0; pair < pairs; ++pair)
@@ -99,7 +101,8 @@ class ProofInContext {
         if (!take_turn(tables[which], ids[which], which == 1)) return false;
         run_s = double(now_ns() - began) * 1e-9;
         // A proof that would take far longer than what was asked for is cut, not below what an interval needs.
-        if (r_.spent_s() > 1.2 * r_.budget_s && pair + 1 >= size_t(kLeastTurns) && place == 1) pairs = pair + 1;
+        if (r_.spent_s() > kMostOfBudget * r_.budget_s && pair + 1 >= size_t(kLeastTurns) && place == 1)
+          pairs = pair + 1;
       }
     old_runs_ = with_old ? state_.runs(ids[0]) : std::vector<ContextRun>();
     new_runs_ = state_.runs(ids[1]);

@@ -2,6 +2,7 @@
 #include "tune/replay.h"
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <numeric>
 #include <random>
@@ -14,6 +15,8 @@
 #include "measure/measuring_lock.h"
 #include "measure/worker_process.h"
 #include "tune/replay_op.h"
+#include "tune/shared_operands.h"
+#include "tune/step_places.h"
 
 namespace assay {
 namespace {
@@ -21,6 +24,7 @@ namespace {
 // Alone an op must not find its weights in a cache, and a chain of few launches feels how it begins and ends.
 constexpr int64_t kMostAlone = 200, kLeastAlone = 48, kColdBytes = int64_t(512) << 20;
 constexpr int kRedoDisturbed = 3;
+constexpr int64_t kLargeBytes = int64_t(64) << 10;  // more than a core's nearest cache
 // A program that meets other processes gives way to them after four runs, with fewer threads: none gets so old.
 constexpr int kRunsOfProgram = 4;
 
@@ -58,6 +62,7 @@ class Replay::Parts {
     r_.note("repacking the weights of a step");
     bind_ops();
     if (interrupted()) return;
+    if (!measured_) share_operands();
     bind_alone();
     bind_batches();
     if (measured_) bind_timed();
@@ -73,17 +78,25 @@ class Replay::Parts {
     for (int i = 0; i < rounds && !interrupted(); ++i) round(/*counts=*/true);
   }
 
-  void measure_alone(const std::vector<size_t>& ops, int rounds) {
+  void measure_placed(const std::vector<size_t>& ops, int rounds) {
     if (interrupted()) return;
     ASSAY_CHECK(!measured_);
     MeasuringLock lock(r_.device->physical());
     if (!lock.acquire([&](const std::string& holder) { r_.note("waiting for the measuring lock: " + holder); })) return;
+    const std::vector<Launch> step = launches(ops);
+    std::vector<std::unique_ptr<PlacedLaunches>> placed;
     for (int i = 0; i <= rounds && !interrupted(); ++i) {
-      if (i % kRunsOfProgram == 0)
-        for (const size_t op : ops) alone_[op] = device_->bind(ops_[op]->launches);
-      rotate(ops, /*counts=*/i > 0);
-      const double us = read_us(ops.back());
-      if (i > 0 && !interrupted()) step_.between_us.push_back(us);
+      if (i % kRunsOfProgram == 0) {
+        placed.clear();
+        for (const StepPlace& place : places_)
+          placed.push_back(std::make_unique<PlacedLaunches>(place, step, *device_));
+      }
+      std::map<size_t, double> us;
+      for (size_t p = 0; p < placed.size() && !interrupted(); ++p) us[places_[p].op] += placed[p]->run();
+      const double read = read_us(ops.back());
+      if (i == 0 || interrupted()) continue;
+      for (const size_t op : ops) step_.ops[op].alone_us.push_back(us[base_of(op)] / double(step_.ops[op].calls));
+      step_.between_us.push_back(read);
     }
   }
 
@@ -122,6 +135,31 @@ class Replay::Parts {
 
   bool overlaps(const ReplayOp& op) const {
     return measured_ && r_.device->can_overlap() && op.choice.variant->chained;
+  }
+
+  size_t base_of(size_t op) const { return std::min(step_.ops[op].instead_of, op); }
+
+  /// The step's launches in order by these kernels, one op for each that they name.
+  std::vector<Launch> launches(const std::vector<size_t>& ops) const {
+    std::map<size_t, size_t> places, next;
+    for (const size_t op : ops) places[base_of(op)] = op;
+    std::vector<Launch> all;
+    for (const size_t op : step_.launches) all.push_back(ops_[places.at(op)]->launches[next[op]++]);
+    return all;
+  }
+
+  /// What launches share by name is one memory for all of them, so that an op finds its input where the threads of the
+  /// one before it wrote it; so is the workspace. The cache that a rotation writes is the one that attention reads.
+  void share_operands() {
+    SharedOperands shared(*device_);
+    const auto for_all = [&](auto what) {
+      std::vector<size_t> next(ops_.size(), 0);
+      for (size_t i = 0; i < step_.operands.size(); ++i)
+        for (size_t op = 0; op < ops_.size(); ++op)
+          if (base_of(op) == step_.launches[i]) what(step_.operands[i], ops_[op]->launches[next[op]++]);
+    };
+    for_all([&](const auto& operands, const Launch& launch) { shared.list(operands, launch); });
+    for_all([&](const auto& operands, Launch& launch) { shared.put(operands, launch); });
   }
 
   /// The step's launches in order, all but those of op number `without`.
@@ -302,6 +340,8 @@ class Replay::Parts {
 
   ReplayStep& step_;
   const ReplayRequest r_;
+  const std::vector<StepPlace> places_ =
+      places_of(step_.launches, [this](size_t op) { return step_.ops[op].spec.min_bytes() >= kLargeBytes; });
   MeasuredDevice* measured_ = nullptr;  // device_, where it times itself
   std::unique_ptr<Device> device_;
   KernelShelf shelf_;
@@ -322,7 +362,7 @@ class Replay::Parts {
 Replay::Replay(ReplayStep& step, const ReplayRequest& request) : parts_(std::make_unique<Parts>(step, request)) {}
 Replay::~Replay() = default;
 void Replay::measure(int rounds) { parts_->measure(rounds); }
-void Replay::measure_alone(const std::vector<size_t>& ops, int rounds) { parts_->measure_alone(ops, rounds); }
+void Replay::measure_placed(const std::vector<size_t>& ops, int rounds) { parts_->measure_placed(ops, rounds); }
 const std::vector<ReplayBatch>& Replay::batches() const { return parts_->batches(); }
 
 bool times_itself(const DeviceInfo& device) { return device.launches_per_sample > 1; }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/kernel_choice.h"
+#include "model/forward_pass.h"
 #include "stats/summary.h"
 
 namespace assay {
@@ -15,10 +16,12 @@ struct ReplayOp {
   Spec spec;
   std::string role;
   KernelChoice choice;
-  int64_t calls = 0;  // in the step
-  // Measured, a sample a round, in µs a call. alone: a chain of all its calls and nothing else. in_context: within the
-  // whole step; where the device times whole programs alone, what the step is faster without it.
-  std::vector<double> alone_us, in_context_us;
+  int64_t calls = 0;             // in the step
+  size_t instead_of = SIZE_MAX;  // of which op, that the step's launches name, this is the same by another kernel
+  // Measured, a sample a round, in µs a call. alone: a chain of all its calls and nothing else, or each call behind the
+  // launch before it (measure_placed). in_context: within the whole step; where the device times whole programs alone,
+  // what the step is faster without it.
+  std::vector<double> alone_us = {}, in_context_us = {};
 };
 
 /// The whole step by the clock of a device that has one, a sample a round: as a chain, with plain edges, and both with
@@ -27,11 +30,12 @@ struct ReplayDeviceTimes {
   std::vector<double> chained_ms, plain_ms, empty_chained_ms, empty_plain_ms;
 };
 
-/// A step: which op each launch is of, in order; no launches where its ops are measured alone.
+/// A step: which op each launch is of, in order.
 struct ReplayStep {
   std::vector<ReplayOp> ops;
   std::vector<size_t> launches;
-  std::vector<double> between_us;  // a sample of each round of measure_alone(): what a session does between two steps
+  std::vector<std::vector<PassOperand>> operands;  // of each launch, where they are known: what they share by name
+  std::vector<double> between_us;  // a sample of each round of measure_placed(): what a session does between two steps
   ReplayDeviceTimes device;
 };
 
@@ -66,9 +70,10 @@ class Replay {
   /// So many shuffled rounds, the first time after one that does not count: samples of `step` and of batches() grow.
   /// Fewer where interrupted.
   void measure(int rounds);
-  /// Of a device without a clock: rounds of these ops alone, one that does not count before them. Behind each the last
-  /// one's output is read, as a session reads the logits.
-  void measure_alone(const std::vector<size_t>& ops, int rounds);
+  /// Of a device without a clock: rounds of each op where it stands (step_places.h), with these kernels, one op for
+  /// each that the launches name; one round that does not count before them. Behind each the last one's output is read,
+  /// as a session reads the logits.
+  void measure_placed(const std::vector<size_t>& ops, int rounds);
   const std::vector<ReplayBatch>& batches() const;
 
  private:

@@ -65,7 +65,8 @@ Table context_table(const TuneResult& result) {
         {"between ops", "", alone_ms * 1e3, result.between_ms * 1e3, result.between_ms / alone_ms, more_ms});
   }
   table.sums = {"all", "", Cell(), Cell(), Cell(), sum_ms};
-  table.notes.emplace_back("alone: a chain of its calls, just before each run; both of the middle half of steps");
+  table.notes.emplace_back(
+      "alone: clocked by itself behind the ops before it, just before each run; both of the middle half of steps");
   table.notes.emplace_back(
       "between ops: alone the logits are copied and judged, in context it is all that is in no op");
   return table;

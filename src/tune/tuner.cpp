@@ -5,6 +5,7 @@
 #include <cmath>
 #include <map>
 #include <memory>
+#include <span>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -24,7 +25,8 @@
 namespace assay {
 namespace {
 
-constexpr double kSearchShare = 0.6;                            // of the budget; the rest is for the proof
+constexpr double kRunMs = 500;         // that a child decodes: many short runs stand more drift than few long ones
+constexpr double kSearchShare = 0.55;  // of the budget; the rest is for the proof
 constexpr int kTurnsOfPrediction = 6, kRoundsOfPrediction = 4;  // of each table
 
 /// Kernels with threads of their own would meet the engine's on the same processors; ceilings go with the sweep.
@@ -82,7 +84,9 @@ class Tuner {
     shape.cache = *parse_dtype(r_.context.cache_type);
     const KernelChooser chooser(r_.device, r_.variants, r_.default_section, {}, r_.shipped);
     shape.fuses_swiglu = fuses_swiglu(model.file(), model.config(), {}, chooser);
-    for (StepOp& op : engine_step(model.file(), model.config(), shape)) {
+    EngineStep step = engine_step(model.file(), model.config(), shape);
+    launches_ = std::move(step.launches);
+    for (StepOp& op : step.ops) {
       TunedOp tuned;
       tuned.before.decode = chooser.choose(op.spec).variant;
       if (op.prompt && op.spec.op->multiplies_weights())
@@ -127,7 +131,7 @@ class Tuner {
 
   std::string identity() const {
     std::string text =
-        fmt::format("tune 5\n{}\ndepth {}, {} tokens, cache {}, prefill {}, mix {}, turns {}, proves {}, accuracy {}\n",
+        fmt::format("tune 6\n{}\ndepth {}, {} tokens, cache {}, prefill {}, mix {}, turns {}, proves {}, accuracy {}\n",
                     sweep_->plan_identity(), r_.context.depth, r_.context.tokens, r_.context.cache_type, r_.prefill,
                     r_.mix, r_.turns, r_.proves, r_.accuracy ? accuracy_name(*r_.accuracy) : "default");
     for (const TunedOp& tuned : result_.step)
@@ -198,7 +202,8 @@ class Tuner {
     };
     AloneSamples alone[2];  // by the defaults, by the new kernels
     try {
-      alone_ = std::make_unique<AloneTimes>(result_.step, AloneRequest{r_.backend, &r_.device, r_.cache, note});
+      alone_ =
+          std::make_unique<AloneTimes>(result_.step, launches_, AloneRequest{r_.backend, &r_.device, r_.cache, note});
       for (int i = 0; i < kTurnsOfPrediction; ++i)
         for (const bool with_new : {true, false})
           if (!alone_->measure(decode_kernels(result_.step, with_new), kRoundsOfPrediction, alone[with_new]))
@@ -213,7 +218,7 @@ class Tuner {
         tuned.after_us = alone[true].us_of(i), tuned.before_us = alone[false].us_of(i);
         const bool is_by_decode = tuned.before.decode != tuned.after.decode && !measures_prompt(tuned);
         if (is_by_decode && tuned.after_us >= tuned.before_us)
-          take_back(tuned, fmt::format("in a chain of its calls {} took {:.2f} us, the default {:.2f}",
+          take_back(tuned, fmt::format("behind the ops before it {} took {:.2f} us, the default {:.2f}",
                                        tuned.after.decode->id(), tuned.after_us, tuned.before_us));
       }
     }
@@ -241,7 +246,13 @@ class Tuner {
     request.defaults = r_.default_section;
     request.earlier = r_.earlier;
     request.source_of = [this](const Variant& v) { return r_.cache->key(v, *choose_isa(v, r_.device)).hash; };
-    return make_section(result_.step, request);
+    std::vector<TunedOp> step = result_.step;
+    // A kernel that was dropped in is not there in a later run, which would refuse the entry for its tie.
+    const auto dropped_in = std::span(r_.variants).subspan(std::min(r_.shipped, r_.variants.size()));
+    for (TunedOp& tuned : step)
+      for (const Variant* v : dropped_in)
+        if (!tuned.after.decode || tuned.after.decode->id() != v->id()) std::erase(tuned.ties, v->id());
+    return make_section(step, request);
   }
 
   TableDevice section_with_steps() const {
@@ -267,6 +278,8 @@ class Tuner {
   bool is_proved(TuneState& state) {
     ProofRequest request;
     request.context = r_.context;
+    if (const double ms = result_.predicted_ms * double(r_.context.tokens); ms > 0)
+      request.context.repetitions = std::clamp<int64_t>(std::llround(kRunMs / ms), 1, r_.context.repetitions);
     request.turns = r_.turns, request.budget_s = r_.budget_s, request.prefill = r_.prefill;
     request.alone = alone_.get();
     request.defaults = table_of(*r_.default_section, "", "the defaults");
@@ -283,6 +296,7 @@ class Tuner {
   const std::vector<const Variant*> variants_;
   const int64_t began_ns_;
   TuneResult result_;
+  std::vector<StepLaunch> launches_;
   std::vector<PlannedSpec> planned_;
   std::unique_ptr<Sweep> sweep_;
   SweepReport report_;
