@@ -27,12 +27,11 @@ std::vector<fs::path> modules() {
   return files;
 }
 
-constexpr int kThreads = 25;  // more than the longest line has pieces
-
-/// Threads that take their shares one after another.
+/// Threads that take their shares one after another. 25 are more than the longest line has pieces.
+template <int COUNT = 25>
 ThreadTeam team() {
-  return {kThreads, nullptr, [](void*, void (*work)(int, int, void*), void* argument) {
-            for (int i = 0; i < kThreads; ++i) work(i, kThreads, argument);
+  return {COUNT, nullptr, [](void*, void (*work)(int, int, void*), void* argument) {
+            for (int i = 0; i < COUNT; ++i) work(i, COUNT, argument);
           }};
 }
 
@@ -94,6 +93,37 @@ constexpr const char* kAwkward[] = {
     "Sum / dim=3x5x7 axi=2",
     "Sum / dim=65537x65 axi=1",
     "Sum / dim=17x300001 axi=0",
+    "Sum / dim=67x20011 axi=0",
+    "Sum / dim=3x70x17003 axi=1",
+    "Argmax / dim=5x7x3 axi=2",
+    "Argmax / dim=301x32 axi=1",
+    "Argmax / dim=1603x128 axi=1",
+    "Argmax / dim=1603x129 axi=1",
+    "Argmax / dim=37x1024 axi=1",
+    "Argmax / dim=803x1025 axi=1",
+    "Argmax / dim=3x100003 axi=1",
+    "Argmax / dim=67x20011 axi=0",
+    "Argmax / dim=3x70x17003 axi=1",
+    "Argmax / dim=9x1027x128 axi=1",
+    "Concat / dim=3x5 dim=3x7 axi=1",
+    "Concat / dim=40001x64 dim=40001x32 axi=1",
+    "Concat / dim=40001x16 dim=40001x80 axi=1",
+    "Concat / dim=40001x63 dim=40001x33 axi=1",
+    "Concat / dim=2x2000000 dim=2x16 axi=1",
+    "Gather / dim=7x5 dim=1000",
+    "Gather / dim=64x256 dim=1003",
+    "Gather / dim=64x48 dim=100003",
+    "Linear / dim=103x51203 dim=51203x1 dim=1",
+    "Linear / dim=7x33 dim=33x1 dim=1",
+    "Scatter / dim=7x5 dim=70001",
+    "Scatter / dim=3001x20 dim=70001",
+    "Scatter / dim=64x16 dim=65536",
+    "ScatterSum / dim=7x5 dim=70001",
+    "ScatterSum / dim=1027x32 dim=200003",
+    "ScatterSum / dim=64x16 dim=200003",
+    "ScatterMax / dim=7x64 dim=70001",
+    "ScatterMax / dim=1027x32 dim=200003",
+    "ScatterMax / dim=301x17 dim=200003",
     "LayerNorm / dim=5x7 axi=-1",
     "LayerNorm / dim=3201x1024 axi=-1",
 };
@@ -114,6 +144,63 @@ TEST(a_build, is_right_on_awkward_shapes) {
       const OutputErrors errors = check_output(row, inputs, memory.output(), 1.0, 7);
       EXPECT_FALSE(errors.wrong()) << module << ": " << name << ": " << errors.text();
     }
+  }
+}
+
+/// Few threads, so that each has several streams of values.
+TEST(a_scatter, is_right_wherever_its_indices_lie) {
+  for (const char* name : {"Scatter / dim=64x16 dim=70001", "ScatterSum / dim=64x16 dim=70001",
+                           "ScatterMax / dim=64x20 dim=70001", "Scatter / dim=1000x16 dim=9000"}) {
+    const OperationRow row = parse_operation_row(name);
+    const int64_t rows = row.output.dims[0], added = row.inputs[1].elements();
+    std::vector<float> x(size_t(row.inputs[0].elements()), 0.5f), v(size_t(row.inputs[2].elements())), y(x.size());
+    for (size_t i = 0; i < v.size(); ++i) v[i] = float(i % 101) / 64;
+    for (const int kind : {0, 1, 2, 3}) {  // all the same; all but one row; the first only once, at the beginning; far
+      std::vector<int64_t> index(size_t(added), rows - 1);
+      for (int64_t i = 0; i < added && kind > 0; ++i) index[size_t(i)] = i % (rows - 1) + (kind > 1);
+      if (kind == 2) index[0] = 0;
+      if (kind == 3) index[size_t(added) / 2] = rows / 2;
+      for (const fs::path& module : modules()) {
+        const auto framework = load_framework(module, team<2>());
+        std::string why_not;
+        const auto operation = framework->prepare(row, why_not);
+        ASSERT_TRUE(operation) << why_not;
+        const std::vector<const void*> inputs{x.data(), index.data(), v.data()};
+        operation->bind(inputs.data(), y.data());
+        operation->run();
+        const OutputErrors errors = check_output(row, inputs, y.data(), 1.0, 7);
+        EXPECT_FALSE(errors.wrong()) << module << ": " << name << ", " << kind << ": " << errors.text();
+      }
+    }
+  }
+}
+
+/// A process that computes nothing rather than beside its operands.
+TEST(a_scatter, of_an_index_that_is_no_row_ends_its_process) {
+  for (const char* name :
+       {"Scatter / dim=64x16 dim=70001", "ScatterSum / dim=64x16 dim=70001", "ScatterMax / dim=64x16 dim=70001"}) {
+    const OperationRow row = parse_operation_row(name);
+    std::vector<float> x(size_t(row.inputs[0].elements())), v(size_t(row.inputs[2].elements())), y(x.size());
+    for (const int64_t wrong : {INT64_C(-1), INT64_C(64), INT64_MIN, INT64_MAX})
+      for (const size_t at : {size_t(0), size_t(35'000), size_t(70'000)})
+        for (const fs::path& module : modules()) {
+          std::vector<int64_t> index(size_t(row.inputs[1].elements()));
+          for (size_t i = 0; i < index.size(); ++i) index[i] = int64_t(i % 64);
+          index[at] = wrong;
+          const pid_t child = fork();
+          if (child == 0) {
+            const auto framework = load_framework(module, team<2>());
+            std::string why_not;
+            const auto operation = framework->prepare(row, why_not);
+            const void* const inputs[] = {x.data(), index.data(), v.data()};
+            operation->bind(inputs, y.data());
+            operation->run();
+            _exit(0);
+          }
+          int status = 0;
+          ASSERT_EQ(waitpid(child, &status, 0), child);
+          EXPECT_TRUE(WIFSIGNALED(status)) << module << ": " << name << ", index " << at << " is " << wrong;
+        }
   }
 }
 

@@ -18,7 +18,7 @@ class MutantRun {
  public:
   explicit MutantRun(const std::string& behaviour, const std::string& row = "ReLU / dim=40x50", WatchMaker watch = {}) {
     setenv("ASSAY_TEST_FRAMEWORK", behaviour.c_str(), 1);
-    FrameworkModule module{&info_, ASSAY_OPBENCH_MUTANT, "test", ""};
+    FrameworkModule module{&info_, ASSAY_OPBENCH_MUTANT, "test", "", 0};
     OpbenchOptions options;
     options.rows = {parse_operation_row(row)};
     options.frameworks = {module};

@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <fstream>
+#include <utility>
+
 #include "assay_program.h"
 
 namespace assay {
@@ -50,6 +53,56 @@ TEST(a_framework_that_fails, costs_its_cells_and_is_told_by_the_exit_code) {
     EXPECT_FALSE(has(ended.out, "@ assay_cpu: ")) << ended.out;
   }
   EXPECT_EQ(trouble.run("lacks it", {"--smoke", "--op", "ReLU", "--fresh"}).exit_code, 0);
+}
+
+/// A control group of its own with this much memory, where this process may make one.
+class SmallGroup {
+ public:
+  explicit SmallGroup(int64_t megabytes) {
+    for (const auto& [mount, limit] :
+         {std::pair("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), std::pair("/sys/fs/cgroup", "memory.max")}) {
+      std::error_code error;
+      const fs::path folder =
+          fs::path(mount) / ("assay-test-" + std::to_string(getpid()) + "-" + std::to_string(megabytes));
+      if (!fs::exists(fs::path(mount) / "cgroup.procs", error) || !fs::create_directory(folder, error)) continue;
+      folder_ = folder;
+      std::ofstream out(folder / limit);
+      if (fs::exists(folder / limit, error) && out << (megabytes << 20) << std::flush) return;
+      leave();
+    }
+  }
+  ~SmallGroup() { leave(); }
+  bool is_made() const { return !folder_.empty(); }
+  /// What starts a program inside.
+  Arguments inside() const {
+    return {"/bin/sh", "-c", "echo $$ > " + (folder_ / "cgroup.procs").string() + " && exec \"$@\"", "sh"};
+  }
+
+ private:
+  void leave() {
+    if (!folder_.empty()) rmdir(folder_.c_str());
+    folder_.clear();
+  }
+  fs::path folder_;
+};
+
+/// Two frameworks and the processes of a row need 900 MB before they begin; the one that eats takes a gigabyte more.
+TEST(too_little_memory, is_a_limit_with_numbers_before_a_row_and_in_a_cell) {
+  if (kSanitized) GTEST_SKIP() << "a sanitizer takes memory of its own";
+  const SmallGroup small(300), enough(1000);
+  if (!small.is_made() || !enough.is_made()) GTEST_SKIP() << "no control group can be made here";
+  Trouble trouble;
+  const Arguments row = {"--row", "ReLU / dim=64x1024", "--fresh", "--quiet"};
+  const Ended before = trouble.run("right", row, small.inside());
+  EXPECT_EQ(before.exit_code, 0) << before.err;
+  EXPECT_EQ(count_of(before.out, "device_limit: needs 800 MB, its control group /assay-test-"), 2u) << before.out;
+  EXPECT_EQ(count_of(before.out, "may take 300 MB"), 2u) << before.out;
+  const Ended inside = trouble.run("eats memory", row, enough.inside());
+  EXPECT_EQ(inside.exit_code, 0) << inside.err << inside.out;
+  EXPECT_TRUE(has(inside.out, "@ onednn: device_limit: out of memory: the system killed it when it had "))
+      << inside.out;
+  EXPECT_TRUE(has(inside.out, "may take 1000 MB")) << inside.out;
+  EXPECT_FALSE(has(inside.out, "@ assay_cpu: ")) << inside.out;
 }
 
 TEST(an_interrupt, while_a_framework_hangs_at_load_ends_the_run) {

@@ -30,12 +30,13 @@ std::string out_of_memory(const ProcessEnd& end) {
 }  // namespace
 
 ProcessDeath describe_death(const ProcessEnd& end, int64_t memory_kills_before) {
-  if (!WIFSIGNALED(end.status)) return {fmt::format("its process ended with exit({})", WEXITSTATUS(end.status)), false};
+  if (!WIFSIGNALED(end.status))
+    return {fmt::format("its process ended with exit({})", WEXITSTATUS(end.status)), false, false};
   const int signal = WTERMSIG(end.status);
-  if (signal == SIGKILL && out_of_memory_kills() > memory_kills_before) return {out_of_memory(end), true};
+  if (signal == SIGKILL && out_of_memory_kills() > memory_kills_before) return {out_of_memory(end), true, true};
   std::string text = fmt::format("ended by {} ({})", sigabbrev_np(signal), sigdescr_np(signal));
-  if (!comes_from_outside(signal)) return {text, false};
-  return {text + fmt::format(", which assay did not send; it had {} MB of memory", end.peak_bytes >> 20), true};
+  if (!comes_from_outside(signal)) return {text, false, false};
+  return {text + fmt::format(", which assay did not send; it had {} MB of memory", end.peak_bytes >> 20), false, true};
 }
 
 }  // namespace assay

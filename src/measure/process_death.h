@@ -7,7 +7,8 @@
 namespace assay {
 
 struct ProcessDeath {
-  std::string text;           // "ended by SEGV (Segmentation fault)", "out of memory: …"
+  std::string text;  // "ended by SEGV (Segmentation fault)", "out of memory: …"
+  bool out_of_memory = false;
   bool from_outside = false;  // the surroundings did it: no memory, or a signal that a kernel does not send itself
 };
 

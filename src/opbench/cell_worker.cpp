@@ -200,7 +200,7 @@ CellAnswer CellWorker::ended(bool timed_out, double limit_s) {
   if (timed_out)
     return {Outcome::timed_out, interrupted(), fmt::format("no answer within {:.3g} s: killed", limit_s), {}, {}, 0};
   const ProcessDeath death = describe_death(end, memory_kills_);
-  return {Outcome::crashed, death.from_outside, death.text, {}, {}, 0};
+  return {death.out_of_memory ? Outcome::device_limit : Outcome::crashed, death.from_outside, death.text, {}, {}, 0};
 }
 
 }  // namespace assay

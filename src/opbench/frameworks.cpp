@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/terminal.h"
 #include "measure/measuring_child.h"
@@ -63,7 +64,7 @@ std::unique_ptr<Framework> load_framework(const std::filesystem::path& file, con
 
 FrameworkModule find_framework(const FrameworkInfo& info, const std::filesystem::path& folder,
                                const std::vector<std::string>& isa, int threads) {
-  FrameworkModule module{&info, {}, {}, {}};
+  FrameworkModule module{&info, {}, {}, {}, 0};
   std::error_code ignored;
   for (const std::string& level : isa)
     if (const auto file = folder / (info.name + "-" + level + ".so"); std::filesystem::exists(file, ignored))
@@ -74,12 +75,14 @@ FrameworkModule find_framework(const FrameworkInfo& info, const std::filesystem:
     module.missing = info.install;
     return module;
   }
+  const int64_t began = now_ns();
   try {
     module.version = one_line(text_of_child("loading " + info.name, kLoadLimitS, [&] {
       ThreadTeam alone;
       alone.count = threads;
       return load_framework(module.file, alone)->version();
     }));
+    module.load_seconds = double(now_ns() - began) * 1e-9;
   } catch (const Error& e) {
     module.missing = one_line(e.what());
   }

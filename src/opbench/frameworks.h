@@ -33,6 +33,7 @@ struct FrameworkModule {
   std::filesystem::path file;  // empty: it was not built
   std::string version;         // as it tells it itself
   std::string missing;         // why it cannot be used
+  double load_seconds = 0;     // what it took to load it
 };
 
 /// The modules of `folder`, NAME.so or NAME-ISA.so with the best of these sets (best last). Each is loaded once, in a

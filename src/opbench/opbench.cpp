@@ -12,6 +12,7 @@
 #include "measure/measuring_lock.h"
 #include "measure/ranking_samples.h"
 #include "measure/worker_process.h"
+#include "opbench/expected_time.h"
 #include "opbench/row_rounds.h"
 
 namespace assay {
@@ -20,7 +21,6 @@ namespace {
 constexpr double kMemoryShare = 0.9;                   // of what is free: others may take their part meanwhile
 constexpr int64_t kProcessBytes = int64_t(200) << 20;  // a worker with its libraries
 constexpr int64_t kLeastProcesses = 4;
-constexpr double kCellSeconds = 0.6, kBytesASecond = 2e9, kFlopsASecond = 2e10, kRuns = 10;
 
 /// Whoever does not wait for the measuring lock gets times that nobody else should take for measured ones.
 std::string method_name(const OpbenchOptions& options) {
@@ -38,11 +38,6 @@ double mean_without_first(const std::vector<double>& us) {
 }
 
 }  // namespace
-
-double expected_cell_seconds(const OperationRow& row) {
-  return kCellSeconds + kRuns * (double(row.bytes_read + row.bytes_written) / kBytesASecond) +
-         kRuns / 2 * double(row.flops) / kFlopsASecond;
-}
 
 Summary OpbenchCell::summary(OpbenchMethod method) const {
   if (!passes()) return {};
@@ -105,10 +100,20 @@ size_t Opbench::missing() const {
 }
 
 double Opbench::expected_seconds() const {
+  const bool as_seed = options_.method == OpbenchMethod::seed;
+  const int turns = turns_of(options_);
   double seconds = 0;
-  for (const OpbenchRow& row : rows_)
+  for (const OpbenchRow& row : rows_) {
+    double of_row = 0;
     for (const OpbenchCell& cell : row.cells)
-      if (!cell.record && cell.framework->missing.empty()) seconds += expected_cell_seconds(*row.row);
+      if (!cell.record && cell.framework->missing.empty())
+        of_row += cell.framework->load_seconds +
+                  expected_cell_seconds(*row.row, {cell.framework->info->is_own, true, turns, as_seed});
+    if (of_row == 0) continue;
+    seconds += of_row + expected_memory_seconds(*row.row);
+    for (const FrameworkModule& ceiling : options_.ceilings)
+      if (!as_seed) seconds += ceiling.load_seconds + expected_cell_seconds(*row.row, {true, false, turns, false});
+  }
   return seconds;
 }
 

@@ -69,7 +69,7 @@ class Opbench {
   /// "flops", or "both", where the one hides the other only in part.
   const char* limit(const OpbenchRow& row, const OpbenchCell& cell) const;
   size_t missing() const;
-  /// What measuring those takes, by bytes and flops; a guess.
+  /// What measuring those takes: by bytes and flops, and as long as each framework took to load just now.
   double expected_seconds() const;
 
   /// What a row takes at once: operands, the frameworks' scratch and processes, outputs that they allocate.
@@ -88,13 +88,10 @@ class Opbench {
   std::string environment_id_;
 };
 
-/// What measuring a cell of this row takes on two cores; a guess by bytes and flops.
-double expected_cell_seconds(const OperationRow& row);
-
 /// A cell most of whose samples others disturbed, though they were taken anew.
 inline constexpr std::string_view kDisturbedTag = "disturbed";
 
 /// Changes whenever what is measured or how it is judged does.
-inline constexpr int kOpbenchMethodVersion = 3;
+inline constexpr int kOpbenchMethodVersion = 4;
 
 }  // namespace assay

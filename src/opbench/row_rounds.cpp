@@ -10,20 +10,18 @@
 #include "base/random.h"
 #include "measure/ranking_samples.h"
 #include "measure/worker_process.h"
+#include "opbench/expected_time.h"
 
 namespace assay {
 namespace {
 
 constexpr double kStartLimitS = 90;
-constexpr double kAnswerS = 20, kMuchSlower = 20;  // than what is expected of all a cell's calls, for one answer
-constexpr int kTurns = 5, kTurnsOfLong = 3, kMostSamplesOfTurn = 12;
-constexpr double kTurnUs = 40e3, kSampleUs = 50, kQueueUs = 500, kLongUs = 1e6, kWarmUpUs = 3e5;
+constexpr double kAnswerS = 30, kMuchSlower = 20;  // than what is expected of all a cell's calls, for one answer
+constexpr double kSampleUs = 50, kQueueUs = 500;
 constexpr int kMostCalls = 1000;
-constexpr double kCheckedElements = 2e6;  // of the last output of a turn; of the first output all are
-constexpr double kBeaten = 0.8;           // of what moving the bytes took, or the arithmetic at its peak
-constexpr double kFastest = 10;           // percent of the moves: a cache that others share gives this much or that
-constexpr double kLeastToAccuseUs = 20;   // below, what is in a cache and a clock's grain decide
-constexpr int kSeedSamples = 5, kSeedCalls = 10;
+constexpr double kBeaten = 0.8;          // of what moving the bytes took, or the arithmetic at its peak
+constexpr double kFastest = 10;          // percent of the moves: a cache that others share gives this much or that
+constexpr double kLeastToAccuseUs = 20;  // below, what is in a cache and a clock's grain decide
 
 /// For who makes threads of its own.
 TeamMaker only_count(int threads) {
@@ -43,7 +41,7 @@ class Contender {
         row_(row),
         memory_(memory),
         secret_(secret),
-        limit_s_(std::min(options.limit_s, kAnswerS + kMuchSlower * expected_cell_seconds(row))),
+        limit_s_(std::min(options.limit_s, kAnswerS + kMuchSlower * expected_cell_seconds(row, {}))),
         is_ceiling_(is_ceiling) {
     CellMakers makers = options.makers;
     if (!module.info->is_own) makers.team = only_count(options.device.threads);
@@ -170,6 +168,8 @@ void accuse(CellResult& cell, const OperationRow& row, double peak_gflops) {
 
 }  // namespace
 
+int turns_of(const OpbenchOptions& options) { return options.takes_lock ? kTurns : 1; }
+
 std::vector<CellResult> measure_row(const OperationRow& row, const std::vector<const FrameworkModule*>& frameworks,
                                     const OpbenchOptions& options) {
   const RowMemory memory(row);
@@ -192,7 +192,7 @@ std::vector<CellResult> measure_row(const OperationRow& row, const std::vector<c
 
   std::vector<size_t> order(contenders.size());
   for (size_t i = 0; i < order.size(); ++i) order[i] = i;
-  const int turns = options.takes_lock ? kTurns : 1;  // one where times are not what is asked for
+  const int turns = turns_of(options);
   for (int turn = 0; turn < turns && !interrupted(); ++turn) {
     for (size_t i = order.size(); i-- > 1;)
       std::swap(order[i], order[random_bits(secret + uint64_t(turn) * 64 + i) % (i + 1)]);

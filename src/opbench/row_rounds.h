@@ -8,6 +8,13 @@
 
 namespace assay {
 
+/// Samples are taken in turns of so many, or of so much time; fewer turns of calls that are long, and those without a
+/// call before that is not timed.
+inline constexpr int kTurns = 5, kTurnsOfLong = 3, kMostSamplesOfTurn = 12;
+inline constexpr double kTurnUs = 40e3, kLongUs = 1e6, kWarmUpUs = 3e5;
+inline constexpr int kSeedSamples = 5, kSeedCalls = 10;
+inline constexpr double kCheckedElements = 2e6;  // of the last output of a turn; of the first output all are
+
 /// What a cell came to.
 struct CellResult {
   Outcome outcome = Outcome::pass;
@@ -20,6 +27,9 @@ struct CellResult {
   OutputErrors errors;
   double seconds = 0, check_seconds = 0;
 };
+
+/// One where times are not what is asked for.
+int turns_of(const OpbenchOptions& options);
 
 /// Cells of frameworks that are here, as given. The process has no thread. None where it was interrupted.
 std::vector<CellResult> measure_row(const OperationRow& row, const std::vector<const FrameworkModule*>& frameworks,

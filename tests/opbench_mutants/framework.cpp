@@ -38,6 +38,7 @@ class Relu final : public PreparedOperation {
       throw std::runtime_error(much);
     }
     if (does_ == "no memory") throw std::bad_alloc();
+    if (does_ == "eats memory") eat();
     if (does_ == "nothing") return;
     if (does_ == "remembers" && calls_ > 1) {  // the first answer for all inputs
       std::memcpy(y_, first_.data(), size_t(count_) * sizeof(float));
@@ -54,6 +55,12 @@ class Relu final : public PreparedOperation {
   double device_us() override { return does_ == "slow clock" ? 3.6e9 : 0; }
 
  private:
+  /// Until somebody ends it, or it has a gigabyte.
+  static void eat() {
+    constexpr size_t kPiece = size_t(16) << 20;
+    for (int i = 0; i < 64; ++i) std::memset(new char[kPiece], 1, kPiece);
+  }
+
   int64_t count_;
   std::string does_;
   const float* x_ = nullptr;

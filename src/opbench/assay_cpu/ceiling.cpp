@@ -1,4 +1,5 @@
-// The ceiling of a row: only its bytes are moved. As many as are written are read beside it, the rest is read.
+// The ceiling of a row: only its bytes are moved. As many as are written are read beside it, the rest is read; what is
+// gathered is loaded from its table as often as it is written.
 #include "vectors.h"
 
 namespace assay {
@@ -51,7 +52,8 @@ class Traffic final : public PreparedOperation {
       : team_(team),
         written_(row.output.bytes() / 4),
         streamed_(row.output.bytes() >= kStreamedBytes),
-        far_(row.bytes_read >= kFarBytes) {
+        far_(row.bytes_read >= kFarBytes),
+        gathers_(row.operation == Operation::gather) {
     for (const OperationOperand& input : row.inputs) sizes_.push_back(input.bytes() / 4);
     // Of what is not all needed (rows that are gathered, values that are overwritten) the beginning stands for the
     // rest.
@@ -78,6 +80,10 @@ class Traffic final : public PreparedOperation {
         const int64_t count = in.end - in.begin - copied;
         looked |= far_ ? read<true>(rest, count) : read<false>(rest, count);
       }
+      for (int64_t copied; gathers_ && (copied = std::min(sizes_[0], out.end - at) / 16 * 16) > 0; at += copied) {
+        const float* table = static_cast<const float*>(inputs_[0]);
+        streamed_ ? copy<true>(table, output_ + at, copied) : copy<false>(table, output_ + at, copied);
+      }
       streamed_ ? fill<true>(output_ + at, out.end - at) : fill<false>(output_ + at, out.end - at);
       asm volatile("" : : "r"(looked));  // or nothing would be read
     });
@@ -87,7 +93,7 @@ class Traffic final : public PreparedOperation {
   ThreadTeam team_;
   std::vector<int64_t> sizes_;
   int64_t written_, read_ = 0;
-  bool streamed_, far_;
+  bool streamed_, far_, gathers_;
   std::vector<const void*> inputs_;
   float* output_ = nullptr;
 };

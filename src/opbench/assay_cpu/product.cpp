@@ -188,8 +188,8 @@ class SplitProduct {
   std::vector<float> sums_;
 };
 
-/// Dots of ROWS neighbouring rows of A with b, which is loaded once for all.
-template <int ROWS>
+/// Dots of ROWS neighbouring rows of A with b, which is loaded once for all. FAR: A comes from memory, told ahead.
+template <int ROWS, bool FAR>
 void dots(const float* a, const float* b, int64_t count, float bias, float* y) {
   constexpr int kChains = ROWS > 1 ? 2 : 4;
   Vec sums[ROWS][kChains];
@@ -200,7 +200,7 @@ void dots(const float* a, const float* b, int64_t count, float bias, float* y) {
     for (int c = 0; c < kChains; ++c) {
       const Vec shared = load(b + i + c * kLanes);
       for (int r = 0; r < ROWS; ++r) {
-        __builtin_prefetch(a + r * count + i + c * kLanes + 1024, 0, 2);
+        if (FAR) __builtin_prefetch(a + r * count + i + c * kLanes + 1024, 0, 2);
         sums[r][c] = fma(load(a + r * count + i + c * kLanes), shared, sums[r][c]);
       }
     }
@@ -214,6 +214,7 @@ void dots(const float* a, const float* b, int64_t count, float bias, float* y) {
 }
 
 /// One column: a dot a row.
+template <bool FAR>
 OwnRun make_column(const OperationRow& row, const ThreadTeam& team) {
   constexpr int64_t kTogether = 5;
   const ProductSizes s = sizes_of(row);
@@ -224,8 +225,8 @@ OwnRun make_column(const OperationRow& row, const ThreadTeam& team) {
     on_team(team, s.m * s.k >= kLeastShared, [&](int index, int threads) {
       const Share mine = share_of(s.m, 1, index, threads);
       int64_t i = mine.begin;
-      for (; i + kTogether <= mine.end; i += kTogether) dots<kTogether>(a + i * s.k, b, s.k, bias, y + i);
-      for (; i < mine.end; ++i) dots<1>(a + i * s.k, b, s.k, bias, y + i);
+      for (; i + kTogether <= mine.end; i += kTogether) dots<kTogether, FAR>(a + i * s.k, b, s.k, bias, y + i);
+      for (; i < mine.end; ++i) dots<1, FAR>(a + i * s.k, b, s.k, bias, y + i);
     });
   };
 }
@@ -281,7 +282,8 @@ OwnRun make_product(const OperationRow& row, const ThreadTeam& team) {
       return {};
   }
   const ProductSizes s = sizes_of(row);
-  if (s.n == 1 && !s.b_per_batch && !s.b_transposed) return make_column(row, team);
+  if (s.n == 1 && !s.b_per_batch && !s.b_transposed)
+    return row.bytes_read >= kPagesBytes ? make_column<true>(row, team) : make_column<false>(row, team);
   if (s.m == 1 && s.b_per_batch && s.n % (8 * kLanes) == 0) return make_row(row, team);
   if (SplitProduct::fits(row, team.count)) return made<SplitProduct>(row, team);
   return made<Product>(row, team);

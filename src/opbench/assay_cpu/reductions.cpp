@@ -9,7 +9,9 @@
 namespace assay {
 namespace {
 
-constexpr int64_t kTile = 1024;  // neighbouring lines at once: their running results stay in the first-level cache
+// Neighbouring lines at once: their running results stay in the first-level cache. Sums are smaller than what argmax
+// keeps.
+constexpr int64_t kTile = 1024, kSumTile = 2048;
 constexpr int kChains = 4;
 constexpr int64_t kBlock = 1 << 15;  // summed in f32 before it is added in f64
 
@@ -109,10 +111,23 @@ float line_sum(const float* x, int64_t count) {
 
 constexpr int64_t kShort = 256;  // elements: kLanes such lines stay in the first-level cache
 
+/// Where the largest of a few elements is. As floats, which are exact: their largest lane is found in vectors.
+inline Vec places() {
+  Floats place;
+  for (int lane = 0; lane < kLanes; ++lane) place[lane] = float(lane);
+  return Vec(place);
+}
+inline Vec met_at(Vec v, Vec top, Vec place, Vec before) {
+  return Vec(Floats(v) == Floats(top) ? Floats(place) : Floats(before));
+}
+
 /// Of kLanes lines of up to kShort elements, pairs of vectors each: their largest first, then where those are, without
-/// a branch. Vectors of one lane a line are made by a tree, so that no line waits for its own.
+/// a branch. Vectors of one lane a line are made by a tree, so that no line waits for its own. Further lines are told
+/// ahead while these are in the nearest cache: from memory (FAR) into the second-level one.
+template <bool FAR>
 void short_argmaxes(const float* x, int64_t count, int64_t* y) {
-  const auto least = [](Vec a, Vec b) { return Vec(Ints(a) < Ints(b) ? Ints(a) : Ints(b)); };
+  constexpr int64_t kNext = (FAR ? 4 : 2) * kLanes;  // lines
+  const auto most = [](Vec a, Vec b) { return larger(a, b); };
   Vec lines[kLanes];
   for (int l = 0; l < kLanes; ++l) {
     const float* line = x + l * count;
@@ -122,55 +137,66 @@ void short_argmaxes(const float* x, int64_t count, int64_t* y) {
     lines[l] = larger(even, odd);
   }
   float tops[kLanes];
-  store(tops, met<kLanes>(lines, [](Vec a, Vec b) { return larger(a, b); }));
+  store(tops, met<kLanes>(lines, most));
   for (int l = 0; l < kLanes; ++l) {
-    const Floats top = Floats(set1(tops[l]));
-    Ints place, first = Ints{} + int32_t(count);
-    for (int lane = 0; lane < kLanes; ++lane) place[lane] = lane;
-    for (int64_t i = 0; i < count; i += kLanes) {
-      __builtin_prefetch(x + (kLanes + l) * count + i, 0, 2);  // the next lines: these are in the nearest cache
-      const Ints found = Floats(load(x + l * count + i)) == top ? place + int32_t(i) : Ints{} + int32_t(count);
-      first = found < first ? found : first;
-    }
-    lines[l] = Vec(first);
+    const float* line = x + l * count;
+    for (int64_t i = 0; i < count; i += 16) __builtin_prefetch(line + kNext * count + i, 0, FAR ? 2 : 3);
+    const Vec top = set1(tops[l]);
+    Vec place = places(), found = set1(0);
+    for (int64_t i = 0; i < count; i += kLanes, place = add(place, set1(float(kLanes))))
+      found = met_at(load(line + i), top, place, found);
+    lines[l] = found;
   }
-  const Ints where = Ints(met<kLanes>(lines, least));
-  for (int l = 0; l < kLanes; ++l) y[l] = where[l] < count ? where[l] : 0;
+  float where[kLanes];
+  store(where, met<kLanes>(lines, most));
+  for (int l = 0; l < kLanes; ++l) y[l] = int64_t(where[l]);
+}
+
+/// The least of GROUP neighbouring lanes, in each of them.
+template <int GROUP>
+inline Ints group_least(Ints v) {
+  if constexpr (GROUP > 1) {
+    const Ints other = Ints(crossed<GROUP / 2>(Vec(v), std::make_index_sequence<kLanes>()));
+    return group_least<GROUP / 2>(other < v ? other : v);
+  }
+  return v;
 }
 
 int64_t line_argmax(const float* x, int64_t count) {
   // Four chains; which vector of a chain was the best is kept beside it.
-  Floats best[4];
+  Vec best[4];
   Ints where[4] = {};
-  for (Floats& each : best) each = Floats(set1(-std::numeric_limits<float>::infinity()));
+  for (Vec& each : best) each = set1(-std::numeric_limits<float>::infinity());
   int64_t i = 0;
   for (; i + 4 * kLanes <= count; i += 4 * kLanes)
     for (int u = 0; u < 4; ++u) {
-      const Floats now = Floats(load(x + i + u * kLanes));
-      const Ints better = now > best[u];
-      best[u] = better ? now : best[u];
-      where[u] = better ? Ints{} + int32_t(i) : where[u];
+      const Vec now = load(x + i + u * kLanes);
+      where[u] = Floats(now) > Floats(best[u]) ? Ints{} + int32_t(i) : where[u];
+      best[u] = larger(best[u], now);
     }
-  float value = -std::numeric_limits<float>::infinity();
-  for (int u = 0; u < 4; ++u) value = std::max(value, largest(Vec(best[u])));
+  float value = largest(larger(larger(best[0], best[1]), larger(best[2], best[3])));
   Ints lanes, least = Ints{} + std::numeric_limits<int32_t>::max();
   for (int lane = 0; lane < kLanes; ++lane) lanes[lane] = lane;
   for (int u = 0; u < 4; ++u) {
-    const Ints place = where[u] + lanes + u * kLanes, wins = (best[u] == Floats(set1(value))) & (place < least);
-    least = wins ? place : least;
+    const Ints place = where[u] + lanes + u * kLanes;
+    least = (Floats(best[u]) == Floats(set1(value))) & (place < least) ? place : least;
   }
-  int64_t index = count;
-  for (int lane = 0; lane < kLanes; ++lane) index = std::min<int64_t>(index, least[lane]);
+  int64_t index = i > 0 ? std::min<int64_t>(group_least<kLanes>(least)[0], i - 1) : count;
   for (; i < count; ++i)
     if (x[i] > value || index == count) value = x[i], index = i;
   return index == count ? 0 : index;
 }
 
-void line_argmaxes(const float* x, int64_t count, int64_t lines, int64_t* y) {
+/// Long ones by turns from two halves, as two streams.
+void line_argmaxes(const float* x, int64_t count, int64_t lines, int64_t* y, bool far) {
+  const auto some = far ? short_argmaxes<true> : short_argmaxes<false>;
   int64_t l = 0;
   if (count <= kShort && count % (2 * kLanes) == 0)
-    for (; l + kLanes <= lines; l += kLanes) short_argmaxes(x + l * count, count, y + l);
-  for (; l < lines; ++l) y[l] = line_argmax(x + l * count, count);
+    for (; l + kLanes <= lines; l += kLanes) some(x + l * count, count, y + l);
+  const int64_t half = (lines - l) / 2;
+  for (int64_t i = 0; i < half; ++i, ++l)
+    for (const int64_t each : {l, l + half}) y[each] = line_argmax(x + each * count, count);
+  if (l + half < lines) y[lines - 1] = line_argmax(x + (lines - 1) * count, count);
 }
 
 template <bool FAR>
@@ -178,8 +204,7 @@ void line_sums(const float* x, int64_t count, int64_t lines, float* y) {
   for (int64_t l = 0; l < lines; ++l) y[l] = line_sum<FAR>(x + l * count, count);
 }
 
-/// Rows of a tile that are read together: what is kept of all rows is then touched a fourth as often.
-constexpr int kRows = 4;
+/// Rows of a tile that are read together: what is kept of all rows is then touched so much more rarely.
 template <int ROWS>
 struct RowsOf {
   static constexpr int kCount = ROWS;
@@ -218,7 +243,8 @@ void over_rows(const float* x, const AxisShape& axis, int64_t width, Meet meet, 
 }
 
 void tile_sum(const float* x, const AxisShape& axis, int64_t width, float* y) {
-  float sums[kTile];
+  constexpr int kRows = 8;
+  alignas(64) float sums[kSumTile];
   std::fill_n(sums, width, 0.0f);
   const auto meet = [&](int64_t i, const auto& v, int64_t) {
     Vec together = v.of[0];
@@ -232,34 +258,33 @@ void tile_sum(const float* x, const AxisShape& axis, int64_t width, float* y) {
 }
 
 void tile_argmax(const float* x, const AxisShape& axis, int64_t width, int64_t* y) {
-  float best[kTile];
-  int32_t where[kTile] = {};
+  alignas(64) float best[kTile];
+  alignas(64) int32_t where[kTile];
   std::memcpy(best, x, size_t(width) * sizeof(float));
-  over_rows<kRows>(
-      x, axis, width,
-      [&](int64_t i, const auto& v, int64_t j) {
-        Floats most = Floats(load(best + i));
-        Ints index;
-        std::memcpy(&index, where + i, sizeof index);
-        for (int r = 0; r < v.kCount; ++r) {
-          const Ints better = Floats(v.of[r]) > most;
-          index = better ? Ints{} + int32_t(j + r) : index;
-          most = better ? Floats(v.of[r]) : most;
-        }
-        std::memcpy(where + i, &index, sizeof index);
-        store(best + i, Vec(most));
-      },
-      [&](int64_t i, float value, int64_t j) {
-        if (value > best[i]) best[i] = value, where[i] = int32_t(j);
-      });
+  std::fill_n(where, width, 0);
+  const auto meet = [&](int64_t i, const auto& v, int64_t j) {
+    Floats most = Floats(load(best + i));
+    Ints index;
+    std::memcpy(&index, where + i, sizeof index);
+    for (int r = 0; r < v.kCount; ++r) {
+      index = Floats(v.of[r]) > most ? Ints{} + int32_t(j + r) : index;
+      most = Floats(larger(Vec(most), v.of[r]));
+    }
+    std::memcpy(where + i, &index, sizeof index);
+    store(best + i, Vec(most));
+  };
+  const auto one = [&](int64_t i, float value, int64_t j) {
+    if (value > best[i]) best[i] = value, where[i] = int32_t(j);
+  };
+  width == axis.inner ? over_rows<8>(x, axis, width, meet, one) : over_rows<4>(x, axis, width, meet, one);
   for (int64_t i = 0; i < width; ++i) y[i] = where[i];
 }
 
 /// Lines along an axis, in tiles of neighbours where there are any.
 template <typename Out, typename Lines, typename Tile>
-OwnRun along_axis(const OperationRow& row, const ThreadTeam& team, Lines lines, Tile tile) {
+OwnRun along_axis(const OperationRow& row, const ThreadTeam& team, int64_t most, Lines lines, Tile tile) {
   const AxisShape axis = axis_shape(row.shape(), row.axis);
-  const int64_t tiles = (axis.inner + kTile - 1) / kTile, pieces = axis.outer * tiles;
+  const int64_t tiles = (axis.inner + most - 1) / most, pieces = axis.outer * tiles;
   const bool shared = row.inputs[0].elements() >= kLeastShared;
   return [=](const void* const* inputs, void* output) {
     const float* x = static_cast<const float*>(inputs[0]);
@@ -268,8 +293,8 @@ OwnRun along_axis(const OperationRow& row, const ThreadTeam& team, Lines lines, 
       const Share mine = share_of(pieces, axis.inner == 1 ? kLanes : 1, index, threads);
       if (axis.inner == 1) return lines(x + mine.begin * axis.count, axis.count, mine.end - mine.begin, y + mine.begin);
       for (int64_t piece = mine.begin; piece < mine.end; ++piece) {
-        const int64_t o = piece / tiles, begin = piece % tiles * kTile;
-        tile(x + o * axis.count * axis.inner + begin, axis, std::min(kTile, axis.inner - begin),
+        const int64_t o = piece / tiles, begin = piece % tiles * most;
+        tile(x + o * axis.count * axis.inner + begin, axis, std::min(most, axis.inner - begin),
              y + o * axis.inner + begin);
       }
     });
@@ -282,9 +307,15 @@ OwnRun make_reduction(const OperationRow& row, const ThreadTeam& team) {
   const auto at = [](const void* input, int64_t i) { return static_cast<const float*>(input) + i; };
   switch (row.operation) {
     case Operation::sum:
-      return along_axis<float>(row, team, row.bytes_read >= kFarBytes ? line_sums<true> : line_sums<false>, tile_sum);
+      return along_axis<float>(row, team, kSumTile, row.bytes_read >= kFarBytes ? line_sums<true> : line_sums<false>,
+                               tile_sum);
     case Operation::argmax:
-      return along_axis<int64_t>(row, team, line_argmaxes, tile_argmax);
+      return along_axis<int64_t>(
+          row, team, kTile,
+          [far = row.bytes_read >= kFarBytes](const float* x, int64_t count, int64_t lines, int64_t* y) {
+            line_argmaxes(x, count, lines, y, far);
+          },
+          tile_argmax);
     case Operation::sum_all:
       return total(row, team, 1,
                    [at, far = row.bytes_read >= kFarBytes](const void* const* inputs, int64_t begin, int64_t end) {
