@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <numeric>
@@ -85,6 +86,19 @@ TEST(InputArena, RestoringAnyRangeGivesTheExactBytesBack) {
       ASSERT_EQ(std::memcmp(arena.bytes().data() + offset, &before[size_t(offset)], size_t(count)), 0);
     }
     EXPECT_TRUE(std::equal(before.begin(), before.end(), arena.bytes().begin())) << int(format);
+  }
+}
+
+TEST(InputArena, WhoIsStoppedDoesNotFillTheRest) {
+  for (const Format format : {Format::f16, Format::q8_0, Format::q4_0}) {
+    std::atomic<int> asked = 0;  // on all threads
+    InputArena arena(format, 64 << 20, true, [&] { return ++asked > 3; });
+    const std::span<std::byte> bytes = arena.bytes();
+    const auto filled = std::count_if(bytes.begin(), bytes.end(), [](std::byte b) { return b != std::byte(0); });
+    EXPECT_GT(filled, 0);
+    EXPECT_LT(filled, 8 << 20);
+    arena.restore(0, std::ssize(bytes));
+    EXPECT_EQ(copy_of(bytes), copy_of(InputArena(format, 64 << 20).bytes())) << "of use again";
   }
 }
 

@@ -1,4 +1,4 @@
-// What may be crowned is tried harder than the rest: on all numbers, for thousands of launches more, watched for longer.
+// What may be crowned is tried harder: on all numbers, for thousands of launches more, and watched for longer.
 #pragma once
 #include <functional>
 
@@ -16,9 +16,9 @@ class WinnerChecks {
   WinnerChecks(const Spec& spec, Standings& standings, const RoundsContext& context, Steps steps)
       : spec_(spec), standings_(standings), context_(context), steps_(std::move(steps)) {}
 
-  /// Contenders are watched and launched kLateLaunches times, each variant once a sweep. The best of each accuracy class
-  /// and all that tie with it are swept over all numbers that their op looks up. Who is wrong then loses the crown to the
-  /// next, who is swept in turn. A case that was not is tagged so.
+  /// Contenders are watched and launched kLateLaunches times, each variant once a sweep. The best of each accuracy
+  /// class and all that tie with it are swept over all numbers that their op looks up. Who is wrong then loses the
+  /// crown to the next, who is swept in turn. A case that was not is tagged so.
   void run();
 
  private:

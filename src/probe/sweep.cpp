@@ -337,6 +337,7 @@ void Sweep::run() {
   const int64_t footprint = cold_footprint();
   for (SpecState& state : specs_)
     if (std::any_of(state.cases.begin(), state.cases.end(), is_to_run)) reserve_inputs(state, footprint);
+  if (interrupted()) return;
   choose_readers(footprint);
   for (SpecState& state : specs_) {
     lock.release();  // held per spec: others get their turn between two

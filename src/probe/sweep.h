@@ -10,6 +10,7 @@
 #include "measure/readers.h"
 #include "measure/rounds.h"
 #include "measure/visits.h"
+#include "measure/worker_process.h"
 #include "probe/sweep_report.h"
 #include "store/store.h"
 
@@ -136,7 +137,7 @@ class Sweep {
   BestReaders best_readers_;
   std::vector<SpecState> specs_;
   std::map<std::string, BuiltModule> modules_;  // by variant id
-  Arenas arenas_;
+  Arenas arenas_{/*huge_pages=*/true, interrupted};
   WatchedWinners winners_;  // of this sweep
   std::string environment_id_;
   double waited_s_ = 0;

@@ -32,6 +32,7 @@ bool Sweep::begin() {
   ceilings();
   // All of them, measured or not: those that were meet newcomers again.
   for (SpecState& state : specs_) reserve_inputs(state, cold_footprint());
+  if (interrupted()) return false;
   choose_readers(cold_footprint());
   return !interrupted();
 }

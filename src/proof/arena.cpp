@@ -93,36 +93,43 @@ uint64_t random_word(Format format, uint64_t counter) {
   return 0;
 }
 
-InputArena::InputArena(Format format, int64_t bytes, bool huge_pages) : format_(format) {
+InputArena::InputArena(Format format, int64_t bytes, bool huge_pages, const std::function<bool()>& stopped)
+    : format_(format) {
   const int64_t size = (bytes + (2 << 20) - 1) / (2 << 20) * (2 << 20);
   void* memory = mmap(nullptr, size_t(size), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED)
     fail("cannot allocate {} MB for inputs: {}; try a smaller --footprint", size >> 20, std::strerror(errno));
   madvise(memory, size_t(size), huge_pages ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
   bytes_ = {static_cast<std::byte*>(memory), size_t(size)};
-  restore(0, size);
+  fill(0, size, stopped);
 }
 
 InputArena::~InputArena() { munmap(bytes_.data(), bytes_.size()); }
 
-void InputArena::restore(int64_t offset, int64_t count) {
+void InputArena::restore(int64_t offset, int64_t count) { fill(offset, count, {}); }
+
+void InputArena::fill(int64_t offset, int64_t count, const std::function<bool()>& stopped) {
   const int64_t size = int64_t(bytes_.size());
   const int64_t unit = unit_bytes(format_);
   const int64_t first = offset / unit, last = std::min((offset + count + unit - 1) / unit, size / unit);
   std::byte* data = bytes_.data();
-  if (is_encoded(format_) || format_ == Format::q8_0) {
-    const auto fill_some = [&](int64_t begin) {
-      for (int64_t i = begin; i < std::min(begin + kUnitsAtOnce, last); ++i)
+  const bool is_dear = is_encoded(format_) || format_ == Format::q8_0;
+  const auto fill_some = [&](int64_t begin) {
+    if (stopped && stopped()) return;
+    const int64_t end = std::min(begin + kUnitsAtOnce, last);
+    for (int64_t i = begin; i < end; ++i) {
+      if (is_dear) {
         fill_block(format_, data + i * unit, uint64_t(i));
-    };
-    if (last - first <= kUnitsAtOnce) return fill_some(first);
+        continue;
+      }
+      const uint64_t word = random_word(format_, uint64_t(i));
+      std::memcpy(data + i * 8, &word, 8);
+    }
+  };
+  if (is_dear && last - first > kUnitsAtOnce)
     return in_parallel((last - first + kUnitsAtOnce - 1) / kUnitsAtOnce,
                        [&](int64_t part) { fill_some(first + part * kUnitsAtOnce); });
-  }
-  for (int64_t i = first; i < last; ++i) {
-    const uint64_t word = random_word(format_, uint64_t(i));
-    std::memcpy(data + i * 8, &word, 8);
-  }
+  for (int64_t begin = first; begin < last; begin += kUnitsAtOnce) fill_some(begin);
 }
 
 }  // namespace assay

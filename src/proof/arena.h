@@ -3,6 +3,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 
 #include "base/random.h"
@@ -26,8 +27,9 @@ int64_t copy_alignment(Format format);
 /// A pure function of format and offset, so any range can be put back as it was.
 class InputArena {
  public:
-  /// In huge pages where there are such; else in those of 4 KB that a mapped file has.
-  InputArena(Format format, int64_t bytes, bool huge_pages = true);
+  /// In huge pages where there are such; else in those of 4 KB that a mapped file has. Where `stopped` says so the rest
+  /// is not filled: hundreds of MB take seconds.
+  InputArena(Format format, int64_t bytes, bool huge_pages = true, const std::function<bool()>& stopped = {});
   ~InputArena();
   InputArena(const InputArena&) = delete;
   InputArena& operator=(const InputArena&) = delete;
@@ -37,6 +39,8 @@ class InputArena {
   void restore(int64_t offset, int64_t count);
 
  private:
+  void fill(int64_t offset, int64_t count, const std::function<bool()>& stopped);
+
   Format format_;
   std::span<std::byte> bytes_;
 };

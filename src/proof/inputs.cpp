@@ -140,7 +140,7 @@ void Arenas::reserve(const Spec& spec, int64_t footprint) {
     auto& arena = arenas_[format];
     if (arena && int64_t(arena->bytes().size()) >= wanted) continue;
     arena.reset();
-    arena = std::make_unique<InputArena>(format, wanted, huge_pages_);
+    arena = std::make_unique<InputArena>(format, wanted, huge_pages_, stopped_);
   }
 }
 

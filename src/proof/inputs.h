@@ -1,6 +1,7 @@
 // The inputs of one spec: A, bias and C on the host, and the copies of B with guard bands, cut from the arenas.
 #pragma once
 #include <array>
+#include <functional>
 #include <map>
 #include <memory>
 #include <vector>
@@ -18,7 +19,9 @@ inline constexpr int64_t kSpareBytes = 4096;   // of an arena behind the copies:
 /// The arenas of a sweep, made large enough before the first spec.
 class Arenas {
  public:
-  explicit Arenas(bool huge_pages = true) : huge_pages_(huge_pages) {}
+  /// stopped: asked while arenas are filled; what it ends is of no use.
+  explicit Arenas(bool huge_pages = true, std::function<bool()> stopped = {})
+      : huge_pages_(huge_pages), stopped_(std::move(stopped)) {}
   /// Makes or enlarges the arenas so that each spec has copies over `footprint` bytes (at least one copy).
   void reserve(const Spec& spec, int64_t footprint);
   /// How many bytes that would take beside what there is.
@@ -28,6 +31,7 @@ class Arenas {
 
  private:
   const bool huge_pages_;
+  const std::function<bool()> stopped_;
   std::map<Format, std::unique_ptr<InputArena>> arenas_;
 };
 

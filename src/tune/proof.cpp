@@ -13,7 +13,9 @@ namespace assay {
 namespace {
 
 constexpr int kLeastTurns = 5;
-constexpr int kRoundsBeforeRun = 8;
+constexpr int kMostRoundsBeforeRun = 8, kLeastRoundsBeforeRun = 4;
+constexpr double kBeforeRunMs = 400;
+constexpr double kLaunchedPerRound = 3;  // steps: each op stands behind others
 constexpr double kMostOfBudget = 1.45;
 constexpr double kPays = 0.995;  // of the default's time where it runs
 constexpr double kPairsThatPay = 0.8;
@@ -42,11 +44,17 @@ class ProofInContext {
   bool run() {
     const bool changed = !result_.is_default_best();
     const int before = changed ? 2 * kLeastTurns : 0, turns = 2 * r_.turns + before;
+    bool is_another = false;
     if (changed) {
       if (!take_turns(kLeastTurns, true, 0, turns)) return false;
-      if (take_back_what_does_not_pay()) predict(result_);
+      is_another = take_back_what_does_not_pay();
+      if (is_another) predict(result_);
     }
     const bool still_changed = !result_.is_default_best();
+    // A part was taken back: what is left is a table that has not run. The defaults run beside it once more, where
+    // there is time, so that the turns of a pair stand beside each other.
+    if (is_another && still_changed && r_.spent_s() + 2 * r_.turns * run_s_ < kMostOfBudget * r_.budget_s)
+      skipped_ = kLeastTurns;
     if (!take_turns(size_t(r_.turns), still_changed, before, turns)) return false;
     fill_in();
     if (still_changed && turn_ratio(result_.turns.before, result_.turns.after).low > 1) {
@@ -65,7 +73,9 @@ class ProofInContext {
     run.predicted_ms = with_new ? result_.predicted_ms : result_.predicted_before_ms;
     if (!r_.alone) return true;
     AloneSamples samples;
-    if (!r_.alone->measure(decode_kernels(result_.step, with_new), kRoundsBeforeRun, samples)) return false;
+    const int rounds = std::clamp(int(kBeforeRunMs / (kLaunchedPerRound * std::max(run.predicted_ms, 1e-3))),
+                                  kLeastRoundsBeforeRun, kMostRoundsBeforeRun);
+    if (!r_.alone->measure(decode_kernels(result_.step, with_new), rounds, samples)) return false;
     for (size_t op = 0; op < samples.us.size(); ++op) run.alone_us.push_back(samples.us_of(op));
     run.alone_between_ms = samples.between_ms();
     run.predicted_ms = step_time(samples.step_ms()).mean;
@@ -90,23 +100,29 @@ class ProofInContext {
   bool take_turns(size_t pairs, bool with_old, int turn_of, int turns) {
     const DispatchTable tables[2] = {r_.defaults, result_.is_default_best() ? r_.defaults : r_.chosen()};
     const std::string ids[2] = {hash_hex(table_text(tables[0])), hash_hex(table_text(tables[1]))};
-    double run_s = 0;
     for (size_t pair = 0; pair < pairs; ++pair)
       for (const int place : {0, 1}) {
         const int which = (pair % 2 == 0) == (place == 0) ? 0 : 1;
-        if ((which == 0 && !with_old) || state_.runs(ids[which]).size() > pair) continue;
+        if ((which == 0 && !with_old) || runs_of(ids[which], which).size() > pair) continue;
         const int done = turn_of + int(pair) * 2 + place;
-        if (r_.on_turn) r_.on_turn(done, turns, run_s * double(turns - done));
+        if (r_.on_turn) r_.on_turn(done, turns, run_s_ * double(turns - done));
         const int64_t began = now_ns();
         if (!take_turn(tables[which], ids[which], which == 1)) return false;
-        run_s = double(now_ns() - began) * 1e-9;
+        run_s_ = double(now_ns() - began) * 1e-9;
         // A proof that would take far longer than what was asked for is cut, not below what an interval needs.
         if (r_.spent_s() > kMostOfBudget * r_.budget_s && pair + 1 >= size_t(kLeastTurns) && place == 1)
           pairs = pair + 1;
       }
-    old_runs_ = with_old ? state_.runs(ids[0]) : std::vector<ContextRun>();
-    new_runs_ = state_.runs(ids[1]);
+    old_runs_ = with_old ? runs_of(ids[0], 0) : std::vector<ContextRun>();
+    new_runs_ = runs_of(ids[1], 1);
     return true;
+  }
+
+  /// Without those of the defaults that stood beside another table.
+  std::vector<ContextRun> runs_of(const std::string& id, int which) const {
+    std::vector<ContextRun> runs = state_.runs(id);
+    if (which == 0) runs.erase(runs.begin(), runs.begin() + std::min(std::ssize(runs), std::ptrdiff_t(skipped_)));
+    return runs;
   }
 
   /// Entries that are not faster where they run. Whether there was one.
@@ -170,6 +186,8 @@ class ProofInContext {
   const ProofRequest& r_;
   ContextBench bench_;
   std::vector<ContextRun> old_runs_, new_runs_;
+  int skipped_ = 0;
+  double run_s_ = 0;
 };
 
 }  // namespace

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "measure/worker_process.h"
+
 namespace assay {
 namespace {
 
@@ -21,7 +23,7 @@ int64_t repacked_bytes(const ReplayOp& op, LoadedKernel& kernel) {
 /// A kernel that does not repack reads a model's file as it is mapped.
 BoundReplayOp::BoundReplayOp(const ReplayOp& op, int64_t sets, Device& device, LoadedKernel& kernel, bool copies,
                              Address repacked)
-    : arenas_(std::make_unique<Arenas>(/*huge_pages=*/op.choice.variant->prepares || copies)) {
+    : arenas_(std::make_unique<Arenas>(/*huge_pages=*/op.choice.variant->prepares || copies, interrupted)) {
   const int64_t footprint = sets * std::max<int64_t>(op.spec.weight_bytes(), 64);
   arenas_->reserve(op.spec, footprint);
   inputs_ = std::make_unique<SpecInputs>(op.spec, *arenas_, footprint);

@@ -25,7 +25,7 @@
 namespace assay {
 namespace {
 
-constexpr double kRunMs = 500;         // that a child decodes: many short runs stand more drift than few long ones
+constexpr double kRunMs = 300;         // that a child decodes: many short runs stand more drift than few long ones
 constexpr double kSearchShare = 0.55;  // of the budget; the rest is for the proof
 constexpr int kTurnsOfPrediction = 6, kRoundsOfPrediction = 4;  // of each table
 

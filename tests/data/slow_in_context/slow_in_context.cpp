@@ -10,6 +10,7 @@ namespace {
 
 constexpr int kBlock = 32;
 using Bytes = uint8_t __attribute__((vector_size(16)));
+using Ints = int32_t __attribute__((vector_size(64)));
 using Floats = float __attribute__((vector_size(64)));
 
 template <class V>
@@ -23,6 +24,8 @@ struct Q4_1 {
   uint16_t scale, least;
   uint8_t values[kBlock / 2];
 };
+
+Floats floats_of(Bytes values) { return __builtin_convertvector(__builtin_convertvector(values, Ints), Floats); }
 
 float to_float(uint16_t half) {
   _Float16 value;
@@ -63,8 +66,8 @@ int run(const assay_call* call, const assay_thread* thread) {
     for (int64_t at = 0; at < k; at += kBlock, ++block) {
       const float scale = to_float(block->scale), least = to_float(block->least);
       const auto values = load<Bytes>(block->values);
-      sums += load<Floats>(x + at) * (__builtin_convertvector(values & 15, Floats) * scale + least);
-      sums += load<Floats>(x + at + 16) * (__builtin_convertvector(values >> 4, Floats) * scale + least);
+      sums += load<Floats>(x + at) * (floats_of(values & 15) * scale + least);
+      sums += load<Floats>(x + at + 16) * (floats_of(values >> 4) * scale + least);
     }
     float sum = 0;
     for (int i = 0; i < 16; ++i) sum += sums[i];
