@@ -242,8 +242,27 @@ void over_rows(const float* x, const AxisShape& axis, int64_t width, Meet meet, 
   for (; j < axis.count; ++j) meet_rows<1>(x + j * axis.inner, x + width, axis.inner, width, j, meet, one);
 }
 
+constexpr int kStrip = 8;  // vectors of a row whose sums stay in registers
+
+/// Rows that follow one another, of one strip or two: of each strip all rows.
+void narrow_sum(const float* x, int64_t count, int64_t width, float* y) {
+  for (int64_t strip = 0; strip < width; strip += kStrip * kLanes) {
+    Vec sums[kStrip];
+    for (Vec& s : sums) s = zero();
+    const float* row = x + strip;
+    for (int64_t j = 0; j < count; ++j, row += width)
+      for (int c = 0; c < kStrip; ++c) {
+        __builtin_prefetch(row + c * kLanes + kPrefetchBytes / 4, 0, 2);
+        sums[c] = add(sums[c], load(row + c * kLanes));
+      }
+    for (int c = 0; c < kStrip; ++c) store(y + strip + c * kLanes, sums[c]);
+  }
+}
+
 void tile_sum(const float* x, const AxisShape& axis, int64_t width, float* y) {
   constexpr int kRows = 8;
+  if (width == axis.inner && width % (kStrip * kLanes) == 0 && width <= 2 * kStrip * kLanes)
+    return narrow_sum(x, axis.count, width, y);
   alignas(64) float sums[kSumTile];
   std::fill_n(sums, width, 0.0f);
   const auto meet = [&](int64_t i, const auto& v, int64_t) {
