@@ -252,7 +252,7 @@ void narrow_sum(const float* x, int64_t count, int64_t width, float* y) {
     const float* row = x + strip;
     for (int64_t j = 0; j < count; ++j, row += width)
       for (int c = 0; c < kStrip; ++c) {
-        __builtin_prefetch(row + c * kLanes + kPrefetchBytes / 4, 0, 2);
+        if (c % 4 == 0) __builtin_prefetch(row + c * kLanes + kPrefetchBytes / 4, 0, 2);
         sums[c] = add(sums[c], load(row + c * kLanes));
       }
     for (int c = 0; c < kStrip; ++c) store(y + strip + c * kLanes, sums[c]);
