@@ -67,6 +67,37 @@ TEST(a_softmax, of_numbers_beyond_any_exponential_is_right) {
       }
 }
 
+/// Lines whose mean is large beside their spread: squares less the mean's square would keep few digits of the variance.
+TEST(a_layer_norm, of_numbers_far_from_zero_is_right) {
+  ASSERT_FALSE(modules().empty());
+  for (const fs::path& module : modules())
+    for (const int64_t width : {7, 64, 1000, 1024})
+      for (const float level : {0.0f, 3.0f, -50.0f, 4096.0f}) {
+        constexpr int64_t kLines = 3;
+        const OperationRow row =
+            parse_operation_row("LayerNorm / dim=" + std::to_string(kLines) + "x" + std::to_string(width) + " axi=-1");
+        std::vector<float> x(size_t(kLines * width)), w(size_t(width), 1.0f), b(size_t(width), 0.5f), y(x.size(), NAN);
+        for (size_t i = 0; i < x.size(); ++i) x[i] = level + float(i * 7 % 23) / 8 - 1;
+        const auto framework = load_framework(module, team());
+        std::string why_not;
+        const auto operation = framework->prepare(row, why_not);
+        ASSERT_TRUE(operation) << why_not;
+        const void* const inputs[] = {x.data(), w.data(), b.data()};
+        operation->bind(inputs, y.data());
+        operation->run();
+        for (int64_t line = 0; line < kLines; ++line) {
+          const float* from = x.data() + line * width;
+          double mean = 0, variance = 0;
+          for (int64_t i = 0; i < width; ++i) mean += double(from[i]) / double(width);
+          for (int64_t i = 0; i < width; ++i) variance += (from[i] - mean) * (from[i] - mean) / double(width);
+          for (int64_t i = 0; i < width; ++i)  // of the mean's own rounding a part is left, which grows with the level
+            ASSERT_NEAR(y[size_t(line * width + i)], (from[i] - mean) / std::sqrt(variance + 1e-5) + 0.5,
+                        2e-6 * (8 + std::abs(level)))
+                << module << " width " << width << " level " << level << " line " << line << " element " << i;
+        }
+      }
+}
+
 /// Tails, lines around the sizes where another way is taken, outputs that pass the caches.
 constexpr const char* kAwkward[] = {
     "Softmax / dim=3x1 axi=-1",

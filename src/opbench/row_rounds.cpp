@@ -86,6 +86,21 @@ class Contender {
     command.first_set = next_set_;
     next_set_ += uint64_t(command.samples);
     ask(command, std::min(1.0, kCheckedElements / double(row_.output.elements())));
+    turn_ends_.push_back(result.us.size());
+  }
+
+  /// The median of the undisturbed samples of each turn, of all where all were disturbed.
+  std::vector<double> turn_medians() const {
+    std::vector<double> medians;
+    for (size_t turn = 0, i = 0; turn < turn_ends_.size(); ++turn) {
+      std::vector<double> all, undisturbed;
+      for (; i < turn_ends_[turn]; ++i) {
+        all.push_back(result.us[i]);
+        if (i >= result.disturbed.size() || !result.disturbed[i]) undisturbed.push_back(result.us[i]);
+      }
+      medians.push_back(percentile(undisturbed.empty() ? all : undisturbed, 50));
+    }
+    return medians;
   }
 
   void turns_of_seed() { ask({next_set_, kSeedSamples, kSeedCalls, false, false}, 1.0); }
@@ -139,6 +154,7 @@ class Contender {
   bool is_ceiling_;
   std::unique_ptr<CellWorker> worker_;
   std::string how_;
+  std::vector<size_t> turn_ends_;  // of the samples
   uint64_t next_set_ = 0;
   double once_us_ = 0;
 };
@@ -149,6 +165,16 @@ double median_us(const CellResult& cell) {
   record.device_us = cell.us;
   record.disturbed = cell.disturbed;
   return percentile(ranking_samples(record, false).device_us, 50);
+}
+
+/// What only moving takes while the cell takes its median: by the median ratio of both in one turn. Memory may have
+/// several rates, for minutes each, and a row may meet two.
+double moved_beside(const Contender& ceiling, const Contender& cell) {
+  const std::vector<double> moved = ceiling.turn_medians(), taken = cell.turn_medians();
+  std::vector<double> ratios;
+  for (size_t turn = 0; turn < std::min(moved.size(), taken.size()); ++turn)
+    if (taken[turn] > 0) ratios.push_back(moved[turn] / taken[turn]);
+  return ratios.empty() ? 0 : percentile(ratios, 50) * median_us(cell.result);
 }
 
 void accuse(CellResult& cell, const OperationRow& row, double peak_gflops) {
@@ -212,7 +238,7 @@ std::vector<CellResult> measure_row(const OperationRow& row, const std::vector<c
     CellResult& cell = contender.result;
     for (size_t c = frameworks.size(); c < contenders.size(); ++c)
       if (contenders[c]->device == contender.device && contenders[c]->runs() && !contenders[c]->result.us.empty())
-        cell.ceiling_us = median_us(contenders[c]->result),
+        cell.ceiling_us = moved_beside(*contenders[c], contender),
         cell.fastest_moved_us = percentile(contenders[c]->result.us, kFastest);
     accuse(cell, row, contender.device == "cpu" ? options.peak_gflops : 0);
     cells.push_back(std::move(cell));

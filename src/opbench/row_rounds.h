@@ -22,7 +22,7 @@ struct CellResult {
   std::vector<std::string> tags;
   std::vector<double> us;
   std::vector<uint8_t> disturbed;  // by sample
-  double ceiling_us = 0;           // the same bytes only moved on its device, in the same rounds; 0: that could not run
+  double ceiling_us = 0;           // the same bytes only moved on its device, in the same turns; 0: that could not run
   double fastest_moved_us = 0;     // of these, a fast one
   OutputErrors errors;
   double seconds = 0, check_seconds = 0;

@@ -132,12 +132,12 @@ void meet_row(float* to, const float* v, int64_t columns) {
 }
 
 /// VECTORS: of a row, where they are known to be so many; 0: as many as there are columns. NEAR: the table stays in the
-/// first-level cache, else its rows are fetched ahead. Values come in several streams, which keeps memory busier than
-/// one; indices are checked a block at a time.
+/// first-level cache. Values come in several streams, which the processor fetches ahead by itself: each word from here
+/// would take a place among the lines under way. Indices are checked a block at a time.
 template <typename Meet, int VECTORS, bool NEAR>
 void meet_rows_of(const int64_t* index_of, const float* v, int64_t rows, int64_t columns, Share mine, float* table) {
   constexpr int kStreams = NEAR ? 4 : 2;
-  constexpr int64_t kTogether = 4, kNext = 8, kBlock = 512, kAhead = 1024;  // rows, but for the last: elements
+  constexpr int64_t kBlock = 64;  // rows: few, so that values wait for few indices
   if (VECTORS > 0) columns = VECTORS * kLanes;
   const int64_t each = (mine.end - mine.begin) / kStreams / kBlock * kBlock;
   for (int64_t begin = 0; begin < each; begin += kBlock) {
@@ -145,16 +145,11 @@ void meet_rows_of(const int64_t* index_of, const float* v, int64_t rows, int64_t
       const int64_t at = mine.begin + s * each + begin;
       if (!all_within(index_of, {at, at + kBlock}, rows)) __builtin_trap();
     }
-    for (int64_t i = begin; i < begin + kBlock; i += kTogether)
-      for (int s = 0; s < kStreams; ++s)
-        for (int64_t u = 0; u < kTogether; ++u) {
-          const int64_t r = mine.begin + s * each + i + u;
-          for (int64_t c = 0; c < columns; c += 16) __builtin_prefetch(v + r * columns + kAhead + c, 0, 2);
-          if (!NEAR && i + u + kNext < begin + kBlock)
-            for (int64_t c = 0; c < columns; c += 16)
-              __builtin_prefetch(table + index_of[r + kNext] * columns + c, 1, 3);
-          meet_row<Meet>(table + index_of[r] * columns, v + r * columns, columns);
-        }
+    for (int64_t i = begin; i < begin + kBlock; ++i)
+      for (int s = 0; s < kStreams; ++s) {
+        const int64_t r = mine.begin + s * each + i;
+        meet_row<Meet>(table + index_of[r] * columns, v + r * columns, columns);
+      }
   }
   for (int64_t i = mine.begin + kStreams * each; i < mine.end; ++i) {
     if (uint64_t(index_of[i]) >= uint64_t(rows)) __builtin_trap();
