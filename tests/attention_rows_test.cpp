@@ -28,9 +28,9 @@ class AttentionRows : public ::testing::Test {
     return to;
   }
 
-  /// Rows [first, first + count), which stand at the end of the cache.
-  void attend(LoadedKernel* kernel, int64_t first, int64_t count) {
-    const int32_t position = int32_t(kCapacity - kRows + first);
+  /// Rows [first, first + count), of which the first of all has so many positions before it.
+  void attend(LoadedKernel* kernel, int64_t before, int64_t first, int64_t count) {
+    const int32_t position = int32_t(before + first);
     Launch launch;
     launch.kernel = kernel;
     launch.op = &kAttention;
@@ -50,9 +50,9 @@ class AttentionRows : public ::testing::Test {
     program->wait();
   }
 
-  std::vector<float> in_pieces_of(LoadedKernel* kernel, int64_t rows) {
+  std::vector<float> in_pieces_of(LoadedKernel* kernel, int64_t before, int64_t rows) {
     device->fill(d, 0xff, kRows * kColumns * 4);
-    for (int64_t first = 0; first < kRows; first += rows) attend(kernel, first, std::min(rows, kRows - first));
+    for (int64_t first = 0; first < kRows; first += rows) attend(kernel, before, first, std::min(rows, kRows - first));
     std::vector<float> out(size_t(kRows * kColumns));
     device->read(out.data(), d, int64_t(out.size()) * 4);
     return out;
@@ -100,11 +100,14 @@ TEST_F(AttentionRows, HaveTheSameBitsAloneAndInAnyCompany) {
       for (const Dtype type : {Dtype::f16, Dtype::q8_0}) {
         cache_type = type;
         fill_cache();
-        const std::vector<float> together = in_pieces_of(kernel.get(), kRows);
-        for (const float value : together) ASSERT_TRUE(std::isfinite(value));
-        for (const int64_t rows : {1, 3, 8})
-          EXPECT_EQ(in_pieces_of(kernel.get(), rows), together)
-              << variant.id() << ' ' << level.name << ' ' << dtype_name(type) << ' ' << rows;
+        for (const int64_t before :
+             {int64_t(0), kCapacity - kRows}) {  // a prompt's first tokens; the cache's last rows
+          const std::vector<float> together = in_pieces_of(kernel.get(), before, kRows);
+          for (const float value : together) ASSERT_TRUE(std::isfinite(value));
+          for (const int64_t rows : {1, 3, 8})
+            EXPECT_EQ(in_pieces_of(kernel.get(), before, rows), together)
+                << variant.id() << ' ' << level.name << ' ' << dtype_name(type) << ' ' << before << ' ' << rows;
+        }
       }
       ++proved;
     }

@@ -98,6 +98,15 @@ inline constexpr const char* kStepSpecs[] = {
     "dtD=f16 | scale=0.1",
     "op=attention | m=1 | heads=1 | kv_heads=1 | head_size=32 | length=1 | capacity=1 | dtA=bf16 | dtCache=q8_0 | "
     "dtD=f32 | scale=0",
+    // Few positions, alone and as a prompt; of each type.
+    "op=attention | m=5 | heads=14 | kv_heads=2 | head_size=64 | length=9 | capacity=12 | dtA=f32 | dtCache=f16 | "
+    "dtD=f32 | scale=0.125",
+    "op=attention | m=1 | heads=20 | kv_heads=2 | head_size=128 | length=11 | capacity=11 | dtA=f16 | dtCache=q8_0 | "
+    "dtD=f16 | scale=0.09",
+    "op=attention | m=12 | heads=3 | kv_heads=3 | head_size=32 | length=12 | capacity=12 | dtA=bf16 | dtCache=bf16 | "
+    "dtD=bf16 | scale=0.2",
+    "op=attention | m=1 | heads=6 | kv_heads=2 | head_size=256 | length=4 | capacity=9 | dtA=f32 | dtCache=f32 | "
+    "dtD=f32 | scale=-0.06",
     "op=rope | m=3 | heads=14 | kv_heads=2 | head_size=64 | capacity=33 | dtA=f32 | dtCache=q8_0 | dtD=f32 | "
     "style=neox | base=1000000",
     "op=rope | m=1 | heads=3 | kv_heads=3 | head_size=32 | capacity=1 | dtA=f16 | dtCache=q8_0 | dtD=f16 | "

@@ -26,6 +26,12 @@ struct Ahead {
   }
 };
 
+/// A row of a head of the cache.
+template <class T>
+const T* cached(const assay_tensor& t, int64_t head, int64_t row) {
+  return static_cast<const T*>(t.data) + head * t.strides[0] + row * t.strides[1];
+}
+
 /// Values [i, i + kLanes) of a row of the cache, all of which are there; of blocks their whole numbers.
 template <class T>
 inline Vec part_of(const T* row, int64_t i) {
@@ -136,6 +142,24 @@ inline R interleaved(R a, R b, std::index_sequence<PLACE...>) {
   return __builtin_shufflevector(a, b, kFrom(PLACE)...);
 }
 
+/// In each kKeys places of kKeys rows, rows become columns.
+template <class R>
+inline void turn_rows(R (&rows)[kKeys]) {
+  constexpr auto kAll = std::make_index_sequence<sizeof(R) / sizeof(rows[0][0])>();
+  R turned[kKeys];
+  // Each step turns the number of a row and that of a place, as one string of bits, by one bit.
+#pragma GCC unroll 3
+  for (int step = 0; step < (kKeys == 8 ? 3 : 2); ++step) {
+#pragma GCC unroll 4
+    for (int r = 0; r < kKeys / 2; ++r) {
+      turned[2 * r] = interleaved<0>(rows[r], rows[r + kKeys / 2], kAll);
+      turned[2 * r + 1] = interleaved<1>(rows[r], rows[r + kKeys / 2], kAll);
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < kKeys; ++r) rows[r] = turned[r];
+  }
+}
+
 /// Lanes that one operation turns as it likes. In each so many, a query's scores are half of the first kKeys keys and
 /// half of the others: so neighbouring sums of both fall into order where they stand.
 constexpr int kTurned = kLanes == 16 ? kLanes : 4;
@@ -147,22 +171,11 @@ __attribute__((noinline)) void turn(const char* at, int64_t stride, V* to) {
   const int64_t bytes = stride * int64_t(sizeof(T));
 #if defined(__AVX2__)
   using Two = std::conditional_t<sizeof(V) == 2, uint32_t, uint64_t>;
-  constexpr auto kAll = std::make_index_sequence<sizeof(Floats) / sizeof(Two)>();
   typedef Two Row __attribute__((vector_size(sizeof(Vec))));
-  Row rows[kKeys], turned[kKeys];
+  Row rows[kKeys];
 #pragma GCC unroll 8
   for (int r = 0; r < kKeys; ++r) rows[r] = row_at<T, Row>(at + key_at(r) * bytes);
-    // Each step turns the number of a row and that of a place, as one string of bits, by one bit.
-#pragma GCC unroll 3
-  for (int step = 0; step < (kKeys == 8 ? 3 : 2); ++step) {
-#pragma GCC unroll 4
-    for (int r = 0; r < kKeys / 2; ++r) {
-      turned[2 * r] = interleaved<0>(rows[r], rows[r + kKeys / 2], kAll);
-      turned[2 * r + 1] = interleaved<1>(rows[r], rows[r + kKeys / 2], kAll);
-    }
-#pragma GCC unroll 8
-    for (int r = 0; r < kKeys; ++r) rows[r] = turned[r];
-  }
+  turn_rows(rows);
   memcpy(to, rows, sizeof rows);
 #else
   using Stored = std::conditional_t<std::is_same_v<T, Q8Block>, int8_t, V>;

@@ -1,8 +1,8 @@
 // attention_split: chunks of the cache are widened once for all queries that share a head; softmax as it goes. Threads
 // share the parts of all heads; sums of parts meet by the same tree for any number of threads, in the workspace. What
 // it takes at least, of 14 heads over two of 64 values at 4,096: 2 MB read, 14.7 million multiplications and additions.
-#include "attention_lanes.h"
-#include "attention_parts.h"
+// Of few positions all is in attention_few.h.
+#include "attention_few.h"
 
 namespace assay {
 namespace {
@@ -26,11 +26,6 @@ struct Space {  // of one thread
     scaled = scales + kChunk * p.blocks();
   }
 };
-
-template <class T>
-const T* cached(const assay_tensor& t, int64_t head, int64_t row) {
-  return static_cast<const T*>(t.data) + head * t.strides[0] + row * t.strides[1];
-}
 
 /// `count` rows from `first` on, zeros behind them, up to `rows`, and behind each row's end.
 template <class T>
@@ -187,6 +182,8 @@ size_t thread_bytes(const Problem& p) { return round_up(Space::bytes(p), 64) + P
 
 template <class T>
 void run_as(const Problem& p, const assay_thread& thread) {
+  if constexpr (kLanes > 4)
+    if (are_few(p)) return attend_to_few<T>(p, thread);
   char* const at = static_cast<char*>(p.call.workspace) + Partials::bytes(p);
   const Space space(p, at + thread_bytes(p) * thread.index);
   attend_in_parts(p, thread, {p, static_cast<char*>(p.call.workspace), thread_bytes(p)},
