@@ -25,7 +25,8 @@ class SpecialLaunch {
     launch_.kernel = &kernel;
     launch_.tensors = values_.weights(spacing)->tensors();
     const Address weights = opened.special(*values_.weights(spacing));
-    mixes_ = spacing == Spacing::dense && !work.device->one_worker && work.variant->supports.strides && rows_of(work.inputs->spec()) > 1;
+    mixes_ = spacing == Spacing::dense && !work.device->one_worker && work.variant->supports.strides &&
+             rows_of(work.inputs->spec()) > 1;
     for (Tensor& t : launch_.tensors) {
       launch_.bytes += t.bytes + t.scale_bytes;
       const int64_t most = mixes_ ? spaced(t, Spacing::padded).bytes : t.bytes;
