@@ -26,6 +26,24 @@ class cli_awkward : public testing::Test {
   Home home_;
 };
 
+TEST_F(cli_awkward, a_folder_of_kernels_has_no_say_in_how_others_are_judged_or_timed) {
+  const auto refuse = [&](const std::string& family, const std::string& more, const std::vector<std::string>& parts) {
+    const fs::path folder = at(family);
+    fs::create_directories(folder);
+    write_file(folder / "k.cpp", "");
+    write_file(
+        folder / "manifest.json",
+        R"({"schema": 1, "backend": "cpu", "mutants": true, "families": [{"family": ")" + family +
+            R"(", "source": "k.cpp", "technique": "t", "name": "n", "supports": {"op": ["argmax"], "a": ["f32"]}, )" +
+            more + "}]}");
+    expect_refused(home_, {"probe", "--dry-run", "--kernels", folder, "--spec", "op=argmax | m=1 | n=64 | dtA=f32"},
+                   parts);
+  };
+  refuse("ceiling", R"("role": "ceiling")", {"ceiling/n has the role ceiling", "only assay's own", "leave"});
+  refuse("peak_mine", R"("role": "ceiling")", {"peak_mine/n has the role ceiling"});
+  refuse("faster", R"("harness": {"timer_scale": 0.9})", {"faster/n", "harness", "selftest alone"});
+}
+
 class cli_awkward_model : public cli_awkward {
  protected:
   void SetUp() override {

@@ -43,8 +43,8 @@ class cli_files : public testing::Test {
 
 TEST_F(cli_files, an_output_that_is_an_input_is_refused_by_whatever_name) {
   const fs::path trace = at("trace"), log = at("log");
-  for (const fs::path& name :
-       {trace, at("./trace"), at("folder/../trace"), at("link"), at("hard"), at("folder_link/../trace")})
+  for (const fs::path& name : {trace, at("./trace"), at("folder/../trace"), at("link"), at("hard"),
+                               at("folder_link/../trace"), at("not_there_yet/../trace")})
     for (const std::string option : {"--json", "--csv", "--markdown", "--specs-out"})
       expect_refused_and_nothing_changed(
           {"analyze", "--dtype", "f16", option, name, trace},

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -123,6 +124,23 @@ Kernel int8_kernel(size_t block, bool powers = false) {
   return kernel;
 }
 
+/// A block's largest value is looked for among all but its last, or its first.
+Kernel int8_kernel_that_looks_past(size_t place) {
+  Kernel kernel;
+  kernel.activations = [=](std::vector<float>& a) {
+    for (size_t first = 0; first < a.size(); first += 32) {
+      const size_t end = std::min(a.size(), first + 32);
+      float largest = 0;
+      for (size_t i = first; i < end; ++i)
+        if (i - first != place) largest = std::max(largest, std::fabs(a[i]));
+      const float scale = largest / 127;
+      for (size_t i = first; i < end; ++i)
+        a[i] = scale > 0 ? std::clamp(std::nearbyint(a[i] / scale), -127.0f, 127.0f) * scale : 0;
+    }
+  };
+  return kernel;
+}
+
 Kernel rounding_kernel(Dtype dtype) {
   Kernel kernel;
   kernel.activations = [=](std::vector<float>& a) {
@@ -191,7 +209,33 @@ TEST(SpecialValues, Int8ScalesOfOtherBlocksOrRoundedOnesAreFound) {
             << block << " " << spec.line();
       EXPECT_NE(judge(spec, Spacing::dense, Accuracy::int8_activation, int8_kernel(32, /*powers=*/true)), "")
           << spec.line();
+      for (const size_t place : {size_t(0), size_t(31)})
+        EXPECT_NE(judge(spec, Spacing::dense, Accuracy::int8_activation, int8_kernel_that_looks_past(place)), "")
+            << place << " " << spec.line();
     }
+}
+
+// What integers of a block may add up to: those of 5 bits with activations of 7 need 17 bits.
+TEST(SpecialValues, SumsOfABlocksIntegersReachTheEndOfTheirRange) {
+  for (const Dtype type : {Dtype::q4_1, Dtype::q5_0, Dtype::q5_1}) {
+    const Spec spec = spec_of(
+        fmt::format("batch=1 | m=1 | n=131 | k=288 | tA=0 | tB=1 | dtA=f32 | dtB={} | dtD=f32", dtype_name(type)));
+    const SpecialRows rows(matmul_of(spec));
+    double most = 0;  // Σ |a| |b| of a block whose terms have one sign, in steps of both
+    for (const ActivationRow& a : rows.activations())
+      for (const WeightRow& b : rows.weights())
+        for (size_t first = 0; first + 32 <= a.values.size() && a.for_int8; first += 32) {
+          double sum = 0, largest_a = 0, largest_b = 0;
+          for (size_t i = first; i < first + 32; ++i) {
+            sum += a.values[i] * b.values[i];
+            largest_a = std::max(largest_a, std::fabs(a.values[i]));
+            largest_b = std::max(largest_b, std::fabs(b.values[i]));
+          }
+          if (largest_a > 0 && largest_b > 0 && std::isfinite(sum))
+            most = std::max(most, std::fabs(sum) / (largest_a * largest_b));
+        }
+    EXPECT_GT(most, 28) << dtype_name(type) << ": of 32 at most";
+  }
 }
 
 // What a processor's or a GPU's mode does to f32 is no kernel's mistake; in f16 the same numbers are real weights.

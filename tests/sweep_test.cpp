@@ -51,6 +51,23 @@ TEST(sweep_honesty, a_kernel_that_refuses_what_its_manifest_claims_failed_to_lau
   EXPECT_TRUE(is_sound(find_case(records, "test_plain/plain")));
 }
 
+TEST(sweep_honesty, what_lost_on_some_places_is_tried_on_all_before_it_is_crowned_from_the_store) {
+  const Home home;
+  home.with_ceilings();
+  write_drop_ins(home.kernels(), {{"test_plain"}});
+  const std::string line = "op=argmax | m=1 | n=8192 | dtA=f32";
+  ASSERT_EQ(home.run(home.probe(line, {"--variant", "argmax/loop", "--variant", "argmax_blocks/lanes"})).exit_code, 0);
+  const std::vector<CaseRecord> both = home.reported();
+  ASSERT_TRUE(find_case(both, "argmax/loop"));
+  if (!find_case(both, "argmax/loop")->has_tag(kUnsweptTag)) GTEST_SKIP() << "too busy here for the slower one to lose";
+  ASSERT_EQ(home.run(home.probe(line, {"--variant", "argmax/loop"})).exit_code, 0);
+  const std::vector<CaseRecord> alone = home.reported();
+  ASSERT_TRUE(find_case(alone, "argmax/loop"));
+  EXPECT_FALSE(find_case(alone, "argmax/loop")->has_tag(kUnsweptTag));
+  EXPECT_FALSE(find_case(alone, "argmax/loop")->has_tag(kSomeNumbersTag));
+  EXPECT_NE(find_case(alone, "argmax/loop")->measured_at, 0);
+}
+
 TEST(sweep_compiler, a_missing_one_fails_what_is_not_built_and_says_what_to_install) {
   const Home home;
   home.with_ceilings();

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cfenv>
 #include <fstream>
 #include <functional>
@@ -67,6 +68,42 @@ TEST_F(TeamTest, OnlyAsManyAsAreAskedForRunAndTheBarrierWaitsForThemAlone) {
     EXPECT_EQ(entered, wanted);
     EXPECT_EQ(wrong, 0u) << "round " << round;
   }
+}
+
+TEST_F(TeamTest, UnevenlyThoseThatAreLateEnterAndLeaveBarriersLateAndTheNextRunIsEven) {
+  Team team(at_least_two());
+  struct Seen {
+    std::vector<int64_t> entered, left;
+  } seen{std::vector<int64_t>(team.size()), std::vector<int64_t>(team.size())};
+  const auto work = [](const assay_thread* thread, void* argument) {
+    auto& of = *static_cast<Seen*>(argument);
+    of.entered[thread->index] = now_ns();
+    thread->barrier(thread);
+    of.left[thread->index] = now_ns();
+  };
+  for (const uint64_t late : {uint64_t(1), ~uint64_t(1)}) {
+    team.wake();
+    const int64_t began = now_ns();
+    team.run_unevenly(work, &seen, team.size(), late);
+    for (uint32_t i = 0; i < team.size(); ++i) {
+      if (!(late >> i & 1)) continue;
+      EXPECT_GE(seen.entered[i] - began, 100'000) << i;
+      EXPECT_GE(seen.left[i] - seen.entered[i], 100'000) << i;
+    }
+  }
+  std::atomic<int> ran{0};
+  team.run_unevenly([](const assay_thread*, void* count) { ++*static_cast<std::atomic<int>*>(count); }, &ran, 1, 0);
+  EXPECT_EQ(ran, 1);
+  std::vector<decltype(assay_thread::barrier)> barriers(team.size());
+  team.run([](const assay_thread* thread,
+              void* of) { static_cast<decltype(assay_thread::barrier)*>(of)[thread->index] = thread->barrier; },
+           barriers.data());
+  const auto usual = barriers[0];
+  team.run_unevenly(work, &seen, team.size(), 1);
+  team.run([](const assay_thread* thread,
+              void* of) { static_cast<decltype(assay_thread::barrier)*>(of)[thread->index] = thread->barrier; },
+           barriers.data());
+  for (const auto barrier : barriers) EXPECT_EQ(barrier, usual);
 }
 
 TEST_F(TeamTest, EveryThreadRunsOnceWithItsIndexAndItsOwnIdentity) {

@@ -85,6 +85,10 @@ class MeasuredDevice : public Device {
   /// One launch as a caller makes it that then waits for it. Where a device must wait for that caller, its device time
   /// has that in it.
   virtual LaunchTimes dispatch(const Launch& launch) { return time({&launch, 1})[0]; }
+  /// In how many ways a launch can run once, untimed, as an engine's would elsewhere: by fewer threads, or with some
+  /// that are late.
+  virtual int uneven_ways(const Launch&) { return 0; }
+  virtual void dispatch_unevenly(const Launch&, int /*way*/) {}
   /// Runs launches once, untimed, each behind a kernel that hands it its inputs late: it poisons them, lets the launch
   /// begin where that may overlap, and only then, after a while, writes them. False where the device has no such
   /// kernel.
@@ -97,6 +101,9 @@ class MeasuredDevice : public Device {
   virtual bool read_at_return(const std::vector<ReadBack>&) { return false; }
   /// What the launches since the last call left changed that they had to restore (rounding mode …); "" if nothing.
   virtual std::string left_behind() { return ""; }
+  /// The same of what belongs to the process and its threads (handlers of signals, priorities …): dear, for the end of
+  /// a step.
+  virtual std::string left_in_process() { return ""; }
   /// Whether it looks at buffers where they are; else that is left to the host.
   virtual bool can_survey() const { return false; }
   /// Reads all ranges, and surveys all buffers if it can.

@@ -70,7 +70,8 @@ bool FileIdentity::would_hold(const FileIdentity& other) const {
 FileIdentity file_identity(const fs::path& path) {
   struct stat status {};
   if (stat(path.c_str(), &status) == 0) return {status.st_dev, status.st_ino, status.st_mode, ""};
-  const fs::path real = follow_links(path);
+  const fs::path real = follow_links(path);  // "new/../file" is there once the folder `new` has been made for it
+  if (stat(real.c_str(), &status) == 0) return {status.st_dev, status.st_ino, status.st_mode, ""};
   fs::path folder = real.parent_path();
   while (stat(folder.c_str(), &status) != 0 && folder != folder.parent_path()) folder = folder.parent_path();
   return {status.st_dev, status.st_ino, status.st_mode, real.lexically_relative(folder).string()};

@@ -195,7 +195,7 @@ int analyze(const std::string& trace, const AnalyzeOptions& options, const Befor
   }
   if (text) flush(text);
   const int exit_code = whole(trace, input);
-  if (!options.specs_out.empty()) write_specs(trace, shapes, options);
+  if (!options.specs_out.empty() && input.totals.events > 0) write_specs(trace, shapes, options);
   return exit_code;
 }
 

@@ -124,10 +124,16 @@ std::vector<Manifest> load_manifests(const Backend& backend, const std::vector<s
     if (manifest.backend != backend.name())
       fail("{}: its kernels are for backend {}, this device is of {}", manifest.file.string(), manifest.backend,
            backend.name());
-    for (const Variant& variant : manifest.variants)
+    for (const Variant& variant : manifest.variants) {
+      if (variant.role == Role::ceiling && &manifest != &manifests.front())
+        fail(
+            "{}: {} has the role ceiling, by which all other kernels are judged: only assay's own have; leave \"role\" "
+            "out",
+            manifest.file.string(), variant.id());
       if (const auto [first, is_new] = ids.emplace(variant.id(), manifest.file.string()); !is_new)
         fail("{}: the variant {} is already in {}; choose another family name", manifest.file.string(), variant.id(),
              first->second);
+    }
   }
   return manifests;
 }

@@ -136,9 +136,9 @@ void print_plan(const Plan& plan, const Sweep& sweep, const ProbeOptions& option
   }
   text += "\n" + skips_text(plan, options, width);
   const size_t missing = sweep.missing();
-  text += fmt::format("\n{} specs, {} cases; {} in the store, {} to measure: about {}\n", plan.specs.size(),
-                      plan.cases(), size_t(plan.cases()) - missing, missing,
-                      duration_text(std::ceil(sweep.expected_seconds())));
+  text +=
+      fmt::format("\n{} specs, {} cases; {} in the store, {} to measure: about {}\n", plan.specs.size(), plan.cases(),
+                  size_t(plan.cases()) - missing, missing, duration_text(std::ceil(sweep.expected_seconds())));
   put(stdout, wrap_lines(text, width, 6));
 }
 
@@ -163,6 +163,17 @@ bool any_failure(const SweepReport& report, const std::vector<const Variant*>& v
       if (enabled.count(c.record.variant) && is_failure(c.record.outcome)) return true;
   return std::any_of(report.specs.begin(), report.specs.end(),
                      [](const RankedSpec& s) { return !s.quarantine.empty(); });
+}
+
+/// Only the self-test may have its times told wrong.
+void refuse_scaled_times(const Plan& plan) {
+  for (const PlannedSpec& spec : plan.specs)
+    for (const PlannedCase& of : spec.cases)
+      if (of.variant->timer_scale != 1)
+        fail(
+            "--kernels: {}: its manifest's \"harness\" scales what is timed, which is for assay selftest alone; leave "
+            "it out",
+            of.variant->id());
 }
 
 /// A line for each variant of the user's folders that is meant and in no case. Who disables one knows why.
@@ -215,6 +226,7 @@ int run_probe(ProbeOptions options) {
   }
   const std::vector<const Variant*> variants = all_variants(manifests);
   const Plan plan = make_plan(all_specs(options, workloads), variants, device.info, options.selection);
+  refuse_scaled_times(plan);
   remark_without_case(manifests, device.info, plan, options.selection);
 
   options.sweep.environment = describe_environment(*device.backend, device.info);

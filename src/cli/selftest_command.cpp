@@ -83,7 +83,8 @@ int run_selftest(const SelftestOptions& options) {
   if (device.described) fail("--device {}: a description, not a device: kernels must run here", options.device);
   const std::string backend = device.backend->name();
   const std::string folder = project_folder(backend == "cpu" ? "tests/mutants" : "tests/mutants/" + backend).string();
-  const Expectations expectations = load_expectations(folder + "/expected.json", device.info.can_overlap());
+  const Expectations expectations =
+      load_expectations(folder + "/expected.json", device.info.can_overlap(), device.info.threads);
   const std::vector<Manifest> manifests = load_manifests(*device.backend, {folder});
   std::vector<Manifest> chained_manifests = manifests;
   for (Manifest& manifest : chained_manifests) build_for_chains(manifest);

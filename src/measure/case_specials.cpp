@@ -6,6 +6,7 @@
 #include "measure/case_worker.h"
 #include "measure/far_positions.h"
 #include "measure/number_sweep.h"
+#include "measure/spaced_launch.h"
 #include "measure/special_launch.h"
 
 namespace assay {
@@ -17,6 +18,39 @@ constexpr double kSomeMs = 3, kManyMs = 100;
 constexpr int64_t kLeastSwept = 64, kSomeMultiplications = 100'000'000, kManyMultiplications = 400'000'000;
 
 }  // namespace
+
+/// By fewer threads than there are, as an engine's launches are that give way to other processes; and with threads that
+/// are late: who waits for them by the clock is right only on a quiet machine. With inputs that were right before.
+void CaseWorker::try_uneven_launches(const LaunchInputs& inputs, Reply& reply) {
+  if (!judge_ || !work_.special_draws || most_launches() > 1) return;
+  const int ways = device_.uneven_ways(bound_->launch(inputs.copy));
+  for (int way = 0; way < ways && reply.outcome == Outcome::pass; ++way) {
+    uneven_way_ = way;
+    launch(inputs, 1, reply, {.compared = true, .last = false, .whole = false});
+    uneven_way_.reset();
+    if (reply.outcome == Outcome::pass) continue;
+    const std::string detail = reply.detail;
+    reply.outcome = Outcome::pass;
+    set(reply, Outcome::wrong, (way < 2 ? "where some of its threads are late: " : "by fewer threads: ") + detail);
+  }
+}
+
+/// Of an op that is no product: the special values of one have both spacings.
+void CaseWorker::try_spaced_operands(Reply& reply) {
+  if (!judge_ || !work_.special_draws || work_.inputs->spec().op->is_product || reply.outcome != Outcome::pass) return;
+  const int64_t began = now_ns();
+  const LaunchInputs inputs = random_inputs(length_->first_checkable(), 1, /*comparable=*/true);
+  const std::string message = check_spaced_operands(work_, opened_, bound_->launch(inputs.copy),
+                                                    {bound_->source_copy(inputs.copy), inputs.a}, *judge_);
+  if (!message.empty()) set(reply, Outcome::wrong, message);
+  reply.untimed_check_us += double(now_ns() - began) * 1e-3;
+}
+
+void CaseWorker::look_at_process(Reply& reply) {
+  const int64_t began = now_ns();
+  if (const std::string message = device_.left_in_process(); !message.empty()) set(reply, Outcome::wrong, message);
+  reply.untimed_check_us += double(now_ns() - began) * 1e-3;
+}
 
 /// Of an op that is no product, whose special values (try_special_values) lie as in a mapped file as well; and an
 /// ordinary one, on weights that do. What such a launch has no business with of its weights is poisoned.

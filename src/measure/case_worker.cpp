@@ -59,14 +59,16 @@ void CaseWorker::setup(const Command& command, Reply& reply) {
   reply.launch_bytes = first_launch.bytes;
   reply.resources = kernel_->resources(first_launch);
   length_.emplace(least_launches(), most_launches(), bound_->ring().slots(), checkable());
-  warm_up(reply);
+  try_uneven_launches(warm_up(reply), reply);
   try_special_draws(reply);
+  try_spaced_operands(reply);
   try_some_numbers(reply);
   if (!room_is_dear) try_special_values(reply, {}, nullptr);
+  look_at_process(reply);
   finish(reply);
 }
 
-void CaseWorker::warm_up(Reply& reply) {
+LaunchInputs CaseWorker::warm_up(Reply& reply) {
   const LaunchInputs inputs = random_inputs(length_->first_checkable(), 1, /*comparable=*/true);
   std::vector<std::byte> first;
   double device_us = INFINITY;  // the first launches are slow, some of them by far
@@ -83,6 +85,7 @@ void CaseWorker::warm_up(Reply& reply) {
       set(reply, Outcome::wrong, message);
   }
   length_->choose(device_us);
+  return inputs;
 }
 
 void CaseWorker::sample(const Command& command, Reply& reply, LaunchTimes* times) {
@@ -174,6 +177,7 @@ void CaseWorker::settle(Reply& reply) {
   if (const std::string message = bound_->surroundings().changed(host_varied_); !message.empty())
     set(reply, Outcome::wrong, message);
   reply.untimed_check_us += double(now_ns() - began) * 1e-3;
+  look_at_process(reply);
 }
 
 /// At the end of a step that launched.
@@ -245,7 +249,8 @@ LaunchTimes CaseWorker::launch(const LaunchInputs& inputs, int64_t length, Reply
   const int64_t alone_ended = now_ns();
   if (judge_) bound_->ring().poison(order_.used_slots());
   // Or it holds what launches before left there, of other inputs: who takes NaN for "not yet" is found by that.
-  if (bound.workspace_bytes > 0 && random_() % 2 == 0) device_.fill(bound.workspace, kPoison, bound.workspace_bytes);
+  if (bound.workspace_bytes > 0 && (uneven_way_ || random_() % 2 == 0))
+    device_.fill(bound.workspace, kPoison, bound.workspace_bytes);
   evict();
 
   Look at_return;
@@ -306,6 +311,10 @@ double CaseWorker::hand_over(const LaunchInputs& inputs, int64_t length, bool is
 LaunchTimes CaseWorker::time_counted(const Launch& bound, bool is_sequence, int64_t length, Reply& reply) {
   const bool counts = work_.counters && sampling_;
   const Counts before = counts ? device_.counts() : Counts();
+  if (uneven_way_) {
+    device_.dispatch_unevenly(bound, *uneven_way_);
+    return {};
+  }
   const LaunchTimes times = is_sequence ? submit_many(reply) : device_.dispatch(bound);
   if (!counts) return times;
   const Counts passed = device_.counts() - before;

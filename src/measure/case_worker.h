@@ -52,7 +52,10 @@ class CaseWorker {
     bool whole = false;
   };
 
-  void warm_up(Reply& reply);
+  LaunchInputs warm_up(Reply& reply);
+  void try_uneven_launches(const LaunchInputs& inputs, Reply& reply);
+  void try_spaced_operands(Reply& reply);
+  void look_at_process(Reply& reply);
   void try_special_draws(Reply& reply);
   void try_some_numbers(Reply& reply);
   void sweep(double usual_ms, double whole_ms, int64_t multiplications, bool far, Reply& reply);
@@ -92,6 +95,7 @@ class CaseWorker {
   LaunchInputs last_;  // of a launch of the last sample, its copy as the reference counts them
   int64_t last_slot_ = 0, last_place_ = 0, own_position_ = 0;
   SampleOrder order_;                        // of the sample in work
+  std::optional<int> uneven_way_;            // of the launch in work, where it is to run so
   std::optional<Launch> instead_;            // of the launch that is bound, in the work of special draws
   std::unique_ptr<Program> program_;         // of the sample in work, where it is bound already
   std::optional<Comparison> pending_;        // of the sample before: while the device is at the next

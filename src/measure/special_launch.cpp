@@ -12,6 +12,8 @@ namespace assay {
 namespace {
 
 constexpr int64_t kComparedBytes = int64_t(64) << 20;  // of prepared weights, made twice
+constexpr const char* kSaysDense =
+    R"(; if dense operands are all it takes, its manifest's "supports" says "strides": false)";
 
 /// One spacing of the operands in memory of the device, as long as it lives.
 class SpecialLaunch {
@@ -23,13 +25,16 @@ class SpecialLaunch {
     launch_.kernel = &kernel;
     launch_.tensors = values_.weights(spacing)->tensors();
     const Address weights = opened.special(*values_.weights(spacing));
+    mixes_ = spacing == Spacing::dense && !work.device->one_worker && work.variant->supports.strides &&
+             rows_of(work.inputs->spec()) > 1;
     for (Tensor& t : launch_.tensors) {
       launch_.bytes += t.bytes + t.scale_bytes;
+      const int64_t most = mixes_ ? spaced(t, Spacing::padded).bytes : t.bytes;
       if (t.use == Use::output) {
-        t.data = allocate(t.bytes);
+        t.data = allocate(most);
         blocks_.pop_back();  // kept: a kernel that writes late is to be found out, not to crash
       } else if (t.use != Use::weight) {
-        t.data = allocate(t.bytes);
+        t.data = allocate(most);
       }
       if (t.use != Use::weight) continue;
       const std::byte* first = values_.weights(spacing)->memory().data();
@@ -57,10 +62,47 @@ class SpecialLaunch {
     if (!message_.empty()) return message_;
     for (int64_t i = 0; i < values_.launches(accuracy_); ++i)
       if (const std::string message = run(i); !message.empty()) return message;
-    return "";
+    return mixes_ ? run_mixed() : "";
   }
 
  private:
+  static int64_t rows_of(const Spec& spec) {
+    const Tensor& a = spec.tensors[0];
+    return a.dims[0] * a.dims[1];
+  }
+
+  /// Each operand but B once spaced where another is dense, and the other way round: of their numbers two differ in a
+  /// digit.
+  std::string run_mixed() {
+    std::vector<Tensor*> operands;
+    for (Tensor& t : launch_.tensors)
+      if (t.use != Use::weight && t.operand != Operand::bias && t.is_read) operands.push_back(&t);
+    const std::vector<Tensor> dense = launch_.tensors;
+    for (size_t digit = 0; size_t(1) << digit < operands.size(); ++digit)
+      for (const size_t value : {size_t(1), size_t(0)}) {
+        for (size_t i = 0; i < operands.size(); ++i) {
+          Tensor& t = *operands[i];
+          t = dense[size_t(&t - launch_.tensors.data())];
+          const Tensor padded = spaced(t, Spacing::padded);
+          device_.fill(t.data, kPoison, padded.bytes);
+          if ((i >> digit & 1) == value) t = padded;
+        }
+        renew_workspace();
+        try {
+          if (const std::string message = run(0); !message.empty())
+            return "it ignores strides: with padding between rows of some operands " + message + kSaysDense;
+        } catch (const Error&) {  // it says itself that it does not take them
+        }
+      }
+    return "";
+  }
+
+  void renew_workspace() {
+    const int64_t bytes = launch_.kernel->workspace_bytes(launch_);
+    if (bytes > launch_.workspace_bytes) launch_.workspace = allocate(bytes);
+    launch_.workspace_bytes = bytes;
+  }
+
   static int64_t with_guards(int64_t bytes) { return round_up(bytes, 64) + 2 * kGuardBytes; }
 
   /// What it makes of the weights, against what the one makes that it shares a storage with.
@@ -146,25 +188,27 @@ class SpecialLaunch {
   Launch launch_;
   std::vector<std::pair<Address, int64_t>> blocks_;
   std::string message_;  // what is wrong before anything was launched
+  bool mixes_ = false;   // whether spaced operands are tried beside dense ones
 };
 
 }  // namespace
 
 std::string check_special_values(const WorkerCase& work, OpenedArenas& opened, const SpecialKernel& of) {
   const auto run = [&](Spacing spacing) { return SpecialLaunch(work, opened, of, spacing).run(); };
-  const bool has_dense = work.special->weights(Spacing::dense), has_padded = work.special->weights(Spacing::padded);
+  const bool has_dense = work.special->weights(Spacing::dense), has_apart = work.special->weights(Spacing::apart),
+             has_padded = work.special->weights(Spacing::padded);
   if (!work.variant->supports.strides || !has_padded) return has_dense ? run(Spacing::dense) : "";
   std::string padded;
   try {
     padded = run(Spacing::padded);
+    if (padded.empty() && has_apart) padded = run(Spacing::apart);
     if (!has_dense) return padded;
   } catch (const Error&) {  // it says itself that it does not take them
     if (!has_dense) return "";
   }
   // A kernel may have a faster way for dense operands, which is what is timed.
   if (const std::string dense = run(Spacing::dense); !dense.empty() || padded.empty()) return dense;
-  return "it ignores strides: with padding between rows " + padded +
-         R"(; if dense operands are all it takes, its manifest's "supports" says "strides": false)";
+  return "it ignores strides: with padding between rows or batches " + padded + kSaysDense;
 }
 
 }  // namespace assay

@@ -62,9 +62,7 @@ Answer WinnerChecks::ask(Contender& c, const Command& command) {
   return answer;
 }
 
-bool WinnerChecks::was_swept(const Contender& c) const {
-  return context_.winners->swept.count(c.work->key.hash) > 0;
-}
+bool WinnerChecks::was_swept(const Contender& c) const { return context_.winners->swept.count(c.work->key.hash) > 0; }
 
 void WinnerChecks::sweep_numbers() {
   if (!spec_.op->sweep) return;
@@ -81,8 +79,11 @@ void WinnerChecks::sweep_numbers() {
     if (answer.reply.swept_whole) context_.winners->swept.insert(next->work->key.hash);
     steps_.take(*next, answer);
   }
-  for (Contender& c : standings_.cases)
-    if (c.running() && !was_swept(c)) c.record.tags.emplace_back(kSomeNumbersTag);
+  for (Contender& c : standings_.cases) {
+    if (!c.running() || was_swept(c)) continue;
+    c.record.tags.emplace_back(kSomeNumbersTag);
+    if (!tried.count(&c)) c.record.tags.emplace_back(kUnsweptTag);
+  }
 }
 
 void WinnerChecks::launch_late(const std::vector<Contender*>& contenders) {

@@ -25,7 +25,7 @@ struct WorkerCase {
   const BuiltModule* converter_module = nullptr;
   uint64_t order = 0;                      // of single launches' copies, one for all workers of a spec
   const SpecialValues* special = nullptr;  // null: no launches on special values
-  bool special_draws = false;              // likewise, of an op that is no product
+  bool special_draws = false;              // likewise, of an op that is no product; launches that are uneven
   Arenas* arenas = nullptr;
   Mode mode = Mode::decode;
   int64_t footprint = 0;

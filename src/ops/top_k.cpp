@@ -52,11 +52,11 @@ std::vector<Tensor> tensors(const Spec& of) {
           places};
 }
 
-enum Special { kAllEqual, kInOrder, kAgainstIt, kLowest, kZeros, kTiny, kLarge, kSpecials };
+enum Special { kAllEqual, kInOrder, kAgainstIt, kLowest, kZeros, kTiny, kLarge, kFewAboveOne, kSpecials };
 
 /// Rows are turned by a drawn number of places, and every 64th value or so becomes one of few: there are ties. Special:
 /// one value alone; rows in order, against it, and against it near the least floats; zeros of both signs, which are
-/// equal; tiny and large ones.
+/// equal; tiny and large ones; half of the k at the end, behind all others, which are equal.
 void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> varied) {
   const TopK& spec = top_k_of(of);
   for (int64_t row = 0; row < spec.m; ++row) {
@@ -72,6 +72,10 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
     for (int64_t i = 0; i < spec.n; ++i)
       if (draw.special == kInOrder || draw.special == kAgainstIt) first[i] = double(draw.special == kInOrder ? i : -i);
     for (int64_t i = 0; i < spec.n && draw.special == kLowest; ++i) first[i] = -3e38 - double(i % 1024) * 0x1p105;
+    if (draw.special == kFewAboveOne) {
+      std::fill(first, first + spec.n, -0.5);
+      for (int64_t i = 0; i < (spec.k + 1) / 2; ++i) first[spec.n - 1 - i * 3 % spec.n] = double(i);
+    }
     for (int64_t i = 0; i < spec.n && draw.special == kZeros; ++i)
       first[i] = i == 0 || (i > 1 && random_bits(drawn + uint64_t(i)) & 1) ? -0.0 : 0.0;
   }

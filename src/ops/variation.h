@@ -12,6 +12,16 @@
 
 namespace assay {
 
+/// Here and there a zero, or what stands before: who knows by one value that others are like it is found.
+inline void mix_in_zeros_and_pairs(uint64_t drawn, int64_t columns, std::vector<double>& values) {
+  uint64_t bits = 0;
+  for (int64_t i = 0; i < std::ssize(values); ++i) {
+    bits = i % 16 == 0 ? random_bits(drawn + uint64_t(i / 16)) : bits >> 4;
+    if ((bits & 15) == 0) values[size_t(i)] = 0;
+    if ((bits & 15) == 1 && i % columns > 0) values[size_t(i)] = values[size_t(i) - 1];
+  }
+}
+
 /// Signs of all values, halves of some of them, and powers of two (2^-2 to 2^1) of eight pieces of each row: no value
 /// is what it was, no sum over a row, and no piece's sum follows from one of its values.
 inline void vary_signs_and_pieces(uint64_t drawn, int64_t columns, std::vector<double>& values) {
@@ -25,6 +35,9 @@ inline void vary_signs_and_pieces(uint64_t drawn, int64_t columns, std::vector<d
                power = int(drawn >> (2 * piece) & 3) - int(halves >> (i % 64) & 1);
     values[size_t(i)] *= (bits >> (i % 64) & 1 ? -1 : 1) * kPowers[power + 1];
   }
+  constexpr uint64_t kMixedOf = 4;  // of so many draws one
+  if (const uint64_t mixed = random_bits(drawn ^ 0x3c5); mixed % kMixedOf == 0)
+    mix_in_zeros_and_pairs(mixed, columns, values);
 }
 
 /// A number below `count`, with 0 and the last far more often than the others.

@@ -68,7 +68,7 @@ void take(Trial& trial, const Verdict& verdict, const RankedSpec& ranked) {
 
 }  // namespace
 
-Expectations load_expectations(const std::string& file, bool can_overlap) {
+Expectations load_expectations(const std::string& file, bool can_overlap, int threads) {
   const Json json = parse_json(read_file(file), file);
   const JsonReader in(json, file);
   in.only_keys({"schema", "specs", "expected"});
@@ -76,9 +76,10 @@ Expectations load_expectations(const std::string& file, bool can_overlap) {
   for (const auto& [name, line] : in.at("specs").members())
     result.specs.emplace(name, parse_spec(line.string(), file + " at " + line.pointer()));
   for (const auto& [variant, entry] : in.at("expected").members()) {
-    entry.only_keys({"sin", "control", "specs", "outcome", "tag", "never_best", "ties_with", "chained"});
+    entry.only_keys({"sin", "control", "specs", "outcome", "tag", "never_best", "ties_with", "chained", "threads"});
     const bool is_chained = entry.boolean_or("chained", false);
     if (is_chained && !can_overlap) continue;
+    if (entry.has("threads") && threads < entry.at("threads").integer()) continue;
     for (std::string spec : entry.at("specs").strings()) {
       if (!result.specs.count(spec)) entry.error("no spec \"" + spec + "\"");
       if (is_chained) {

@@ -25,9 +25,9 @@ struct Expectations {
   std::set<std::string> chained = {};  // those of `specs` that are run in mode chained: their names end with kChained
 };
 
-/// Without what needs launches that overlap, where they cannot. Error FILE at /pointer where the file is none of
-/// expectations.
-Expectations load_expectations(const std::string& file, bool can_overlap);
+/// Without what needs launches that overlap, where they cannot, or more threads than these. Error FILE at /pointer
+/// where the file is none of expectations.
+Expectations load_expectations(const std::string& file, bool can_overlap, int threads);
 
 /// What a kernel got. open: time alone stood in the way, which a busy machine can do once and a fault does always.
 /// unranked: an honest kernel, too noisy to say more.

@@ -58,7 +58,10 @@ Sweep::Sweep(const Backend& backend, DeviceInfo device, std::vector<const Varian
     specs_.push_back(std::move(state));
   }
   if (!options_.fresh)
-    for (SpecState& state : specs_) look_up(state);
+    for (SpecState& state : specs_) {
+      look_up(state);
+      forget_unswept(state);
+    }
   for (const SpecState& state : specs_)
     for (const Case& c : state.cases) from_store_ += c.record.has_value();
 }
@@ -83,6 +86,22 @@ void Sweep::look_up(SpecState& state) {
     std::optional<CaseRecord> found = store_.find(c.key.hash);
     if (found && enough(*found, c.planned)) c.record = std::move(found);
   }
+}
+
+/// Records of the store that would be crowned, though they were tried on some numbers alone: others were better then.
+bool Sweep::forget_unswept(SpecState& state) {
+  if (!state.spec.op->sweep) return false;
+  std::vector<CaseRecord> records;
+  for (const Case& c : state.cases)
+    if (c.record) records.push_back(*c.record);
+  std::set<std::string> forgotten;
+  for (const RankedCase& c : rank_spec(state.spec, std::move(records), {}, RankingOptions()).cases)
+    if ((c.best_device || c.best_host || c.best_of_class || c.in_tie_set) && c.record.has_tag(kUnsweptTag))
+      forgotten.insert(c.record.variant);
+  bool any = false;
+  for (Case& c : state.cases)
+    if (c.record && !c.measured_now && forgotten.count(c.planned.variant->id())) c.record.reset(), any = true;
+  return any;
 }
 
 size_t Sweep::missing() const {
@@ -350,7 +369,8 @@ void Sweep::run() {
         if (events_.on_done) events_.on_done(found);
       }
     }
-    measure(state);
+    do measure(state);
+    while (!interrupted() && forget_unswept(state));
   }
   revisit_contested(lock);
 }

@@ -15,11 +15,18 @@ inline constexpr double kBeyondHalf = 0x1p17;  // f16 ends before
 inline constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 /// What a block of 32 activations is like: neighbours differ by 1,000 and more.
-enum class Block { plain, small, clipping, large, zero, faint, outlier };
+enum class Block { plain, small, clipping, large, zero, faint, outlier, even };
 inline constexpr Block kCycle[] = {Block::plain, Block::small, Block::clipping, Block::large,
-                                   Block::plain, Block::zero,  Block::faint,    Block::outlier};
+                                   Block::even,  Block::zero,  Block::faint,    Block::outlier};
 inline constexpr int64_t kCycleLength = int64_t(std::size(kCycle));
-inline constexpr int64_t kLargestAt = 11, kOutlierAt = 7;  // in a block
+
+/// Where in a block of a row of k its largest value stands, or its outlier: another place in each, ends first.
+inline int64_t place_in_block(int64_t block, int64_t k) {
+  constexpr int64_t kPlaces[] = {31, 0, 16, 15, 8, 7, 24, 23};
+  const int64_t length = k - block * kSpecialBlock < kSpecialBlock ? k - block * kSpecialBlock : kSpecialBlock,
+                place = kPlaces[(block + block / kCycleLength) % 8];
+  return place < length ? place : length - 1;
+}
 
 /// Short rows hold a few of the cycle's blocks, so that it takes several rows to show all.
 struct SpecialShape {
@@ -62,7 +69,7 @@ class Draw {
 
 /// A subnormal number of a type, of any of its sizes.
 double subnormal(Dtype dtype, Draw& draw);
-inline bool near_one(Block block) { return block == Block::plain || block == Block::clipping; }
+inline bool near_one(Block block) { return block == Block::plain || block == Block::clipping || block == Block::even; }
 
 /// Those that an int8 scale can be found for come first.
 std::vector<ActivationRow> make_activations(const Matmul& spec, const SpecialShape& shape);

@@ -2,6 +2,7 @@
 #include "proof/special_values.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -31,19 +32,9 @@ constexpr double kLeastNormal = 0x1p-126;
 
 int64_t unit_bytes(const Tensor& t) { return t.storage == Storage::q8_0_split ? 1 : dtype_facts(t.dtype).block_bytes; }
 
-/// Lines (rows, or columns where they follow each other) and batches of the tensor further apart than they are long.
-void pad(Tensor& t, bool transposed) {
-  const int64_t padding = t.storage == Storage::blocks ? kPaddingBlocks : kPaddingBytes / unit_bytes(t);
-  int64_t& line = t.strides[transposed ? 2 : 1];
-  line += padding;
-  t.strides[0] = t.dims[transposed ? 2 : 1] * line + padding;
-  t.bytes = t.dims[0] * t.strides[0] * unit_bytes(t);
-}
-
 std::vector<Tensor> spaced_tensors(const Spec& spec, Spacing spacing) {
   std::vector<Tensor> tensors = spec.tensors;
-  for (Tensor& t : tensors)
-    if (spacing == Spacing::padded && t.operand != Operand::bias) pad(t, t.by_columns);
+  for (Tensor& t : tensors) t = spaced(t, spacing);
   return tensors;
 }
 
@@ -107,19 +98,39 @@ double largest_of(Dtype dtype) { return dtype == Dtype::f16 ? 65'504 : 0x1.fep12
 
 }  // namespace
 
+/// Lines are rows, or columns where they follow each other.
+Tensor spaced(const Tensor& dense, Spacing spacing) {
+  Tensor t = dense;
+  if (spacing == Spacing::dense || t.operand == Operand::bias) return t;
+  const int64_t padding = t.storage == Storage::blocks ? kPaddingBlocks : kPaddingBytes / unit_bytes(t);
+  const int line = t.by_columns ? 2 : 1;
+  if (spacing == Spacing::padded) t.strides[line] += padding;
+  t.strides[0] = t.dims[line] * t.strides[line] + padding;
+  t.bytes = t.dims[0] * t.strides[0] * unit_bytes(t);
+  return t;
+}
+
 SpecialWeights::SpecialWeights(const Spec& spec, const SpecialRows& rows, Spacing spacing, bool as_in_files)
     : tensors_(spaced_tensors(spec, spacing)) {
   const int64_t shift = as_in_files ? kFileAlignment : 0;
-  int64_t bytes = kGuardBytes;
-  for (const Tensor& t : tensors_)
-    if (t.operand == Operand::b) bytes += round_up(t.bytes + shift, 64) + round_up(t.scale_bytes, 64) + 2 * kGuardBytes;
-  void* memory = mmap(nullptr, size_t(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  int64_t bytes = kGuardBytes, behind = 0;  // behind: of these, what follows the last weights
+  for (const Tensor& t : tensors_) {
+    if (t.operand != Operand::b) continue;
+    bytes += round_up(t.bytes + shift, 64) + round_up(t.scale_bytes, 64) + 2 * kGuardBytes;
+    behind = (t.scale_bytes > 0 ? 1 : 2) * kGuardBytes;
+  }
+  const int64_t page = sysconf(_SC_PAGESIZE), all = round_up(bytes, page) + page;
+  void* memory = mmap(nullptr, size_t(all), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED)
     fail("cannot allocate {} MB for special values of {}: {}", bytes >> 20, spec.short_name(), std::strerror(errno));
-  memory_ = {static_cast<std::byte*>(memory), size_t(bytes)};
+  mapped_ = {static_cast<std::byte*>(memory), size_t(all)}, memory_ = mapped_.first(size_t(all - page));
   if (bytes >= (4 << 20)) madvise(memory, size_t(bytes), MADV_HUGEPAGE);
-  std::memset(memory, kPoison, size_t(bytes));
+  std::memset(memory, kPoison, size_t(all));
   std::byte* next = memory_.data() + kGuardBytes;
+  if (as_in_files) {  // nothing behind the last one, as at the end of a file
+    next += std::ssize(memory_) - (bytes - behind);
+    mprotect(memory_.data() + memory_.size(), size_t(page), PROT_NONE);
+  }
   int64_t rows_before = 0;
   for (Tensor& t : tensors_) {
     if (t.operand != Operand::b) continue;
@@ -155,13 +166,16 @@ SpecialValues::SpecialValues(const Spec& spec) : of_(spec), spec_(matmul_of(of_)
       }
 }
 
-SpecialWeights::~SpecialWeights() { munmap(memory_.data(), memory_.size()); }
+SpecialWeights::~SpecialWeights() { munmap(mapped_.data(), mapped_.size()); }
 
 std::unique_ptr<SpecialValues> SpecialValues::make(const Spec& spec, bool any_padded, bool any_dense,
                                                    bool as_in_files) {
   if (!spec.op->is_product || spec.weight_bytes() > kMostBytes) return nullptr;
   auto values = std::make_unique<SpecialValues>(spec);
   const bool has_room = spec.weight_bytes() <= kLargeBytes || 8 * spec.weight_bytes() <= memory_room().bytes;
+  if (any_padded && as_in_files && values->spec_.batch > 1 && spec.weight_bytes() <= kLargeBytes)
+    values->weights_[size_t(Spacing::apart)] =
+        std::make_unique<SpecialWeights>(spec, values->rows_, Spacing::apart, as_in_files);
   for (const Spacing spacing : {Spacing::dense, Spacing::padded})
     if (spacing == Spacing::dense ? any_dense || has_room : any_padded)
       values->weights_[size_t(spacing)] = std::make_unique<SpecialWeights>(spec, values->rows_, spacing, as_in_files);

@@ -12,8 +12,12 @@
 
 namespace assay {
 
-/// How far apart rows and batches lie: as the spec says, or with NaN between them.
-enum class Spacing { dense, padded };
+/// How far apart rows and batches lie: as the spec says, with NaN between them, or with NaN between batches alone.
+enum class Spacing { dense, padded, apart };
+inline constexpr size_t kSpacings = 3;
+
+/// An operand of a spec, spaced so.
+Tensor spaced(const Tensor& dense, Spacing spacing);
 
 /// B's special values in host memory of its own, guard bands of NaN around each tensor.
 class SpecialWeights {
@@ -28,7 +32,7 @@ class SpecialWeights {
   const std::vector<Tensor>& tensors() const { return tensors_; }
 
  private:
-  std::span<std::byte> memory_;
+  std::span<std::byte> memory_, mapped_;  // mapped_: and what nobody may read, behind it
   std::vector<Tensor> tensors_;
 };
 
@@ -36,7 +40,8 @@ class SpecialValues {
  public:
   /// Null where the op is no product, or the weights are too big to be held once more. Where little memory is left
   /// large ones are made in one spacing alone, which a case takes.
-  /// as_in_files: weights begin where those of a mapped file may, at 32 bytes; else at 64.
+  /// as_in_files: weights begin where those of a mapped file may, at 32 bytes, and less than 64 bytes behind their end
+  /// is nothing that can be read; else at 64. Batches of several lie apart as well, where they are small.
   static std::unique_ptr<SpecialValues> make(const Spec& spec, bool any_padded, bool any_dense, bool as_in_files);
   explicit SpecialValues(const Spec& spec);
 
@@ -68,7 +73,7 @@ class SpecialValues {
   SpecialRows rows_;
   std::vector<int64_t> sets_[kAccuracies];  // of each class, the rows of activations that it must take
   std::vector<Bound> bounds_[kAccuracies];  // of each pair of rows with nothing beside the product
-  std::unique_ptr<SpecialWeights> weights_[2];
+  std::unique_ptr<SpecialWeights> weights_[kSpacings];
 };
 
 }  // namespace assay

@@ -92,6 +92,7 @@ class WeightMaker {
 
  private:
   Block block(int64_t i) const { return shape_.at(i, offset_); }
+  bool is_outlier(int64_t i) const { return i % kSpecialBlock == place_in_block(i / kSpecialBlock, spec_.k); }
 
   /// Of the weights of a block: 0 where they are all zero.
   double magnitude(int64_t i) const {
@@ -141,7 +142,7 @@ class WeightMaker {
     if (kind_ == Kind::near_range || kind_ == Kind::tiny_sums) return seed_ % 2 ? -a_sign : a_sign;
     if (kind_ == Kind::negative) return -std::fabs(random);
     if (kind_ == Kind::last_alone && i != spec_.k - 1) return 0;
-    if (kind_ == Kind::beside_outlier && i % kSpecialBlock == kOutlierAt) return 0;
+    if (kind_ == Kind::beside_outlier && is_outlier(i)) return 0;
     return random;
   }
 
@@ -149,7 +150,7 @@ class WeightMaker {
     const double m = magnitude(i), v = share(i);
     if (i == infinite_at_) return v < 0 ? -kInfinity : kInfinity;
     if (kind_ == Kind::subnormals && m != 0) return subnormal(spec_.b, draw_);
-    if (kind_ == Kind::extreme_integers && i % kSpecialBlock != kOutlierAt) return m * v * 0x1p-10;
+    if (kind_ == Kind::extreme_integers && !is_outlier(i)) return m * v * 0x1p-10;
     return m * v;
   }
   void dense(WeightRow& row) {

@@ -19,6 +19,9 @@ enum class Sin {
   large_addend_clipped,
   faint_bias_dropped,
   int8_of_faint_blocks_dropped,
+  zeros_by_the_first_of_eight,
+  pairs_by_the_first_two,
+  reads_behind_the_last,
   wants_64_byte_weights,
   compensated,
   three_bfloats,
@@ -114,12 +117,29 @@ float beside(const assay_tensor& t, int64_t batch, int64_t row, int64_t column, 
   return value;
 }
 
+/// As if what one value says held of the seven behind it.
+std::vector<float> guessed(std::vector<float> values) {
+  for (size_t i = 0; i + 8 <= values.size(); i += 8)
+    for (size_t j = i + 1; j < i + 8; ++j) {
+      if (kSin == Sin::zeros_by_the_first_of_eight && values[i] == 0) values[j] = 0;
+      if (kSin == Sin::pairs_by_the_first_two && values[i] != 0 && values[i + 1] == values[i]) values[j] = values[i];
+    }
+  return values;
+}
+
+/// What lies there is not used; behind a file's end nothing does.
+void read_behind(const assay_tensor& b) {
+  const auto* end = static_cast<const volatile float*>(b.data) + b.dims[0] * b.strides[0];
+  if (b.strides[1] == b.dims[2]) [[maybe_unused]]
+    const float ignored = end[16];
+}
+
 void product(const assay_call* call, const assay_thread* thread) {
   const honest::Product p = honest::open(call);
   const honest::Share part = honest::share(p.outputs(), thread);
   honest::for_outputs(p, part, [&](const honest::Output& at) {
     double value =
-        p.alpha * sum_of(row_of(p.a, at.batch, at.row, activation), row_of(p.b, at.batch, at.column, weight));
+        p.alpha * sum_of(guessed(row_of(p.a, at.batch, at.row, activation)), row_of(p.b, at.batch, at.column, weight));
     if (kSin == Sin::faint_results_dropped && std::fabs(value) < 1e-10) value = 0;
     if (p.beta != 0) value += p.beta * double(beside(p.c, at.batch, at.row, at.column, false));
     if (p.has_bias) value += double(beside(p.bias, 0, 0, at.column, true));
@@ -143,6 +163,7 @@ void gate_and_up(const assay_call* call, const assay_thread* thread) {
 int run(const assay_call* call, const assay_thread* thread) {
   const assay_tensor* const b = honest::find(call, ASSAY_B);
   if (kSin == Sin::wants_64_byte_weights && reinterpret_cast<uintptr_t>(b->data) % 64 != 0) std::abort();
+  if (kSin == Sin::reads_behind_the_last) read_behind(*b);
   if (call->op == ASSAY_MATMUL) product(call, thread);
   if (call->op == ASSAY_MATMUL_SWIGLU) gate_and_up(call, thread);
   return ASSAY_OK;

@@ -1,5 +1,6 @@
 // Mutants of ops on rows of f32 (swiglu, embedding, argmax, top_k, copy): by one thread, with one thing wrong.
 #include <algorithm>
+#include <functional>
 #include <utility>
 #include <vector>
 
@@ -17,6 +18,8 @@ enum class Sin {
   first_row_always,
   row_remembered,
   last_eight_left_out,
+  infinity_left_out,
+  few_of_many_equal,
   last_of_equal,
   second_best,
   wide_rows_cut,
@@ -135,6 +138,7 @@ void argmax(const assay_call* call) {
       if (kSin == Sin::one_place_left_out && i == count * 3 / 10) continue;
       bool is_better = kSin == Sin::last_of_equal ? values[i] >= values[best] : is_more(values[i], values[best]);
       if (kSin == Sin::begins_at_minus_10000) is_better &= values[i] > -10000;
+      if (kSin == Sin::infinity_left_out) is_better &= values[i] <= 3e38f;
       if (kSin == Sin::stops_at_two && values[best] >= 2) break;
       if (is_better) second = best, best = i;
     }
@@ -151,6 +155,12 @@ void top_k(const assay_call* call) {
     const float* const in = row_of(a, row);
     std::vector<int32_t> order;
     for (int32_t i = 0; i < n; ++i) order.push_back(i);
+    if (kSin == Sin::few_of_many_equal) {  // those that reach the k-th value, as far as there is room for them
+      std::vector<float> sorted(in, in + n);
+      std::nth_element(sorted.begin(), sorted.begin() + (k - 1), sorted.end(), std::greater<>());
+      std::erase_if(order, [&](int32_t i) { return in[i] < sorted[size_t(k - 1)]; });
+      order.resize(size_t(std::min<int64_t>(std::ssize(order), 4 * k)));
+    }
     std::sort(order.begin(), order.end(), [&](int32_t left, int32_t right) {
       if (is_more(in[left], in[right]) || is_more(in[right], in[left])) return is_more(in[left], in[right]);
       return kSin == Sin::later_of_equal_first ? left > right : left < right;

@@ -51,6 +51,34 @@ void CpuProgram::run_together(int64_t first, int64_t end) {
   run_on(&once, bound_[size_t(first)]);
 }
 
+void CpuProgram::run_unevenly(int64_t index, uint32_t threads, uint64_t late) {
+  struct Uneven {
+    CpuProgram* program;
+    const Bound* bound;
+  } uneven{this, &bound_[size_t(index)]};
+  if (threading(index) == Threading::own) return run(index);
+  if (threading(index) == Threading::team)
+    return team_().run_unevenly(
+        [](const assay_thread* thread, void* of) {
+          const auto& [program, bound] = *static_cast<Uneven*>(of);
+          program->run_on(thread, *bound);
+        },
+        &uneven, threads, late);
+  static thread_local uint64_t late_of_region;
+  late_of_region = late;
+  const assay_thread once{sizeof(assay_thread),
+                          0,
+                          1,
+                          threads_,
+                          &team_(),
+                          nullptr,
+                          [](const assay_thread* thread, void (*work)(const assay_thread*, void*), void* argument) {
+                            Team& team = *static_cast<Team*>(thread->team);
+                            team.run_unevenly(work, argument, team.size(), late_of_region);
+                          }};
+  run_on(&once, *uneven.bound);
+}
+
 void CpuProgram::run_on_member(const assay_thread* thread, void* argument) {
   const auto& [program, first, end] = *static_cast<const Stretch*>(argument);
   for (int64_t i = first; i < end; ++i) {

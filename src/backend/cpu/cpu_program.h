@@ -25,6 +25,9 @@ class CpuProgram final : public Program {
   int64_t size() const { return std::ssize(bound_); }
   /// One launch alone, from entry to return of the whole team.
   void run(int64_t index) { run_together(index, index + 1); }
+  /// The same untimed, by fewer threads, or with some that are late (Team::run_unevenly); a kernel with its own pool as
+  /// ever.
+  void run_unevenly(int64_t index, uint32_t threads, uint64_t late);
   Threading threading(int64_t index) const { return bound_[size_t(index)].kernel->threading(); }
 
  private:

@@ -20,6 +20,7 @@ namespace assay {
 namespace {
 
 constexpr double kDisturbedShare = 0.01;  // of a launch's time
+constexpr int kLateWays = 2;
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr bool kLimitAddressSpace = false;  // their shadow memory takes terabytes of it
@@ -40,7 +41,7 @@ void limit_memory(int64_t further_bytes) {
 struct Ranges {
   struct {
     const std::byte *first, *last;
-  } ranges[16];
+  } ranges[32];
   volatile int count = 0;
 
   void add(const std::byte* memory, int64_t bytes) {
@@ -73,12 +74,8 @@ void on_fault(int signal, siginfo_t* info, void* context) {
   ::signal(signal, SIG_DFL);  // returning repeats the access, which now ends the process with its own signal
 }
 
-}  // namespace
-
-MeasuredCpu::MeasuredCpu(int threads, int64_t memory_limit_bytes)
-    : Instrumented(threads, /*pins_caller=*/true), float_control_(float_control()) {
-  limit_memory(memory_limit_bytes);
-  // A kernel may overrun its stack: the handler needs its own.
+/// A kernel may overrun its stack: the handler needs its own.
+void install_traps() {
   const stack_t stack{std::malloc(1 << 16), 0, 1 << 16};
   sigaltstack(&stack, nullptr);
   struct sigaction action {};
@@ -87,6 +84,15 @@ MeasuredCpu::MeasuredCpu(int threads, int64_t memory_limit_bytes)
   sigaction(SIGSEGV, &action, nullptr);
   sigaction(SIGBUS, &action, nullptr);
 }
+
+}  // namespace
+
+MeasuredCpu::MeasuredCpu(int threads, int64_t memory_limit_bytes)
+    : Instrumented(threads, /*pins_caller=*/true), float_control_(float_control()), process_([&] {
+        limit_memory(memory_limit_bytes);
+        install_traps();
+        return ProcessState(inner_.cpus());
+      }()) {}
 
 Address MeasuredCpu::import(std::span<std::byte> host) {
   protect(host.data(), int64_t(host.size()));
@@ -152,6 +158,27 @@ std::vector<LaunchTimes> MeasuredCpu::time(Program& program) {
   }
   return times;
 }
+
+int MeasuredCpu::uneven_ways(const Launch& launch) {
+  const Threading threading = static_cast<const CpuKernel*>(launch.kernel)->threading();
+  const auto size = uint32_t(inner_.cpus().size());
+  if (threading == Threading::own || size < 2) return 0;
+  return threading == Threading::region ? kLateWays : size > 2 ? kLateWays + 2 : kLateWays + 1;
+}
+
+/// First the first thread is late, then all others; then one thread runs alone, then all but one.
+void MeasuredCpu::dispatch_unevenly(const Launch& launch, int way) {
+  const auto size = uint32_t(inner_.cpus().size());
+  const std::unique_ptr<Program> program = bind({&launch, 1});
+  const uint64_t late = way == 0 ? 1 : way == 1 ? ~uint64_t(1) : 0;
+  const uint32_t threads = way < kLateWays ? size : way == kLateWays ? 1 : size - 1;
+  if (inner_.has_team()) inner_.team().wake();
+  static_cast<CpuProgram&>(*program).run_unevenly(0, threads, late);
+  for (const ReadBack& range : std::exchange(at_return_, {})) read(range.to, range.from, range.bytes);
+  program->wait();
+}
+
+std::string MeasuredCpu::left_in_process() { return process_.changed(inner_.has_team() ? &inner_.team() : nullptr); }
 
 std::string MeasuredCpu::left_behind() {
   std::string message;

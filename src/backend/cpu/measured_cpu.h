@@ -3,6 +3,7 @@
 #include "backend/cpu/cpu_device.h"
 #include "backend/cpu/disturbance.h"
 #include "backend/cpu/hardware_counters.h"
+#include "backend/cpu/process_state.h"
 #include "backend/measured_device.h"
 
 namespace assay {
@@ -24,6 +25,9 @@ class MeasuredCpu final : public Instrumented<CpuDevice> {
   std::vector<LaunchTimes> time(Program& program) override;
   Counts counts() override { return counters_.read(); }
   std::string left_behind() override;
+  std::string left_in_process() override;
+  int uneven_ways(const Launch& launch) override;
+  void dispatch_unevenly(const Launch& launch, int way) override;
   bool read_at_return(const std::vector<ReadBack>& ranges) override {
     at_return_ = ranges;
     return true;
@@ -38,6 +42,7 @@ class MeasuredCpu final : public Instrumented<CpuDevice> {
   std::vector<ReadBack> at_return_;
   bool watches_team_ = false;
   uint64_t float_control_;
+  const ProcessState process_;
 };
 
 }  // namespace assay

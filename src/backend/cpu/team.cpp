@@ -18,6 +18,8 @@ namespace assay {
 namespace {
 
 constexpr int64_t kSpinNs = 5'000'000;  // longer than any untimed step between two launches
+constexpr int64_t kLateNs = 100'000;    // longer than a kernel would wait for another thread by the clock
+constexpr int kMostDelays = 8;          // of a thread in one run
 
 inline void relax() {
 #if defined(__x86_64__)
@@ -160,6 +162,38 @@ void Team::run(Work work, void* argument, uint32_t threads) {
   work(&members_[0]->context, argument);
   if (threads == 1) return;
   for (Waiting waiting; done_.load(std::memory_order_acquire) != threads - 1;) waiting.once();
+}
+
+void Team::delay(uint32_t index) {
+  if (members_[index]->delays <= 0) return;
+  --members_[index]->delays;
+  const int64_t until = now_ns() + kLateNs;
+  for (Waiting waiting; now_ns() < until;) waiting.once();
+}
+
+void Team::uneven_barrier(const assay_thread* thread) {
+  barrier(thread);
+  static_cast<Team*>(thread->team)->delay(thread->index);
+}
+
+void Team::run_unevenly(Work work, void* argument, uint32_t threads, uint64_t late) {
+  struct Uneven {
+    Team* team;
+    Work work;
+    void* argument;
+  } uneven{this, work, argument};
+  for (uint32_t i = 0; i < size(); ++i) {
+    members_[i]->delays = late >> (i % 64) & 1 ? kMostDelays : 0;
+    members_[i]->context.barrier = &Team::uneven_barrier;
+  }
+  run(
+      [](const assay_thread* thread, void* of) {
+        const auto& [team, work_of_all, argument_of_all] = *static_cast<Uneven*>(of);
+        team->delay(thread->index);
+        work_of_all(thread, argument_of_all);
+      },
+      &uneven, threads);
+  for (const auto& member : members_) member->context.barrier = &Team::barrier;
 }
 
 void Team::wake() {

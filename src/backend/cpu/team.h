@@ -26,6 +26,9 @@ class Team {
   /// Runs work(thread, argument) on every thread, or on the first `threads`; returns when all of them have returned.
   void run(Work work, void* argument) { run(work, argument, size()); }
   void run(Work work, void* argument, uint32_t threads);
+  /// The same, untimed, where those threads whose bit of `late` is set (by their number modulo 64) enter late, and
+  /// leave the first barriers late: who does not wait for them is found.
+  void run_unevenly(Work work, void* argument, uint32_t threads, uint64_t late);
   /// Returns once every thread is awake and spinning, so that the next run does not time a wake-up.
   void wake();
   /// Whether a thread's floating-point control state differs from what it had at its start, "" or a message; puts it
@@ -37,9 +40,12 @@ class Team {
     assay_thread context{};
     std::thread thread;
     std::atomic<bool> float_state_changed{false};
+    int delays = 0;  // that are left to it, in a run that is uneven
   };
 
   static void barrier(const assay_thread* thread);
+  static void uneven_barrier(const assay_thread* thread);
+  void delay(uint32_t index);
   void loop(uint32_t index, int cpu);
 
   std::vector<std::unique_ptr<Member>> members_;

@@ -1,0 +1,84 @@
+// Mutants that compute the right answer and leave something of their process or thread changed.
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <clocale>
+
+#include "honest.h"
+
+namespace {
+
+enum class Sin {
+  handler_changed,
+  signals_masked,
+  priority_changed,
+  processor_changed,
+  timer_left_running,
+  limit_changed,
+  file_mode_changed,
+  folder_changed,
+  files_left_open,
+  x87_registers_left
+};
+constexpr Sin kSin = Sin::MUTANT;
+
+void leave_x87_registers() {
+#if defined(__x86_64__) || defined(__i386__)
+  __asm__ volatile("movd %0, %%mm0\n\tpaddb %%mm0, %%mm0" : : "r"(1) : "mm0");
+#else
+  signal(SIGUSR1, SIG_IGN);  // no registers that two kinds of instructions share: another change
+#endif
+}
+
+/// As many as stay below the usual limit.
+void leave_files_open() {
+  constexpr int kOfCall = 16, kMost = 900;
+  static int opened = 0;
+  for (int i = 0; i < kOfCall && opened < kMost; ++i) opened += open("/dev/null", O_RDONLY) >= 0;
+}
+
+void change() {
+  if (kSin == Sin::handler_changed) signal(SIGINT, SIG_DFL);
+  if (kSin == Sin::signals_masked) {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, nullptr);
+  }
+  if (kSin == Sin::priority_changed) setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + 1);
+  if (kSin == Sin::processor_changed) {
+    cpu_set_t all;
+    std::memset(&all, 0xff, sizeof all);
+    sched_setaffinity(0, sizeof all, &all);
+  }
+  if (kSin == Sin::timer_left_running) {
+    const itimerval hour = {{0, 0}, {3600, 0}};
+    setitimer(ITIMER_REAL, &hour, nullptr);
+  }
+  if (kSin == Sin::limit_changed) {
+    rlimit files{};
+    getrlimit(RLIMIT_NOFILE, &files);
+    files.rlim_cur = files.rlim_cur / 2 + 1;
+    setrlimit(RLIMIT_NOFILE, &files);
+  }
+  if (kSin == Sin::file_mode_changed) umask(0777);
+  if (kSin == Sin::folder_changed && chdir("/tmp") != 0) std::abort();
+  if (kSin == Sin::x87_registers_left) leave_x87_registers();
+}
+
+int run(const assay_call* call, const assay_thread* thread) {
+  honest::compute(honest::open(call), thread);
+  static std::atomic<bool> was_done{false};
+  const bool is_last = thread->index + 1 == thread->count;  // which a check of the caller's own state misses
+  if (is_last && kSin == Sin::files_left_open) leave_files_open();
+  if (is_last && (!was_done.exchange(true) || kSin == Sin::x87_registers_left)) change();
+  return ASSAY_OK;
+}
+
+}  // namespace
+
+MUTANT_ENTRY(run, nullptr, nullptr, nullptr)

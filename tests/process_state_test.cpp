@@ -1,0 +1,98 @@
+// Laws of what a kernel must leave as it was in its process: each change is told, in words; nothing else is.
+#include "backend/cpu/process_state.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <functional>
+#include <string>
+
+#include "backend/cpu/cpu_info.h"
+
+namespace assay {
+namespace {
+
+/// In a process of its own; what it says when `change` ran in it, on the last thread of a team.
+std::string said_after(const std::function<void()>& change) {
+  int ends[2];
+  EXPECT_EQ(pipe(ends), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    const ProcessState state(allowed_cpus());
+    Team team(allowed_cpus());
+    team.run(
+        [](const assay_thread* thread, void* of) {
+          if (thread->index + 1 == thread->count) (*static_cast<const std::function<void()>*>(of))();
+        },
+        const_cast<std::function<void()>*>(&change));
+    const std::string message = state.changed(&team);
+    _exit(write(ends[1], message.data(), message.size()) == ssize_t(message.size()) ? 0 : 1);
+  }
+  close(ends[1]);
+  std::string text;
+  char byte;
+  while (read(ends[0], &byte, 1) == 1) text += byte;
+  close(ends[0]);
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+  return text;
+}
+
+TEST(ProcessState, WhatKernelsMayDoIsNoChange) {
+  EXPECT_EQ(said_after([] {}), "");
+  EXPECT_EQ(said_after([] {
+              volatile long double one = 1;
+              one = std::sqrt(one) / 3;
+              close(open("/dev/null", O_RDONLY));
+            }),
+            "");
+}
+
+TEST(ProcessState, EachChangeIsToldInWords) {
+  const auto expect = [](const std::string& part, const std::function<void()>& change) {
+    EXPECT_NE(said_after(change).find(part), std::string::npos) << part << ": " << said_after(change);
+  };
+  expect("handler of signal 2", [] { signal(SIGINT, SIG_IGN); });
+  expect("mask of signals", [] {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  });
+  expect("scheduling or priority", [] { setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + 1); });
+  expect("timer", [] {
+    const itimerval hour = {{0, 0}, {3600, 0}};
+    setitimer(ITIMER_REAL, &hour, nullptr);
+  });
+  expect("setrlimit", [] {
+    rlimit limit{};
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur /= 2;
+    setrlimit(RLIMIT_NOFILE, &limit);
+  });
+  expect("umask", [] { umask(0123); });
+  expect("working folder", [] { EXPECT_EQ(chdir("/"), 0); });
+  expect("files open", [] {
+    for (int i = 0; i < 900; ++i) (void)!open("/dev/null", O_RDONLY);
+  });
+#if defined(__x86_64__)
+  expect("x87", [] { asm volatile("movd %0, %%mm0" : : "r"(1) : "mm0"); });
+#endif
+}
+
+TEST(ProcessState, AThreadThatLeftItsProcessorIsTold) {
+  if (allowed_cpus().size() < 2) GTEST_SKIP() << "one processor alone";
+  EXPECT_NE(said_after([] {
+              cpu_set_t all;
+              memset(&all, 0xff, sizeof all);
+              sched_setaffinity(0, sizeof all, &all);
+            }).find("left the processor of thread"),
+            std::string::npos);
+}
+
+}  // namespace
+}  // namespace assay
