@@ -2,6 +2,7 @@
 // sums near the range.
 #pragma once
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -14,6 +15,12 @@ namespace assay {
 
 /// How far apart rows and batches lie: as the spec says, or with NaN between them.
 enum class Spacing { dense, padded };
+/// What is left when this was; null: none, and both.
+inline std::optional<Spacing> other(std::optional<Spacing> one) {
+  if (!one) return {};
+  return one == Spacing::dense ? Spacing::padded : Spacing::dense;
+}
+inline constexpr int64_t kLargeSpecialBytes = int64_t(64) << 20;  // of weights: above, a launch is dear
 
 /// B's special values in host memory of its own, guard bands of NaN around each tensor.
 class SpecialWeights {
