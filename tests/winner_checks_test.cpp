@@ -74,6 +74,68 @@ TEST_F(WinnerChecksTest, ACaseIsSweptOnceInASweep) {
   EXPECT_FALSE(run_argmax(cases)[0].has_tag(kSomeNumbersTag));
 }
 
+/// Of products: set-up leaves special launches to chance, and what may be crowned has all of them.
+class SpecialWinnersTest : public FakeRounds {
+ protected:
+  SpecialWinnersTest() {
+    context_.winners = &winners_;
+    context_.special_values = true;
+    context_.effort.winner_settle_ms = 0;
+    context_.effort.late_ms = 0;
+  }
+  /// A product that is wrong beyond 4,000 where its weights are spaced so.
+  CaseToRun clips(const std::string& name, Spacing spacing, double times = 1) {
+    return work(name, [this, spacing, times](const Launch& launch, size_t, size_t) {
+      multiply(launch);
+      backend_.history().launch_us = kLaunchUs * times;
+      bool is_padded = false;
+      for (const Tensor& t : launch.tensors)
+        if (t.operand == Operand::b) is_padded = t.strides[1] > t.dims[2];
+      for (const Tensor& t : launch.tensors)
+        if (t.operand == Operand::d && is_padded == (spacing == Spacing::padded))
+          for (int64_t n = 0; n < t.dims[2]; ++n)
+            if (const float value = std::clamp(element(t, n), -4000.0f, 4000.0f); value != element(t, n))
+              std::memcpy(t.data + 4 * n, &value, 4);
+    });
+  }
+  WatchedWinners winners_;
+};
+
+TEST_F(SpecialWinnersTest, WhatMayBeCrownedIsLaunchedInBothSpacingsWhateverWasDrawn) {
+  for (int i = 0; i < 8; ++i)
+    for (const Spacing spacing : {Spacing::dense, Spacing::padded}) {
+      winners_ = {};
+      const auto records = run({clips("clips", spacing)});
+      EXPECT_EQ(records[0].outcome, Outcome::wrong);
+      EXPECT_NE(records[0].detail.find("on special values"), std::string::npos) << records[0].detail;
+    }
+}
+
+TEST_F(SpecialWinnersTest, SoInALaterVisitWhoseWorkersHaveNone) {
+  const std::vector<CaseToRun> cases = {clips("clips", Spacing::dense)};
+  winners_.spacing["clips"] = Spacing::padded;
+  context_.special_values = false;
+  EXPECT_EQ(run(cases)[0].outcome, Outcome::wrong);
+  winners_.special.insert("clips");  // which is once a sweep
+  EXPECT_EQ(run(cases)[0].outcome, Outcome::pass);
+}
+
+TEST_F(SpecialWinnersTest, ASelftestLeavesNothingToChance) {
+  context_.effort.proves_all = true;
+  context_.effort.screen_ratio = 1.5;
+  for (int i = 0; i < 4; ++i) {
+    winners_ = {};
+    const auto records = run({work("best",
+                                   [this](const Launch& launch, size_t, size_t) {
+                                     multiply(launch);
+                                     backend_.history().launch_us = kLaunchUs;
+                                   }),
+                              clips("slow", Spacing::dense, 5)});
+    EXPECT_EQ(records[0].outcome, Outcome::pass) << records[0].detail;
+    EXPECT_EQ(records[1].outcome, Outcome::wrong);
+  }
+}
+
 TEST_F(WinnerChecksTest, LateLaunchesFindWhatIsRightInItsFirstThousandsWhereALaunchIsASequence) {
   device_.launches_per_sample = 20;
   context_.effort.late_ms = 1000;

@@ -74,6 +74,8 @@ class MeasuredDevice : public Device {
   std::function<void()> meanwhile;
   /// From now on a kernel's write to this block, which allocate() gave, is caught like one to an import.
   virtual void protect(Address block, int64_t bytes) = 0;
+  /// This block, which was protected, may be written again. False where it may not.
+  virtual bool unprotect(Address, int64_t /*bytes*/) { return false; }
   /// From now on a kernel that reads this part of an import ends the process, and trap_message() tells why. False where
   /// the device cannot see to that: nothing has changed then.
   virtual bool withhold(Address, int64_t /*bytes*/) { return false; }

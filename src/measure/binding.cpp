@@ -310,6 +310,11 @@ std::span<std::byte> Binding::room_to_prepare() {
   return room_.memory;
 }
 
+std::span<std::byte> Binding::take_prepared() {
+  if (room_.memory.empty() || !device_.unprotect(room_.memory.data(), std::ssize(room_.memory))) return {};
+  return room_.memory;
+}
+
 Binding::Preparation Binding::prepare(int64_t room_used, LoadedKernel* converter) {
   Preparation result;
   if (!work_.variant->prepares) return result;

@@ -77,6 +77,8 @@ class Binding {
   /// reference first; by `converter`, where there is one. B itself is out of its reach from then on, unless it says
   /// that it reads both.
   Preparation prepare(int64_t room_used, LoadedKernel* converter);
+  /// For what comes after all launches of the case: the memory of its prepared weights, as far as it may be had again.
+  std::span<std::byte> take_prepared();
   /// The block that prepare() filled, if it did.
   std::span<const Address> prepared_blocks() const { return {&prepared_block_, prepared_block_ ? 1u : 0u}; }
 

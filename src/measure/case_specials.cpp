@@ -111,12 +111,26 @@ void CaseWorker::sweep(double usual_ms, double whole_ms, int64_t multiplications
   reply.untimed_check_us += double(now_ns() - began) * 1e-3;
 }
 
+/// In the memory of the case's own weights: to get new one takes longer than the launches.
+void CaseWorker::try_other_special(Reply& reply) {
+  if (!bound_) {
+    load();
+    return try_special_values(reply, {}, nullptr, work_.spacing);
+  }
+  if (!work_.draws_special) return;
+  const std::span<std::byte> room = bound_->take_prepared();
+  int64_t used = std::ssize(room);
+  try_special_values(reply, room, &used, other(work_.spacing));
+}
+
 /// After the usual values, so that what is wrong in any case is said first; but before them where repacked weights are
 /// so big that getting memory for them twice would cost more than all other checks.
-void CaseWorker::try_special_values(Reply& reply, std::span<std::byte> room, int64_t* room_used) {
+void CaseWorker::try_special_values(Reply& reply, std::span<std::byte> room, int64_t* room_used,
+                                    std::optional<Spacing> only) {
   if (!judge_ || !work_.special || reply.outcome != Outcome::pass) return;
   const int64_t began = now_ns();
-  if (const std::string message = check_special_values(work_, opened_, {*kernel_, converter_.get(), room, room_used});
+  if (const std::string message =
+          check_special_values(work_, opened_, {*kernel_, converter_.get(), room, room_used}, only);
       !message.empty())
     set(reply, Outcome::wrong, message);
   reply.untimed_check_us += double(now_ns() - began) * 1e-3;

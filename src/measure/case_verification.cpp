@@ -7,8 +7,11 @@
 namespace assay {
 namespace {
 
-constexpr int64_t kWholeCheckElements = 2'048;
-constexpr int64_t kCheapCheckElements = 1'000;   // above, only one launch of a turn is compared element by element
+constexpr int64_t kWholeCheckElements = 2'048, kPartOf = 64;  // of more than those so many, or one of so many …
+constexpr int64_t kFewElements = 256, kSmallPartOf = 256;     // … where checks took much already
+constexpr int64_t kCheapCheckElements = 1'000;  // above, only one launch of a turn is compared element by element
+constexpr double kGenerousBelow = 0.08;  // of a case's time: while its checks are below, they do more than they must
+constexpr uint64_t kElseOneOf = 6;       // … else so in one of so many launches, drawn
 constexpr int64_t kMostProjected = 200'000'000;  // multiplications that projections of one sample may take
 
 }  // namespace
@@ -35,10 +38,16 @@ std::vector<int64_t> CaseWorker::draw_compared(const SampleOrder& order, const L
     if (judge_->can_check(bound_->source_copy(order.place_in_slot(slot)))) slots.push_back(slot);
   if (inputs.a.is_free) slots.clear();
   std::shuffle(slots.begin(), slots.end(), random_);
-  const bool is_cheap = judge_->check_cost() <= kCheapCheckElements;
+  const bool is_cheap = judge_->check_cost() <= kCheapCheckElements && may_compare_more();
   slots.resize(std::min(slots.size(), size_t(is_cheap || role.compared ? 1 : 0)));
   return slots;
 }
+
+/// What a turn need not have, so that checks stay a small share of a case.
+bool CaseWorker::may_compare_more() { return checked_us_ < kGenerousBelow * spent_us_ || random_() % kElseOneOf == 0; }
+
+/// What a product with free signs must project to takes several times as long as one with grouped signs.
+bool CaseWorker::may_be_free() { return !work_.proof || !work_.inputs->spec().op->is_product || may_compare_more(); }
 
 /// All slots; where their right answers take long, those that are compared and a few others.
 std::vector<int64_t> CaseWorker::draw_projected(const Comparison& of) {
@@ -82,7 +91,9 @@ void CaseWorker::verify(const SampleOrder& order, const LaunchInputs& inputs, Re
   OutputRing& ring = bound_->ring();
   const int64_t used = order.used_slots();
   const std::vector<int64_t> compared = draw_compared(order, inputs, role);
-  const int64_t anew = inputs.a.is_free ? int64_t(random_() % uint64_t(used)) : -1;  // whose answer is computed anew
+  // Whose answer is computed anew; of an op that is no product this is all that a free launch is compared with.
+  const bool has_anew = inputs.a.is_free && (!work_.inputs->spec().op->is_product || may_compare_more());
+  const int64_t anew = has_anew ? int64_t(random_() % uint64_t(used)) : -1;
   Look look;
   ring.add_survey(look, used);
   if (is_read_) look.ranges.clear();
@@ -122,11 +133,13 @@ void CaseWorker::verify(const SampleOrder& order, const LaunchInputs& inputs, Re
   if (!message.empty()) set(reply, Outcome::wrong, message);
 }
 
-/// Of a big D a part, anywhere.
+/// Of a big D a part, anywhere. Of other ops than products all is worked out in any case.
 ElementRange CaseWorker::drawn_part() {
   const int64_t elements = judge_->check_cost();
-  if (elements <= kWholeCheckElements) return {};
-  const int64_t part = std::max(kWholeCheckElements, elements / 64);
+  const bool more = !work_.inputs->spec().op->is_product || may_compare_more();
+  const int64_t few = more ? kWholeCheckElements : kFewElements;
+  if (elements <= few) return {};
+  const int64_t part = std::max(few, elements / (more ? kPartOf : kSmallPartOf));
   // May begin before the first and end behind the last one, which would else be compared as rarely as a part is drawn.
   const int64_t first = int64_t(random_() % uint64_t(elements + part - 1)) - (part - 1);
   return {std::max<int64_t>(first, 0), std::min(first + part, elements)};

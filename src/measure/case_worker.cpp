@@ -18,6 +18,7 @@ constexpr double kWarmUpBelowUs = 300;   // a longer launch does not feel how it
 constexpr double kTurnPatience = 30;     // a turn's time may be exceeded so far for the sake of its least launches
 constexpr int64_t kHandedLaunches = 16;  // of a sample whose inputs are handed over late
 constexpr uint64_t kHandedOf = 4;        // of so many turns behind the first one has such a sample, drawn
+constexpr uint64_t kWholeOf = 4;         // of so many later visits one, drawn, compares all of its first launch
 constexpr uint64_t kComparableOf =
     4;  // of so many samples that are not to be compared one gets an A that the reference knows
 
@@ -40,16 +41,22 @@ CaseWorker::CaseWorker(const WorkerCase& work, OpenedArenas& opened)
   if (work.proof) judge_ = work.proof->judge(work.variant->accuracy);
 }
 
-void CaseWorker::setup(const Command& command, Reply& reply) {
-  watch_all_ = command.watch_all;
+void CaseWorker::load() {
   kernel_ = device_.load(*work_.variant, *work_.module);
   if (work_.converter) converter_ = device_.load(*work_.converter, *work_.converter_module);
+}
+
+void CaseWorker::setup(const Command& command, Reply& reply) {
+  const int64_t began = now_ns();
+  watch_all_ = command.watch_all;
+  load();
   bound_.emplace(work_, opened_, *kernel_, most_launches() > 1 ? most_launches() + SequenceLength::kRoomToExtend : 1);
   reply.workspace_bytes = bound_->launch(0).workspace_bytes;
   const std::span<std::byte> room = bound_->room_to_prepare();
   const bool room_is_dear = std::ssize(room) >= kDearBytes && !work_.device->one_worker;
   int64_t room_used = 0;
-  if (room_is_dear) try_special_values(reply, room, &room_used);
+  const bool tries_special = work_.spacing || !work_.draws_special;
+  if (room_is_dear && tries_special) try_special_values(reply, room, &room_used, work_.spacing);
   const Binding::Preparation prepared = bound_->prepare(room_used, converter_.get());
   reply.prepare_us = prepared.us;
   reply.untimed_check_us += prepared.check_us;
@@ -63,19 +70,24 @@ void CaseWorker::setup(const Command& command, Reply& reply) {
   try_special_draws(reply);
   try_spaced_operands(reply);
   try_some_numbers(reply);
-  if (!room_is_dear) try_special_values(reply, {}, nullptr);
+  if (!room_is_dear && tries_special) try_special_values(reply, {}, nullptr, work_.spacing);
   look_at_process(reply);
   finish(reply);
+  account(began, reply);
 }
 
 LaunchInputs CaseWorker::warm_up(Reply& reply) {
   const LaunchInputs inputs = random_inputs(length_->first_checkable(), 1, /*comparable=*/true);
   std::vector<std::byte> first;
+  // Of a product's later visit a part is enough most times: which, nobody can know.
+  const bool is_later = !work_.special_draws && work_.inputs->spec().op->is_product;
+  const bool whole = !is_later || random_() % kWholeOf == 0;
   double device_us = INFINITY;  // the first launches are slow, some of them by far
   for (int i = 0; i < kWarmUpLaunches && reply.outcome == Outcome::pass; ++i) {
     const bool last = i + 1 == kWarmUpLaunches;
     device_us = std::min(
-        device_us, launch(inputs, 1, reply, {.compared = i == 0 || last, .last = last, .whole = i == 0}).device_us);
+        device_us,
+        launch(inputs, 1, reply, {.compared = i == 0 || last, .last = last, .whole = i == 0 && whole}).device_us);
     if (!judge_) continue;
     const std::span<const std::byte> d = bound_->ring().slot(0);
     if (i == 0) first.assign(d.begin(), d.end());
@@ -89,10 +101,12 @@ LaunchInputs CaseWorker::warm_up(Reply& reply) {
 }
 
 void CaseWorker::sample(const Command& command, Reply& reply, LaunchTimes* times) {
+  const int64_t began = now_ns();
   watch_all_ = command.watch_all;
   if (!watch_all_ && !prepared_is_whole(reply)) return;
   take_samples(command, reply, times);
   finish(reply);
+  account(began, reply);
 }
 
 /// Whether nobody wrote into this case's prepared weights since its last step. It cannot be told who did: the group
@@ -136,7 +150,8 @@ void CaseWorker::take_samples(const Command& command, Reply& reply, LaunchTimes*
     const bool can_check = !judge_ || judge_->can_check(bound_->source_copy(place));
     const bool last = enough && can_check, compare = !compared && can_check && (last || reply.samples >= drawn);
     compared |= compare;
-    const LaunchInputs inputs = random_inputs(place, length, compare || last || random_() % kComparableOf == 0);
+    const bool comparable = compare || last || random_() % kComparableOf == 0 || !may_be_free();
+    const LaunchInputs inputs = random_inputs(place, length, comparable);
     const LaunchTimes taken = launch(inputs, length, reply, {compare, last});
     if (!last && length_->was_too_short(taken.device_us)) continue;
     if (warm_up-- > 0 && taken.device_us < kWarmUpBelowUs) continue;
@@ -189,6 +204,11 @@ void CaseWorker::finish(Reply& reply) {
     set(reply, Outcome::wrong, message);
   }
   reply.untimed_check_us += double(now_ns() - began) * 1e-3;
+}
+
+void CaseWorker::account(int64_t began_ns, const Reply& reply) {
+  spent_us_ += double(now_ns() - began_ns) * 1e-3;
+  checked_us_ += reply.untimed_check_us;
 }
 
 void CaseWorker::fill_in(Reply& reply) const {

@@ -22,6 +22,9 @@ class CaseWorker {
   /// Loads, binds, prepares, warms up. What a kernel does wrong is the reply's outcome; Error where it reports one
   /// itself.
   void setup(const Command& command, Reply& reply);
+  /// Launches on special values: those that setup() left out, when no others will come; in place of setup() all that
+  /// its case names.
+  void try_other_special(Reply& reply);
   /// A turn: up to kMostSamples samples into `times`.
   void sample(const Command& command, Reply& reply, LaunchTimes* times);
   /// Launches over all numbers that the op looks up, or as many as the command gives time for: untimed; what was timed
@@ -52,6 +55,7 @@ class CaseWorker {
     bool whole = false;
   };
 
+  void load();
   LaunchInputs warm_up(Reply& reply);
   void try_uneven_launches(const LaunchInputs& inputs, Reply& reply);
   void try_spaced_operands(Reply& reply);
@@ -59,7 +63,7 @@ class CaseWorker {
   void try_special_draws(Reply& reply);
   void try_some_numbers(Reply& reply);
   void sweep(double usual_ms, double whole_ms, int64_t multiplications, bool far, Reply& reply);
-  void try_special_values(Reply& reply, std::span<std::byte> room, int64_t* room_used);
+  void try_special_values(Reply& reply, std::span<std::byte> room, int64_t* room_used, std::optional<Spacing> only);
   void take_samples(const Command& command, Reply& reply, LaunchTimes* times);
   bool prepared_is_whole(Reply& reply);
   void finish(Reply& reply);
@@ -83,6 +87,9 @@ class CaseWorker {
   LaunchInputs of_slot(const SampleOrder& order, const LaunchInputs& inputs, int64_t slot) const;
   std::span<const Address> watched() const;
   ElementRange drawn_part();
+  bool may_compare_more();
+  bool may_be_free();
+  void account(int64_t began_ns, const Reply& reply);
 
   const WorkerCase& work_;
   OpenedArenas& opened_;
@@ -102,6 +109,7 @@ class CaseWorker {
   bool sampling_ = false, is_read_ = false;  // is_read_: the outputs of the launch in work are on the host already
   bool hands_over_ = false;                  // whether this turn shows launches whose inputs come late
   int64_t turns_ = 0;
+  double spent_us_ = 0, checked_us_ = 0;  // by this case so far, in set-up and turns
   std::optional<LateLaunches> late_;
   bool watch_all_ = false;                           // as the command of this step says
   std::vector<std::vector<std::byte>> host_varied_;  // of each varied operand

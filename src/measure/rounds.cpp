@@ -34,6 +34,7 @@ class SpecRun {
   SpecRun(const Spec& spec, const std::vector<CaseToRun>& cases, const RoundsContext& context)
       : spec_(spec),
         context_(context),
+        works_(cases),
         own_(context.proved
                  ? nullptr
                  : std::make_unique<ProvedSpec>(spec, *context.arenas,
@@ -79,15 +80,17 @@ class SpecRun {
     }
     if (interrupted()) return {};
     settle();
-    WinnerChecks(spec_, standings_, context_,
-                 {[this](Contender& c, const Command& command) { return ask(c, command); },
-                  [this](Contender& c, const Answer& answer) { take(c, answer, false); }})
+    WinnerChecks(
+        spec_, standings_, context_,
+        {[this](Contender& c, const Command& command) { return ask(c, command); },
+         draws_special() ? [this](Contender& c) { return try_special(c); } : std::function<Answer(Contender&)>(),
+         [this](Contender& c, const Answer& answer) { take(c, answer, false); }})
         .run();
     return standings_.judge();
   }
 
  private:
-  Contender contender(const CaseToRun& work, const Proof* proof, bool bulk) const {
+  Contender contender(const CaseToRun& work, const Proof* proof, bool bulk) {
     Contender c;
     c.work = &work;
     c.record = empty_record(work.key, spec_, *work.variant, *context_.device, context_.mode);
@@ -98,6 +101,10 @@ class SpecRun {
     c.worker_case.proof = proof;
     c.worker_case.inputs = &proved_.inputs();
     c.worker_case.special = special_.get();
+    if (proof && draws_special()) {
+      c.worker_case.draws_special = true;
+      c.worker_case.spacing = context_.winners->spacing.try_emplace(work.key.hash, draw_spacing()).first->second;
+    }
     c.worker_case.special_draws = context_.special_values;
     c.worker_case.arenas = context_.arenas;
     c.worker_case.mode = context_.mode;
@@ -150,7 +157,37 @@ class SpecRun {
 
   Answer ask(Contender& c, const Command& command) {
     const Effort& effort = context_.effort;
-    return c.worker->ask(c.index, command, command.step == Step::sweep ? effort.setup_watchdog_s : effort.watchdog_s);
+    return c.worker->ask(
+        c.index, command,
+        command.step == Step::sweep || command.step == Step::special ? effort.setup_watchdog_s : effort.watchdog_s);
+  }
+
+  /// Whether what may be crowned is launched on special values once more; else all cases are on all of them. Sequences
+  /// of a GPU are one visit, and to open it anew takes longer than they do.
+  bool draws_special() const {
+    return context_.winners && spec_.op->is_product && !context_.effort.proves_all &&
+           context_.device->launches_per_sample <= 1;
+  }
+
+  /// Of one case in so many set-up makes special launches.
+  std::optional<Spacing> draw_spacing() {
+    const uint64_t of = spec_.weight_bytes() > kLargeSpecialBytes ? 3 : 2, drawn = random_();
+    if (drawn % of != 0) return {};
+    return drawn / of % 2 == 0 ? Spacing::dense : Spacing::padded;
+  }
+
+  /// A later visit's workers have no special values: there in a process of its own.
+  Answer try_special(Contender& c) {
+    Command command;
+    command.step = Step::special;
+    if (context_.special_values) return special_ ? ask(c, command) : Answer();
+    if (!special_) special_ = special_values_for(spec_, works_, *context_.device);
+    if (!special_) return {};
+    WorkerCase work = c.worker_case;
+    work.special = special_.get();
+    work.spacing = other(work.spacing);
+    WorkerGroup group(context_.effort.setup_watchdog_s);
+    return group.ask(group.add(work), command, context_.effort.setup_watchdog_s);
   }
 
   /// Keeps what a step gave, or the outcome that ended the case.
@@ -250,6 +287,7 @@ class SpecRun {
 
   const Spec spec_;
   const RoundsContext& context_;
+  const std::vector<CaseToRun>& works_;
   std::mt19937_64 random_{std::random_device{}()};
   const uint64_t order_ = random_();
   const std::unique_ptr<ProvedSpec> own_;

@@ -2,6 +2,7 @@
 // to head.
 #pragma once
 #include <functional>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -44,9 +45,12 @@ struct Effort {
 };
 
 /// What may win is watched, and launched kLateLaunches times, once a sweep for each variant (by its id; tried_late:
-/// some of them, for want of time); and swept over all numbers, once for each case (by its key).
+/// some of them, for want of time); and swept over all numbers, or launched on all special values, once for each case
+/// (by its key).
 struct WatchedWinners {
-  std::set<std::string> watched, tried_late, launched, swept;
+  std::set<std::string> watched, tried_late, launched, swept, special;
+  std::map<std::string, std::optional<Spacing>>
+      spacing;  // of the special launches at set-up, of each case (by its key)
 };
 
 /// One case to measure.

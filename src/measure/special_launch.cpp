@@ -110,10 +110,8 @@ class SpecialLaunch {
     Launch other = launch_;
     other.kernel = &converter;
     if (converter.prepared_bytes(launch_) == launch_.prepared_bytes) {
-      other.prepared = allocate(launch_.prepared_bytes, 0);
-      device_.fill(launch_.prepared, 0, launch_.prepared_bytes);  // what neither writes is not compared
+      other.prepared = allocate(launch_.prepared_bytes);  // poisoned as its own were: what neither writes is equal
       converter.prepare(other);
-      launch_.kernel->prepare(launch_);
       if (are_equal(launch_.prepared, other.prepared, launch_.prepared_bytes)) return;
     }
     message_ = other_storage(*work.variant, *work.converter);
@@ -134,15 +132,15 @@ class SpecialLaunch {
   Address place(const SpecialKernel& of, int64_t bytes) {
     const int64_t all = with_guards(bytes);
     if (all > std::ssize(of.room)) return allocate(bytes);
-    device_.fill(of.room.data(), kPoison, all);
+    if (*of.room_used > 0) device_.fill(of.room.data(), kPoison, all);  // else it still is
     *of.room_used = std::max(*of.room_used, all);
     return of.room.data() + kGuardBytes;
   }
 
-  Address allocate(int64_t bytes, unsigned char content = kPoison) {
+  Address allocate(int64_t bytes) {
     const int64_t all = with_guards(bytes);
     blocks_.emplace_back(opened_.borrow(all), all);
-    device_.fill(blocks_.back().first, content, all);
+    device_.fill(blocks_.back().first, kPoison, all);
     return blocks_.back().first + kGuardBytes;
   }
 
@@ -193,16 +191,18 @@ class SpecialLaunch {
 
 }  // namespace
 
-std::string check_special_values(const WorkerCase& work, OpenedArenas& opened, const SpecialKernel& of) {
+std::string check_special_values(const WorkerCase& work, OpenedArenas& opened, const SpecialKernel& of,
+                                 std::optional<Spacing> only) {
   const auto run = [&](Spacing spacing) { return SpecialLaunch(work, opened, of, spacing).run(); };
   const bool has_dense = work.special->weights(Spacing::dense), has_apart = work.special->weights(Spacing::apart),
              has_padded = work.special->weights(Spacing::padded);
   if (!work.variant->supports.strides || !has_padded) return has_dense ? run(Spacing::dense) : "";
+  if (only == Spacing::dense && has_dense) return run(Spacing::dense);
   std::string padded;
   try {
     padded = run(Spacing::padded);
     if (padded.empty() && has_apart) padded = run(Spacing::apart);
-    if (!has_dense) return padded;
+    if (!has_dense || (only && padded.empty())) return padded;
   } catch (const Error&) {  // it says itself that it does not take them
     if (!has_dense) return "";
   }

@@ -1,5 +1,6 @@
 // A kernel's launches on its spec's special values: bound to memory of their own, untimed, judged, given back.
 #pragma once
+#include <optional>
 #include <string>
 
 #include "measure/binding.h"
@@ -14,7 +15,9 @@ struct SpecialKernel {
 };
 
 /// "" or what the kernel makes of special values that it must not. Strides are padded where the variant does not say
-/// that it takes dense operands alone. Error where the kernel reports one itself.
-std::string check_special_values(const WorkerCase& work, OpenedArenas& opened, const SpecialKernel& of);
+/// that it takes dense operands alone. Error where the kernel reports one itself. only: of two spacings that it takes
+/// this one, unless it is wrong there; else both.
+std::string check_special_values(const WorkerCase& work, OpenedArenas& opened, const SpecialKernel& of,
+                                 std::optional<Spacing> only = {});
 
 }  // namespace assay

@@ -50,7 +50,7 @@ void merge_case(CaseRecord& to, const CaseRecord& from, double to_factor, double
   to.disturbed.insert(to.disturbed.end(), from.disturbed.begin(), from.disturbed.end());
   for (const std::string& tag : from.tags)
     if (std::find(to.tags.begin(), to.tags.end(), tag) == to.tags.end()) to.tags.push_back(tag);
-  for (const std::string_view tag : {kSomeNumbersTag, kUnsweptTag})
+  for (const std::string_view tag : {kSomeNumbersTag, kProvedInPartTag})
     if (!from.has_tag(tag)) std::erase(to.tags, std::string(tag));
   if (from.outcome != Outcome::pass && from.outcome != Outcome::noisy) {
     to.outcome = from.outcome;

@@ -38,6 +38,7 @@ void WinnerChecks::run() {
   sweep_numbers();
   std::erase_if(launched, [](const Contender* c) { return !c->running(); });
   launch_late(launched);
+  try_specials();
   if (watched.empty()) return;
   for (Contender* c : watched)
     if (c->running()) c->worker->resume();
@@ -53,13 +54,17 @@ void WinnerChecks::run() {
 }
 
 /// What takes longer than the watch is part of the case, and of its checks.
-Answer WinnerChecks::ask(Contender& c, const Command& command) {
+Answer WinnerChecks::timed(const std::function<Answer()>& step) {
   const int64_t began = now_ns();
-  Answer answer = steps_.ask(c, command);
+  Answer answer = step();
   const int64_t ended = now_ns();
   const double beyond_us = double(ended - std::clamp(free_until_ns_, began, ended)) * 1e-3;
   answer.reply.untimed_check_us = answer.parent_us = std::min(beyond_us, answer.parent_us);
   return answer;
+}
+
+Answer WinnerChecks::ask(Contender& c, const Command& command) {
+  return timed([&] { return steps_.ask(c, command); });
 }
 
 bool WinnerChecks::was_swept(const Contender& c) const { return context_.winners->swept.count(c.work->key.hash) > 0; }
@@ -82,8 +87,22 @@ void WinnerChecks::sweep_numbers() {
   for (Contender& c : standings_.cases) {
     if (!c.running() || was_swept(c)) continue;
     c.record.tags.emplace_back(kSomeNumbersTag);
-    if (!tried.count(&c)) c.record.tags.emplace_back(kUnsweptTag);
+    if (!tried.count(&c)) c.record.tags.emplace_back(kProvedInPartTag);
   }
+}
+
+/// At set-up each case was launched in one spacing, drawn. No launch of a case may follow.
+void WinnerChecks::try_specials() {
+  if (!steps_.try_special) return;
+  std::set<std::string>& done = context_.winners->special;
+  const auto is_done = [&](const Contender& c) { return done.count(c.work->key.hash) > 0; };
+  while (Contender* const next = standings_.next_to_prove(is_done)) {
+    const Answer answer = timed([&] { return steps_.try_special(*next); });
+    if (answer.reply.outcome == Outcome::pass) done.insert(next->work->key.hash);
+    steps_.take(*next, answer);
+  }
+  for (Contender& c : standings_.cases)
+    if (c.running() && !is_done(c)) c.record.tags.emplace_back(kProvedInPartTag);
 }
 
 void WinnerChecks::launch_late(const std::vector<Contender*>& contenders) {

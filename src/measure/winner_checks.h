@@ -11,21 +11,26 @@ class WinnerChecks {
  public:
   struct Steps {
     std::function<Answer(Contender&, const Command&)> ask;
+    std::function<Answer(Contender&)>
+        try_special;  // on the special values that set-up left out; null: it left out none
     std::function<void(Contender&, const Answer&)> take;  // keeps what a step gave, or the outcome that ended the case
   };
   WinnerChecks(const Spec& spec, Standings& standings, const RoundsContext& context, Steps steps)
       : spec_(spec), standings_(standings), context_(context), steps_(std::move(steps)) {}
 
   /// Contenders are watched and launched kLateLaunches times, each variant once a sweep. The best of each accuracy
-  /// class and all that tie with it are swept over all numbers that their op looks up. Who is wrong then loses the
-  /// crown to the next, who is swept in turn. A case that was not is tagged so.
+  /// class and all that tie with it are swept over all numbers that their op looks up, or launched on all special
+  /// values of a product. Who is wrong then loses the crown to the next, who is tried in turn. A case that was not
+  /// swept is tagged so.
   void run();
 
  private:
   void sweep_numbers();
+  void try_specials();
   void launch_late(const std::vector<Contender*>& contenders);
   bool was_swept(const Contender& c) const;
   Answer ask(Contender& c, const Command& command);
+  Answer timed(const std::function<Answer()>& step);
 
   const Spec& spec_;
   Standings& standings_;

@@ -63,14 +63,19 @@ void serve_worker(const std::vector<const WorkerCase*>& cases, int socket) {
     Reply reply;
     std::unique_ptr<CaseWorker>& worker = workers[size_t(command.index)];
     try {
-      if (command.step == Step::setup) {
+      if (command.step == Step::setup || (command.step == Step::special && !worker)) {
         const WorkerCase& work = *cases[size_t(command.index)];
         if (!opened) {
           opened = open_device(work);
           had_children = has_children();  // a driver's
         }
         worker = std::make_unique<CaseWorker>(work, *opened);
-        worker->setup(command, reply);
+        if (command.step == Step::setup)
+          worker->setup(command, reply);
+        else
+          worker->try_other_special(reply);
+      } else if (command.step == Step::special) {
+        worker->try_other_special(reply);
       } else if (command.step == Step::sample) {
         worker->sample(command, reply, times);
       } else if (command.step == Step::sweep) {

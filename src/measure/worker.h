@@ -1,6 +1,7 @@
 // What a worker process is given and serves: the cases of one spec on one opened device.
 #pragma once
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "measure/worker_protocol.h"
@@ -25,6 +26,8 @@ struct WorkerCase {
   const BuiltModule* converter_module = nullptr;
   uint64_t order = 0;                      // of single launches' copies, one for all workers of a spec
   const SpecialValues* special = nullptr;  // null: no launches on special values
+  bool draws_special = false;              // set-up makes some of them, which were drawn; else all …
+  std::optional<Spacing> spacing;          // … those in this one, where the kernel takes both; null: none
   bool special_draws = false;              // likewise, of an op that is no product; launches that are uneven
   Arenas* arenas = nullptr;
   Mode mode = Mode::decode;

@@ -12,12 +12,15 @@ size_t WorkerGroup::add(const WorkerCase& work) {
   return cases_.size() - 1;
 }
 
+void WorkerGroup::need_process() {
+  if (process_ && process_->alive()) return;
+  process_.reset();  // dead before the next is forked: a device may be open in one process only
+  process_ = std::make_unique<WorkerProcess>(cases_);
+  is_set_up_.assign(cases_.size(), false);
+}
+
 Answer WorkerGroup::set_up(size_t index) {
-  if (!process_ || !process_->alive()) {
-    process_.reset();  // dead before the next is forked: a device may be open in one process only
-    process_ = std::make_unique<WorkerProcess>(cases_);
-    is_set_up_.assign(cases_.size(), false);
-  }
+  need_process();
   Command command;
   command.step = Step::setup;
   Answer answer = ask_process(index, command, setup_limit_s_);
@@ -35,6 +38,10 @@ Answer WorkerGroup::ask_process(size_t index, Command command, double limit_s) {
 
 Answer WorkerGroup::ask(size_t index, Command command, double limit_s) {
   if (command.step == Step::setup) return set_up(index);
+  if (command.step == Step::special) {
+    need_process();
+    return ask_process(index, command, limit_s);
+  }
   for (;;) {
     if (!process_ || !process_->alive() || !is_set_up_[index])
       if (Answer answer = set_up(index); answer.reply.outcome != Outcome::pass) return answer;

@@ -14,7 +14,8 @@ class WorkerGroup {
   /// The case's index in the group. All are added before the first ask(), and live as long as the group.
   size_t add(const WorkerCase& work);
 
-  /// As WorkerProcess::ask; a case that the process does not have yet is set up before.
+  /// As WorkerProcess::ask; a case that the process does not have yet is set up before; not for the step `special`,
+  /// which is then all that it does there.
   Answer ask(size_t index, Command command, double limit_s);
   /// Lets it run on, without a command.
   void resume();
@@ -23,6 +24,7 @@ class WorkerGroup {
 
  private:
   Answer set_up(size_t index);
+  void need_process();
   Answer ask_process(size_t index, Command command, double limit_s);
 
   double setup_limit_s_;

@@ -8,11 +8,13 @@
 namespace assay {
 
 enum class Step : uint32_t {
-  setup,   // open the device, load, prepare, warm up, validate
-  sample,  // a turn: timed launches, each checked
-  sweep,   // untimed launches over all numbers that an op looks up, if time_us is enough for that
-  late,    // many untimed launches more, up to kLateLaunches or as time_us says
-  settle,  // some time after the last launch: is everything still as it was?
+  setup,    // open the device, load, prepare, warm up, validate
+  sample,   // a turn: timed launches, each checked
+  special,  // launches on special values that set-up left out, the last of a case; all of them if it was not set up
+            // here
+  sweep,    // untimed launches over all numbers that an op looks up, if time_us is enough for that
+  late,     // many untimed launches more, up to kLateLaunches or as time_us says
+  settle,   // some time after the last launch: is everything still as it was?
   quit
 };
 

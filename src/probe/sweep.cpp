@@ -60,7 +60,7 @@ Sweep::Sweep(const Backend& backend, DeviceInfo device, std::vector<const Varian
   if (!options_.fresh)
     for (SpecState& state : specs_) {
       look_up(state);
-      forget_unswept(state);
+      forget_proved_in_part(state);
     }
   for (const SpecState& state : specs_)
     for (const Case& c : state.cases) from_store_ += c.record.has_value();
@@ -89,14 +89,13 @@ void Sweep::look_up(SpecState& state) {
 }
 
 /// Records of the store that would be crowned, though they were tried on some numbers alone: others were better then.
-bool Sweep::forget_unswept(SpecState& state) {
-  if (!state.spec.op->sweep) return false;
+bool Sweep::forget_proved_in_part(SpecState& state) {
   std::vector<CaseRecord> records;
   for (const Case& c : state.cases)
     if (c.record) records.push_back(*c.record);
   std::set<std::string> forgotten;
   for (const RankedCase& c : rank_spec(state.spec, std::move(records), {}, RankingOptions()).cases)
-    if ((c.best_device || c.best_host || c.best_of_class || c.in_tie_set) && c.record.has_tag(kUnsweptTag))
+    if ((c.best_device || c.best_host || c.best_of_class || c.in_tie_set) && c.record.has_tag(kProvedInPartTag))
       forgotten.insert(c.record.variant);
   bool any = false;
   for (Case& c : state.cases)
@@ -370,7 +369,7 @@ void Sweep::run() {
       }
     }
     do measure(state);
-    while (!interrupted() && forget_unswept(state));
+    while (!interrupted() && forget_proved_in_part(state));
   }
   revisit_contested(lock);
 }

@@ -117,7 +117,7 @@ class Sweep {
   static void note_visit(Case& c, const CaseRecord& record, int visit);
   void revisit_contested(MeasuringLock& lock);
   void look_up(SpecState& state);
-  bool forget_unswept(SpecState& state);
+  bool forget_proved_in_part(SpecState& state);
   void keep(Case& c, CaseRecord record);
   BuiltModule built(const Variant& variant);
   std::string device_key() const;

@@ -208,6 +208,9 @@ SpecInputs::SpecInputs(const Spec& spec, Arenas& arenas, int64_t footprint) : sp
   }
   for (int64_t i = 0; i < int64_t(a.values.size()); ++i) a_logical.push_back(a.values[size_t(a_storage_index(i))]);
   a_floats.assign(a_logical.begin(), a_logical.end());
+  is_plain_ = a_.dtype != Dtype::f32 && !a_.by_columns &&
+              std::all_of(a_floats.begin(), a_floats.end(),
+                          [](float value) { return std::fabs(value) >= 0x1p-6f && std::fabs(value) < 0x1p6f; });
 }
 
 /// In the first rows of each batch and in the last ones, which are read more often than others. Rows that no launch
@@ -293,6 +296,19 @@ ASSAY_CLONES void varied_floats(const float* values, const float* of_columns, fl
   for (int64_t k = 0; k < count; ++k) to[k] = values[k] * of_columns[k] * factor;
 }
 
+/// Normal numbers that f16, or bf16, holds exactly: what encode_value() makes of them, in lanes.
+ASSAY_CLONES void plain_halves(const float* values, int64_t count, uint16_t* to) {
+  constexpr uint32_t kExponentsApart = (127 - 15) << 10;
+  for (int64_t k = 0; k < count; ++k) {
+    const uint32_t bits = std::bit_cast<uint32_t>(values[k]);
+    to[k] = uint16_t((bits >> 16 & 0x8000u) | (((bits & 0x7fffffffu) >> 13) - kExponentsApart));
+  }
+}
+
+ASSAY_CLONES void plain_bf16s(const float* values, int64_t count, uint16_t* to) {
+  for (int64_t k = 0; k < count; ++k) to[k] = uint16_t(std::bit_cast<uint32_t>(values[k]) >> 16);
+}
+
 }  // namespace
 
 std::vector<float> Variation::of_columns(int64_t count) const {
@@ -318,6 +334,11 @@ void SpecInputs::varied_a(const Variation& variation, std::vector<std::byte>& by
     varied_row(row, of_column, variation.factor * variation.of_row(row), values.data());
     if (a_.dtype == Dtype::f32 && !a_.by_columns) {
       std::memcpy(&bytes[size_t(row * columns * size)], values.data(), size_t(columns * size));
+      continue;
+    }
+    if (is_plain_ && std::fabs(variation.factor) >= 0x1p-6 && std::fabs(variation.factor) <= 0x1p6) {
+      (a_.dtype == Dtype::f16 ? plain_halves : plain_bf16s)(
+          values.data(), columns, reinterpret_cast<uint16_t*>(&bytes[size_t(row * columns * size)]));
       continue;
     }
     for (int64_t k = 0; k < columns; ++k)

@@ -126,6 +126,7 @@ class SpecInputs {
   std::vector<std::vector<Tensor>> copies_;
   std::vector<Piece> guards_, special_;  // what is written into the arenas: bands, and weights
   bool is_in_ = false;
+  bool is_plain_ = false;  // all of A, however it is varied, is a normal number of A's type
   std::vector<std::span<std::byte>> covered_, used_;
 };
 

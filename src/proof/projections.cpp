@@ -12,6 +12,7 @@
 namespace assay {
 namespace {
 
+constexpr int64_t kDecodedAtOnce = 1'024;            // values of D
 constexpr int kRowsAtOnce = 4;                       // of B: the sums are loaded and stored once for so many
 constexpr int64_t kMostByColumn = int64_t(1) << 24;  // of all copies: 64 MB
 
@@ -340,14 +341,21 @@ Projections::Added Projections::added(int64_t index) const {
 
 void project(Dtype dtype, const std::byte* d, int64_t elements, int64_t columns, const float* weights, double* sums) {
   const int64_t size = dtype_bytes(dtype, 1);
-  float decoded[kProjectionColumns];
-  for (int64_t row = 0; row < elements; row += columns)
-    for (int64_t first = 0; first < columns; first += kProjectionColumns, sums += 2) {
-      const int64_t count = std::min(kProjectionColumns, columns - first);
-      decode_values(dtype, d + (row + first) * size, count, decoded);
-      const auto p = project_output(decoded, weights + first, count);
-      sums[0] = p.sum, sums[1] = p.squares;
-    }
+  float decoded[kDecodedAtOnce];
+  // Of short rows many at once.
+  const int64_t rows_at_once = std::max<int64_t>(kDecodedAtOnce / columns, 1);
+  for (int64_t begin = 0; begin < elements; begin += rows_at_once * columns) {
+    const int64_t end = std::min(elements, begin + rows_at_once * columns);
+    if (columns <= kDecodedAtOnce) decode_values(dtype, d + begin * size, end - begin, decoded);
+    for (int64_t row = begin; row < end; row += columns)
+      for (int64_t first = 0; first < columns; first += kProjectionColumns, sums += 2) {
+        const int64_t count = std::min(kProjectionColumns, columns - first);
+        const float* values = decoded + (row - begin) + first;
+        if (columns > kDecodedAtOnce) decode_values(dtype, d + (row + first) * size, count, decoded), values = decoded;
+        const auto p = project_output(values, weights + first, count);
+        sums[0] = p.sum, sums[1] = p.squares;
+      }
+  }
 }
 
 }  // namespace assay

@@ -52,6 +52,17 @@ ASSAY_CLONES void dot(const double* a, const float* b, int64_t k, double* lane_s
   }
 }
 
+/// to[i] = Σ signs · groups of element i. Halves are added to halves: one by one takes four times as long.
+ASSAY_CLONES void add_all_groups(const double* groups, const double* signs, int64_t count, double* to) {
+  for (int64_t i = 0; i < count; ++i) {
+    double lanes[kLanes];
+    for (int lane = 0; lane < kLanes; ++lane) lanes[lane] = groups[i * kLanes + lane] * signs[lane];
+    for (int width = kLanes / 2; width > 0; width /= 2)
+      for (int lane = 0; lane < width; ++lane) lanes[lane] += lanes[lane + width];
+    to[i] = lanes[0];
+  }
+}
+
 /// Standard deviation of a dot product with b whose other factors err by independent errors of these variances.
 ASSAY_CLONES double deviation(const double* variances, const float* b, int64_t k) {
   double lanes[kLanes] = {}, variance = 0;
@@ -185,6 +196,7 @@ Reference::Reference(const SpecInputs& inputs, const std::vector<ActivationRound
 
 void Reference::leave() {
   kept_rows_.clear();
+  kept_row_of_copy_.clear();
   projections_.let_forks_inherit_it(false);
   let_forks_inherit(numbers_, false);
 }
@@ -201,6 +213,7 @@ void Reference::keep_rows() {
   std::iota(copies.begin(), copies.end(), 0);
   std::shuffle(copies.begin(), copies.end(), random);
   copies.resize(std::min<size_t>(copies.size(), kMostKeptRows));
+  kept_row_of_copy_.assign(size_t(inputs_.copies()), -1);
   for (const int64_t copy : copies) {
     const std::vector<Tensor>& segments = inputs_.b(copy);
     KeptRow kept;
@@ -208,7 +221,8 @@ void Reference::keep_rows() {
     const Tensor& b = segments[kept.segment];
     kept.batch = int64_t(random() % uint64_t(b.dims[0])), kept.row = int64_t(random() % uint64_t(b.dims[1]));
     decode_row(b, kept.batch, kept.row, kept.values);
-    kept_rows_.emplace(copy, std::move(kept));
+    kept_row_of_copy_[size_t(copy)] = int32_t(kept_rows_.size());
+    kept_rows_.push_back(std::move(kept));
   }
 }
 
@@ -223,6 +237,12 @@ double Reference::product(const CopyReference& reference, int64_t element, const
   double product = 0;
   for (int group = 0; group < groups_; ++group) product += sums[group] * signs[size_t(group)];
   return product;
+}
+
+void Reference::products(const CopyReference& reference, int64_t first, int64_t count, const Variation::Signs& signs,
+                         double* to) const {
+  if (groups_ == kLanes) return add_all_groups(&reference.sums[size_t(first * kLanes)], signs.data(), count, to);
+  for (int64_t i = 0; i < count; ++i) to[i] = product(reference, first + i, signs);
 }
 
 Variation Reference::draw(std::mt19937_64& random, int64_t launches, bool comparable) const {
@@ -244,8 +264,8 @@ std::unique_ptr<Judge> Reference::judge(Accuracy accuracy) const {
 }
 
 const KeptRow* Reference::kept_row(int64_t copy) const {
-  const auto found = kept_rows_.find(copy);
-  return found == kept_rows_.end() ? nullptr : &found->second;
+  const int32_t index = kept_row_of_copy_[size_t(copy)];
+  return index < 0 ? nullptr : &kept_rows_[size_t(index)];
 }
 
 const CopyReference* Reference::find(int64_t copy) const {

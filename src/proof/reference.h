@@ -2,7 +2,6 @@
 // opinion on samples.
 #pragma once
 #include <array>
-#include <map>
 #include <span>
 #include <vector>
 
@@ -62,6 +61,9 @@ class Reference final : public Proof {
   uint64_t signs_from(uint64_t bits) const;
   /// Σ a·b of an element when A has these signs.
   double product(const CopyReference& reference, int64_t element, const Variation::Signs& signs) const;
+  /// … of so many elements from `first` on.
+  void products(const CopyReference& reference, int64_t first, int64_t count, const Variation::Signs& signs,
+                double* to) const;
   /// What random projections of D must be, for every copy.
   const Projections& projections() const { return projections_; }
 
@@ -75,7 +77,8 @@ class Reference final : public Proof {
   HugeVector<double> numbers_;  // of all copies
   std::vector<CopyReference> copies_;
   std::vector<int32_t> index_of_copy_;
-  std::map<int64_t, KeptRow> kept_rows_;  // by copy
+  std::vector<KeptRow> kept_rows_;
+  std::vector<int32_t> kept_row_of_copy_;  // -1: none
   int groups_ = 1;  // a power of two, at most Variation::kGroups: column k is in group k % groups_
 };
 

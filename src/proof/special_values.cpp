@@ -19,12 +19,11 @@
 namespace assay {
 namespace {
 
-constexpr int64_t kPaddingBytes = 64;               // behind each row: what is aligned stays so
-constexpr int64_t kPaddingBlocks = 2;               // of blocks: rows that begin at multiples of four bytes still do
-constexpr int64_t kMostBytes = int64_t(1) << 30;    // of weights
-constexpr int64_t kLargeBytes = int64_t(64) << 20;  // of weights: above, a launch is dear
-constexpr int64_t kComparedElements = 16'384;       // of D, where it has more
-constexpr int64_t kRun = 256;                       // … in whole runs that have every kind of row, and the last one
+constexpr int64_t kPaddingBytes = 64;             // behind each row: what is aligned stays so
+constexpr int64_t kPaddingBlocks = 2;             // of blocks: rows that begin at multiples of four bytes still do
+constexpr int64_t kMostBytes = int64_t(1) << 30;  // of weights
+constexpr int64_t kComparedElements = 16'384;     // of D, where it has more
+constexpr int64_t kRun = 256;                     // … in whole runs that have every kind of row, and the last one
 constexpr double kDeviations = 7;
 constexpr double kSlack =
     2;  // gross errors are sought here: a kernel that adds parts of a sum in D's type is judged elsewhere
@@ -172,8 +171,8 @@ std::unique_ptr<SpecialValues> SpecialValues::make(const Spec& spec, bool any_pa
                                                    bool as_in_files) {
   if (!spec.op->is_product || spec.weight_bytes() > kMostBytes) return nullptr;
   auto values = std::make_unique<SpecialValues>(spec);
-  const bool has_room = spec.weight_bytes() <= kLargeBytes || 8 * spec.weight_bytes() <= memory_room().bytes;
-  if (any_padded && as_in_files && values->spec_.batch > 1 && spec.weight_bytes() <= kLargeBytes)
+  const bool has_room = spec.weight_bytes() <= kLargeSpecialBytes || 8 * spec.weight_bytes() <= memory_room().bytes;
+  if (any_padded && as_in_files && values->spec_.batch > 1 && spec.weight_bytes() <= kLargeSpecialBytes)
     values->weights_[size_t(Spacing::apart)] =
         std::make_unique<SpecialWeights>(spec, values->rows_, Spacing::apart, as_in_files);
   for (const Spacing spacing : {Spacing::dense, Spacing::padded})
@@ -185,7 +184,8 @@ std::unique_ptr<SpecialValues> SpecialValues::make(const Spec& spec, bool any_pa
 int64_t SpecialValues::launches(Accuracy accuracy) const {
   const int64_t sets = std::ssize(sets_[size_t(accuracy)]);
   const int64_t a_rows = spec_.batch * spec_.m, all = (sets + a_rows - 1) / a_rows;
-  return of_.weight_bytes() > kLargeBytes ? std::min<int64_t>(all, accuracy == Accuracy::int8_activation ? 2 : 1) : all;
+  return of_.weight_bytes() > kLargeSpecialBytes ? std::min<int64_t>(all, accuracy == Accuracy::int8_activation ? 2 : 1)
+                                                 : all;
 }
 
 /// Which row of activations stands in row `a_row` of A, counted over batches.

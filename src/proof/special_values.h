@@ -2,6 +2,7 @@
 // sums near the range.
 #pragma once
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -18,6 +19,12 @@ inline constexpr size_t kSpacings = 3;
 
 /// An operand of a spec, spaced so.
 Tensor spaced(const Tensor& dense, Spacing spacing);
+/// What is left when this was, of dense and the two that are not; null: none, and all.
+inline std::optional<Spacing> other(std::optional<Spacing> one) {
+  if (!one) return {};
+  return one == Spacing::dense ? Spacing::padded : Spacing::dense;
+}
+inline constexpr int64_t kLargeSpecialBytes = int64_t(64) << 20;  // of weights: above, a launch is dear
 
 /// B's special values in host memory of its own, guard bands of NaN around each tensor.
 class SpecialWeights {

@@ -18,15 +18,8 @@ constexpr double kSumMeanSquare = 2;  // mean of squared errors in units of the 
 constexpr double kDeviations = 7;     // of rounded activations: of 10^8 elements a sweep none is out by chance
 constexpr double kMeanSquare = 2;     // mean of squared errors in units of their variance: 1 where the model holds
 constexpr int64_t kLeastElements = 64;
+constexpr int64_t kAtOnce = 1'024;
 constexpr double kUniform = 3;  // the variance of an error anywhere within ±e is e²/3
-
-/// D as floats, in their places; no others than those of the range.
-void decode(Dtype dtype, std::span<const std::byte> d, ElementRange range, std::vector<float>& values) {
-  const int64_t size = dtype_bytes(dtype, 1), count = int64_t(d.size()) / size;
-  values.resize(size_t(count));
-  decode_values(dtype, d.data() + range.first * size, std::min(range.end, count) - range.first,
-                &values[size_t(range.first)]);
-}
 
 /// Of one element: its product, and what its bounds rest on.
 struct OneProduct {
@@ -94,7 +87,6 @@ std::string Validator::check(std::span<const std::byte> d, const LaunchInputs& l
   const CopyReference* reference = reference_.find(launch.copy);
   ASSAY_CHECK(reference != nullptr && !launch.a.is_free);
   const SpecInputs& inputs = reference_.inputs();
-  decode(spec_.d, d, range, values_);
   const double u_out = unit_roundoff(spec_.d), scale = spec_.alpha * launch.a.factor;
   const double accumulate = std::sqrt(double(spec_.k) + kEpilogueRoundings) * kF32Roundoff,
                tiny = least_subnormal(spec_.d) / 2;
@@ -116,15 +108,23 @@ std::string Validator::check(std::span<const std::byte> d, const LaunchInputs& l
       for (int64_t m = 0; m < spec_.m; ++m) {
         const double of_row = launch.a.of_row(batch * spec_.m + m);
         const int64_t first = std::max<int64_t>(0, range.first - row_begin), last = std::min(n, range.end - row_begin);
+        // Some at once, always in the same place: memory for all of a big D would cost more than its elements.
+        float values[kAtOnce];
+        double products[kAtOnce];
         for (int64_t column = first; column < last; ++column) {
-          const int64_t element = row_begin + column;
-          const double product = of_row * reference_.product(*reference, element, signs);
+          const int64_t element = row_begin + column, at = (column - first) % kAtOnce;
+          if (at == 0) {
+            const int64_t count = std::min(kAtOnce, last - column);
+            decode_values(spec_.d, &d[size_t(dtype_bytes(spec_.d, element))], count, values);
+            reference_.products(*reference, element, count, signs, products);
+          }
+          const double product = of_row * products[at];
           const double magnitude = std::fabs(scale) * reference->magnitude[size_t(element)];
           const size_t local = size_t((batch * spec_.m + m) * n + column);
           const double from_c = spec_.beta != 0 ? spec_.beta * inputs.c[segment].values[local] : 0;
           const double from_bias = spec_.bias ? inputs.bias[segment].values[size_t(column)] : 0;
           const double expected = scale * product + from_c + from_bias;
-          const double got = double(values_[size_t(element)]);
+          const double got = double(values[at]);
           const double error = std::fabs(got - expected);
           double fixed = u_out * std::fabs(expected) + tiny;
           const double variance =

@@ -35,7 +35,6 @@ class Validator final : public Judge {
   const Reference& reference_;
   const Matmul& spec_;
   Accuracy accuracy_;
-  std::vector<float> values_;
   ProjectionCheck projections_;
   const std::vector<double>& variances_of_a();
 

@@ -40,8 +40,8 @@ inline constexpr std::string_view kRetryTag = "retry";
 inline constexpr std::string_view kAbandonedTag = "abandoned";
 /// Of the numbers that the op looks up only some were tried.
 inline constexpr std::string_view kSomeNumbersTag = "some_numbers";
-/// Beside it: as others were better, nobody tried it on all. It is measured anew before it is crowned.
-inline constexpr std::string_view kUnsweptTag = "unswept";
+/// As others were better, not all numbers or special values were tried. It is measured anew before it is crowned.
+inline constexpr std::string_view kProvedInPartTag = "proved_in_part";
 
 /// Raw error statistics of all checked launches against the reference: enough to judge again under another tolerance.
 struct ErrorStats {

@@ -105,6 +105,10 @@ void MeasuredCpu::protect(Address memory, int64_t bytes) {
   read_only.add(memory, bytes);
 }
 
+bool MeasuredCpu::unprotect(Address memory, int64_t bytes) {
+  return mprotect(memory, size_t(bytes), PROT_READ | PROT_WRITE) == 0;
+}
+
 bool MeasuredCpu::withhold(Address memory, int64_t bytes) {
   if (mprotect(memory, size_t(bytes), PROT_NONE) != 0) return false;
   withheld.add(memory, bytes);
