@@ -59,7 +59,8 @@ TEST(sweep_honesty, what_lost_on_some_places_is_tried_on_all_before_it_is_crowne
   ASSERT_EQ(home.run(home.probe(line, {"--variant", "argmax/loop", "--variant", "argmax_blocks/lanes"})).exit_code, 0);
   const std::vector<CaseRecord> both = home.reported();
   ASSERT_TRUE(find_case(both, "argmax/loop"));
-  if (!find_case(both, "argmax/loop")->has_tag(kProvedInPartTag)) GTEST_SKIP() << "too busy here for the slower one to lose";
+  if (!find_case(both, "argmax/loop")->has_tag(kProvedInPartTag))
+    GTEST_SKIP() << "too busy here for the slower one to lose";
   ASSERT_EQ(home.run(home.probe(line, {"--variant", "argmax/loop"})).exit_code, 0);
   const std::vector<CaseRecord> alone = home.reported();
   ASSERT_TRUE(find_case(alone, "argmax/loop"));
