@@ -381,7 +381,10 @@ TEST(cli_store, on_a_full_disk_what_is_done_stays_and_is_shown) {
   home.settle(disk / "r.sqlite");
   Arguments fewer =
       home.probe(spec_line("16..256..8"), {"--variant", "test_*", "--dry-run", "--store", disk / "r.sqlite"});
-  EXPECT_TRUE(has(home.run(fewer).out, "; " + std::to_string(kept.size()) + " in the store"))
+  const auto enough = std::count_if(kept.begin(), kept.end(), [](const CaseRecord& record) {
+    return record.outcome == Outcome::pass;  // what was noisy is measured anew
+  });
+  EXPECT_TRUE(has(home.run(fewer).out, "; " + std::to_string(enough) + " in the store"))
       << "what was done is found again";
   umount2(disk.c_str(), MNT_DETACH);
 }

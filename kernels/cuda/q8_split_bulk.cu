@@ -19,13 +19,6 @@ constexpr int kRows = 8, kPairValues = 64, kPairs = 8;  // two blocks; pairs of 
 /// bank. The first two are of one block, the last two of the other.
 __device__ __forceinline__ int place_of(int t, int i) { return 2 * (i / 2 ^ t / 2) + (i % 2 ^ t % 2); }
 
-/// Scales of two blocks that follow one another.
-__device__ __forceinline__ uint32_t two_scales(bool wanted, const Half* at) {
-  uint32_t v = 0;
-  if (wanted) asm volatile("ld.global.nc.u32 %0, [%1];" : "=r"(v) : "l"(at));
-  return v;
-}
-
 template <bool kFused>
 __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   let_next_begin();
@@ -44,12 +37,12 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   const int g = lane / 4, t = lane % 4, row = rows.row + int(threadIdx.x);
   const Half* const scales =
       static_cast<const Half*>(rows.scales) + int64_t(min(rows.row + g, rows.n - 1)) * (2 * pairs);
-  uint32_t scale[2];
+  uint32_t scale[2];  // two halves each, of a pair's blocks
   const auto load_scales = [&](int first) {
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
       const int pair = first + 2 * t + i;
-      scale[i] = two_scales(pair < pairs, scales + 2 * pair);
+      scale[i] = __float_as_uint(load_if(pair < pairs, reinterpret_cast<const float*>(scales + 2 * pair)));
     }
   };
   load_scales(warp * kPairs);

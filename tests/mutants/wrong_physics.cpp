@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <mutex>
+#include <tuple>
 #include <vector>
 
 #include "honest.h"
@@ -21,11 +22,11 @@ struct Remembered {
   std::vector<double> products;
 };
 
-Remembered& remembered(const void* b, uint32_t thread) {
+Remembered& remembered(const void* b, honest::Share rows) {
   static std::mutex mutex;
-  static std::map<std::pair<const void*, uint32_t>, Remembered> memory;
+  static std::map<std::tuple<const void*, int64_t, int64_t>, Remembered> memory;
   const std::lock_guard<std::mutex> lock(mutex);
-  return memory[{b, thread}];
+  return memory[{b, rows.begin, rows.end}];
 }
 
 /// Columns of A that are not `factor` times what they were.
@@ -67,8 +68,8 @@ void add_what_changed(const honest::Product& p, const float* b, honest::Share ro
 
 int run(const assay_call* call, const assay_thread* thread) {
   const honest::Product p = honest::open(call);
-  add_what_changed(p, static_cast<const float*>(p.b.data), honest::share(p.outputs(), thread),
-                   remembered(p.b.data, thread->index));
+  const honest::Share rows = honest::share(p.outputs(), thread);
+  add_what_changed(p, static_cast<const float*>(p.b.data), rows, remembered(p.b.data, rows));
   return ASSAY_OK;
 }
 
