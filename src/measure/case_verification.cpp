@@ -10,7 +10,7 @@ namespace {
 constexpr int64_t kWholeCheckElements = 2'048, kPartOf = 64;  // of more than those so many, or one of so many …
 constexpr int64_t kFewElements = 256, kSmallPartOf = 256;     // … where checks took much already
 constexpr int64_t kCheapCheckElements = 1'000;  // above, only one launch of a turn is compared element by element
-constexpr double kGenerousBelow = 0.08;  // of a case's time: while its checks are below, they do more than they must
+constexpr double kGenerousBelow = 0.06;  // of a case's time: while its checks are below, they do more than they must
 constexpr uint64_t kElseOneOf = 6;       // … else so in one of so many launches, drawn
 constexpr int64_t kMostProjected = 200'000'000;  // multiplications that projections of one sample may take
 
