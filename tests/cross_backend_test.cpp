@@ -195,7 +195,6 @@ class Prover {
   }
 
   static constexpr uint64_t kDrawnOf = 4;  // candidates: of so many one has uneven launches and special draws as well
-
   const Present& here_;
   Arenas arenas_;
   uint64_t candidates_ = 0;
