@@ -91,7 +91,7 @@ void WinnerChecks::sweep_numbers() {
   }
 }
 
-/// At set-up each case was launched in one spacing, drawn. No launch of a case may follow.
+/// At set-up some cases, drawn, were launched in one spacing, drawn. No launch of a case may follow.
 void WinnerChecks::try_specials() {
   if (!steps_.try_special) return;
   std::set<std::string>& done = context_.winners->special;

@@ -11,8 +11,8 @@ class WinnerChecks {
  public:
   struct Steps {
     std::function<Answer(Contender&, const Command&)> ask;
-    std::function<Answer(Contender&)>
-        try_special;  // on the special values that set-up left out; null: it left out none
+    /// On the special values that set-up left out; null: it left out none.
+    std::function<Answer(Contender&)> try_special;
     std::function<void(Contender&, const Answer&)> take;  // keeps what a step gave, or the outcome that ended the case
   };
   WinnerChecks(const Spec& spec, Standings& standings, const RoundsContext& context, Steps steps)
@@ -20,8 +20,8 @@ class WinnerChecks {
 
   /// Contenders are watched and launched kLateLaunches times, each variant once a sweep. The best of each accuracy
   /// class and all that tie with it are swept over all numbers that their op looks up, or launched on all special
-  /// values of a product. Who is wrong then loses the crown to the next, who is tried in turn. A case that was not
-  /// swept is tagged so.
+  /// values of a product. Who is wrong then loses the crown to the next, who is tried in turn. A case of which less
+  /// was tried is tagged so.
   void run();
 
  private:

@@ -88,7 +88,8 @@ void Sweep::look_up(SpecState& state) {
   }
 }
 
-/// Records of the store that would be crowned, though they were tried on some numbers alone: others were better then.
+/// Records of the store that would be crowned, though not all numbers or special values were tried: others were better
+/// then.
 bool Sweep::forget_proved_in_part(SpecState& state) {
   std::vector<CaseRecord> records;
   for (const Case& c : state.cases)
