@@ -56,7 +56,8 @@ TEST(sweep_honesty, what_lost_on_some_places_is_tried_on_all_before_it_is_crowne
   home.with_ceilings();
   write_drop_ins(home.kernels(), {{"test_plain"}});
   const std::string line = "op=argmax | m=1 | n=8192 | dtA=f32";
-  ASSERT_EQ(home.run(home.probe(line, {"--variant", "argmax/loop", "--variant", "argmax_blocks/lanes"})).exit_code, 0);
+  const Ended first = home.run(home.probe(line, {"--variant", "argmax/loop", "--variant", "argmax_blocks/lanes"}));
+  ASSERT_EQ(first.exit_code, 0) << first.out << first.err;
   const std::vector<CaseRecord> both = home.reported();
   ASSERT_TRUE(find_case(both, "argmax/loop"));
   if (!find_case(both, "argmax/loop")->has_tag(kProvedInPartTag))
