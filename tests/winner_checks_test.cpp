@@ -8,7 +8,7 @@
 namespace assay {
 namespace {
 
-constexpr int kWrongPlace = 12'345;  // is near no edge: in a few launches it comes up once in a hundred times
+constexpr int kWrongPlace = 12'345;  // is near no edge: no usual launch holds its largest value there but by chance
 
 class WinnerChecksTest : public FakeRounds {
  protected:
@@ -41,7 +41,14 @@ class WinnerChecksTest : public FakeRounds {
 };
 
 TEST_F(WinnerChecksTest, WhoIsWrongInOneNumberLosesTheCrownToOneThatWasLetGoAndIsSweptThen) {
-  const auto records = run_argmax({argmax("fastest", 1, false), argmax("second", 3, true), argmax("third", 6, true)});
+  const std::vector<CaseToRun> cases = {argmax("fastest", 1, false), argmax("second", 3, true),
+                                        argmax("third", 6, true)};
+  std::vector<CaseRecord> records;
+  // Once in thirty times its place is drawn before the second is let go: then there is nothing to see.
+  for (int attempt = 0; attempt < 4 && (records.empty() || !records[1].has_tag(kAbandonedTag)); ++attempt) {
+    winners_ = {};
+    records = run_argmax(cases);
+  }
   EXPECT_EQ(records[0].outcome, Outcome::wrong);
   EXPECT_NE(records[0].detail.find("the largest value at 12345"), std::string::npos) << records[0].detail;
   EXPECT_EQ(records[1].outcome, Outcome::pass) << records[1].detail;

@@ -242,6 +242,12 @@ void Binding::bind_reader() {
   }
 }
 
+void Binding::renew_hot() {
+  if (!hot_) return;
+  host_hot_.assign(size_t(spec_.hot_bytes()), std::byte{});
+  device_.write(hot_, host_hot_.data(), std::ssize(host_hot_));
+}
+
 void Binding::bind_workspace() {
   const int64_t bytes = kernel_.workspace_bytes(launches_[0]);
   if (bytes < 0 || bytes > work_.memory_limit) fail("it asks for {} bytes of workspace", bytes);

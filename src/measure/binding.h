@@ -99,9 +99,9 @@ class Binding {
   bool overlaps() const { return work_.mode == Mode::chained && work_.variant->chained; }
   OutputRing& ring() { return *ring_; }
   Surroundings& surroundings() { return surroundings_; }
-  /// Of a reader: what it reads that is hot, to be written before each launch as a kernel's inputs are.
-  Address hot() const { return hot_; }
-  int64_t hot_bytes() const { return hot_ ? spec_.hot_bytes() : 0; }
+  /// Before a reader's launch: what it reads that is hot is made anew and copied, as a kernel's inputs are, so that it
+  /// lies in the same caches.
+  void renew_hot();
   /// In mode cold: as much as the footprint, to be overwritten before each launch. Else null.
   Address scratch() const { return scratch_; }
   int64_t scratch_bytes() const;
@@ -127,6 +127,7 @@ class Binding {
   std::vector<Launch> launches_;
   std::vector<int64_t> source_copy_;
   Address scratch_ = nullptr, prepared_block_ = nullptr, hot_ = nullptr;
+  std::vector<std::byte> host_hot_;
 
   struct Room {  // of prepared weights
     std::span<std::byte> memory;

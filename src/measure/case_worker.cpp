@@ -256,7 +256,7 @@ LaunchTimes CaseWorker::launch(const LaunchInputs& inputs, int64_t length, Reply
     for (size_t i = 0; i < host_varied_.size(); ++i)
       device_.write(bound_->varied()[i].data, host_varied_[i].data(), bound_->varied()[i].bytes);
   }
-  if (bound_->hot_bytes() > 0) device_.fill(bound_->hot(), 0, bound_->hot_bytes());
+  bound_->renew_hot();
   const Launch& bound = instead_ ? *instead_ : bound_->launch(inputs.copy);
   order_.draw(inputs.copy, length, bound_->ring().slots(), bound_->rotation(), random_);
   const bool is_sequence =

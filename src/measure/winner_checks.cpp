@@ -26,7 +26,7 @@ void WinnerChecks::run() {
   std::vector<Contender*> watched, launched;
   const double watch_ms = context_.effort.winner_settle_ms;
   for (Contender& c : standings_.cases) {
-    if (!c.competes()) continue;
+    if (context_.effort.proves_all ? !c.running() : !c.competes()) continue;
     const std::string id = c.work->variant->id();
     if (watch_ms > 0 && !winners.watched.count(id)) watched.push_back(&c);
     const bool is_due = !winners.tried_late.count(id) || is_short(c);
@@ -43,7 +43,8 @@ void WinnerChecks::run() {
   for (Contender* c : watched)
     if (c->running()) c->worker->resume();
   const double spent_ms = double(now_ns() - began) * 1e-6;
-  poll(nullptr, 0, int(std::max(watch_ms - spent_ms, kLeastSettle)));
+  const double least_ms = context_.effort.proves_all ? watch_ms : kLeastSettle;
+  poll(nullptr, 0, int(std::max(watch_ms - spent_ms, least_ms)));
   for (Contender* c : watched) {
     if (!c->running()) continue;
     Command command;
