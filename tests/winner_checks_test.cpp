@@ -2,11 +2,18 @@
 #include "measure/winner_checks.h"
 
 #include <gtest/gtest.h>
+#include <time.h>
 
 #include "fake_rounds.h"
 
 namespace assay {
 namespace {
+
+double thread_us() {
+  timespec t;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return double(t.tv_sec) * 1e6 + double(t.tv_nsec) * 1e-3;
+}
 
 constexpr int kWrongPlace = 12'345;  // is near no edge: no usual launch holds its largest value there but by chance
 
@@ -56,6 +63,25 @@ TEST_F(WinnerChecksTest, WhoIsWrongInOneNumberLosesTheCrownToOneThatWasLetGoAndI
   EXPECT_FALSE(records[1].has_tag(kSomeNumbersTag));
   EXPECT_EQ(records[2].outcome, Outcome::pass) << records[2].detail;
   EXPECT_TRUE(records[2].has_tag(kSomeNumbersTag));
+}
+
+TEST_F(WinnerChecksTest, AnHonestKernelThatOnceTakesLongerIsNotAccused) {
+  constexpr int kCalls = 24;  // the sweep at set-up begins among them, and launches fewer at once after the slow one
+  context_.effort.whole_sweep_s = 0;
+  const Spec small = parse_spec("op=argmax | m=1 | n=8192 | dtA=f32");
+  for (int slow = 0; slow < kCalls; ++slow) {
+    int calls = 0;
+    const CaseToRun honest = work("honest", [&](const Launch& launch, size_t, size_t) {
+      const auto* const a = reinterpret_cast<const float*>(launch.tensors[0].data);
+      const auto place = int32_t(std::max_element(a, a + launch.tensors[0].dims[2]) - a);
+      std::memcpy(launch.tensors[1].data, &place, sizeof place);
+      const double until = thread_us() + (calls++ == slow ? 3'500 : 0);
+      while (thread_us() < until) continue;
+      backend_.history().launch_us = kLaunchUs;
+    });
+    const auto records = run_rounds(small, {honest}, context_);
+    EXPECT_EQ(records[0].outcome, Outcome::pass) << "call " << slow << ": " << records[0].detail;
+  }
 }
 
 TEST_F(WinnerChecksTest, WhatTiesWithTheBestIsSweptAndNothingElse) {

@@ -161,8 +161,10 @@ void NumberSweep::put(std::span<const int64_t> numbers) {
       restore_.push_back(before);
       set(before.at, std::span(change.bytes).first(size_t(change.size)));
     }
-  if (const int64_t used = count * changed_.step; used <= kWriteAtOnce)
-    return device_.write(changed_.memory, changed_.host.data(), used);
+  int64_t used = count * changed_.step;
+  for (const auto& [at, bytes] : written_)
+    used = std::max(used, at + bytes);  // also what more launches before had there
+  if (used <= kWriteAtOnce) return device_.write(changed_.memory, changed_.host.data(), used);
   for (const auto& [at, bytes] : written_) device_.write(changed_.memory + at, &changed_.host[size_t(at)], bytes);
 }
 
