@@ -22,7 +22,7 @@ constexpr int64_t kLeastSwept = 64, kSomeMultiplications = 100'000'000, kManyMul
 /// By fewer threads than there are, as an engine's launches are that give way to other processes; and with threads that
 /// are late: who waits for them by the clock is right only on a quiet machine. With inputs that were right before.
 void CaseWorker::try_uneven_launches(const LaunchInputs& inputs, Reply& reply) {
-  if (!judge_ || !work_.special_draws || most_launches() > 1) return;
+  if (!judge_ || !work_.first_visit || most_launches() > 1) return;
   const int ways = device_.uneven_ways(bound_->launch(inputs.copy));
   for (int way = 0; way < ways && reply.outcome == Outcome::pass; ++way) {
     uneven_way_ = way;
@@ -37,7 +37,7 @@ void CaseWorker::try_uneven_launches(const LaunchInputs& inputs, Reply& reply) {
 
 /// Of an op that is no product: the special values of one have both spacings.
 void CaseWorker::try_spaced_operands(Reply& reply) {
-  if (!judge_ || !work_.special_draws || work_.inputs->spec().op->is_product || reply.outcome != Outcome::pass) return;
+  if (!judge_ || !work_.first_visit || work_.inputs->spec().op->is_product || reply.outcome != Outcome::pass) return;
   const int64_t began = now_ns();
   const LaunchInputs inputs = random_inputs(length_->first_checkable(), 1, /*comparable=*/true);
   const std::string message = check_spaced_operands(work_, opened_, bound_->launch(inputs.copy),
@@ -58,8 +58,8 @@ void CaseWorker::try_special_draws(Reply& reply) {
   constexpr int kOrdinary = -1;
   if (work_.inputs->spec().op->is_product) return;
   UnreadWeights weights(work_, opened_);
-  for (int i = kOrdinary;
-       judge_ && work_.special_draws && i < work_.proof->specials() && reply.outcome == Outcome::pass; ++i) {
+  for (int i = kOrdinary; judge_ && work_.first_visit && i < work_.proof->specials() && reply.outcome == Outcome::pass;
+       ++i) {
     LaunchInputs inputs = random_inputs(length_->first_checkable(), 1, /*comparable=*/true);
     if (i != kOrdinary) inputs.a = work_.proof->special(i);
     const int64_t began = now_ns();
@@ -73,7 +73,7 @@ void CaseWorker::try_special_draws(Reply& reply) {
 
 /// A few of them, edges first: what may win is tried on all (sweep_numbers).
 void CaseWorker::try_some_numbers(Reply& reply) {
-  if (work_.special_draws) sweep(kSomeMs, kSomeMs, kSomeMultiplications, /*far=*/false, reply);
+  if (work_.first_visit) sweep(kSomeMs, kSomeMs, kSomeMultiplications, /*far=*/false, reply);
 }
 
 /// Then positions of a longer cache, whose rows the engine's will have.
@@ -117,7 +117,7 @@ void CaseWorker::try_other_special(Reply& reply) {
     load();
     return try_special_values(reply, {}, nullptr, work_.spacing);
   }
-  if (!work_.draws_special) return;
+  if (!work_.special_by_chance) return;
   const std::span<std::byte> room = bound_->take_prepared();
   int64_t used = std::ssize(room);
   try_special_values(reply, room, &used, other(work_.spacing));
