@@ -1,4 +1,4 @@
-// A case's untimed launches: on special values, and swept over rows, places, positions.
+// A case's untimed launches: on special values, swept over rows, places, positions, and thousands more of what may win.
 #include <algorithm>
 
 #include "base/clock.h"
@@ -15,6 +15,7 @@ namespace {
 // So long a case sweeps over some rows or positions, and so long what may win if all would take too long …
 constexpr double kSomeMs = 3, kManyMs = 100;
 // … and for so many launches, or as have so many multiplications.
+constexpr int64_t kMostReused = int64_t(8) << 20;  // bytes of weights that are written for launches of their own
 constexpr int64_t kLeastSwept = 64, kSomeMultiplications = 100'000'000, kManyMultiplications = 400'000'000;
 
 }  // namespace
@@ -71,6 +72,23 @@ void CaseWorker::try_special_draws(Reply& reply) {
   instead_.reset();
 }
 
+/// On two copies' weights, one after the other in the same memory, as where an engine loads another model: what was
+/// remembered by an address of weights is wrong then.
+void CaseWorker::try_reused_weights(Reply& reply) {
+  const int64_t bytes = work_.inputs->spec().bytes(Use::weight);
+  if (bytes == 0 || bytes > kMostReused || most_launches() > 1 || bound_->rotation() < 2) return;
+  UnreadWeights weights(work_, opened_);
+  for (const int64_t beside : {1, 0}) {
+    if (reply.outcome != Outcome::pass) break;
+    const LaunchInputs inputs = random_inputs(length_->first_checkable() + beside, 1, /*comparable=*/true);
+    instead_ = weights.launch(bound_->launch(inputs.copy), {bound_->source_copy(inputs.copy), inputs.a},
+                              /*even_if_all_are_read=*/true);
+    if (!instead_) return;
+    launch(inputs, 1, reply, {.compared = true, .last = false, .whole = false});
+  }
+  instead_.reset();
+}
+
 /// A few of them, edges first: what may win is tried on all (sweep_numbers).
 void CaseWorker::try_some_numbers(Reply& reply) {
   if (work_.first_visit) sweep(kSomeMs, kSomeMs, kSomeMultiplications, /*far=*/false, reply);
@@ -109,6 +127,21 @@ void CaseWorker::sweep(double usual_ms, double whole_ms, int64_t multiplications
   if (message.empty() && far) message = FarPositions(work_, opened_).check(launch, inputs, random_);
   if (!message.empty()) set(reply, Outcome::wrong, message);
   reply.untimed_check_us += double(now_ns() - began) * 1e-3;
+}
+
+void CaseWorker::launch_late(const Command& command, Reply& reply) {
+  if (!judge_ || bound_->ring().empty()) return;
+  try {
+    try_reused_weights(reply);
+  } catch (const NoRoom&) {  // what was timed needs less
+    instead_.reset();
+  }
+  if (reply.outcome != Outcome::pass || !judge_->can_check(last_)) return finish(reply);
+  late_.emplace(device_, bound_->launch(last_place_), *judge_, last_);
+  if (const std::string message = late_->run(kLateLaunches, command.time_us); !message.empty())
+    set(reply, Outcome::wrong, message);
+  reply.late_launches = late_->launches();
+  finish(reply);
 }
 
 /// In the memory of the case's own weights: to get new one takes longer than the launches.

@@ -165,15 +165,6 @@ void CaseWorker::take_samples(const Command& command, Reply& reply, LaunchTimes*
   reply.next_copy = command.first_copy + own_position_ - first;
 }
 
-void CaseWorker::launch_late(const Command& command, Reply& reply) {
-  if (!judge_ || bound_->ring().empty() || !judge_->can_check(last_)) return;
-  late_.emplace(device_, bound_->launch(last_place_), *judge_, last_);
-  if (const std::string message = late_->run(kLateLaunches, command.time_us); !message.empty())
-    set(reply, Outcome::wrong, message);
-  reply.late_launches = late_->launches();
-  finish(reply);
-}
-
 void CaseWorker::settle(Reply& reply) {
   if (!judge_ || bound_->ring().empty()) return;
   const int64_t began = now_ns();
