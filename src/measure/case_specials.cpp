@@ -13,7 +13,8 @@ namespace assay {
 namespace {
 
 // So long a case sweeps over some rows or positions, and so long what may win if all would take too long …
-constexpr double kSomeMs = 3, kManyMs = 100;
+constexpr double kSomeMs = 1, kManyMs = 100;
+constexpr int64_t kSomeNumbers = 2'048;  // no more are drawn for that
 // … and for so many launches, or as have so many multiplications.
 constexpr int64_t kMostReused = int64_t(8) << 20;  // bytes of weights that are written for launches of their own
 constexpr int64_t kLeastSwept = 64, kSomeMultiplications = 100'000'000, kManyMultiplications = 400'000'000;
@@ -120,7 +121,8 @@ void CaseWorker::sweep(double usual_ms, double whole_ms, int64_t multiplications
   {
     SweptProof proof(*work_.proof, work_.inputs->spec(), inputs, work_.variant->accuracy, work_.proof->row_sums());
     NumberSweep sweep(opened_, launch, proof);
-    message = sweep.run({std::clamp<int64_t>(multiplications / cost, 1, kLeastSwept), usual_ms, whole_ms}, random_);
+    const int64_t least = std::clamp<int64_t>(multiplications / cost, 1, kLeastSwept);
+    message = sweep.run({least, usual_ms, whole_ms, far ? kMostNumbers : kSomeNumbers}, random_);
     judge_->count_scanned(sweep.launches());
     reply.swept_whole = sweep.is_whole() && (far || !work_.inputs->spec().op->enlarge);
   }

@@ -71,7 +71,6 @@ void CaseWorker::setup(const Command& command, Reply& reply) {
   try_spaced_operands(reply);
   try_some_numbers(reply);
   if (!room_is_dear && tries_special) try_special_values(reply, {}, nullptr, work_.spacing);
-  look_at_process(reply);
   finish(reply);
   account(began, reply);
 }

@@ -89,6 +89,7 @@ class CaseWorker {
   std::span<const Address> watched() const;
   ElementRange drawn_part();
   bool may_compare_more();
+  bool may_judge_more();
   bool may_be_free();
   void account(int64_t began_ns, const Reply& reply);
 
