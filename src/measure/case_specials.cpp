@@ -133,6 +133,7 @@ void CaseWorker::sweep(double usual_ms, double whole_ms, int64_t multiplications
 
 void CaseWorker::launch_late(const Command& command, Reply& reply) {
   if (!judge_ || bound_->ring().empty()) return;
+  if (!bound_->ring().unchanged()) set(reply, Outcome::wrong, kChangedLater);
   try {
     try_reused_weights(reply);
   } catch (const NoRoom&) {  // what was timed needs less

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -198,7 +199,7 @@ void NumberSweep::put(std::span<const int64_t> numbers) {
       restore_.push_back(before);
       set(before.at, std::span(change.bytes).first(size_t(change.size)));
     }
-  if (const int64_t used = count * changed_.step; used <= kWriteAtOnce)
+  if (const int64_t used = std::max(count, std::exchange(put_, count)) * changed_.step; used <= kWriteAtOnce)
     return device_.write(changed_.memory, changed_.host.data(), used);
   for (const auto& [at, bytes] : written_) device_.write(changed_.memory + at, &changed_.host[size_t(at)], bytes);
 }

@@ -69,7 +69,7 @@ class NumberSweep {
   std::vector<SweptProof::Change> restore_;           // in the changed operand's slots
   std::vector<std::pair<int64_t, int64_t>> written_;  // likewise, for the launches to come: at, bytes
   std::unique_ptr<Program> program_;
-  int64_t bound_ = 0, bound_length_ = 0;
+  int64_t bound_ = 0, bound_length_ = 0, put_ = 0;  // put_: slots with numbers of the launches before
 };
 
 }  // namespace assay
