@@ -249,7 +249,9 @@ int64_t Home::noisy() const {
 
 void Home::settle(const fs::path& store_file) const {
   Database(store_file, Database::Open::existing)
-      .execute("UPDATE cases SET outcome = 'pass', detail = '' WHERE outcome = 'noisy'");
+      .execute(
+          "UPDATE cases SET outcome = 'pass', detail = '', tags = replace(tags, 'proved_in_part', 'noisy_before') "
+          "WHERE outcome = 'noisy'");
 }
 
 size_t Home::processes_left() const {

@@ -111,7 +111,8 @@ class Home {
   /// Cases that the last run left too noisy to rank. On a busy machine there may be some, and the next run measures
   /// them again.
   int64_t noisy() const;
-  /// Calls them passed in the store: what the next run does is then no question of how busy the machine was.
+  /// Calls them passed, and proved, in the store: what the next run does is then no question of how busy the machine
+  /// was.
   void settle(const fs::path& store_file) const;
   void settle() const { settle(store()); }
 

@@ -157,7 +157,7 @@ class Prover {
       work.proof = proof.get();
       work.inputs = &inputs;
       work.special = special.get();
-      work.special_draws = !here_.device.one_worker && ++candidates_ % kDrawnOf == 0;
+      work.first_visit = !here_.device.one_worker && ++candidates_ % kDrawnOf == 0;
       work.arenas = &arenas_;
       work.footprint = footprint(spec);
       work.memory_limit = (int64_t(1) << 30) + 8 * spec.weight_bytes();

@@ -70,7 +70,7 @@ const std::set<std::string> kWrong = words_in(std::istringstream(R"(
     caches_taken_for_dense copies_taken_for_dense batches_taken_for_dense addend_spaced_like_the_output handler_changed signals_masked
     priority_changed processor_changed timer_left_running limit_changed file_mode_changed folder_changed
     files_left_open x87_registers_left zeros_by_the_first_of_eight pairs_by_the_first_two zeros_by_the_first_of_four
-    infinity_left_out few_of_many_equal
+    infinity_left_out few_of_many_equal clipped_unless_far_out row_sums_by_address memory_never_freed
 )"));
 const std::set<std::string> kCrashed = {"segfault",
                                         "aborts",

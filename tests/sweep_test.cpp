@@ -70,6 +70,28 @@ TEST(sweep_honesty, what_lost_on_some_places_is_tried_on_all_before_it_is_crowne
   EXPECT_NE(find_case(alone, "argmax/loop")->measured_at, 0);
 }
 
+// In each visit another one is far ahead, and all visits together crown the one that always came second.
+TEST(sweep_honesty, what_the_visits_together_crown_is_proved_whole_in_the_same_run) {
+  const Home home;
+  home.with_ceilings();
+  const std::string visits = '"' + (home.folder / "visits").string() + '"';
+  const std::string second = "#include <cstdio>\nstatic const int counted = [] { FILE* f = fopen(" + visits +
+                             ", \"a\"); fputc('x', f); return fclose(f); }();\n#define BUSY 343\n";
+  std::vector<DropIn> kernels = {{"test_second", second}};
+  for (int i = 1; i <= 4; ++i)
+    kernels.push_back({"test_first_in_" + std::to_string(i),
+                       "#include <sys/stat.h>\nstatic int visit() { struct stat s; return stat(" + visits +
+                           ", &s) == 0 ? int(s.st_size) : 0; }\n#define BUSY (visit() == " + std::to_string(i) +
+                           " ? 300 : 356)\n"});
+  write_drop_ins(home.kernels(), kernels);
+  ASSERT_EQ(home.run(home.probe(spec_line("64"))).exit_code, 0);
+  if (home.noisy() > 0) GTEST_SKIP() << "too busy here";
+  const std::string best = home.report()["specs"][0]["best"].get<std::string>();
+  EXPECT_FALSE(find_case(home.stored(), best)->has_tag(kProvedInPartTag)) << best;
+  const Ended again = home.run(home.probe(spec_line("64"), {"--variant", "test_*", "--dry-run"}));
+  EXPECT_TRUE(has(again.out, "5 in the store, 0 to measure")) << again.out;
+}
+
 TEST(sweep_compiler, a_missing_one_fails_what_is_not_built_and_says_what_to_install) {
   const Home home;
   home.with_ceilings();

@@ -73,6 +73,27 @@ TEST(SweptProof, TriesEachNumberOnce) {
   }
 }
 
+TEST(SweptProof, SomeNumbersAreDrawnEachOnceBehindThoseNearWhichKernelsErr) {
+  Bench bench("op=argmax | m=1 | n=20000 | dtA=f32");
+  const SweptProof swept(*bench.proof, bench.spec, bench.base, Accuracy::exact, nullptr);
+  std::vector<int64_t> some = swept.in_drawn_order(bench.random, 500);
+  const auto last = std::find(some.begin(), some.end(), 19'999);
+  EXPECT_LT(last - some.begin(), 400) << "the edges are among the first";
+  EXPECT_LE(some.size(), 1'000u);
+  std::sort(some.begin(), some.end());
+  EXPECT_EQ(std::adjacent_find(some.begin(), some.end()), some.end());
+}
+
+TEST(SweptProof, OnlyARowWhosePlacesAreTheNumbersMayEndSooner) {
+  const auto can_shorten = [](const std::string& line) {
+    Bench bench(line);
+    return SweptProof(*bench.proof, bench.spec, bench.base, Accuracy::exact, nullptr).can_shorten();
+  };
+  for (const char* line : kLines) EXPECT_FALSE(can_shorten(line)) << line;
+  EXPECT_FALSE(can_shorten("op=embedding | m=1 | n=64 | rows=71 | dtB=q8_0 | dtD=f32"));
+  EXPECT_TRUE(can_shorten("op=argmax | m=1 | n=31 | dtA=f32"));
+}
+
 TEST(SweptProof, AcceptsWhatTheOpExpectsAndNothingElse) {
   for (const char* line : kLines)
     for (const bool by_rows : {false, true}) {

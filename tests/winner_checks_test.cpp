@@ -116,7 +116,7 @@ class SpecialWinnersTest : public FakeRounds {
     context_.effort.winner_settle_ms = 0;
     context_.effort.late_ms = 0;
   }
-  /// A product that is wrong beyond 4,000 where its weights are spaced so.
+  /// A product that is wrong beyond 100,000 where its weights are spaced so.
   CaseToRun clips(const std::string& name, Spacing spacing, double times = 1) {
     return work(name, [this, spacing, times](const Launch& launch, size_t, size_t) {
       multiply(launch);
@@ -127,7 +127,7 @@ class SpecialWinnersTest : public FakeRounds {
       for (const Tensor& t : launch.tensors)
         if (t.operand == Operand::d && is_padded == (spacing == Spacing::padded))
           for (int64_t n = 0; n < t.dims[2]; ++n)
-            if (const float value = std::clamp(element(t, n), -4000.0f, 4000.0f); value != element(t, n))
+            if (const float value = std::clamp(element(t, n), -1e5f, 1e5f); value != element(t, n))
               std::memcpy(t.data + 4 * n, &value, 4);
     });
   }

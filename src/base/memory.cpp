@@ -130,6 +130,14 @@ int64_t out_of_memory_kills(const fs::path& root) {
   return kills;
 }
 
+int64_t private_bytes() {
+  std::ifstream in("/proc/self/statm");
+  int64_t pages = 0;
+  for (int field = 0; field < 6; ++field)  // size resident shared text lib data
+    if (!(in >> pages)) return 0;
+  return pages * sysconf(_SC_PAGESIZE);
+}
+
 int64_t control_group_peak(const fs::path& root) {
   for (const Group& group : memory_groups(root))
     if (const auto peak = number_in(group.folder / group.version->peak)) return *peak;

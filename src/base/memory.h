@@ -21,6 +21,9 @@ MemoryRoom memory_room(const std::filesystem::path& root = "/");
 /// How often the kernel has killed for lack of memory, here or in a control group of this process. It only grows.
 int64_t out_of_memory_kills(const std::filesystem::path& root = "/");
 
+/// What this process may write to and shares with no other; 0 if that is not told.
+int64_t private_bytes();
+
 /// What the control group of this process had taken at most, in bytes; 0 if that is not told.
 int64_t control_group_peak(const std::filesystem::path& root = "/");
 

@@ -1,4 +1,4 @@
-// A case's untimed launches: on special values, and swept over rows, places, positions.
+// A case's untimed launches: on special values, swept over rows, places, positions, and thousands more of what may win.
 #include <algorithm>
 
 #include "base/clock.h"
@@ -13,8 +13,10 @@ namespace assay {
 namespace {
 
 // So long a case sweeps over some rows or positions, and so long what may win if all would take too long …
-constexpr double kSomeMs = 3, kManyMs = 100;
+constexpr double kSomeMs = 1, kManyMs = 100;
+constexpr int64_t kSomeNumbers = 2'048;  // no more are drawn for that
 // … and for so many launches, or as have so many multiplications.
+constexpr int64_t kMostReused = int64_t(8) << 20;  // bytes of weights that are written for launches of their own
 constexpr int64_t kLeastSwept = 64, kSomeMultiplications = 100'000'000, kManyMultiplications = 400'000'000;
 
 }  // namespace
@@ -22,7 +24,7 @@ constexpr int64_t kLeastSwept = 64, kSomeMultiplications = 100'000'000, kManyMul
 /// By fewer threads than there are, as an engine's launches are that give way to other processes; and with threads that
 /// are late: who waits for them by the clock is right only on a quiet machine. With inputs that were right before.
 void CaseWorker::try_uneven_launches(const LaunchInputs& inputs, Reply& reply) {
-  if (!judge_ || !work_.special_draws || most_launches() > 1) return;
+  if (!judge_ || !work_.first_visit || most_launches() > 1) return;
   const int ways = device_.uneven_ways(bound_->launch(inputs.copy));
   for (int way = 0; way < ways && reply.outcome == Outcome::pass; ++way) {
     uneven_way_ = way;
@@ -37,7 +39,7 @@ void CaseWorker::try_uneven_launches(const LaunchInputs& inputs, Reply& reply) {
 
 /// Of an op that is no product: the special values of one have both spacings.
 void CaseWorker::try_spaced_operands(Reply& reply) {
-  if (!judge_ || !work_.special_draws || work_.inputs->spec().op->is_product || reply.outcome != Outcome::pass) return;
+  if (!judge_ || !work_.first_visit || work_.inputs->spec().op->is_product || reply.outcome != Outcome::pass) return;
   const int64_t began = now_ns();
   const LaunchInputs inputs = random_inputs(length_->first_checkable(), 1, /*comparable=*/true);
   const std::string message = check_spaced_operands(work_, opened_, bound_->launch(inputs.copy),
@@ -58,8 +60,8 @@ void CaseWorker::try_special_draws(Reply& reply) {
   constexpr int kOrdinary = -1;
   if (work_.inputs->spec().op->is_product) return;
   UnreadWeights weights(work_, opened_);
-  for (int i = kOrdinary;
-       judge_ && work_.special_draws && i < work_.proof->specials() && reply.outcome == Outcome::pass; ++i) {
+  for (int i = kOrdinary; judge_ && work_.first_visit && i < work_.proof->specials() && reply.outcome == Outcome::pass;
+       ++i) {
     LaunchInputs inputs = random_inputs(length_->first_checkable(), 1, /*comparable=*/true);
     if (i != kOrdinary) inputs.a = work_.proof->special(i);
     const int64_t began = now_ns();
@@ -71,9 +73,26 @@ void CaseWorker::try_special_draws(Reply& reply) {
   instead_.reset();
 }
 
+/// On two copies' weights, one after the other in the same memory, as where an engine loads another model: what was
+/// remembered by an address of weights is wrong then.
+void CaseWorker::try_reused_weights(Reply& reply) {
+  const int64_t bytes = work_.inputs->spec().bytes(Use::weight);
+  if (bytes == 0 || bytes > kMostReused || most_launches() > 1 || bound_->rotation() < 2) return;
+  UnreadWeights weights(work_, opened_);
+  for (const int64_t beside : {1, 0}) {
+    if (reply.outcome != Outcome::pass) break;
+    const LaunchInputs inputs = random_inputs(length_->first_checkable() + beside, 1, /*comparable=*/true);
+    instead_ = weights.launch(bound_->launch(inputs.copy), {bound_->source_copy(inputs.copy), inputs.a},
+                              /*even_if_all_are_read=*/true);
+    if (!instead_) return;
+    launch(inputs, 1, reply, {.compared = true, .last = false, .whole = false});
+  }
+  instead_.reset();
+}
+
 /// A few of them, edges first: what may win is tried on all (sweep_numbers).
 void CaseWorker::try_some_numbers(Reply& reply) {
-  if (work_.special_draws) sweep(kSomeMs, kSomeMs, kSomeMultiplications, /*far=*/false, reply);
+  if (work_.first_visit) sweep(kSomeMs, kSomeMs, kSomeMultiplications, /*far=*/false, reply);
 }
 
 /// Then positions of a longer cache, whose rows the engine's will have.
@@ -102,7 +121,8 @@ void CaseWorker::sweep(double usual_ms, double whole_ms, int64_t multiplications
   {
     SweptProof proof(*work_.proof, work_.inputs->spec(), inputs, work_.variant->accuracy, work_.proof->row_sums());
     NumberSweep sweep(opened_, launch, proof);
-    message = sweep.run({std::clamp<int64_t>(multiplications / cost, 1, kLeastSwept), usual_ms, whole_ms}, random_);
+    const int64_t least = std::clamp<int64_t>(multiplications / cost, 1, kLeastSwept);
+    message = sweep.run({least, usual_ms, whole_ms, far ? kMostNumbers : kSomeNumbers}, random_);
     judge_->count_scanned(sweep.launches());
     reply.swept_whole = sweep.is_whole() && (far || !work_.inputs->spec().op->enlarge);
   }
@@ -111,13 +131,29 @@ void CaseWorker::sweep(double usual_ms, double whole_ms, int64_t multiplications
   reply.untimed_check_us += double(now_ns() - began) * 1e-3;
 }
 
+void CaseWorker::launch_late(const Command& command, Reply& reply) {
+  if (!judge_ || bound_->ring().empty()) return;
+  if (!bound_->ring().unchanged()) set(reply, Outcome::wrong, kChangedLater);
+  try {
+    try_reused_weights(reply);
+  } catch (const NoRoom&) {  // what was timed needs less
+    instead_.reset();
+  }
+  if (reply.outcome != Outcome::pass || !judge_->can_check(last_)) return finish(reply);
+  late_.emplace(device_, bound_->launch(last_place_), *judge_, last_);
+  if (const std::string message = late_->run(kLateLaunches, command.time_us); !message.empty())
+    set(reply, Outcome::wrong, message);
+  reply.late_launches = late_->launches();
+  finish(reply);
+}
+
 /// In the memory of the case's own weights: to get new one takes longer than the launches.
 void CaseWorker::try_other_special(Reply& reply) {
   if (!bound_) {
     load();
     return try_special_values(reply, {}, nullptr, work_.spacing);
   }
-  if (!work_.draws_special) return;
+  if (!work_.special_by_chance) return;
   const std::span<std::byte> room = bound_->take_prepared();
   int64_t used = std::ssize(room);
   try_special_values(reply, room, &used, other(work_.spacing));

@@ -46,6 +46,12 @@ std::vector<int64_t> CaseWorker::draw_compared(const SampleOrder& order, const L
 /// What a turn need not have, so that checks stay a small share of a case.
 bool CaseWorker::may_compare_more() { return checked_us_ < kGenerousBelow * spent_us_ || random_() % kElseOneOf == 0; }
 
+/// What an op that is no product must give is worked out anew for each launch, which takes longer than many a launch.
+/// One of a turn has it; of the others so many as what a turn need not have. All are poisoned and scanned.
+bool CaseWorker::may_judge_more() {
+  return work_.inputs->spec().op->is_product || device_.works_by_itself() || may_compare_more();
+}
+
 /// What a product with free signs must project to takes several times as long as one with grouped signs.
 bool CaseWorker::may_be_free() { return !work_.proof || !work_.inputs->spec().op->is_product || may_compare_more(); }
 
@@ -121,7 +127,7 @@ void CaseWorker::verify(const SampleOrder& order, const LaunchInputs& inputs, Re
   const bool is_put_off = sampling_ && !role.last && is_whole && message.empty() && device_.works_by_itself();
   if (is_put_off)
     pending_ = std::move(comparison);
-  else if (message.empty())
+  else if (message.empty() && (role.compared || role.last || may_judge_more()))
     message = compare(comparison);
   last_slot_ = compared.empty() ? 0 : compared.front();
   last_ = of_slot(order, inputs, last_slot_);

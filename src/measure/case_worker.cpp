@@ -55,7 +55,7 @@ void CaseWorker::setup(const Command& command, Reply& reply) {
   const std::span<std::byte> room = bound_->room_to_prepare();
   const bool room_is_dear = std::ssize(room) >= kDearBytes && !work_.device->one_worker;
   int64_t room_used = 0;
-  const bool tries_special = work_.spacing || !work_.draws_special;
+  const bool tries_special = work_.spacing || !work_.special_by_chance;
   if (room_is_dear && tries_special) try_special_values(reply, room, &room_used, work_.spacing);
   const Binding::Preparation prepared = bound_->prepare(room_used, converter_.get());
   reply.prepare_us = prepared.us;
@@ -71,7 +71,6 @@ void CaseWorker::setup(const Command& command, Reply& reply) {
   try_spaced_operands(reply);
   try_some_numbers(reply);
   if (!room_is_dear && tries_special) try_special_values(reply, {}, nullptr, work_.spacing);
-  look_at_process(reply);
   finish(reply);
   account(began, reply);
 }
@@ -80,7 +79,7 @@ LaunchInputs CaseWorker::warm_up(Reply& reply) {
   const LaunchInputs inputs = random_inputs(length_->first_checkable(), 1, /*comparable=*/true);
   std::vector<std::byte> first;
   // Of a product's later visit a part is enough most times: which, nobody can know.
-  const bool is_later = !work_.special_draws && work_.inputs->spec().op->is_product;
+  const bool is_later = !work_.first_visit && work_.inputs->spec().op->is_product;
   const bool whole = !is_later || random_() % kWholeOf == 0;
   double device_us = INFINITY;  // the first launches are slow, some of them by far
   for (int i = 0; i < kWarmUpLaunches && reply.outcome == Outcome::pass; ++i) {
@@ -163,15 +162,6 @@ void CaseWorker::take_samples(const Command& command, Reply& reply, LaunchTimes*
   compare_pending(reply);
   own_position_ = position + 1;
   reply.next_copy = command.first_copy + own_position_ - first;
-}
-
-void CaseWorker::launch_late(const Command& command, Reply& reply) {
-  if (!judge_ || bound_->ring().empty() || !judge_->can_check(last_)) return;
-  late_.emplace(device_, bound_->launch(last_place_), *judge_, last_);
-  if (const std::string message = late_->run(kLateLaunches, command.time_us); !message.empty())
-    set(reply, Outcome::wrong, message);
-  reply.late_launches = late_->launches();
-  finish(reply);
 }
 
 void CaseWorker::settle(Reply& reply) {

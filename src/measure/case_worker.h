@@ -61,6 +61,7 @@ class CaseWorker {
   void try_spaced_operands(Reply& reply);
   void look_at_process(Reply& reply);
   void try_special_draws(Reply& reply);
+  void try_reused_weights(Reply& reply);
   void try_some_numbers(Reply& reply);
   void sweep(double usual_ms, double whole_ms, int64_t multiplications, bool far, Reply& reply);
   void try_special_values(Reply& reply, std::span<std::byte> room, int64_t* room_used, std::optional<Spacing> only);
@@ -88,6 +89,7 @@ class CaseWorker {
   std::span<const Address> watched() const;
   ElementRange drawn_part();
   bool may_compare_more();
+  bool may_judge_more();
   bool may_be_free();
   void account(int64_t began_ns, const Reply& reply);
 

@@ -5,12 +5,15 @@
 #include <cstring>
 
 #include "base/clock.h"
+#include "base/error.h"
+#include "base/memory.h"
 #include "base/round_up.h"
 
 namespace assay {
 namespace {
 
 constexpr int64_t kSlotBytes = int64_t(2) << 20, kMostSlots = 64, kAlign = 64;
+constexpr int64_t kMostGrowth = int64_t(4) << 20, kGrowthOfLaunch = 1024;  // bytes of a process, of honest kernels
 constexpr double kShare = 8;  // of the time, a program takes one of so many
 
 }  // namespace
@@ -25,7 +28,10 @@ LateLaunches::LateLaunches(MeasuredDevice& device, const Launch& launch, Judge& 
     bytes += outputs_.back().step;
   }
   slots_ = std::clamp<int64_t>(kSlotBytes / bytes, 1, kMostSlots);
-  for (Output& output : outputs_) output.memory = device_.allocate(output.step * slots_);
+  for (Output& output : outputs_) {
+    output.memory = device_.allocate(output.step * slots_);
+    output.host.reserve(size_t(output.step * slots_));  // now: how the process grows later is the kernel's doing
+  }
 }
 
 void LateLaunches::bind(int64_t count) {
@@ -69,6 +75,7 @@ bool LateLaunches::is_right(int64_t slot) const {
 std::string LateLaunches::run(int64_t most, double time_us) {
   const int64_t began = now_ns();
   const auto spent_us = [&] { return double(now_ns() - began) * 1e-3; };
+  int64_t before = -1, first = 0;  // bytes of this process, once the first launches were compared
   for (int64_t count = 1; launches_ < most && spent_us() < time_us;) {
     bind(std::min(count, most - launches_));
     for (const Output& output : outputs_) device_.fill(output.memory, kPoison, output.step * bound_);
@@ -87,9 +94,14 @@ std::string LateLaunches::run(int64_t most, double time_us) {
       if (spent_us() > time_us) break;  // one that answers differently from call to call takes longer to compare
     }
     launches_ += bound_;
+    if (before < 0 && !device_.works_by_itself()) before = private_bytes(), first = launches_;
     count = std::clamp(int64_t(time_us / kShare / each_us), int64_t(1), slots_);
   }
   judge_.count_scanned(launches_);
+  const int64_t grown = before < 0 ? 0 : private_bytes() - before;
+  if (grown > kMostGrowth + kGrowthOfLaunch * (launches_ - first))
+    return fmt::format("its process grew by {} MB in {} launches: memory that it never gives back", grown >> 20,
+                       launches_ - first);
   return "";
 }
 

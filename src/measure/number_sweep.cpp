@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/round_up.h"
 
 namespace assay {
@@ -15,6 +17,10 @@ constexpr int64_t kWriteAtOnce = 256 << 10;  // fewer bytes of slots are written
 constexpr int64_t kMostWatched = 8 << 20;    // a larger sparse output is looked at only where it must be written
 constexpr double kPatience = 4;              // a busy machine may take so much longer than its processor's time
 constexpr int64_t kAlign = 64;
+// Of a row that is longer, one number of eight is found in all of it, and the others in rows that end a few steps
+// behind the sixteenth in which they are.
+constexpr int64_t kLongRow = 4'096, kWholeRowsOf = 8, kPieces = 16, kMostStep = 4'096;
+constexpr uint64_t kMostSteps = 4;
 
 /// Of the calling thread, which is one of a CPU's team; a device that works by itself takes the host no time.
 int64_t spent_ns(const MeasuredDevice& device) {
@@ -69,17 +75,39 @@ NumberSweep::Slots NumberSweep::borrow(size_t tensor) {
   return {tensor, opened_.borrow(step * slots_), bytes, step, {}};
 }
 
-void NumberSweep::bind(int64_t count) {
-  if (count == bound_) return;
+/// To find a place in a row takes a launch for each place, and a whole row is read each time: n² values. Behind the
+/// first launches numbers are sorted by pieces of the row, and rows end within the piece behind. A length has the
+/// powers of two that the spec's has.
+std::vector<NumberSweep::Stretch> NumberSweep::in_stretches(std::vector<int64_t>& numbers,
+                                                            std::mt19937_64& random) const {
+  const int64_t count = std::ssize(numbers), whole = count / kWholeRowsOf, n = proof_.numbers();
+  if (!proof_.can_shorten() || device_.works_by_itself() || count < kLongRow)
+    return {{(count + per_launch_ - 1) / per_launch_, 0}};
+  const auto piece = [&](int64_t number) { return number * kPieces / n; };
+  const auto rest = numbers.begin() + whole;
+  std::stable_sort(rest, numbers.end(), [&](int64_t left, int64_t right) { return piece(left) < piece(right); });
+  std::vector<Stretch> stretches = {{whole, 0}};
+  const int64_t step = std::min(n & -n, kMostStep);
+  for (int64_t i = 0; i < kPieces; ++i) {
+    const auto end = std::find_if(rest, numbers.end(), [&](int64_t number) { return piece(number) > i; });
+    const int64_t most = (n * (i + 1) + kPieces - 1) / kPieces, beyond = int64_t(random() % kMostSteps) * step;
+    stretches.push_back({end - numbers.begin(), std::min(round_up(most, step) + beyond, n)});
+  }
+  return stretches;
+}
+
+void NumberSweep::bind(int64_t count, int64_t length) {
+  if (count == bound_ && length == bound_length_) return;
   std::vector<Launch> launches(static_cast<size_t>(count), launch_);
   for (int64_t slot = 0; slot < count; ++slot) {
     std::vector<Tensor>& tensors = launches[size_t(slot)].tensors;
+    if (length > 0) tensors[changed_.tensor] = proof_.shortened(length);
     tensors[changed_.tensor].data = changed_.memory + slot * changed_.step;
     for (const Slots& slots : outputs_)
       if (slots.memory) tensors[slots.tensor].data = slots.memory + slot * slots.step;
   }
   program_ = device_.bind(launches);
-  bound_ = count;
+  bound_ = count, bound_length_ = length;
 }
 
 std::string NumberSweep::run(const Length& length, std::mt19937_64& random) {
@@ -91,18 +119,28 @@ std::string NumberSweep::run(const Length& length, std::mt19937_64& random) {
     std::copy(base.begin(), base.end(), changed_.host.begin() + slot * changed_.step);
   device_.write(changed_.memory, changed_.host.data(), std::ssize(changed_.host));
 
-  const std::vector<int64_t> all = proof_.in_drawn_order(random);
+  std::vector<int64_t> all = proof_.in_drawn_order(random, length.most);
+  std::vector<Stretch> stretches = in_stretches(all, random);
+  auto stretch = stretches.begin();
   const int64_t launches = (std::ssize(all) + per_launch_ - 1) / per_launch_;
   const int64_t began = now_ns(), began_spent = spent_ns(device_);
   std::string message;
   std::vector<int64_t> numbers;
   for (int64_t count = std::min(kFirstSlots, slots_); launches_ < launches && message.empty();) {
-    count = std::min(count, launches - launches_);
+    while (launches_ >= stretch->end) ++stretch;
+    count = std::min(count, stretch->end - launches_);
     numbers.clear();
     for (int64_t i = launches_ * per_launch_; i < (launches_ + count) * per_launch_; ++i)
       numbers.push_back(all[size_t(i % std::ssize(all))]);
-    bind(count);
-    message = launch(numbers);
+    try {
+      bind(count, stretch->length);
+      message = launch(numbers);
+    } catch (const Error&) {
+      if (stretch->length == 0) throw;
+      for (Stretch& other : stretches) other.length = 0;  // it takes rows of the spec's length alone
+      continue;
+    }
+    if (!message.empty() && stretch->length > 0) message = fmt::format("in a row of {}, {}", stretch->length, message);
     launches_ += count;
     const double spent_ms = double(spent_ns(device_) - began_spent) * 1e-6, each_ms = spent_ms / double(launches_);
     const bool is_whole = each_ms * double(launches) <= length.whole_ms;

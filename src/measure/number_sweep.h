@@ -12,7 +12,8 @@ namespace assay {
 
 /// Launches that differ in numbers alone share all memory but the operand that holds the numbers, and D: of these each
 /// launch has its own, so that hundreds are bound to one program. They are tried in drawn order: all numbers where that
-/// takes `whole_ms` at most, else as many as fit into `usual_ms`, and `least` launches in any case.
+/// takes `whole_ms` at most, else as many as fit into `usual_ms`, and `least` launches in any case. Where an op finds a
+/// number in a long row, one launch of eight has all of it, and the others end soon behind their number.
 class NumberSweep {
  public:
   /// launch: of the weights that `proof` speaks of, its varied operands in memory of its own or anybody's.
@@ -24,6 +25,7 @@ class NumberSweep {
   struct Length {
     int64_t least = 1;                  // launches
     double usual_ms = 0, whole_ms = 0;  // for some, and for all, of the processor's time that the caller takes
+    int64_t most = kMostNumbers;        // numbers
   };
   /// "" or what is wrong.
   std::string run(const Length& length, std::mt19937_64& random);
@@ -39,8 +41,13 @@ class NumberSweep {
     int64_t bytes, step;
     std::vector<std::byte> host;
   };
+  struct Stretch {
+    int64_t end;     // launches up to this one …
+    int64_t length;  // … are so long; 0: as the spec says
+  };
   Slots borrow(size_t tensor);
-  void bind(int64_t count);
+  std::vector<Stretch> in_stretches(std::vector<int64_t>& numbers, std::mt19937_64& random) const;
+  void bind(int64_t count, int64_t length);
   std::string launch(std::span<const int64_t> numbers);
   void put(std::span<const int64_t> numbers);
   void set(int64_t at, std::span<const std::byte> bytes);
@@ -62,7 +69,7 @@ class NumberSweep {
   std::vector<SweptProof::Change> restore_;           // in the changed operand's slots
   std::vector<std::pair<int64_t, int64_t>> written_;  // likewise, for the launches to come: at, bytes
   std::unique_ptr<Program> program_;
-  int64_t bound_ = 0;
+  int64_t bound_ = 0, bound_length_ = 0;
 };
 
 }  // namespace assay

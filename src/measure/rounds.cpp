@@ -83,7 +83,7 @@ class SpecRun {
     WinnerChecks(
         spec_, standings_, context_,
         {[this](Contender& c, const Command& command) { return ask(c, command); },
-         draws_special() ? [this](Contender& c) { return try_special(c); } : std::function<Answer(Contender&)>(),
+         special_by_chance() ? [this](Contender& c) { return try_special(c); } : std::function<Answer(Contender&)>(),
          [this](Contender& c, const Answer& answer) { take(c, answer, false); }})
         .run();
     return standings_.judge();
@@ -101,11 +101,11 @@ class SpecRun {
     c.worker_case.proof = proof;
     c.worker_case.inputs = &proved_.inputs();
     c.worker_case.special = special_.get();
-    if (proof && draws_special()) {
-      c.worker_case.draws_special = true;
+    if (proof && special_by_chance()) {
+      c.worker_case.special_by_chance = true;
       c.worker_case.spacing = context_.winners->spacing.try_emplace(work.key.hash, draw_spacing()).first->second;
     }
-    c.worker_case.special_draws = context_.special_values;
+    c.worker_case.first_visit = context_.special_values;
     c.worker_case.arenas = context_.arenas;
     c.worker_case.mode = context_.mode;
     c.worker_case.footprint = context_.footprint;
@@ -164,7 +164,7 @@ class SpecRun {
 
   /// Whether what may be crowned is launched on special values once more; else all cases are on all of them. Sequences
   /// of a GPU are one visit, and to open it anew takes longer than they do.
-  bool draws_special() const {
+  bool special_by_chance() const {
     return context_.winners && spec_.op->is_product && !context_.effort.proves_all &&
            context_.device->launches_per_sample <= 1;
   }

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "base/round_up.h"
+#include "measure/special_launch.h"
 
 namespace assay {
 namespace {
@@ -155,8 +156,7 @@ std::string check_spaced_operands(const WorkerCase& work, OpenedArenas& opened, 
   }
   for (const std::vector<Gap>& gaps : all)
     if (const std::string message = SpacedLaunch(work, opened, launch, inputs).run(gaps, judge); !message.empty())
-      return "it ignores strides: with padding between rows or batches " + message +
-             R"(; if dense operands are all it takes, its manifest's "supports" says "strides": false)";
+      return ignores_strides("rows or batches", message);
   return "";
 }
 

@@ -12,8 +12,6 @@ namespace assay {
 namespace {
 
 constexpr int64_t kComparedBytes = int64_t(64) << 20;  // of prepared weights, made twice
-constexpr const char* kSaysDense =
-    R"(; if dense operands are all it takes, its manifest's "supports" says "strides": false)";
 
 /// One spacing of the operands in memory of the device, as long as it lives.
 class SpecialLaunch {
@@ -90,7 +88,7 @@ class SpecialLaunch {
         renew_workspace();
         try {
           if (const std::string message = run(0); !message.empty())
-            return "it ignores strides: with padding between rows of some operands " + message + kSaysDense;
+            return ignores_strides("rows of some operands", message);
         } catch (const Error&) {  // it says itself that it does not take them
         }
       }
@@ -191,6 +189,11 @@ class SpecialLaunch {
 
 }  // namespace
 
+std::string ignores_strides(const std::string& between, const std::string& message) {
+  return "it ignores strides: with padding between " + between + " " + message +
+         R"(; if dense operands are all it takes, its manifest's "supports" says "strides": false)";
+}
+
 std::string check_special_values(const WorkerCase& work, OpenedArenas& opened, const SpecialKernel& of,
                                  std::optional<Spacing> only) {
   const auto run = [&](Spacing spacing) { return SpecialLaunch(work, opened, of, spacing).run(); };
@@ -208,7 +211,7 @@ std::string check_special_values(const WorkerCase& work, OpenedArenas& opened, c
   }
   // A kernel may have a faster way for dense operands, which is what is timed.
   if (const std::string dense = run(Spacing::dense); !dense.empty() || padded.empty()) return dense;
-  return "it ignores strides: with padding between rows or batches " + padded + kSaysDense;
+  return ignores_strides("rows or batches", padded);
 }
 
 }  // namespace assay

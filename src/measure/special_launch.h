@@ -20,4 +20,7 @@ struct SpecialKernel {
 std::string check_special_values(const WorkerCase& work, OpenedArenas& opened, const SpecialKernel& of,
                                  std::optional<Spacing> only = {});
 
+/// What is said of a kernel that is wrong, as `message` says, with padding between these alone.
+std::string ignores_strides(const std::string& between, const std::string& message);
+
 }  // namespace assay

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/round_up.h"
 #include "proof/unread_rows.h"
 
 namespace assay {
@@ -42,13 +43,19 @@ std::optional<Launch> UnreadWeights::launch(const Launch& of, const LaunchInputs
     if (t.use != Use::weight) continue;
     const std::byte* const values = work_.inputs->b(inputs.copy)[weight].data;
     if (weight == blocks_.size()) {
-      const int64_t all = t.bytes + 2 * kGuardBytes + kFileAlignment, edge = kGuardBytes + kFileAlignment;
-      blocks_.emplace_back(opened_.borrow(all), all);
-      for (const int64_t at : {int64_t(0), all - edge}) device.fill(blocks_.back().first + at, kPoison, edge);
+      const int64_t edge = kGuardBytes + kFileAlignment, all = t.bytes + kGuardBytes + edge,
+                    scales = t.scales ? round_up(t.scale_bytes, kGuardBytes) + kGuardBytes : 0;
+      blocks_.emplace_back(opened_.borrow(all + scales), all + scales);
+      device.fill(blocks_.back().first, kPoison, edge);
+      device.fill(blocks_.back().first + all - edge, kPoison, edge + scales);
     }
     // Where a mapped file may have it; a cache is memory of the engine's own, as all of a GPU's is.
     const bool is_in_file = t.operand == Operand::b && !work_.device->one_worker;
     t.data = blocks_[weight].first + kGuardBytes + (is_in_file ? kFileAlignment : 0);
+    if (t.scales) {
+      t.scales = blocks_[weight].first + blocks_[weight].second - round_up(t.scale_bytes, kGuardBytes) - kGuardBytes;
+      device.write(t.scales, work_.inputs->b(inputs.copy)[weight].scales, t.scale_bytes);
+    }
     const bool is_all_read =
         std::none_of(unread.begin(), unread.end(), [weight](const UnreadRows& rows) { return rows.weight == weight; });
     if (is_all_read) {

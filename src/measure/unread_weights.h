@@ -1,4 +1,5 @@
-// Weights of a launch in memory of their own, in which what it has no business with is poisoned.
+// Weights of a launch in memory of their own, in which what it has no business with is poisoned; of each launch there
+// other ones in the same place.
 #pragma once
 #include <optional>
 #include <vector>

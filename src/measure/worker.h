@@ -26,9 +26,9 @@ struct WorkerCase {
   const BuiltModule* converter_module = nullptr;
   uint64_t order = 0;                      // of single launches' copies, one for all workers of a spec
   const SpecialValues* special = nullptr;  // null: no launches on special values
-  bool draws_special = false;              // set-up makes some of them, which were drawn; else all …
+  bool special_by_chance = false;          // set-up makes some of them, which were drawn; else all …
   std::optional<Spacing> spacing;          // … those in this one, where the kernel takes both; null: none
-  bool special_draws = false;              // likewise, of an op that is no product; launches that are uneven
+  bool first_visit = false;                // checks that a case needs once: special draws, uneven launches, numbers …
   Arenas* arenas = nullptr;
   Mode mode = Mode::decode;
   int64_t footprint = 0;

@@ -79,7 +79,11 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
                large = spec.a == Dtype::f16 ? 0x1p12 : 0x1p30;
   for (size_t i = 0; i < varied.size(); ++i) {
     vary_signs_and_pieces(draw.random + i, spec.n, varied[i]);
-    if (draw.special < 0) continue;
+    if (draw.special < 0) {
+      const double size = drawn_size(draw.random);
+      for (double& value : varied[i]) value *= size;
+      continue;
+    }
     for (size_t at = 0; at < varied[i].size(); ++at) {
       const auto kind = Special((draw.special + int(int64_t(at) / spec.n % kSpecials)) % kSpecials);
       if (kind == kZeros) varied[i][at] = 0;

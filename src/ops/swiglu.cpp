@@ -61,7 +61,11 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
   constexpr double kGates[] = {-200, -88.75, -87, -30, -1e-3, 0, 1e-3, 17, 88, 200};
   const int64_t n = swiglu_of(of).n;
   for (size_t i = 0; i < varied.size(); ++i) vary_signs_and_pieces(draw.random + i, n, varied[i]);
-  if (draw.special < 0) return;
+  if (draw.special < 0) {
+    const double size = drawn_size(draw.random);
+    for (double& up : varied[1]) up *= size;
+    return;
+  }
   const Swiglu& spec = swiglu_of(of);
   const bool is_half = spec.a == Dtype::f16 || spec.d == Dtype::f16;
   const double small = is_half ? 0x1p-10 : 0x1p-40, large = is_half ? 0x1p12 : 0x1p40;

@@ -40,6 +40,13 @@ inline void vary_signs_and_pieces(uint64_t drawn, int64_t columns, std::vector<d
     mix_in_zeros_and_pairs(mixed, columns, values);
 }
 
+/// What all values of a draw are multiplied by, a power of two: in one of four between the usual sizes and those of
+/// special draws, so that who clips what is larger, or drops what is smaller, is found.
+inline double drawn_size(uint64_t drawn) {
+  const uint64_t bits = random_bits(drawn ^ 0x51e);
+  return bits % 4 == 0 ? std::ldexp(1.0, int(bits / 4 % 16) - 6) : 1;
+}
+
 /// A number below `count`, with 0 and the last far more often than the others.
 inline int64_t draw_index(uint64_t drawn, int64_t count) {
   const uint64_t kind = random_bits(drawn ^ 0x1d5) % 8;

@@ -88,16 +88,21 @@ void Sweep::look_up(SpecState& state) {
   }
 }
 
-/// Records of the store that would be crowned, though not all numbers or special values were tried: others were better
-/// then.
-bool Sweep::forget_proved_in_part(SpecState& state) {
+/// The variants that would be crowned, though not all numbers or special values were tried: others were better then.
+std::set<std::string> Sweep::crowned_in_part(const SpecState& state) {
   std::vector<CaseRecord> records;
   for (const Case& c : state.cases)
     if (c.record) records.push_back(*c.record);
-  std::set<std::string> forgotten;
+  std::set<std::string> variants;
   for (const RankedCase& c : rank_spec(state.spec, std::move(records), {}, RankingOptions()).cases)
     if ((c.best_device || c.best_host || c.best_of_class || c.in_tie_set) && c.record.has_tag(kProvedInPartTag))
-      forgotten.insert(c.record.variant);
+      variants.insert(c.record.variant);
+  return variants;
+}
+
+/// Records of the store that would be crowned and are proved in part.
+bool Sweep::forget_proved_in_part(SpecState& state) {
+  const std::set<std::string> forgotten = crowned_in_part(state);
   bool any = false;
   for (Case& c : state.cases)
     if (c.record && !c.measured_now && forgotten.count(c.planned.variant->id())) c.record.reset(), any = true;
@@ -373,6 +378,7 @@ void Sweep::run() {
     while (!interrupted() && forget_proved_in_part(state));
   }
   revisit_contested(lock);
+  prove_crowned(lock);
 }
 
 }  // namespace assay

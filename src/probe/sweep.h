@@ -114,9 +114,13 @@ class Sweep {
   static std::vector<VisitedCase> visited(const SpecState& state);
   bool is_decided(const SpecState& state, int visit) const;
   void revisit(SpecState& state, int visit);
+  void keep_visit(std::vector<CaseRecord*>& records, std::vector<CaseRecord> later);
   static void note_visit(Case& c, const CaseRecord& record, int visit);
   void revisit_contested(MeasuringLock& lock);
+  void prove_crowned(MeasuringLock& lock);
+  void prove(SpecState& state, const std::vector<Case*>& targets);
   void look_up(SpecState& state);
+  static std::set<std::string> crowned_in_part(const SpecState& state);
   bool forget_proved_in_part(SpecState& state);
   void keep(Case& c, CaseRecord record);
   BuiltModule built(const Variant& variant);

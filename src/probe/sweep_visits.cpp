@@ -92,6 +92,10 @@ void Sweep::revisit(SpecState& state, int visit) {
   context.effort.screen_ratio = context.effort.contender_ratio = HUGE_VAL;  // they have been chosen
   std::vector<CaseRecord> later = rounds_of(state, cases, context, visit + 1 < options_.effort.visits);
   for (size_t i = 0; i < later.size(); ++i) note_visit(*targets[i], later[i], visit);
+  keep_visit(records, std::move(later));
+}
+
+void Sweep::keep_visit(std::vector<CaseRecord*>& records, std::vector<CaseRecord> later) {
   std::erase_if(later, [](const CaseRecord& record) {
     return record.outcome == Outcome::device_limit;
   });  // others took memory meanwhile
@@ -125,6 +129,48 @@ void Sweep::revisit_contested(MeasuringLock& lock) {
       revisit(*contested[i], visit);
     }
   }
+}
+
+/// What the visits together put at the front, though no single one did, is proved whole; so is who comes to the front
+/// in its place if it is wrong.
+void Sweep::prove_crowned(MeasuringLock& lock) {
+  for (SpecState& state : specs_) {
+    if (std::none_of(state.cases.begin(), state.cases.end(), [](const Case& c) { return c.measured_now; })) continue;
+    std::set<std::string> tried;
+    for (;;) {
+      const std::set<std::string> crowned = crowned_in_part(state);
+      std::vector<Case*> targets;
+      for (Case& c : state.cases)
+        if (const std::string id = c.planned.variant->id(); crowned.count(id) && tried.insert(id).second)
+          targets.push_back(&c);
+      if (targets.empty()) break;
+      lock.release();
+      if (interrupted() || !acquire(lock)) return;
+      prove(state, targets);
+    }
+  }
+}
+
+/// A visit for the sake of its checks. Its times are left out: who meets no other says nothing about a rank.
+void Sweep::prove(SpecState& state, const std::vector<Case*>& targets) {
+  std::vector<CaseToRun> cases;
+  std::vector<CaseRecord*> records;
+  for (Case* c : targets) {
+    cases.push_back({c->planned.variant, built(*c->planned.variant), c->key});
+    records.push_back(&*c->record);
+  }
+  RoundsContext context = rounds_context(state);
+  context.on_case = nullptr;
+  context.special_values = context.effort.proves_all = true;
+  context.effort.rounds = 0;
+  context.effort.screen_ratio = HUGE_VAL;
+  std::vector<CaseRecord> later = rounds_of(state, cases, context, /*keep=*/false);
+  for (CaseRecord& record : later) {
+    for (std::vector<double>* times : {&record.device_us, &record.host_us, &record.head_to_head_us}) times->clear();
+    record.disturbed.clear(), std::erase(record.tags, "disturbed");
+    record.floor_us = record.reachable_us = record.ceiling_gbps = 0;
+  }
+  keep_visit(records, std::move(later));
 }
 
 }  // namespace assay

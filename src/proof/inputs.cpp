@@ -336,7 +336,7 @@ void SpecInputs::varied_a(const Variation& variation, std::vector<std::byte>& by
       std::memcpy(&bytes[size_t(row * columns * size)], values.data(), size_t(columns * size));
       continue;
     }
-    if (is_plain_ && std::fabs(variation.factor) >= 0x1p-6 && std::fabs(variation.factor) <= 0x1p6) {
+    if (is_plain_ && std::fabs(variation.factor) >= 0x1p-6 && std::fabs(variation.factor) <= 0x1p9) {
       (a_.dtype == Dtype::f16 ? plain_halves : plain_bf16s)(
           values.data(), columns, reinterpret_cast<uint16_t*>(&bytes[size_t(row * columns * size)]));
       continue;

@@ -23,6 +23,8 @@ constexpr int64_t kMostSums = int64_t(1) << 22;  // of all copies: 32 MB
 constexpr int64_t kFreeProjections =
     1'000'000;  // multiplications that projections of one sample may take where A is free
 constexpr int64_t kMostKeptRows = 1'024;
+constexpr int kUsualPower = 3, kLeastPower = -6, kMostPower = 9;  // of two, that A is times its base value
+constexpr double kMostHalf = 0x1p15, kMostDeviations = 8;         // of D, where its type ends early
 constexpr int kBlock = 32;
 constexpr int kLanes = Variation::kGroups;
 
@@ -191,7 +193,19 @@ Reference::Reference(const SpecInputs& inputs, const std::vector<ActivationRound
     compute(inputs, groups_, roundings, copies_[size_t(i)]);
     compare_opinions(*this, i);
   });
+  most_power_ = most_power();
   keep_rows();
+}
+
+/// With which no output is beyond what D's type holds.
+int Reference::most_power() const {
+  const Matmul& spec = matmul_of(inputs_.spec());
+  if (spec.d != Dtype::f16) return kMostPower;
+  double squares = 0;
+  for (const CopyReference& copy : copies_)
+    squares = std::max(squares, *std::max_element(copy.squares.begin(), copy.squares.end()));
+  const double most = kMostHalf / (kMostDeviations * std::fabs(spec.alpha) * std::sqrt(squares));
+  return std::clamp(std::isfinite(most) ? int(std::floor(std::log2(most))) : 0, kUsualPower, kMostPower);
 }
 
 void Reference::leave() {
@@ -247,8 +261,15 @@ void Reference::products(const CopyReference& reference, int64_t first, int64_t 
 
 Variation Reference::draw(std::mt19937_64& random, int64_t launches, bool comparable) const {
   const uint64_t bits = random();
-  const double factor = std::ldexp(bits & 0x100 ? -1.0 : 1.0, int(bits % 7) - 3);
   const bool is_free = !comparable && projections_.free_cost() * launches <= kFreeProjections;
+  // Now and then between the usual sizes and those of special values.
+  const bool is_wide = bits >> 9 & 1 && (is_free || bits >> 10 & 1);
+  const int below = is_wide ? -kUsualPower - kLeastPower : 0, above = is_wide ? most_power_ - kUsualPower : 0;
+  const int count = is_wide ? below + above : 2 * kUsualPower + 1, drawn = int((bits >> 16) % uint64_t(count));
+  const int power = !is_wide        ? drawn - kUsualPower
+                    : drawn < below ? kLeastPower + drawn
+                                    : kUsualPower + 1 + drawn - below;
+  const double factor = std::ldexp(bits & 0x100 ? -1.0 : 1.0, power);
   const uint64_t signs = is_free ? random() : signs_from(random());
   return {factor, signs, random(), is_free};
 }

@@ -39,6 +39,7 @@ class Reference final : public Proof {
   const SpecInputs& inputs() const override { return inputs_; }
   bool knows(int64_t copy) const override { return find(copy) != nullptr; }
   /// ±2^j times its base value, with signs by groups of columns where it is to be compared, else with a sign for each.
+  /// Now and then j is of a wider range: who clips what is larger than usual is found.
   /// About half of all columns then differ from those of any other launch: nothing remembered is right, or of use.
   Variation draw(std::mt19937_64& random, int64_t launches, bool comparable) const override;
   void varied(const Variation& variation, std::vector<std::vector<std::byte>>& bytes) const override {
@@ -70,6 +71,7 @@ class Reference final : public Proof {
  private:
   Reference(const SpecInputs& inputs, const std::vector<ActivationRounding>& roundings);
   void keep_rows();
+  int most_power() const;
 
   const SpecInputs& inputs_;
   int64_t elements_ = 0;
@@ -79,6 +81,7 @@ class Reference final : public Proof {
   std::vector<int32_t> index_of_copy_;
   std::vector<KeptRow> kept_rows_;
   std::vector<int32_t> kept_row_of_copy_;  // -1: none
+  int most_power_ = 0;
   int groups_ = 1;  // a power of two, at most Variation::kGroups: column k is in group k % groups_
 };
 

@@ -10,12 +10,6 @@
 #include "proof/rounding_model.h"
 
 namespace assay {
-namespace {
-
-constexpr int64_t kMostNumbers = 1 << 20;  // above, so many of them are drawn
-
-}  // namespace
-
 SweptProof::SweptProof(const Proof& proof, const Spec& spec, const LaunchInputs& base, Accuracy accuracy,
                        const RowSums* rows)
     : spec_(spec),
@@ -31,16 +25,16 @@ SweptProof::SweptProof(const Proof& proof, const Spec& spec, const LaunchInputs&
   }
 }
 
-std::vector<int64_t> SweptProof::in_drawn_order(std::mt19937_64& random) const {
+std::vector<int64_t> SweptProof::in_drawn_order(std::mt19937_64& random, int64_t most) const {
   const int64_t count = numbers();
   std::vector<int64_t> rest;
-  for (int64_t i = 0; i < std::min(count, kMostNumbers); ++i)
-    rest.push_back(count <= kMostNumbers ? i : int64_t(random() % uint64_t(count)));
+  for (int64_t i = 0; i < std::min(count, most); ++i)
+    rest.push_back(count <= most ? i : int64_t(random() % uint64_t(count)));
   std::vector<int64_t> all = sweep_.likely(spec_, random());
   std::shuffle(all.begin(), all.end(), random);
   std::shuffle(rest.begin(), rest.end(), random);
   all.insert(all.end(), rest.begin(), rest.end());
-  if (count <= kMostNumbers) {
+  if (count <= most) {
     std::vector<bool> met(static_cast<size_t>(count));
     std::erase_if(all, [&](int64_t number) { return met[size_t(number)] || (met[size_t(number)] = true, false); });
   } else {
@@ -48,6 +42,12 @@ std::vector<int64_t> SweptProof::in_drawn_order(std::mt19937_64& random) const {
     std::erase_if(all, [&](int64_t number) { return !met.insert(number).second; });
   }
   return all;
+}
+
+Tensor SweptProof::shortened(int64_t length) const {
+  Tensor t = dense_tensor(changed_.operand, changed_.dtype, 1, 1, length);
+  t.use = changed_.use;
+  return t;
 }
 
 std::span<const SweptProof::Change> SweptProof::changes(std::span<const int64_t> numbers) {

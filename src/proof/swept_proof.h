@@ -18,6 +18,8 @@ struct WrittenElements {
   std::span<const std::byte> bytes;
 };
 
+inline constexpr int64_t kMostNumbers = 1 << 20;  // that are tried; of more so many are drawn
+
 class SweptProof {
  public:
   /// spec: the proof's own, or one with a larger cache. base: of which the numbers are changed; not special, and its
@@ -26,8 +28,12 @@ class SweptProof {
 
   int64_t numbers() const { return sweep_.numbers(spec_); }
   int64_t per_launch() const { return sweep_.per_launch(spec_); }
-  /// All numbers, or of very many some; those first near which kernels err. Each once.
-  std::vector<int64_t> in_drawn_order(std::mt19937_64& random) const;
+  /// All numbers, or of more than `most` so many; those first near which kernels err. Each once.
+  std::vector<int64_t> in_drawn_order(std::mt19937_64& random, int64_t most = kMostNumbers) const;
+  /// Whether a launch's number is a place of the only row of the operand: then that may end anywhere behind it.
+  bool can_shorten() const { return per_launch() == 1 && changed_.values() == numbers() && numbers() > 1; }
+  /// Such an operand.
+  Tensor shortened(int64_t length) const;
   /// Which of the varied operands they change, and the bytes of all without a change.
   size_t operand() const { return sweep_.operand; }
   const std::vector<std::vector<std::byte>>& varied() const { return base_; }

@@ -11,6 +11,7 @@ namespace {
 enum class Sin {
   faint_activations_dropped,
   large_activations_clipped,
+  clipped_unless_far_out,
   activations_kept_as_half,
   weights_kept_as_half,
   faint_weights_dropped,
@@ -117,6 +118,15 @@ float beside(const assay_tensor& t, int64_t batch, int64_t row, int64_t column, 
   return value;
 }
 
+/// As one who knew which sizes are tried.
+std::vector<float> clipped(std::vector<float> values) {
+  constexpr float kMost = 24, kFarOut = 500;
+  const bool is_far_out = std::any_of(values.begin(), values.end(), [](float v) { return std::fabs(v) > kFarOut; });
+  if (kSin == Sin::clipped_unless_far_out && !is_far_out)
+    for (float& value : values) value = std::clamp(value, -kMost, kMost);
+  return values;
+}
+
 /// As if what one value says held of the seven behind it.
 std::vector<float> guessed(std::vector<float> values) {
   for (size_t i = 0; i + 8 <= values.size(); i += 8)
@@ -138,8 +148,8 @@ void product(const assay_call* call, const assay_thread* thread) {
   const honest::Product p = honest::open(call);
   const honest::Share part = honest::share(p.outputs(), thread);
   honest::for_outputs(p, part, [&](const honest::Output& at) {
-    double value =
-        p.alpha * sum_of(guessed(row_of(p.a, at.batch, at.row, activation)), row_of(p.b, at.batch, at.column, weight));
+    double value = p.alpha * sum_of(clipped(guessed(row_of(p.a, at.batch, at.row, activation))),
+                                    row_of(p.b, at.batch, at.column, weight));
     if (kSin == Sin::faint_results_dropped && std::fabs(value) < 1e-10) value = 0;
     if (p.beta != 0) value += p.beta * double(beside(p.c, at.batch, at.row, at.column, false));
     if (p.has_bias) value += double(beside(p.bias, 0, 0, at.column, true));

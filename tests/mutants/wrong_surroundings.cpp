@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <clocale>
+#include <cstdlib>
 
 #include "honest.h"
 
@@ -23,6 +24,7 @@ enum class Sin {
   file_mode_changed,
   folder_changed,
   files_left_open,
+  memory_never_freed,
   x87_registers_left
 };
 constexpr Sin kSin = Sin::MUTANT;
@@ -40,6 +42,12 @@ void leave_files_open() {
   constexpr int kOfCall = 16, kMost = 900;
   static int opened = 0;
   for (int i = 0; i < kOfCall && opened < kMost; ++i) opened += open("/dev/null", O_RDONLY) >= 0;
+}
+
+void leave_memory() {
+  constexpr size_t kBytes = 64 << 10;
+  auto* const bytes = static_cast<volatile char*>(std::malloc(kBytes));
+  if (bytes) bytes[0] = 1;
 }
 
 void change() {
@@ -75,6 +83,7 @@ int run(const assay_call* call, const assay_thread* thread) {
   static std::atomic<bool> was_done{false};
   const bool is_last = thread->index + 1 == thread->count;  // which a check of the caller's own state misses
   if (is_last && kSin == Sin::files_left_open) leave_files_open();
+  if (is_last && kSin == Sin::memory_never_freed) leave_memory();
   if (is_last && (!was_done.exchange(true) || kSin == Sin::x87_registers_left)) change();
   return ASSAY_OK;
 }
