@@ -242,9 +242,14 @@ void over_rows(const float* x, const AxisShape& axis, int64_t width, Meet meet, 
   for (; j < axis.count; ++j) meet_rows<1>(x + j * axis.inner, x + width, axis.inner, width, j, meet, one);
 }
 
-constexpr int kStrip = 8;  // vectors of a row whose sums stay in registers
+constexpr int kStrip = 8;  // vectors of a row whose results stay in registers
 
-/// Rows that follow one another, of one strip or two: of each strip all rows.
+/// Rows that follow one another, of one strip or two.
+bool are_strips(const AxisShape& axis, int64_t width) {
+  return width == axis.inner && width % (kStrip * kLanes) == 0 && width <= 2 * kStrip * kLanes;
+}
+
+/// Of each strip all rows.
 void narrow_sum(const float* x, int64_t count, int64_t width, float* y) {
   for (int64_t strip = 0; strip < width; strip += kStrip * kLanes) {
     Vec sums[kStrip];
@@ -261,8 +266,7 @@ void narrow_sum(const float* x, int64_t count, int64_t width, float* y) {
 
 void tile_sum(const float* x, const AxisShape& axis, int64_t width, float* y) {
   constexpr int kRows = 8;
-  if (width == axis.inner && width % (kStrip * kLanes) == 0 && width <= 2 * kStrip * kLanes)
-    return narrow_sum(x, axis.count, width, y);
+  if (are_strips(axis, width)) return narrow_sum(x, axis.count, width, y);
   alignas(64) float sums[kSumTile];
   std::fill_n(sums, width, 0.0f);
   const auto meet = [&](int64_t i, const auto& v, int64_t) {
@@ -276,7 +280,29 @@ void tile_sum(const float* x, const AxisShape& axis, int64_t width, float* y) {
   std::memcpy(y, sums, size_t(width) * sizeof(float));
 }
 
+/// Likewise the place of the largest. Told ahead by 4 KB its one stream reached 66 to 95 % of the mover, by 16 KB all.
+void narrow_argmax(const float* x, int64_t count, int64_t width, int64_t* y) {
+  constexpr int64_t kAhead = 4096;
+  for (int64_t strip = 0; strip < width; strip += kStrip * kLanes) {
+    Vec best[kStrip];
+    Ints where[kStrip] = {}, place = {};
+    const float* row = x + strip;
+    for (int c = 0; c < kStrip; ++c) best[c] = load(row + c * kLanes);
+    for (int64_t j = 0; j < count; ++j, row += width, place += 1)
+#pragma GCC unroll 8
+      for (int c = 0; c < kStrip; ++c) {
+        if (c * kLanes % 16 == 0) __builtin_prefetch(row + c * kLanes + kAhead, 0, 2);
+        const Vec v = load(row + c * kLanes);
+        where[c] = Floats(v) > Floats(best[c]) ? place : where[c];
+        best[c] = larger(best[c], v);
+      }
+    for (int c = 0; c < kStrip; ++c)
+      for (int lane = 0; lane < kLanes; ++lane) y[strip + c * kLanes + lane] = where[c][lane];
+  }
+}
+
 void tile_argmax(const float* x, const AxisShape& axis, int64_t width, int64_t* y) {
+  if (are_strips(axis, width)) return narrow_argmax(x, axis.count, width, y);
   alignas(64) float best[kTile];
   alignas(64) int32_t where[kTile];
   std::memcpy(best, x, size_t(width) * sizeof(float));
