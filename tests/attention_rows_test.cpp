@@ -1,7 +1,6 @@
 // Law of the CPU's attention: a row's bits are its own, whatever other rows the call has. Prefill in any pieces and
 // decoding give the same only so.
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <filesystem>
@@ -10,8 +9,8 @@
 #include "assay_program.h"
 #include "backend/cpu/cpu_backend.h"
 #include "base/half.h"
-#include "kernel/build_cache.h"
 #include "kernel/manifest.h"
+#include "modules_for_tests.h"
 #include "ops/attention.h"
 
 namespace assay {
@@ -58,7 +57,7 @@ class AttentionRows : public ::testing::Test {
     return out;
   }
 
-  std::unique_ptr<Backend> backend = make_cpu_backend();
+  std::unique_ptr<Backend> backend = make_cpu_backend(Waits::asleep);
   DeviceInfo info = backend->devices().at(0);
   std::unique_ptr<Device> device = backend->open(info);
   Address q = nullptr, d = nullptr, cache[2] = {};
@@ -84,36 +83,33 @@ TEST_F(AttentionRows, HaveTheSameBitsAloneAndInAnyCompany) {
       each = filled(halves.data(), int64_t(halves.size()) * 2);
     }
   };
-  const fs::path built = fs::path(testing::TempDir()) / fmt::format("attention-rows-{}", getpid());
-  fs::create_directories(built);
   const fs::path kernels = fs::path(ASSAY_SOURCE_DIR) / "kernels" / "cpu";
   const Manifest manifest = load_manifest(kernels);
-  BuildCache builder(backend->compiler(), {built}, kernels);
-  int proved = 0;
+  std::vector<BuildRequest> requests;
   for (const Variant& variant : manifest.variants) {
     if (variant.family != "attention_split" && variant.id() != "attention/loop") continue;
-    for (const IsaLevel& level : info.isa) {
-      if (std::find(variant.isa.begin(), variant.isa.end(), level.name) == variant.isa.end()) continue;
-      const BuiltModule module = builder.build(variant, level);
-      ASSERT_EQ(module.error, "");
-      const auto kernel = device->load(variant, module);
-      for (const Dtype type : {Dtype::f16, Dtype::q8_0}) {
-        cache_type = type;
-        fill_cache();
-        for (const int64_t before :
-             {int64_t(0), kCapacity - kRows}) {  // a prompt's first tokens; the cache's last rows
-          const std::vector<float> together = in_pieces_of(kernel.get(), before, kRows);
-          for (const float value : together) ASSERT_TRUE(std::isfinite(value));
-          for (const int64_t rows : {1, 3, 8})
-            EXPECT_EQ(in_pieces_of(kernel.get(), before, rows), together)
-                << variant.id() << ' ' << level.name << ' ' << dtype_name(type) << ' ' << before << ' ' << rows;
-        }
+    for (const IsaLevel& level : info.isa)
+      if (std::find(variant.isa.begin(), variant.isa.end(), level.name) != variant.isa.end())
+        requests.push_back({&variant, &level});
+  }
+  const std::vector<BuiltModule> modules = build_beside(ASSAY_PROGRAM, *backend, kernels, requests);
+  for (size_t i = 0; i < requests.size(); ++i) {
+    const auto& [variant, level] = requests[i];
+    ASSERT_EQ(modules[i].error, "") << variant->id() << " for " << level->name;
+    const auto kernel = device->load(*variant, modules[i]);
+    for (const Dtype type : {Dtype::f16, Dtype::q8_0}) {
+      cache_type = type;
+      fill_cache();
+      for (const int64_t before : {int64_t(0), kCapacity - kRows}) {  // a prompt's first tokens; the cache's last rows
+        const std::vector<float> together = in_pieces_of(kernel.get(), before, kRows);
+        for (const float value : together) ASSERT_TRUE(std::isfinite(value));
+        for (const int64_t rows : {1, 3, 8})
+          EXPECT_EQ(in_pieces_of(kernel.get(), before, rows), together)
+              << variant->id() << ' ' << level->name << ' ' << dtype_name(type) << ' ' << before << ' ' << rows;
       }
-      ++proved;
     }
   }
-  EXPECT_GE(proved, 2);
-  fs::remove_all(built);
+  EXPECT_GE(requests.size(), 2u);
 }
 
 }  // namespace

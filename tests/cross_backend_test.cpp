@@ -9,7 +9,6 @@
 #include <map>
 #include <memory>
 #include <set>
-#include <thread>
 
 #include "awkward_specs.h"
 #include "backend/cpu/cpu_backend.h"
@@ -18,7 +17,7 @@
 #endif
 #include "base/error.h"
 #include "measure/worker_group.h"
-#include "one_at_a_time.h"
+#include "modules_for_tests.h"
 #include "probe/plan.h"
 #include "proof/proof.h"
 #include "spec/workload.h"
@@ -50,7 +49,7 @@ struct Present {
 const std::vector<std::unique_ptr<Backend>>& backends() {
   static const auto all = [] {
     std::vector<std::unique_ptr<Backend>> made;
-    made.push_back(make_cpu_backend());
+    made.push_back(make_cpu_backend(Waits::asleep));
 #ifdef ASSAY_HAS_CUDA
     made.push_back(make_cuda_backend());
 #endif
@@ -99,12 +98,9 @@ class Built {
 
   void build(const Present& here, const std::map<Request, const IsaLevel*>& wanted) {
     const fs::path program = project_root() == fs::path(ASSAY_SOURCE_DIR) ? ASSAY_PROGRAM : "/proc/self/exe";
-    const fs::path folder = fs::canonical(program).parent_path() / "kernels";
-    const OneAtATime turn(folder, ".built-by-one");  // both tests want some of them, at the same time
-    BuildCache cache(here.backend->compiler(), {folder}, here.manifest.file.parent_path());
     std::vector<BuildRequest> requests;
     for (const auto& [request, isa] : wanted) requests.push_back({request.first, isa});
-    const auto modules = cache.build_all(requests, int(std::max(1u, std::thread::hardware_concurrency())));
+    const auto modules = build_beside(program, *here.backend, here.manifest.file.parent_path(), requests);
     for (size_t i = 0; i < requests.size(); ++i) {
       EXPECT_EQ(modules[i].error, "") << requests[i].variant->id() << " for " << requests[i].isa->name;
       if (modules[i].error.empty()) modules_[{requests[i].variant, requests[i].isa->name}] = modules[i];

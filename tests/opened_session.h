@@ -9,7 +9,7 @@ class OpenedSession {
  public:
   explicit OpenedSession(const std::filesystem::path& file, int threads = 2, const SessionOptions& options = {})
       : model_(file),
-        backend_(make_cpu_backend()),
+        backend_(make_cpu_backend(Waits::asleep)),
         info_(backend_->devices().at(0)),
         manifest_(load_manifest(kSource / "kernels/cpu")),
         cache_(backend_->compiler(), {std::filesystem::path(ASSAY_PROGRAM).parent_path() / "kernels"},

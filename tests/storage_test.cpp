@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 TEST(Storage, FamiliesThatNameTheSameOneMakeTheSameBytesOfTheSameWeights) {
   const fs::path kernels = fs::path(ASSAY_SOURCE_DIR) / "kernels" / "cpu";
   const Manifest manifest = load_manifest(kernels);
-  const auto backend = make_cpu_backend();
+  const auto backend = make_cpu_backend(Waits::asleep);
   const DeviceInfo info = backend->devices().at(0);
   BuildCache cache(backend->compiler(), {fs::canonical(ASSAY_PROGRAM).parent_path() / "kernels"}, kernels);
   const auto device = backend->open(info);

@@ -184,20 +184,39 @@ TEST_F(TeamTest, IdleThreadsFallAsleepAndWakeForTheNextWork) {
   }
 }
 
+double used_ms() {
+  rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  return double(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e3 +
+         double(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-3;
+}
+
 TEST_F(TeamTest, ASleepingTeamTakesNoProcessorTime) {
   Team team(at_least_two());
   team.wake();
   const int64_t give_up = now_ns() + INT64_C(30'000'000'000);
   while (!all_others_sleep() && now_ns() < give_up) usleep(2000);
-  const auto used_ms = [] {
-    rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return double(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e3 +
-           double(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-3;
-  };
   const double before = used_ms();
   usleep(200'000);
   EXPECT_LT(used_ms() - before, 100) << "of 200 ms";
+}
+
+TEST_F(TeamTest, OneThatWaitsAsleepLeavesItsProcessorsWhereverItWaitsAndRunsAsAnyOther) {
+  Team team(at_least_two(), /*pins_caller=*/true, Waits::asleep);
+  std::atomic<uint32_t> entered{0}, wrong{0};
+  const double before = used_ms();
+  for (const uint32_t late : {0u, 1u}) {
+    entered = 0;
+    run(team, [&](const assay_thread* thread) {
+      if (thread->index == late) usleep(200'000);
+      ++entered;
+      thread->barrier(thread);
+      wrong += entered != thread->count;
+      if (thread->index == late) usleep(200'000);
+    });
+  }
+  EXPECT_EQ(wrong, 0u);
+  EXPECT_LT(used_ms() - before, 200) << "of 800 ms of each thread that waits";
 }
 
 TEST_F(TeamTest, AChangedFloatStateOfAnyThreadIsReportedOnceByItsIndexAndPutBack) {

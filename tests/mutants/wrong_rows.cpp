@@ -1,6 +1,5 @@
 // Mutants of ops on rows of f32 (swiglu, embedding, argmax, top_k, copy): by one thread, with one thing wrong.
 #include <algorithm>
-#include <functional>
 #include <utility>
 #include <vector>
 
@@ -157,7 +156,8 @@ void top_k(const assay_call* call) {
     for (int32_t i = 0; i < n; ++i) order.push_back(i);
     if (kSin == Sin::few_of_many_equal) {  // those that reach the k-th value, as far as there is room for them
       std::vector<float> sorted(in, in + n);
-      std::nth_element(sorted.begin(), sorted.begin() + (k - 1), sorted.end(), std::greater<>());
+      std::nth_element(sorted.begin(), sorted.begin() + (k - 1), sorted.end(),
+                       [](float left, float right) { return left > right; });
       std::erase_if(order, [&](int32_t i) { return in[i] < sorted[size_t(k - 1)]; });
       order.resize(size_t(std::min<int64_t>(std::ssize(order), 4 * k)));
     }

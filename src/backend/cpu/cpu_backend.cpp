@@ -10,6 +10,7 @@ namespace {
 
 class CpuBackend final : public Backend {
  public:
+  explicit CpuBackend(Waits waits) : waits_(waits) {}
   std::string name() const override { return "cpu"; }
   std::vector<DeviceInfo> devices() const override {
     DeviceInfo info = cpu_device_info();
@@ -26,10 +27,10 @@ class CpuBackend final : public Backend {
     return found;
   }
   std::unique_ptr<Device> open(const DeviceInfo& info) const override {
-    return std::make_unique<CpuDevice>(info.threads, /*pins_caller=*/false);
+    return std::make_unique<CpuDevice>(info.threads, /*pins_caller=*/false, waits_);
   }
   std::unique_ptr<MeasuredDevice> open_measured(const DeviceInfo& info, int64_t memory_limit_bytes) const override {
-    return std::make_unique<MeasuredCpu>(info.threads, memory_limit_bytes);
+    return std::make_unique<MeasuredCpu>(info.threads, memory_limit_bytes, waits_);
   }
   std::string trap_message(int exit_code) const override {
     if (exit_code == kExitWroteInput)
@@ -39,10 +40,13 @@ class CpuBackend final : public Backend {
     return "";
   }
   std::string counters_missing(const DeviceInfo&) const override { return HardwareCounters::missing(); }
+
+ private:
+  const Waits waits_;
 };
 
 }  // namespace
 
-std::unique_ptr<Backend> make_cpu_backend() { return std::make_unique<CpuBackend>(); }
+std::unique_ptr<Backend> make_cpu_backend(Waits waits) { return std::make_unique<CpuBackend>(waits); }
 
 }  // namespace assay

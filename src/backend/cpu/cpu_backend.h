@@ -2,10 +2,12 @@
 #pragma once
 #include <memory>
 
+#include "backend/cpu/team.h"
 #include "backend/device.h"
 
 namespace assay {
 
-std::unique_ptr<Backend> make_cpu_backend();
+/// waits: of the threads of its devices.
+std::unique_ptr<Backend> make_cpu_backend(Waits waits = Waits::awake);
 
 }  // namespace assay

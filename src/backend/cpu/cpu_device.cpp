@@ -16,11 +16,11 @@ constexpr int64_t kFillOnSeveral = int64_t(16) << 20, kMostFilling = 4, kPageByt
 
 }  // namespace
 
-CpuDevice::CpuDevice(int threads, bool pins_caller)
-    : cpus_(allowed_cpus(threads > 0 ? threads : INT64_MAX)), pins_caller_(pins_caller) {}
+CpuDevice::CpuDevice(int threads, bool pins_caller, Waits waits)
+    : cpus_(allowed_cpus(threads > 0 ? threads : INT64_MAX)), pins_caller_(pins_caller), waits_(waits) {}
 
 Team& CpuDevice::team() {
-  if (!team_) team_ = std::make_unique<Team>(cpus_, pins_caller_);
+  if (!team_) team_ = std::make_unique<Team>(cpus_, pins_caller_, waits_);
   return *team_;
 }
 

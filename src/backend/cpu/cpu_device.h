@@ -10,7 +10,7 @@ namespace assay {
 class CpuDevice final : public Device {
  public:
   /// threads: at most so many, 0: one per CPU. pins_caller: the calling thread stays on the first CPU as well.
-  CpuDevice(int threads, bool pins_caller);
+  CpuDevice(int threads, bool pins_caller, Waits waits = Waits::awake);
 
   std::unique_ptr<LoadedKernel> load(const Variant& variant, const BuiltModule& module) override;
   Address import(std::span<std::byte> host) override { return host.data(); }
@@ -34,6 +34,7 @@ class CpuDevice final : public Device {
 
   std::vector<int> cpus_;
   const bool pins_caller_;
+  const Waits waits_;
   std::unique_ptr<Team> team_;
   std::vector<std::unique_ptr<std::byte, Unmap>> memory_;
 };

@@ -87,8 +87,8 @@ void install_traps() {
 
 }  // namespace
 
-MeasuredCpu::MeasuredCpu(int threads, int64_t memory_limit_bytes)
-    : Instrumented(threads, /*pins_caller=*/true), float_control_(float_control()), process_([&] {
+MeasuredCpu::MeasuredCpu(int threads, int64_t memory_limit_bytes, Waits waits)
+    : Instrumented(threads, /*pins_caller=*/true, waits), float_control_(float_control()), process_([&] {
         limit_memory(memory_limit_bytes);
         install_traps();
         return ProcessState(inner_.cpus());

@@ -16,7 +16,7 @@ inline constexpr int kExitReadWithheld = 96;
 class MeasuredCpu final : public Instrumented<CpuDevice> {
  public:
   /// Installs the traps, and limits the further memory of this process.
-  MeasuredCpu(int threads, int64_t memory_limit_bytes);
+  MeasuredCpu(int threads, int64_t memory_limit_bytes, Waits waits = Waits::awake);
 
   using MeasuredDevice::time;
   Address import(std::span<std::byte> host) override;

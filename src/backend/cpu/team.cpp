@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <pthread.h>
 #include <sched.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cfenv>
@@ -18,8 +19,9 @@ namespace assay {
 namespace {
 
 constexpr int64_t kSpinNs = 5'000'000;  // longer than any untimed step between two launches
-constexpr int64_t kLateNs = 100'000;    // longer than a kernel would wait for another thread by the clock
-constexpr int kMostDelays = 8;          // of a thread in one run
+constexpr int64_t kShortSpinNs = 20'000;
+constexpr int64_t kLateNs = 100'000;  // longer than a kernel would wait for another thread by the clock
+constexpr int kMostDelays = 8;        // of a thread in one run
 
 inline void relax() {
 #if defined(__x86_64__)
@@ -28,22 +30,6 @@ inline void relax() {
   asm volatile("yield");
 #endif
 }
-
-/// Waits for another thread, a little longer each time: what it waits for may need this processor. It never sleeps: an
-/// idle processor would draw a busy process of others to it, and who wakes there has to wait for its turn (measured
-/// beside one busy process on 2 cores: 15 to 43 % of the speed remained, with yielding 49 to 54 %).
-class Waiting {
- public:
-  void once() {
-    if (++count_ > kHotSpins) relax();
-    if (count_ > kPatientSpins) sched_yield();
-  }
-
- private:
-  static constexpr int kHotSpins = 200;       // a pause is as long as what is waited for where all arrive together
-  static constexpr int kPatientSpins = 2000;  // about 100 us: more than threads that have a processor each are apart
-  int count_ = 0;
-};
 
 /// A caller that is not pinned keeps the processor where it runs: a thread that is pinned there too would wait for it
 /// while another one idles (measured: repacking a model's weights kept less than half of two processors busy).
@@ -90,7 +76,31 @@ void pin_this_thread(int cpu) {
                          &set);  // refused in some sandboxes: then the kernel places the thread
 }
 
-Team::Team(const std::vector<int>& all, bool pins_caller) {
+/// Waits for another thread, a little longer each time: what it waits for may need this processor. Awake it never
+/// sleeps: an idle processor would draw a busy process of others to it, and who wakes there has to wait for its turn
+/// (measured beside one busy process on 2 cores: 15 to 43 % of the speed remained, with yielding 49 to 54 %).
+class Team::Waiting {
+ public:
+  explicit Waiting(const Team& team) : waits_(team.waits_) {}
+
+  void once() {
+    if (++count_ > kHotSpins) relax();
+    if (count_ <= kPatientSpins) return;
+    if (waits_ == Waits::awake)
+      sched_yield();
+    else
+      usleep(kNapUs);
+  }
+
+ private:
+  static constexpr int kHotSpins = 200;       // a pause is as long as what is waited for where all arrive together
+  static constexpr int kPatientSpins = 2000;  // about 100 us: more than threads that have a processor each are apart
+  static constexpr useconds_t kNapUs = 50;
+  const Waits waits_;
+  int count_ = 0;
+};
+
+Team::Team(const std::vector<int>& all, bool pins_caller, Waits waits) : waits_(waits) {
   std::vector<int> cpus = all;
   if (!pins_caller) leave_to_caller(cpus);
   for (uint32_t i = 0; i < cpus.size(); ++i) {
@@ -118,7 +128,7 @@ void Team::barrier(const assay_thread* thread) {
     team.phase_.store(phase + 1, std::memory_order_release);
     return;
   }
-  for (Waiting waiting; team.phase_.load(std::memory_order_acquire) == phase;) waiting.once();
+  for (Waiting waiting(team); team.phase_.load(std::memory_order_acquire) == phase;) waiting.once();
 }
 
 void Team::loop(uint32_t index, int cpu) {
@@ -131,7 +141,7 @@ void Team::loop(uint32_t index, int cpu) {
       relax();
       if (spins % 1024 != 0) continue;
       const int64_t now = now_ns();
-      if (spin_until == 0) spin_until = now + kSpinNs;
+      if (spin_until == 0) spin_until = now + (waits_ == Waits::awake ? kSpinNs : kShortSpinNs);
       if (now < spin_until) continue;
       sleepers_.fetch_add(1);
       generation_.wait(seen);
@@ -161,14 +171,14 @@ void Team::run(Work work, void* argument, uint32_t threads) {
   }
   work(&members_[0]->context, argument);
   if (threads == 1) return;
-  for (Waiting waiting; done_.load(std::memory_order_acquire) != threads - 1;) waiting.once();
+  for (Waiting waiting(*this); done_.load(std::memory_order_acquire) != threads - 1;) waiting.once();
 }
 
 void Team::delay(uint32_t index) {
   if (members_[index]->delays <= 0) return;
   --members_[index]->delays;
   const int64_t until = now_ns() + kLateNs;
-  for (Waiting waiting; now_ns() < until;) waiting.once();
+  for (Waiting waiting(*this); now_ns() < until;) waiting.once();
 }
 
 void Team::uneven_barrier(const assay_thread* thread) {

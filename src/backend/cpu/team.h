@@ -11,11 +11,15 @@
 
 namespace assay {
 
+/// How threads wait for work and for one another: as times want it, or so that the processors are left to others,
+/// where nothing is timed.
+enum class Waits { awake, asleep };
+
 /// Thread 0 is the caller, pinned to the first CPU if that is wanted; else the others get CPUs where it does not run.
 /// They spin for a while after work, then sleep until the next.
 class Team {
  public:
-  explicit Team(const std::vector<int>& cpus, bool pins_caller = true);
+  explicit Team(const std::vector<int>& cpus, bool pins_caller = true, Waits waits = Waits::awake);
   ~Team();
   Team(const Team&) = delete;
   Team& operator=(const Team&) = delete;
@@ -43,12 +47,14 @@ class Team {
     int delays = 0;  // that are left to it, in a run that is uneven
   };
 
+  class Waiting;
   static void barrier(const assay_thread* thread);
   static void uneven_barrier(const assay_thread* thread);
   void delay(uint32_t index);
   void loop(uint32_t index, int cpu);
 
   std::vector<std::unique_ptr<Member>> members_;
+  const Waits waits_;
   // What a waiting thread reads lies in one line, what it writes in others.
   // generation_: the number of a run, times kMostThreads, plus how many threads it is for. Those it is not for may see
   // it late or never.
