@@ -79,13 +79,13 @@ class SpecRun {
       if (const int played = round + 1; played >= 2 && (played & (played - 1)) == 0) standings_.keep_best();
     }
     if (interrupted()) return {};
-    settle();
-    WinnerChecks(
+    WinnerChecks checks(
         spec_, standings_, context_,
         {[this](Contender& c, const Command& command) { return ask(c, command); },
          special_by_chance() ? [this](Contender& c) { return try_special(c); } : std::function<Answer(Contender&)>(),
-         [this](Contender& c, const Answer& answer) { take(c, answer, false); }})
-        .run();
+         [this](Contender& c, const Answer& answer) { take(c, answer, false); }});
+    settle(checks);
+    checks.run();
     return standings_.judge();
   }
 
@@ -271,10 +271,12 @@ class SpecRun {
   }
 
   /// Lets every worker run, idle, and then looks whether anything changed behind its back.
-  void settle() {
+  void settle(WinnerChecks& checks) {
     for (Contender& c : standings_.cases)
       if (c.running()) c.worker->resume();
-    poll(nullptr, 0, int(context_.effort.settle_ms));
+    const int64_t until = now_ns() + int64_t(context_.effort.settle_ms * 1e6);
+    checks.launch_while_idle(until);
+    poll(nullptr, 0, int(std::max<int64_t>(until - now_ns(), 0) / 1'000'000));
     for (Contender& c : standings_.cases)
       if (c.running()) look_again(c);
   }

@@ -26,11 +26,8 @@ void WinnerChecks::run() {
   std::vector<Contender*> watched, launched;
   const double watch_ms = context_.effort.winner_settle_ms;
   for (Contender& c : standings_.cases) {
-    if (context_.effort.proves_all ? !c.running() : !c.competes()) continue;
-    const std::string id = c.work->variant->id();
-    if (watch_ms > 0 && !winners.watched.count(id)) watched.push_back(&c);
-    const bool is_due = !winners.tried_late.count(id) || is_short(c);
-    if (context_.effort.late_ms > 0 && is_due && !winners.launched.count(id)) launched.push_back(&c);
+    if (is_to_watch(c)) watched.push_back(&c);
+    if (is_to_launch(c)) launched.push_back(&c);
   }
   for (Contender* c : watched) c->worker->resume();
   const int64_t began = now_ns();
@@ -52,6 +49,31 @@ void WinnerChecks::run() {
     steps_.take(*c, steps_.ask(*c, command));
     if (c->running()) winners.watched.insert(c->work->variant->id());
   }
+}
+
+bool WinnerChecks::may_win(const Contender& c) const { return context_.effort.proves_all ? c.running() : c.competes(); }
+
+bool WinnerChecks::is_to_watch(const Contender& c) const {
+  return may_win(c) && context_.effort.winner_settle_ms > 0 && !context_.winners->watched.count(c.work->variant->id());
+}
+
+bool WinnerChecks::is_to_launch(const Contender& c) const {
+  const std::string id = c.work->variant->id();
+  return may_win(c) && context_.effort.late_ms > 0 && !context_.winners->launched.count(id) &&
+         (!context_.winners->tried_late.count(id) || is_short(c));
+}
+
+void WinnerChecks::launch_while_idle(int64_t until_ns) {
+  if (!context_.winners) return;
+  std::vector<Contender*> launched;
+  for (Contender& c : standings_.cases) {
+    if (is_to_watch(c)) return;
+    if (is_to_launch(c)) launched.push_back(&c);
+  }
+  free_until_ns_ = until_ns;
+  launch_late(launched);
+  for (Contender* c : launched)
+    if (c->running()) c->worker->resume();
 }
 
 /// What takes longer than the watch is part of the case, and of its checks.

@@ -23,11 +23,17 @@ class WinnerChecks {
   /// values of a product. Who is wrong then loses the crown to the next, who is tried in turn. A case of which less
   /// was tried is tagged so.
   void run();
+  /// Of these launches those that run() would not make while it watches. Until then all workers are let run, idle, in
+  /// any case.
+  void launch_while_idle(int64_t until_ns);
 
  private:
   void sweep_numbers();
   void try_specials();
   void launch_late(const std::vector<Contender*>& contenders);
+  bool may_win(const Contender& c) const;
+  bool is_to_watch(const Contender& c) const;
+  bool is_to_launch(const Contender& c) const;
   bool was_swept(const Contender& c) const;
   Answer ask(Contender& c, const Command& command);
   Answer timed(const std::function<Answer()>& step);
