@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "kernel/supports.h"
 #include "measure/case_worker.h"
 #include "measure/far_positions.h"
 #include "measure/number_sweep.h"
@@ -122,7 +123,13 @@ void CaseWorker::sweep(double usual_ms, double whole_ms, int64_t multiplications
     SweptProof proof(*work_.proof, work_.inputs->spec(), inputs, work_.variant->accuracy, work_.proof->row_sums());
     NumberSweep sweep(opened_, launch, proof);
     const int64_t least = std::clamp<int64_t>(multiplications / cost, 1, kLeastSwept);
-    message = sweep.run({least, usual_ms, whole_ms, far ? kMostNumbers : kSomeNumbers}, random_);
+    const auto takes = [this](int64_t length) {
+      Spec shorter = work_.inputs->spec();
+      for (auto& [name, size] : shorter.sizes)
+        if (name == "n") size = length;
+      return unsupported_reason(work_.variant->supports, shorter).empty();
+    };
+    message = sweep.run({least, usual_ms, whole_ms, far ? kMostNumbers : kSomeNumbers, takes}, random_);
     judge_->count_scanned(sweep.launches());
     reply.swept_whole = sweep.is_whole() && (far || !work_.inputs->spec().op->enlarge);
   }

@@ -78,10 +78,10 @@ NumberSweep::Slots NumberSweep::borrow(size_t tensor) {
 /// To find a place in a row takes a launch for each place, and a whole row is read each time: n² values. Behind the
 /// first launches numbers are sorted by pieces of the row, and rows end within the piece behind. A length has the
 /// powers of two that the spec's has.
-std::vector<NumberSweep::Stretch> NumberSweep::in_stretches(std::vector<int64_t>& numbers,
+std::vector<NumberSweep::Stretch> NumberSweep::in_stretches(std::vector<int64_t>& numbers, const Length& length,
                                                             std::mt19937_64& random) const {
   const int64_t count = std::ssize(numbers), whole = count / kWholeRowsOf, n = proof_.numbers();
-  if (!proof_.can_shorten() || device_.works_by_itself() || count < kLongRow)
+  if (!length.takes || !proof_.can_shorten() || device_.works_by_itself() || count < kLongRow)
     return {{(count + per_launch_ - 1) / per_launch_, 0}};
   const auto piece = [&](int64_t number) { return number * kPieces / n; };
   const auto rest = numbers.begin() + whole;
@@ -91,7 +91,8 @@ std::vector<NumberSweep::Stretch> NumberSweep::in_stretches(std::vector<int64_t>
   for (int64_t i = 0; i < kPieces; ++i) {
     const auto end = std::find_if(rest, numbers.end(), [&](int64_t number) { return piece(number) > i; });
     const int64_t most = (n * (i + 1) + kPieces - 1) / kPieces, beyond = int64_t(random() % kMostSteps) * step;
-    stretches.push_back({end - numbers.begin(), std::min(round_up(most, step) + beyond, n)});
+    const int64_t shorter = std::min(round_up(most, step) + beyond, n);
+    stretches.push_back({end - numbers.begin(), length.takes(shorter) ? shorter : 0});
   }
   return stretches;
 }
@@ -120,7 +121,7 @@ std::string NumberSweep::run(const Length& length, std::mt19937_64& random) {
   device_.write(changed_.memory, changed_.host.data(), std::ssize(changed_.host));
 
   std::vector<int64_t> all = proof_.in_drawn_order(random, length.most);
-  std::vector<Stretch> stretches = in_stretches(all, random);
+  std::vector<Stretch> stretches = in_stretches(all, length, random);
   auto stretch = stretches.begin();
   const int64_t launches = (std::ssize(all) + per_launch_ - 1) / per_launch_;
   const int64_t began = now_ns(), began_spent = spent_ns(device_);

@@ -23,9 +23,10 @@ class NumberSweep {
   NumberSweep& operator=(const NumberSweep&) = delete;
 
   struct Length {
-    int64_t least = 1;                  // launches
-    double usual_ms = 0, whole_ms = 0;  // for some, and for all, of the processor's time that the caller takes
-    int64_t most = kMostNumbers;        // numbers
+    int64_t least = 1;                   // launches
+    double usual_ms = 0, whole_ms = 0;   // for some, and for all, of the processor's time that the caller takes
+    int64_t most = kMostNumbers;         // numbers
+    std::function<bool(int64_t)> takes;  // whether the kernel is for rows of that length; null: of the spec's alone
   };
   /// "" or what is wrong.
   std::string run(const Length& length, std::mt19937_64& random);
@@ -46,7 +47,7 @@ class NumberSweep {
     int64_t length;  // … are so long; 0: as the spec says
   };
   Slots borrow(size_t tensor);
-  std::vector<Stretch> in_stretches(std::vector<int64_t>& numbers, std::mt19937_64& random) const;
+  std::vector<Stretch> in_stretches(std::vector<int64_t>& numbers, const Length& length, std::mt19937_64& random) const;
   void bind(int64_t count, int64_t length);
   std::string launch(std::span<const int64_t> numbers);
   void put(std::span<const int64_t> numbers);
