@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/parallel.h"
 #include "model/block_encoder.h"
+#include "proof/block_type.h"
 
 namespace assay {
 namespace {
@@ -45,7 +46,7 @@ void encode_block(Format format, std::byte* block, uint64_t index) {
         values[j] = float(int8_t(bits & 0xff) + int8_t(bits >> 8 & 0xff)) * size;
     }
   }
-  encode_blocks(*parse_tensor_type(type.name), values, type.block_values, block);
+  encode_blocks(block_type(type.dtype), values, type.block_values, block);
 }
 
 void fill_block(Format format, std::byte* block, uint64_t index) {

@@ -74,17 +74,18 @@ std::string ElementJudge::where(int64_t element) const {
 void ElementJudge::compare(size_t output, std::span<const std::byte> d, int64_t first, int64_t last,
                            const ExpectedValue* values, Worst& worst) {
   const Dtype dtype = outputs_[output].dtype;
+  const double least = least_subnormal(dtype), roundoff = unit_roundoff(dtype);
   int64_t before = 0;
   for (size_t i = 0; i < output; ++i) before += outputs_[i].values();
   for (int64_t i = first; i < last; ++i) {
     const ExpectedValue& e = values[i - first];
     const double got = output_value(dtype, d, i);
-    const double error = std::fabs(got - e.value), fixed = e.fixed + least_subnormal(dtype);
+    const double error = std::fabs(got - e.value), fixed = e.fixed + least;
     const double ratio = error <= fixed ? 0 : std::isnan(error) ? HUGE_VAL : (error - fixed) / e.free;
     squared_error_ += error * error;
     squared_reference_ += e.value * e.value;
     if (e.variance > 0) {
-      const double sums = kToleranceC * e.free, rounding = unit_roundoff(dtype) * e.value;
+      const double sums = kToleranceC * e.free, rounding = roundoff * e.value;
       in_variances_ += error * error / (e.variance + rounding * rounding / kUniform + sums * sums), ++varied_elements_;
     }
     stats_.max_abs = std::max(stats_.max_abs, error);
@@ -211,12 +212,13 @@ std::string ElementJudge::check_projections(std::span<const double> sums, const 
     if (!is_projected(t)) continue;
     const std::span<const float> r = proof_.projection_weights()[output];
     const int64_t columns = t.dims[2], rows = t.values() / columns;
+    const double least = least_subnormal(t.dtype);
     for (int64_t row = 0; row < rows; ++row)
       for (int64_t first = 0; first < columns; first += kProjectionColumns, ++projection) {
         double expected = 0, free = 0, fixed = 0, magnitude = 0;
         for (int64_t i = first; i < std::min(columns, first + kProjectionColumns); ++i) {
           const ExpectedValue& e = expected_[output].values[size_t(row * columns + i)];
-          const double weight = double(r[size_t(i)]), rounding = weight * (e.fixed + least_subnormal(t.dtype));
+          const double weight = double(r[size_t(i)]), rounding = weight * (e.fixed + least);
           expected += weight * e.value;
           magnitude += std::fabs(weight * e.value);
           free += std::fabs(weight) * e.free;  // a row's errors may have one cause (a norm): they do not cancel

@@ -4,6 +4,7 @@
 
 #include "base/half.h"
 #include "model/block_encoder.h"
+#include "proof/block_type.h"
 #include "proof/block_value.h"
 #include "proof/inputs.h"
 #include "proof/special_blocks.h"
@@ -199,7 +200,7 @@ class WeightMaker {
     std::vector<float> values;
     for (int64_t i = 0; i < spec_.k; ++i) values.push_back(float(turned ? -encodable(i) : encodable(i)));
     row.bytes.resize(size_t(dtype_bytes(spec_.b, spec_.k)));
-    encode_blocks(*parse_tensor_type(type.name), values.data(), spec_.k, row.bytes.data());
+    encode_blocks(block_type(type.dtype), values.data(), spec_.k, row.bytes.data());
     for (int64_t first = 0; first < spec_.k; first += type.block_values) {
       std::byte* block = &row.bytes[size_t(dtype_bytes(spec_.b, first))];
       bool is_used = false;

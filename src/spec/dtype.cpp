@@ -2,6 +2,7 @@
 #include "spec/dtype.h"
 
 #include <algorithm>
+#include <array>
 
 #include "base/error.h"
 #include "base/joined.h"
@@ -18,15 +19,20 @@ constexpr DtypeFacts kTypes[] = {
 };
 constexpr std::span<const DtypeFacts> kValueTypes(kTypes, std::size(kTypes) - 1);
 
+/// Where a type stands in the table, by its number.
+constexpr auto kPlaces = [] {
+  std::array<size_t, std::size(kTypes)> places{};
+  for (size_t i = 0; i < std::size(kTypes); ++i) places[size_t(kTypes[i].dtype)] = i;
+  return places;
+}();
+
 }  // namespace
 
 std::span<const DtypeFacts> all_dtypes() { return kValueTypes; }
 
 const DtypeFacts& dtype_facts(Dtype dtype) {
-  const auto found =
-      std::find_if(std::begin(kTypes), std::end(kTypes), [&](const auto& t) { return t.dtype == dtype; });
-  ASSAY_CHECK(found != std::end(kTypes));
-  return *found;
+  ASSAY_CHECK(size_t(dtype) < kPlaces.size());
+  return kTypes[kPlaces[size_t(dtype)]];
 }
 
 std::optional<Dtype> parse_dtype(std::string_view name) {
