@@ -3,13 +3,21 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cmath>
+#include <condition_variable>
+#include <ctime>
+#include <fstream>
 #include <functional>
+#include <mutex>
 #include <string>
+#include <thread>
 
+#include "backend/cpu/clocked_wakes.h"
 #include "backend/cpu/cpu_info.h"
 
 namespace assay {
@@ -92,6 +100,62 @@ TEST(ProcessState, AThreadThatLeftItsProcessorIsTold) {
               sched_setaffinity(0, sizeof all, &all);
             }).find("left the processor of thread"),
             std::string::npos);
+}
+
+/// In a process of its own, 50 ms after `begin`; stopped and continued in between if it is to be.
+bool wakes_after(const std::function<void()>& begin, bool stops = false) {
+  const pid_t child = fork();
+  if (child == 0) {
+    begin();
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    if (stops) raise(SIGSTOP);
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    _exit(wakes_by_clock());
+  }
+  int status = 0;
+  if (stops) {
+    EXPECT_EQ(waitpid(child, &status, WUNTRACED), child);
+    EXPECT_TRUE(WIFSTOPPED(status));
+    kill(child, SIGCONT);
+  }
+  EXPECT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status));
+  return WEXITSTATUS(status) != 0;
+}
+
+TEST(WakesByClock, WhatWaitsForATimeIsSeenAndWhatWaitsForOthersIsNot) {
+  if (std::ifstream("/proc/self/task/" + std::to_string(getpid()) + "/syscall").peek() == EOF)
+    GTEST_SKIP() << "system calls of threads are not shown here";
+  const auto in_thread = [](auto work) { return [work] { std::thread(work).detach(); }; };
+  const auto sleep = in_thread([] { std::this_thread::sleep_for(std::chrono::seconds(60)); });
+  EXPECT_TRUE(wakes_after(sleep));
+  EXPECT_TRUE(wakes_after(sleep, /*stops=*/true));
+  EXPECT_TRUE(wakes_after(in_thread([] {
+    std::mutex mutex;
+    std::unique_lock lock(mutex);
+    std::condition_variable().wait_for(lock, std::chrono::seconds(60));
+  })));
+  EXPECT_TRUE(wakes_after([] {
+    timer_t timer;
+    sigevent event{};
+    event.sigev_notify = SIGEV_NONE;
+    const itimerspec in_a_minute{{}, {60, 0}};
+    if (timer_create(CLOCK_MONOTONIC, &event, &timer) != 0 || timer_settime(timer, 0, &in_a_minute, nullptr) != 0)
+      _exit(2);
+  }));
+  EXPECT_TRUE(wakes_after([] {
+    if (timerfd_create(CLOCK_MONOTONIC, 0) < 0) _exit(0);
+  }));
+
+  EXPECT_FALSE(wakes_after([] {}));
+  const auto wait = in_thread([] {
+    std::mutex mutex;
+    std::unique_lock lock(mutex);
+    std::condition_variable().wait(lock);
+  });
+  EXPECT_FALSE(wakes_after(wait));
+  EXPECT_FALSE(wakes_after(wait, /*stops=*/true));
+  EXPECT_FALSE(wakes_after([] { new Team(allowed_cpus()); }));
 }
 
 }  // namespace

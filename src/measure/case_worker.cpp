@@ -181,6 +181,7 @@ void CaseWorker::settle(Reply& reply) {
       set(reply, Outcome::wrong, message);
   if (const std::string message = bound_->surroundings().changed(host_varied_); !message.empty())
     set(reply, Outcome::wrong, message);
+  reply.wakes_by_clock = device_.wakes_by_clock();
   reply.untimed_check_us += double(now_ns() - began) * 1e-3;
   look_at_process(reply);
 }

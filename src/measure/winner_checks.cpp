@@ -12,6 +12,7 @@ namespace {
 
 constexpr double kShortUs = 12;      // kLateLaunches of such are no more than 50 ms
 constexpr double kLeastSettle = 50;  // ms
+constexpr int kBetweenLooks = 100;   // ms
 
 bool is_short(const Contender& c) {
   const std::vector<double>& us = c.record.device_us;
@@ -44,10 +45,22 @@ void WinnerChecks::run() {
   poll(nullptr, 0, int(std::max(watch_ms - spent_ms, least_ms)));
   for (Contender* c : watched) {
     if (!c->running()) continue;
-    Command command;
-    command.step = Step::settle;
-    steps_.take(*c, steps_.ask(*c, command));
+    watch_sleepers(*c);
     if (c->running()) winners.watched.insert(c->work->variant->id());
+  }
+}
+
+/// Has it settled? What sleeps by the clock in its process is waited for, as long as no launch would take.
+void WinnerChecks::watch_sleepers(Contender& c) {
+  Command command;
+  command.step = Step::settle;
+  const int64_t until = now_ns() + int64_t(context_.effort.sleepers_ms * 1e6);
+  for (;;) {
+    const Answer answer = steps_.ask(c, command);
+    steps_.take(c, answer);
+    if (!c.running() || !answer.reply.wakes_by_clock || now_ns() >= until || interrupted()) return;
+    c.worker->resume();
+    poll(nullptr, 0, kBetweenLooks);
   }
 }
 

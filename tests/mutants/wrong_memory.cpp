@@ -24,6 +24,7 @@ enum class Sin {
   reads_b_though_prepared,
   writes_after_return,
   writes_long_after_return,
+  writes_after_a_second,
   writes_just_after_return,
   writes_into_the_next_row
 };
@@ -72,7 +73,8 @@ void write_stray(void* address) { *static_cast<volatile float*>(address) = kStra
 
 void spoil(const assay_tensor& tensor) { honest::write(tensor, 0, 0, 0, honest::read(tensor, 0, 0, 0) + 1.0f); }
 
-constexpr bool kWritesLate = kSin == Sin::writes_after_return || kSin == Sin::writes_long_after_return;
+constexpr bool kWritesLate =
+    kSin == Sin::writes_after_return || kSin == Sin::writes_long_after_return || kSin == Sin::writes_after_a_second;
 
 /// Writes into D so long after the latest return. One thread at a time: one a launch would meet the memory limit.
 class LateWriter {
@@ -88,7 +90,9 @@ class LateWriter {
 
  private:
   using Clock = std::chrono::steady_clock;
-  static constexpr std::chrono::milliseconds kDelay{kSin == Sin::writes_after_return ? 20 : 200};
+  static constexpr std::chrono::milliseconds kDelay{kSin == Sin::writes_after_return        ? 20
+                                                    : kSin == Sin::writes_long_after_return ? 200
+                                                                                            : 1'000};
 
   void wait_and_write() {
     std::unique_lock<std::mutex> lock(mutex_);
