@@ -1,5 +1,7 @@
 // The self-test's kernels as data: every sin has its mutant, its outcome, a spec, and a source that compiles.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cctype>
 #include <filesystem>
@@ -14,6 +16,7 @@
 #include "base/process.h"
 #include "kernel/compiler.h"
 #include "kernel/manifest.h"
+#include "kernel/precompiled_headers.h"
 #include "ops/matmul.h"
 #include "store/record.h"
 
@@ -274,6 +277,18 @@ TEST(MutantsManifest, EveryNameInASourceIsBuiltAndNoOther) {
   }
 }
 
+/// What all sources include first, compiled into this folder, as the build cache does; {} where the compiler cannot.
+std::vector<std::string> precompiled(const Compiler& compiler, const std::filesystem::path& folder) {
+  const std::filesystem::path header = folder / kPrecompiledName;
+  write_file(header, fmt::format("#include \"{}\"\n", (kFolder / kPrecompiledName).string()));
+  if (!compiler.precompiles) return {};
+  const ProcessResult made = run_process({compiler.command, "-std=c++20", "-Wall", "-Wextra", "-x", "c++-header",
+                                          header.string(), "-o", header.string() + ".gch"},
+                                         compiler.limit_s);
+  EXPECT_EQ(made.exit_code, 0) << made.output;
+  return {"-include", header.string()};
+}
+
 // Discarded branches are compiled as well, so that one name speaks for all of a source; clang would warn of what only
 // they use.
 TEST(MutantsManifest, EverySourceCompilesWithoutAWarning) {
@@ -282,14 +297,24 @@ TEST(MutantsManifest, EverySourceCompilesWithoutAWarning) {
   std::map<std::filesystem::path, std::string> words;
   for (const auto& [id, variant] : load_mutants()) words[variant.source] = mutant_word(variant);
   ASSERT_EQ(words.size(), 22u);
+  const std::filesystem::path folder = std::filesystem::path(testing::TempDir()) / fmt::format("warnings-{}", getpid());
+  std::filesystem::create_directories(folder);
+  const std::vector<std::string> headers = precompiled(compiler, folder);
   const std::string include = "-I" + (std::filesystem::path(ASSAY_SOURCE_DIR) / "kernels" / "cpu").string();
   for (const auto& [source, word] : words) {
-    const ProcessResult result =
-        run_process({compiler.command, "-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", "-Werror",
-                     "-Wno-unneeded-internal-declaration", include, "-DMUTANT=" + word, source.string()},
-                    compiler.limit_s);
+    std::vector<std::string> command = {compiler.command,
+                                        "-std=c++20",
+                                        "-fsyntax-only",
+                                        "-Wall",
+                                        "-Wextra",
+                                        "-Werror",
+                                        "-Wno-unneeded-internal-declaration"};
+    command.insert(command.end(), headers.begin(), headers.end());
+    command.insert(command.end(), {include, "-DMUTANT=" + word, source.string()});
+    const ProcessResult result = run_process(command, compiler.limit_s);
     EXPECT_EQ(result.exit_code, 0) << source << "\n" << result.output;
   }
+  std::filesystem::remove_all(folder);
 }
 
 }  // namespace
