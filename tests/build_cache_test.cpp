@@ -27,6 +27,17 @@ TEST_F(BuildCacheTest, a_source_is_compiled_once_with_its_parameters_and_then_fo
   EXPECT_EQ(read_file(fs::path(built.file).replace_extension(".key")), built.key.text);
 }
 
+TEST_F(BuildCacheTest, kernels_of_one_module_are_compiled_once_whatever_their_families) {
+  Variant other = variant_;
+  other.family = "subtracter";
+  variant_.entry = "plus", other.entry = "minus";
+  const std::vector<BuildRequest> requests = {{&variant_, &kGeneric}, {&other, &kGeneric}};
+  const std::vector<BuiltModule> modules = cache(counting_compiler()).build_all(requests, 2);
+  ASSERT_EQ(modules[0].error + modules[1].error, "");
+  EXPECT_EQ(modules[0].file, modules[1].file);
+  EXPECT_EQ(compile_count(), 1);
+}
+
 TEST_F(BuildCacheTest, where_nothing_can_be_made_what_is_there_is_found_and_the_rest_says_why) {
   cache().build(variant_, kGeneric);
   BuildCache closed(real_compiler(), {root_ / "cache"}, kAbiFolder, "no folder for kernels");

@@ -369,6 +369,10 @@ TEST_F(ManifestTest, the_timer_may_lie_only_among_mutants_and_only_by_a_sane_fac
   Json top = document({json});
   top["mutants"] = true;
   EXPECT_NE(error_of(top).find("at /families/0/harness/timer_scale: must be above 0"), std::string::npos);
+  json["harness"] = {{"entry", "one_of_many"}};
+  top = document({json});
+  top["mutants"] = true;
+  EXPECT_EQ(parse(top).variants[0].entry, "one_of_many");
 }
 
 TEST_F(ManifestTest, a_folder_without_a_manifest_is_an_error_that_names_it) {

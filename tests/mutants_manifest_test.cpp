@@ -154,15 +154,25 @@ std::map<std::string, Variant> load_mutants() {
 
 /// The word that -DMUTANT= gives, or "".
 std::string mutant_word(const Variant& variant) {
+  if (!variant.entry.empty()) return variant.entry;
   const std::string flag = "-DMUTANT=";
   for (const std::string& given : variant.compile_flags)
     if (given.starts_with(flag)) return given.substr(flag.size());
   return "";
 }
 
-/// The names of the source's enum: what its MUTANT may be.
+/// The names of the source's enum: what its MUTANT may be. Or of its SINS, X(name) each: the kernels of its module.
 std::set<std::string> words_of(const std::filesystem::path& source) {
   const std::string text = read_file(source), begin = "enum class ";
+  if (const size_t named = text.find("#define SINS(X)"); named != std::string::npos) {
+    std::set<std::string> words;
+    const std::string end = "\n\n", opening = " X(", list = text.substr(named, text.find(end, named) - named);
+    for (size_t at = list.find(opening); at != std::string::npos; at = list.find(opening, at + 1)) {
+      const size_t name = at + opening.size();
+      words.insert(list.substr(name, list.find(')', name) - name));
+    }
+    return words;
+  }
   const size_t named = text.find(begin), opened = text.find('{', named), closed = text.find('}', opened);
   std::set<std::string> words;
   if (named == std::string::npos || closed == std::string::npos) return words;

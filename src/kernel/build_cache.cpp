@@ -29,8 +29,15 @@ std::vector<std::string> flags_of(const Compiler& compiler, const Variant& varia
   return flags;
 }
 
+/// What the names of a request's modules begin with. One that has several families' kernels is named after its source.
+std::string module_start(const BuildRequest& request) {
+  const Variant& variant = *request.variant;
+  return fmt::format("{}-{}-", variant.entry.empty() ? variant.family : variant.source.stem().string(),
+                     request.isa->name);
+}
+
 std::string module_name(const BuildRequest& request, const BuildKey& key) {
-  return fmt::format("{}-{}-{}", request.variant->family, request.isa->name, key.hash.substr(0, 16));
+  return module_start(request) + key.hash.substr(0, 16);
 }
 
 fs::path key_file(const fs::path& module) { return fs::path(module).replace_extension(".key"); }
@@ -42,7 +49,7 @@ bool is_module(const fs::path& path, const Compiler& compiler) {
 }
 
 bool is_named_after(const fs::path& module, const BuildRequest& request) {
-  const std::string start = fmt::format("{}-{}-", request.variant->family, request.isa->name);
+  const std::string start = module_start(request);
   return module.filename().string().compare(0, start.size(), start) == 0;
 }
 

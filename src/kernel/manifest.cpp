@@ -79,16 +79,6 @@ std::vector<DisabledRule> read_not_enabled(const JsonReader& family) {
   return {{read_line(family.at("reason")), {}}};
 }
 
-double read_timer_scale(const JsonReader& family, bool mutants) {
-  if (!family.has("harness")) return 1;
-  const JsonReader harness = family.at("harness");
-  if (!mutants) harness.error("only a manifest with \"mutants\": true at its top may set the harness");
-  harness.only_keys({"timer_scale"});
-  const double scale = harness.at("timer_scale").number();
-  if (!(scale > 0 && scale <= 1000)) harness.at("timer_scale").error("must be above 0 and at most 1000");
-  return scale;
-}
-
 /// What the families of a backend's manifests may have.
 struct BackendRules {
   bool launches = false;               // "launch" and "arch": the host chooses blocks and threads
@@ -201,6 +191,20 @@ void read_prepare(const JsonReader& family, Variant& variant) {
     family.at("storage").error("a storage's name is letters, digits and _ . - +, a letter or digit first");
 }
 
+void read_harness(const JsonReader& family, const BackendRules& rules, bool mutants, Variant& variant) {
+  if (!family.has("harness")) return;
+  const JsonReader harness = family.at("harness");
+  if (!mutants) harness.error("only a manifest with \"mutants\": true at its top may set the harness");
+  harness.only_keys({"timer_scale", "entry"});
+  if (harness.has("timer_scale")) {
+    const double scale = variant.timer_scale = harness.at("timer_scale").number();
+    if (!(scale > 0 && scale <= 1000)) harness.at("timer_scale").error("must be above 0 and at most 1000");
+  }
+  if (!harness.has("entry")) return;
+  if (rules.launches) harness.at("entry").error("a module of this backend has no named entries");
+  variant.entry = harness.at("entry").string();
+}
+
 // Everything that a family's variants share.
 Variant read_family(const JsonReader& family, const Manifest& manifest, bool mutants) {
   family.only_keys({"family",   "source",           "technique",  "parameters", "constraints", "name",
@@ -236,7 +240,7 @@ Variant read_family(const JsonReader& family, const Manifest& manifest, bool mut
       read_choice<Role>(family, "role", variant.role, {{"kernel", Role::kernel}, {"ceiling", Role::ceiling}});
   variant.disabled = read_not_enabled(family);
   variant.is_mutant = mutants;
-  variant.timer_scale = read_timer_scale(family, mutants);
+  read_harness(family, rules, mutants, variant);
   return variant;
 }
 

@@ -50,6 +50,7 @@ struct Variant {
   std::vector<DisabledRule> disabled;   // the first that is of a device's kind disables it there
   bool is_mutant = false;               // wrong on purpose: an engine takes it where it is named, never by itself
   double timer_scale = 1;               // not 1 only in the self-test: a timer that lies
+  std::string entry;  // which kernel of its module, where that has several: assay_kernel_entry_ENTRY. Only there, too
   std::string id() const { return family + "/" + name; }
   /// Only where `launch` is set. Error with file and pointer on an impossible value.
   Geometry geometry(const GeometrySizes& sizes) const;

@@ -75,6 +75,7 @@ CaseKey case_key(const Spec& spec, const Variant& variant, const BuildKey& build
   if (variant.launch) key.text += geometry_text(variant.geometry(launch_sizes(*spec.op, spec.tensors, device)));
   if (given_footprint > 0) key.text += fmt::format("footprint: {}\n", given_footprint);
   if (variant.timer_scale != 1) key.text += fmt::format("timer scale: {}\n", variant.timer_scale);
+  if (!variant.entry.empty()) key.text += fmt::format("entry: {}\n", variant.entry);
   key.text += "-- build --\n" + build.text + "-- device --\n" + device.identity();
   key.hash = hash_hex(key.text);
   return key;

@@ -209,3 +209,14 @@ inline int64_t next_call(const assay_thread* thread) { return next_ticket() / th
         sizeof(assay_kernel), ASSAY_ABI_VERSION, MUTANT_TEXT(MUTANT), workspace_bytes, prepared_bytes, prepare, run}; \
     return &kernel;                                                                                                   \
   }
+
+// Or many kernels in one module, so that its headers are parsed once: the functions of a Mutant<sin>. SINS(X) is a list
+// of X(sin), of which the manifest's "entry" names one.
+#define MUTANT_NAME(sin) sin,
+#define MUTANTS(SINS) enum class Sin { SINS(MUTANT_NAME) };
+#define MUTANT_ONE_OF(sin)                                                                                        \
+  extern "C" __attribute__((visibility("default"))) const assay_kernel* assay_kernel_entry_##sin(void) {          \
+    static const assay_kernel kernel = {sizeof(assay_kernel), ASSAY_ABI_VERSION, #sin, nullptr, nullptr, nullptr, \
+                                        Mutant<Sin::sin>::run};                                                   \
+    return &kernel;                                                                                               \
+  }

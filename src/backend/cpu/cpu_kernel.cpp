@@ -56,8 +56,9 @@ CpuKernel::CpuKernel(const Variant& variant, const BuiltModule& module, const st
     : threading_(variant.threading), cpus_(cpus) {
   handle_ = dlopen(module.file.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!handle_) throw Unavailable(fmt::format("{}: {}", variant.id(), cannot_load(module.file, dlerror())));
-  const auto entry = reinterpret_cast<const assay_kernel* (*)()>(dlsym(handle_, "assay_kernel_entry"));
-  if (!entry) fail("{}: exports no assay_kernel_entry", variant.id());
+  const std::string name = variant.entry.empty() ? "assay_kernel_entry" : "assay_kernel_entry_" + variant.entry;
+  const auto entry = reinterpret_cast<const assay_kernel* (*)()>(dlsym(handle_, name.c_str()));
+  if (!entry) fail("{}: exports no {}", variant.id(), name);
   kernel_ = entry();
   if (!kernel_ || kernel_->abi_version != ASSAY_ABI_VERSION || kernel_->struct_size < sizeof(assay_kernel) ||
       !kernel_->run)
