@@ -50,7 +50,7 @@ void WinnerChecks::run() {
   }
 }
 
-/// Has it settled? What sleeps by the clock in its process is waited for, as long as no launch would take.
+/// Has it settled? What sleeps by the clock in its process is waited for.
 void WinnerChecks::watch_sleepers(Contender& c) {
   Command command;
   command.step = Step::settle;
