@@ -87,21 +87,24 @@ void score_keys(const Problem& p, int64_t kv, int64_t first, int64_t there, cons
   for (int64_t begin = 0; begin < p.size; begin += length) {
     Vec dots[KEYS];
     for (Vec& dot : dots) dot = zero();
-    const auto meet = [&](int64_t at) {
-      const Vec query = load(queries + at * kTogether);
-#pragma GCC unroll 4
-      for (int k = 0; k < KEYS; ++k) dots[k] = fma(in_all_places(keys[k] + at), query, dots[k]);
-    };
     if constexpr (kInRegisters<V>) {
       for (int64_t part = 0; part < kLine; part += kTurnedAtOnce)
         for (int64_t eight = part; eight < length; eight += kLine)
 #pragma GCC unroll 4
-          for (int64_t at = eight; at < eight + kTurnedAtOnce; at += 2) meet(at);
+          for (int64_t at = eight; at < eight + kTurnedAtOnce; at += 2) {
+            const Vec query = load(queries + at * kTogether);
+#pragma GCC unroll 4
+            for (int k = 0; k < KEYS; ++k) dots[k] = fma(in_all_places(keys[k] + at), query, dots[k]);
+          }
     } else {
       for (int64_t part = begin; part < begin + length; part += kRow<V>)
         for (int64_t two = part; two < part + kLanes; two += 2)
 #pragma GCC unroll 2
-          for (int64_t at = two; at < two + kRow<V>; at += kLanes) meet(at);  // in the order of columns
+          for (int64_t at = two; at < two + kRow<V>; at += kLanes) {  // in the order of columns
+            const Vec query = load(queries + at * kTogether);
+#pragma GCC unroll 4
+            for (int k = 0; k < KEYS; ++k) dots[k] = fma(in_all_places(keys[k] + at), query, dots[k]);
+          }
     }
 #pragma GCC unroll 2
     for (int k = 0; k < KEYS; k += 2) {

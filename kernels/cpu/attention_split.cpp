@@ -64,31 +64,20 @@ void turn_keys_at(const Problem& p, const Space& space, int64_t head, int64_t fi
   turn_keys(rows, p.turned / (std::is_same_v<T, Q8Block> ? 32 : 1), p.turned, columns);
 }
 
-/// Scores of a tile's queries against up to kLanes keys from `first` on, of those before `end`.
+/// Scores of a tile's queries against up to kLanes keys from `first` on, of those before `end`, turned in registers.
 template <class T>
-void score_keys_at(const Problem& p, const HeadShape& shape, const Space& space, int64_t kv, int64_t first, int64_t end,
+void score_rows_at(const Problem& p, const HeadShape& shape, const Space& space, int64_t kv, int64_t first, int64_t end,
                    int64_t queries, float* scores, Ahead& ahead) {
-  const auto each = [&](auto score_group) {
-    for (int64_t query = 0; query < queries; query += kTogether)
-      score_group(int(std::min<int64_t>(kTogether, queries - query)), space.queries + query * p.turned,
-                  scores + query * kChunk);
-  };
-  if constexpr (kInRegisters<T>) {
-    const T* rows = cached<T>(p.keys, kv, first);
-    int64_t stride = p.keys.strides[1];
-    if (p.size != p.turned || first + kLanes > end) {
-      auto* const padded = reinterpret_cast<T*>(space.rows);
-      pad<T>(p, p.keys, kv, first, std::min<int64_t>(kLanes, end - first), kLanes, padded);
-      rows = padded, stride = p.turned;
-    }
-    each([&](int count, const float* of, float* to) { score_rows_of_some(shape, count, of, rows, stride, to, ahead); });
-  } else {
-    auto* const columns = reinterpret_cast<typename Column<T>::Value*>(space.keys);
-    turn_keys_at<T>(p, space, kv, first, end, columns);
-    each([&](int count, const float* of, float* to) {
-      score_some(shape, count, of, columns, to, ahead, static_cast<const T*>(nullptr));
-    });
+  const T* rows = cached<T>(p.keys, kv, first);
+  int64_t stride = p.keys.strides[1];
+  if (p.size != p.turned || first + kLanes > end) {
+    auto* const padded = reinterpret_cast<T*>(space.rows);
+    pad<T>(p, p.keys, kv, first, std::min<int64_t>(kLanes, end - first), kLanes, padded);
+    rows = padded, stride = p.turned;
   }
+  for (int64_t query = 0; query < queries; query += kTogether)
+    score_rows_of_some(shape, int(std::min<int64_t>(kTogether, queries - query)), space.queries + query * p.turned,
+                       rows, stride, scores + query * kChunk, ahead);
 }
 
 /// Rows [first, last) of a head in so many steps.
@@ -166,8 +155,17 @@ void attend(const Problem& p, const Space& space, int64_t tile, int64_t kv, Rang
     const bool all_seen = at + there <= p.seen_by(tile) - p.rows_of(tile) + 1;
     Ahead values = ahead_of<T>(p.values, kv, at, at + there, key_steps);
     Ahead keys = ahead_of<T>(p.keys, kv, at + kChunk, std::min(at + 2 * kChunk, end), value_steps);
-    for (int64_t j = at; j < at + there; j += kLanes)
-      score_keys_at<T>(p, shape, space, kv, j, stop, queries, space.scores + j - at, values);
+    for (int64_t j = at; j < at + there; j += kLanes) {
+      if constexpr (kInRegisters<T>) {
+        score_rows_at<T>(p, shape, space, kv, j, stop, queries, space.scores + j - at, values);
+      } else {
+        auto* const columns = reinterpret_cast<typename Column<T>::Value*>(space.keys);
+        turn_keys_at<T>(p, space, kv, j, stop, columns);
+        for (int64_t query = 0; query < queries; query += kTogether)
+          score_some(shape, int(std::min<int64_t>(kTogether, queries - query)), space.queries + query * p.turned,
+                     columns, space.scores + query * kChunk + j - at, values, static_cast<const T*>(nullptr));
+      }
+    }
     constexpr bool kBlocks = std::is_same_v<T, Q8Block>;
     if constexpr (kBlocks) read_scales(p, p.values, kv, at, there, space.scales);
     if (p.size != p.padded) widen<T>(p, p.values, kv, at, there, space.values);
@@ -213,9 +211,9 @@ void run_as(const Problem& p, const assay_thread& thread) {
                   [&](int64_t tile, int64_t kv, Range chunks, Range stretch, const Gathered& g) {
                     if (chunks.begin == stretch.begin) {
                       const int64_t start = chunks.begin * kChunk, soon = std::min(start + kChunk, p.seen_by(tile));
-                      load_queries<T>(p, tile, kv, space);  // would wait behind what is asked for
                       ahead_of<T>(p.keys, kv, start, soon, 1).step();
                       ahead_of<T>(p.values, kv, start, std::min(start + kFirst, soon), 1).step();
+                      load_queries<T>(p, tile, kv, space);
                     }
                     attend<T>(p, space, tile, kv, chunks, stretch, g);
                   });
