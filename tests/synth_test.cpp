@@ -125,7 +125,7 @@ TEST_F(synth, an_interrupted_run_leaves_the_old_file_and_nothing_else) {
   EXPECT_EQ(read_file(at("m.gguf")), "old");
   EXPECT_EQ(files_here(), std::vector<std::string>{"m.gguf"});
   const auto running = home_.start({"synth", "--shape", "llama-3.2-1b", "--type", "f32", "--out", at("m.gguf")});
-  usleep(300'000);
+  for (int i = 0; i < 6000 && files_here().size() < 2; ++i) usleep(10'000);  // it writes beside the old one
   running->send(SIGINT);
   const Ended ended = running->wait();
   EXPECT_EQ(ended.exit_code, 130) << ended.err;
