@@ -164,7 +164,7 @@ void CaseWorker::take_samples(const Command& command, Reply& reply, LaunchTimes*
   reply.next_copy = command.first_copy + own_position_ - first;
 }
 
-void CaseWorker::settle(Reply& reply) {
+void CaseWorker::settle(const Command& command, Reply& reply) {
   if (!judge_ || bound_->ring().empty()) return;
   const int64_t began = now_ns();
   OutputRing& ring = bound_->ring();
@@ -181,7 +181,7 @@ void CaseWorker::settle(Reply& reply) {
       set(reply, Outcome::wrong, message);
   if (const std::string message = bound_->surroundings().changed(host_varied_); !message.empty())
     set(reply, Outcome::wrong, message);
-  reply.wakes_by_clock = device_.wakes_by_clock();
+  if (command.looks_for_sleepers) reply.wakes_by_clock = device_.wakes_by_clock();
   reply.untimed_check_us += double(now_ns() - began) * 1e-3;
   look_at_process(reply);
 }

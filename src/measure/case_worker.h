@@ -33,7 +33,7 @@ class CaseWorker {
   /// Many launches more, untimed and into memory of their own: what was timed last stays to be looked at.
   void launch_late(const Command& command, Reply& reply);
   /// 50 ms and more after the last launch: nothing may have changed since.
-  void settle(Reply& reply);
+  void settle(const Command& command, Reply& reply);
   void fill_in(Reply& reply) const;
 
   /// The first outcome that is no pass stays.

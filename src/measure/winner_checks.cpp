@@ -54,6 +54,7 @@ void WinnerChecks::run() {
 void WinnerChecks::watch_sleepers(Contender& c) {
   Command command;
   command.step = Step::settle;
+  command.looks_for_sleepers = 1;
   const int64_t until = now_ns() + int64_t(context_.effort.sleepers_ms * 1e6);
   for (;;) {
     const Answer answer = steps_.ask(c, command);

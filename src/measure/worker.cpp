@@ -83,7 +83,7 @@ void serve_worker(const std::vector<const WorkerCase*>& cases, int socket) {
       } else if (command.step == Step::late) {
         worker->launch_late(command, reply);
       } else {
-        worker->settle(reply);
+        worker->settle(command, reply);
       }
     } catch (const Unsupported& e) {
       CaseWorker::set(reply, Outcome::unsupported, e.what());

@@ -29,7 +29,8 @@ struct Command {
   int32_t least_launches = 0;  // taken even when the time is over
   int64_t first_copy = 0;      // rotation goes on from here, so that no copy is met again before the footprint was read
   int32_t watch_all = 0;       // after the step, look at the prepared weights of all cases, not only at this one's
-  double time_us = 0;          // the step ends soon after this: a turn with the next launch whose copy has a reference
+  int32_t looks_for_sleepers = 0;  // of the step `settle`: Reply::wakes_by_clock is filled in, which takes 0.2 ms
+  double time_us = 0;  // the step ends soon after this: a turn with the next launch whose copy has a reference
 };
 
 struct Reply {
