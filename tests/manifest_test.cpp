@@ -369,6 +369,13 @@ TEST_F(ManifestTest, the_timer_may_lie_only_among_mutants_and_only_by_a_sane_fac
   Json top = document({json});
   top["mutants"] = true;
   EXPECT_NE(error_of(top).find("at /families/0/harness/timer_scale: must be above 0"), std::string::npos);
+  const auto error_with = [&](const Json& harness) {
+    json["harness"] = harness;
+    top["families"][0] = json;
+    return error_of(top);
+  };
+  EXPECT_NE(error_with({{"entry", ""}}).find("at /families/0/harness/entry: must name a kernel"), std::string::npos);
+  EXPECT_NE(error_with(Json::object()).find("at /families/0/harness"), std::string::npos);
   json["harness"] = {{"entry", "one_of_many"}};
   top = document({json});
   top["mutants"] = true;

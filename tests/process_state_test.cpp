@@ -1,4 +1,5 @@
-// Laws of what a kernel must leave as it was in its process: each change is told, in words; nothing else is.
+// Laws of what a kernel must leave as it was in its process: each change is told, in words; nothing else is. And of
+// what it may leave that waits for a time to come.
 #include "backend/cpu/process_state.h"
 
 #include <fcntl.h>

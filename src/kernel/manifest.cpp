@@ -196,13 +196,14 @@ void read_harness(const JsonReader& family, const BackendRules& rules, bool muta
   const JsonReader harness = family.at("harness");
   if (!mutants) harness.error("only a manifest with \"mutants\": true at its top may set the harness");
   harness.only_keys({"timer_scale", "entry"});
-  if (harness.has("timer_scale")) {
+  if (harness.has("timer_scale") || !harness.has("entry")) {
     const double scale = variant.timer_scale = harness.at("timer_scale").number();
     if (!(scale > 0 && scale <= 1000)) harness.at("timer_scale").error("must be above 0 and at most 1000");
   }
   if (!harness.has("entry")) return;
   if (rules.launches) harness.at("entry").error("a module of this backend has no named entries");
   variant.entry = harness.at("entry").string();
+  if (variant.entry.empty()) harness.at("entry").error("must name a kernel of the module");
 }
 
 // Everything that a family's variants share.

@@ -37,8 +37,8 @@ struct Effort {
   double whole_sweep_s = 2;  // of the processor's time, for launches of a winner over all numbers that its op looks up
   bool proves_all = false;   // … of all cases, as if each were alone
   double settle_ms = 50;
-  double sleepers_ms = 3'000;     // … if something in their process sleeps by the clock: so much longer at most
   double winner_settle_ms = 300;  // of those still in the running at the end, once a sweep for each variant
+  double sleepers_ms = 3'000;     // … and at most so much longer while something in their process sleeps by the clock
   double late_ms = 200;           // … in which all of a spec together are launched kLateLaunches times
   static Effort thorough();
   /// What a device needs: one that times whole sequences alone in its process spreads by 0.2 %, and one visit says all.

@@ -1,32 +1,21 @@
-// Which type of a GGUF file the blocks of an element type are.
+// Which type of a GGUF file an element type is.
 #pragma once
+#include <array>
+
 #include "model/tensor_type.h"
 #include "spec/dtype.h"
 
 namespace assay {
 
-/// The types have the same names; to look them up for each row would take as long as to decode a short one.
+/// Of a type of values. They have the same names, which are compared once: for each row of blocks that would take as
+/// long as to decode a short one.
 inline TensorType block_type(Dtype dtype) {
-  switch (dtype) {
-    case Dtype::q8_0:
-      return TensorType::q8_0;
-    case Dtype::q4_0:
-      return TensorType::q4_0;
-    case Dtype::q4_1:
-      return TensorType::q4_1;
-    case Dtype::q5_0:
-      return TensorType::q5_0;
-    case Dtype::q5_1:
-      return TensorType::q5_1;
-    case Dtype::q4_k:
-      return TensorType::q4_k;
-    case Dtype::q5_k:
-      return TensorType::q5_k;
-    case Dtype::q6_k:
-      return TensorType::q6_k;
-    default:
-      return *parse_tensor_type(dtype_name(dtype));
-  }
+  static const std::array types = [] {
+    std::array<TensorType, 16> by_number{};
+    for (const DtypeFacts& type : all_dtypes()) by_number.at(size_t(type.dtype)) = *parse_tensor_type(type.name);
+    return by_number;
+  }();
+  return types.at(size_t(dtype));
 }
 
 }  // namespace assay

@@ -1,14 +1,12 @@
 // Whether something in this process waits for a time to come.
 #include "backend/cpu/clocked_wakes.h"
 
-#include <dirent.h>
 #include <fmt/format.h>
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>

@@ -4,7 +4,8 @@
 namespace assay {
 
 /// Of threads other than the calling one, as the kernel of the system shows them in /proc; false where it shows none.
-/// Pools that wait for work wait for each other, not for the clock. One glance: who has just been woken is not seen.
+/// Pools that wait for work wait for each other, not for the clock. One glance: who has just been woken, or
+/// spins until the time has come, is not seen.
 bool wakes_by_clock();
 
 }  // namespace assay
