@@ -45,7 +45,7 @@ const std::set<std::string> kWrong = words_in(std::istringstream(R"(
     reads_output reads_workspace takes_nan_for_not_yet least_scales_flushed past_activations past_weights
     writes_activations writes_weights writes_bias writes_addend writes_prepared reads_b_though_prepared
     claims_64_bytes_and_adds zero_in_one_of_64 infinity_in_one_of_64 half_the_sum_in_most writes_long_after_return
-    writes_after_a_second
+    writes_after_a_second writes_after_a_second_of_spinning
     writes_after_return writes_before_output writes_behind_output writes_behind_workspace remembered_by_hash
     remembered_by_pointer rounding_mode_changed flush_to_zero_changed x87_precision_changed half_called_exact
     bfloat_called_half child_burns_cpu orphan_in_own_session child_keeps_descriptors forks_and_both_return

@@ -1,5 +1,5 @@
 // Laws of what a kernel must leave as it was in its process: each change is told, in words; nothing else is. And of
-// what it may leave that waits for a time to come.
+// what it may leave that acts later.
 #include "backend/cpu/process_state.h"
 
 #include <fcntl.h>
@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <condition_variable>
@@ -18,8 +19,8 @@
 #include <string>
 #include <thread>
 
-#include "backend/cpu/clocked_wakes.h"
 #include "backend/cpu/cpu_info.h"
+#include "backend/cpu/process_rest.h"
 
 namespace assay {
 namespace {
@@ -103,13 +104,13 @@ TEST(ProcessState, AThreadThatLeftItsProcessorIsTold) {
             std::string::npos);
 }
 
-/// Whether wakes_by_clock() says `expected` in a process of its own in which `begin` ran; stopped and continued in
+/// Whether process_is_at_rest() says `expected` in a process of its own in which `begin` ran; stopped and continued in
 /// between if it is to be. A busy machine may take seconds until a thread sleeps.
-bool wakes_after(bool expected, const std::function<void()>& begin, bool stops = false) {
+bool rests_after(bool expected, const std::function<void()>& begin, bool stops = false) {
   const auto says_so = [&] {
-    for (int i = 0; i < 2000 && wakes_by_clock() != expected; ++i) usleep(10'000);
+    for (int i = 0; i < 2000 && process_is_at_rest() != expected; ++i) usleep(10'000);
     usleep(20'000);
-    return wakes_by_clock() == expected;
+    return process_is_at_rest() == expected;
   };
   const pid_t child = fork();
   if (child == 0) {
@@ -124,19 +125,22 @@ bool wakes_after(bool expected, const std::function<void()>& begin, bool stops =
   return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-TEST(WakesByClock, WhatWaitsForATimeIsSeenAndWhatWaitsForOthersIsNot) {
+TEST(ProcessRest, WhatRunsOrWaitsForATimeIsSeenAndWhatWaitsForOthersIsNot) {
   if (std::ifstream("/proc/self/task/" + std::to_string(getpid()) + "/syscall").peek() == EOF)
     GTEST_SKIP() << "system calls of threads are not shown here";
   const auto in_thread = [](auto work) { return [work] { std::thread(work).detach(); }; };
   const auto sleep = in_thread([] { std::this_thread::sleep_for(std::chrono::seconds(60)); });
-  EXPECT_TRUE(wakes_after(true, sleep));
-  EXPECT_TRUE(wakes_after(true, sleep, /*stops=*/true));
-  EXPECT_TRUE(wakes_after(true, in_thread([] {
+  EXPECT_TRUE(rests_after(false, sleep));
+  EXPECT_TRUE(rests_after(false, sleep, /*stops=*/true));
+  EXPECT_TRUE(rests_after(false, in_thread([] {
+                            for (std::atomic<bool> never = false; !never;) continue;
+                          })));
+  EXPECT_TRUE(rests_after(false, in_thread([] {
                             std::mutex mutex;
                             std::unique_lock lock(mutex);
                             std::condition_variable().wait_for(lock, std::chrono::seconds(60));
                           })));
-  EXPECT_TRUE(wakes_after(true, [] {
+  EXPECT_TRUE(rests_after(false, [] {
     timer_t timer;
     sigevent event{};
     event.sigev_notify = SIGEV_NONE;
@@ -144,19 +148,19 @@ TEST(WakesByClock, WhatWaitsForATimeIsSeenAndWhatWaitsForOthersIsNot) {
     if (timer_create(CLOCK_MONOTONIC, &event, &timer) != 0 || timer_settime(timer, 0, &in_a_minute, nullptr) != 0)
       _exit(2);
   }));
-  EXPECT_TRUE(wakes_after(true, [] {
+  EXPECT_TRUE(rests_after(false, [] {
     if (timerfd_create(CLOCK_MONOTONIC, 0) < 0) _exit(2);
   }));
 
-  EXPECT_TRUE(wakes_after(false, [] {}));
+  EXPECT_TRUE(rests_after(true, [] {}));
   const auto wait = in_thread([] {
     std::mutex mutex;
     std::unique_lock lock(mutex);
     std::condition_variable().wait(lock);
   });
-  EXPECT_TRUE(wakes_after(false, wait));
-  EXPECT_TRUE(wakes_after(false, wait, /*stops=*/true));
-  EXPECT_TRUE(wakes_after(false, [] { new Team(allowed_cpus()); }));
+  EXPECT_TRUE(rests_after(true, wait));
+  EXPECT_TRUE(rests_after(true, wait, /*stops=*/true));
+  EXPECT_TRUE(rests_after(true, [] { new Team(allowed_cpus()); }));
 }
 
 }  // namespace

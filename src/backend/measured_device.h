@@ -106,8 +106,8 @@ class MeasuredDevice : public Device {
   /// The same of what belongs to the process and its threads (handlers of signals, priorities …): dear, for the end of
   /// a step.
   virtual std::string left_in_process() { return ""; }
-  /// Whether something that a launch left waits for a time to come, and may write then.
-  virtual bool wakes_by_clock() { return false; }
+  /// Whether nothing that a launch left runs, or waits for a time to come, and may write then.
+  virtual bool is_at_rest() { return true; }
   /// Whether it looks at buffers where they are; else that is left to the host.
   virtual bool can_survey() const { return false; }
   /// Reads all ranges, and surveys all buffers if it can.

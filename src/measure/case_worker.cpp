@@ -167,6 +167,8 @@ void CaseWorker::take_samples(const Command& command, Reply& reply, LaunchTimes*
 void CaseWorker::settle(const Command& command, Reply& reply) {
   if (!judge_ || bound_->ring().empty()) return;
   const int64_t began = now_ns();
+  // First: who writes behind this is seen below, or has not yet come to rest.
+  if (command.looks_for_rest) reply.restless = !device_.is_at_rest();
   OutputRing& ring = bound_->ring();
   if (!ring.unchanged()) set(reply, Outcome::wrong, kChangedLater);
   if (late_)
@@ -181,7 +183,6 @@ void CaseWorker::settle(const Command& command, Reply& reply) {
       set(reply, Outcome::wrong, message);
   if (const std::string message = bound_->surroundings().changed(host_varied_); !message.empty())
     set(reply, Outcome::wrong, message);
-  if (command.looks_for_sleepers) reply.wakes_by_clock = device_.wakes_by_clock();
   reply.untimed_check_us += double(now_ns() - began) * 1e-3;
   look_at_process(reply);
 }

@@ -38,7 +38,7 @@ struct Effort {
   bool proves_all = false;   // … of all cases, as if each were alone
   double settle_ms = 50;
   double winner_settle_ms = 300;  // of those still in the running at the end, once a sweep for each variant
-  double sleepers_ms = 3'000;     // … and at most so much longer while something in their process sleeps by the clock
+  double restless_ms = 3'000;     // … and at most so much longer while something in their process runs or sleeps by the clock
   double late_ms = 200;           // … in which all of a spec together are launched kLateLaunches times
   static Effort thorough();
   /// What a device needs: one that times whole sequences alone in its process spreads by 0.2 %, and one visit says all.

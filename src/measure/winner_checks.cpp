@@ -43,23 +43,23 @@ void WinnerChecks::run() {
   const double spent_ms = double(now_ns() - began) * 1e-6;
   const double least_ms = context_.effort.proves_all ? watch_ms : kLeastSettle;
   poll(nullptr, 0, int(std::max(watch_ms - spent_ms, least_ms)));
-  const int64_t until = now_ns() + int64_t(context_.effort.sleepers_ms * 1e6);  // of all: they run at the same time
+  const int64_t until = now_ns() + int64_t(context_.effort.restless_ms * 1e6);  // of all: they run at the same time
   for (Contender* c : watched) {
     if (!c->running()) continue;
-    watch_sleepers(*c, until);
+    watch_restless(*c, until);
     if (c->running()) winners.watched.insert(c->work->variant->id());
   }
 }
 
-/// Has it settled? What sleeps by the clock in its process is waited for.
-void WinnerChecks::watch_sleepers(Contender& c, int64_t until_ns) {
+/// Has it settled? What runs or sleeps by the clock in its process is waited for.
+void WinnerChecks::watch_restless(Contender& c, int64_t until_ns) {
   Command command;
   command.step = Step::settle;
-  command.looks_for_sleepers = 1;
+  command.looks_for_rest = 1;
   for (;;) {
     const Answer answer = steps_.ask(c, command);
     steps_.take(c, answer);
-    if (!c.running() || !answer.reply.wakes_by_clock || now_ns() >= until_ns || interrupted()) return;
+    if (!c.running() || !answer.reply.restless || now_ns() >= until_ns || interrupted()) return;
     c.worker->resume();
     poll(nullptr, 0, kBetweenLooks);
   }

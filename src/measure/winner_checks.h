@@ -30,7 +30,7 @@ class WinnerChecks {
  private:
   void sweep_numbers();
   void try_specials();
-  void watch_sleepers(Contender& c, int64_t until_ns);
+  void watch_restless(Contender& c, int64_t until_ns);
   void launch_late(const std::vector<Contender*>& contenders);
   bool may_win(const Contender& c) const;
   bool is_to_watch(const Contender& c) const;

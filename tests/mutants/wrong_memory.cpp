@@ -25,6 +25,7 @@ enum class Sin {
   writes_after_return,
   writes_long_after_return,
   writes_after_a_second,
+  writes_after_a_second_of_spinning,
   writes_just_after_return,
   writes_into_the_next_row
 };
@@ -73,8 +74,9 @@ void write_stray(void* address) { *static_cast<volatile float*>(address) = kStra
 
 void spoil(const assay_tensor& tensor) { honest::write(tensor, 0, 0, 0, honest::read(tensor, 0, 0, 0) + 1.0f); }
 
-constexpr bool kWritesLate =
-    kSin == Sin::writes_after_return || kSin == Sin::writes_long_after_return || kSin == Sin::writes_after_a_second;
+constexpr bool kSpins = kSin == Sin::writes_after_a_second_of_spinning;
+constexpr bool kWritesLate = kSin == Sin::writes_after_return || kSin == Sin::writes_long_after_return ||
+                             kSin == Sin::writes_after_a_second || kSpins;
 
 /// Writes into D so long after the latest return. One thread at a time: one a launch would meet the memory limit.
 class LateWriter {
@@ -99,7 +101,7 @@ class LateWriter {
     while (Clock::now() < due_) {
       const Clock::time_point until = due_;
       lock.unlock();
-      std::this_thread::sleep_until(until);
+      if (!kSpins) std::this_thread::sleep_until(until);
       lock.lock();
     }
     honest::write(victim_, 0, 0, 0, kStray);

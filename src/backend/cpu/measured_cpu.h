@@ -1,9 +1,9 @@
 // Instruments of the CPU device: traps for accesses, pinning, disturbance, launches timed from entry to return.
 #pragma once
-#include "backend/cpu/clocked_wakes.h"
 #include "backend/cpu/cpu_device.h"
 #include "backend/cpu/disturbance.h"
 #include "backend/cpu/hardware_counters.h"
+#include "backend/cpu/process_rest.h"
 #include "backend/cpu/process_state.h"
 #include "backend/measured_device.h"
 
@@ -28,7 +28,7 @@ class MeasuredCpu final : public Instrumented<CpuDevice> {
   Counts counts() override { return counters_.read(); }
   std::string left_behind() override;
   std::string left_in_process() override;
-  bool wakes_by_clock() override { return assay::wakes_by_clock(); }
+  bool is_at_rest() override { return process_is_at_rest(); }
   int uneven_ways(const Launch& launch) override;
   void dispatch_unevenly(const Launch& launch, int way) override;
   bool read_at_return(const std::vector<ReadBack>& ranges) override {

@@ -1,5 +1,5 @@
-// Whether something in this process waits for a time to come.
-#include "backend/cpu/clocked_wakes.h"
+// Whether something in this process may yet act unasked.
+#include "backend/cpu/process_rest.h"
 
 #include <fmt/format.h>
 #include <linux/futex.h>
@@ -17,15 +17,18 @@
 namespace assay {
 namespace {
 
-/// A system call that a thread is in: its number and its arguments, as /proc/self/task/ID/syscall has them.
+/// What a thread is in: a system call's number and arguments, as /proc/self/task/ID/syscall has them.
 struct SystemCall {
-  long number = -1;  // running, or not to be seen
+  bool runs = false;  // or may, when it gets a processor
+  long number = -1;   // none, or not to be seen
   std::array<unsigned long, 6> arguments{};
 
   explicit SystemCall(int thread) {
     std::ifstream in(fmt::format("/proc/self/task/{}/syscall", thread));
     std::string word;
-    if (!(in >> word) || word == "running") return;
+    if (!(in >> word)) return;
+    runs = word == "running";
+    if (runs) return;
     number = std::strtol(word.c_str(), nullptr, 10);
     for (unsigned long& argument : arguments)
       if (in >> word) argument = std::strtoul(word.c_str(), nullptr, 16);
@@ -74,11 +77,13 @@ bool has_timers() {
 
 }  // namespace
 
-bool wakes_by_clock() {
+bool process_is_at_rest() {
   const auto self = int(syscall(SYS_gettid));
-  for (const int thread : thread_ids())
-    if (thread != self && SystemCall(thread).has_a_limit()) return true;
-  return has_timers();
+  for (const int thread : thread_ids()) {
+    if (thread == self) continue;
+    if (const SystemCall call(thread); call.runs || call.has_a_limit()) return false;
+  }
+  return !has_timers();
 }
 
 }  // namespace assay
