@@ -247,6 +247,32 @@ TEST(CudaDevice, ALookBringsEveryRangeHoweverBigAndHoweverManyAndSurveysBesideTh
   });
 }
 
+TEST(CudaDevice, WritesManyStretchesAtOnceAndNothingElse) {
+  on_a_gpu([](MeasuredDevice& device) {
+    std::mt19937_64 random(5);
+    std::vector<std::byte> truth(4'000'001), got(truth.size());
+    const Address memory = device.allocate(int64_t(truth.size()));
+    device.fill(memory, 0, int64_t(truth.size()));
+    for (int trial = 0; trial < 20; ++trial) {
+      const int64_t most = trial % 2 == 0 ? 4 : 100'000;  // of which a few do not fit at once
+      std::vector<std::vector<std::byte>> contents;
+      std::vector<WriteOver> stretches;
+      for (int64_t at = 0; at < int64_t(truth.size()) && contents.size() < 10'000;) {
+        const int64_t bytes = std::min(int64_t(1 + random() % uint64_t(most)), int64_t(truth.size()) - at);
+        std::vector<std::byte>& content = contents.emplace_back(size_t(bytes));
+        for (std::byte& b : content) b = std::byte(random());
+        std::copy(content.begin(), content.end(), truth.begin() + at);
+        stretches.push_back({memory + at, content.data(), bytes});
+        at += bytes + int64_t(random() % uint64_t(most));
+      }
+      std::shuffle(stretches.begin(), stretches.end(), random);
+      device.write_all(stretches);
+      device.read(got.data(), memory, int64_t(got.size()));
+      ASSERT_EQ(got, truth) << trial;
+    }
+  });
+}
+
 }  // namespace
 }  // namespace assay
 #else

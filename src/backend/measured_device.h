@@ -22,6 +22,13 @@ struct ReadBack {
   int64_t bytes;
 };
 
+/// What is to be written over a stretch of device memory.
+struct WriteOver {
+  Address to;
+  const void* from;
+  int64_t bytes;
+};
+
 /// A projection is of so many columns of a row of D.
 inline constexpr int64_t kProjectionColumns = 256;
 
@@ -108,6 +115,10 @@ class MeasuredDevice : public Device {
   virtual std::string left_in_process() { return ""; }
   /// Whether nothing that a launch left runs, or waits for a time to come, and may write then.
   virtual bool is_at_rest() { return true; }
+  /// Many stretches at once, no two of which overlap.
+  virtual void write_all(std::span<const WriteOver> stretches) {
+    for (const WriteOver& w : stretches) write(w.to, w.from, w.bytes);
+  }
   /// Whether it looks at buffers where they are; else that is left to the host.
   virtual bool can_survey() const { return false; }
   /// Reads all ranges, and surveys all buffers if it can.

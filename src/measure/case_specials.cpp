@@ -101,7 +101,8 @@ void CaseWorker::sweep_numbers(const Command& command, Reply& reply) {
   if (!judge_ || bound_->ring().empty()) return;
   if (!bound_->ring().unchanged()) set(reply, Outcome::wrong, kChangedLater);
   try {
-    sweep(kManyMs, command.time_us * 1e-3, kManyMultiplications, /*far=*/true, reply);
+    const double whole_ms = command.time_us * 1e-3;
+    sweep(std::min(kManyMs, whole_ms), whole_ms, kManyMultiplications, /*far=*/true, reply);
   } catch (const NoRoom&) {  // what was timed needs less
   }
   for (size_t i = 0; i < host_varied_.size(); ++i)

@@ -13,6 +13,9 @@ constexpr int64_t kCheapCheckElements = 1'000;  // above, only one launch of a t
 constexpr double kGenerousBelow = 0.06;  // of a case's time: while its checks are below, they do more than they must
 constexpr uint64_t kElseOneOf = 6;       // … else so in one of so many launches, drawn
 constexpr int64_t kMostProjected = 200'000'000;  // multiplications that projections of one sample may take
+// Of an op that is no product: launches of a sample whose right answers are worked out, and flops of all of them.
+constexpr int64_t kManyAnswers = 64, kMuchWork = 8'000'000, kFewAnswers = 16, kLittleWork = 400'000;
+constexpr int64_t kFewBytes = int64_t(1) << 20, kFewSlots = 8;  // of outputs that a device cannot look at by itself
 
 }  // namespace
 
@@ -55,10 +58,17 @@ bool CaseWorker::may_judge_more() {
 /// What a product with free signs must project to takes several times as long as one with grouped signs.
 bool CaseWorker::may_be_free() { return !work_.proof || !work_.inputs->spec().op->is_product || may_compare_more(); }
 
-/// All slots; where their right answers take long, those that are compared and a few others.
+/// All slots; where their right answers take long, or took much already, those that are compared and a few others.
 std::vector<int64_t> CaseWorker::draw_projected(const Comparison& of) {
   std::vector<int64_t> slots = slots_by_copy(of.order);
-  const int64_t cost = judge_->projection_cost(), most = cost > 0 ? kMostProjected / cost : std::ssize(slots);
+  const int64_t cost = judge_->projection_cost();
+  int64_t most = cost > 0 ? kMostProjected / cost : std::ssize(slots);
+  const Spec& spec = work_.inputs->spec();
+  if (!spec.op->is_product) {
+    const bool more = may_compare_more();
+    const int64_t by_work = (more ? kMuchWork : kLittleWork) / std::max<int64_t>(spec.flops, 1);
+    most = std::min({most, by_work, more ? kManyAnswers : kFewAnswers});
+  }
   if (std::ssize(slots) <= most) return slots;
   std::shuffle(slots.begin(), slots.end(), random_);
   slots.resize(size_t(std::max<int64_t>(most, 1)));
@@ -81,6 +91,13 @@ std::string CaseWorker::compare(const Comparison& of) {
     if (message.empty()) message = judge_->check_unprojected(ring.slot(slot), of_slot(of.order, of.inputs, slot));
   }
   return message;
+}
+
+/// How many outputs the launches of a sample write to, one after the other.
+int64_t CaseWorker::slots_to_use() {
+  const OutputRing& ring = bound_->ring();
+  const int64_t few = std::max(kFewSlots, kFewBytes / std::max<int64_t>(ring.bytes_to_bring(), 1));
+  return few < ring.slots() && device_.can_survey() && !may_compare_more() ? few : ring.slots();
 }
 
 void CaseWorker::compare_pending(Reply& reply) {

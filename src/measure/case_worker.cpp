@@ -250,7 +250,7 @@ LaunchTimes CaseWorker::launch(const LaunchInputs& inputs, int64_t length, Reply
   }
   bound_->renew_hot();
   const Launch& bound = instead_ ? *instead_ : bound_->launch(inputs.copy);
-  order_.draw(inputs.copy, length, bound_->ring().slots(), bound_->rotation(), random_);
+  order_.draw(inputs.copy, length, slots_to_use(), bound_->rotation(), random_);
   const bool is_sequence =
       length > 1 || (sampling_ && work_.mode == Mode::cold && work_.device->launches_per_sample > 1);
   const double bind_us = hands_over_ && role.last ? hand_over(inputs, length, is_sequence, reply) : 0;

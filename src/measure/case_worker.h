@@ -83,6 +83,7 @@ class CaseWorker {
   std::string compare(const Comparison& of);
   void compare_pending(Reply& reply);
   std::vector<int64_t> draw_projected(const Comparison& of);
+  int64_t slots_to_use();
   std::vector<int64_t> slots_by_copy(const SampleOrder& order) const;
   std::vector<int64_t> draw_compared(const SampleOrder& order, const LaunchInputs& inputs, Role role);
   LaunchInputs of_slot(const SampleOrder& order, const LaunchInputs& inputs, int64_t slot) const;

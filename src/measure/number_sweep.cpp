@@ -13,9 +13,9 @@ namespace assay {
 namespace {
 
 constexpr int64_t kSlotBytes = int64_t(4) << 20, kMostSlots = 256, kFirstSlots = 8;
-constexpr int64_t kWriteAtOnce = 256 << 10;  // fewer bytes of slots are written whole rather than number by number
-constexpr int64_t kMostWatched = 8 << 20;    // a larger sparse output is looked at only where it must be written
-constexpr double kPatience = 4;              // a busy machine may take so much longer than its processor's time
+constexpr int64_t kSlotBytesOfDevice = int64_t(64) << 20;  // each time that it is asked for launches takes some 30 us
+constexpr int64_t kMostWatched = 8 << 20;  // a larger sparse output is looked at only where it must be written
+constexpr double kPatience = 4;            // a busy machine may take so much longer than its processor's time
 constexpr int64_t kAlign = 64;
 // Of a row that is longer, one number of eight is found in all of it, and the others in rows that end a few steps
 // behind the sixteenth in which they are.
@@ -46,9 +46,9 @@ NumberSweep::NumberSweep(OpenedArenas& opened, const Launch& launch, SweptProof&
   }
   const bool is_sparse =
       std::any_of(launch.tensors.begin(), launch.tensors.end(), [](const Tensor& t) { return t.is_sparse; });
-  slots_ = is_sparse && overlap ? 1 : std::clamp<int64_t>(kSlotBytes / bytes, 1, kMostSlots);
+  const int64_t most = device_.works_by_itself() ? kSlotBytesOfDevice : kSlotBytes;
+  slots_ = is_sparse && overlap ? 1 : std::clamp<int64_t>(most / bytes, 1, kMostSlots);
   changed_ = borrow(changed);
-  changed_.host.resize(size_t(changed_.step * slots_));
   for (size_t i = 0; i < launch.tensors.size(); ++i) {
     const Tensor& t = launch.tensors[i];
     if (t.use != Use::output) continue;
@@ -115,11 +115,6 @@ std::string NumberSweep::run(const Length& length, std::mt19937_64& random) {
   size_t varied = 0;
   for (const Tensor& t : launch_.tensors)
     if (t.use == Use::varied) device_.write(t.data, proof_.varied()[varied++].data(), t.bytes);
-  const std::vector<std::byte>& base = proof_.varied()[proof_.operand()];
-  for (int64_t slot = 0; slot < slots_; ++slot)
-    std::copy(base.begin(), base.end(), changed_.host.begin() + slot * changed_.step);
-  device_.write(changed_.memory, changed_.host.data(), std::ssize(changed_.host));
-
   std::vector<int64_t> all = proof_.in_drawn_order(random, length.most);
   std::vector<Stretch> stretches = in_stretches(all, length, random);
   auto stretch = stretches.begin();
@@ -156,8 +151,9 @@ std::string NumberSweep::run(const Length& length, std::mt19937_64& random) {
 }
 
 std::string NumberSweep::launch(std::span<const int64_t> numbers) {
-  put(numbers);
   const int64_t count = std::ssize(numbers) / per_launch_;
+  make_ready(count);
+  put(numbers);
   for (const Slots& slots : outputs_)
     if (slots.memory) device_.fill(slots.memory, kPoison, slots.step * count);
   program_->run();
@@ -185,31 +181,36 @@ std::string NumberSweep::launch(std::span<const int64_t> numbers) {
   return "";
 }
 
+/// The first slots hold the operand as it is without a change.
+void NumberSweep::make_ready(int64_t count) {
+  const std::vector<std::byte>& base = proof_.varied()[proof_.operand()];
+  for (; ready_ < count; ++ready_) device_.write(changed_.memory + ready_ * changed_.step, base.data(), changed_.bytes);
+}
+
 /// What the launches before had there is restored.
 void NumberSweep::put(std::span<const int64_t> numbers) {
-  written_.clear();
-  for (const SweptProof::Change& change : restore_) set(change.at, std::span(change.bytes).first(size_t(change.size)));
+  const std::vector<std::byte>& base = proof_.varied()[proof_.operand()];
+  changes_.swap(restore_);
   restore_.clear();
   const int64_t count = std::ssize(numbers) / per_launch_;
   for (int64_t slot = 0; slot < count; ++slot)
-    for (const SweptProof::Change& change :
-         proof_.changes(numbers.subspan(size_t(slot * per_launch_), size_t(per_launch_)))) {
+    for (SweptProof::Change change : proof_.changes(numbers.subspan(size_t(slot * per_launch_), size_t(per_launch_)))) {
       SweptProof::Change before = change;
-      before.at += slot * changed_.step;
-      std::copy_n(changed_.host.begin() + before.at, change.size, before.bytes.begin());
+      std::copy_n(base.begin() + change.at, change.size, before.bytes.begin());
+      before.at = change.at += slot * changed_.step;
+      changes_.push_back(change);
       restore_.push_back(before);
-      set(before.at, std::span(change.bytes).first(size_t(change.size)));
     }
-  int64_t used = count * changed_.step;
-  for (const auto& [at, bytes] : written_)
-    used = std::max(used, at + bytes);  // also what more launches before had there
-  if (used <= kWriteAtOnce) return device_.write(changed_.memory, changed_.host.data(), used);
-  for (const auto& [at, bytes] : written_) device_.write(changed_.memory + at, &changed_.host[size_t(at)], bytes);
-}
-
-void NumberSweep::set(int64_t at, std::span<const std::byte> bytes) {
-  std::copy(bytes.begin(), bytes.end(), changed_.host.begin() + at);
-  written_.emplace_back(at, std::ssize(bytes));
+  // An element is written once: as it is to be.
+  const auto is_before = [](const SweptProof::Change& left, const SweptProof::Change& right) {
+    return left.at < right.at;
+  };
+  std::stable_sort(changes_.begin(), changes_.end(), is_before);
+  std::vector<WriteOver> stretches;
+  for (size_t i = 0; i < changes_.size(); ++i)
+    if (i + 1 == changes_.size() || changes_[i].at != changes_[i + 1].at)
+      stretches.push_back({changed_.memory + changes_[i].at, changes_[i].bytes.data(), changes_[i].size});
+  device_.write_all(stretches);
 }
 
 std::string NumberSweep::compare(std::span<const int64_t> numbers, int64_t slot) {

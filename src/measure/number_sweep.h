@@ -40,7 +40,7 @@ class NumberSweep {
     size_t tensor;
     Address memory;
     int64_t bytes, step;
-    std::vector<std::byte> host;
+    std::vector<std::byte> host;  // of an output
   };
   struct Stretch {
     int64_t end;     // launches up to this one …
@@ -50,8 +50,8 @@ class NumberSweep {
   std::vector<Stretch> in_stretches(std::vector<int64_t>& numbers, const Length& length, std::mt19937_64& random) const;
   void bind(int64_t count, int64_t length);
   std::string launch(std::span<const int64_t> numbers);
+  void make_ready(int64_t count);
   void put(std::span<const int64_t> numbers);
-  void set(int64_t at, std::span<const std::byte> bytes);
   std::string compare(std::span<const int64_t> numbers, int64_t slot);
   std::string compare_sparse(size_t output, const Tensor& t);
   std::string compare_untouched();
@@ -61,14 +61,14 @@ class NumberSweep {
   const Launch& launch_;
   SweptProof& proof_;
   const int64_t per_launch_;  // numbers
-  int64_t slots_ = 1, launches_ = 0;
+  int64_t slots_ = 1, ready_ = 0, launches_ = 0;
   bool is_whole_ = false;
   Slots changed_;
-  std::vector<Slots> outputs_;                        // of dense outputs; of sparse ones no bytes
-  std::vector<std::vector<std::byte>> whole_;         // of sparse outputs that came to the host as a whole
-  std::vector<std::vector<bool>> touched_;            // of sparse outputs: which rows were written
-  std::vector<SweptProof::Change> restore_;           // in the changed operand's slots
-  std::vector<std::pair<int64_t, int64_t>> written_;  // likewise, for the launches to come: at, bytes
+  std::vector<Slots> outputs_;                 // of dense outputs; of sparse ones no bytes
+  std::vector<std::vector<std::byte>> whole_;  // of sparse outputs that came to the host as a whole
+  std::vector<std::vector<bool>> touched_;     // of sparse outputs: which rows were written
+  std::vector<SweptProof::Change> changes_;    // of the changed operand's slots, for the launches to come
+  std::vector<SweptProof::Change> restore_;    // what the launches before changed there, as it was
   std::unique_ptr<Program> program_;
   int64_t bound_ = 0, bound_length_ = 0;
 };

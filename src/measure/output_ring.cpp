@@ -57,6 +57,12 @@ void OutputRing::give_weights(Part& part, std::span<const float> weights) {
   device_.write(part.device_weights, part.weights.data(), bytes);
 }
 
+int64_t OutputRing::bytes_to_bring() const {
+  int64_t bytes = 0;
+  for (const Part& part : parts_) bytes += part.is_surveyed ? 0 : part.step;
+  return bytes;
+}
+
 void OutputRing::bind(Launch& launch, int64_t slot) const {
   for (Tensor& t : launch.tensors)
     for (const Part& part : parts_)

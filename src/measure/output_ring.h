@@ -22,6 +22,8 @@ class OutputRing {
              const std::vector<std::span<const float>>& weights = {});
 
   int64_t slots() const { return slots_; }
+  /// Of each slot: of outputs that only the host can look at.
+  int64_t bytes_to_bring() const;
   /// Puts slot `slot`'s addresses into a launch's D tensors.
   void bind(Launch& launch, int64_t slot) const;
   /// Poisons the first `used` slots, before a sample.

@@ -1,6 +1,7 @@
 // The rounds of one spec: every case in its own worker, turns in shuffled order, losers let go early, contenders head
 // to head.
 #pragma once
+#include <cmath>
 #include <functional>
 #include <map>
 #include <set>
@@ -35,10 +36,11 @@ struct Effort {
   double watchdog_s = 20;        // for one turn
   double setup_watchdog_s = 60;  // loading a vendor library and repacking may take their time
   double whole_sweep_s = 2;  // of the processor's time, for launches of a winner over all numbers that its op looks up
-  bool proves_all = false;   // … of all cases, as if each were alone
+  double spec_sweep_s = HUGE_VAL;  // … of a spec's winners together, the best one first
+  bool proves_all = false;         // … of all cases, as if each were alone
   double settle_ms = 50;
   double winner_settle_ms = 300;  // of those still in the running at the end, once a sweep for each variant
-  double restless_ms = 3'000;     // … and at most so much longer while something in their process runs or sleeps by the clock
+  double restless_ms = 3'000;     // … and at most so much longer while their process does not rest
   double late_ms = 200;           // … in which all of a spec together are launched kLateLaunches times
   static Effort thorough();
   /// What a device needs: one that times whole sequences alone in its process spreads by 0.2 %, and one visit says all.

@@ -12,7 +12,8 @@ namespace {
 
 constexpr double kShortUs = 12;      // kLateLaunches of such are no more than 50 ms
 constexpr double kLeastSettle = 50;  // ms
-constexpr int kBetweenLooks = 100;   // ms
+constexpr double kLeastSweepS = 0.02;
+constexpr int kBetweenLooks = 100;  // ms
 
 bool is_short(const Contender& c) {
   const std::vector<double>& us = c.record.device_us;
@@ -110,14 +111,17 @@ void WinnerChecks::sweep_numbers() {
   if (!spec_.op->sweep) return;
   std::set<const Contender*> tried;  // also those for which there was not time enough
   const auto is_done = [&](const Contender& c) { return was_swept(c) || tried.count(&c) > 0; };
+  double left_s = context_.effort.spec_sweep_s;
   while (context_.effort.whole_sweep_s > 0) {
     Contender* const next = standings_.next_to_prove(is_done);
     if (!next) break;
     tried.insert(next);
     Command command;
     command.step = Step::sweep;
-    command.time_us = context_.effort.whole_sweep_s * 1e6;
+    command.time_us = std::min(context_.effort.whole_sweep_s, std::max(left_s, kLeastSweepS)) * 1e6;
+    const int64_t began = now_ns();
     const Answer answer = ask(*next, command);
+    if (!context_.effort.proves_all) left_s -= double(now_ns() - began) * 1e-9;
     if (answer.reply.swept_whole) context_.winners->swept.insert(next->work->key.hash);
     steps_.take(*next, answer);
   }

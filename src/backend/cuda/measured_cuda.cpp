@@ -18,7 +18,7 @@ constexpr double kClockTolerance = 0.04;
 constexpr int64_t kProjectionBytes = 2 * sizeof(double);
 constexpr int64_t kClockBytes = 16, kSurveyOffset = 2 * kClockBytes;
 constexpr int64_t kMostSurveys = 16;  // at once: as many segments as a spec may have
-constexpr int64_t kStagingBytes = int64_t(1) << 20;
+constexpr int64_t kStagingBytes = int64_t(1) << 20, kScatteredBytes = int64_t(64) << 10;
 constexpr size_t kMostGathered = 4096;
 constexpr unsigned kGatherBlocks = 8;  // of one range
 constexpr unsigned kChecksumBlocksPerProcessor = 8;
@@ -50,6 +50,8 @@ MeasuredCuda::MeasuredCuda(const DeviceInfo& info) : Instrumented(info) {
   scratch_ = allocate(kSurveyOffset + kMostSurveys * int64_t(sizeof(Surveyed)));
   gathering_ = static_cast<Gathered*>(allocate_on_host(int64_t(kMostGathered * sizeof(Gathered))));
   staging_ = static_cast<std::byte*>(allocate_on_host(kStagingBytes));
+  scattering_ = static_cast<Gathered*>(allocate_on_host(int64_t(kMostGathered * sizeof(Gathered))));
+  scattered_ = static_cast<std::byte*>(allocate_on_host(kScatteredBytes));
 }
 
 void MeasuredCuda::read(void* to, Address from, int64_t bytes) {
@@ -83,6 +85,30 @@ void MeasuredCuda::read_all(std::span<const ReadBack> ranges) {
     ranges = ranges.subspan(count);
   }
   inner_.wait("reading");
+}
+
+/// The same the other way round, of short stretches.
+void MeasuredCuda::write_all(std::span<const WriteOver> stretches) {
+  while (!stretches.empty()) {
+    inner_.wait("writing");  // the table may still be in use
+    unsigned count = 0;
+    for (int64_t used = 0; count < stretches.size() && count < kMostGathered; ++count) {
+      const WriteOver& w = stretches[count];
+      if (used + w.bytes > kScatteredBytes) break;
+      std::memcpy(scattered_ + used, w.from, size_t(w.bytes));
+      scattering_[count] = {pointer(scattered_ + used), reinterpret_cast<std::byte*>(pointer(w.to)), 0,
+                            uint64_t(w.bytes)};
+      used += w.bytes;
+    }
+    if (count == 0) {  // too big
+      write(stretches[0].to, stretches[0].from, stretches[0].bytes);
+      count = 1;
+    } else {
+      void* parameters[] = {&scattering_};
+      launch_own_kernel(gather_, /*blocks=*/1, count, inner_.stream(), parameters, /*threads=*/32);
+    }
+    stretches = stretches.subspan(count);
+  }
 }
 
 void MeasuredCuda::look(Look& look) {

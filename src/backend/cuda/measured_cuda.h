@@ -23,6 +23,7 @@ class MeasuredCuda final : public Instrumented<CudaDevice> {
   bool works_by_itself() const override { return true; }
   bool can_survey() const override { return true; }
   Counts counts() override;
+  void write_all(std::span<const WriteOver> stretches) override;
   void look(Look& look) override;
   void protect(Address block, int64_t bytes) override;
   void start_protected_check(std::span<const Address> blocks) override { protected_.start(blocks); }
@@ -59,6 +60,8 @@ class MeasuredCuda final : public Instrumented<CudaDevice> {
   int64_t projected_bytes_ = 0;
   Gathered* gathering_ = nullptr;  // of the host, like staging_
   std::byte* staging_ = nullptr;
+  Gathered* scattering_ = nullptr;  // the same for what is written: a read may be asked for before that is done
+  std::byte* scattered_ = nullptr;
   double best_mhz_ = 0;
   ProtectedMemory protected_;
   LateInputs late_;
