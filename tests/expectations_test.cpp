@@ -50,6 +50,17 @@ TEST_F(TrialsTest, AWrongKernelThatPassesGotAwayHoweverBusyTheMachineIs) {
   }
 }
 
+TEST_F(TrialsTest, AWrongKernelThatPassesBecauseTimeWasShortMayTakeAnotherAttempt) {
+  RankedCase some = got("v", Outcome::pass);
+  some.record.tags.emplace_back(kSomeNumbersTag);
+  Trials trials({{}, {expects("v", Outcome::wrong)}});
+  trials.add_attempt(kSpec, ranked({some}));
+  EXPECT_FALSE(trials.all()[0].is_fine());
+  EXPECT_EQ(trials.needed(kSpec), std::vector<std::string>{"v"});
+  trials.add_attempt(kSpec, ranked({got("v", Outcome::pass)}));
+  EXPECT_EQ(trials.all()[0].desert, Desert::missed) << "all numbers were tried";
+}
+
 TEST_F(TrialsTest, AnHonestKernelThatIsAccusedStaysAccused) {
   for (const Outcome outcome : {Outcome::wrong, Outcome::impossible, Outcome::crashed})
     EXPECT_EQ(after(expects("v", Outcome::pass), {outcome, Outcome::pass}).desert, Desert::missed);

@@ -24,13 +24,16 @@ struct Verdict {
   std::string problem;
 };
 
-/// A case with another outcome than it should have. A wrong kernel that passes got away, however busy the machine is;
-/// what only times can show, or a watchdog cut short, may be shown by another attempt.
-Verdict judge_outcome(Outcome deserved, Outcome outcome) {
+/// A case with another outcome than it should have. A wrong kernel that passes got away, however busy the machine is,
+/// if all numbers were tried that its op looks up. What only times can show, or what the lack of time or a watchdog cut
+/// short, may be shown by another attempt.
+Verdict judge_outcome(Outcome deserved, const CaseRecord& record) {
   const std::string problem = fmt::format("should be {}", outcome_name(deserved));
+  const Outcome outcome = record.outcome;
   const bool unproved = outcome == Outcome::pass || outcome == Outcome::noisy;
   if (deserved == Outcome::pass && outcome == Outcome::noisy) return {Desert::unranked, problem};
   if (outcome == Outcome::timed_out || (deserved == Outcome::impossible && unproved)) return {Desert::open, problem};
+  if (unproved && record.has_tag(kSomeNumbersTag)) return {Desert::open, problem + ", and too little time was left"};
   return {Desert::missed, problem};
 }
 
@@ -49,7 +52,7 @@ Verdict judge(const Expectation& expected, const RankedSpec& ranked) {
   const CaseRecord& record = found->record;
   if (record.outcome != Outcome::pass && (found->best_device || found->best_host || found->in_tie_set))
     return {Desert::missed, "carries a best tag"};
-  if (record.outcome != expected.outcome) return judge_outcome(expected.outcome, record.outcome);
+  if (record.outcome != expected.outcome) return judge_outcome(expected.outcome, record);
   if (!expected.tag.empty() && !record.has_tag(expected.tag)) return {Desert::open, "should be tagged " + expected.tag};
   if (expected.never_best && found->best_device) return {Desert::open, "must not be the best"};
   return expected.ties_with.empty() ? Verdict() : judge_tie(expected, *found, ranked);
