@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 #include <time.h>
+#include <unistd.h>
+
+#include <set>
 
 #include "fake_rounds.h"
 
@@ -169,6 +172,29 @@ TEST_F(SpecialWinnersTest, SoInALaterVisitWhoseWorkersHaveNone) {
   EXPECT_EQ(run(cases)[0].outcome, Outcome::wrong);
   winners_.special.insert("clips");  // which is once a sweep
   EXPECT_EQ(run(cases)[0].outcome, Outcome::pass);
+}
+
+TEST_F(SpecialWinnersTest, NoLaunchFollowsThoseOnSpecialValuesWhichTakeTheTimeInWhichAllAreIdle) {
+  constexpr double kSpecialMs = 30;
+  const CaseToRun case_ =
+      work("case", [this, is_over = false, usual = std::set<Address>()](const Launch& launch, size_t, size_t) mutable {
+        const Tensor& b = launch.tensors[1];
+        const bool is_padded = b.strides[1] > b.dims[2];
+        if (is_padded && !is_over) usleep(useconds_t(kSpecialMs * 1e3));
+        is_over |= is_padded;
+        if (!is_over) usual.insert(b.data);
+        if (!is_over || !usual.count(b.data)) multiply(launch);
+        backend_.history().launch_us = kLaunchUs;
+      });
+  context_.effort.settle_ms = 500;
+  for (const double late_ms : {1e-3, 300.0}) {
+    winners_ = {};
+    winners_.spacing["case"] = std::nullopt;
+    context_.effort.late_ms = late_ms;
+    const CaseRecord record = run({case_})[0];
+    EXPECT_EQ(record.outcome, Outcome::pass) << record.detail;
+    EXPECT_EQ(record.check_us<kSpecialMs * 1e3, late_ms> 1) << "late launches that are not over come first";
+  }
 }
 
 TEST_F(SpecialWinnersTest, ASelftestLeavesNothingToChance) {
