@@ -285,5 +285,33 @@ TEST(SpecialValues, LargeWeightsAreTriedInBothSpacingsByOneLaunchAndHugeOnesNotA
       nullptr);
 }
 
+TEST(SpecialValues, OfFewerColumnsTheyAreTheSameRowsAndAreJudgedAlike) {
+  const Spec spec =
+      parse_spec("op=matmul | batch=1 | m=1 | n=9728 | k=128 | tA=0 | tB=1 | dtA=f32 | dtB=f32 | dtD=f32");
+  const Spec shorter = *SpecialValues::shorter_of(spec);
+  EXPECT_EQ(shorter.size("n"), 768) << "a sixteenth, with the powers of two that 9,728 has";
+  const auto all = SpecialValues::make(spec, true, true, true),
+             few = SpecialValues::make(shorter, true, true, true, all.get());
+  for (const Spacing spacing : {Spacing::dense, Spacing::padded})
+    for (const int64_t row : {0, 127, 128, 767})
+      EXPECT_EQ(b_element(few->weights(spacing)->tensors()[1], 0, row, 5),
+                b_element(all->weights(spacing)->tensors()[1], 0, row + 8960, 5));
+}
+
+TEST(SpecialValues, FewerColumnsAreThoseOfEachSegmentAndNoneWhereMoreThanHalfIsLeft) {
+  const Spec fused = parse_spec(
+      "op=matmul | batch=1 | m=1 | n=? | k=896 | tA=? | tB=? | n0=4864 | n1=4864 | dtA=f16 | dtB=f16 | dtD=f16");
+  const Spec shorter = *SpecialValues::shorter_of(fused);
+  EXPECT_EQ(shorter.segments, (std::vector<Segment>{{"n0", 512}, {"n1", 512}}));
+  EXPECT_EQ(shorter.size("k"), 896);
+  EXPECT_FALSE(
+      with_fewer_columns(parse_spec("op=matmul | batch=1 | m=1 | n=200 | k=8 | tA=0 | tB=1 | dtA=f32 | dtB=f32 | "
+                                    "dtD=f32"),
+                         16));
+  EXPECT_FALSE(SpecialValues::shorter_of(
+      parse_spec("op=matmul | batch=1 | m=1 | n=4096 | k=64 | tA=0 | tB=1 | dtA=f32 | dtB=f32 | dtD=f32")))
+      << "small weights cost nothing";
+}
+
 }  // namespace
 }  // namespace assay

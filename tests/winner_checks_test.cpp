@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 #include <time.h>
+#include <unistd.h>
+
+#include <set>
 
 #include "fake_rounds.h"
 
@@ -169,6 +172,66 @@ TEST_F(SpecialWinnersTest, SoInALaterVisitWhoseWorkersHaveNone) {
   EXPECT_EQ(run(cases)[0].outcome, Outcome::wrong);
   winners_.special.insert("clips");  // which is once a sweep
   EXPECT_EQ(run(cases)[0].outcome, Outcome::pass);
+}
+
+/// Of big weights set-up shows fewer columns.
+class BigSpecialWinnersTest : public SpecialWinnersTest {
+ protected:
+  BigSpecialWinnersTest() { arenas_.reserve(big_, 0); }
+  static constexpr int64_t kColumns = 16'384;
+  const Spec big_ =
+      parse_spec("op=matmul | batch=1 | m=1 | n=16384 | k=80 | tA=0 | tB=1 | dtA=f32 | dtB=f32 | dtD=f32");
+};
+
+TEST_F(BigSpecialWinnersTest, WhatMayBeCrownedIsLaunchedOnAllColumnsInBothSpacings) {
+  for (const Spacing spacing : {Spacing::dense, Spacing::padded}) {
+    const CaseToRun clipping = clips("clips", spacing);
+    backend_.kernels["clips"] = [this, clips = backend_.kernels["clips"]](const Launch& launch, size_t thread,
+                                                                          size_t threads) {
+      launch.tensors[1].dims[1] == kColumns ? clips(launch, thread, threads) : multiply(launch);
+    };
+    for (const std::optional<Spacing> at_setup : {std::optional<Spacing>(), {Spacing::dense}, {Spacing::padded}})
+      for (const bool is_first_visit : {true, false}) {
+        winners_ = {};
+        winners_.spacing["clips"] = at_setup;
+        context_.special_values = is_first_visit;
+        EXPECT_EQ(run_rounds(big_, {clipping}, context_)[0].outcome, Outcome::wrong);
+      }
+  }
+}
+
+TEST_F(BigSpecialWinnersTest, SetUpShowsFewerColumnsToThoseWhoseManifestTakesThem) {
+  const CaseToRun of_all = work("of_all", [this](const Launch& launch, size_t, size_t) {
+    if (launch.tensors[1].dims[1] == kColumns) multiply(launch);
+    backend_.history().launch_us = kLaunchUs;
+  });
+  winners_.spacing["of_all"] = Spacing::dense;
+  EXPECT_EQ(run_rounds(big_, {of_all}, context_)[0].outcome, Outcome::wrong) << "it says that it takes any";
+  const_cast<Variant*>(of_all.variant)->supports.sizes["n"].values = {kColumns};
+  EXPECT_EQ(run_rounds(big_, {of_all}, context_)[0].outcome, Outcome::pass);
+}
+
+TEST_F(SpecialWinnersTest, NoLaunchFollowsThoseOnSpecialValuesWhichTakeTheTimeInWhichAllAreIdle) {
+  constexpr double kSpecialMs = 30;
+  const CaseToRun case_ =
+      work("case", [this, is_over = false, usual = std::set<Address>()](const Launch& launch, size_t, size_t) mutable {
+        const Tensor& b = launch.tensors[1];
+        const bool is_padded = b.strides[1] > b.dims[2];
+        if (is_padded && !is_over) usleep(useconds_t(kSpecialMs * 1e3));
+        is_over |= is_padded;
+        if (!is_over) usual.insert(b.data);
+        if (!is_over || !usual.count(b.data)) multiply(launch);
+        backend_.history().launch_us = kLaunchUs;
+      });
+  context_.effort.settle_ms = 500;
+  for (const double late_ms : {1e-3, 300.0}) {
+    winners_ = {};
+    winners_.spacing["case"] = std::nullopt;
+    context_.effort.late_ms = late_ms;
+    const CaseRecord record = run({case_})[0];
+    EXPECT_EQ(record.outcome, Outcome::pass) << record.detail;
+    EXPECT_EQ(record.check_us<kSpecialMs * 1e3, late_ms> 1) << "late launches that are not over come first";
+  }
 }
 
 TEST_F(SpecialWinnersTest, ASelftestLeavesNothingToChance) {

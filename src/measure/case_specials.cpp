@@ -155,26 +155,33 @@ void CaseWorker::launch_late(const Command& command, Reply& reply) {
   finish(reply);
 }
 
+/// In one spacing or none, or where nothing is left to chance in both.
+void CaseWorker::try_special_at_setup(Reply& reply, std::span<std::byte> room, int64_t* room_used) {
+  const SpecialValues* const values = work_.shorter_special ? work_.shorter_special : work_.special;
+  if (work_.spacing || !work_.special_by_chance) try_special_values(values, reply, room, room_used, work_.spacing);
+}
+
 /// In the memory of the case's own weights: to get new one takes longer than the launches.
 void CaseWorker::try_other_special(Reply& reply) {
   if (!bound_) {
     load();
-    return try_special_values(reply, {}, nullptr, work_.spacing);
+    return try_special_values(work_.special, reply, {}, nullptr, work_.spacing);
   }
   if (!work_.special_by_chance) return;
   const std::span<std::byte> room = bound_->take_prepared();
   int64_t used = std::ssize(room);
-  try_special_values(reply, room, &used, other(work_.spacing));
+  const std::optional<Spacing> left = work_.shorter_special ? std::nullopt : other(work_.spacing);
+  try_special_values(work_.special, reply, room, &used, left);
 }
 
 /// After the usual values, so that what is wrong in any case is said first; but before them where repacked weights are
 /// so big that getting memory for them twice would cost more than all other checks.
-void CaseWorker::try_special_values(Reply& reply, std::span<std::byte> room, int64_t* room_used,
-                                    std::optional<Spacing> only) {
-  if (!judge_ || !work_.special || reply.outcome != Outcome::pass) return;
+void CaseWorker::try_special_values(const SpecialValues* values, Reply& reply, std::span<std::byte> room,
+                                    int64_t* room_used, std::optional<Spacing> only) {
+  if (!judge_ || !values || reply.outcome != Outcome::pass) return;
   const int64_t began = now_ns();
   if (const std::string message =
-          check_special_values(work_, opened_, {*kernel_, converter_.get(), room, room_used}, only);
+          check_special_values(work_, *values, opened_, {*kernel_, converter_.get(), room, room_used}, only);
       !message.empty())
     set(reply, Outcome::wrong, message);
   reply.untimed_check_us += double(now_ns() - began) * 1e-3;

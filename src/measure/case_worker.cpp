@@ -55,8 +55,7 @@ void CaseWorker::setup(const Command& command, Reply& reply) {
   const std::span<std::byte> room = bound_->room_to_prepare();
   const bool room_is_dear = std::ssize(room) >= kDearBytes && !work_.device->one_worker;
   int64_t room_used = 0;
-  const bool tries_special = work_.spacing || !work_.special_by_chance;
-  if (room_is_dear && tries_special) try_special_values(reply, room, &room_used, work_.spacing);
+  if (room_is_dear) try_special_at_setup(reply, room, &room_used);
   const Binding::Preparation prepared = bound_->prepare(room_used, converter_.get());
   reply.prepare_us = prepared.us;
   reply.untimed_check_us += prepared.check_us;
@@ -70,7 +69,7 @@ void CaseWorker::setup(const Command& command, Reply& reply) {
   try_special_draws(reply);
   try_spaced_operands(reply);
   try_some_numbers(reply);
-  if (!room_is_dear && tries_special) try_special_values(reply, {}, nullptr, work_.spacing);
+  if (!room_is_dear) try_special_at_setup(reply, {}, nullptr);
   finish(reply);
   account(began, reply);
 }

@@ -64,7 +64,9 @@ class CaseWorker {
   void try_reused_weights(Reply& reply);
   void try_some_numbers(Reply& reply);
   void sweep(double usual_ms, double whole_ms, int64_t multiplications, bool far, Reply& reply);
-  void try_special_values(Reply& reply, std::span<std::byte> room, int64_t* room_used, std::optional<Spacing> only);
+  void try_special_at_setup(Reply& reply, std::span<std::byte> room, int64_t* room_used);
+  void try_special_values(const SpecialValues* values, Reply& reply, std::span<std::byte> room, int64_t* room_used,
+                          std::optional<Spacing> only);
   void take_samples(const Command& command, Reply& reply, LaunchTimes* times);
   bool prepared_is_whole(Reply& reply);
   void finish(Reply& reply);

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "kernel/supports.h"
 #include "measure/winner_checks.h"
 
 namespace assay {
@@ -22,11 +23,11 @@ std::vector<Accuracy> classes_of(const std::vector<CaseToRun>& cases) {
 }
 
 std::unique_ptr<SpecialValues> special_values_for(const Spec& spec, const std::vector<CaseToRun>& cases,
-                                                  const DeviceInfo& device) {
+                                                  const DeviceInfo& device, const SpecialValues* like = nullptr) {
   const auto takes_strides = [](const CaseToRun& c) { return c.variant->supports.strides; };
   return SpecialValues::make(spec, std::any_of(cases.begin(), cases.end(), takes_strides),
                              !std::all_of(cases.begin(), cases.end(), takes_strides),
-                             /*as_in_files=*/!device.one_worker);
+                             /*as_in_files=*/!device.one_worker, like);
 }
 
 class SpecRun {
@@ -40,7 +41,11 @@ class SpecRun {
                  : std::make_unique<ProvedSpec>(spec, *context.arenas,
                                                 context.mode == Mode::hot ? 0 : context.footprint, classes_of(cases))),
         proved_(context.proved ? *context.proved : *own_),
+        shorter_(special_by_chance() ? SpecialValues::shorter_of(spec) : std::nullopt),
         special_(context.special_values ? special_values_for(spec, cases, *context.device) : nullptr),
+        shorter_special_(context.special_values && shorter_
+                             ? special_values_for(*shorter_, cases, *context.device, special_.get())
+                             : nullptr),
         standings_(spec_, context) {
     for (const CaseToRun& work : cases) standings_.cases.push_back(contender(work, &proved_.proof(), false));
     for (Contender& c : standings_.cases) share_storage(c);
@@ -101,9 +106,11 @@ class SpecRun {
     c.worker_case.proof = proof;
     c.worker_case.inputs = &proved_.inputs();
     c.worker_case.special = special_.get();
+    if (takes_shorter(*work.variant)) c.worker_case.shorter_special = shorter_special_.get();
     if (proof && special_by_chance()) {
       c.worker_case.special_by_chance = true;
-      c.worker_case.spacing = context_.winners->spacing.try_emplace(work.key.hash, draw_spacing()).first->second;
+      c.worker_case.spacing =
+          context_.winners->spacing.try_emplace(work.key.hash, draw_spacing(*work.variant)).first->second;
     }
     c.worker_case.first_visit = context_.special_values;
     c.worker_case.arenas = context_.arenas;
@@ -169,9 +176,15 @@ class SpecRun {
            context_.device->launches_per_sample <= 1;
   }
 
+  /// Whether set-up launches it on fewer columns, where B is big: then nothing has been launched on all of them.
+  bool takes_shorter(const Variant& variant) const {
+    return shorter_ && unsupported_reason(variant.supports, *shorter_).empty();
+  }
+
   /// Of one case in so many set-up makes special launches.
-  std::optional<Spacing> draw_spacing() {
-    const uint64_t of = spec_.weight_bytes() > kLargeSpecialBytes ? 3 : 2, drawn = random_();
+  std::optional<Spacing> draw_spacing(const Variant& variant) {
+    const bool is_dear = spec_.weight_bytes() > kLargeSpecialBytes && !takes_shorter(variant);
+    const uint64_t of = is_dear ? 3 : 2, drawn = random_();
     if (drawn % of != 0) return {};
     return drawn / of % 2 == 0 ? Spacing::dense : Spacing::padded;
   }
@@ -185,7 +198,7 @@ class SpecRun {
     if (!special_) return {};
     WorkerCase work = c.worker_case;
     work.special = special_.get();
-    work.spacing = other(work.spacing);
+    work.spacing = takes_shorter(*c.work->variant) ? std::nullopt : other(work.spacing);
     WorkerGroup group(context_.effort.setup_watchdog_s);
     return group.ask(group.add(work), command, context_.effort.setup_watchdog_s);
   }
@@ -294,7 +307,9 @@ class SpecRun {
   const uint64_t order_ = random_();
   const std::unique_ptr<ProvedSpec> own_;
   const ProvedSpec& proved_;
+  const std::optional<Spec> shorter_;
   std::unique_ptr<SpecialValues> special_;
+  const std::unique_ptr<SpecialValues> shorter_special_;
   Standings standings_;
   int64_t next_copy_ = 0, next_piece_ = 0;  // the bulk reader's pieces are no copies
 };

@@ -16,15 +16,16 @@ constexpr int64_t kComparedBytes = int64_t(64) << 20;  // of prepared weights, m
 /// One spacing of the operands in memory of the device, as long as it lives.
 class SpecialLaunch {
  public:
-  SpecialLaunch(const WorkerCase& work, OpenedArenas& opened, const SpecialKernel& of, Spacing spacing)
-      : values_(*work.special), accuracy_(work.variant->accuracy), opened_(opened), device_(opened.device()) {
-    launch_ = launch_of(work.inputs->spec());
+  SpecialLaunch(const WorkerCase& work, const SpecialValues& values, OpenedArenas& opened, const SpecialKernel& of,
+                Spacing spacing)
+      : values_(values), accuracy_(work.variant->accuracy), opened_(opened), device_(opened.device()) {
+    launch_ = launch_of(values.spec());
     LoadedKernel& kernel = of.kernel;
     launch_.kernel = &kernel;
     launch_.tensors = values_.weights(spacing)->tensors();
     const Address weights = opened.special(*values_.weights(spacing));
     mixes_ = spacing == Spacing::dense && !work.device->one_worker && work.variant->supports.strides &&
-             rows_of(work.inputs->spec()) > 1;
+             rows_of(values.spec()) > 1;
     for (Tensor& t : launch_.tensors) {
       launch_.bytes += t.bytes + t.scale_bytes;
       const int64_t most = mixes_ ? spaced(t, Spacing::padded).bytes : t.bytes;
@@ -194,11 +195,11 @@ std::string ignores_strides(const std::string& between, const std::string& messa
          R"(; if dense operands are all it takes, its manifest's "supports" says "strides": false)";
 }
 
-std::string check_special_values(const WorkerCase& work, OpenedArenas& opened, const SpecialKernel& of,
-                                 std::optional<Spacing> only) {
-  const auto run = [&](Spacing spacing) { return SpecialLaunch(work, opened, of, spacing).run(); };
-  const bool has_dense = work.special->weights(Spacing::dense), has_apart = work.special->weights(Spacing::apart),
-             has_padded = work.special->weights(Spacing::padded);
+std::string check_special_values(const WorkerCase& work, const SpecialValues& values, OpenedArenas& opened,
+                                 const SpecialKernel& of, std::optional<Spacing> only) {
+  const auto run = [&](Spacing spacing) { return SpecialLaunch(work, values, opened, of, spacing).run(); };
+  const bool has_dense = values.weights(Spacing::dense), has_apart = values.weights(Spacing::apart),
+             has_padded = values.weights(Spacing::padded);
   if (!work.variant->supports.strides || !has_padded) return has_dense ? run(Spacing::dense) : "";
   if (only == Spacing::dense && has_dense) return run(Spacing::dense);
   std::string padded;

@@ -17,8 +17,8 @@ struct SpecialKernel {
 /// "" or what the kernel makes of special values that it must not. Strides are padded where the variant does not say
 /// that it takes dense operands alone. Error where the kernel reports one itself. only: of two spacings that it takes
 /// this one, unless it is wrong there; else both.
-std::string check_special_values(const WorkerCase& work, OpenedArenas& opened, const SpecialKernel& of,
-                                 std::optional<Spacing> only = {});
+std::string check_special_values(const WorkerCase& work, const SpecialValues& values, OpenedArenas& opened,
+                                 const SpecialKernel& of, std::optional<Spacing> only = {});
 
 /// What is said of a kernel that is wrong, as `message` says, with padding between these alone.
 std::string ignores_strides(const std::string& between, const std::string& message);

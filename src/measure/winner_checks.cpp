@@ -38,6 +38,8 @@ void WinnerChecks::run() {
   std::erase_if(launched, [](const Contender* c) { return !c->running(); });
   launch_late(launched);
   try_specials();
+  for (Contender& c : standings_.cases)
+    if (steps_.try_special && c.running() && !was_on_specials(c)) c.record.tags.emplace_back(kProvedInPartTag);
   if (watched.empty()) return;
   for (Contender* c : watched)
     if (c->running()) c->worker->resume();
@@ -74,7 +76,7 @@ bool WinnerChecks::is_to_watch(const Contender& c) const {
 
 bool WinnerChecks::is_to_launch(const Contender& c) const {
   const std::string id = c.work->variant->id();
-  return may_win(c) && context_.effort.late_ms > 0 && !context_.winners->launched.count(id) &&
+  return may_win(c) && context_.effort.late_ms > 0 && !context_.winners->launched.count(id) && !ended_.count(&c) &&
          (!context_.winners->tried_late.count(id) || is_short(c));
 }
 
@@ -87,8 +89,11 @@ void WinnerChecks::launch_while_idle(int64_t until_ns) {
   }
   free_until_ns_ = until_ns;
   launch_late(launched);
-  for (Contender* c : launched)
-    if (c->running()) c->worker->resume();
+  if (std::none_of(standings_.cases.begin(), standings_.cases.end(),
+                   [this](const Contender& c) { return is_to_launch(c); }))
+    try_specials();
+  for (Contender& c : standings_.cases)
+    if (c.running()) c.worker->resume();
 }
 
 /// What takes longer than the watch is part of the case, and of its checks.
@@ -132,18 +137,19 @@ void WinnerChecks::sweep_numbers() {
   }
 }
 
-/// At set-up some cases, drawn, were launched in one spacing, drawn. No launch of a case may follow.
+/// At set-up some cases, drawn, were launched in one spacing, drawn. No other launch of a case may follow.
 void WinnerChecks::try_specials() {
   if (!steps_.try_special) return;
-  std::set<std::string>& done = context_.winners->special;
-  const auto is_done = [&](const Contender& c) { return done.count(c.work->key.hash) > 0; };
-  while (Contender* const next = standings_.next_to_prove(is_done)) {
+  while (Contender* const next = standings_.next_to_prove([this](const Contender& c) { return was_on_specials(c); })) {
+    ended_.insert(next);
     const Answer answer = timed([&] { return steps_.try_special(*next); });
-    if (answer.reply.outcome == Outcome::pass) done.insert(next->work->key.hash);
+    if (answer.reply.outcome == Outcome::pass) context_.winners->special.insert(next->work->key.hash);
     steps_.take(*next, answer);
   }
-  for (Contender& c : standings_.cases)
-    if (c.running() && !is_done(c)) c.record.tags.emplace_back(kProvedInPartTag);
+}
+
+bool WinnerChecks::was_on_specials(const Contender& c) const {
+  return context_.winners->special.count(c.work->key.hash) > 0;
 }
 
 void WinnerChecks::launch_late(const std::vector<Contender*>& contenders) {

@@ -1,6 +1,7 @@
 // What may be crowned is tried harder: on all numbers, for thousands of launches more, and watched for longer.
 #pragma once
 #include <functional>
+#include <set>
 
 #include "measure/standings.h"
 
@@ -23,13 +24,14 @@ class WinnerChecks {
   /// values of a product. Who is wrong then loses the crown to the next, who is tried in turn. A case of which less
   /// was tried is tagged so.
   void run();
-  /// Of these launches those that run() would not make while it watches. Until then all workers are let run, idle, in
-  /// any case.
+  /// Of these launches those that run() would not make while it watches, and those on special values, which end a
+  /// case. Until then all workers are let run, idle, in any case.
   void launch_while_idle(int64_t until_ns);
 
  private:
   void sweep_numbers();
   void try_specials();
+  bool was_on_specials(const Contender& c) const;
   void watch_restless(Contender& c, int64_t until_ns);
   void launch_late(const std::vector<Contender*>& contenders);
   bool may_win(const Contender& c) const;
@@ -43,7 +45,8 @@ class WinnerChecks {
   Standings& standings_;
   const RoundsContext& context_;
   const Steps steps_;
-  int64_t free_until_ns_ = 0;  // while cases are watched what else is done costs nothing
+  int64_t free_until_ns_ = 0;         // while cases are watched what else is done costs nothing
+  std::set<const Contender*> ended_;  // no launch of theirs may follow: in the memory of its weights are special ones
 };
 
 }  // namespace assay

@@ -24,11 +24,12 @@ struct WorkerCase {
   // Whose prepare makes the weights instead of its own: another variant that names the same storage. Null: none does.
   const Variant* converter = nullptr;
   const BuiltModule* converter_module = nullptr;
-  uint64_t order = 0;                      // of single launches' copies, one for all workers of a spec
-  const SpecialValues* special = nullptr;  // null: no launches on special values
-  bool special_by_chance = false;          // set-up makes some of them, which were drawn; else all …
-  std::optional<Spacing> spacing;          // … those in this one, where the kernel takes both; null: none
-  bool first_visit = false;                // checks that a case needs once: special draws, uneven launches, numbers …
+  uint64_t order = 0;                              // of single launches' copies, one for all workers of a spec
+  const SpecialValues* special = nullptr;          // null: no launches on special values
+  const SpecialValues* shorter_special = nullptr;  // of fewer columns, which set-up takes instead; null: there are none
+  bool special_by_chance = false;                  // set-up makes some of them, which were drawn; else all …
+  std::optional<Spacing> spacing;                  // … those in this one, where the kernel takes both; null: none
+  bool first_visit = false;  // checks that a case needs once: special draws, uneven launches, numbers …
   Arenas* arenas = nullptr;
   Mode mode = Mode::decode;
   int64_t footprint = 0;

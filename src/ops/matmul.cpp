@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/round_up.h"
 #include "spec/field_reader.h"
 
 namespace assay {
@@ -265,6 +266,23 @@ const Op kMatmul = {.name = "matmul",
 const Matmul& matmul_of(const Spec& spec) {
   ASSAY_CHECK(spec.op == &kMatmul);
   return *static_cast<const Matmul*>(spec.own.get());
+}
+
+std::optional<Spec> with_fewer_columns(const Spec& spec, int64_t of) {
+  static constexpr int64_t kMostStep = 256, kLeast = 128;
+  const auto fewer = [of](int64_t n) { return round_up(std::max(n / of, kLeast), std::min(n & -n, kMostStep)); };
+  int64_t all = 0;
+  SpecFields fields = spec.fields;
+  for (auto& [name, value] : fields) {
+    const auto segment = std::find_if(spec.segments.begin(), spec.segments.end(),
+                                      [&name = name](const Segment& s) { return s.name == name; });
+    if (segment == spec.segments.end() && name != "n") continue;
+    const bool is_sum = name == "n" && !spec.segments.empty();
+    const int64_t columns = is_sum ? 0 : fewer(segment == spec.segments.end() ? spec.size("n") : segment->n);
+    value = is_sum ? "?" : std::to_string(columns), all += columns;
+  }
+  if (2 * all > spec.size("n")) return {};
+  return make_spec(fields, spec.line());
 }
 
 }  // namespace assay

@@ -1,5 +1,6 @@
 // The matrix product: its fields as a struct, its operands, what it costs.
 #pragma once
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,5 +31,9 @@ struct Matmul {
 
 /// Of a spec of this op; valid as long as the spec or a copy of it.
 const Matmul& matmul_of(const Spec& spec);
+
+/// The same with about one of so many of its columns of D, 128 at least and of each segment; a multiple of what powers
+/// of two theirs are (of up to 256). Nothing where that is more than half.
+std::optional<Spec> with_fewer_columns(const Spec& spec, int64_t of);
 
 }  // namespace assay

@@ -24,6 +24,7 @@ constexpr int64_t kPaddingBlocks = 2;             // of blocks: rows that begin 
 constexpr int64_t kMostBytes = int64_t(1) << 30;  // of weights
 constexpr int64_t kComparedElements = 16'384;     // of D, where it has more
 constexpr int64_t kRun = 256;                     // … in whole runs that have every kind of row, and the last one
+constexpr int64_t kShortAbove = int64_t(4) << 20, kShortOf = 16;  // bytes of weights; columns: of so many one
 constexpr double kDeviations = 7;
 constexpr double kSlack =
     2;  // gross errors are sought here: a kernel that adds parts of a sum in D's type is judged elsewhere
@@ -148,8 +149,9 @@ SpecialWeights::SpecialWeights(const Spec& spec, const SpecialRows& rows, Spacin
   }
 }
 
-SpecialValues::SpecialValues(const Spec& spec) : of_(spec), spec_(matmul_of(of_)), rows_(spec_) {
-  const auto& rows = rows_.activations();
+SpecialValues::SpecialValues(const Spec& spec, std::shared_ptr<const SpecialRows> of)
+    : of_(spec), spec_(matmul_of(of_)), rows_(std::move(of)) {
+  const auto& rows = rows_->activations();
   for (size_t accuracy = 0; accuracy < std::size(sets_); ++accuracy)
     for (int64_t i = 0; i < std::ssize(rows); ++i) {
       const ActivationRow& row = rows[size_t(i)];
@@ -159,25 +161,30 @@ SpecialValues::SpecialValues(const Spec& spec) : of_(spec), spec_(matmul_of(of_)
     }
   for (size_t accuracy = 0; accuracy < std::size(sets_); ++accuracy)
     for (int64_t set = 0; set < std::ssize(rows); ++set)
-      for (int64_t row = 0; row < std::ssize(rows_.weights()); ++row) {
-        const SpecialProduct& p = rows_.product(set, row);
+      for (int64_t row = 0; row < std::ssize(rows_->weights()); ++row) {
+        const SpecialProduct& p = rows_->product(set, row);
         bounds_[accuracy].push_back(bound_of(p, spec_.alpha * p.product, 0, Accuracy(accuracy)));
       }
 }
 
 SpecialWeights::~SpecialWeights() { munmap(mapped_.data(), mapped_.size()); }
 
-std::unique_ptr<SpecialValues> SpecialValues::make(const Spec& spec, bool any_padded, bool any_dense,
-                                                   bool as_in_files) {
+std::optional<Spec> SpecialValues::shorter_of(const Spec& spec) {
+  if (!spec.op->is_product || spec.weight_bytes() <= kShortAbove) return {};
+  return with_fewer_columns(spec, kShortOf);
+}
+
+std::unique_ptr<SpecialValues> SpecialValues::make(const Spec& spec, bool any_padded, bool any_dense, bool as_in_files,
+                                                   const SpecialValues* like) {
   if (!spec.op->is_product || spec.weight_bytes() > kMostBytes) return nullptr;
-  auto values = std::make_unique<SpecialValues>(spec);
+  auto values = like ? std::make_unique<SpecialValues>(spec, like->rows_) : std::make_unique<SpecialValues>(spec);
   const bool has_room = spec.weight_bytes() <= kLargeSpecialBytes || 8 * spec.weight_bytes() <= memory_room().bytes;
   if (any_padded && as_in_files && values->spec_.batch > 1 && spec.weight_bytes() <= kLargeSpecialBytes)
     values->weights_[size_t(Spacing::apart)] =
-        std::make_unique<SpecialWeights>(spec, values->rows_, Spacing::apart, as_in_files);
+        std::make_unique<SpecialWeights>(spec, *values->rows_, Spacing::apart, as_in_files);
   for (const Spacing spacing : {Spacing::dense, Spacing::padded})
     if (spacing == Spacing::dense ? any_dense || has_room : any_padded)
-      values->weights_[size_t(spacing)] = std::make_unique<SpecialWeights>(spec, values->rows_, spacing, as_in_files);
+      values->weights_[size_t(spacing)] = std::make_unique<SpecialWeights>(spec, *values->rows_, spacing, as_in_files);
   return values;
 }
 
@@ -215,7 +222,7 @@ std::vector<std::byte> SpecialValues::content(const Tensor& t, int64_t launch, A
       for (int64_t column = 0; column < t.dims[2]; ++column) {
         std::byte* at = &bytes[size_t((batch * t.strides[0] + row * t.strides[1] + column * t.strides[2]) * size)];
         if (t.operand == Operand::a) {
-          const ActivationRow& a = rows_.activations()[size_t(set_of(batch * t.dims[1] + row, launch, accuracy))];
+          const ActivationRow& a = rows_->activations()[size_t(set_of(batch * t.dims[1] + row, launch, accuracy))];
           std::memcpy(at, &a.bytes[size_t(column * size)], size_t(size));
         } else {
           encode_value(t.dtype, beside(t.operand, rows_before + batch * t.dims[2] + column), at);
@@ -239,9 +246,9 @@ SpecialValues::Bound SpecialValues::bound_of(const SpecialProduct& p, double exp
 
 std::string SpecialValues::check(const std::vector<Tensor>& d, const std::vector<std::vector<std::byte>>& bytes,
                                  int64_t launch, Accuracy accuracy) const {
-  const int64_t distinct = std::ssize(rows_.weights()), elements = spec_.batch * spec_.m * spec_.n;
+  const int64_t distinct = std::ssize(rows_->weights()), elements = spec_.batch * spec_.m * spec_.n;
   const int64_t step = std::max<int64_t>(1, elements / kComparedElements);
-  MeanSquare of_int8(rows_.activations().size() * rows_.weights().size());
+  MeanSquare of_int8(rows_->activations().size() * rows_->weights().size());
   int64_t rows_before = 0, element = 0;
   for (size_t s = 0; s < d.size(); ++s) {
     const Tensor& t = d[s];
@@ -251,7 +258,7 @@ std::string SpecialValues::check(const std::vector<Tensor>& d, const std::vector
         for (int64_t column = 0; column < columns; ++column, ++element) {
           if (element / kRun % step != 0 && elements - element > kRun) continue;
           const int64_t set = set_of(batch * t.dims[1] + m, launch, accuracy), row = (rows_before + column) % distinct;
-          const SpecialProduct& p = rows_.product(set, row);
+          const SpecialProduct& p = rows_->product(set, row);
           const double from_c = spec_.beta != 0 ? spec_.beta * beside(Operand::c, rows_before + column) : 0;
           const double from_bias = spec_.bias ? beside(Operand::bias, rows_before - batch * columns + column) : 0;
           const double expected = spec_.alpha * p.product + from_c + from_bias;
@@ -265,12 +272,12 @@ std::string SpecialValues::check(const std::vector<Tensor>& d, const std::vector
                                       (spec_.batch > 1 ? fmt::format("batch {} ", batch) : "") +
                                       fmt::format("D[{},{}]", m, column);
             return fmt::format("on special values ({}) {} is {:.6g}, should be {:.6g}{}",
-                               rows_.weights()[size_t(row)].what, where, got, expected,
+                               rows_->weights()[size_t(row)].what, where, got, expected,
                                std::isinf(expected) ? " or NaN"
                                                     : fmt::format(": off by {:.3g}, allowed {:.3g}",
                                                                   std::fabs(got - expected), bound.all));
           }
-          if (accuracy == Accuracy::int8_activation && rows_.weights()[size_t(row)].is_random && bound.deviation > 0 &&
+          if (accuracy == Accuracy::int8_activation && rows_->weights()[size_t(row)].is_random && bound.deviation > 0 &&
               std::isfinite(got))
             of_int8.add(size_t(set * distinct + row), got - expected, std::hypot(bound.deviation, bound.output));
         }

@@ -49,8 +49,13 @@ class SpecialValues {
   /// large ones are made in one spacing alone, which a case takes.
   /// as_in_files: weights begin where those of a mapped file may, at 32 bytes, and less than 64 bytes behind their end
   /// is nothing that can be read; else at 64. Batches of several lie apart as well, where they are small.
-  static std::unique_ptr<SpecialValues> make(const Spec& spec, bool any_padded, bool any_dense, bool as_in_files);
-  explicit SpecialValues(const Spec& spec);
+  /// like: those of a spec that differs in its columns alone, and has 128 or more; null: there are none.
+  static std::unique_ptr<SpecialValues> make(const Spec& spec, bool any_padded, bool any_dense, bool as_in_files,
+                                             const SpecialValues* like = nullptr);
+  /// Of a spec with big weights one with about a sixteenth of its columns; of others nothing.
+  static std::optional<Spec> shorter_of(const Spec& spec);
+  explicit SpecialValues(const Spec& spec) : SpecialValues(spec, std::make_shared<SpecialRows>(matmul_of(spec))) {}
+  SpecialValues(const Spec& spec, std::shared_ptr<const SpecialRows> rows);
 
   const Spec& spec() const { return of_; }
   /// Null if they were not made.
@@ -77,7 +82,7 @@ class SpecialValues {
 
   const Spec of_;
   const Matmul& spec_;
-  SpecialRows rows_;
+  const std::shared_ptr<const SpecialRows> rows_;
   std::vector<int64_t> sets_[kAccuracies];  // of each class, the rows of activations that it must take
   std::vector<Bound> bounds_[kAccuracies];  // of each pair of rows with nothing beside the product
   std::unique_ptr<SpecialWeights> weights_[kSpacings];
