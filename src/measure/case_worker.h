@@ -113,7 +113,7 @@ class CaseWorker {
   std::optional<Comparison> pending_;        // of the sample before: while the device is at the next
   bool sampling_ = false, is_read_ = false;  // is_read_: the outputs of the launch in work are on the host already
   bool hands_over_ = false;                  // whether this turn shows launches whose inputs come late
-  int64_t turns_ = 0;
+  int64_t turns_ = 0, free_launches_ = 0;
   double spent_us_ = 0, checked_us_ = 0;  // by this case so far, in set-up and turns
   std::optional<LateLaunches> late_;
   bool watch_all_ = false;                           // as the command of this step says
