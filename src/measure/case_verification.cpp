@@ -12,7 +12,7 @@ constexpr int64_t kFewElements = 256, kSmallPartOf = 256;     // … where check
 constexpr int64_t kCheapCheckElements = 1'000;  // above, only one launch of a turn is compared element by element
 constexpr double kGenerousBelow = 0.06;  // of a case's time: while its checks are below, they do more than they must
 constexpr uint64_t kElseOneOf = 6;       // … else so in one of so many launches, drawn
-constexpr int64_t kLeastFree = 8;        // samples of a case that have free signs, whatever that takes
+constexpr int64_t kLeastFree = 8;        // samples of a case with a small D that have free signs, whatever that takes
 constexpr int64_t kMostProjected = 200'000'000;  // multiplications that projections of one sample may take
 // Of an op that is no product: launches of a sample whose right answers are worked out, and flops of all of them.
 constexpr int64_t kManyAnswers = 64, kMuchWork = 8'000'000, kFewAnswers = 16, kLittleWork = 400'000;
@@ -56,10 +56,12 @@ bool CaseWorker::may_judge_more() {
   return work_.inputs->spec().op->is_product || device_.works_by_itself() || may_compare_more();
 }
 
-/// What a product with free signs must project to takes several times as long as one with grouped signs. Some are free
-/// in any case: else who tells the two apart would get away in one of three.
+/// What a product with free signs must project to takes several times as long as one with grouped signs. Of a small D
+/// some are free in any case: else who tells the two apart would get away in one of three.
 bool CaseWorker::may_be_free() {
-  return !work_.proof || !work_.inputs->spec().op->is_product || free_launches_ < kLeastFree || may_compare_more();
+  if (!work_.proof || !work_.inputs->spec().op->is_product) return true;
+  const bool too_few = free_launches_ < kLeastFree && judge_->check_cost() <= kCheapCheckElements;
+  return too_few || may_compare_more();
 }
 
 /// All slots; where their right answers take long, or took much already, those that are compared and a few others.

@@ -165,15 +165,23 @@ std::string OutputRing::broken_guard(bool all_read) const {
   return "";
 }
 
+/// Where in a stretch of the device's memory the first byte is no poison, -1 if none. By pieces that stay in a cache.
+int64_t OutputRing::first_broken(Address memory, int64_t bytes) const {
+  constexpr int64_t kPiece = int64_t(1) << 16;
+  std::vector<std::byte> piece(size_t(std::min(bytes, kPiece)));
+  for (int64_t at = 0; at < bytes; at += kPiece) {
+    const std::span<std::byte> part = std::span(piece).first(size_t(std::min(bytes - at, kPiece)));
+    device_.read(part.data(), memory + at, std::ssize(part));
+    if (const int64_t broken = first_not_poison(part); broken >= 0) return at + broken;
+  }
+  return -1;
+}
+
 std::string OutputRing::broken_far() {
-  std::vector<std::byte> far;
   for (const Part& part : parts_) {
-    far.resize(size_t(part.far_bytes));
-    device_.read(far.data(), part.memory - part.far_bytes, part.far_bytes);
-    if (const int64_t at = first_not_poison(far); at >= 0)
+    if (const int64_t at = first_broken(part.memory - part.far_bytes, part.far_bytes); at >= 0)
       return fmt::format("wrote {} bytes before the start of a buffer", kGuardBytes + part.far_bytes - at);
-    device_.read(far.data(), part.memory + span_bytes(part, slots_), part.far_bytes);
-    if (const int64_t at = first_not_poison(far); at >= 0)
+    if (const int64_t at = first_broken(part.memory + span_bytes(part, slots_), part.far_bytes); at >= 0)
       return fmt::format("wrote {} bytes behind the end of a buffer",
                          span_bytes(part, slots_) - part.start(slots_ - 1) - part.bytes + at + 1);
   }

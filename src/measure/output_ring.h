@@ -72,6 +72,7 @@ class OutputRing {
     int64_t start(int64_t slot) const;
   };
   static int64_t span_bytes(const Part& part, int64_t used);
+  int64_t first_broken(Address memory, int64_t bytes) const;
   void make_room(Part& part) const;
   void give_weights(Part& part, std::span<const float> weights);
   GuardedBuffers used_buffers(const Part& part) const;
