@@ -230,7 +230,7 @@ TEST_F(SpecialWinnersTest, NoLaunchFollowsThoseOnSpecialValuesWhichTakeTheTimeIn
     context_.effort.late_ms = late_ms;
     const CaseRecord record = run({case_})[0];
     EXPECT_EQ(record.outcome, Outcome::pass) << record.detail;
-    EXPECT_EQ(record.check_us<kSpecialMs * 1e3, late_ms> 1) << "late launches that are not over come first";
+    EXPECT_EQ((record.check_us < kSpecialMs * 1e3), (late_ms > 1)) << "late launches that are not over come first";
   }
 }
 

@@ -93,7 +93,11 @@ void CaseWorker::try_reused_weights(Reply& reply) {
 
 /// A few of them, edges first: what may win is tried on all (sweep_numbers).
 void CaseWorker::try_some_numbers(Reply& reply) {
-  if (work_.first_visit) sweep(kSomeMs, kSomeMs, kSomeMultiplications, /*far=*/false, reply);
+  if (!work_.first_visit) return;
+  try {
+    sweep(kSomeMs, kSomeMs, kSomeMultiplications, /*far=*/false, reply);
+  } catch (const NoRoom&) {  // what is timed needs less
+  }
 }
 
 /// Then positions of a longer cache, whose rows the engine's will have.

@@ -75,10 +75,12 @@ std::vector<int64_t> CaseWorker::draw_projected(const Comparison& of) {
     const int64_t by_work = (more ? kMuchWork : kLittleWork) / std::max<int64_t>(spec.flops, 1);
     most = std::min({most, by_work, more ? kManyAnswers : kFewAnswers});
   }
+  most = std::max<int64_t>(most, 1);
   if (std::ssize(slots) <= most) return slots;
   std::shuffle(slots.begin(), slots.end(), random_);
-  slots.resize(size_t(std::max<int64_t>(most, 1)));
-  slots.insert(slots.end(), of.slots.begin(), of.slots.end());
+  slots.resize(size_t(most));
+  for (const int64_t slot : of.slots)
+    if (std::find(slots.begin(), slots.end(), slot) == slots.end()) slots.push_back(slot);
   return slots;
 }
 

@@ -16,6 +16,8 @@
 namespace assay {
 namespace {
 
+constexpr double kLeastAwakeMs = 20;  // behind what is launched while all are let run
+
 std::vector<Accuracy> classes_of(const std::vector<CaseToRun>& cases) {
   std::vector<Accuracy> classes;
   for (const CaseToRun& work : cases) classes.push_back(work.variant->accuracy);
@@ -132,6 +134,7 @@ class SpecRun {
       if (&other == &c) return;
       c.worker_case.converter = &variant;
       c.worker_case.converter_module = &other.work->module;
+      if (!takes_shorter(variant)) c.worker_case.shorter_special = nullptr;  // both make it
       return;
     }
   }
@@ -289,7 +292,7 @@ class SpecRun {
       if (c.running()) c.worker->resume();
     const int64_t until = now_ns() + int64_t(context_.effort.settle_ms * 1e6);
     checks.launch_while_idle(until);
-    poll(nullptr, 0, int(std::max<int64_t>(until - now_ns(), 0) / 1'000'000));
+    poll(nullptr, 0, int(std::max(double(until - now_ns()) * 1e-6, kLeastAwakeMs)));
     for (Contender& c : standings_.cases)
       if (c.running()) look_again(c);
   }

@@ -92,8 +92,6 @@ void WinnerChecks::launch_while_idle(int64_t until_ns) {
   if (std::none_of(standings_.cases.begin(), standings_.cases.end(),
                    [this](const Contender& c) { return is_to_launch(c); }))
     try_specials();
-  for (Contender& c : standings_.cases)
-    if (c.running()) c.worker->resume();
 }
 
 /// What takes longer than the watch is part of the case, and of its checks.
@@ -145,6 +143,7 @@ void WinnerChecks::try_specials() {
     const Answer answer = timed([&] { return steps_.try_special(*next); });
     if (answer.reply.outcome == Outcome::pass) context_.winners->special.insert(next->work->key.hash);
     steps_.take(*next, answer);
+    if (next->running()) next->worker->resume();
   }
 }
 
@@ -161,6 +160,7 @@ void WinnerChecks::launch_late(const std::vector<Contender*>& contenders) {
     context_.winners->tried_late.insert(c->work->variant->id());
     if (answer.reply.late_launches >= kLateLaunches) context_.winners->launched.insert(c->work->variant->id());
     steps_.take(*c, answer);
+    if (c->running()) c->worker->resume();
   }
 }
 

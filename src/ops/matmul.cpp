@@ -270,7 +270,9 @@ const Matmul& matmul_of(const Spec& spec) {
 
 std::optional<Spec> with_fewer_columns(const Spec& spec, int64_t of) {
   static constexpr int64_t kMostStep = 256, kLeast = 128;
-  const auto fewer = [of](int64_t n) { return round_up(std::max(n / of, kLeast), std::min(n & -n, kMostStep)); };
+  const auto fewer = [of](int64_t n) {
+    return std::min(n, round_up(std::max(n / of, kLeast), std::min(n & -n, kMostStep)));
+  };
   int64_t all = 0;
   SpecFields fields = spec.fields;
   for (auto& [name, value] : fields) {

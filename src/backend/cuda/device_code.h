@@ -1,5 +1,5 @@
 // Device code of the harness itself, as PTX that the driver compiles: a clock probe, a checksum, a survey of outputs, a
-// gathering read.
+// gathering copy.
 #pragma once
 #include "backend/cuda/ptx_spread.h"
 
