@@ -134,6 +134,8 @@ constexpr const char* kAwkward[] = {
     "Argmax / dim=301x32 axi=1",
     "Argmax / dim=1603x128 axi=1",
     "Argmax / dim=1603x129 axi=1",
+    "Argmax / dim=301x128 axi=1",
+    "Argmax / dim=40001x128 axi=1",
     "Argmax / dim=37x1024 axi=1",
     "Argmax / dim=803x1025 axi=1",
     "Argmax / dim=3x100003 axi=1",

@@ -82,7 +82,7 @@ class Cell {
     packet.samples = std::min(command.samples, kMostCellSamples);
     for (int i = 0; i < packet.samples; ++i) {
       packet.last_set = command.first_set + (command.new_inputs ? uint64_t(i) : 0);
-      const bool is_last = i + 1 == packet.samples;
+      const bool is_last = command.ends_turn && i + 1 == packet.samples;
       for (int redone = 0; redone <= kMostRedone; ++redone) {
         if (!sample(command, is_last, packet, i)) return packet;
         if (!packet.disturbed[i] || packet.us[i] * 1e3 * command.calls > kLongSampleNs) break;

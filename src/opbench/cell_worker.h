@@ -19,6 +19,7 @@ struct CellCommand {
   int samples = 1, calls = 1;
   bool warm_up = false;    // one call before, on other inputs
   bool new_inputs = true;  // for each sample; else all on first_set, as the seed did
+  bool ends_turn = true;   // all of the output is poisoned before the last sample, for it is compared
 };
 
 struct CellAnswer {

@@ -92,6 +92,6 @@ class Opbench {
 inline constexpr std::string_view kDisturbedTag = "disturbed";
 
 /// Changes whenever what is measured or how it is judged does.
-inline constexpr int kOpbenchMethodVersion = 5;
+inline constexpr int kOpbenchMethodVersion = 6;
 
 }  // namespace assay

@@ -11,6 +11,7 @@
 #include "measure/ranking_samples.h"
 #include "measure/worker_process.h"
 #include "opbench/expected_time.h"
+#include "opbench/row_visits.h"
 
 namespace assay {
 namespace {
@@ -73,35 +74,29 @@ class Contender {
     result.disturbed.clear();
   }
 
-  int turns() const { return once_us_ >= kLongUs ? kTurnsOfLong : kTurns; }
+  /// That it would like to have in a turn.
+  int visits(int turn) const { return runs() && turn < turns() ? visits_of_turn(sample_us()) : 0; }
 
-  void turn(int number) {
-    if (!runs() || number >= turns()) return;
+  void visit(int turn, int visit, int visits) {
+    if (!runs() || turn >= turns()) return;
     CellCommand command;
-    // A queue hides what its first and its last call take.
-    const double sample_us = device == "cpu" ? kSampleUs : kQueueUs;
-    command.calls = std::clamp(int(sample_us / std::max(once_us_, 0.05)), 1, kMostCalls);
-    command.samples = std::clamp(int(kTurnUs / (once_us_ * command.calls)), 1, kMostSamplesOfTurn);
-    command.warm_up = once_us_ < kWarmUpUs;
+    command.calls = calls();
+    command.samples = samples_of_visit(samples_of_turn(sample_us()), visit, visits);
+    if (command.samples == 0) return;
+    command.ends_turn = visit + 1 == visits;
+    const int64_t first = int64_t(turn) * kMostSamplesOfTurn;
+    const bool begins_turn = visits_.empty() || visits_.back().number < first;
+    command.warm_up = once_us_ < (begins_turn ? kWarmUpUs : kVisitUs);
     command.first_set = next_set_;
     next_set_ += uint64_t(command.samples);
-    ask(command, std::min(1.0, kCheckedElements / double(row_.output.elements())));
-    turn_ends_.push_back(result.us.size());
+    const size_t before = result.us.size();
+    ask(command, command.ends_turn ? std::min(1.0, kCheckedElements / double(row_.output.elements())) : 0);
+    if (result.us.size() == before) return;
+    visits_.push_back(visit_of(first + visit, {result.us.begin() + ptrdiff_t(before), result.us.end()},
+                               {result.disturbed.begin() + ptrdiff_t(before), result.disturbed.end()}));
   }
 
-  /// The median of the undisturbed samples of each turn, of all where all were disturbed.
-  std::vector<double> turn_medians() const {
-    std::vector<double> medians;
-    for (size_t turn = 0, i = 0; turn < turn_ends_.size(); ++turn) {
-      std::vector<double> all, undisturbed;
-      for (; i < turn_ends_[turn]; ++i) {
-        all.push_back(result.us[i]);
-        if (i >= result.disturbed.size() || !result.disturbed[i]) undisturbed.push_back(result.us[i]);
-      }
-      medians.push_back(percentile(undisturbed.empty() ? all : undisturbed, 50));
-    }
-    return medians;
-  }
+  const std::vector<Visit>& visited() const { return visits_; }
 
   void turns_of_seed() { ask({next_set_, kSeedSamples, kSeedCalls, false, false}, 1.0); }
 
@@ -114,6 +109,14 @@ class Contender {
   CellResult result;
 
  private:
+  int turns() const { return once_us_ >= kLongUs ? kTurnsOfLong : kTurns; }
+  /// Of a sample. A queue hides what its first and its last call take.
+  int calls() const {
+    const double most_us = device == "cpu" ? kSampleUs : kQueueUs;
+    return std::clamp(int(most_us / std::max(once_us_, 0.05)), 1, kMostCalls);
+  }
+  double sample_us() const { return once_us_ * calls(); }
+
   void take(const CellAnswer& answer) {
     result.outcome = answer.outcome;
     result.detail = answer.text;
@@ -154,7 +157,7 @@ class Contender {
   bool is_ceiling_;
   std::unique_ptr<CellWorker> worker_;
   std::string how_;
-  std::vector<size_t> turn_ends_;  // of the samples
+  std::vector<Visit> visits_;
   uint64_t next_set_ = 0;
   double once_us_ = 0;
 };
@@ -167,14 +170,14 @@ double median_us(const CellResult& cell) {
   return percentile(ranking_samples(record, false).device_us, 50);
 }
 
-/// What only moving takes while the cell takes its median: by the median ratio of both in one turn. Memory may have
-/// several rates, for minutes each, and a row may meet two.
+/// What only moving takes while the cell takes its median. Memory may have several rates, for milliseconds or minutes
+/// each, and a row may meet two.
 double moved_beside(const Contender& ceiling, const Contender& cell) {
-  const std::vector<double> moved = ceiling.turn_medians(), taken = cell.turn_medians();
-  std::vector<double> ratios;
-  for (size_t turn = 0; turn < std::min(moved.size(), taken.size()); ++turn)
-    if (taken[turn] > 0) ratios.push_back(moved[turn] / taken[turn]);
-  return ratios.empty() ? 0 : percentile(ratios, 50) * median_us(cell.result);
+  return moved_over_taken(ceiling.visited(), cell.visited()) * median_us(cell.result);
+}
+
+void shuffle(std::vector<size_t>& order, uint64_t secret) {
+  for (size_t i = order.size(); i-- > 1;) std::swap(order[i], order[random_bits(secret + i) % (i + 1)]);
 }
 
 void accuse(CellResult& cell, const OperationRow& row, double peak_gflops) {
@@ -220,14 +223,19 @@ std::vector<CellResult> measure_row(const OperationRow& row, const std::vector<c
   for (size_t i = 0; i < order.size(); ++i) order[i] = i;
   const int turns = turns_of(options);
   for (int turn = 0; turn < turns && !interrupted(); ++turn) {
-    for (size_t i = order.size(); i-- > 1;)
-      std::swap(order[i], order[random_bits(secret + uint64_t(turn) * 64 + i) % (i + 1)]);
-    for (const size_t i : order) {
-      if (interrupted()) break;
-      if (options.method == OpbenchMethod::rounds)
-        contenders[i]->turn(turn);
-      else if (turn == 0 && contenders[i]->runs())
-        contenders[i]->turns_of_seed();
+    if (options.method != OpbenchMethod::rounds) {
+      if (turn > 0) break;
+      shuffle(order, secret);
+      for (const size_t i : order)
+        if (contenders[i]->runs() && !interrupted()) contenders[i]->turns_of_seed();
+      continue;
+    }
+    int visits = 0;
+    for (const auto& contender : contenders) visits = std::max(visits, contender->visits(turn));
+    for (int visit = 0; visit < visits; ++visit) {
+      shuffle(order, random_bits(secret + uint64_t(turn) * kMostSamplesOfTurn + uint64_t(visit)));
+      for (const size_t i : order)
+        if (!interrupted()) contenders[i]->visit(turn, visit, visits);
     }
   }
   if (interrupted()) return {};

@@ -8,10 +8,9 @@
 
 namespace assay {
 
-/// Samples are taken in turns of so many, or of so much time; fewer turns of calls that are long, and those without a
-/// call before that is not timed.
-inline constexpr int kTurns = 5, kTurnsOfLong = 3, kMostSamplesOfTurn = 12;
-inline constexpr double kTurnUs = 40e3, kLongUs = 1e6, kWarmUpUs = 3e5;
+/// Fewer turns of calls that are long, and those without a call before that is not timed.
+inline constexpr int kTurns = 5, kTurnsOfLong = 3;
+inline constexpr double kLongUs = 1e6, kWarmUpUs = 3e5;
 inline constexpr int kSeedSamples = 5, kSeedCalls = 10;
 inline constexpr double kCheckedElements = 2e6;  // of the last output of a turn; of the first output all are
 
