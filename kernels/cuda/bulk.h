@@ -32,6 +32,13 @@ __device__ __forceinline__ void copy_ahead(uint32_t to, const void* from, uint32
   expect_bytes(barrier, bytes);
   copy_bulk(to, from, bytes, barrier);
 }
+/// By how many bytes a copy of B is to begin earlier, so that it begins with a line: one that begins within a line meets
+/// two lines for each of shared memory, and takes up to a third longer on an H200. At most 112, which a launch's
+/// shared_bytes allow for, and at most `before`: what B has in front of it.
+constexpr uint32_t kLine = 128;
+__device__ __forceinline__ uint32_t lead_of(const void* from, uint32_t before) {
+  return min(uint32_t(reinterpret_cast<uintptr_t>(from)) % kLine, before);
+}
 /// How a warp asks for a block's weights: in one copy, in one a lane, or in copies of so many bytes.
 constexpr uint32_t kOneCopy = 0, kCopyALane = 1;
 /// `bytes` of them by a warp, all of whose lanes call. One lane, before, has said how many bytes the barrier waits for.

@@ -150,9 +150,14 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   const Rows rows = rows_of<kFused>(call, int(blockIdx.x), kBlockRows);
   const uint32_t stage = shared_address(call, stage_memory), barrier = shared_address(call, arrived);
   const char* const b = static_cast<const char*>(rows.b) + uint64_t(uint32_t(rows.row)) * row_bytes;
-  const uint32_t bytes = uint32_t(min(kBlockRows, rows.n - rows.row)) * row_bytes, whole = bytes / 16 * 16;
+  const uint32_t lead = lead_of(b, uint32_t(rows.row) * row_bytes);
+  const uint32_t bytes = lead + uint32_t(min(kBlockRows, rows.n - rows.row)) * row_bytes, whole = bytes / 16 * 16;
   if (threadIdx.x < 32) {
-    const auto of_group = [&](int i) { return min(whole - min(whole, uint32_t(i) * group_bytes), group_bytes); };
+    // Each begins with a line and ends with one: what is its own comes with it or with the one before.
+    const auto begin_of = [&](int i) {
+      return i == 0 ? 0 : min(whole, (lead + uint32_t(i) * group_bytes + kLine - 1) / kLine * kLine);
+    };
+    const auto of_group = [&](int i) { return (i + 1 == GROUPS ? whole : begin_of(i + 1)) - begin_of(i); };
     if (threadIdx.x == 0) {
 #pragma unroll
       for (int i = 0; i < GROUPS; ++i) make_barrier(barrier + 8 * i);
@@ -164,11 +169,11 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
 #pragma unroll
     for (int i = 0; i < GROUPS; ++i)
       if (of_group(i) > 0)
-        copy_in_pieces<PIECE>(stage + i * group_bytes, b + i * group_bytes, of_group(i), barrier + 8 * i);
+        copy_in_pieces<PIECE>(stage + begin_of(i), b - lead + begin_of(i), of_group(i), barrier + 8 * i);
   }
   // What is left of the last rows is less than 16 bytes.
   for (uint32_t at = whole + 4 * threadIdx.x; at < bytes; at += 4 * kThreads)
-    *reinterpret_cast<uint32_t*>(stage_memory + at) = *reinterpret_cast<const uint32_t*>(b + at);
+    *reinterpret_cast<uint32_t*>(stage_memory + at) = *reinterpret_cast<const uint32_t*>(b - lead + at);
   const int g = lane / 4, t = lane % 4, row = rows.row + int(threadIdx.x);
   const bool mine = threadIdx.x < kBlockRows && row < rows.n, adds_c = call.brief.adds_c;
   const float bias = addend<T, true>(call, rows, row, mine);
@@ -186,7 +191,7 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
 #pragma unroll
     for (int group = 0; group < GROUPS; ++group) {
       if (first == warp * kPairs) wait_for(barrier + 8 * group, 0);
-      const uint32_t of_row = stage + uint32_t(group * kRows + g) * row_bytes;
+      const uint32_t of_row = stage + lead + uint32_t(group * kRows + g) * row_bytes;
       const uint32_t low = of_row + uint32_t(min(first + t, pairs - 1)) * kPairBytes,
                      high = of_row + uint32_t(min(first + 4 + t, pairs - 1)) * kPairBytes;
       float of_first[Column<T>::kTerms][4] = {}, of_second[Column<T>::kTerms][4] = {};

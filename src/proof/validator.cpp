@@ -8,19 +8,16 @@
 #include "base/error.h"
 #include "proof/activation_rounding.h"
 #include "proof/rounding_model.h"
+#include "proof/run_errors.h"
 #include "proof/weight_rows.h"
 
 namespace assay {
 namespace {
 
-constexpr double kSumDeviations = 5;  // … times c: no element of an honest sum is off by ten
 constexpr double kSumMeanSquare = 2;  // mean of squared errors in units of the largest variance that honest sums have
-constexpr double kDeviations = 7;     // of rounded activations: of 10^8 elements a sweep none is out by chance
 constexpr double kMeanSquare = 2;     // mean of squared errors in units of their variance: 1 where the model holds
 constexpr int64_t kLeastElements = 64;
-constexpr int64_t kAtOnce = 1'024;
 constexpr double kUsualFactor = 8;  // of A, at most
-constexpr double kUniform = 3;      // the variance of an error anywhere within ±e is e²/3
 
 /// Of one element: its product, and what its bounds rest on.
 struct OneProduct {
@@ -102,72 +99,63 @@ std::string Validator::check(std::span<const std::byte> d, const LaunchInputs& l
   const Variation::Signs signs = Variation::factors(launch.a.signs);
   int64_t worst = -1;
   double worst_ratio = 0, worst_value = 0, worst_reference = 0, worst_bound = 0;
-  double squared_deviations = 0, in_variances = 0;
   int64_t checked = 0, row_begin = 0;
+  // Some at once, always in the same place: memory for all of a big D would cost more than its elements.
+  float values[kRun];
+  double products[kRun], from_c[kRun] = {}, from_bias[kRun] = {};
+  RunErrors of;
+  RunSums sums;
+  ErrorModel model;
+  model.scale = scale, model.roundoff = u_out, model.tiny = tiny, model.accumulate = accumulate;
+  model.sum_units = sum_units, model.epilogue_units = epilogue_units, model.is_exact = accuracy_ == Accuracy::exact;
   for (const Tensor& b : inputs.b(launch.copy)) {
     const size_t segment = b.segment;
     const int64_t n = b.dims[1];
     for (int64_t batch = 0; batch < spec_.batch; ++batch)
       for (int64_t m = 0; m < spec_.m; ++m) {
-        const double of_row = launch.a.of_row(batch * spec_.m + m);
+        model.of_row = launch.a.of_row(batch * spec_.m + m);
         const int64_t first = std::max<int64_t>(0, range.first - row_begin), last = std::min(n, range.end - row_begin);
-        // Some at once, always in the same place: memory for all of a big D would cost more than its elements.
-        float values[kAtOnce];
-        double products[kAtOnce];
-        for (int64_t column = first; column < last; ++column) {
-          const int64_t element = row_begin + column, at = (column - first) % kAtOnce;
-          if (at == 0) {
-            const int64_t count = std::min(kAtOnce, last - column);
-            decode_values(spec_.d, &d[size_t(dtype_bytes(spec_.d, element))], count, values);
-            reference_.products(*reference, element, count, signs, products);
-          }
-          const double product = of_row * products[at];
-          const double magnitude = std::fabs(scale) * reference->magnitude[size_t(element)];
+        for (int64_t column = first; column < last; column += kRun) {
+          const int64_t element = row_begin + column, count = std::min(kRun, last - column);
+          decode_values(spec_.d, &d[size_t(dtype_bytes(spec_.d, element))], count, values);
+          reference_.products(*reference, element, count, signs, products);
           const size_t local = size_t((batch * spec_.m + m) * n + column);
-          const double from_c = spec_.beta != 0 ? spec_.beta * inputs.c[segment].values[local] : 0;
-          const double from_bias = spec_.bias ? inputs.bias[segment].values[size_t(column)] : 0;
-          const double expected = scale * product + from_c + from_bias;
-          const double got = double(values[at]);
-          const double error = std::fabs(got - expected);
-          double fixed = u_out * std::fabs(expected) + tiny;
-          const double variance =
-              sum_units * scale * scale * reference->squares[size_t(element)] +
-              epilogue_units * (scale * product * scale * product + from_c * from_c + from_bias * from_bias);
-          const auto free_part = [&] {
-            return std::min(accumulate * (magnitude + std::fabs(from_c) + std::fabs(from_bias)),
-                            kSumDeviations * std::sqrt(variance));
-          };
-          if (accuracy_ == Accuracy::exact) {
-            in_variances += error * error / (variance + fixed * fixed / kUniform);
-          } else {  // whose error is not that of sums
-            const double deviation = std::fabs(scale) * reference->deviation[size_t(accuracy_)][size_t(element)];
-            squared_deviations += error * error / (deviation * deviation + fixed * fixed + free_part() * free_part());
-            fixed += kDeviations * deviation;
-          }
-          ++checked;
-          squared_error_ += error * error;
-          squared_reference_ += expected * expected;
-          stats_.max_abs = std::max(stats_.max_abs, to_usual * error);
-          // Divisions and roots take most of the time, and few elements raise a maximum.
-          if (const double size = std::max({1.0, std::fabs(got), std::fabs(expected)});
-              !(error <= stats_.max_rel * size)) {
-            stats_.max_rel = std::max(stats_.max_rel, error / size);
-          }
-          if (error <= std::min(1.0, stats_.bound_used) * fixed) continue;
-          const double free = free_part();
-          // The ratio that c must reach: what is left after the output's own rounding, over the accumulator's share.
-          const double ratio = error <= fixed ? 0 : std::isnan(error) ? HUGE_VAL : (error - fixed) / free;
-          stats_.bound_used =
-              std::max(stats_.bound_used, std::isnan(error) ? HUGE_VAL : error / (fixed + kToleranceC * free));
-          if (ratio > worst_ratio) {
-            worst = element;
-            worst_ratio = ratio, worst_value = got, worst_reference = expected,
+          for (int64_t i = 0; spec_.beta != 0 && i < count; ++i)
+            from_c[i] = spec_.beta * inputs.c[segment].values[local + size_t(i)];
+          if (spec_.bias) std::copy_n(&inputs.bias[segment].values[size_t(column)], count, from_bias);
+          const Run run{count,
+                        values,
+                        products,
+                        from_c,
+                        from_bias,
+                        &reference->magnitude[size_t(element)],
+                        &reference->squares[size_t(element)],
+                        model.is_exact ? nullptr : &reference->deviation[size_t(accuracy_)][size_t(element)]};
+          judge_run(run, model, sums, of);
+          checked += count;
+          if (count_raising(count, of, stats_.bound_used, worst_ratio) == 0) continue;
+          for (int64_t i = 0; i < count; ++i) {
+            const double error = of.error[i], fixed = of.fixed[i], free = of.free[i];
+            // The ratio that c must reach: what is left after the output's own rounding, over the accumulator's share.
+            const double ratio = error <= fixed ? 0 : std::isnan(error) ? HUGE_VAL : (error - fixed) / free;
+            stats_.bound_used =
+                std::max(stats_.bound_used, std::isnan(error) ? HUGE_VAL : error / (fixed + kToleranceC * free));
+            if (ratio <= worst_ratio) continue;
+            worst = element + i;
+            worst_ratio = ratio, worst_value = double(values[i]);
+            worst_reference = scale * model.of_row * products[i] + from_c[i] + from_bias[i];
             worst_bound = fixed + kToleranceC * free;
           }
         }
         row_begin += n;
       }
   }
+  const double squared_deviations = model.is_exact ? 0 : sums.in_variances,
+               in_variances = model.is_exact ? sums.in_variances : 0;
+  squared_error_ += sums.squared_error;
+  squared_reference_ += sums.squared_reference;
+  stats_.max_abs = std::max(stats_.max_abs, to_usual * sums.max_abs);
+  stats_.max_rel = std::max(stats_.max_rel, sums.max_rel);
   stats_.elements_checked += checked;
   stats_.nmse = squared_reference_ > 0 ? squared_error_ / squared_reference_ : 0;
   if (worst >= 0 && worst_ratio > stats_.worst_ratio) {
@@ -228,7 +216,7 @@ std::string Validator::check_one(std::span<const std::byte> d, const LaunchInput
   const double from_bias = spec_.bias ? inputs.bias[b->segment].values[size_t(local % n)] : 0;
   const double expected = product + from_c + from_bias;
   const double fixed = unit_roundoff(spec_.d) * std::fabs(expected) + least_subnormal(spec_.d) / 2 +
-                       kDeviations * size * std::sqrt(deviation);
+                       kProductDeviations * size * std::sqrt(deviation);
   const double variance = summation_variance(spec_.k, spec_.a != Dtype::f32) * scale * scale * squares +
                           kEpilogueRoundings * (product * product + from_c * from_c + from_bias * from_bias);
   const double free = kF32Roundoff * std::min(std::sqrt(double(spec_.k) + kEpilogueRoundings) *
