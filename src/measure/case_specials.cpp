@@ -28,15 +28,14 @@ constexpr int64_t kLeastSwept = 64, kSomeMultiplications = 100'000'000, kManyMul
 bool CaseWorker::try_walled(const LaunchInputs& inputs, std::span<const std::byte> first, Reply& reply) {
   if (!judge_ || !work_.first_visit || work_.device->one_worker) return false;
   const int64_t began = now_ns();
-  std::vector<std::byte> d;
-  std::string message = run_walled(opened_, bound_->launch(inputs.copy), host_varied_, d);
+  auto [message, d, launch_us] = run_walled(opened_, bound_->launch(inputs.copy), host_varied_);
   if (message.empty() && !same_bytes(d, first)) {
     message = judge_->scan(d);
     if (message.empty()) message = judge_->check(d, {bound_->source_copy(inputs.copy), inputs.a});
     if (!message.empty()) message = "where D holds numbers before, not NaN: " + message;
   }
   if (!message.empty()) set(reply, Outcome::wrong, message);
-  reply.untimed_check_us += double(now_ns() - began) * 1e-3;
+  reply.untimed_check_us += double(now_ns() - began) * 1e-3 - launch_us;
   return true;
 }
 
@@ -186,6 +185,7 @@ void CaseWorker::try_special_at_setup(Reply& reply, std::span<std::byte> room, i
 void CaseWorker::try_other_special(Reply& reply) {
   if (!bound_) {
     load();
+    opened_.keep_what_is_given_back();  // memory for the one spacing is there for the other
     return try_special_values(work_.special, reply, {}, nullptr, work_.spacing);
   }
   if (!work_.special_by_chance) return;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/clock.h"
 #include "base/round_up.h"
 
 namespace assay {
@@ -67,8 +68,7 @@ bool is_whole_around(MeasuredDevice& device, Address data, int64_t bytes) {
 
 }  // namespace
 
-std::string run_walled(OpenedArenas& opened, const Launch& of, const std::vector<std::vector<std::byte>>& varied,
-                       std::vector<std::byte>& d) {
+Walled run_walled(OpenedArenas& opened, const Launch& of, const std::vector<std::vector<std::byte>>& varied) {
   MeasuredDevice& device = opened.device();
   Walls walls(opened);
   Launch launch = of;
@@ -92,8 +92,11 @@ std::string run_walled(OpenedArenas& opened, const Launch& of, const std::vector
     launch.workspace = walls.allocate(of.workspace_bytes, kLeftByte);
     walls.close_off(of.workspace - kGuardBytes, round_up(of.workspace_bytes, 64) + 2 * kGuardBytes);
   }
+  Walled result;
+  const int64_t began = now_ns();
   device.dispatch(launch);
-  d.clear();
+  result.launch_us = double(now_ns() - began) * 1e-3;
+  std::vector<std::byte>& d = result.d;
   bool is_whole = !launch.workspace || is_whole_around(device, launch.workspace, launch.workspace_bytes);
   for (const Tensor& t : launch.tensors) {
     if (t.use != Use::output) continue;
@@ -102,7 +105,8 @@ std::string run_walled(OpenedArenas& opened, const Launch& of, const std::vector
     device.read(&d[before], t.data, t.bytes);
     is_whole = is_whole && is_whole_around(device, t.data, t.bytes);
   }
-  return is_whole ? "" : "wrote outside of a buffer";
+  if (!is_whole) result.message = "wrote outside of a buffer";
+  return result;
 }
 
 }  // namespace assay

@@ -7,7 +7,6 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <climits>
 #include <clocale>
 #include <cstdio>
@@ -36,8 +35,19 @@ std::string current_folder() {
 std::vector<std::string> environment() {
   std::vector<std::string> all;
   for (char** entry = environ; entry && *entry; ++entry) all.emplace_back(*entry);
-  std::sort(all.begin(), all.end());
   return all;
+}
+
+/// Whether all of it is there. More may be: what is set for a library before it is loaded.
+bool is_in_environment(const std::vector<std::string>& all) {
+  char** entry = environ;
+  for (const std::string& one : all) {
+    if (entry && *entry && one == *entry++) continue;
+    for (entry = environ; entry && *entry && one != *entry;) ++entry;
+    if (!entry || !*entry) return false;
+    ++entry;
+  }
+  return true;
 }
 
 int count_prints() {
@@ -171,10 +181,7 @@ std::string ProcessState::changed(Team* team) const {
   if (creation_mask() != mask_) return "left the mode of new files (umask) changed";
   if (current_folder() != folder_) return "left the working folder changed";
   if (setlocale(LC_ALL, nullptr) != locale_) return "left the locale changed";
-  // More may be there: what is set for a library before it is loaded.
-  const std::vector<std::string> now = environment();
-  if (!std::includes(now.begin(), now.end(), environment_.begin(), environment_.end()))
-    return "left a variable of the environment changed";
+  if (!is_in_environment(environment_)) return "left a variable of the environment changed";
   for (int i = 0; i < 3; ++i)
     if (stream(i) != streams_[i]) return fmt::format("left standard stream {} closed or another one", i);
   if (prints_ >= 0 && (std::fflush(stdout), lseek(prints_, 0, SEEK_END)) > 0) return "printed to the standard output";
