@@ -60,8 +60,7 @@ void leave_memory() {
 
 /// As one that brings the next weights into the caches would.
 void look_busy() {
-  for (volatile unsigned i = 0;; i = i + 1) {
-  }
+  for (std::atomic<unsigned> i{0};;) i.fetch_add(1);
 }
 
 void change() {
