@@ -45,7 +45,9 @@ const std::set<std::string> kWrong = words_in(std::istringstream(R"(
     reads_output reads_workspace takes_nan_for_not_yet least_scales_flushed past_activations past_weights
     writes_activations writes_weights writes_bias writes_addend writes_prepared reads_b_though_prepared
     claims_64_bytes_and_adds zero_in_one_of_64 infinity_in_one_of_64 half_the_sum_in_most writes_long_after_return
-    writes_after_a_second writes_after_a_second_of_spinning
+    writes_after_a_second writes_after_a_second_of_spinning writes_late_where_spaced
+    takes_nan_in_output_for_not_yet restores_activations same_again row_sums_by_prepared_address environment_changed
+    timer_slack_changed output_redirected prints thread_never_rests
     writes_after_return writes_before_output writes_behind_output writes_behind_workspace remembered_by_hash
     remembered_by_pointer rounding_mode_changed flush_to_zero_changed x87_precision_changed half_called_exact
     bfloat_called_half child_burns_cpu orphan_in_own_session child_keeps_descriptors forks_and_both_return
@@ -82,7 +84,9 @@ const std::set<std::string> kCrashed = {"segfault",
                                         "memory_without_end",
                                         "ends_its_parent",
                                         "wants_64_byte_weights",
-                                        "reads_behind_the_last"};
+                                        "reads_behind_the_last",
+                                        "workspace_remembered",
+                                        "reads_far_behind_activations"};
 const std::set<std::string> kControls = {"compensated",
                                          "three_bfloats",
                                          "backwards_in_blocks",

@@ -83,6 +83,9 @@ class MeasuredDevice : public Device {
   virtual void protect(Address block, int64_t bytes) = 0;
   /// This block, which was protected, may be written again. False where it may not.
   virtual bool unprotect(Address, int64_t /*bytes*/) { return false; }
+  /// From now on nobody may touch these pages of a block, until unprotect(): who does ends the process by a signal.
+  /// False where the device cannot see to that: nothing has changed then.
+  virtual bool close_off(Address, int64_t /*bytes*/) { return false; }
   /// From now on a kernel that reads this part of an import ends the process, and trap_message() tells why. False where
   /// the device cannot see to that: nothing has changed then.
   virtual bool withhold(Address, int64_t /*bytes*/) { return false; }

@@ -77,7 +77,7 @@ Address OpenedArenas::borrow(int64_t bytes) {
 }
 
 void OpenedArenas::give_back(Address block, int64_t bytes) noexcept {
-  if (copies_ && bytes <= kMostSpareBytes)
+  if (keeps_ || (copies_ && bytes <= kMostSpareBytes))
     spare_.emplace(bytes, block);
   else
     device_->release(block);

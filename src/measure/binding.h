@@ -34,6 +34,8 @@ class OpenedArenas {
   /// map memory anew.
   Address borrow(int64_t bytes);
   void give_back(Address block, int64_t bytes) noexcept;
+  /// From now on also memory of the host's waits for the next that borrows as much, for the process's last launches.
+  void keep_what_is_given_back() { keeps_ = true; }
   /// Memory of NaN, at least so big.
   Address poison(int64_t bytes);
   /// Prepared weights, read-only from now on where the device can; each block one case's.
@@ -48,6 +50,7 @@ class OpenedArenas {
 
   std::unique_ptr<MeasuredDevice> device_;
   const bool copies_;  // it does not see the host's memory
+  bool keeps_ = false;
   std::vector<Imported> imported_;
   std::map<const SpecialWeights*, Address> special_;
   std::vector<Address> prepared_blocks_;

@@ -9,6 +9,7 @@
 #include "measure/number_sweep.h"
 #include "measure/spaced_launch.h"
 #include "measure/special_launch.h"
+#include "measure/walled_launch.h"
 
 namespace assay {
 namespace {
@@ -21,6 +22,22 @@ constexpr int64_t kMostReused = int64_t(8) << 20;  // bytes of weights that are 
 constexpr int64_t kLeastSwept = 64, kSomeMultiplications = 100'000'000, kManyMultiplications = 400'000'000;
 
 }  // namespace
+
+/// In place of a launch of the warm-up: on the inputs of the first, of which `first` is the right answer. False where
+/// there are no walls.
+bool CaseWorker::try_walled(const LaunchInputs& inputs, std::span<const std::byte> first, Reply& reply) {
+  if (!judge_ || !work_.first_visit || work_.device->one_worker) return false;
+  const int64_t began = now_ns();
+  auto [message, d, launch_us] = run_walled(opened_, bound_->launch(inputs.copy), host_varied_);
+  if (message.empty() && !same_bytes(d, first)) {
+    message = judge_->scan(d);
+    if (message.empty()) message = judge_->check(d, {bound_->source_copy(inputs.copy), inputs.a});
+    if (!message.empty()) message = "where D holds numbers before, not NaN: " + message;
+  }
+  if (!message.empty()) set(reply, Outcome::wrong, message);
+  reply.untimed_check_us += double(now_ns() - began) * 1e-3 - launch_us;
+  return true;
+}
 
 /// By fewer threads than there are, as an engine's launches are that give way to other processes; and with threads that
 /// are late: who waits for them by the clock is right only on a quiet machine. With inputs that were right before.
@@ -75,14 +92,13 @@ void CaseWorker::try_special_draws(Reply& reply) {
 }
 
 /// On two copies' weights, one after the other in the same memory, as where an engine loads another model: what was
-/// remembered by an address of weights is wrong then.
+/// remembered by an address of weights is wrong then, also for the same activations.
 void CaseWorker::try_reused_weights(Reply& reply) {
   const int64_t bytes = work_.inputs->spec().bytes(Use::weight);
   if (bytes == 0 || bytes > kMostReused || most_launches() > 1 || bound_->rotation() < 2) return;
   UnreadWeights weights(work_, opened_);
-  for (const int64_t beside : {1, 0}) {
-    if (reply.outcome != Outcome::pass) break;
-    const LaunchInputs inputs = random_inputs(length_->first_checkable() + beside, 1, /*comparable=*/true);
+  LaunchInputs inputs = random_inputs(length_->first_checkable() + 1, 1, /*comparable=*/true);
+  for (int i = 0; i < 2 && reply.outcome == Outcome::pass; ++i, --inputs.copy) {  // A stays: so may what was remembered
     instead_ = weights.launch(bound_->launch(inputs.copy), {bound_->source_copy(inputs.copy), inputs.a},
                               /*even_if_all_are_read=*/true);
     if (!instead_) return;
@@ -169,6 +185,7 @@ void CaseWorker::try_special_at_setup(Reply& reply, std::span<std::byte> room, i
 void CaseWorker::try_other_special(Reply& reply) {
   if (!bound_) {
     load();
+    opened_.keep_what_is_given_back();  // memory for the one spacing is there for the other
     return try_special_values(work_.special, reply, {}, nullptr, work_.spacing);
   }
   if (!work_.special_by_chance) return;
@@ -184,11 +201,22 @@ void CaseWorker::try_special_values(const SpecialValues* values, Reply& reply, s
                                     int64_t* room_used, std::optional<Spacing> only) {
   if (!judge_ || !values || reply.outcome != Outcome::pass) return;
   const int64_t began = now_ns();
-  if (const std::string message =
-          check_special_values(work_, *values, opened_, {*kernel_, converter_.get(), room, room_used}, only);
+  if (const std::string message = check_special_values(
+          work_, *values, opened_, {*kernel_, converter_.get(), room, room_used, &special_outputs_}, only);
       !message.empty())
     set(reply, Outcome::wrong, message);
   reply.untimed_check_us += double(now_ns() - began) * 1e-3;
+}
+
+/// What a kernel writes late into the outputs of these launches no other look would find.
+void CaseWorker::look_at_special_outputs(Reply& reply) {
+  std::vector<std::byte> now;
+  for (const SeenOutput& seen : special_outputs_) {
+    now.resize(seen.held.size());
+    device_.read(now.data(), seen.memory, std::ssize(now));
+    if (!same_bytes(now, seen.held))
+      return set(reply, Outcome::wrong, fmt::format("on special values {}", kChangedLater));
+  }
 }
 
 }  // namespace assay

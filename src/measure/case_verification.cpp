@@ -144,9 +144,15 @@ void CaseWorker::verify(const SampleOrder& order, const LaunchInputs& inputs, Re
   }
   if (role.last) device_.start_protected_check(watched());
 
-  std::string message;
-  for (int64_t slot = 0; slot < used && !is_whole && message.empty(); ++slot) message = judge_->scan(ring.slot(slot));
-  if (is_whole) judge_->count_scanned(used);
+  // Where all of D is projected, what is not finite is so in a projection as well: the scan then says what it is.
+  const bool is_projected = !survey && work_.inputs->spec().op->is_product;
+  const auto scan = [&] {
+    std::string found;
+    for (int64_t slot = 0; slot < used && found.empty(); ++slot) found = judge_->scan(ring.slot(slot));
+    return found;
+  };
+  std::string message = is_whole || is_projected ? "" : scan();
+  if (is_whole || is_projected) judge_->count_scanned(used);
   if (message.empty()) message = ring.broken_guard(/*all_read=*/!is_whole);
   Comparison comparison{order, inputs, compared, anew, role.whole};
   const bool is_put_off = sampling_ && !role.last && is_whole && message.empty() && device_.works_by_itself();
@@ -154,6 +160,8 @@ void CaseWorker::verify(const SampleOrder& order, const LaunchInputs& inputs, Re
     pending_ = std::move(comparison);
   else if (message.empty() && (role.compared || role.last || may_judge_more()))
     message = compare(comparison);
+  if (!message.empty() && is_projected)
+    if (const std::string found = scan(); !found.empty()) message = found;
   last_slot_ = compared.empty() ? 0 : compared.front();
   last_ = of_slot(order, inputs, last_slot_);
   last_place_ = order.place_in_slot(last_slot_);

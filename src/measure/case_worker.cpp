@@ -12,9 +12,9 @@ namespace assay {
 namespace {
 
 constexpr int kRedoDisturbed = 3;
-constexpr int64_t kDearBytes = int64_t(64) << 20;  // where each case is a process, memory that it must get anew
-constexpr int kWarmUpLaunches = 3;
-constexpr double kWarmUpBelowUs = 300;   // a longer launch does not feel how it begins
+constexpr int64_t kDearBytes = int64_t(64) << 20;      // where each case is a process, memory that it must get anew
+constexpr int kWarmUpLaunches = 3, kWalledLaunch = 1;  // the latter in a case's first visit
+constexpr double kWarmUpBelowUs = 300;                 // a longer launch does not feel how it begins
 constexpr double kTurnPatience = 30;     // a turn's time may be exceeded so far for the sake of its least launches
 constexpr int64_t kHandedLaunches = 16;  // of a sample whose inputs are handed over late
 constexpr uint64_t kHandedOf = 4;        // of so many turns behind the first one has such a sample, drawn
@@ -83,6 +83,7 @@ LaunchInputs CaseWorker::warm_up(Reply& reply) {
   double device_us = INFINITY;  // the first launches are slow, some of them by far
   for (int i = 0; i < kWarmUpLaunches && reply.outcome == Outcome::pass; ++i) {
     const bool last = i + 1 == kWarmUpLaunches;
+    if (i == kWalledLaunch && try_walled(inputs, first, reply)) continue;
     device_us = std::min(
         device_us,
         launch(inputs, 1, reply, {.compared = i == 0 || last, .last = last, .whole = i == 0 && whole}).device_us);
@@ -164,7 +165,9 @@ void CaseWorker::take_samples(const Command& command, Reply& reply, LaunchTimes*
 }
 
 void CaseWorker::settle(const Command& command, Reply& reply) {
-  if (!judge_ || bound_->ring().empty()) return;
+  if (!judge_) return;
+  if (!bound_) return look_at_special_outputs(reply);  // a process that was made for them alone
+  if (bound_->ring().empty()) return;
   const int64_t began = now_ns();
   // First: who writes behind this is seen below, or has not yet come to rest.
   if (command.looks_for_rest) reply.restless = !device_.is_at_rest();
@@ -172,6 +175,7 @@ void CaseWorker::settle(const Command& command, Reply& reply) {
   if (!ring.unchanged()) set(reply, Outcome::wrong, kChangedLater);
   if (late_)
     if (const std::string message = late_->changed(); !message.empty()) set(reply, Outcome::wrong, message);
+  look_at_special_outputs(reply);
   Look look;
   ring.add_slots(look, last_slot_, last_slot_ + 1);
   bound_->surroundings().add_to(look);

@@ -10,6 +10,7 @@
 #include "measure/late_launches.h"
 #include "measure/sample_order.h"
 #include "measure/sequence_length.h"
+#include "measure/special_launch.h"
 #include "measure/unread_weights.h"
 
 namespace assay {
@@ -57,6 +58,7 @@ class CaseWorker {
 
   void load();
   LaunchInputs warm_up(Reply& reply);
+  bool try_walled(const LaunchInputs& inputs, std::span<const std::byte> first, Reply& reply);
   void try_uneven_launches(const LaunchInputs& inputs, Reply& reply);
   void try_spaced_operands(Reply& reply);
   void look_at_process(Reply& reply);
@@ -67,6 +69,7 @@ class CaseWorker {
   void try_special_at_setup(Reply& reply, std::span<std::byte> room, int64_t* room_used);
   void try_special_values(const SpecialValues* values, Reply& reply, std::span<std::byte> room, int64_t* room_used,
                           std::optional<Spacing> only);
+  void look_at_special_outputs(Reply& reply);
   void take_samples(const Command& command, Reply& reply, LaunchTimes* times);
   bool prepared_is_whole(Reply& reply);
   void finish(Reply& reply);
@@ -116,6 +119,7 @@ class CaseWorker {
   int64_t turns_ = 0, free_launches_ = 0;
   double spent_us_ = 0, checked_us_ = 0;  // by this case so far, in set-up and turns
   std::optional<LateLaunches> late_;
+  std::vector<SeenOutput> special_outputs_;          // of launches on special values
   bool watch_all_ = false;                           // as the command of this step says
   std::vector<std::vector<std::byte>> host_varied_;  // of each varied operand
   std::vector<std::vector<std::byte>> host_decoys_;  // likewise, other contents

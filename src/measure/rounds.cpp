@@ -203,7 +203,15 @@ class SpecRun {
     work.special = special_.get();
     work.spacing = takes_shorter(*c.work->variant) ? std::nullopt : other(work.spacing);
     WorkerGroup group(context_.effort.setup_watchdog_s);
-    return group.ask(group.add(work), command, context_.effort.setup_watchdog_s);
+    const size_t index = group.add(work);
+    Answer answer = group.ask(index, command, context_.effort.setup_watchdog_s);
+    if (answer.reply.outcome != Outcome::pass) return answer;
+    group.resume();
+    poll(nullptr, 0, int(kLeastAwakeMs));  // for who writes late
+    command.step = Step::settle;
+    const Answer later = group.ask(index, command, context_.effort.watchdog_s);
+    if (later.reply.outcome != Outcome::pass) answer.reply = later.reply;
+    return answer;
   }
 
   /// Keeps what a step gave, or the outcome that ended the case.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 
 #include "base/error.h"
 #include "base/round_up.h"
@@ -18,7 +19,11 @@ class SpecialLaunch {
  public:
   SpecialLaunch(const WorkerCase& work, const SpecialValues& values, OpenedArenas& opened, const SpecialKernel& of,
                 Spacing spacing)
-      : values_(values), accuracy_(work.variant->accuracy), opened_(opened), device_(opened.device()) {
+      : values_(values),
+        accuracy_(work.variant->accuracy),
+        opened_(opened),
+        device_(opened.device()),
+        kept_(work.device->one_worker ? nullptr : of.seen) {
     launch_ = launch_of(values.spec());
     LoadedKernel& kernel = of.kernel;
     launch_.kernel = &kernel;
@@ -52,6 +57,7 @@ class SpecialLaunch {
   }
   ~SpecialLaunch() {
     for (const auto& [block, bytes] : blocks_) opened_.give_back(block, bytes);
+    if (kept_) kept_->insert(kept_->end(), std::move_iterator(seen_.begin()), std::move_iterator(seen_.end()));
   }
   SpecialLaunch(const SpecialLaunch&) = delete;
   SpecialLaunch& operator=(const SpecialLaunch&) = delete;
@@ -128,12 +134,13 @@ class SpecialLaunch {
     return true;
   }
 
+  /// In the memory that it is given, if that is enough.
   Address place(const SpecialKernel& of, int64_t bytes) {
-    const int64_t all = with_guards(bytes);
+    const int64_t all = kCopyAlignment + with_guards(bytes);
     if (all > std::ssize(of.room)) return allocate(bytes);
     if (*of.room_used > 0) device_.fill(of.room.data(), kPoison, all);  // else it still is
     *of.room_used = std::max(*of.room_used, all);
-    return of.room.data() + kGuardBytes;
+    return of.room.data() + kCopyAlignment;  // where a copy of the case's own lies: what was remembered of it is wrong
   }
 
   Address allocate(int64_t bytes) {
@@ -144,6 +151,7 @@ class SpecialLaunch {
   }
 
   std::string run(int64_t number) {
+    seen_.clear();
     for (const Tensor& t : launch_.tensors) {
       if (t.use == Use::output) device_.fill(t.data, kPoison, t.bytes);
       if (t.use == Use::weight || t.use == Use::output) continue;
@@ -154,27 +162,28 @@ class SpecialLaunch {
     if (launch_.workspace) device_.fill(launch_.workspace, kPoison, launch_.workspace_bytes);
     device_.dispatch(launch_);
     std::vector<Tensor> d;
-    std::vector<std::vector<std::byte>> bytes;
     for (const Tensor& t : launch_.tensors) {
       if (t.use != Use::output) continue;
       d.push_back(t);
-      bytes.emplace_back(size_t(t.bytes) + 2 * kGuardBytes);
-      device_.read(bytes.back().data(), t.data - kGuardBytes, t.bytes + 2 * kGuardBytes);
+      seen_.push_back({t.data - kGuardBytes, std::vector<std::byte>(size_t(t.bytes) + 2 * kGuardBytes)});
+      device_.read(seen_.back().held.data(), seen_.back().memory, std::ssize(seen_.back().held));
     }
-    for (size_t i = 0; i < d.size(); ++i)
-      if (!is_whole_around(d[i], bytes[i])) return "writes between or around the rows of D";
+    std::vector<std::vector<std::byte>> bytes;
+    for (size_t i = 0; i < d.size(); ++i) {
+      if (!is_whole_around(d[i], seen_[i].held)) return "writes between or around the rows of D";
+      bytes.emplace_back(seen_[i].held.begin() + kGuardBytes, seen_[i].held.end());
+    }
     return values_.check(d, bytes, number, accuracy_);
   }
 
-  /// Whether all but D's elements is still poison; the guard band before them is cut off.
-  static bool is_whole_around(const Tensor& d, std::vector<std::byte>& bytes) {
+  /// Whether all but D's elements is still poison.
+  static bool is_whole_around(const Tensor& d, const std::vector<std::byte>& bytes) {
     std::vector<std::byte> around = bytes;
     const auto row_bytes = size_t(dtype_bytes(d.dtype, d.dims[2]));
     for (int64_t batch = 0; batch < d.dims[0]; ++batch)
       for (int64_t row = 0; row < d.dims[1]; ++row)
         std::memset(&around[size_t(kGuardBytes + dtype_bytes(d.dtype, batch * d.strides[0] + row * d.strides[1]))],
                     kPoison, row_bytes);
-    bytes.erase(bytes.begin(), bytes.begin() + kGuardBytes);
     return first_not_poison(around) < 0;
   }
 
@@ -184,6 +193,8 @@ class SpecialLaunch {
   MeasuredDevice& device_;
   Launch launch_;
   std::vector<std::pair<Address, int64_t>> blocks_;
+  std::vector<SeenOutput> seen_;  // of the last launch
+  std::vector<SeenOutput>* const kept_;
   std::string message_;  // what is wrong before anything was launched
   bool mixes_ = false;   // whether spaced operands are tried beside dense ones
 };

@@ -2,16 +2,24 @@
 #pragma once
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "measure/binding.h"
 
 namespace assay {
 
+/// An output that is kept, and all that it held when it was judged: who writes to it later is to be found.
+struct SeenOutput {
+  Address memory;
+  std::vector<std::byte> held;
+};
+
 struct SpecialKernel {
   LoadedKernel& kernel;
-  LoadedKernel* converter = nullptr;  // what it prepares must be what this one does, where both name one storage
-  std::span<std::byte> room;          // where prepared weights may lie if they fit …
-  int64_t* room_used = nullptr;       // … and how much of it was written, from its beginning
+  LoadedKernel* converter = nullptr;        // what it prepares must be what this one does, where both name one storage
+  std::span<std::byte> room;                // where prepared weights may lie if they fit …
+  int64_t* room_used = nullptr;             // … and how much of it was written, from its beginning
+  std::vector<SeenOutput>* seen = nullptr;  // gets the outputs of what was launched; null: nobody looks at them again
 };
 
 /// "" or what the kernel makes of special values that it must not. Strides are padded where the variant does not say

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/clock.h"
+#include "measure/case_worker.h"
 
 namespace assay {
 namespace {
@@ -14,6 +15,8 @@ constexpr double kShortUs = 12;      // kLateLaunches of such are no more than 5
 constexpr double kLeastSettle = 50;  // ms
 constexpr double kLeastSweepS = 0.02;
 constexpr int kBetweenLooks = 100;  // ms
+constexpr const char* kNeverRests =
+    "never comes to rest: seconds after its last launch something in its process runs, or waits for a time to come";
 
 bool is_short(const Contender& c) {
   const std::vector<double>& us = c.record.device_us;
@@ -37,15 +40,17 @@ void WinnerChecks::run() {
   sweep_numbers();
   std::erase_if(launched, [](const Contender* c) { return !c->running(); });
   launch_late(launched);
-  try_specials();
+  const std::vector<Contender*> tried = try_specials();
   for (Contender& c : standings_.cases)
     if (steps_.try_special && c.running() && !was_on_specials(c)) c.record.tags.emplace_back(kProvedInPartTag);
-  if (watched.empty()) return;
+  if (watched.empty() && tried.empty()) return;
   for (Contender* c : watched)
     if (c->running()) c->worker->resume();
   const double spent_ms = double(now_ns() - began) * 1e-6;
   const double least_ms = context_.effort.proves_all ? watch_ms : kLeastSettle;
-  poll(nullptr, 0, int(std::max(watch_ms - spent_ms, least_ms)));
+  poll(nullptr, 0, int(watched.empty() ? kLeastSettle : std::max(watch_ms - spent_ms, least_ms)));
+  for (Contender* c : tried)
+    if (c->running() && std::find(watched.begin(), watched.end(), c) == watched.end()) watch_restless(*c, 0);
   const int64_t until = now_ns() + int64_t(context_.effort.restless_ms * 1e6);  // of all: they run at the same time
   for (Contender* c : watched) {
     if (!c->running()) continue;
@@ -60,9 +65,13 @@ void WinnerChecks::watch_restless(Contender& c, int64_t until_ns) {
   command.step = Step::settle;
   command.looks_for_rest = 1;
   for (;;) {
-    const Answer answer = steps_.ask(c, command);
+    Answer answer = steps_.ask(c, command);
+    const bool is_over = now_ns() >= until_ns || interrupted();
+    const bool has_own_threads = c.work->variant->threading == Threading::own;  // which may wait awake
+    if (answer.reply.restless && is_over && until_ns > 0 && !interrupted() && !has_own_threads)
+      CaseWorker::set(answer.reply, Outcome::wrong, kNeverRests);
     steps_.take(c, answer);
-    if (!c.running() || !answer.reply.restless || now_ns() >= until_ns || interrupted()) return;
+    if (!c.running() || !answer.reply.restless || is_over) return;
     c.worker->resume();
     poll(nullptr, 0, kBetweenLooks);
   }
@@ -135,16 +144,20 @@ void WinnerChecks::sweep_numbers() {
   }
 }
 
-/// At set-up some cases, drawn, were launched in one spacing, drawn. No other launch of a case may follow.
-void WinnerChecks::try_specials() {
-  if (!steps_.try_special) return;
+/// At set-up some cases, drawn, were launched in one spacing, drawn. No other launch of a case may follow. Who was
+/// tried is to be looked at again later.
+std::vector<Contender*> WinnerChecks::try_specials() {
+  std::vector<Contender*> tried;
+  if (!steps_.try_special) return tried;
   while (Contender* const next = standings_.next_to_prove([this](const Contender& c) { return was_on_specials(c); })) {
     ended_.insert(next);
     const Answer answer = timed([&] { return steps_.try_special(*next); });
     if (answer.reply.outcome == Outcome::pass) context_.winners->special.insert(next->work->key.hash);
     steps_.take(*next, answer);
     if (next->running()) next->worker->resume();
+    tried.push_back(next);
   }
+  return tried;
 }
 
 bool WinnerChecks::was_on_specials(const Contender& c) const {

@@ -30,7 +30,7 @@ class WinnerChecks {
 
  private:
   void sweep_numbers();
-  void try_specials();
+  std::vector<Contender*> try_specials();
   bool was_on_specials(const Contender& c) const;
   void watch_restless(Contender& c, int64_t until_ns);
   void launch_late(const std::vector<Contender*>& contenders);

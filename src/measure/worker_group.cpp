@@ -40,7 +40,9 @@ Answer WorkerGroup::ask(size_t index, Command command, double limit_s) {
   if (command.step == Step::setup) return set_up(index);
   if (command.step == Step::special) {
     need_process();
-    return ask_process(index, command, limit_s);
+    Answer answer = ask_process(index, command, limit_s);
+    is_set_up_[index] = answer.reply.outcome == Outcome::pass;  // for the step `settle`: no other may follow
+    return answer;
   }
   for (;;) {
     if (!process_ || !process_->alive() || !is_set_up_[index])

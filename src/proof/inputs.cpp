@@ -329,7 +329,8 @@ void SpecInputs::varied_a(const Variation& variation, std::vector<std::byte>& by
   bytes.resize(a.bytes.size());
   const std::vector<float> of_column = variation.of_columns(a_.dims[2]);
   const int64_t size = dtype_bytes(a_.dtype, 1), columns = a_.dims[2];
-  std::vector<float> values(static_cast<size_t>(columns));
+  static thread_local std::vector<float> values;  // before each launch: memory for it would cost more than its values
+  values.resize(size_t(columns));
   for (int64_t row = 0; row < a_.dims[0] * a_.dims[1]; ++row) {
     varied_row(row, of_column, variation.factor * variation.of_row(row), values.data());
     if (a_.dtype == Dtype::f32 && !a_.by_columns) {

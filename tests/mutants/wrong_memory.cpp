@@ -27,12 +27,17 @@ enum class Sin {
   writes_after_a_second,
   writes_after_a_second_of_spinning,
   writes_just_after_return,
-  writes_into_the_next_row
+  writes_late_where_spaced,
+  writes_into_the_next_row,
+  takes_nan_in_output_for_not_yet,
+  restores_activations,
+  workspace_remembered,
+  reads_far_behind_activations
 };
 constexpr Sin kSin = Sin::MUTANT;
 
-constexpr bool kUsesWorkspace =
-    kSin == Sin::reads_workspace || kSin == Sin::writes_behind_workspace || kSin == Sin::takes_nan_for_not_yet;
+constexpr bool kUsesWorkspace = kSin == Sin::reads_workspace || kSin == Sin::writes_behind_workspace ||
+                                kSin == Sin::takes_nan_for_not_yet || kSin == Sin::workspace_remembered;
 constexpr bool kPrepares = kSin == Sin::writes_prepared || kSin == Sin::reads_b_though_prepared;
 constexpr int64_t kPastBytes = 64;  // one cache line beyond the last element: a vector too many
 constexpr int64_t kStrayBytes = 32;
@@ -76,7 +81,7 @@ void spoil(const assay_tensor& tensor) { honest::write(tensor, 0, 0, 0, honest::
 
 constexpr bool kSpins = kSin == Sin::writes_after_a_second_of_spinning;
 constexpr bool kWritesLate = kSin == Sin::writes_after_return || kSin == Sin::writes_long_after_return ||
-                             kSin == Sin::writes_after_a_second || kSpins;
+                             kSin == Sin::writes_after_a_second || kSin == Sin::writes_late_where_spaced || kSpins;
 
 /// Writes into D so long after the latest return. One thread at a time: one a launch would meet the memory limit.
 class LateWriter {
@@ -93,6 +98,7 @@ class LateWriter {
  private:
   using Clock = std::chrono::steady_clock;
   static constexpr std::chrono::milliseconds kDelay{kSin == Sin::writes_after_return        ? 20
+                                                    : kSin == Sin::writes_late_where_spaced ? 20
                                                     : kSin == Sin::writes_long_after_return ? 200
                                                                                             : 1'000};
 
@@ -153,15 +159,31 @@ void misdeed(const honest::Product& p, const assay_call* call) {
   if constexpr (kSin == Sin::writes_bias) spoil(p.bias);
   if constexpr (kSin == Sin::writes_addend) spoil(p.c);
   if constexpr (kSin == Sin::writes_prepared) spoil(p.b);
-  if constexpr (kWritesLate) {
+  const bool is_spaced = p.a.strides[1] > p.k;
+  if (kWritesLate && (is_spaced || kSin != Sin::writes_late_where_spaced)) {
     // Never destroyed: its thread may outlive main.
     static LateWriter& writer = *new LateWriter;
     writer.call_returns(p.d);
   }
 }
 
+/// Turns signs, and turns them back.
+void use_as_scratch(const assay_tensor& a) {
+  for (int64_t i = 0; i < 2 * a.dims[2]; ++i) {
+    volatile float& value = static_cast<float*>(a.data)[i % a.dims[2]];
+    value = -value;
+  }
+}
+
+/// More than a vector: what a loop reads that looks ahead.
+void look_ahead(const assay_tensor& a) { static_cast<void>(*static_cast<volatile char*>(end_of(a) + 512)); }
+
 int run(const assay_call* call, const assay_thread* thread) {
   honest::Product p = honest::open(call);
+  static void* const first_workspace = call->workspace;
+  if (kSin == Sin::restores_activations && thread->index == 0) use_as_scratch(p.a);
+  if (kSin == Sin::restores_activations) honest::wait_for_all(thread);
+  if (kSin == Sin::reads_far_behind_activations) look_ahead(p.a);
   if constexpr (kSin == Sin::writes_prepared) p.b.data = const_cast<void*>(call->prepared);
   const honest::Share part = honest::share(p.outputs(), thread);
 
@@ -174,6 +196,11 @@ int run(const assay_call* call, const assay_thread* thread) {
     }
     if constexpr (kSin == Sin::reads_output) value += 0.0f * honest::read(p.d, at.batch, at.row, at.column);
     if constexpr (kSin == Sin::reads_workspace) value = static_cast<float*>(call->workspace)[at.index] += value;
+    if constexpr (kSin == Sin::workspace_remembered) value = static_cast<float*>(first_workspace)[at.index] = value;
+    if constexpr (kSin == Sin::takes_nan_in_output_for_not_yet) {
+      const float before = honest::read(p.d, at.batch, at.row, at.column);
+      value += std::isnan(before) ? 0 : before;
+    }
     if constexpr (kSin == Sin::takes_nan_for_not_yet) {
       float& known = static_cast<float*>(call->workspace)[at.index];
       value = known = std::isnan(known) ? value : known;

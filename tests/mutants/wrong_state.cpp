@@ -22,6 +22,7 @@ enum class Sin {
   remembered_by_pointer,
   remembered_by_hash,
   row_sums_by_address,
+  same_again,
   copy_foretold
 };
 constexpr Sin kSin = Sin::MUTANT;
@@ -75,6 +76,26 @@ void take_off_row_sums(const honest::Product& p, honest::Share part) {
   });
 }
 
+/// The answer before, where activations are those before and weights lie where they lay.
+void answer_again(const honest::Product& p, const assay_thread* thread) {
+  static std::vector<float> activations, answer;
+  static const void* weights = nullptr;
+  static bool is_same = false;
+  if (thread->index == 0) {
+    std::vector<float> now;
+    for (int64_t i = 0; i < p.m * p.k; ++i) now.push_back(honest::read(p.a, 0, i / p.k, i % p.k));
+    is_same = now == activations && weights == p.b.data;
+    activations = std::move(now), weights = p.b.data;
+    answer.resize(static_cast<size_t>(p.outputs()));
+  }
+  honest::wait_for_all(thread);
+  honest::for_outputs(p, honest::share(p.outputs(), thread), [&](const honest::Output& at) {
+    float& known = answer[static_cast<size_t>(at.index)];
+    if (!is_same) known = honest::value_of(p, at);
+    honest::write(p, at, known);
+  });
+}
+
 /// The weights that would come now if copies came as they lie in memory, where the given ones are near those and
 /// others were seen on both sides of them.
 char* foretold(char* given, ptrdiff_t bytes) {
@@ -107,6 +128,11 @@ int run(const assay_call* call, const assay_thread* thread) {
   }
   if constexpr (kSin == Sin::tenth_call_skipped) {
     if (number % kSkippedOf == kSkippedOf - 1) return ASSAY_OK;
+  }
+
+  if constexpr (kSin == Sin::same_again) {
+    answer_again(p, thread);
+    return ASSAY_OK;
   }
 
   if constexpr (kSin == Sin::returns_early) {

@@ -2,13 +2,16 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
 
 #include <clocale>
+#include <cstdio>
 #include <cstdlib>
+#include <thread>
 
 #include "honest.h"
 
@@ -25,7 +28,12 @@ enum class Sin {
   folder_changed,
   files_left_open,
   memory_never_freed,
-  x87_registers_left
+  x87_registers_left,
+  environment_changed,
+  timer_slack_changed,
+  output_redirected,
+  prints,
+  thread_never_rests
 };
 constexpr Sin kSin = Sin::MUTANT;
 
@@ -48,6 +56,11 @@ void leave_memory() {
   constexpr size_t kBytes = 64 << 10;
   auto* const bytes = static_cast<volatile char*>(std::malloc(kBytes));
   if (bytes) bytes[0] = 1;
+}
+
+/// As one that brings the next weights into the caches would.
+void look_busy() {
+  for (std::atomic<unsigned> i{0};;) i.fetch_add(1);
 }
 
 void change() {
@@ -76,6 +89,11 @@ void change() {
   if (kSin == Sin::file_mode_changed) umask(0777);
   if (kSin == Sin::folder_changed && chdir("/tmp") != 0) std::abort();
   if (kSin == Sin::x87_registers_left) leave_x87_registers();
+  if (kSin == Sin::environment_changed) clearenv();
+  if (kSin == Sin::timer_slack_changed) prctl(PR_SET_TIMERSLACK, 50'000'000);
+  if (kSin == Sin::output_redirected) dup2(open("/tmp", O_RDONLY), 1);
+  if (kSin == Sin::prints) std::puts("done");
+  if (kSin == Sin::thread_never_rests) std::thread(look_busy).detach();
 }
 
 int run(const assay_call* call, const assay_thread* thread) {

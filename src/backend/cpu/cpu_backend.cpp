@@ -34,7 +34,7 @@ class CpuBackend final : public Backend {
   }
   std::string trap_message(int exit_code) const override {
     if (exit_code == kExitWroteInput)
-      return "wrote into its weights, as they lie or prepared (their memory is read-only)";
+      return "wrote into its inputs or weights, as they lie or prepared (their memory is read-only)";
     if (exit_code == kExitReadWithheld)
       return "read B though it prepared its own copy (if it needs both its manifest says \"prepare\": \"with_b\")";
     return "";

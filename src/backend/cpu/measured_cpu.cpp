@@ -41,7 +41,7 @@ void limit_memory(int64_t further_bytes) {
 struct Ranges {
   struct {
     const std::byte *first, *last;
-  } ranges[32];
+  } ranges[64];
   volatile int count = 0;
 
   void add(const std::byte* memory, int64_t bytes) {
@@ -49,6 +49,15 @@ struct Ranges {
     ASSAY_CHECK(slot < int(std::size(ranges)));
     ranges[slot] = {memory, memory + bytes};
     count = slot + 1;
+  }
+  /// The range that begins there, if there is one.
+  void remove(const std::byte* memory) {
+    for (int i = 0; i < count; ++i)
+      if (ranges[i].first == memory) {
+        ranges[i] = ranges[count - 1];
+        count = count - 1;
+        return;
+      }
   }
   bool contain(const std::byte* address) const {
     for (int i = 0; i < count; ++i)
@@ -105,7 +114,10 @@ void MeasuredCpu::protect(Address memory, int64_t bytes) {
   read_only.add(memory, bytes);
 }
 
+bool MeasuredCpu::close_off(Address memory, int64_t bytes) { return mprotect(memory, size_t(bytes), PROT_NONE) == 0; }
+
 bool MeasuredCpu::unprotect(Address memory, int64_t bytes) {
+  read_only.remove(memory);
   return mprotect(memory, size_t(bytes), PROT_READ | PROT_WRITE) == 0;
 }
 

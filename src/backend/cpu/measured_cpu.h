@@ -23,6 +23,7 @@ class MeasuredCpu final : public Instrumented<CpuDevice> {
   Address import(std::span<std::byte> host) override;
   void protect(Address memory, int64_t bytes) override;
   bool unprotect(Address memory, int64_t bytes) override;
+  bool close_off(Address memory, int64_t bytes) override;
   bool withhold(Address memory, int64_t bytes) override;
   std::vector<LaunchTimes> time(Program& program) override;
   Counts counts() override { return counters_.read(); }

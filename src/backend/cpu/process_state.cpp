@@ -3,10 +3,13 @@
 
 #include <dirent.h>
 #include <fmt/format.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <climits>
 #include <clocale>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
@@ -27,6 +30,33 @@ std::string current_folder() {
   std::string text = path ? path : "";
   std::free(path);
   return text;
+}
+
+std::vector<std::string> environment() {
+  std::vector<std::string> all;
+  for (char** entry = environ; entry && *entry; ++entry) all.emplace_back(*entry);
+  return all;
+}
+
+/// Whether all of it is there. More may be: what is set for a library before it is loaded.
+bool is_in_environment(const std::vector<std::string>& all) {
+  char** entry = environ;
+  for (const std::string& one : all) {
+    if (entry && *entry && one == *entry++) continue;
+    for (entry = environ; entry && *entry && one != *entry;) ++entry;
+    if (!entry || !*entry) return false;
+    ++entry;
+  }
+  return true;
+}
+
+int count_prints() {
+  struct stat now {
+  }, null{};
+  if (fstat(STDOUT_FILENO, &now) != 0 || stat("/dev/null", &null) != 0 || now.st_rdev != null.st_rdev) return -1;
+  const int file = memfd_create("standard output", MFD_CLOEXEC);
+  if (file >= 0) dup2(file, STDOUT_FILENO);
+  return file;
 }
 
 size_t open_files() {
@@ -77,6 +107,7 @@ ProcessState::ThreadState ProcessState::ThreadState::of_this() {
   ThreadState state;
   state.policy = sched_getscheduler(0);
   state.priority = getpriority(PRIO_PROCESS, 0);
+  state.timer_slack = prctl(PR_GET_TIMERSLACK);
   pthread_sigmask(SIG_BLOCK, nullptr, &state.blocked);
   CPU_ZERO(&state.cpus);
   sched_getaffinity(0, sizeof state.cpus, &state.cpus);
@@ -91,6 +122,9 @@ ProcessState::ProcessState(const std::vector<int>& cpus)
       mask_(creation_mask()),
       folder_(current_folder()),
       locale_(setlocale(LC_ALL, nullptr)),
+      environment_(environment()),
+      prints_(count_prints()),
+      streams_{stream(0), stream(1), stream(2)},
       files_(open_files()) {
   for (int i = 1; i < kSignals; ++i) sigaction(i, nullptr, &handlers_[i]);
   for (const int which : {ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF})
@@ -98,9 +132,16 @@ ProcessState::ProcessState(const std::vector<int>& cpus)
   for (int i = 0; i < RLIM_NLIMITS; ++i) getrlimit(__rlimit_resource_t(i), &limits_[i]);
 }
 
+ProcessState::Stream ProcessState::stream(int number) {
+  struct stat of {};
+  if (fstat(number, &of) != 0) return {};
+  return {true, of.st_dev, of.st_rdev, of.st_ino};
+}
+
 std::string ProcessState::thread_changed(const ThreadState& now, size_t index, bool is_pinned) const {
   const auto left = [&](const char* what) { return fmt::format("left {} of thread {} changed", what, index); };
   if (now.policy != thread_.policy || now.priority != thread_.priority) return left("the scheduling or priority");
+  if (now.timer_slack != thread_.timer_slack) return left("the timer slack");
   if (!same(now.blocked, thread_.blocked)) return left("the mask of signals");
   if (is_pinned && (CPU_COUNT(&now.cpus) != 1 || !CPU_ISSET(cpus_[index], &now.cpus))) return left("the processor");
   if (!now.x87_is_empty)
@@ -140,6 +181,10 @@ std::string ProcessState::changed(Team* team) const {
   if (creation_mask() != mask_) return "left the mode of new files (umask) changed";
   if (current_folder() != folder_) return "left the working folder changed";
   if (setlocale(LC_ALL, nullptr) != locale_) return "left the locale changed";
+  if (!is_in_environment(environment_)) return "left a variable of the environment changed";
+  for (int i = 0; i < 3; ++i)
+    if (stream(i) != streams_[i]) return fmt::format("left standard stream {} closed or another one", i);
+  if (prints_ >= 0 && (std::fflush(stdout), lseek(prints_, 0, SEEK_END)) > 0) return "printed to the standard output";
   if (const size_t files = open_files(); files > files_ + kSpareFiles + kFilesOfThread * cpus_.size())
     return files == SIZE_MAX ? "left no descriptor of a file free" : fmt::format("left {} files open", files - files_);
   return "";

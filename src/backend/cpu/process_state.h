@@ -28,9 +28,18 @@ class ProcessState {
     int policy = 0, priority = 0;
     sigset_t blocked{};
     cpu_set_t cpus{};
+    int timer_slack = 0;
     bool x87_is_empty = true;  // else the next ones to use it find no room
     static ThreadState of_this();
   };
+  /// Of the standard streams.
+  struct Stream {
+    bool is_open = false;
+    dev_t device = 0, special = 0;
+    ino_t file = 0;
+    bool operator==(const Stream&) const = default;
+  };
+  static Stream stream(int number);
   std::string thread_changed(const ThreadState& now, size_t index, bool is_pinned) const;
 
   const std::vector<int> cpus_;
@@ -41,6 +50,9 @@ class ProcessState {
   rlimit limits_[RLIM_NLIMITS]{};
   const mode_t mask_;
   const std::string folder_, locale_;
+  const std::vector<std::string> environment_;
+  const int prints_;  // a file in memory that standard output is while that leads nowhere; -1: it leads somewhere
+  const Stream streams_[3];
   const size_t files_;
 };
 
