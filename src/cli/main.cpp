@@ -91,6 +91,7 @@ int run(int argc, char** argv) {
 }  // namespace assay
 
 int main(int argc, char** argv) {
+  constexpr size_t kLongestError = 2000;  // columns
   assay::prepare_standard_streams();
   int exit_code = 2;
   try {
@@ -102,8 +103,9 @@ int main(int argc, char** argv) {
                   room.bytes >> 20, room.limit);
   } catch (const std::exception& e) {
     assay::flush(stdout);
-    assay::remark("assay: {}\n", assay::one_line(e.what()));  // a name in it may hold any bytes
-    if (assay::interrupted()) exit_code = 130;                // what it was about did not come to its end
+    // A name in it may hold any bytes, and as many as a file has.
+    assay::remark("assay: {}\n", assay::cut_middle(assay::one_line(e.what()), kLongestError));
+    if (assay::interrupted()) exit_code = 130;  // what it was about did not come to its end
   }
   const std::string lost = assay::lost_output();
   if (lost.empty()) return exit_code;
