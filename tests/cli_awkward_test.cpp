@@ -215,6 +215,16 @@ TEST_F(cli_awkward, an_error_is_no_longer_than_a_screen_however_long_a_name_is) 
   EXPECT_TRUE(has(ended.err, "File name too long")) << ended.err;
 }
 
+TEST_F(cli_awkward, a_variable_that_is_no_number_is_refused_and_not_left_out) {
+  for (const std::string name : {"ASSAY_COMPILE_LIMIT_S", "ASSAY_MEMORY_MB"})
+    for (const std::string value : {"8G", "abc", "-5", "0", "nan", "1e400"}) {
+      const Ended ended = home_.run({"table", "check", kTable}, {{name, value}});
+      EXPECT_EQ(ended.exit_code, 2) << name << value;
+      EXPECT_TRUE(has(ended.err, name + ": " + value + " is no ")) << ended.err;
+    }
+  EXPECT_EQ(home_.run({"table", "check", kTable}, {{"ASSAY_COMPILE_LIMIT_S", "0.5"}}).exit_code, 0);
+}
+
 TEST_F(cli_awkward, temporary_files_lie_where_tmpdir_says) {
   const Ended ended = home_.run({"selftest"}, {{"TMPDIR", at("absent")}});
   EXPECT_EQ(ended.exit_code, 2);

@@ -1,15 +1,18 @@
 // The program: the table of subcommands, and the one place that catches Error.
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <list>
 #include <new>
 #include <string>
 
+#include "base/error.h"
 #include "base/memory.h"
 #include "base/standard_streams.h"
 #include "base/terminal.h"
 #include "cli/commands.h"
 #include "cli/installation.h"
+#include "cli/number_option.h"
 #include "cli/version.h"
 #include "measure/worker_process.h"
 
@@ -59,7 +62,21 @@ constexpr char kFooter[] = R"(Begin with:
 
 Exit codes: 0 fine; 1 a variant failed, a mutant got away, a case became slower or a crown sits on a wrong row; 2 an error, named on stderr; 130 Ctrl-C.)";
 
+/// Numbers that variables hold: one that cannot be read must not pass for one that is not there.
+void check_variables() {
+  for (const char* name : {"ASSAY_COMPILE_LIMIT_S", "ASSAY_MEMORY_MB"}) {
+    const char* text = std::getenv(name);
+    if (!text || !*text) continue;
+    const bool is_whole = name == std::string_view("ASSAY_MEMORY_MB");
+    const double value =
+        is_whole ? double(parse_number<int64_t>(text).value_or(0)) : parse_number<double>(text).value_or(0);
+    if (!(value > 0 && value <= 1e9))
+      fail("{}: {} is no {}number above 0 and up to 1e9", name, text, is_whole ? "whole " : "");
+  }
+}
+
 int run(int argc, char** argv) {
+  check_variables();
   CommandLine line("assay", version_text,
                    "assay finds, proves and ships the fastest kernel for every shape a language model really runs.",
                    kFooter);
