@@ -190,6 +190,47 @@ TEST_F(cli_awkward, a_page_of_nothing_is_refused) {
   refused("{\"schema\":\"" + std::string(5000, 'x') + "\"}", "no trace");
 }
 
+TEST_F(cli_awkward, what_is_no_trace_is_one_line_however_many_it_has) {
+  std::string lines = "GGUF\3";
+  for (int i = 0; i < 300; ++i) lines += "\n{ a brace";
+  for (const std::string& text : {lines, "{" + lines, "{\"a\": 1}{" + lines}) {
+    write_file(at("odd"), text);
+    expect_refused(home_, {"report", at("odd"), "--out", at("page.html")}, {"odd"});
+    expect_refused(home_, {"probe", "--dry-run", "--from", at("odd")}, {"odd: no event in it"});
+  }
+}
+
+TEST_F(cli_awkward, compressed_json_is_called_compressed) {
+  write_file(at("r.json.gz"), "\x1f\x8b\x08 and so on");
+  for (const Arguments& command : std::vector<Arguments>{{"compare", at("r.json.gz"), at("r.json.gz")},
+                                                         {"table", "check", at("r.json.gz")},
+                                                         {"probe", "--dry-run", "--specs", at("r.json.gz")}})
+    expect_refused(home_, command, {"r.json.gz: is gzip-compressed data; unpack it first"});
+}
+
+TEST_F(cli_awkward, an_error_is_no_longer_than_a_screen_however_long_a_name_is) {
+  const Ended ended = home_.run({"table", "check", std::string(50'000, 'x')});
+  EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_LT(ended.err.size(), 2'100u);
+  EXPECT_TRUE(has(ended.err, "File name too long")) << ended.err;
+}
+
+TEST_F(cli_awkward, a_variable_that_is_no_number_is_refused_and_not_left_out) {
+  for (const std::string name : {"ASSAY_COMPILE_LIMIT_S", "ASSAY_MEMORY_MB"})
+    for (const std::string value : {"8G", "abc", "-5", "0", "nan", "1e400"}) {
+      const Ended ended = home_.run({"table", "check", kTable}, {{name, value}});
+      EXPECT_EQ(ended.exit_code, 2) << name << value;
+      EXPECT_TRUE(has(ended.err, name + ": " + value + " is no ")) << ended.err;
+    }
+  EXPECT_EQ(home_.run({"table", "check", kTable}, {{"ASSAY_COMPILE_LIMIT_S", "0.5"}}).exit_code, 0);
+}
+
+TEST_F(cli_awkward, temporary_files_lie_where_tmpdir_says) {
+  const Ended ended = home_.run({"selftest"}, {{"TMPDIR", at("absent")}});
+  EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_TRUE(has(ended.err, "absent/assay-selftest-") && has(ended.err, "set TMPDIR")) << ended.err;
+}
+
 TEST_F(cli_awkward, tables_that_say_the_same_say_so_in_every_format) {
   const Ended text = home_.run({"table", "diff", kTable, kTable}),
               json = home_.run({"table", "diff", kTable, kTable, "--json", "-"});

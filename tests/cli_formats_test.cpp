@@ -1,6 +1,7 @@
 // Laws of --format: one option for all subcommands, short forms that mean the same, and comparisons that a gate can
 // trust.
 #include "refusals.h"
+#include "text_lines.h"
 #include "trace_lines.h"
 
 namespace assay {
@@ -38,6 +39,24 @@ class cli_formats : public testing::Test {
 
   Home home_;
 };
+
+TEST_F(cli_formats, the_document_has_the_forms_of_every_subcommand) {
+  const std::string document = read_file(fs::path(ASSAY_SOURCE_DIR) / "docs/formats.md");
+  size_t with_forms = 0;
+  for (const std::string& line : lines_of(home_.run({"help"}).out)) {
+    if (!line.starts_with("  ") || line.size() < 3 || line[2] < 'a' || line[2] > 'z') continue;
+    const std::string command = line.substr(2, line.find(' ', 2) - 2);
+    if (command == "assay" || !has(home_.run({command, "--help"}).out, "--format NAME")) continue;
+    ++with_forms;
+    EXPECT_GE(count_of(document, "`" + command + "`"), 2u) << command << ": which forms, and what is in them";
+  }
+  EXPECT_GE(with_forms, 10u);
+}
+
+TEST_F(cli_formats, whole_numbers_are_whole_in_json) {
+  const Ended ended = home_.run({"table", "check", fs::path(ASSAY_SOURCE_DIR) / "tables/cpu.json", "--format", "json"});
+  EXPECT_TRUE(has(ended.out, "\"measured\":0}")) << ended.out << ended.err;
+}
 
 TEST_F(cli_formats, every_subcommand_has_the_same_option_and_an_unknown_name_lists_what_there_is) {
   const std::vector<Arguments> commands = {

@@ -38,9 +38,11 @@ class Results {
   std::vector<PlannedCase> cases(const std::string& line) const {
     return make_plan({parse_spec(line)}, variants_, device_, {}).specs.at(0).cases;
   }
-  /// Of the first case that `wanted` takes; its variant. Null if there is none.
+  /// Of the first case that `wanted` takes, at half of a floor of its own unless it has one; its variant. Null if there
+  /// is none.
   template <class Wanted>
-  const Variant* put(const fs::path& store, const std::string& line, double us, Wanted wanted) const {
+  const Variant* put(const fs::path& store, const std::string& line, double us, Wanted wanted,
+                     double floor_us = 0) const {
     const Spec spec = parse_spec(line);
     const BuildCache cache(backend_.compiler(), {store.parent_path() / "modules"},
                            kSource / "kernels" / backend_.name());
@@ -51,7 +53,7 @@ class Results {
       record.device_us.assign(40, us);
       record.head_to_head_us.assign(20, us);
       record.disturbed.assign(40, 0);
-      record.floor_us = us / 2;
+      record.floor_us = floor_us > 0 ? floor_us : us / 2;
       record.bytes = spec.min_bytes();
       record.environment = "e";
       fs::create_directories(store.parent_path());
@@ -263,6 +265,16 @@ TEST_F(ExportTest, bad_input_is_told_in_a_line) {
     EXPECT_EQ(ended.exit_code, 2);
     EXPECT_TRUE(has(ended.err, "--prefix")) << ended.err;
   }
+}
+
+TEST_F(ExportTest, a_winner_that_was_measured_apart_is_called_so) {
+  const Results of = results();
+  of.put(home_.store(), kF16, 40, named("naive/loop"), 39);
+  of.put(home_.store(), kF16, 30, named("gemv_rowdot/r2_u2_p0"), 24);
+  const Ended ended = run({kF16});
+  ASSERT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_TRUE(has(ended.out, "gemv_rowdot/r2_u2_p0, 30.00 us, 80.0 % of the floor")) << ended.out;
+  EXPECT_TRUE(has(ended.out, "measured apart: the best reached 80 % of a floor of 24.0 us, naive/loop")) << ended.out;
 }
 
 TEST_F(ExportTest, a_vendors_library_stays_and_the_note_says_how_far_ahead_it_is) {

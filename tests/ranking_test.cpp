@@ -42,6 +42,22 @@ const RankedCase& case_of(const RankedSpec& spec, const std::string& variant) {
   throw std::runtime_error("no case " + variant);
 }
 
+TEST(Ranking, ACrownOverACaseThatWasMeasuredWhenMemoryWasSlowerSaysSo) {
+  CaseRecord then = record("a/then", 50, 55), now = record("b/now", 35, 40);
+  then.floor_us = 49, now.floor_us = 28;
+  const RankedSpec spec = rank({then, now});
+  EXPECT_EQ(spec.best, 1);
+  EXPECT_NE(spec.apart.find("a/then another time 98 % of 49.0 us"), std::string::npos) << spec.apart;
+  EXPECT_NE(spec.apart.find("--fresh"), std::string::npos);
+  then.floor_us = 28;
+  EXPECT_EQ(rank({then, now}).apart, "") << "of one sweep";
+  then.floor_us = 40.5;
+  EXPECT_EQ(rank({then, now}).apart, "") << "as near, within a tie";
+  then.floor_us = 49;
+  then.tags.push_back("abandoned");
+  EXPECT_EQ(rank({then, now}).apart, "") << "it was far behind at its time";
+}
+
 TEST(Ranking, TheLowestDeviceMedianIsBestAndCasesStandInTheOrderOfTheirIds) {
   const RankedSpec spec = rank({record("b/two", 100, 110), record("a/one", 200, 105)}, {"a/one"});
   ASSERT_EQ(spec.cases.size(), 2u);

@@ -57,6 +57,34 @@ TEST_F(StoreTest, ManyThatMakeTheSameStoreAtOnceAllSucceed) {
   }
 }
 
+TEST_F(StoreTest, WhoIsEndedWhileItMakesStoresLeavesNoPartOfOne) {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP})
+    for (int round = 0; round < 4; ++round) {
+      const pid_t child = in_child([&] {
+        for (int i = 0;; ++i) Store(folder_ / ("s" + std::to_string(i)));
+      });
+      usleep(20'000 + 3'000 * useconds_t(round));
+      kill(child, signal);
+      int status = 0;
+      waitpid(child, &status, 0);
+      EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == signal);
+      for (const std::string& name : names()) EXPECT_EQ(name.find(".new"), std::string::npos) << name;
+      for (const std::string& name : names()) fs::remove(folder_ / name);
+    }
+}
+
+TEST_F(StoreTest, AFolderThatCannotBeWrittenIsNotCalledAMissingFile) {
+  chmod(folder_.c_str(), 0555);
+  const AsNobody stranger;
+  std::string why;
+  try {
+    Store made(file_);
+  } catch (const Error& e) {
+    why = e.what();
+  }
+  EXPECT_NE(why.find("Permission denied"), std::string::npos) << why;
+}
+
 TEST_F(StoreTest, APutWaitsForAnotherWriter) {
   Store store(file_);
   int pipe_ends[2];

@@ -54,6 +54,7 @@ TEST_F(specs_out, hot_0_takes_every_complete_shape) {
   EXPECT_EQ(load(a.report, {.least_percent = 0}).entries.size(), 20u);
   const TraceWorkload cold = trace_workload(a.report, {.trace = "t", .least_percent = 0});
   EXPECT_EQ(cold.left_out, 1u);  // the one without a type
+  EXPECT_NE(cold.json.find("of the shapes' time"), std::string::npos) << "all ops are in it, not products alone";
 }
 
 TEST_F(specs_out, counts_that_differ_end_a_family_and_the_calls_still_add_up) {

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "base/terminal.h"
 #include "gguf_models.h"
 #include "model/gguf.h"
 #include "spec/completion.h"
@@ -203,6 +204,22 @@ TEST_F(tuning, names_what_only_a_plain_loop_supports) {
   EXPECT_EQ(text.find("attn_out", text.find(begin)), text.rfind("attn_out")) << "one of the three\n" << text;
   result.step.erase(result.step.begin());
   EXPECT_EQ(choice_text(result, 128, false).find(begin), std::string::npos);
+}
+
+TEST_F(tuning, its_report_fits_the_terminal) {
+  TuneResult result;
+  result.step = {tuned("loop", "loop"), tuned("gemv", "loop")};
+  choose_kernels(result.step[0], ranked("1", {record("loop", 90)}), {}, options());
+  choose_kernels(result.step[1], ranked("1", {record("gemv", 9)}), {}, options());
+  for (TunedOp& t : result.step)
+    t.in_context_us = 10, t.after_us = 9, t.taken_back = "it was slower in the model's run";
+  result.turns.before = result.turns.after = {1, 2, 3, 4, 5};
+  for (const size_t width : {60u, 80u})
+    for (const std::string& text : {choice_text(result, 128, false, width), proof_text(result, 128, false, width)})
+      for (size_t at = 0; at < text.size(); at = text.find('\n', at) + 1) {
+        const std::string line = text.substr(at, text.find('\n', at) - at);
+        EXPECT_LE(display_width(line), width) << line;
+      }
 }
 
 TEST(alone_samples, add_up_to_the_rounds_of_the_middle_half) {

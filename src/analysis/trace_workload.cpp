@@ -185,8 +185,7 @@ TraceWorkload trace_workload(const ShapeReport& report, const TraceWorkloadOptio
   for (const Maths& maths : all)
     if (!maths.written && maths.family < 0) workload.left_out += maths.lines.size(), left_out_us += maths.time_us;
   if (lines.empty())
-    fail("{}: no shape has {:g} % of the matmuls' time; a lower --hot takes more", options.trace,
-         options.least_percent);
+    fail("{}: no shape has {:g} % of the shapes' time; a lower --hot takes more", options.trace, options.least_percent);
   workload.lines = lines.size();
   workload.families = families.size();
   workload.left_out_percent = report.total_us > 0 ? 100 * left_out_us / report.total_us : 0;
@@ -201,7 +200,7 @@ TraceWorkload trace_workload(const ShapeReport& report, const TraceWorkloadOptio
   for (const Shape* line : lines) source["lines"].push_back(line_json(*line, report.tokens));
   Json json = {{"name", name}};
   json["description"] = fmt::format(
-      "What a traced run called: shapes of at least {:g} % of the matmuls' time, families whole. Left out: {} shapes "
+      "What a traced run called: shapes of at least {:g} % of the shapes' time, families whole. Left out: {} shapes "
       "with {:.1f} % of it.",
       options.least_percent, workload.left_out, workload.left_out_percent);
   json["sources"] = Json::array({std::move(source)});

@@ -10,7 +10,7 @@ struct TraceWorkloadOptions {
   std::string trace = {};      // path: title and source id
   std::string name = {};       // of the workload; "": from the path
   std::string device = {};     // that the trace was written on; "": unnamed
-  double least_percent = 0.5;  // a shape with less of the matmuls' time is left to its family, or out
+  double least_percent = 0.5;  // a shape with less of the shapes' time is left to its family, or out
 };
 
 struct TraceWorkload {
@@ -18,7 +18,7 @@ struct TraceWorkload {
   size_t lines = 0, families = 0;
   size_t members = 0;           // shapes that families alone stand for
   size_t left_out = 0;          // shapes too cold, or which the grammar refuses
-  double left_out_percent = 0;  // of the matmuls' time
+  double left_out_percent = 0;  // of the shapes' time
 };
 
 /// Error if no shape is complete, or none is hot enough.

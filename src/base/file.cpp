@@ -10,6 +10,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/deferred_signals.h"
 #include "base/error.h"
 #include "base/file_identity.h"
 
@@ -159,6 +160,7 @@ void write_file(const fs::path& path, std::string_view bytes) {
   if (target.in_place) return write_in_place(target, bytes);
   std::error_code ignored;
   fs::create_directories(target.file.parent_path(), ignored);
+  const DeferredSignals until_it_is_in_place;
   int descriptor = -1;
   const fs::path partial = make_partial(target.file.parent_path(), descriptor);
   if (partial.empty() && target.exists) return write_in_place(target, bytes);  // its folder is closed, it is not
@@ -177,11 +179,21 @@ void write_file(const fs::path& path, std::string_view bytes) {
   }
 }
 
-namespace {
-fs::path temporary_folder() {
-  const char* base = std::getenv("TMPDIR");
-  return fs::path(base && *base == '/' ? base : "/tmp") / fmt::format("assay-{}", geteuid());
+std::string compressed_with(std::string_view head) {
+  using namespace std::string_view_literals;
+  for (const auto& [begin, name] : {std::pair{"\x1f\x8b"sv, "gzip"}, std::pair{"\x28\xb5\x2f\xfd"sv, "zstd"},
+                                    std::pair{"\xfd\x37zXZ"sv, "xz"}, std::pair{"BZh"sv, "bzip2"}})
+    if (head.starts_with(begin)) return name;
+  return "";
 }
+
+fs::path folder_for_temporary_files() {
+  const char* base = std::getenv("TMPDIR");
+  return base && *base == '/' ? base : "/tmp";
+}
+
+namespace {
+fs::path temporary_folder() { return folder_for_temporary_files() / fmt::format("assay-{}", geteuid()); }
 
 fs::path xdg_folder(const char* variable, const char* below_home) {
   if (const char* base = std::getenv(variable); base && *base == '/') return fs::path(base) / "assay";

@@ -29,6 +29,12 @@ std::filesystem::path state_folder();
 /// The same with $XDG_CACHE_HOME/assay and ~/.cache/assay.
 std::filesystem::path cache_folder();
 
+/// "gzip", "zstd", "xz" or "bzip2", by a file's first bytes; "": not compressed with these.
+std::string compressed_with(std::string_view head);
+
+/// $TMPDIR where that is an absolute path, else /tmp.
+std::filesystem::path folder_for_temporary_files();
+
 /// Whether it is the one in the temporary folder, where every user may make names.
 bool is_temporary_folder(const std::filesystem::path& folder);
 

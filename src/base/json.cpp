@@ -1,13 +1,13 @@
 // JSON values: how they are kept, read and written.
 #include "base/json.h"
 
-#include <nlohmann/json.hpp>
-
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <ostream>
 #include <set>
 
 #include "base/error.h"
+#include "base/file.h"
 
 namespace assay {
 namespace {
@@ -158,6 +158,8 @@ Json Json::parse_or_null(const std::string& text) {
 Json parse_json(const std::string& text, const std::string& file) {
   Builder builder;
   if (!Library::sax_parse(text, &builder)) {
+    if (const std::string packer = compressed_with(text); !packer.empty())
+      fail("{}: is {}-compressed data; unpack it first", file, packer);
     if (!builder.is_syntax) fail("{}: not usable JSON: {}", file, builder.wrong);
     const auto end = text.begin() + std::ptrdiff_t(std::min(builder.wrong_at, text.size()));
     fail("{}:{}: not valid JSON: {}", file, 1 + std::count(text.begin(), end, '\n'), builder.wrong);

@@ -105,7 +105,7 @@ void write_specs(const std::string& trace, const ShapeReport& shapes, const Anal
   write_output(options.specs_out, workload.json);
   remark(
       "assay: {}: {} lines and {} families that stand for {} more; left out: {} shapes with {:.1f} % of the "
-      "matmuls' time\n",
+      "shapes' time\n",
       options.specs_out == "-" ? "stdout" : options.specs_out, workload.lines, workload.families, workload.members,
       workload.left_out, workload.left_out_percent);
 }
@@ -314,7 +314,7 @@ CommandRun add_analyze(Options options, CommandFiles& files) {
                 .add("--specs-out", o->specs_out,
                      "write the hot shapes as a workload for assay probe --specs ('-': instead of the text)")
                 .type("FILE"));
-  shapes.add("--hot", o->hot_percent, "a shape is hot from this much of the matmuls' time, in percent (0: all are)")
+  shapes.add("--hot", o->hot_percent, "a shape is hot from this much of the shapes' time, in percent (0: all are)")
       .show_default()
       .number(0, 100)
       .type("PERCENT");

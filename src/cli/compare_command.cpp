@@ -26,6 +26,8 @@ std::vector<CaseRecord> read_records(const std::string& file) {
   const std::string text = read_file(file);
   const size_t first = text.find_first_not_of(" \t\r\n");
   const bool is_report = first != std::string::npos && text[first] == '{';
+  if (const std::string packer = compressed_with(text); !packer.empty())
+    fail("{}: is {}-compressed data; unpack it first", file, packer);
   if (!is_report && !text.starts_with("SQLite format 3"))
     fail(
         "{}: neither a store nor a JSON report of assay; name one that assay probe wrote, with --store FILE or --json "

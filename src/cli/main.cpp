@@ -1,15 +1,18 @@
 // The program: the table of subcommands, and the one place that catches Error.
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <list>
 #include <new>
 #include <string>
 
+#include "base/error.h"
 #include "base/memory.h"
 #include "base/standard_streams.h"
 #include "base/terminal.h"
 #include "cli/commands.h"
 #include "cli/installation.h"
+#include "cli/number_option.h"
 #include "cli/version.h"
 #include "measure/worker_process.h"
 
@@ -59,7 +62,21 @@ constexpr char kFooter[] = R"(Begin with:
 
 Exit codes: 0 fine; 1 a variant failed, a mutant got away, a case became slower or a crown sits on a wrong row; 2 an error, named on stderr; 130 Ctrl-C.)";
 
+/// Numbers that variables hold: one that cannot be read must not pass for one that is not there.
+void check_variables() {
+  for (const char* name : {"ASSAY_COMPILE_LIMIT_S", "ASSAY_MEMORY_MB"}) {
+    const char* text = std::getenv(name);
+    if (!text || !*text) continue;
+    const bool is_whole = name == std::string_view("ASSAY_MEMORY_MB");
+    const double value =
+        is_whole ? double(parse_number<int64_t>(text).value_or(0)) : parse_number<double>(text).value_or(0);
+    if (!(value > 0 && value <= 1e9))
+      fail("{}: {} is no {}number above 0 and up to 1e9", name, text, is_whole ? "whole " : "");
+  }
+}
+
 int run(int argc, char** argv) {
+  check_variables();
   CommandLine line("assay", version_text,
                    "assay finds, proves and ships the fastest kernel for every shape a language model really runs.",
                    kFooter);
@@ -91,6 +108,7 @@ int run(int argc, char** argv) {
 }  // namespace assay
 
 int main(int argc, char** argv) {
+  constexpr size_t kLongestError = 2000;  // columns
   assay::prepare_standard_streams();
   int exit_code = 2;
   try {
@@ -102,8 +120,9 @@ int main(int argc, char** argv) {
                   room.bytes >> 20, room.limit);
   } catch (const std::exception& e) {
     assay::flush(stdout);
-    assay::remark("assay: {}\n", assay::one_line(e.what()));  // a name in it may hold any bytes
-    if (assay::interrupted()) exit_code = 130;                // what it was about did not come to its end
+    // A name in it may hold any bytes, and as many as a file has.
+    assay::remark("assay: {}\n", assay::cut_middle(assay::one_line(e.what()), kLongestError));
+    if (assay::interrupted()) exit_code = 130;  // what it was about did not come to its end
   }
   const std::string lost = assay::lost_output();
   if (lost.empty()) return exit_code;

@@ -35,11 +35,20 @@ bool looks_like_trace(const std::string& head) {
   return json.is_object() && !json.contains("schema");
 }
 
-/// Lines of text may stand before a trace's first event; what is packed its reader unpacks, or names.
+/// Lines of text may stand before a trace's first event. A model or a program has lines with a brace first, too.
+bool has_event_line(const std::string& head) {
+  for (size_t at = head.find("\n{"); at != std::string::npos; at = head.find("\n{", at + 1)) {
+    const size_t end = head.find('\n', at + 1);
+    if (end == std::string::npos) return head.size() == kHead;
+    if (Json::parse_or_null(head.substr(at + 1, end - at - 1)).is_object()) return true;
+  }
+  return false;
+}
+
+/// What is packed its reader unpacks, or names.
 bool may_be_json_or_packed(const std::string& head, const std::string& file) {
-  return head.starts_with("\x1f\x8b") || head.starts_with("\x28\xb5\x2f\xfd") ||
-         !packed_kind(head, file).what.empty() || head.starts_with('{') || head.starts_with('[') ||
-         head.find("\n{") != std::string::npos;
+  return !compressed_with(head).empty() || !packed_kind(head, file).what.empty() || head.starts_with('{') ||
+         head.starts_with('[') || has_event_line(head);
 }
 
 /// What the page shows of a table: `assay table check` says more.
@@ -67,6 +76,7 @@ PageInput page_input(const std::string& file) {
   input.file = file;
   if (file == "-") return input;  // standard input is read once: as a trace
   const std::string head = head_of(file);
+  input.packed_with = compressed_with(head);
   if (head.starts_with("SQLite format 3")) {
     input.kind = PageInput::Kind::store;
     return input;

@@ -10,8 +10,9 @@ struct PageInput {
   enum class Kind { store, report, trace, table, opbench };
   Kind kind = Kind::trace;
   std::string file;
-  std::string text;  // of a JSON report
-  Json json;         // of a table or of opbench's results
+  std::string text;         // of a JSON report
+  Json json;                // of a table or of opbench's results
+  std::string packed_with;  // "gzip" …: taken for a trace, as nothing else is unpacked
 };
 
 /// Reads no more than it takes to tell, but JSON files whole. Error for what is none of these: with what it looks like

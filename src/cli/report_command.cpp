@@ -47,14 +47,16 @@ std::vector<std::string> baseline_variants() {
   return ids;
 }
 
-Json trace_json(const std::string& trace, const ReportOptions& options) {
+Json trace_json(const PageInput& page_input, const ReportOptions& options) {
+  const std::string& trace = page_input.file;
   TraceInput input;
   Timeline timeline(input.accounting, options.token ? Timeline::Keep::one_token : Timeline::Keep::typical,
                     static_cast<uint64_t>(options.token.value_or(0)));
   read_trace_input(trace, open_byte_source(trace), input, stderr, false, &timeline);
   if (!input.totals.cut_off.empty())
     remark("assay: {}: the page covers the {} events before that\n", input.totals.cut_off, input.totals.events);
-  if (const std::string message = no_event_message(trace, input); !message.empty()) fail("{}", message);
+  if (const std::string message = no_event_message(trace, input); !message.empty())
+    fail("{}{}", message, page_input.packed_with.empty() ? "" : "; what is no trace has to be unpacked first");
   const Accounts accounts = input.finish_accounts();
   timeline.finish();
   if (options.token && timeline.tokens().empty())
@@ -111,7 +113,7 @@ int run_report(ReportOptions options) {
         break;
       }
       case PageInput::Kind::trace:
-        traces.push_back(trace_json(file, options));
+        traces.push_back(trace_json(input, options));
         break;
       case PageInput::Kind::table:
         tables.push_back({{"file", file}, {"table", input.json}});

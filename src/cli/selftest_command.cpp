@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "base/terminal.h"
 #include "cli/commands.h"
@@ -39,8 +40,9 @@ constexpr int kLeastRounds = 12;   // of 8 launches each, however busy the machi
 /// One that nobody could have made before; removed with all in it.
 struct TemporaryFolder {
   TemporaryFolder() {
-    std::string name = "/tmp/assay-selftest-XXXXXX";
-    if (!mkdtemp(name.data())) fail("{}: cannot be made ({})", name, std::strerror(errno));
+    std::string name = (folder_for_temporary_files() / "assay-selftest-XXXXXX").string();
+    if (!mkdtemp(name.data()))
+      fail("{}: cannot be made ({}); set TMPDIR to a folder that can be written", name, std::strerror(errno));
     path = name;
   }
   ~TemporaryFolder() {

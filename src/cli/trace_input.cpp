@@ -17,8 +17,8 @@
 namespace assay {
 namespace {
 
-/// Bad lines where they occur: what is no JSON on stdout, as the classic report has it (or where it is told to), the
-/// rest on stderr.
+/// Bad lines: what is no JSON where it occurs on stdout, as the classic report has it, or behind a trace's last event
+/// on stderr; what has a wrong shape where it occurs on stderr.
 class BadLinePrinter : public EventConsumer {
  public:
   BadLinePrinter(std::string trace, std::FILE* not_json) : trace_(std::move(trace)), not_json_(not_json) {}
@@ -26,21 +26,33 @@ class BadLinePrinter : public EventConsumer {
   void consume(const Batch& batch, const StringTable&) override {
     for (const BadLine& bad : batch.bad_lines) {
       if (bad.kind == BadLine::Kind::not_json)
-        put(not_json_, fmt::format("Error parsing line {}: {}\n", bad.line, bad.message));
+        name_not_json(fmt::format("Error parsing line {}: {}\n", bad.line, bad.message));
       else if (++wrong_shapes_ <= kNamed)
         remark("assay: {}: line {} (from 0) is left out: {}\n", trace_, bad.line, bad.message);
     }
   }
-  void finish() const {
+  /// A file without an event is no trace: it gets one line, whatever it holds.
+  void finish(bool has_events) const {
+    if (has_events && held_count_ > 0) remark("{}", held_);
+    if (has_events && held_count_ > kNamed)
+      remark("assay: {}: {} more lines are no JSON\n", trace_, held_count_ - kNamed);
     if (wrong_shapes_ > kNamed)
       remark("assay: {}: {} more lines of a wrong shape are left out\n", trace_, wrong_shapes_ - kNamed);
   }
 
  private:
+  void name_not_json(const std::string& line) {
+    if (not_json_ != stderr)
+      put(not_json_, line);
+    else if (++held_count_ <= kNamed)
+      held_ += line;
+  }
+
   static constexpr uint64_t kNamed = 100;  // a file of another kind would name each of its lines
   std::string trace_;
   std::FILE* not_json_;
-  uint64_t wrong_shapes_ = 0;
+  std::string held_;  // for stderr
+  uint64_t held_count_ = 0, wrong_shapes_ = 0;
 };
 
 /// "Reading TRACE: 1.2 of 3.4 GB" on a terminal, once reading has taken two seconds.
@@ -117,7 +129,7 @@ void read_trace_input(const std::string& trace, std::unique_ptr<ByteSource> byte
   to.totals = read_trace(std::make_unique<HeadKeeper>(std::move(bytes), to.head), to.strings, consumers, options);
   reading.clear();
   if (to.totals.cut_off.empty()) to.totals.cut_off = reading.what_is_missing();
-  bad_lines.finish();
+  bad_lines.finish(to.totals.events > 0);
 }
 
 Accounts TraceInput::finish_accounts() {

@@ -59,6 +59,7 @@ class TuneProgress {
 
   TuneEvents events() {
     TuneEvents e;
+    e.width = describe_terminal(stdout).width;
     e.say = [this](const std::string& text) {
       clear();
       put(stdout, text);

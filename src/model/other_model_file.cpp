@@ -1,6 +1,7 @@
 // What a file without GGUF's first bytes is, and what to do about it.
 #include <cstring>
 
+#include "base/file.h"
 #include "model/gguf_parser.h"
 
 namespace assay {
@@ -29,10 +30,8 @@ std::string other_model_file(std::string_view head) {
     return std::string("a zip archive, as PyTorch writes models (.bin, .pt, .pth); ") + kConvert;
   if (head.size() >= 2 && head[0] == '\x80' && head[1] >= 2 && head[1] <= 5)
     return std::string("a Python pickle, as PyTorch wrote models; ") + kConvert;
-  for (const Head& packed : {Head{"\x1f\x8b"sv, "gzip"}, Head{"\x28\xb5\x2f\xfd"sv, "zstd"},
-                             Head{"\xfd\x37zXZ"sv, "xz"}, Head{"BZh"sv, "bzip2"}})
-    if (head.substr(0, packed.begins.size()) == packed.begins)
-      return std::string(packed.is) + "-compressed data; unpack it first: a GGUF file is mapped as it lies";
+  if (const std::string packer = compressed_with(head); !packer.empty())
+    return packer + "-compressed data; unpack it first: a GGUF file is mapped as it lies";
   for (const Head& old :
        {Head{"lmgg"sv, "ggml"}, Head{"fmgg"sv, "ggmf"}, Head{"tjgg"sv, "ggjt"}, Head{"algg"sv, "ggla"}})
     if (head.substr(0, 4) == old.begins)

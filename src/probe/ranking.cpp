@@ -103,6 +103,25 @@ std::string quarantine_reason(const RankedSpec& spec) {
   return fmt::format("suspect the reference or the harness: all {} variants fail validation", wrong);
 }
 
+/// Cases of one sweep have one floor, so who is faster is nearer to it. One that is slower than the best, and yet was
+/// nearer to a floor of its own, was measured when memory was slower: nobody knows which of the two is faster.
+std::string measured_apart(const RankedSpec& spec, double tie_limit) {
+  if (spec.best < 0) return "";
+  const RankedCase& best = spec.cases[size_t(spec.best)];
+  const RankedCase* nearest = &best;
+  for (const RankedCase& candidate : spec.cases)
+    if (ranked(candidate) && !candidate.record.has_tag(kAbandonedTag) &&
+        candidate.percent_of_floor > nearest->percent_of_floor)
+      nearest = &candidate;
+  const bool is_nearer = nearest->percent_of_floor > best.percent_of_floor * (1 + tie_limit);
+  if (!is_nearer || !(best.percent_of_floor > 0)) return "";
+  return fmt::format(
+      "the best reached {:.0f} % of a floor of {:.1f} us, {} another time {:.0f} % of {:.1f} us; "
+      "--fresh measures both at once",
+      best.percent_of_floor, best.record.floor_us, nearest->record.variant, nearest->percent_of_floor,
+      nearest->record.floor_us);
+}
+
 double least_positive(const std::vector<RankedCase>& cases, double CaseRecord::*member) {
   double least = 0;
   for (const RankedCase& candidate : cases) {
@@ -128,6 +147,7 @@ RankedSpec rank_spec(const Spec& spec, std::vector<CaseRecord> records,
   }
   tag_best(result, options);
   result.quarantine = quarantine_reason(result);
+  result.apart = measured_apart(result, options.tie_limit);
   result.floor_us = least_positive(result.cases, &CaseRecord::floor_us);
   result.reachable_us = least_positive(result.cases, &CaseRecord::reachable_us);
   if (result.best >= 0) {  // the ceilings that stood around the best case are the ones to hold it against

@@ -43,6 +43,7 @@ struct RankedSpec {
   double decode_us = 0;      // in mode chained: the best proved time in mode decode; 0 where the store has none
   bool in_workload = false;  // of one that was asked for
   std::string quarantine;    // "suspect the reference or the harness: all N variants fail", or ""
+  std::string apart;         // of two sweeps, in which memory was so different that the best may not be it; or ""
 };
 
 /// Ranks the records of one spec. An abandoned case is never best nor in a tie set while a contender passed.

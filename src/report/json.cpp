@@ -151,6 +151,7 @@ Json spec_json(const RankedSpec& spec) {
           {"original_ms", to_json(spec.original_ms)},
           {"original_device", spec.original_device},
           {"quarantine", spec.quarantine},
+          {"apart", spec.apart},
           {"cases", std::move(cases)}};
 }
 

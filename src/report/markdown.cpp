@@ -66,6 +66,7 @@ std::string limits_text(const RankedSpec& spec) {
   if (spec.original_ms > 0 && !spec.original_device.empty())
     text += fmt::format("Seen elsewhere: {:.3f} ms on {}. ", spec.original_ms, escaped(spec.original_device));
   if (!spec.quarantine.empty()) text += fmt::format("**Quarantined**: {}. ", escaped(spec.quarantine));
+  if (!spec.apart.empty()) text += fmt::format("**Measured apart**: {}. ", escaped(spec.apart));
   if (!text.empty()) text.pop_back();
   return text;
 }

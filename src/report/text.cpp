@@ -121,6 +121,7 @@ std::string limits_line(const RankedSpec& spec) {
   } else {
     fields.emplace_back("no proved variant");
   }
+  if (!spec.apart.empty()) fields.push_back("measured apart: " + one_line(spec.apart));
   return fmt::format("   = {}\n", joined(fields, " | "));
 }
 

@@ -172,6 +172,10 @@ std::vector<Line> problems(const SweepReport& report) {
   for (const RankedSpec& spec : report.specs)
     if (!spec.quarantine.empty())
       add(Colour::red, fmt::format("quarantined: {}: {}", short_spec(spec.spec_line), spec.quarantine));
+  std::vector<std::string> apart;
+  for (const RankedSpec& spec : report.specs)
+    if (!spec.apart.empty()) apart.push_back(short_spec(spec.spec_line));
+  if (!apart.empty()) add(Colour::yellow, "measured apart (--fresh: at once): " + joined(apart, ", "));
   const auto of_cases = [&](Colour colour, const std::vector<VariantFailures>& failures) {
     for (const VariantFailures& failure : failures)
       for (const std::string& part : failure.parts) add(colour, failure.variant + ": " + part);

@@ -1,6 +1,7 @@
 // SQLite behind RAII: one connection, its statements, and errors that say what to do.
 #include "store/database.h"
 
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <unistd.h>
 
@@ -72,8 +73,12 @@ Database::Database(const std::filesystem::path& file, Open open, const std::file
     name = immutable_uri(file);
   }
   if (const int code = sqlite3_open_v2(name.c_str(), &handle_, flags, nullptr); code != SQLITE_OK) {
-    const int system_error = handle_ ? sqlite3_system_errno(handle_) : ENOMEM;
+    int system_error = handle_ ? sqlite3_system_errno(handle_) : ENOMEM;
     sqlite3_close(handle_);
+    // SQLite tells of its second try, which only reads: that a new file is not there
+    const std::filesystem::path folder = std::filesystem::absolute(file).parent_path();
+    if (system_error == ENOENT && faccessat(AT_FDCWD, folder.c_str(), W_OK | X_OK, AT_EACCESS) != 0)
+      system_error = errno;
     fail("{}: the store cannot be opened ({}); choose another place with --store FILE", file_.string(),
          system_error ? std::strerror(system_error) : sqlite3_errstr(code));
   }

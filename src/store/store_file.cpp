@@ -5,6 +5,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "base/deferred_signals.h"
 #include "store/case_rows.h"
 
 namespace assay {
@@ -63,6 +64,7 @@ void move_orphaned_logs(const fs::path& file) {
 /// an empty one is never ours. Where another process was faster, its store stands.
 void make_store(const fs::path& file, int64_t max_pages) {
   move_orphaned_logs(file);
+  const DeferredSignals until_it_is_in_place;
   std::error_code error;
   const fs::path made = file.string() + fmt::format(".{}.new", getpid());
   try {

@@ -41,7 +41,7 @@ ContextRun read_run(const std::string& text, const std::string& file) {
 }  // namespace
 
 ContextBench::ContextBench(ContextRequest request) : request_(std::move(request)) {
-  std::string name = (fs::temp_directory_path() / "assay-tune-XXXXXX").string();
+  std::string name = (folder_for_temporary_files() / "assay-tune-XXXXXX").string();
   if (!mkdtemp(name.data())) fail("{}: no folder can be made there; set TMPDIR to one that can be written", name);
   folder_ = name;
 }

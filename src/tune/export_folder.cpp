@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "base/deferred_signals.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
@@ -118,6 +119,7 @@ void write_export(const fs::path& given, ExportedFiles files, const std::string&
   for (const auto& [name, text] : files) mark["files"][name] = hash_hex(text);
   files[kExportMark] = mark.dump(2) + "\n";
 
+  const DeferredSignals until_it_is_in_place;
   const PartialFolder partial(folder);
   for (const auto& [name, text] : files) {
     std::error_code error;

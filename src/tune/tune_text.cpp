@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/terminal.h"
 #include "report/table.h"
 #include "stats/summary.h"
 
@@ -99,7 +100,7 @@ TurnRatio turn_ratio(const std::vector<double>& before, const std::vector<double
   return {s.median, s.ci_low, s.ci_high, ratios.size()};
 }
 
-std::string choice_text(const TuneResult& result, int64_t depth, bool prefill) {
+std::string choice_text(const TuneResult& result, int64_t depth, bool prefill, size_t width) {
   Table table{"",
               {{"role", "op", F::text, 9},
                {"spec", "spec", F::text, 4, 12},
@@ -132,32 +133,32 @@ std::string choice_text(const TuneResult& result, int64_t depth, bool prefill) {
   }
   table.sums.assign(table.columns.size(), Cell());
   table.sums[0] = "all", table.sums.back() = sum_ms;
-  std::string text = render_table(table);
+  std::string text;
   if (result.untried > 0)
     text +=
         fmt::format("{} of {} candidates were not tried: a longer --budget does.\n", result.untried, result.candidates);
   text += plain_loops_text(result);
   for (const std::string& op : result.unmeasured) text += fmt::format("Without a proved kernel: {}\n", op);
-  return text +
-         fmt::format(
-             "Predicted at depth {}: {:.3f} ms per token{} ({:.3f} with the defaults), floor {:.3f}. It is the sum "
-             "of the times alone: no factor is fitted.\n",
-             depth, result.predicted_ms,
-             result.predicted_high_ms > 0
-                 ? fmt::format(", {:.3f} to {:.3f}", result.predicted_low_ms, result.predicted_high_ms)
-                 : "",
-             result.predicted_before_ms, result.floor_ms);
+  text += fmt::format(
+      "Predicted at depth {}: {:.3f} ms per token{} ({:.3f} with the defaults), floor {:.3f}. It is the sum "
+      "of the times alone: no factor is fitted.\n",
+      depth, result.predicted_ms,
+      result.predicted_high_ms > 0
+          ? fmt::format(", {:.3f} to {:.3f}", result.predicted_low_ms, result.predicted_high_ms)
+          : "",
+      result.predicted_before_ms, result.floor_ms);
+  return render_table(table, width) + wrap_lines(text, width, 2);
 }
 
-std::string proof_text(const TuneResult& result, int64_t depth, bool prefill) {
+std::string proof_text(const TuneResult& result, int64_t depth, bool prefill, size_t width) {
   const Turns& turns = result.turns;
   const Summary before = summarize(turns.before), after = summarize(turns.after);
-  std::string text;
+  std::string taken_back, text;
   for (const TunedOp& t : result.step)
     if (!t.taken_back.empty())
-      text += fmt::format("Taken back: {} ({}): {}\n", t.op.role, t.op.spec.short_name(), t.taken_back);
+      taken_back += fmt::format("Taken back: {} ({}): {}\n", t.op.role, t.op.spec.short_name(), t.taken_back);
   const TurnRatio ratio = turn_ratio(turns.before, turns.after);
-  if (after.count > 0) text += render_table(context_table(result));
+  const std::string table = after.count > 0 ? render_table(context_table(result), width) : "";
   if (after.count > 0)
     text += fmt::format("Achieved at depth {}, {} runs in turns: {} ms per token (median); {}\n", depth, after.count,
                         interval(after), apart(result, turns.predicted_after, turns.after));
@@ -171,7 +172,8 @@ std::string proof_text(const TuneResult& result, int64_t depth, bool prefill) {
                           ratio_text(turn_ratio(turns.prompt_before, turns.prompt_after)));
     text += "\n";
   }
-  return text + verdict(result, ratio) + "\n";
+  text += verdict(result, ratio) + "\n";
+  return wrap_lines(taken_back, width, 2) + table + wrap_lines(text, width, 2);
 }
 
 }  // namespace assay

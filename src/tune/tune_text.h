@@ -6,10 +6,10 @@
 
 namespace assay {
 
-/// The choice of each op with its times alone, and the prediction.
-std::string choice_text(const TuneResult& result, int64_t depth, bool prefill);
+/// The choice of each op with its times alone, and the prediction; at most `width` columns wide (0: as it needs).
+std::string choice_text(const TuneResult& result, int64_t depth, bool prefill, size_t width = 0);
 /// Predicted beside achieved, and whether the table pays; entries that were taken back are named.
-std::string proof_text(const TuneResult& result, int64_t depth, bool prefill);
+std::string proof_text(const TuneResult& result, int64_t depth, bool prefill, size_t width = 0);
 
 /// The median of after / before over the turns, and its interval.
 struct TurnRatio {

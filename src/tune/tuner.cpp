@@ -54,18 +54,24 @@ class Tuner {
     choose();
     if (!foretell()) return interrupted_result();
     result_.section = section_with_steps();
-    say(choice_text(result_, r_.context.depth, r_.prefill));
+    say_report(choice_text);
     if (r_.proves && !is_proved(state)) return interrupted_result();
-    if (r_.proves) say(proof_text(result_, r_.context.depth, r_.prefill));
+    if (r_.proves) say_report(proof_text);
     result_.text = text_;
     if (r_.proves) state.finish(result_);
     return std::move(result_);
   }
 
  private:
-  void say(const std::string& text) {
-    text_ += text;
-    if (events_.say) events_.say(text);
+  void say(const std::string& text) { say(text, text); }
+  void say(const std::string& to_keep, const std::string& shown) {
+    text_ += to_keep;
+    if (events_.say) events_.say(shown);
+  }
+  /// What is kept is as wide as it needs to be: where it will be shown nobody knows.
+  void say_report(std::string (*report)(const TuneResult&, int64_t depth, bool prefill, size_t width)) {
+    const auto of_width = [&](size_t width) { return report(result_, r_.context.depth, r_.prefill, width); };
+    say(of_width(0), of_width(events_.width));
   }
 
   TuneResult interrupted_result() {

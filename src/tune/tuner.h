@@ -39,6 +39,7 @@ struct TuneEvents {
   std::function<void(size_t cases, size_t finals)> on_plan;  // how many are to be measured
   std::function<void(int turn, int turns, double left_s)> on_turn;
   std::function<void(const std::string&)> say;  // a line of the report, as it becomes known
+  size_t width = 0;                             // columns that `say` has; 0: as many as it needs
 };
 
 /// Runs of two tables in turns, in ms a token, and what was predicted just before each.

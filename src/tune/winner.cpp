@@ -41,12 +41,13 @@ std::string choose(const RankedSpec& ranked, const PlannedSpec& planned, Winner&
                        again.cases.size(), proved);
   const RankedCase& best = again.cases[size_t(again.best)];
   const PlannedCase& planned_case = case_of(planned, best.record.variant);
-  winner = {planned.spec, planned_case.variant, planned_case.isa, best.record, best.device.median, 0, {}};
-  if (ranked.floor_us > 0) winner.percent_of_floor = 100 * ranked.floor_us / best.device.median;
+  winner = {
+      planned.spec, planned_case.variant, planned_case.isa, best.record, best.device.median, best.percent_of_floor, {}};
   if (ranked.best >= 0 && ranked.cases[size_t(ranked.best)].record.variant != best.record.variant)
     winner.notes.push_back(behind(ranked.cases[size_t(ranked.best)], best));
   const auto tied = std::count_if(again.cases.begin(), again.cases.end(), [](const auto& c) { return c.in_tie_set; });
-  if (tied > 1) winner.notes.push_back(fmt::format("it ties with {} others", tied - 1));
+  if (tied > 1) winner.notes.push_back(fmt::format("it ties with {} other{}", tied - 1, tied > 2 ? "s" : ""));
+  if (!again.apart.empty()) winner.notes.push_back("measured apart: " + again.apart);
   if (planned.cases.size() > ranked.cases.size())
     winner.notes.push_back(fmt::format("{} of {} kernels that could run it were not measured",
                                        planned.cases.size() - ranked.cases.size(), planned.cases.size()));
