@@ -2,8 +2,7 @@
 // values of 8 rows to shared memory; a lane takes two blocks of a row, 16 bytes at once, and makes halves of them for
 // tensor cores. Each block of a row has a column of the tile to itself, A's values where they are its own: sums of
 // blocks stay apart until they are scaled. A tile is 8 rows twice, of other blocks. WARPS warps share k, RESIDENT
-// blocks a multiprocessor. HALVES=2: four rows a copy, the second 64 bytes further on: rows of whole lines would else
-// all begin in the same bank.
+// blocks a multiprocessor.
 #if RESIDENT
 #define ASSAY_BOUNDS __launch_bounds__(32 * WARPS, RESIDENT)
 #else
@@ -15,8 +14,6 @@
 namespace assay {
 
 constexpr int kRows = 8, kPairValues = 64, kPairs = 8;  // two blocks; pairs of a row that a warp has at once
-constexpr int kOfCopy = kRows / HALVES;                 // rows
-constexpr uint32_t kSkew = HALVES == 2 ? 64 : 0;
 
 /// Which 16 of a pair's values lane t of four takes as its I-th, so that few of the lanes that load together meet in a
 /// bank. The first two are of one block, the last two of the other.
@@ -34,19 +31,12 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   if (threadIdx.x == 0) {
     make_barrier(barrier);
     show_barriers();
-    const signed char* const b = row_at<signed char>(rows.b, uint32_t(rows.row), uint32_t(k), 0);
-    const int count = min(kRows, rows.n - rows.row);
-    expect_bytes(barrier, uint32_t(count * k));
-#pragma unroll
-    for (int first = 0; first < kRows; first += kOfCopy)
-      if (first < count)
-        copy_bulk(stage + uint32_t(first * k) + (first > 0 ? kSkew : 0), b + first * k,
-                  uint32_t(min(kOfCopy, count - first) * k), barrier);
+    copy_ahead(stage, row_at<signed char>(rows.b, uint32_t(rows.row), uint32_t(k), 0),
+               uint32_t(min(kRows, rows.n - rows.row) * k), barrier);
   }
   const int g = lane / 4, t = lane % 4, row = rows.row + int(threadIdx.x);
-  const int of_tile = g / HALVES + g % HALVES * kOfCopy;  // this lane's row: neighbours' are of other copies
   const Half* const scales =
-      static_cast<const Half*>(rows.scales) + int64_t(min(rows.row + of_tile, rows.n - 1)) * (2 * pairs);
+      static_cast<const Half*>(rows.scales) + int64_t(min(rows.row + g, rows.n - 1)) * (2 * pairs);
   uint32_t scale[2];  // two halves each, of a pair's blocks
   const auto load_scales = [&](int first) {
 #pragma unroll
@@ -79,7 +69,7 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   float sum = 0;
   for (int first = warp * kPairs; first < pairs; first += WARPS * kPairs) {
     if (first > warp * kPairs) load_a(first), load_scales(first);
-    const uint32_t of_row = stage + uint32_t(of_tile * k) + (of_tile < kOfCopy ? 0 : kSkew);
+    const uint32_t of_row = stage + uint32_t(g * k);
     const uint32_t low = of_row + uint32_t(min(first + t, pairs - 1)) * kPairValues,
                    high = of_row + uint32_t(min(first + 4 + t, pairs - 1)) * kPairValues;
     float c[2][4] = {};  // the two blocks of each pair: which is which differs by lane
@@ -109,7 +99,7 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
     }
   }
   sum = lanes_sum<4>(sum);
-  if (t == 0) partial[warp][of_tile] = sum;
+  if (t == 0) partial[warp][g] = sum;
   __syncthreads();
   if (!mine) return;
   float total = 0;
