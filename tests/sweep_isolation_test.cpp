@@ -36,7 +36,7 @@ TEST(sweep_isolation, a_process_left_behind_is_named_costs_its_case_alone_and_is
 }
 
 TEST(sweep_isolation, neither_ctrl_c_nor_a_killed_program_leaves_a_process) {
-  for (const int signal : {SIGINT, SIGTERM, SIGKILL}) {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGKILL}) {
     const Home home;
     home.with_ceilings();
     const fs::path started = home.folder / "started";

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -23,7 +24,8 @@ constexpr size_t kMostNamed = 4;
 volatile sig_atomic_t interrupt_signal = 0;
 void on_interrupt(int signal) { interrupt_signal = signal; }
 
-struct sigaction previous_int, previous_term;
+constexpr int kInterrupts[] = {SIGINT, SIGTERM, SIGHUP};
+struct sigaction previous_actions[std::size(kInterrupts)];
 
 void set_detail(Reply& reply, const std::string& detail) {
   const size_t length = std::min(detail.size(), sizeof reply.detail - 1);
@@ -39,14 +41,17 @@ CatchInterrupt::CatchInterrupt() {
   interrupt_signal = 0;
   struct sigaction action {};
   action.sa_handler = on_interrupt;  // no SA_RESTART: waits must end
-  sigaction(SIGINT, &action, &previous_int);
-  sigaction(SIGTERM, &action, &previous_term);
+  for (size_t i = 0; i < std::size(kInterrupts); ++i) {
+    sigaction(kInterrupts[i], nullptr, &previous_actions[i]);
+    // Who is to outlive a terminal (nohup) does.
+    if (kInterrupts[i] != SIGHUP || previous_actions[i].sa_handler != SIG_IGN)
+      sigaction(kInterrupts[i], &action, nullptr);
+  }
   Database::hurry_when(interrupted);
 }
 
 CatchInterrupt::~CatchInterrupt() {
-  sigaction(SIGINT, &previous_int, nullptr);
-  sigaction(SIGTERM, &previous_term, nullptr);
+  for (size_t i = 0; i < std::size(kInterrupts); ++i) sigaction(kInterrupts[i], &previous_actions[i], nullptr);
 }
 
 WorkerProcess::WorkerProcess(const std::vector<const WorkerCase*>& cases)

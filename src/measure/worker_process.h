@@ -43,7 +43,7 @@ class WorkerProcess {
   IsolatedProcess process_;
 };
 
-/// Set by Ctrl-C (SIGINT) and SIGTERM while a CatchInterrupt lives; every wait in this file ends early then.
+/// Set by Ctrl-C (SIGINT), SIGTERM and SIGHUP while a CatchInterrupt lives; every wait in this file ends early then.
 bool interrupted();
 class CatchInterrupt {
  public:
