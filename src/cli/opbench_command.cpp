@@ -122,12 +122,17 @@ std::vector<FrameworkModule> chosen_frameworks(const OpbenchCommand& options, co
   return chosen;
 }
 
-void check_any_is_here(const std::vector<FrameworkModule>& frameworks) {
+void check_any_is_here(const OpbenchCommand& options, const std::vector<FrameworkModule>& frameworks) {
   std::string missing;
   for (const FrameworkModule& module : frameworks) {
     if (module.missing.empty()) return;
     missing += fmt::format("{}{}: not here: {}", missing.empty() ? "" : "; ", module.info->name, module.missing);
   }
+  if (options.frameworks.empty())
+    fail(
+        "no framework is built in {}; make opbench builds those that this machine can have (docs/opbench.md), and "
+        "--framework NAME says what one lacks",
+        modules_folder().string());
   fail("{}", missing);
 }
 
@@ -220,7 +225,7 @@ int run_opbench(const OpbenchCommand& command) {
   const int threads = options.device.threads;
   options.makers = {[threads] { return make_team(threads); }, command.smoke ? WatchMaker() : make_watch};
   options.environment = describe_environment(*found.backend, options.device);
-  check_any_is_here(options.frameworks);
+  check_any_is_here(command, options.frameworks);
 
   if (command.store == (state_folder() / "opbench.sqlite").string()) make_own_folder(state_folder());
   std::error_code ignored;
