@@ -69,7 +69,8 @@ const std::set<std::string> kWrong = words_in(std::istringstream(R"(
     zeros_by_their_signs begins_at_minus_10000 table_scale_unsigned table_subnormals_flushed none_when_short
     cached_subnormals_flushed written_subnormals_flushed cached_scale_unsigned cached_scale_of_the_first_block
     steps_cut_off steps_of_the_first_block negatives_clipped norm_of_pieces_remembered half_products_when_unseen
-    half_products_of_its_own_copy writes_just_after_return tiny_sums_flushed_where_dense
+    half_products_of_its_own_copy writes_just_after_return writes_into_the_row_before
+    tiny_sums_flushed_where_dense
     probabilities_in_ten_bits makes_other_bytes keeps_more_than_its_bytes strides_ignored_when_large
     dense_subnormals_flushed
     shares_by_available_threads waits_by_the_clock rows_taken_for_dense output_dense_where_the_input_is

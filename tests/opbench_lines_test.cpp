@@ -184,6 +184,30 @@ TEST(a_build, is_right_on_awkward_shapes) {
   }
 }
 
+/// Zeros of both signs are equal, and bits are not what is compared.
+TEST(an_argmax, of_zeros_of_both_signs_is_one_of_them) {
+  for (const int64_t width : {32, 128, 129, 1024})
+    for (const fs::path& module : modules())
+      for (int64_t first = 0; first + 1 < std::min<int64_t>(width, 40); ++first) {
+        const OperationRow row = parse_operation_row("Argmax / dim=20x" + std::to_string(width) + " axi=1");
+        std::vector<float> x(size_t(20 * width), -1.0f);
+        for (int64_t line = 0; line < 20; ++line) {
+          x[size_t(line * width + first)] = line % 2 ? 0.0f : -0.0f;
+          x[size_t(line * width + first + 1)] = line % 2 ? -0.0f : 0.0f;
+        }
+        std::vector<int64_t> y(20, -1);
+        const auto framework = load_framework(module, team());
+        std::string why_not;
+        const auto operation = framework->prepare(row, why_not);
+        ASSERT_TRUE(operation) << why_not;
+        const void* const inputs[] = {x.data()};
+        operation->bind(inputs, y.data());
+        operation->run();
+        for (const int64_t place : y)
+          ASSERT_TRUE(place == first || place == first + 1) << module << " width " << width << ": " << place;
+      }
+}
+
 /// Few threads, so that each has several streams of values.
 TEST(a_scatter, is_right_wherever_its_indices_lie) {
   for (const char* name : {"Scatter / dim=64x16 dim=70001", "ScatterSum / dim=64x16 dim=70001",

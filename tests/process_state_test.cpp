@@ -94,6 +94,16 @@ TEST(ProcessState, EachChangeIsToldInWords) {
 #endif
 }
 
+/// Those are changed by assay itself, for libraries that read them when they are loaded.
+TEST(ProcessState, VariablesOfPoolsMayChangeOthersNot) {
+  setenv("OMP_WAIT_POLICY", "passive", 1);
+  setenv("ASSAY_TEST_OF_VARIABLES", "1", 1);
+  EXPECT_EQ(said_after([] { setenv("OMP_WAIT_POLICY", "active", 1); }), "");
+  EXPECT_EQ(said_after([] { setenv("ASSAY_TEST_OF_OTHERS", "1", 1); }), "");
+  EXPECT_NE(said_after([] { setenv("ASSAY_TEST_OF_VARIABLES", "2", 1); }), "");
+  EXPECT_NE(said_after([] { unsetenv("ASSAY_TEST_OF_VARIABLES"); }), "");
+}
+
 TEST(ProcessState, AThreadThatLeftItsProcessorIsTold) {
   if (allowed_cpus().size() < 2) GTEST_SKIP() << "one processor alone";
   EXPECT_NE(said_after([] {

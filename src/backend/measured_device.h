@@ -73,6 +73,9 @@ struct HandedOver {
   int64_t bytes;
 };
 
+/// Of a process. perhaps: a thread waits in a call that a stop interrupted, which does not show for how long.
+enum class Rest { at_rest, perhaps, restless };
+
 /// A device with instruments, used by one worker process. A fault of the device ends the process or the sequence.
 class MeasuredDevice : public Device {
  public:
@@ -117,7 +120,7 @@ class MeasuredDevice : public Device {
   /// a step.
   virtual std::string left_in_process() { return ""; }
   /// Whether nothing that a launch left runs, or waits for a time to come, and may write then.
-  virtual bool is_at_rest() { return true; }
+  virtual Rest rest() { return Rest::at_rest; }
   /// Many stretches at once, no two of which overlap.
   virtual void write_all(std::span<const WriteOver> stretches) {
     for (const WriteOver& w : stretches) write(w.to, w.from, w.bytes);

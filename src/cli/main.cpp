@@ -60,7 +60,7 @@ constexpr char kFooter[] = R"(Begin with:
   assay probe --kernels my_folder               your own kernel beside the shipped ones
   assay help probe                              all options of a subcommand
 
-Exit codes: 0 fine; 1 a variant failed, a mutant got away, a case became slower or a crown sits on a wrong row; 2 an error, named on stderr; 130 Ctrl-C.)";
+Exit codes: 0 fine; 1 a variant failed, a mutant got away, a case became slower or a crown sits on a wrong row; 2 an error, named on stderr; 130 Ctrl-C (SIGINT, SIGTERM, SIGHUP).)";
 
 /// Numbers that variables hold: one that cannot be read must not pass for one that is not there.
 void check_variables() {
@@ -76,7 +76,6 @@ void check_variables() {
 }
 
 int run(int argc, char** argv) {
-  check_variables();
   CommandLine line("assay", version_text,
                    "assay finds, proves and ships the fastest kernel for every shape a language model really runs.",
                    kFooter);
@@ -98,6 +97,7 @@ int run(int argc, char** argv) {
   const CommandLine::Parsed parsed = line.parse(argc, argv);
   for (const Command& command : commands)
     if (command.name == parsed.subcommand) {
+      check_variables();
       command.files.check();
       return command.run();
     }

@@ -65,7 +65,7 @@ int64_t case_bytes(const Spec& spec, const Variant& variant, const RoundsContext
   const int64_t slots = launches > 1 && context.mode != Mode::cold ? launches + SequenceLength::kRoomToExtend : 1;
   const int64_t scratch = context.mode == Mode::cold ? context.footprint : 0;
   return repacked * copies + scratch + 3 * spec.bytes(Use::varied) + (slots + 2) * spec.bytes(Use::output) +
-         (context.device->one_worker ? 0 : kProcessBytes);
+         (context.device->one_worker ? 0 : kProcessBytes + spec.bytes(Use::varied) + 2 * spec.bytes(Use::output));
 }
 
 std::vector<std::vector<size_t>> make_batches(const std::vector<int64_t>& bytes, int64_t room) {

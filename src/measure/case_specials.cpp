@@ -28,7 +28,15 @@ constexpr int64_t kLeastSwept = 64, kSomeMultiplications = 100'000'000, kManyMul
 bool CaseWorker::try_walled(const LaunchInputs& inputs, std::span<const std::byte> first, Reply& reply) {
   if (!judge_ || !work_.first_visit || work_.device->one_worker) return false;
   const int64_t began = now_ns();
-  auto [message, d, launch_us] = run_walled(opened_, bound_->launch(inputs.copy), host_varied_);
+  Walled walled;
+  try {
+    walled = run_walled(opened_, bound_->launch(inputs.copy), host_varied_);
+  } catch (const NoRoom&) {  // what is timed needs less
+    return false;
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+  auto& [message, d, launch_us] = walled;
   if (message.empty() && !same_bytes(d, first)) {
     message = judge_->scan(d);
     if (message.empty()) message = judge_->check(d, {bound_->source_copy(inputs.copy), inputs.a});

@@ -170,7 +170,7 @@ void CaseWorker::settle(const Command& command, Reply& reply) {
   if (bound_->ring().empty()) return;
   const int64_t began = now_ns();
   // First: who writes behind this is seen below, or has not yet come to rest.
-  if (command.looks_for_rest) reply.restless = !device_.is_at_rest();
+  if (command.looks_for_rest) reply.restless = int32_t(device_.rest());
   OutputRing& ring = bound_->ring();
   if (!ring.unchanged()) set(reply, Outcome::wrong, kChangedLater);
   if (late_)

@@ -12,6 +12,7 @@
 namespace assay {
 namespace {
 
+constexpr int64_t kMostKept = int64_t(16) << 20;       // of an output, for a later look
 constexpr int64_t kComparedBytes = int64_t(64) << 20;  // of prepared weights, made twice
 
 /// One spacing of the operands in memory of the device, as long as it lives.
@@ -57,7 +58,8 @@ class SpecialLaunch {
   }
   ~SpecialLaunch() {
     for (const auto& [block, bytes] : blocks_) opened_.give_back(block, bytes);
-    if (kept_) kept_->insert(kept_->end(), std::move_iterator(seen_.begin()), std::move_iterator(seen_.end()));
+    for (SeenOutput& seen : seen_)
+      if (kept_ && std::ssize(seen.held) <= kMostKept) kept_->push_back(std::move(seen));
   }
   SpecialLaunch(const SpecialLaunch&) = delete;
   SpecialLaunch& operator=(const SpecialLaunch&) = delete;

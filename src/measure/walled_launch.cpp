@@ -11,13 +11,15 @@
 namespace assay {
 namespace {
 
-constexpr unsigned char kLeftByte = 0x7b;  // of such bytes each type makes large finite numbers
+constexpr unsigned char kLeftByte = 0x7b;            // of such bytes each type makes large finite numbers
+constexpr int64_t kMostStaying = int64_t(16) << 20;  // of an output
 
 class Walls {
  public:
   explicit Walls(OpenedArenas& opened) : opened_(opened), device_(opened.device()) {}
   ~Walls() {
     for (const Block& block : blocks_) {
+      if (block.stays) continue;
       device_.unprotect(block.memory, block.bytes);
       opened_.give_back(block.memory, block.bytes + page_);
     }
@@ -29,7 +31,7 @@ class Walls {
   /// At the end of its pages, but for a guard band; behind them nobody may read.
   Address allocate(int64_t bytes, unsigned char content) {
     const int64_t padded = round_up(bytes, 64), all = round_up(padded + 2 * kGuardBytes, page_);
-    blocks_.push_back({opened_.borrow(all + page_), all});
+    blocks_.push_back({opened_.borrow(all + page_), all, false});
     const Address end = blocks_.back().memory + all, data = end - kGuardBytes - padded;
     device_.close_off(end, page_);
     device_.fill(data - kGuardBytes, kPoison, padded + 2 * kGuardBytes);
@@ -39,6 +41,9 @@ class Walls {
   /// Of an input, once it is there.
   void make_read_only() { device_.protect(blocks_.back().memory, blocks_.back().bytes); }
 
+  /// Of an output: who writes late is to be found out, not to crash.
+  void let_stay() { blocks_.back().stays = blocks_.back().bytes <= kMostStaying; }
+
   void close_off(Address block, int64_t bytes) {
     if (device_.close_off(block, bytes)) closed_ = block, closed_bytes_ = bytes;
   }
@@ -47,6 +52,7 @@ class Walls {
   struct Block {
     Address memory;
     int64_t bytes;
+    bool stays = false;
   };
 
   OpenedArenas& opened_;
@@ -78,6 +84,7 @@ Walled run_walled(OpenedArenas& opened, const Launch& of, const std::vector<std:
     if (t.use == Use::weight) continue;
     const Address usual = t.data;
     t.data = walls.allocate(t.bytes, t.use == Use::output && !t.is_sparse ? kLeftByte : kPoison);
+    if (t.use == Use::output) walls.let_stay();
     if (t.use == Use::output) continue;
     if (t.use == Use::varied) {
       device.write(t.data, varied[number++].data(), t.bytes);

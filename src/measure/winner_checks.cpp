@@ -64,11 +64,13 @@ void WinnerChecks::watch_restless(Contender& c, int64_t until_ns) {
   Command command;
   command.step = Step::settle;
   command.looks_for_rest = 1;
-  for (;;) {
+  const bool has_own_threads = c.work->variant->threading == Threading::own;  // which may wait awake
+  for (int seen = 0;;) {
     Answer answer = steps_.ask(c, command);
-    const bool is_over = now_ns() >= until_ns || interrupted();
-    const bool has_own_threads = c.work->variant->threading == Threading::own;  // which may wait awake
-    if (answer.reply.restless && is_over && until_ns > 0 && !interrupted() && !has_own_threads)
+    // One look may meet what was just about to end.
+    seen = Rest(answer.reply.restless) == Rest::restless ? seen + 1 : 0;
+    const bool is_over = (now_ns() >= until_ns && (seen != 1 || until_ns == 0)) || interrupted();
+    if (seen > 1 && is_over && until_ns > 0 && !interrupted() && !has_own_threads)
       CaseWorker::set(answer.reply, Outcome::wrong, kNeverRests);
     steps_.take(c, answer);
     if (!c.running() || !answer.reply.restless || is_over) return;

@@ -49,7 +49,7 @@ struct Reply {
   Counts counted;                // of this step's samples, all in all, where the hardware counts …
   int64_t counted_launches = 0;  // … so many launches
   int64_t late_launches = 0;
-  int32_t restless = 0;        // before the look of the step `settle` something still ran, or waited for a time to come
+  int32_t restless = 0;        // before the look of the step `settle`: a Rest
   int32_t swept_whole = 0;     // this step has tried all numbers that the op looks up
   ErrorStats errors;
 };

@@ -29,6 +29,7 @@ enum class Sin {
   writes_just_after_return,
   writes_late_where_spaced,
   writes_into_the_next_row,
+  writes_into_the_row_before,
   takes_nan_in_output_for_not_yet,
   restores_activations,
   workspace_remembered,
@@ -42,6 +43,7 @@ constexpr bool kPrepares = kSin == Sin::writes_prepared || kSin == Sin::reads_b_
 constexpr int64_t kPastBytes = 64;  // one cache line beyond the last element: a vector too many
 constexpr int64_t kStrayBytes = 32;
 constexpr float kStray = 12345.0f;
+constexpr int kAlone = 20;  // calls of set-up, some in memory of their own
 
 size_t workspace_bytes(const assay_call* call, uint32_t) {
   return static_cast<size_t>(honest::open(call).outputs()) * sizeof(float);
@@ -150,6 +152,10 @@ void misdeed(const honest::Product& p, const assay_call* call) {
   if constexpr (kSin == Sin::writes_before_output) write_stray(static_cast<char*>(p.d.data) - kStrayBytes);
   if constexpr (kSin == Sin::writes_behind_output) write_stray(end_of(p.d) + kStrayBytes);
   if constexpr (kSin == Sin::writes_into_the_next_row) write_stray(end_of(p.d) + p.n * sizeof(float) - sizeof(float));
+  if constexpr (kSin == Sin::writes_into_the_row_before) {  // where neighbours lie, which is not so at first
+    static int calls = 0;
+    if (++calls > kAlone) write_stray(static_cast<char*>(p.d.data) - p.n * sizeof(float));
+  }
   if constexpr (kSin == Sin::writes_just_after_return) finish_later(p);
   if constexpr (kSin == Sin::writes_behind_workspace) {
     write_stray(static_cast<char*>(call->workspace) + call->workspace_bytes + kStrayBytes);

@@ -30,6 +30,8 @@ std::unique_ptr<LoadedKernel> CpuDevice::load(const Variant& variant, const Buil
     for (const char* name : {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"}) setenv(name, count.c_str(), 1);
     setenv("OMP_WAIT_POLICY", "active", 1);
     setenv("OMP_DYNAMIC", "false", 1);
+    for (const char* name : {"DNNL_VERBOSE", "ONEDNN_VERBOSE", "MKL_VERBOSE"})
+      unsetenv(name);  // a kernel prints nothing
   }
   return std::make_unique<CpuKernel>(variant, module, cpus_);
 }

@@ -29,7 +29,7 @@ class MeasuredCpu final : public Instrumented<CpuDevice> {
   Counts counts() override { return counters_.read(); }
   std::string left_behind() override;
   std::string left_in_process() override;
-  bool is_at_rest() override { return process_is_at_rest(); }
+  Rest rest() override { return process_rest(threads_before_); }
   int uneven_ways(const Launch& launch) override;
   void dispatch_unevenly(const Launch& launch, int way) override;
   bool read_at_return(const std::vector<ReadBack>& ranges) override {
@@ -47,6 +47,7 @@ class MeasuredCpu final : public Instrumented<CpuDevice> {
   bool watches_team_ = false;
   uint64_t float_control_;
   const ProcessState process_;
+  const std::vector<int> threads_before_ = thread_ids();
 };
 
 }  // namespace assay

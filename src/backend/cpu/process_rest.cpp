@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <filesystem>
@@ -41,7 +42,6 @@ struct SystemCall {
       case SYS_nanosleep:
 #endif
       case SYS_clock_nanosleep:
-      case SYS_restart_syscall:  // of those here that go on after a stop
         return true;
       case SYS_futex:
         return (arguments[1] & FUTEX_CMD_MASK) != FUTEX_WAKE && arguments[3] != 0;
@@ -77,13 +77,17 @@ bool has_timers() {
 
 }  // namespace
 
-bool process_is_at_rest() {
+Rest process_rest(const std::vector<int>& but) {
   const auto self = int(syscall(SYS_gettid));
+  Rest rest = has_timers() ? Rest::restless : Rest::at_rest;
   for (const int thread : thread_ids()) {
-    if (thread == self) continue;
-    if (const SystemCall call(thread); call.runs || call.has_a_limit()) return false;
+    if (thread == self || std::find(but.begin(), but.end(), thread) != but.end()) continue;
+    const SystemCall call(thread);
+    if (call.runs || call.has_a_limit()) return Rest::restless;
+    // Of those above that go on after a stop, and of those without a limit.
+    if (call.number == SYS_restart_syscall && rest == Rest::at_rest) rest = Rest::perhaps;
   }
-  return !has_timers();
+  return rest;
 }
 
 }  // namespace assay

@@ -7,11 +7,14 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <climits>
 #include <clocale>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
+#include <string_view>
 
 namespace assay {
 namespace {
@@ -32,9 +35,14 @@ std::string current_folder() {
   return text;
 }
 
+/// All but what libraries of kernels are told when they are loaded (CpuDevice::load).
 std::vector<std::string> environment() {
+  constexpr std::string_view kOfLibraries[] = {"OMP_", "GOMP_", "OPENBLAS_", "DNNL_", "ONEDNN_", "MKL_"};
   std::vector<std::string> all;
-  for (char** entry = environ; entry && *entry; ++entry) all.emplace_back(*entry);
+  for (char** entry = environ; entry && *entry; ++entry)
+    if (std::none_of(std::begin(kOfLibraries), std::end(kOfLibraries),
+                     [&](std::string_view of) { return std::string_view(*entry).starts_with(of); }))
+      all.emplace_back(*entry);
   return all;
 }
 

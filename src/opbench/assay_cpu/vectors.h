@@ -49,15 +49,15 @@ inline void tell_pages_ahead(const float* x, int64_t i) {
                      3);
 }
 
-/// A bit for each lane whose bits are those of the other's.
+/// A bit for each lane that is equal to the other's: zeros of both signs are, NaN is not.
 inline uint64_t equal_lanes(Vec v, Vec other) {
 #if defined(__AVX512F__) && (!defined(WIDTH) || WIDTH >= 512)
-  return _mm512_cmpeq_epi32_mask(__m512i(v), __m512i(other));
+  return _mm512_cmp_ps_mask(v, other, _CMP_EQ_OQ);
 #elif defined(__AVX2__)
-  return uint64_t(_mm256_movemask_ps(__m256(Ints(v) == Ints(other))));
+  return uint64_t(_mm256_movemask_ps(_mm256_cmp_ps(v, other, _CMP_EQ_OQ)));
 #else
   uint64_t lanes = 0;
-  const Ints equal = Ints(v) == Ints(other);
+  const Ints equal = Floats(v) == Floats(other);
   for (int lane = 0; lane < kLanes; ++lane) lanes |= uint64_t(equal[lane] & 1) << lane;
   return lanes;
 #endif
