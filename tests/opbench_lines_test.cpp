@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "backend/cpu/cpu_info.h"
+#include "base/error.h"
 #include "opbench/frameworks.h"
 #include "opbench/row_judgement.h"
 #include "opbench/row_memory.h"
@@ -35,6 +36,17 @@ ThreadTeam team() {
           }};
 }
 
+/// The row's operation by a module, once.
+void run_once(const fs::path& module, const OperationRow& row, const std::vector<const void*>& inputs, void* output,
+              ThreadTeam threads = team()) {
+  const auto framework = load_framework(module, threads);
+  std::string why_not;
+  const auto operation = framework->prepare(row, why_not);
+  if (!operation) fail("{} lacks {}: {}", module.string(), row.name, why_not);
+  operation->bind(inputs.data(), output);
+  operation->run();
+}
+
 /// Lines of numbers around a level, one in the middle beyond what can be exponentiated alone, of either sign.
 TEST(a_softmax, of_numbers_beyond_any_exponential_is_right) {
   ASSERT_FALSE(modules().empty());
@@ -48,13 +60,8 @@ TEST(a_softmax, of_numbers_beyond_any_exponential_is_right) {
         const float level = far == 61 ? -200.0f : 0.0f;
         for (size_t i = 0; i < x.size(); ++i) x[i] = level + float(i % 23) - 11;
         for (int64_t line = 1; line < kLines; line += 2) x[size_t(line * width + width / 2)] = far;
-        const auto framework = load_framework(module, team());
-        std::string why_not;
-        const auto operation = framework->prepare(row, why_not);
-        ASSERT_TRUE(operation) << why_not;
-        const void* const inputs[] = {x.data()};
-        operation->bind(inputs, y.data());
-        operation->run();
+        const std::vector<const void*> inputs{x.data()};
+        run_once(module, row, inputs, y.data());
         for (int64_t line = 0; line < kLines; ++line) {
           const float* from = x.data() + line * width;
           const double top = *std::max_element(from, from + width);
@@ -78,13 +85,8 @@ TEST(a_layer_norm, of_numbers_far_from_zero_is_right) {
             parse_operation_row("LayerNorm / dim=" + std::to_string(kLines) + "x" + std::to_string(width) + " axi=-1");
         std::vector<float> x(size_t(kLines * width)), w(size_t(width), 1.0f), b(size_t(width), 0.5f), y(x.size(), NAN);
         for (size_t i = 0; i < x.size(); ++i) x[i] = level + float(i * 7 % 23) / 8 - 1;
-        const auto framework = load_framework(module, team());
-        std::string why_not;
-        const auto operation = framework->prepare(row, why_not);
-        ASSERT_TRUE(operation) << why_not;
-        const void* const inputs[] = {x.data(), w.data(), b.data()};
-        operation->bind(inputs, y.data());
-        operation->run();
+        const std::vector<const void*> inputs{x.data(), w.data(), b.data()};
+        run_once(module, row, inputs, y.data());
         for (int64_t line = 0; line < kLines; ++line) {
           const float* from = x.data() + line * width;
           double mean = 0, variance = 0;
@@ -170,14 +172,9 @@ TEST(a_build, is_right_on_awkward_shapes) {
     const OperationRow row = parse_operation_row(name);
     const RowMemory memory(row);
     for (const fs::path& module : modules()) {
-      const auto framework = load_framework(module, team());
-      std::string why_not;
-      const auto operation = framework->prepare(row, why_not);
-      ASSERT_TRUE(operation) << why_not;
       const std::vector<const void*> inputs = memory.inputs(7);
       memory.poison_output();
-      operation->bind(inputs.data(), memory.output());
-      operation->run();
+      run_once(module, row, inputs, memory.output());
       const OutputErrors errors = check_output(row, inputs, memory.output(), 1.0, 7);
       EXPECT_FALSE(errors.wrong()) << module << ": " << name << ": " << errors.text();
     }
@@ -196,13 +193,8 @@ TEST(an_argmax, of_zeros_of_both_signs_is_one_of_them) {
           x[size_t(line * width + first + 1)] = line % 2 ? -0.0f : 0.0f;
         }
         std::vector<int64_t> y(20, -1);
-        const auto framework = load_framework(module, team());
-        std::string why_not;
-        const auto operation = framework->prepare(row, why_not);
-        ASSERT_TRUE(operation) << why_not;
-        const void* const inputs[] = {x.data()};
-        operation->bind(inputs, y.data());
-        operation->run();
+        const std::vector<const void*> inputs{x.data()};
+        run_once(module, row, inputs, y.data());
         for (const int64_t place : y)
           ASSERT_TRUE(place == first || place == first + 1) << module << " width " << width << ": " << place;
       }
@@ -222,13 +214,8 @@ TEST(a_scatter, is_right_wherever_its_indices_lie) {
       if (kind == 2) index[0] = 0;
       if (kind == 3) index[size_t(added) / 2] = rows / 2;
       for (const fs::path& module : modules()) {
-        const auto framework = load_framework(module, team<2>());
-        std::string why_not;
-        const auto operation = framework->prepare(row, why_not);
-        ASSERT_TRUE(operation) << why_not;
         const std::vector<const void*> inputs{x.data(), index.data(), v.data()};
-        operation->bind(inputs.data(), y.data());
-        operation->run();
+        run_once(module, row, inputs, y.data(), team<2>());
         const OutputErrors errors = check_output(row, inputs, y.data(), 1.0, 7);
         EXPECT_FALSE(errors.wrong()) << module << ": " << name << ", " << kind << ": " << errors.text();
       }

@@ -10,8 +10,8 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/file.h"
 #include "base/json.h"
+#include "base/scratch_folder.h"
 #include "base/terminal.h"
 #include "cli/commands.h"
 #include "cli/installation.h"
@@ -36,23 +36,6 @@ constexpr double kBudgetS = 1, kPatientBudgetS = 3;  // … for which the later 
 constexpr double kWholeSweepS = 15;
 constexpr double kLateMs = 2'000;  // beside other work: a mutant may be wrong after thousands of launches
 constexpr int kLeastRounds = 12;   // of 8 launches each, however busy the machine: some mutants are wrong in one of 64
-
-/// One that nobody could have made before; removed with all in it.
-struct TemporaryFolder {
-  TemporaryFolder() {
-    std::string name = (folder_for_temporary_files() / "assay-selftest-XXXXXX").string();
-    if (!mkdtemp(name.data()))
-      fail("{}: cannot be made ({}); set TMPDIR to a folder that can be written", name, std::strerror(errno));
-    path = name;
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  std::filesystem::path path;
-};
 
 /// All of them at once: no core waits for the last module of each spec, and what they include first is compiled once.
 void build_modules(BuildCache& cache, const DeviceInfo& device, const Trials& trials, const Expectations& expectations,
@@ -95,8 +78,8 @@ int run_selftest(const SelftestOptions& options) {
   BuildCache cache = open_build_cache(*device.backend);
 
   // A store of its own: nothing wrong on purpose may lie among results.
-  const TemporaryFolder folder_of_store;
-  const std::filesystem::path store_file = folder_of_store.path / "results.sqlite";
+  const ScratchFolder folder_of_store("assay-selftest");
+  const std::filesystem::path store_file = folder_of_store.path() / "results.sqlite";
   SweepOptions sweep_options;
   sweep_options.environment = describe_environment(*device.backend, device.info);
   sweep_options.effort.screen_ratio = sweep_options.effort.contender_ratio = 3;

@@ -40,19 +40,10 @@ ContextRun read_run(const std::string& text, const std::string& file) {
 
 }  // namespace
 
-ContextBench::ContextBench(ContextRequest request) : request_(std::move(request)) {
-  std::string name = (folder_for_temporary_files() / "assay-tune-XXXXXX").string();
-  if (!mkdtemp(name.data())) fail("{}: no folder can be made there; set TMPDIR to one that can be written", name);
-  folder_ = name;
-}
-
-ContextBench::~ContextBench() {
-  std::error_code ignored;
-  fs::remove_all(folder_, ignored);
-}
+ContextBench::ContextBench(ContextRequest request) : request_(std::move(request)), folder_("assay-tune") {}
 
 std::optional<ContextRun> ContextBench::run(const DispatchTable& table) {
-  const fs::path table_file = folder_ / "table.json", result = folder_ / "bench.json";
+  const fs::path table_file = folder_.path() / "table.json", result = folder_.path() / "bench.json";
   write_file(table_file, table_text(table));
   std::vector<std::string> argv{request_.program,
                                 "bench",

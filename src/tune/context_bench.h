@@ -1,10 +1,10 @@
 // A table where it counts: assay bench as a child process, its step and each op of it timed as they run.
 #pragma once
-#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "base/scratch_folder.h"
 #include "kernel/dispatch_table.h"
 
 namespace assay {
@@ -39,16 +39,13 @@ struct ContextRequest {
 class ContextBench {
  public:
   explicit ContextBench(ContextRequest request);
-  ~ContextBench();
-  ContextBench(const ContextBench&) = delete;
-  ContextBench& operator=(const ContextBench&) = delete;
 
   /// Nothing if interrupted. Error with the child's words where it fails.
   std::optional<ContextRun> run(const DispatchTable& table);
 
  private:
   const ContextRequest request_;
-  std::filesystem::path folder_;
+  const ScratchFolder folder_;
 };
 
 }  // namespace assay

@@ -58,7 +58,8 @@ bool is_in_environment(const std::vector<std::string>& all) {
   return true;
 }
 
-int count_prints() {
+/// What is printed from now on goes to a file in memory, where it would else be lost. -1: it is not lost.
+int catch_prints() {
   struct stat now {
   }, null{};
   if (fstat(STDOUT_FILENO, &now) != 0 || stat("/dev/null", &null) != 0 || now.st_rdev != null.st_rdev) return -1;
@@ -132,7 +133,7 @@ ProcessState::ProcessState(const std::vector<int>& cpus)
       folder_(current_folder()),
       locale_(setlocale(LC_ALL, nullptr)),
       environment_(environment()),
-      prints_(count_prints()),
+      prints_(catch_prints()),
       streams_{stream(0), stream(1), stream(2)},
       files_(open_files()) {
   for (int i = 1; i < kSignals; ++i) sigaction(i, nullptr, &handlers_[i]);
