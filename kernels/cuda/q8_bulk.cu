@@ -1,8 +1,8 @@
 // q8_bulk: one row of F16 or F32 activations times Q8_0 weights: bulk copies bring 8 rows to shared memory, GROUPS
 // times a block; a lane takes two blocks of a row, 17 words, so that few lanes meet in a bank, and makes halves of them
 // for tensor cores. Each block of a row has a column of the tile to itself, A's values where they are its own: sums of
-// blocks stay apart until they are scaled. A tile is 8 rows twice, of other blocks. WARPS warps share k, RESIDENT
-// blocks a multiprocessor.
+// blocks stay apart until they are scaled. A tile is 8 rows twice: of the first of two blocks, and of the second. WARPS
+// warps share k, four times two blocks each, of which AHEAD have A before B is there; RESIDENT blocks a multiprocessor.
 #if RESIDENT
 #define ASSAY_BOUNDS __launch_bounds__(32 * WARPS, RESIDENT)
 #else
@@ -14,7 +14,7 @@
 namespace assay {
 
 constexpr int kRows = 8, kPairBytes = 68, kPairValues = 64,
-              kPairs = 8;  // two blocks; pairs of a row that a warp has at once
+              kPairs = 4;  // two blocks; pairs of a row that a warp has at once
 constexpr int kThreads = 32 * WARPS, kBlockRows = kRows * GROUPS;
 
 __device__ __forceinline__ uint32_t word_of_stage(uint32_t at) {
@@ -28,62 +28,51 @@ __device__ __forceinline__ float scale_of_stage(bool wanted, uint32_t at) {
   return to_float(v);
 }
 
-/// Eight words of a block's values: those of the first of two lie two bytes behind a word.
-template <bool kSecond>
-__device__ __forceinline__ void load_block(uint32_t pair, uint32_t (&words)[8]) {
-  uint32_t next = kSecond ? 0 : word_of_stage(pair);
+/// Sums of a pair's two blocks, each in the row of the tile that is its own: in c those of this lane's columns, each of
+/// A's terms apart.
+template <int kTerms>
+__device__ __forceinline__ void multiply_pair(uint32_t pair, const Words (&x)[kTerms][4], float (&c)[kTerms][4]) {
+  uint32_t before = biased_bytes(word_of_stage(pair));
 #pragma unroll
   for (int i = 0; i < 8; ++i) {
-    const uint32_t word = next;
-    next = word_of_stage(pair + (kSecond ? 36 : 4) + 4 * i);
-    words[i] = kSecond ? next : __funnelshift_r(word, next, 16);
-  }
-}
-
-/// Sums of block `block` of two pairs of a row: in c those of this lane's columns, each of A's terms apart.
-template <bool kSecond, int kTerms>
-__device__ __forceinline__ void multiply_block(uint32_t low, uint32_t high, int block, const Words (&x)[kTerms][2][4],
-                                               float (&c)[kTerms][4]) {
-  uint32_t of_low[8], of_high[8];
-  load_block<kSecond>(low, of_low);
-  load_block<kSecond>(high, of_high);
-#pragma unroll
-  for (int i = 0; i < 8; ++i) {
-    uint32_t l[2], h[2];
-    bytes_to_halves(of_low[i], l[0], l[1]);
-    bytes_to_halves(of_high[i], h[0], h[1]);
+    // The first block's values lie two bytes behind a word.
+    const uint32_t next = biased_bytes(word_of_stage(pair + 4 + 4 * i)),
+                   second = biased_bytes(word_of_stage(pair + 36 + 4 * i));
+    const uint32_t l0 = upper_halves(before), l1 = lower_halves(next), h0 = lower_halves(second),
+                   h1 = upper_halves(second);
 #pragma unroll
     for (int term = 0; term < kTerms; ++term) {
-      const Words& right = x[term][block][i / 2];
-      multiply_tile(c[term], l[0], h[0], l[1], h[1], right.w[i % 2 * 2], right.w[i % 2 * 2 + 1], Half{});
+      const Words& right = x[term][i / 2];
+      multiply_tile(c[term], l0, h0, l1, h1, right.w[i % 2 * 2], right.w[i % 2 * 2 + 1], Half{});
     }
+    before = next;
   }
 }
 
-/// A's part of the tile for two blocks of a pair that is this lane's own, and what their sums are to be multiplied
-/// with: 1 but for F32, which is a power of two for each block times two halves, the second 2^11 below the first: a
-/// value is off by less than 2^-23 of itself, or 2^-50 of its block's largest.
+/// A's part of the tile for a pair that is this lane's own, and what their sums are to be multiplied with: 1 but for
+/// F32, which is a power of two for each block times two halves, the second 2^11 below the first: a value is off by
+/// less than 2^-23 of itself, or 2^-50 of its block's largest.
 template <class T>
 struct Column;
 template <>
 struct Column<Half> {
   static constexpr int kTerms = 1;
-  Words x[1][2][4];
+  Words x[1][4];
   __device__ __forceinline__ void load(const void* a, int first, int pairs, char*) {
-    const int g = int(threadIdx.x % 32u) / 4, t = int(threadIdx.x % 4u), pair = first + t + g / 4 * 4;
-    const Half* const from = static_cast<const Half*>(a) + pair * kPairValues;
+    const int g = int(threadIdx.x % 32u) / 4, t = int(threadIdx.x % 4u), pair = first + t;
+    const Half* const from = static_cast<const Half*>(a) + pair * kPairValues + g / 4 * (kPairValues / 2);
 #pragma unroll
-    for (int i = 0; i < 8; ++i) x[0][i / 4][i % 4] = load_words_if<kCached>(g % 4 == t && pair < pairs, from + 8 * i);
+    for (int i = 0; i < 4; ++i) x[0][i] = load_words_if<kCached>(g % 4 == t && pair < pairs, from + 8 * i);
   }
   static __device__ __forceinline__ float power(const char*, int, int) { return 1; }
 };
 template <>
 struct Column<float> {
   static constexpr int kTerms = 2, kLaneValues = kPairs * kPairValues / 32;
-  Words x[2][2][4];
-  /// All of a warp's pairs by all of its lanes, through its part of shared memory: half a block a lane.
+  Words x[2][4];
+  /// All of a warp's pairs by all of its lanes, through its part of shared memory: a quarter of a block a lane.
   __device__ __forceinline__ void load(const void* a, int first, int pairs, char* shared) {
-    const int lane = int(threadIdx.x % 32u), g = lane / 4, t = lane % 4, pair = first + lane / 4;
+    const int lane = int(threadIdx.x % 32u), g = lane / 4, t = lane % 4, pair = first + lane / 8;
     const float* const from = static_cast<const float*>(a) + first * kPairValues + lane * kLaneValues;
     float v[kLaneValues], most = 0;
 #pragma unroll
@@ -93,6 +82,7 @@ struct Column<float> {
       for (int j = 0; j < 4; ++j) v[4 * i + j] = __uint_as_float(w.w[j]), most = fmaxf(most, fabsf(v[4 * i + j]));
     }
     most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, 1));
+    most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, 2));
     // The block's largest becomes 2^14 to 2^15.
     const uint32_t exponent = max(__float_as_uint(most) >> 23, 15u);
     const float factor = __uint_as_float((268u - exponent) << 23);
@@ -114,15 +104,15 @@ struct Column<float> {
       for (int i = 0; i < kLaneValues / 8; ++i)
         to[term * (kPairs * kPairValues / 8) + i] = {terms[term][4 * i], terms[term][4 * i + 1], terms[term][4 * i + 2],
                                                      terms[term][4 * i + 3]};
-    if (lane % 2 == 0) powers(shared)[lane / 2] = __uint_as_float((exponent - 14u) << 23);
+    if (lane % 4 == 0) powers(shared)[lane / 4] = __uint_as_float((exponent - 14u) << 23);
     __syncwarp();
-    const auto* const own = reinterpret_cast<const Words*>(shared) + (t + g / 4 * 4) * (kPairValues / 8);
+    const auto* const own = reinterpret_cast<const Words*>(shared) + (2 * t + g / 4) * (kPairValues / 16);
 #pragma unroll
     for (int term = 0; term < 2; ++term)
 #pragma unroll
-      for (int i = 0; i < 8; ++i) {
-        x[term][i / 4][i % 4] = Words{};
-        if (g % 4 == t) x[term][i / 4][i % 4] = own[term * (kPairs * kPairValues / 8) + i];
+      for (int i = 0; i < 4; ++i) {
+        x[term][i] = Words{};
+        if (g % 4 == t) x[term][i] = own[term * (kPairs * kPairValues / 8) + i];
       }
   }
   static __device__ __forceinline__ float* powers(char* shared) {
@@ -144,7 +134,7 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   extern __shared__ __align__(128) unsigned char stage_memory[];
   __shared__ uint64_t arrived[GROUPS];
   __shared__ float partial[WARPS][kBlockRows];
-  __shared__ __align__(16) char terms[WARPS][kTermBytes<T> + 16];
+  __shared__ __align__(16) char terms[WARPS][AHEAD][kTermBytes<T> + 16];
   const int k = call.brief.k, pairs = k / kPairValues, lane = int(threadIdx.x % 32u), warp = int(threadIdx.x / 32u);
   const uint32_t row_bytes = uint32_t(pairs) * kPairBytes, group_bytes = kRows * row_bytes;
   const Rows rows = rows_of<kFused>(call, int(blockIdx.x), kBlockRows);
@@ -180,36 +170,41 @@ __device__ __forceinline__ void dot(const assay_cuda_call& call) {
   const T* const c_row = static_cast<const T*>(call.matmul.segment[rows.segment].c.data) + row;
   wait_for_previous();
   const float of_c = load_if(mine && adds_c, c_row);
-  // As a column g of the right side this lane has A's part of pair g % 4 of the low (g < 4) or the high four pairs, if
+  // As a column g of the right side this lane has A's part of pair g % 4, its first block's (g < 4) or its second's, if
   // that pair is its own.
-  Column<T> column;
-  column.load(call.brief.a, warp * kPairs, pairs, terms[warp]);
+  constexpr int kStep = WARPS * kPairs;  // pairs, from a warp's first to its next
+  Column<T> columns[AHEAD];
+#pragma unroll
+  for (int i = 0; i < AHEAD; ++i) columns[i].load(call.brief.a, warp * kPairs + i * kStep, pairs, terms[warp][i]);
   __syncthreads();
   float sum[GROUPS] = {};
-  for (int first = warp * kPairs; first < pairs; first += WARPS * kPairs) {
-    if (first > warp * kPairs) column.load(call.brief.a, first, pairs, terms[warp]);
+  for (int begin = warp * kPairs; begin < pairs; begin += AHEAD * kStep) {
+    if (begin > warp * kPairs)
+#pragma unroll
+      for (int i = 0; i < AHEAD; ++i) columns[i].load(call.brief.a, begin + i * kStep, pairs, terms[warp][i]);
 #pragma unroll
     for (int group = 0; group < GROUPS; ++group) {
-      if (first == warp * kPairs) wait_for(barrier + 8 * group, 0);
+      if (begin == warp * kPairs) wait_for(barrier + 8 * group, 0);
       const uint32_t of_row = stage + lead + uint32_t(group * kRows + g) * row_bytes;
-      const uint32_t low = of_row + uint32_t(min(first + t, pairs - 1)) * kPairBytes,
-                     high = of_row + uint32_t(min(first + 4 + t, pairs - 1)) * kPairBytes;
-      float of_first[Column<T>::kTerms][4] = {}, of_second[Column<T>::kTerms][4] = {};
-      multiply_block<false>(low, high, 0, column.x, of_first);
-      multiply_block<true>(low, high, 1, column.x, of_second);
-      // Columns 0 … 3 count for the low rows of the tile, 4 … 7 for the high ones: this lane holds two of them.
 #pragma unroll
-      for (int i = 0; i < 2; ++i) {
-        const int pair = first + 2 * t + i;
-        const uint32_t at = of_row + uint32_t(pair) * kPairBytes;
-        const auto of_block = [&](const float(&c)[Column<T>::kTerms][4], int block) {
-          float v = t < 2 ? c[0][i] : c[0][2 + i];
+      for (int i = 0; i < AHEAD; ++i) {
+        const int first = begin + i * kStep;
+        if (i > 0 && first >= pairs) break;
+        float c[Column<T>::kTerms][4] = {};
+        multiply_pair(of_row + uint32_t(min(first + t, pairs - 1)) * kPairBytes, columns[i].x, c);
+        // Columns 0 … 3 count for first blocks, 4 … 7 for second ones: this lane holds two of them.
+#pragma unroll
+        for (int j = 0; j < 2; ++j) {
+          const int pair = (2 * t + j) % kPairs, block = t / 2;
+          float v[Column<T>::kTerms];
+#pragma unroll
+          for (int term = 0; term < Column<T>::kTerms; ++term) v[term] = t < 2 ? c[term][j] : c[term][2 + j];
           if constexpr (Column<T>::kTerms == 2)
-            v = fmaf(t < 2 ? c[1][i] : c[1][2 + i], 0x1p-11f, v) * Column<T>::power(terms[warp], 2 * t + i, block);
-          return v;
-        };
-        sum[group] = fmaf(of_block(of_first, 0), scale_of_stage(pair < pairs, at), sum[group]);
-        sum[group] = fmaf(of_block(of_second, 1), scale_of_stage(pair < pairs, at + 34), sum[group]);
+            v[0] = fmaf(v[1], 0x1p-11f, v[0]) * Column<T>::power(terms[warp][i], pair, block);
+          const float scale =
+              scale_of_stage(first + pair < pairs, of_row + uint32_t(first + pair) * kPairBytes + 34 * uint32_t(block));
+          sum[group] = fmaf(v[0], scale, sum[group]);
+        }
       }
     }
   }
