@@ -268,6 +268,7 @@ TEST_F(ManifestTest, a_wrong_key_or_value_is_an_error_with_its_pointer) {
   expect_error(with("/disabled", Json::parse(R"([{"when":"ROWS==1"}])")), "/disabled/0", "reason");
   expect_error(with("/disabled", Json::parse(R"([{"when":"X==1","reason":"r"}])")), "/disabled/0/when", "no parameter");
   expect_error(with("/harness/timer_scale", 0.1), "/harness", "\"mutants\": true");
+  expect_error(with("/supports/op", Json::array()), "/supports/op", "must name at least one op");
   expect_error(with("/supports/layout/0", "nm"), "/supports/layout/0", "known: nn nt tn tt");
   expect_error(with("/supports/a/0", "fp16"), "/supports/a/0", "did you mean f16");
   expect_error(with("/supports/a/1", "f16"), "/supports/a/1", "stands twice");
@@ -358,6 +359,9 @@ TEST_F(ManifestTest, the_top_of_the_file_is_as_strict) {
   EXPECT_NE(error_of(json).find("missing key \"backend\""), std::string::npos);
   json["backend"] = "";
   EXPECT_NE(error_of(json).find("at /backend"), std::string::npos);
+  json["backend"] = "cppu";
+  EXPECT_NE(error_of(json).find("did you mean cpu"), std::string::npos);
+  EXPECT_NE(error_of(document({})).find("at /families: must name at least one"), std::string::npos);
   EXPECT_NE(error_of(Json::array()).find("at /: expected an object"), std::string::npos);
   EXPECT_THROW(parse_manifest("{\"schema\":1,", folder_ / "manifest.json"), Error);
   EXPECT_THROW(parse_manifest("{\"schema\":1e999}", folder_ / "manifest.json"), Error);

@@ -219,7 +219,7 @@ TEST(step_workload, says_what_it_leaves_out_and_of_how_many_bytes) {
       parse_workload(step_workload({"small", "f"}, {}, fold_step(model("llama", TensorType::q4_0).step())), "f");
   EXPECT_TRUE(std::any_of(workload.entries.begin(), workload.entries.end(),
                           [](const WorkloadEntry& e) { return e.spec.dtype(Operand::b) == Dtype::q4_0; }));
-  EXPECT_NE(workload.description.find("0.0 % of its bytes are not in it: nothing"), std::string::npos);
+  EXPECT_EQ(workload.description.find("not in it"), std::string::npos);
 }
 
 TEST(real_models, have_steps_of_the_bytes_that_inspect_counts) {

@@ -1,4 +1,5 @@
 // Laws of merging stores: nothing is lost or doubled, nothing newer is shadowed, nothing foreign is taken.
+#include "store/database.h"
 #include "store_fixture.h"
 
 namespace assay {
@@ -72,6 +73,19 @@ TEST_F(store_merge, refuses_what_is_no_store_and_itself_and_takes_nothing) {
     std::fclose(f);
   }
   EXPECT_NE(error_of([&] { store.merge(other_); }).find("not an assay store"), std::string::npos);
+  EXPECT_TRUE(store.newest_of_each_key().empty());
+}
+
+TEST_F(store_merge, names_the_file_whose_row_cannot_be_read) {
+  Store(other_).put(at("a", 5));
+  Store store(file_);
+  for (const char* damage : {"outcome = 'great'", "accuracy = 'exactly'", "tags = '{'", "tags = '7'"}) {
+    Database(other_, Database::Open::existing).execute(std::string("UPDATE cases SET ") + damage);
+    const std::string why = error_of([&] { store.merge(other_); });
+    EXPECT_TRUE(why.find(other_.string()) == 0 && why.find("damaged") != std::string::npos) << damage << ": " << why;
+    Database(other_, Database::Open::existing)
+        .execute("UPDATE cases SET outcome = 'pass', accuracy = 'exact', tags = '[]'");
+  }
   EXPECT_TRUE(store.newest_of_each_key().empty());
 }
 

@@ -92,6 +92,14 @@ TEST_F(table_command, refuses_what_does_not_hold_with_the_reason) {
   refused(table(entry("op=matmul", "naive/loop", R"(,"evidence":{"margin_percent":4})")), {"missing key \"result\""});
   refused(table(entry("op=matmul", "naive/loop", R"(,"evidence":{"result":"a","us":1,"margin_percent":-4})")),
           {"margin_percent", "from 0 on"});
+  const auto beside = [&](const std::string& section) {
+    const fs::path file = home.folder / "two.json";
+    write_file(file, R"({"schema":1,"devices":[)" + section + R"(,{"backend":"cpu","entries":[)" + plain + "]}]}");
+    return file;
+  };
+  refused(beside(R"({"backend":"cppu","entries":[]})"), {"/devices/0/backend", "did you mean cpu"});
+  refused(beside(R"({"backend":"cpu","isa":"amx","entries":[)" + entry("op=matmul", "naive/lop") + "]}"),
+          {"there is no variant naive/lop"});
   const std::string whole = read_file(kShipped);
   for (const size_t length : {size_t(0), size_t(1), whole.size() / 2, whole.size() - 3}) {
     write_file(home.folder / "cut.json", whole.substr(0, length));

@@ -209,6 +209,7 @@ int run_analyze(AnalyzeOptions options) {
   const bool perfetto = options.formats->wants("perfetto");
   if (perfetto && options.traces.size() > 1)
     fail("--format perfetto takes one trace, not {}: a timeline is one run's", options.traces.size());
+  if (options.threshold_percent && options.diff.empty()) fail("--threshold: is of a comparison; add --diff OTHER");
   if (options.token && !perfetto) fail("--token: is of the timeline; add --format perfetto=FILE");
   shape_rules(options.shapes.dtype, {});  // a wrong --dtype or --ceiling is told before a long read
   options.shapes.ceiling_gbps = trace_ceiling(options.ceiling, options.device);

@@ -1,4 +1,5 @@
 // assay store: results of several machines in one file.
+#include <filesystem>
 #include <memory>
 
 #include "base/error.h"
@@ -21,9 +22,19 @@ int run_store(const StoreOptions& o) {
   if (o.action != "merge") fail("store {}: there is merge{}", o.action, did_you_mean(o.action, {"merge"}));
   for (const std::string& other : o.others)
     const Store readable(other, Store::Access::read_only);  // before one is made
-  Store store(checked_store(o.store));
+  const std::filesystem::path file = checked_store(o.store);
+  std::error_code ignored;
+  const bool was_there = std::filesystem::exists(file, ignored);
+  auto store = std::make_unique<Store>(file);
   for (const std::string& other : o.others) {
-    const Store::Merged m = store.merge(other);
+    Store::Merged m;
+    try {
+      m = store->merge(other);
+    } catch (const Error&) {
+      store.reset();
+      if (!was_there && &other == o.others.data()) std::filesystem::remove(file, ignored);  // it holds nothing yet
+      throw;
+    }
     const std::string text = fmt::format("{}: {} cases taken over, {} were here already; {} environments, {} ceilings",
                                          one_line(other), m.cases, m.known, m.environments, m.ceilings);
     show("{}\n", wrap(text, describe_terminal(stdout).width, 2));

@@ -99,6 +99,10 @@ int check_table(const TableOptions& o) {
   const Holder here(as_engine(o));
   const ChosenTable chosen = choose_table(o.files[0], here.device.info, here.variants, here.cache);
   const auto& entries = chosen.entries->entries;
+  // What other sections of this backend name must exist here, too.
+  for (const TableDevice& device : chosen.table.devices)
+    if (&device != chosen.entries && device.backend == chosen.entries->backend)
+      check_entries(chosen.table, device, here.variants, nullptr);
   const auto measured = std::count_if(entries.begin(), entries.end(),
                                       [](const TableEntry& entry) { return !entry.evidence.result.empty(); });
   using Format = Column::Format;

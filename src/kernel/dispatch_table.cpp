@@ -140,7 +140,7 @@ void refuse_mixed_classes(const JsonReader& json, const TableDevice& device) {
 TableDevice read_device(const JsonReader& json) {
   json.only_keys({"backend", "isa", "properties", "method", "entries", "steps"});
   TableDevice device;
-  device.backend = json.at("backend").string();
+  device.backend = read_backend(json.at("backend"));
   device.isa = json.string_or("isa", "");
   if (json.has("properties"))
     for (const auto& [key, value] : json.at("properties").members())

@@ -312,6 +312,7 @@ namespace {
 
 /// The families of one file, which may be the manifest's own.
 void read_families(const JsonReader& families, bool mutants, std::set<std::string>& ids, Manifest& manifest) {
+  if (families.items().empty()) families.error("must name at least one family");
   for (const JsonReader& family : families.items()) {
     std::vector<Variant> variants = read_variants(family, manifest, mutants);
     for (const Variant& variant : variants)
@@ -329,6 +330,12 @@ void build_for_chains(Manifest& manifest) {
     if (variant.chained) variant.compile_flags.emplace_back(kChainedFlag);
 }
 
+std::string read_backend(const JsonReader& name) {
+  std::vector<std::string> known;
+  for (const auto& [backend, rules] : backend_rules()) known.push_back(backend);
+  return read_one_of(name, known);
+}
+
 Manifest parse_manifest(const std::string& text, const fs::path& file) {
   const Json json = parse_json(text, file.string());
   const JsonReader top(json, file.string());
@@ -337,13 +344,7 @@ Manifest parse_manifest(const std::string& text, const fs::path& file) {
     top.at("schema").error(fmt::format("schema {} is unknown; this assay reads schema 1", schema));
   Manifest manifest;
   manifest.file = fs::absolute(file).lexically_normal();
-  manifest.backend = top.at("backend").string();
-  if (!backend_rules().count(manifest.backend)) {
-    std::vector<std::string> known;
-    for (const auto& [name, rules] : backend_rules()) known.push_back(name);
-    top.at("backend").error(fmt::format("unknown \"{}\"{}; known: {}", manifest.backend,
-                                        did_you_mean(manifest.backend, known), joined(known, " ")));
-  }
+  manifest.backend = read_backend(top.at("backend"));
   const bool mutants = top.boolean_or("mutants", false);
   std::set<std::string> ids;
   if (top.has("families") || !top.has("files")) read_families(top.at("families"), mutants, ids, manifest);

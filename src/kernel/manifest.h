@@ -66,6 +66,9 @@ struct Manifest {
   std::vector<Variant> variants;
 };
 
+/// The name of a backend that kernels may be for; Error at its place in the file on another.
+std::string read_backend(const JsonReader& name);
+
 /// Reads folder/manifest.json, and the files beside it that its "files" names. Error "FILE at /pointer: …" on unknown
 /// keys, bad expressions, duplicate names, a missing source.
 Manifest load_manifest(const std::filesystem::path& folder);

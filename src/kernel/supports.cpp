@@ -129,9 +129,9 @@ std::vector<const Op*> read_ops(const JsonReader& json, Supports& supports) {
   std::vector<std::string> names;
   for (const Op* op : all_ops()) names.emplace_back(op->name);
   supports.op = read_names(json, names);
+  if (supports.op.empty()) json.error(fmt::format("must name at least one op; there are {}", joined(names, ", ")));
   std::vector<const Op*> ops;
   for (const std::string& name : supports.op) ops.push_back(find_op(name));
-  if (ops.empty()) ops.assign(all_ops().begin(), all_ops().end());
   return ops;
 }
 

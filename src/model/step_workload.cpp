@@ -37,18 +37,21 @@ std::string step_workload(const StepSource& source, const StepRequest& request, 
                           : fmt::format("a chunk of {} tokens of {}, counted per token", request.tokens, source.model);
   const std::string context =
       request.context > 0 ? fmt::format(" at a context of {}", request.context) : ", without attention";
-  Json json = {{"name", step_name(source.model, request)},
-               {"description", fmt::format("{}{}; {} activations; {:.1f} % of its bytes are not in it: {}", what,
-                                           context, dtype_name(request.activations),
-                                           bytes > 0 ? 100 * double(bytes_left_out) / double(bytes) : 0.0,
-                                           left_out.empty() ? "nothing" : joined(left_out, "; "))},
-               {"sources",
-                {{{"id", "step"},
-                  {"title", "assay specs " + source.file},
-                  {"device", "none: counted from the file"},
-                  {"tokens", request.tokens},
-                  {"rules", Json::array()},
-                  {"lines", std::move(lines)}}}}};
+  const std::string not_in_it =
+      left_out.empty()
+          ? ""
+          : fmt::format("; {:.1f} % of its bytes are not in it: {}",
+                        100 * double(bytes_left_out) / double(std::max(bytes, int64_t(1))), joined(left_out, "; "));
+  Json json = {
+      {"name", step_name(source.model, request)},
+      {"description", fmt::format("{}{}; {} activations{}", what, context, dtype_name(request.activations), not_in_it)},
+      {"sources",
+       {{{"id", "step"},
+         {"title", "assay specs " + source.file},
+         {"device", "none: counted from the file"},
+         {"tokens", request.tokens},
+         {"rules", Json::array()},
+         {"lines", std::move(lines)}}}}};
   return json.dump(2) + "\n";
 }
 

@@ -129,16 +129,31 @@ struct Reader {
   const std::string& file;
   int next = 0;
 
+  /// `take` is handed the next column's text; what it cannot read is the file's fault.
+  template <typename Take>
+  void undamaged(const char* column, const Take& take) {
+    try {
+      take(statement.text(next++));
+    } catch (const Error& e) {
+      throw DamagedFile(file, fmt::format("a row's {}: {}", column, e.what()));
+    }
+  }
+
   void operator()(const char*, std::string& text) { text = statement.text(next++); }
-  void operator()(const char*, Outcome& outcome) { outcome = parse_outcome(statement.text(next++)); }
-  void operator()(const char*, Accuracy& accuracy) {
-    if (const std::string name = statement.text(next++); !name.empty()) accuracy = parse_accuracy(name);
+  void operator()(const char* column, Outcome& outcome) {
+    undamaged(column, [&](const std::string& name) { outcome = parse_outcome(name); });
+  }
+  void operator()(const char* column, Accuracy& accuracy) {
+    undamaged(column, [&](const std::string& name) {
+      if (!name.empty()) accuracy = parse_accuracy(name);
+    });
   }
   void operator()(const char*, int64_t& value) { value = statement.integer(next++); }
   void operator()(const char*, double& value) { value = statement.real(next++); }
   void operator()(const char* column, std::vector<std::string>& tags) {
-    const std::string text = statement.text(next++);
-    if (text != "[]") tags = JsonReader(parse_json(text, file), file, column).strings();
+    undamaged(column, [&](const std::string& text) {
+      if (text != "[]") tags = JsonReader(parse_json(text, column), column).strings();
+    });
   }
   void operator()(const char* column, std::vector<double>& samples) {
     const std::string_view bytes = statement.blob(next++);
