@@ -357,10 +357,8 @@ TEST_F(ManifestTest, the_top_of_the_file_is_as_strict) {
   json = document({family()});
   json.erase("backend");
   EXPECT_NE(error_of(json).find("missing key \"backend\""), std::string::npos);
-  json["backend"] = "";
-  EXPECT_NE(error_of(json).find("at /backend"), std::string::npos);
   json["backend"] = "cppu";
-  EXPECT_NE(error_of(json).find("did you mean cpu"), std::string::npos);
+  EXPECT_NE(error_of(json).find("at /backend: unknown \"cppu\"; did you mean cpu"), std::string::npos);
   EXPECT_NE(error_of(document({})).find("at /families: must name at least one"), std::string::npos);
   EXPECT_NE(error_of(Json::array()).find("at /: expected an object"), std::string::npos);
   EXPECT_THROW(parse_manifest("{\"schema\":1,", folder_ / "manifest.json"), Error);
