@@ -78,6 +78,8 @@ const std::set<std::string> kWrong = words_in(std::istringstream(R"(
     priority_changed processor_changed timer_left_running limit_changed file_mode_changed folder_changed
     files_left_open x87_registers_left zeros_by_the_first_of_eight pairs_by_the_first_two zeros_by_the_first_of_four
     infinity_left_out few_of_many_equal clipped_unless_far_out row_sums_by_address memory_never_freed
+    factors_remembered columns_remembered small_dropped_for_a_while eps_remembered parameters_remembered last_of_infinities
+    first_place_of_infinities
 )"));
 const std::set<std::string> kCrashed = {"segfault",
                                         "aborts",
@@ -94,6 +96,7 @@ const std::set<std::string> kControls = {"compensated",
                                          "backwards_in_blocks",
                                          "angles_in_float",
                                          "angles_by_quotients",
+                                         "parameters_of_one_model",
                                          "slow",
                                          "correct",
                                          "order_changes",

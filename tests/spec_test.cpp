@@ -330,6 +330,26 @@ TEST(SpecSizes, TheShortNameIsTheProgressForm) {
   EXPECT_EQ(parse_spec(plain_with("batch", "14")).short_name(), "M:1 N:9728 K:896 B:14");
 }
 
+TEST(SpecLine, OtherNumbersAreHalfOfThoseThatAKernelHasToRead) {
+  const auto others = [](const std::string& line) {
+    const std::optional<Spec> other = with_other_numbers(parse_spec(line));
+    std::vector<double> values;
+    for (const OpParam& param : other ? other->params : std::vector<OpParam>()) values.push_back(param.value);
+    return values;
+  };
+  using Values = std::vector<double>;
+  EXPECT_EQ(others(kPlain), Values());
+  EXPECT_EQ(others(kPlain + " | alpha=1 | beta=0"), Values());
+  EXPECT_EQ(others(kPlain + " | alpha=0.5 | beta=0.75"), (Values{0.25, 0.375}));
+  EXPECT_EQ(others(kPlain + " | alpha=1 | beta=-2"), (Values{1, -1}));
+  EXPECT_EQ(others("op=rms_norm | m=1 | n=8 | dtA=f32 | dtB=f32 | dtD=f32 | eps=0.000001"), Values{0.0000005});
+  EXPECT_EQ(others("op=rms_norm | m=1 | n=8 | dtA=f32 | dtB=f32 | dtD=f32 | eps=0"), Values());
+  const std::string rope =
+      "op=rope | m=1 | heads=1 | kv_heads=1 | head_size=4 | capacity=8 | dtA=f32 | dtCache=f16 | dtD=f32 | style=neox";
+  EXPECT_EQ(others(rope + " | base=10000"), (Values{5000, 4, 0}));
+  EXPECT_EQ(others(rope + " | base=1"), Values()) << "no base is below 1";
+}
+
 TEST(SpecLine, QuantizedWeightsLieInWholeBlocksAlongK) {
   for (const DtypeFacts& type : all_dtypes()) {
     if (!is_quantized(type.dtype)) continue;

@@ -1,5 +1,6 @@
 // A case's untimed launches: on special values, swept over rows, places, positions, and thousands more of what may win.
 #include <algorithm>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -18,7 +19,7 @@ namespace {
 constexpr double kSomeMs = 1, kManyMs = 100;
 constexpr int64_t kSomeNumbers = 2'048;  // no more are drawn for that
 // … and for so many launches, or as have so many multiplications.
-constexpr int64_t kMostReused = int64_t(8) << 20;  // bytes of weights that are written for launches of their own
+constexpr int64_t kMostReused = int64_t(64) << 20;  // bytes of weights that are written for launches of their own
 constexpr int64_t kLeastSwept = 64, kSomeMultiplications = 100'000'000, kManyMultiplications = 400'000'000;
 
 }  // namespace
@@ -47,6 +48,12 @@ bool CaseWorker::try_walled(const LaunchInputs& inputs, std::span<const std::byt
   return true;
 }
 
+void CaseWorker::add_before(Reply& reply, const std::string& words) {
+  const std::string detail = words + reply.detail;
+  const Outcome outcome = std::exchange(reply.outcome, Outcome::pass);
+  set(reply, outcome, detail);
+}
+
 /// By fewer threads than there are, as an engine's launches are that give way to other processes; and with threads that
 /// are late: who waits for them by the clock is right only on a quiet machine. With inputs that were right before.
 void CaseWorker::try_uneven_launches(const LaunchInputs& inputs, Reply& reply) {
@@ -57,9 +64,7 @@ void CaseWorker::try_uneven_launches(const LaunchInputs& inputs, Reply& reply) {
     launch(inputs, 1, reply, {.compared = true, .last = false, .whole = false});
     uneven_way_.reset();
     if (reply.outcome == Outcome::pass) continue;
-    const std::string detail = reply.detail;
-    reply.outcome = Outcome::pass;
-    set(reply, Outcome::wrong, (way < 2 ? "where some of its threads are late: " : "by fewer threads: ") + detail);
+    add_before(reply, way < 2 ? "where some of its threads are late: " : "by fewer threads: ");
   }
 }
 
@@ -94,9 +99,27 @@ void CaseWorker::try_special_draws(Reply& reply) {
     instead_ = weights.launch(bound_->launch(inputs.copy), {bound_->source_copy(inputs.copy), inputs.a},
                               /*even_if_all_are_read=*/i == kOrdinary);
     reply.untimed_check_us += double(now_ns() - began) * 1e-3;
-    if (i != kOrdinary || instead_) launch(inputs, 1, reply, {.compared = true, .last = false, .whole = true});
+    if (inputs.a.other_numbers && !instead_) instead_ = bound_->launch(inputs.copy);
+    if (i != kOrdinary || instead_) launch_special(inputs, reply);
   }
   instead_.reset();
+}
+
+/// Who keeps its first launch's numbers is wrong where they are others; who takes no others may say so.
+void CaseWorker::launch_special(LaunchInputs inputs, Reply& reply) {
+  constexpr Role kRole = {.compared = true, .last = false, .whole = true};
+  if (inputs.a.other_numbers) {
+    instead_->params = work_.proof->spec_of(inputs.a).params;
+    try {
+      launch(inputs, 1, reply, kRole);
+      if (reply.outcome != Outcome::pass) add_before(reply, "where its parameters are not those of its first launch: ");
+      return;
+    } catch (const Error&) {  // it says itself that it does not take them
+      inputs.a.other_numbers = false;
+      instead_->params = work_.proof->spec_of(inputs.a).params;
+    }
+  }
+  launch(inputs, 1, reply, kRole);
 }
 
 /// On two copies' weights, one after the other in the same memory, as where an engine loads another model: what was
@@ -175,18 +198,43 @@ void CaseWorker::launch_late(const Command& command, Reply& reply) {
   } catch (const NoRoom&) {  // what was timed needs less
     instead_.reset();
   }
-  if (reply.outcome != Outcome::pass || !judge_->can_check(last_)) return finish(reply);
-  late_.emplace(device_, bound_->launch(last_place_), *judge_, last_);
-  if (const std::string message = late_->run(kLateLaunches, command.time_us); !message.empty())
-    set(reply, Outcome::wrong, message);
+  if (reply.outcome != Outcome::pass || !judge_->can_check(last_.copy)) return finish(reply);
+  late_.emplace(device_, bound_->launch(last_place_), *judge_);
+  const auto put = [this](const std::vector<std::vector<std::byte>>& varied) {
+    for (size_t i = 0; i < varied.size(); ++i)
+      device_.write(bound_->varied()[i].data, varied[i].data(), bound_->varied()[i].bytes);
+  };
+  std::vector<std::vector<std::byte>> varied;
+  for (const bool is_small : {true, false}) {
+    const LaunchInputs inputs{last_.copy, work_.proof->draw_late(random_, is_small, work_.variant->accuracy)};
+    work_.proof->varied(inputs.a, varied);
+    put(varied);
+    if (const std::string message =
+            late_->run(inputs, is_small ? kLateLaunches / 2 : kLateLaunches, command.time_us / 2);
+        !message.empty())
+      set(reply, Outcome::wrong, message);
+  }
+  put(host_varied_);
   reply.late_launches = late_->launches();
   finish(reply);
 }
 
 /// In one spacing or none, or where nothing is left to chance in both.
 void CaseWorker::try_special_at_setup(Reply& reply, std::span<std::byte> room, int64_t* room_used) {
-  const SpecialValues* const values = work_.shorter_special ? work_.shorter_special : work_.special;
-  if (work_.spacing || !work_.special_by_chance) try_special_values(values, reply, room, room_used, work_.spacing);
+  if (!work_.spacing && work_.special_by_chance) return;
+  if (!work_.special_by_chance) try_fewer_columns(reply);
+  const SpecialValues* const values = takes_shorter_instead() ? work_.shorter_special : work_.special;
+  try_special_values(values, reply, {.kernel = *kernel_, .room = room, .room_used = room_used}, work_.spacing);
+}
+
+/// Where B is big.
+bool CaseWorker::takes_shorter_instead() const {
+  return work_.shorter_special && work_.special_by_chance && work_.inputs->spec().weight_bytes() > kShorterAbove;
+}
+
+/// One launch: who keeps sizes of its first is wrong.
+void CaseWorker::try_fewer_columns(Reply& reply) {
+  try_special_values(work_.shorter_special, reply, {.kernel = *kernel_, .most = 1}, Spacing::dense);
 }
 
 /// In the memory of the case's own weights: to get new one takes longer than the launches.
@@ -194,24 +242,25 @@ void CaseWorker::try_other_special(Reply& reply) {
   if (!bound_) {
     load();
     opened_.keep_what_is_given_back();  // memory for the one spacing is there for the other
-    return try_special_values(work_.special, reply, {}, nullptr, work_.spacing);
+    try_special_values(work_.special, reply, {.kernel = *kernel_, .is_first = true}, work_.spacing);
+    return try_fewer_columns(reply);
   }
   if (!work_.special_by_chance) return;
+  if (!work_.spacing || !takes_shorter_instead()) try_fewer_columns(reply);
   const std::span<std::byte> room = bound_->take_prepared();
   int64_t used = std::ssize(room);
-  const std::optional<Spacing> left = work_.shorter_special ? std::nullopt : other(work_.spacing);
-  try_special_values(work_.special, reply, room, &used, left);
+  const std::optional<Spacing> left = takes_shorter_instead() ? std::nullopt : other(work_.spacing);
+  try_special_values(work_.special, reply, {.kernel = *kernel_, .room = room, .room_used = &used}, left);
 }
 
 /// After the usual values, so that what is wrong in any case is said first; but before them where repacked weights are
 /// so big that getting memory for them twice would cost more than all other checks.
-void CaseWorker::try_special_values(const SpecialValues* values, Reply& reply, std::span<std::byte> room,
-                                    int64_t* room_used, std::optional<Spacing> only) {
+void CaseWorker::try_special_values(const SpecialValues* values, Reply& reply, SpecialKernel of,
+                                    std::optional<Spacing> only) {
   if (!judge_ || !values || reply.outcome != Outcome::pass) return;
   const int64_t began = now_ns();
-  if (const std::string message = check_special_values(
-          work_, *values, opened_, {*kernel_, converter_.get(), room, room_used, &special_outputs_}, only);
-      !message.empty())
+  of.converter = converter_.get(), of.seen = &special_outputs_;
+  if (const std::string message = check_special_values(work_, *values, opened_, of, only); !message.empty())
     set(reply, Outcome::wrong, message);
   reply.untimed_check_us += double(now_ns() - began) * 1e-3;
 }

@@ -145,14 +145,17 @@ void CaseWorker::verify(const SampleOrder& order, const LaunchInputs& inputs, Re
   if (role.last) device_.start_protected_check(watched());
 
   // Where all of D is projected, what is not finite is so in a projection as well: the scan then says what it is.
-  const bool is_projected = !survey && work_.inputs->spec().op->is_product;
+  const Op& op = *work_.inputs->spec().op;
+  const bool is_projected = !survey && op.is_product;
+  const bool may_be_infinite = op.infinite_special >= 0 && inputs.a.special == op.infinite_special;  // all compared
   const auto scan = [&] {
     std::string found;
     for (int64_t slot = 0; slot < used && found.empty(); ++slot) found = judge_->scan(ring.slot(slot));
     return found;
   };
-  std::string message = is_whole || is_projected ? "" : scan();
-  if (is_whole || is_projected) judge_->count_scanned(used);
+  const bool is_scanned = !is_whole && !is_projected && !may_be_infinite;
+  std::string message = is_scanned ? scan() : "";
+  if (!is_scanned) judge_->count_scanned(used);
   if (message.empty()) message = ring.broken_guard(/*all_read=*/!is_whole);
   Comparison comparison{order, inputs, compared, anew, role.whole};
   const bool is_put_off = sampling_ && !role.last && is_whole && message.empty() && device_.works_by_itself();
@@ -165,7 +168,7 @@ void CaseWorker::verify(const SampleOrder& order, const LaunchInputs& inputs, Re
   last_slot_ = compared.empty() ? 0 : compared.front();
   last_ = of_slot(order, inputs, last_slot_);
   last_place_ = order.place_in_slot(last_slot_);
-  if (message.empty() && survey && !is_whole)
+  if (message.empty() && survey && !is_whole && !may_be_infinite)
     message = "the device saw NaN in D or a broken guard band, which are gone: something still writes to it";
   if (const std::string left = device_.left_behind(); message.empty()) message = left;
   if (message.empty()) message = bound_->surroundings().changed(host_varied_);

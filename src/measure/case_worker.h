@@ -39,6 +39,8 @@ class CaseWorker {
 
   /// The first outcome that is no pass stays.
   static void set(Reply& reply, Outcome outcome, const std::string& detail);
+  /// To the detail of what is wrong.
+  static void add_before(Reply& reply, const std::string& words);
 
  private:
   struct Role {
@@ -63,12 +65,14 @@ class CaseWorker {
   void try_spaced_operands(Reply& reply);
   void look_at_process(Reply& reply);
   void try_special_draws(Reply& reply);
+  void launch_special(LaunchInputs inputs, Reply& reply);
   void try_reused_weights(Reply& reply);
   void try_some_numbers(Reply& reply);
   void sweep(double usual_ms, double whole_ms, int64_t multiplications, bool far, Reply& reply);
   void try_special_at_setup(Reply& reply, std::span<std::byte> room, int64_t* room_used);
-  void try_special_values(const SpecialValues* values, Reply& reply, std::span<std::byte> room, int64_t* room_used,
-                          std::optional<Spacing> only);
+  bool takes_shorter_instead() const;
+  void try_fewer_columns(Reply& reply);
+  void try_special_values(const SpecialValues* values, Reply& reply, SpecialKernel of, std::optional<Spacing> only);
   void look_at_special_outputs(Reply& reply);
   void take_samples(const Command& command, Reply& reply, LaunchTimes* times);
   bool prepared_is_whole(Reply& reply);

@@ -18,8 +18,8 @@ constexpr double kShare = 8;  // of the time, a program takes one of so many
 
 }  // namespace
 
-LateLaunches::LateLaunches(MeasuredDevice& device, const Launch& launch, Judge& judge, const LaunchInputs& inputs)
-    : device_(device), launch_(launch), judge_(judge), inputs_(inputs) {
+LateLaunches::LateLaunches(MeasuredDevice& device, const Launch& launch, Judge& judge)
+    : device_(device), launch_(launch), judge_(judge) {
   int64_t bytes = 0;
   for (size_t i = 0; i < launch.tensors.size(); ++i) {
     const Tensor& t = launch.tensors[i];
@@ -72,9 +72,11 @@ bool LateLaunches::is_right(int64_t slot) const {
   return true;
 }
 
-std::string LateLaunches::run(int64_t most, double time_us) {
+std::string LateLaunches::run(const LaunchInputs& inputs, int64_t most, double time_us) {
   const int64_t began = now_ns();
   const auto spent_us = [&] { return double(now_ns() - began) * 1e-3; };
+  right_.clear();
+  const int64_t launches_before = launches_;
   int64_t before = -1, first = 0;  // bytes of this process, once the first launches were compared
   for (int64_t count = 1; launches_ < most && spent_us() < time_us;) {
     bind(std::min(count, most - launches_));
@@ -88,7 +90,7 @@ std::string LateLaunches::run(int64_t most, double time_us) {
       if (is_right(i)) continue;
       join(i);
       std::string message = judge_.scan(joined_);
-      if (message.empty()) message = judge_.check(joined_, inputs_);
+      if (message.empty()) message = judge_.check(joined_, inputs);
       if (!message.empty()) return fmt::format("after {} launches more: {}", launches_ + i, message);
       if (right_.empty()) right_ = joined_;
       if (spent_us() > time_us) break;  // one that answers differently from call to call takes longer to compare
@@ -97,7 +99,7 @@ std::string LateLaunches::run(int64_t most, double time_us) {
     if (before < 0 && !device_.works_by_itself()) before = private_bytes(), first = launches_;
     count = std::clamp(int64_t(time_us / kShare / each_us), int64_t(1), slots_);
   }
-  judge_.count_scanned(launches_);
+  judge_.count_scanned(launches_ - launches_before);
   const int64_t grown = before < 0 ? 0 : private_bytes() - before;
   if (grown > kMostGrowth + kGrowthOfLaunch * (launches_ - first))
     return fmt::format("its process grew by {} MB in {} launches: memory that it never gives back", grown >> 20,

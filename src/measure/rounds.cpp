@@ -27,7 +27,9 @@ std::vector<Accuracy> classes_of(const std::vector<CaseToRun>& cases) {
 std::unique_ptr<SpecialValues> special_values_for(const Spec& spec, const std::vector<CaseToRun>& cases,
                                                   const DeviceInfo& device, const SpecialValues* like = nullptr) {
   const auto takes_strides = [](const CaseToRun& c) { return c.variant->supports.strides; };
-  return SpecialValues::make(spec, std::any_of(cases.begin(), cases.end(), takes_strides),
+  // Each launch has them: who keeps the numbers of its first launch is wrong there.
+  return SpecialValues::make(with_other_numbers(spec).value_or(spec),
+                             std::any_of(cases.begin(), cases.end(), takes_strides),
                              !std::all_of(cases.begin(), cases.end(), takes_strides),
                              /*as_in_files=*/!device.one_worker, like);
 }
@@ -43,11 +45,9 @@ class SpecRun {
                  : std::make_unique<ProvedSpec>(spec, *context.arenas,
                                                 context.mode == Mode::hot ? 0 : context.footprint, classes_of(cases))),
         proved_(context.proved ? *context.proved : *own_),
-        shorter_(special_by_chance() ? SpecialValues::shorter_of(spec) : std::nullopt),
+        shorter_(context.device->launches_per_sample > 1 ? std::nullopt : SpecialValues::shorter_of(spec)),
         special_(context.special_values ? special_values_for(spec, cases, *context.device) : nullptr),
-        shorter_special_(context.special_values && shorter_
-                             ? special_values_for(*shorter_, cases, *context.device, special_.get())
-                             : nullptr),
+        shorter_special_(context.special_values && shorter_ ? shorter_values() : nullptr),
         standings_(spec_, context) {
     for (const CaseToRun& work : cases) standings_.cases.push_back(contender(work, &proved_.proof(), false));
     for (Contender& c : standings_.cases) share_storage(c);
@@ -179,7 +179,11 @@ class SpecRun {
            context_.device->launches_per_sample <= 1;
   }
 
-  /// Whether set-up launches it on fewer columns, where B is big: then nothing has been launched on all of them.
+  std::unique_ptr<SpecialValues> shorter_values() {
+    return special_values_for(*shorter_, works_, *context_.device, special_.get());
+  }
+
+  /// Whether it is launched on fewer columns; where B is big at set-up on those alone.
   bool takes_shorter(const Variant& variant) const {
     return shorter_ && unsupported_reason(variant.supports, *shorter_).empty();
   }
@@ -199,9 +203,12 @@ class SpecRun {
     if (context_.special_values) return special_ ? ask(c, command) : Answer();
     if (!special_) special_ = special_values_for(spec_, works_, *context_.device);
     if (!special_) return {};
+    if (takes_shorter(*c.work->variant) && !shorter_special_) shorter_special_ = shorter_values();
     WorkerCase work = c.worker_case;
     work.special = special_.get();
-    work.spacing = takes_shorter(*c.work->variant) ? std::nullopt : other(work.spacing);
+    if (takes_shorter(*c.work->variant)) work.shorter_special = shorter_special_.get();
+    const bool was_shorter = takes_shorter(*c.work->variant) && spec_.weight_bytes() > kShorterAbove;
+    work.spacing = was_shorter ? std::nullopt : other(work.spacing);
     WorkerGroup group(context_.effort.setup_watchdog_s);
     const size_t index = group.add(work);
     Answer answer = group.ask(index, command, context_.effort.setup_watchdog_s);
@@ -320,7 +327,7 @@ class SpecRun {
   const ProvedSpec& proved_;
   const std::optional<Spec> shorter_;
   std::unique_ptr<SpecialValues> special_;
-  const std::unique_ptr<SpecialValues> shorter_special_;
+  std::unique_ptr<SpecialValues> shorter_special_;
   Standings standings_;
   int64_t next_copy_ = 0, next_piece_ = 0;  // the bulk reader's pieces are no copies
 };

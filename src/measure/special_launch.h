@@ -1,5 +1,6 @@
 // A kernel's launches on its spec's special values: bound to memory of their own, untimed, judged, given back.
 #pragma once
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,9 +17,11 @@ struct SeenOutput {
 
 struct SpecialKernel {
   LoadedKernel& kernel;
-  LoadedKernel* converter = nullptr;        // what it prepares must be what this one does, where both name one storage
-  std::span<std::byte> room;                // where prepared weights may lie if they fit …
-  int64_t* room_used = nullptr;             // … and how much of it was written, from its beginning
+  LoadedKernel* converter = nullptr;  // what it prepares must be what this one does, where both name one storage
+  std::span<std::byte> room = {};     // where prepared weights may lie if they fit …
+  int64_t* room_used = nullptr;       // … and how much of it was written, from its beginning
+  int64_t most = std::numeric_limits<int64_t>::max();  // launches in a spacing
+  bool is_first = false;                    // of its process: the spec's own numbers, if these have others, come before
   std::vector<SeenOutput>* seen = nullptr;  // gets the outputs of what was launched; null: nobody looks at them again
 };
 

@@ -26,7 +26,7 @@ struct WorkerCase {
   const BuiltModule* converter_module = nullptr;
   uint64_t order = 0;                              // of single launches' copies, one for all workers of a spec
   const SpecialValues* special = nullptr;          // null: no launches on special values
-  const SpecialValues* shorter_special = nullptr;  // of fewer columns, which set-up takes instead; null: there are none
+  const SpecialValues* shorter_special = nullptr;  // of fewer columns, which set-up takes instead where B is big
   bool special_by_chance = false;                  // set-up makes some of them, which were drawn; else all …
   std::optional<Spacing> spacing;                  // … those in this one, where the kernel takes both; null: none
   bool first_visit = false;  // checks that a case needs once: special draws, uneven launches, numbers …

@@ -45,11 +45,23 @@ std::vector<Tensor> tensors(const Spec& of) {
   return {dense_tensor(Operand::a, spec.a, 1, spec.m, spec.n), dense_tensor(Operand::d, Dtype::i32, 1, spec.m, 1)};
 }
 
-enum Special { kAllEqual, kTieAtBothEnds, kAllNegative, kInfinity, kZeros, kTiny, kLarge, kInfinite, kSpecials };
+enum Special {
+  kAllEqual,
+  kTieAtBothEnds,
+  kAllNegative,
+  kInfinity,
+  kZeros,
+  kTiny,
+  kLarge,
+  kInfinite,
+  kAllInfinite,
+  kSpecials
+};
 
 /// Rows are turned by a drawn number of places, another one each. Their largest value, a drawn one, comes once, twice
 /// or three times, the float below it somewhere. Special rows are of ties, of negative values, of the least value among
-/// infinities, of zeros of both signs, which are equal, of tiny and of large ones, and with infinity as the largest.
+/// infinities, of zeros of both signs, which are equal, of tiny and of large ones, with infinity as the largest, and of
+/// -Inf alone.
 void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> varied) {
   const Argmax& spec = argmax_of(of);
   std::vector<double>& a = varied[0];
@@ -72,6 +84,7 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
       fill(-INFINITY);
       first[drawn % uint64_t(spec.n)] = spec.a == Dtype::f16 ? -65504 : -3.3e38;
     }
+    if (draw.special == kAllInfinite) fill(-INFINITY);
     if (draw.special == kInfinite)
       for (const uint64_t bits : {drawn, ~drawn}) first[random_bits(bits) % uint64_t(spec.n)] = INFINITY;
     if (draw.special == kZeros) {

@@ -50,6 +50,8 @@ constexpr OpSize kSizes[] = {{"m", Operand::d, 1},
                              {"capacity", Operand::cache, 1},
                              {"head_size", Operand::cache, 2}};
 
+constexpr OpNumber kNumbers[] = {{"scale"}};
+
 Attention read(const FieldReader& line) {
   Attention own;
   own.m = line.size("m"), own.heads = line.size("heads"), own.kv_heads = line.size("kv_heads");
@@ -309,6 +311,7 @@ const Op kAttention = {.name = "attention",
                        .sizes = kSizes,
                        .features = {},
                        .is_product = false,
+                       .numbers = kNumbers,
                        .interpret = interpret,
                        .tensors = tensors,
                        .specials = kSpecials,

@@ -64,6 +64,8 @@ constexpr OpOperand kOperands[] = {
 constexpr OpSize kSizes[] = {
     {"batch", Operand::b, 0}, {"m", Operand::a, 1}, {"n", Operand::b, 1}, {"k", Operand::b, 2}};
 
+constexpr OpNumber kNumbers[] = {{"alpha", 1}, {"beta", 0}};
+
 constexpr std::string_view kFeatures[] = {"batch", "segments", "bias", "alpha_beta"};
 
 bool is_projection(std::string_view key) { return key == "nq" || key == "nk" || key == "nv"; }
@@ -256,6 +258,7 @@ const Op kMatmul = {.name = "matmul",
                     .sizes = kSizes,
                     .features = kFeatures,
                     .is_product = true,
+                    .numbers = kNumbers,
                     .interpret = interpret,
                     .tensors = tensors,
                     .specials = 0,

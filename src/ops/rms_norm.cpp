@@ -37,6 +37,8 @@ constexpr OpOperand kOperands[] = {
 
 constexpr OpSize kSizes[] = {{"m", Operand::a, 1}, {"n", Operand::a, 2}};
 
+constexpr OpNumber kNumbers[] = {{"eps"}};
+
 constexpr std::string_view kFeatures[] = {"residual"};
 
 void interpret(const FieldReader& line, Spec& spec) {
@@ -157,6 +159,7 @@ const Op kRmsNorm = {.name = "rms_norm",
                      .sizes = kSizes,
                      .features = kFeatures,
                      .is_product = false,
+                     .numbers = kNumbers,
                      .interpret = interpret,
                      .tensors = tensors,
                      .specials = kSpecials,

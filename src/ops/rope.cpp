@@ -48,6 +48,8 @@ constexpr OpSize kSizes[] = {{"m", Operand::d, 1},
                              {"capacity", Operand::cache, 1},
                              {"head_size", Operand::cache, 2}};
 
+constexpr OpNumber kNumbers[] = {{"base"}};
+
 constexpr std::string_view kFeatures[] = {"factors", "pairs"};
 
 Rope read(const FieldReader& line) {
@@ -265,6 +267,7 @@ const Op kRope = {.name = "rope",
                   .sizes = kSizes,
                   .features = kFeatures,
                   .is_product = false,
+                  .numbers = kNumbers,
                   .interpret = interpret,
                   .tensors = tensors,
                   .specials = kSpecials,

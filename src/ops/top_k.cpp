@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "base/error.h"
@@ -52,11 +53,12 @@ std::vector<Tensor> tensors(const Spec& of) {
           places};
 }
 
-enum Special { kAllEqual, kInOrder, kAgainstIt, kLowest, kZeros, kTiny, kLarge, kFewAboveOne, kSpecials };
+enum Special { kAllEqual, kInOrder, kAgainstIt, kLowest, kZeros, kTiny, kLarge, kFewAboveOne, kFewFinite, kSpecials };
 
 /// Rows are turned by a drawn number of places, and every 64th value or so becomes one of few: there are ties. Special:
 /// one value alone; rows in order, against it, and against it near the least floats; zeros of both signs, which are
-/// equal; tiny and large ones; half of the k at the end, behind all others, which are equal.
+/// equal; tiny and large ones; half of the k at the end, behind all others, which are equal: once they are -Inf, as
+/// where a grammar leaves few tokens.
 void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> varied) {
   const TopK& spec = top_k_of(of);
   for (int64_t row = 0; row < spec.m; ++row) {
@@ -72,8 +74,8 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
     for (int64_t i = 0; i < spec.n; ++i)
       if (draw.special == kInOrder || draw.special == kAgainstIt) first[i] = double(draw.special == kInOrder ? i : -i);
     for (int64_t i = 0; i < spec.n && draw.special == kLowest; ++i) first[i] = -3e38 - double(i % 1024) * 0x1p105;
-    if (draw.special == kFewAboveOne) {
-      std::fill(first, first + spec.n, -0.5);
+    if (draw.special == kFewAboveOne || draw.special == kFewFinite) {
+      std::fill(first, first + spec.n, draw.special == kFewFinite ? -INFINITY : -0.5);
       for (int64_t i = 0; i < (spec.k + 1) / 2; ++i) first[spec.n - 1 - i * 3 % spec.n] = double(i);
     }
     for (int64_t i = 0; i < spec.n && draw.special == kZeros; ++i)
@@ -162,6 +164,7 @@ const Op kTopK = {.name = "top_k",
                   .interpret = interpret,
                   .tensors = tensors,
                   .specials = kSpecials,
+                  .infinite_special = kFewFinite,
                   .vary = vary,
                   .expected = expected,
                   .second_opinion = second_opinion,

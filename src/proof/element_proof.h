@@ -22,7 +22,11 @@ class ElementProof final : public Proof {
   bool knows(int64_t) const override { return true; }
   /// Of an op with groups (OpGroups) free where it need not be comparable; of sequences of launches one in four.
   Variation draw(std::mt19937_64& random, int64_t launches, bool comparable) const override;
+  Variation draw_late(std::mt19937_64& random, bool is_small, Accuracy accuracy) const override;
   int64_t specials() const override { return std::ssize(specials_); }
+  const Spec& spec_of(const Variation& variation) const override {
+    return variation.other_numbers ? *other_numbers_ : inputs_.spec();
+  }
   Variation special(int64_t number) const override { return specials_[size_t(number)].variation; }
   const RowSums* row_sums() const override { return row_sums_.get(); }
   void varied(const Variation& variation, std::vector<std::vector<std::byte>>& bytes) const override;
@@ -52,8 +56,9 @@ class ElementProof final : public Proof {
   bool is_grouped(const Variation& variation) const;
 
   const SpecInputs& inputs_;
-  std::vector<Accuracy> classes_;         // asked for, but not exact, each once
-  std::vector<std::vector<float>> sums_;  // of an op with groups, of each copy
+  const std::optional<Spec> other_numbers_;  // half of the special draws have those
+  std::vector<Accuracy> classes_;            // asked for, but not exact, each once
+  std::vector<std::vector<float>> sums_;     // of an op with groups, of each copy
   std::vector<Tensor> outputs_;
   std::unique_ptr<RowSums> row_sums_;  // of the first copy
   std::vector<Special> specials_;

@@ -82,12 +82,16 @@ class Proof {
   virtual bool knows(int64_t copy) const = 0;
   /// How A of one sample of `launches` differs; comparable: so that its elements can be compared where a copy is known.
   virtual Variation draw(std::mt19937_64& random, int64_t launches, bool comparable) const = 0;
+  /// Of launches that come late, some of which are small: of a product by its values, of another op a special draw.
+  virtual Variation draw_late(std::mt19937_64& random, bool is_small, Accuracy accuracy) const = 0;
   /// How many special launches the op has; of a product these are others (proof/special_values.h).
   virtual int64_t specials() const { return 0; }
   /// How one of them varies its inputs: drawn once a spec.
   virtual Variation special(int64_t) const { return {}; }
   /// Of an op that looks up rows what they must give, where that was worked out; else null.
   virtual const RowSums* row_sums() const { return nullptr; }
+  /// The inputs' spec, or the one with other numbers, as such a launch has them.
+  virtual const Spec& spec_of(const Variation&) const { return inputs().spec(); }
   /// The bytes of the varied operands (of a product A) as such a launch gets them, in the spec's order.
   virtual void varied(const Variation& variation, std::vector<std::vector<std::byte>>& bytes) const = 0;
   /// Of the projections of D: the weight of each column, one list an output; none of an output that is not projected.

@@ -23,6 +23,7 @@ constexpr int64_t kMostSums = int64_t(1) << 22;  // of all copies: 32 MB
 constexpr int64_t kFreeProjections =
     1'000'000;  // multiplications that projections of one sample may take where A is free
 constexpr int64_t kMostKeptRows = 1'024;
+constexpr int kLeastOfHalf = -11, kLeastOfWide = -30;             // … of late launches alone; a half holds the first
 constexpr int kUsualPower = 3, kLeastPower = -6, kMostPower = 9;  // of two, that A is times its base value
 constexpr double kMostHalf = 0x1p15, kMostDeviations = 8;         // of D, where its type ends early
 constexpr int kBlock = 32;
@@ -272,6 +273,17 @@ Variation Reference::draw(std::mt19937_64& random, int64_t launches, bool compar
   const double factor = std::ldexp(bits & 0x100 ? -1.0 : 1.0, power);
   const uint64_t signs = is_free ? random() : signs_from(random());
   return {factor, signs, random(), is_free};
+}
+
+/// Below what draw() gives, as far as the types show it; scales of int8 stay normal halves. Or the largest.
+Variation Reference::draw_late(std::mt19937_64& random, bool is_small, Accuracy accuracy) const {
+  Variation variation = draw(random, 1, /*comparable=*/true);
+  const Matmul& spec = matmul_of(inputs_.spec());
+  const bool has_half = spec.a == Dtype::f16 || spec.d == Dtype::f16 || accuracy == Accuracy::f16_activation ||
+                        spec.beta != 0 || spec.bias;
+  const int least = accuracy == Accuracy::int8_activation ? kLeastPower : has_half ? kLeastOfHalf : kLeastOfWide;
+  variation.factor = std::ldexp(1.0, is_small ? least : most_power_);
+  return variation;
 }
 
 std::vector<std::span<const float>> Reference::projection_weights() const {

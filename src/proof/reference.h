@@ -41,6 +41,7 @@ class Reference final : public Proof {
   /// ±2^j times its base value, with signs by groups of columns where it is to be compared, else with a sign for each.
   /// Now and then j is of a wider range: who clips what is larger than usual is found.
   /// About half of all columns then differ from those of any other launch: nothing remembered is right, or of use.
+  Variation draw_late(std::mt19937_64& random, bool is_small, Accuracy accuracy) const override;
   Variation draw(std::mt19937_64& random, int64_t launches, bool comparable) const override;
   void varied(const Variation& variation, std::vector<std::vector<std::byte>>& bytes) const override {
     bytes.resize(1);

@@ -24,7 +24,7 @@ constexpr int64_t kPaddingBlocks = 2;             // of blocks: rows that begin 
 constexpr int64_t kMostBytes = int64_t(1) << 30;  // of weights
 constexpr int64_t kComparedElements = 16'384;     // of D, where it has more
 constexpr int64_t kRun = 256;                     // … in whole runs that have every kind of row, and the last one
-constexpr int64_t kShortAbove = int64_t(4) << 20, kShortOf = 16;  // bytes of weights; columns: of so many one
+constexpr int64_t kShortOf = 16;                  // columns: of so many one
 constexpr double kDeviations = 7;
 constexpr double kSlack =
     2;  // gross errors are sought here: a kernel that adds parts of a sum in D's type is judged elsewhere
@@ -170,8 +170,7 @@ SpecialValues::SpecialValues(const Spec& spec, std::shared_ptr<const SpecialRows
 SpecialWeights::~SpecialWeights() { munmap(mapped_.data(), mapped_.size()); }
 
 std::optional<Spec> SpecialValues::shorter_of(const Spec& spec) {
-  if (!spec.op->is_product || spec.weight_bytes() <= kShortAbove) return {};
-  return with_fewer_columns(spec, kShortOf);
+  return spec.op->is_product ? with_fewer_columns(spec, kShortOf) : std::nullopt;
 }
 
 std::unique_ptr<SpecialValues> SpecialValues::make(const Spec& spec, bool any_padded, bool any_dense, bool as_in_files,

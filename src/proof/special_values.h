@@ -24,6 +24,7 @@ inline std::optional<Spacing> other(std::optional<Spacing> one) {
   if (!one) return {};
   return one == Spacing::dense ? Spacing::padded : Spacing::dense;
 }
+inline constexpr int64_t kShorterAbove = int64_t(4) << 20;  // of weights: set-up shows fewer columns instead of all
 inline constexpr int64_t kLargeSpecialBytes = int64_t(64) << 20;  // of weights: above, a launch is dear
 
 /// B's special values in host memory of its own, guard bands of NaN around each tensor.
@@ -52,7 +53,8 @@ class SpecialValues {
   /// like: those of a spec that differs in its columns alone, and has 128 or more; null: there are none.
   static std::unique_ptr<SpecialValues> make(const Spec& spec, bool any_padded, bool any_dense, bool as_in_files,
                                              const SpecialValues* like = nullptr);
-  /// Of a spec with big weights one with about a sixteenth of its columns; of others nothing.
+  /// Of a product one with about a sixteenth of its columns, 128 at least; nothing where that is more than half of
+  /// them.
   static std::optional<Spec> shorter_of(const Spec& spec);
   explicit SpecialValues(const Spec& spec) : SpecialValues(spec, std::make_shared<SpecialRows>(matmul_of(spec))) {}
   SpecialValues(const Spec& spec, std::shared_ptr<const SpecialRows> rows);

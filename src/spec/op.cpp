@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 
 #include "base/error.h"
@@ -40,6 +41,20 @@ std::string operand_text(const Spec& spec, const Tensor& t) {
   const auto alike = std::count_if(spec.tensors.begin(), spec.tensors.end(),
                                    [&](const Tensor& other) { return other.operand == t.operand; });
   return alike > 1 ? fmt::format("{}{}", text, t.segment) : text;
+}
+
+std::optional<Spec> with_other_numbers(const Spec& spec) {
+  SpecFields fields = spec.fields;
+  for (const OpNumber& number : spec.op->numbers)
+    for (auto& [name, value] : fields)
+      if (const double now = name == number.field ? std::strtod(value.c_str(), nullptr) : 0; now != 0)
+        if (now != number.neutral) value = fmt::format("{}", now / 2);
+  if (fields == spec.fields) return {};
+  try {
+    return make_spec(fields, spec.line());
+  } catch (const Error&) {  // as far down as the op has them
+    return {};
+  }
 }
 
 }  // namespace assay

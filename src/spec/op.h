@@ -1,6 +1,7 @@
 // What an op is: tables that say how its specs are written and what its operands are for, and a few functions.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -81,6 +82,12 @@ struct OpDraw {
   bool is_grouped = false;  // of an op with groups: what it needs of a copy's weights has been added up before
 };
 
+/// A field whose number every launch hands over (Spec::params); as `neutral` a kernel need not read it.
+struct OpNumber {
+  std::string_view field;
+  std::optional<double> neutral = {};
+};
+
 /// How an op whose right answers take long gets them for grouped draws: columns share a sign with every kGroups-th one,
 /// and what each group adds up to is kept, for every copy of the weights. Of other draws single elements are computed.
 struct OpGroups {
@@ -103,6 +110,7 @@ struct Op {
   std::span<const OpSize> sizes;
   std::span<const std::string_view> features;  // what a manifest may say that a family supports, beside types and sizes
   bool is_product;  // D is linear in A and in B: proved by projections (proof/reference.h); else `expected` is it
+  std::span<const OpNumber> numbers = {};  // which another layer, or model, may have others of
   bool ends_product = false;  // no product itself: what becomes of products with weights, in the same launch
 
   /// Whether its time is that of multiplying weights, and its class one of activations.
@@ -113,7 +121,8 @@ struct Op {
   /// Its operands, addresses unset.
   std::vector<Tensor> (*tensors)(const Spec& spec);
   // Of ops that are no products:
-  int specials;  // how many special draws it has
+  int specials;               // how many special draws it has
+  int infinite_special = -1;  // the one of them whose right answers are infinite, some or all
   /// The varied operands of a launch (in the spec's order, values in logical order) out of their base values: what was
   /// right before must be wrong now. Those of i32 get their values here.
   void (*vary)(const Spec& spec, const OpDraw& draw, std::span<std::vector<double>> varied);
@@ -129,6 +138,9 @@ struct Op {
 
 /// As messages say it: "D", or "D1" where there are several of that part.
 std::string operand_text(const Spec& spec, const Tensor& t);
+
+/// The same with half of each of its op's numbers that a kernel has to read. Nothing if there is none.
+std::optional<Spec> with_other_numbers(const Spec& spec);
 
 /// Every op there is (src/ops/ops.cpp has the list).
 std::span<const Op* const> all_ops();

@@ -30,6 +30,7 @@ struct Segment {
 struct OpParam {
   uint32_t id = 0;
   double value = 0;
+  bool operator==(const OpParam&) const = default;
 };
 
 /// What a family must say that it supports, by a name of its op's features, and the words if it does not.

@@ -1,11 +1,18 @@
 // Mutants of rms_norm: an RMSNorm of f32 rows, by one thread, with one thing wrong.
 #include "honest.h"
 
-#define SINS(X)                                                                                                      \
-  X(none)                                                                                                            \
-  X(norm_remembered) X(eps_left_out) X(weights_left_out) X(last_value_left_out) X(residual_twice) X(sum_not_written) \
-      X(norm_of_the_residual_alone) X(norm_of_pieces_remembered) X(faint_values_dropped) X(large_values_clipped)     \
-          X(large_weights_clipped) X(zeros_by_the_first_of_four)
+#define SINS(X)                 \
+  X(none)                       \
+  X(norm_remembered)            \
+  X(eps_left_out)               \
+  X(weights_left_out)           \
+  X(last_value_left_out)        \
+  X(residual_twice)             \
+  X(sum_not_written)            \
+  X(norm_of_the_residual_alone) \
+  X(norm_of_pieces_remembered)  \
+  X(faint_values_dropped)       \
+  X(large_values_clipped) X(large_weights_clipped) X(zeros_by_the_first_of_four) X(eps_remembered)
 
 namespace {
 
@@ -50,6 +57,8 @@ struct Mutant {
     for (uint32_t i = 0; i < call->param_count; ++i)
       if (call->params[i].id == ASSAY_EPS) eps = call->params[i].value;
     if (kSin == Sin::eps_left_out) eps = 0;
+    static const double first_eps = eps;
+    if (kSin == Sin::eps_remembered) eps = first_eps;
     const int64_t n = x.dims[2], summed = kSin == Sin::last_value_left_out ? n - 1 : n;
     const auto* weights = static_cast<const float*>(w.data);
     for (int64_t row = 0; row < x.dims[1]; ++row) {

@@ -5,17 +5,43 @@
 
 #include "honest.h"
 
-#define SINS(X)                                                                                                        \
-  X(none)                                                                                                              \
-  X(gate_and_up_exchanged) X(overflows_to_nan) X(up_left_out) X(swiglu_remembered) X(row_before) X(first_row_always)   \
-      X(row_remembered) X(last_eight_left_out) X(infinity_left_out) X(few_of_many_equal) X(last_of_equal)              \
-          X(second_best) X(wide_rows_cut) X(best_remembered) X(later_of_equal_first) X(unsorted)                       \
-              X(places_of_the_row_before) X(one_value_too_few) X(order_ignored) X(heads_interleaved) X(last_row_twice) \
-                  X(copy_remembered) X(sigmoid_of_pieces) X(stops_at_two) X(zeros_by_their_signs)                      \
-                      X(begins_at_minus_10000) X(table_scale_unsigned) X(table_subnormals_flushed)                     \
-                          X(next_row_times_zero) X(one_row_of_many) X(eight_places_left_out) X(one_place_left_out)     \
-                              X(faint_values_equal) X(large_values_equal) X(faint_ups_dropped) X(large_ups_clipped)    \
-                                  X(faint_copies_dropped)
+#define SINS(X)               \
+  X(none)                     \
+  X(gate_and_up_exchanged)    \
+  X(overflows_to_nan)         \
+  X(up_left_out)              \
+  X(swiglu_remembered)        \
+  X(row_before)               \
+  X(first_row_always)         \
+  X(row_remembered)           \
+  X(last_eight_left_out)      \
+  X(infinity_left_out)        \
+  X(few_of_many_equal)        \
+  X(last_of_equal)            \
+  X(second_best)              \
+  X(wide_rows_cut)            \
+  X(best_remembered)          \
+  X(later_of_equal_first)     \
+  X(unsorted)                 \
+  X(places_of_the_row_before) \
+  X(one_value_too_few)        \
+  X(order_ignored)            \
+  X(heads_interleaved)        \
+  X(last_row_twice)           \
+  X(copy_remembered)          \
+  X(sigmoid_of_pieces)        \
+  X(stops_at_two)             \
+  X(zeros_by_their_signs)     \
+  X(begins_at_minus_10000)    \
+  X(table_scale_unsigned)     \
+  X(table_subnormals_flushed) \
+  X(next_row_times_zero)      \
+  X(one_row_of_many)          \
+  X(eight_places_left_out)    \
+  X(one_place_left_out)       \
+  X(faint_values_equal)       \
+  X(large_values_equal)       \
+  X(faint_ups_dropped) X(large_ups_clipped) X(faint_copies_dropped) X(last_of_infinities) X(first_place_of_infinities)
 
 namespace {
 
@@ -117,6 +143,7 @@ struct Mutant {
         if (kSin == Sin::stops_at_two && values[best] >= 2) break;
         if (is_better) second = best, best = i;
       }
+      if (kSin == Sin::last_of_infinities && std::isinf(values[best])) best = int32_t(count - 1);
       if (kSin == Sin::best_remembered) best = remembered = remembered < 0 ? best : remembered;
       static_cast<int32_t*>(d.data)[row * d.strides[1]] = kSin == Sin::second_best ? second : best;
     }
@@ -147,7 +174,8 @@ struct Mutant {
       for (int64_t i = 0; i < k; ++i) {
         row_of_output(values, row)[i] = in[order[size_t(i)]];
         const int64_t to = kSin == Sin::places_of_the_row_before ? (row + 1) % a.dims[1] : row;
-        static_cast<int32_t*>(places.data)[to * places.strides[1] + i] = order[size_t(i)];
+        static_cast<int32_t*>(places.data)[to * places.strides[1] + i] =
+            kSin == Sin::first_place_of_infinities && std::isinf(in[order[size_t(i)]]) ? 0 : order[size_t(i)];
       }
     }
   }
