@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <memory>
 #include <numeric>
+#include <set>
 
 #include "proof/element_proof.h"
 
@@ -64,7 +65,9 @@ TEST(SweptProof, TriesEachNumberOnce) {
   for (const char* line : kLines) {
     Bench bench(line);
     const SweptProof swept(*bench.proof, bench.spec, bench.base, Accuracy::exact, nullptr);
-    std::vector<int64_t> all = swept.in_drawn_order(bench.random), each(all.size());
+    auto [all, share] = swept.in_drawn_order(bench.random);
+    std::vector<int64_t> each(all.size());
+    EXPECT_EQ(share, std::ssize(all)) << "few numbers are no share and a rest";
     EXPECT_FALSE(std::is_sorted(all.begin(), all.end())) << line;
     std::sort(all.begin(), all.end());
     std::iota(each.begin(), each.end(), 0);
@@ -76,7 +79,7 @@ TEST(SweptProof, TriesEachNumberOnce) {
 TEST(SweptProof, SomeNumbersAreDrawnEachOnceBehindThoseNearWhichKernelsErr) {
   Bench bench("op=argmax | m=1 | n=20000 | dtA=f32");
   const SweptProof swept(*bench.proof, bench.spec, bench.base, Accuracy::exact, nullptr);
-  std::vector<int64_t> some = swept.in_drawn_order(bench.random, 500);
+  std::vector<int64_t> some = swept.in_drawn_order(bench.random, 500).numbers;
   const auto last = std::find(some.begin(), some.end(), 19'999);
   EXPECT_LT(last - some.begin(), 400) << "the edges are among the first";
   EXPECT_LE(some.size(), 1'000u);
@@ -84,14 +87,22 @@ TEST(SweptProof, SomeNumbersAreDrawnEachOnceBehindThoseNearWhichKernelsErr) {
   EXPECT_EQ(std::adjacent_find(some.begin(), some.end()), some.end());
 }
 
-TEST(SweptProof, OnlyARowWhosePlacesAreTheNumbersMayEndSooner) {
-  const auto can_shorten = [](const std::string& line) {
-    Bench bench(line);
-    return SweptProof(*bench.proof, bench.spec, bench.base, Accuracy::exact, nullptr).can_shorten();
-  };
-  for (const char* line : kLines) EXPECT_FALSE(can_shorten(line)) << line;
-  EXPECT_FALSE(can_shorten("op=embedding | m=1 | n=64 | rows=71 | dtB=q8_0 | dtD=f32"));
-  EXPECT_TRUE(can_shorten("op=argmax | m=1 | n=31 | dtA=f32"));
+TEST(SweptProof, AShareOfManyNumbersHasOneOfEachSixteenNeighboursAndEveryRemainder) {
+  for (const int64_t count : {int64_t(20'000), int64_t(70'001), int64_t(151'936)}) {
+    Bench bench(fmt::format("op=embedding | m=1 | n=1 | rows={} | dtB=f32 | dtD=f32", count));
+    const SweptProof swept(*bench.proof, bench.spec, bench.base, Accuracy::exact, nullptr);
+    const auto [numbers, share] = swept.in_drawn_order(bench.random);
+    EXPECT_EQ(std::ssize(numbers), count);
+    EXPECT_LT(share, count / 16 + 200);
+    const int64_t period = count < 32'768 ? 1'024 : count < 65'536 ? 2'048 : 4'096;
+    std::set<int64_t> runs, remainders;
+    for (int64_t i = 0; i < share; ++i) {
+      runs.insert(numbers[size_t(i)] / 16);
+      remainders.insert(numbers[size_t(i)] % period);
+    }
+    EXPECT_EQ(std::ssize(runs), (count + 15) / 16);
+    EXPECT_EQ(std::ssize(remainders), period) << count;
+  }
 }
 
 TEST(SweptProof, AcceptsWhatTheOpExpectsAndNothingElse) {
@@ -100,7 +111,7 @@ TEST(SweptProof, AcceptsWhatTheOpExpectsAndNothingElse) {
       Bench bench(line);
       SweptProof swept(*bench.proof, bench.spec, bench.base, Accuracy::exact,
                        by_rows ? bench.proof->row_sums() : nullptr);
-      const std::vector<int64_t> order = swept.in_drawn_order(bench.random);
+      const std::vector<int64_t> order = swept.in_drawn_order(bench.random).numbers;
       for (int launch = 0; launch < 8; ++launch) {
         std::vector<int64_t> numbers;
         for (int64_t i = 0; i < swept.per_launch(); ++i)

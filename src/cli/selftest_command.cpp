@@ -86,7 +86,7 @@ int run_selftest(const SelftestOptions& options) {
   sweep_options.effort.visits = 1;
   sweep_options.effort.least_rounds = sweep_options.effort.noisy_rounds = kLeastRounds;
   sweep_options.effort.turn_least_launches = sweep_options.effort.turn_launches;
-  sweep_options.effort.whole_sweep_s = kWholeSweepS;
+  sweep_options.effort.whole_sweep_s = sweep_options.effort.every_number_s = kWholeSweepS;
   sweep_options.effort.late_ms = kLateMs;
   sweep_options.effort.proves_all = true;
   sweep_options.fresh = true;

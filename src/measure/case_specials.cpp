@@ -4,7 +4,6 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "kernel/supports.h"
 #include "measure/case_worker.h"
 #include "measure/far_positions.h"
 #include "measure/number_sweep.h"
@@ -142,7 +141,7 @@ void CaseWorker::try_reused_weights(Reply& reply) {
 void CaseWorker::try_some_numbers(Reply& reply) {
   if (!work_.first_visit) return;
   try {
-    sweep(kSomeMs, kSomeMs, kSomeMultiplications, /*far=*/false, reply);
+    sweep({kSomeMs, kSomeMs, kSomeMs}, kSomeMultiplications, /*far=*/false, reply);
   } catch (const NoRoom&) {  // what is timed needs less
   }
 }
@@ -152,8 +151,8 @@ void CaseWorker::sweep_numbers(const Command& command, Reply& reply) {
   if (!judge_ || bound_->ring().empty()) return;
   if (!bound_->ring().unchanged()) set(reply, Outcome::wrong, kChangedLater);
   try {
-    const double whole_ms = command.time_us * 1e-3;
-    sweep(std::min(kManyMs, whole_ms), whole_ms, kManyMultiplications, /*far=*/true, reply);
+    const double share_ms = command.time_us * 1e-3, whole_ms = std::min(share_ms, command.whole_us * 1e-3);
+    sweep({std::min(kManyMs, share_ms), share_ms, whole_ms}, kManyMultiplications, /*far=*/true, reply);
   } catch (const NoRoom&) {  // what was timed needs less
   }
   for (size_t i = 0; i < host_varied_.size(); ++i)
@@ -162,7 +161,7 @@ void CaseWorker::sweep_numbers(const Command& command, Reply& reply) {
   finish(reply);
 }
 
-void CaseWorker::sweep(double usual_ms, double whole_ms, int64_t multiplications, bool far, Reply& reply) {
+void CaseWorker::sweep(const SweepTimes& times, int64_t multiplications, bool far, Reply& reply) {
   if (!judge_ || reply.outcome != Outcome::pass || !work_.inputs->spec().op->sweep) return;
   const int64_t began = now_ns();
   LaunchInputs inputs = random_inputs(0, 1, /*comparable=*/true);
@@ -175,15 +174,10 @@ void CaseWorker::sweep(double usual_ms, double whole_ms, int64_t multiplications
     SweptProof proof(*work_.proof, work_.inputs->spec(), inputs, work_.variant->accuracy, work_.proof->row_sums());
     NumberSweep sweep(opened_, launch, proof);
     const int64_t least = std::clamp<int64_t>(multiplications / cost, 1, kLeastSwept);
-    const auto takes = [this](int64_t length) {
-      Spec shorter = work_.inputs->spec();
-      for (auto& [name, size] : shorter.sizes)
-        if (name == "n") size = length;
-      return unsupported_reason(work_.variant->supports, shorter).empty();
-    };
-    message = sweep.run({least, usual_ms, whole_ms, far ? kMostNumbers : kSomeNumbers, takes}, random_);
+    const int64_t most = far ? kMostNumbers : kSomeNumbers;
+    message = sweep.run({least, times.usual_ms, times.share_ms, times.whole_ms, most}, random_);
     judge_->count_scanned(sweep.launches());
-    reply.swept_whole = sweep.is_whole() && (far || !work_.inputs->spec().op->enlarge);
+    reply.swept_whole = sweep.is_enough() && (far || !work_.inputs->spec().op->enlarge);
   }
   if (message.empty() && far) message = FarPositions(work_, opened_).check(launch, inputs, random_);
   if (!message.empty()) set(reply, Outcome::wrong, message);

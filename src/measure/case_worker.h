@@ -68,7 +68,10 @@ class CaseWorker {
   void launch_special(LaunchInputs inputs, Reply& reply);
   void try_reused_weights(Reply& reply);
   void try_some_numbers(Reply& reply);
-  void sweep(double usual_ms, double whole_ms, int64_t multiplications, bool far, Reply& reply);
+  struct SweepTimes {  // of the processor's time, for some numbers, for a share of them and for all
+    double usual_ms, share_ms, whole_ms;
+  };
+  void sweep(const SweepTimes& times, int64_t multiplications, bool far, Reply& reply);
   void try_special_at_setup(Reply& reply, std::span<std::byte> room, int64_t* room_used);
   bool takes_shorter_instead() const;
   void try_fewer_columns(Reply& reply);

@@ -37,7 +37,7 @@ std::string FarPositions::check(const Launch& of, const LaunchInputs& base, std:
     launch.workspace_bytes = launch.kernel->workspace_bytes(launch);
     if (launch.workspace_bytes > 0) launch.workspace = borrow(launch.workspace_bytes);
     SweptProof proof(*work_.proof, spec, base, work_.variant->accuracy, nullptr);
-    message = NumberSweep(opened_, launch, proof).run({kLeast, kUsualMs, kUsualMs, kMostNumbers, {}}, random);
+    message = NumberSweep(opened_, launch, proof).run({kLeast, kUsualMs, kUsualMs, kUsualMs}, random);
   } catch (const NoRoom&) {  // what is timed needs less
   }
   for (const auto& [block, size] : blocks) opened_.give_back(block, size);

@@ -12,15 +12,12 @@
 namespace assay {
 namespace {
 
-constexpr int64_t kSlotBytes = int64_t(4) << 20, kMostSlots = 256, kFirstSlots = 8;
-constexpr int64_t kSlotBytesOfDevice = int64_t(64) << 20;  // each time that it is asked for launches takes some 30 us
+constexpr int64_t kSlotBytes = int64_t(512) << 10, kMostSlots = 256, kFirstSlots = 8;  // stays in a cache
+constexpr int64_t kSlotBytesOfDevice = int64_t(16) << 20;  // each time that it is asked for launches takes some 30 us
 constexpr int64_t kMostWatched = 8 << 20;  // a larger sparse output is looked at only where it must be written
-constexpr double kPatience = 4;            // a busy machine may take so much longer than its processor's time
+// A busy machine may take so much longer than its processor's time, and the least launches than what is usual.
+constexpr double kPatience = 4;
 constexpr int64_t kAlign = 64;
-// Of a row that is longer, one number of eight is found in all of it, and the others in rows that end a few steps
-// behind the sixteenth in which they are.
-constexpr int64_t kLongRow = 4'096, kWholeRowsOf = 8, kPieces = 16, kMostStep = 4'096;
-constexpr uint64_t kMostSteps = 4;
 
 /// Of the calling thread, which is one of a CPU's team; a device that works by itself takes the host no time.
 int64_t spent_ns(const MeasuredDevice& device) {
@@ -75,78 +72,50 @@ NumberSweep::Slots NumberSweep::borrow(size_t tensor) {
   return {tensor, opened_.borrow(step * slots_), bytes, step, {}};
 }
 
-/// To find a place in a row takes a launch for each place, and a whole row is read each time: n² values. Behind the
-/// first launches numbers are sorted by pieces of the row, and rows end within the piece behind. A length has the
-/// powers of two that the spec's has.
-std::vector<NumberSweep::Stretch> NumberSweep::in_stretches(std::vector<int64_t>& numbers, const Length& length,
-                                                            std::mt19937_64& random) const {
-  const int64_t count = std::ssize(numbers), whole = count / kWholeRowsOf, n = proof_.numbers();
-  if (!length.takes || !proof_.can_shorten() || device_.works_by_itself() || count < kLongRow)
-    return {{(count + per_launch_ - 1) / per_launch_, 0}};
-  const auto piece = [&](int64_t number) { return number * kPieces / n; };
-  const auto rest = numbers.begin() + whole;
-  std::stable_sort(rest, numbers.end(), [&](int64_t left, int64_t right) { return piece(left) < piece(right); });
-  std::vector<Stretch> stretches = {{whole, 0}};
-  const int64_t step = std::min(n & -n, kMostStep);
-  for (int64_t i = 0; i < kPieces; ++i) {
-    const auto end = std::find_if(rest, numbers.end(), [&](int64_t number) { return piece(number) > i; });
-    const int64_t most = (n * (i + 1) + kPieces - 1) / kPieces, beyond = int64_t(random() % kMostSteps) * step;
-    const int64_t shorter = std::min(round_up(most, step) + beyond, n);
-    stretches.push_back({end - numbers.begin(), length.takes(shorter) ? shorter : 0});
-  }
-  return stretches;
-}
-
-void NumberSweep::bind(int64_t count, int64_t length) {
-  if (count == bound_ && length == bound_length_) return;
+void NumberSweep::bind(int64_t count) {
+  if (count == bound_) return;
   std::vector<Launch> launches(static_cast<size_t>(count), launch_);
   for (int64_t slot = 0; slot < count; ++slot) {
     std::vector<Tensor>& tensors = launches[size_t(slot)].tensors;
-    if (length > 0) tensors[changed_.tensor] = proof_.shortened(length);
     tensors[changed_.tensor].data = changed_.memory + slot * changed_.step;
     for (const Slots& slots : outputs_)
       if (slots.memory) tensors[slots.tensor].data = slots.memory + slot * slots.step;
   }
   program_ = device_.bind(launches);
-  bound_ = count, bound_length_ = length;
+  bound_ = count;
 }
 
 std::string NumberSweep::run(const Length& length, std::mt19937_64& random) {
   size_t varied = 0;
   for (const Tensor& t : launch_.tensors)
     if (t.use == Use::varied) device_.write(t.data, proof_.varied()[varied++].data(), t.bytes);
-  std::vector<int64_t> all = proof_.in_drawn_order(random, length.most);
-  std::vector<Stretch> stretches = in_stretches(all, length, random);
-  auto stretch = stretches.begin();
-  const int64_t launches = (std::ssize(all) + per_launch_ - 1) / per_launch_;
+  const auto [all, share] = proof_.in_drawn_order(random, length.most);
+  const auto launches_for = [this](int64_t numbers) { return (numbers + per_launch_ - 1) / per_launch_; };
+  const int64_t for_all = launches_for(std::ssize(all)), for_share = launches_for(share);
   const int64_t began = now_ns(), began_spent = spent_ns(device_);
   std::string message;
   std::vector<int64_t> numbers;
-  for (int64_t count = std::min(kFirstSlots, slots_); launches_ < launches && message.empty();) {
-    while (launches_ >= stretch->end) ++stretch;
-    count = std::min(count, stretch->end - launches_);
+  int64_t goal = for_all;
+  for (int64_t count = std::min(kFirstSlots, slots_); launches_ < goal && message.empty();) {
+    count = std::min(count, goal - launches_);
     numbers.clear();
     for (int64_t i = launches_ * per_launch_; i < (launches_ + count) * per_launch_; ++i)
       numbers.push_back(all[size_t(i % std::ssize(all))]);
-    try {
-      bind(count, stretch->length);
-      message = launch(numbers);
-    } catch (const Error&) {
-      if (stretch->length == 0) throw;
-      for (Stretch& other : stretches) other.length = 0;  // it takes rows of the spec's length alone
-      continue;
-    }
-    if (!message.empty() && stretch->length > 0) message = fmt::format("in a row of {}, {}", stretch->length, message);
+    bind(count);
+    message = launch(numbers);
     launches_ += count;
     const double spent_ms = double(spent_ns(device_) - began_spent) * 1e-6, each_ms = spent_ms / double(launches_);
-    const bool is_whole = each_ms * double(launches) <= length.whole_ms;
-    const double limit_ms = is_whole ? length.whole_ms : length.usual_ms;
-    if (!is_whole && launches_ >= length.least && spent_ms > limit_ms) break;
-    if (double(now_ns() - began) * 1e-6 > kPatience * std::max(limit_ms, double(length.least > 1) * length.whole_ms))
+    const bool is_whole = each_ms * double(for_all) <= length.whole_ms,
+               is_share = !is_whole && each_ms * double(for_share) <= length.share_ms;
+    const double limit_ms = is_whole ? length.whole_ms : is_share ? length.share_ms : length.usual_ms;
+    goal = is_share ? for_share : for_all;
+    const bool has_least = launches_ >= length.least || spent_ms > kPatience * length.usual_ms;
+    if (!is_whole && !is_share && has_least && spent_ms > limit_ms) break;
+    if (double(now_ns() - began) * 1e-6 > kPatience * std::max(limit_ms, double(length.least > 1) * length.share_ms))
       break;
     count = std::clamp(int64_t(length.usual_ms / each_ms), int64_t(1), slots_);
   }
-  is_whole_ = launches_ >= launches && std::ssize(all) >= proof_.numbers();
+  is_enough_ = launches_ >= for_share && std::ssize(all) >= proof_.numbers();
   return message.empty() ? compare_untouched() : message;
 }
 

@@ -12,8 +12,8 @@ namespace assay {
 
 /// Launches that differ in numbers alone share all memory but the operand that holds the numbers, and D: of these each
 /// launch has its own, so that hundreds are bound to one program. They are tried in drawn order: all numbers where that
-/// takes `whole_ms` at most, else as many as fit into `usual_ms`, and `least` launches in any case. Where an op finds a
-/// number in a long row, one launch of eight has all of it, and the others end soon behind their number.
+/// takes `whole_ms` at most; else a share of them (SweptProof::Order) where that takes `share_ms`; else as many as fit
+/// into `usual_ms`, and `least` launches, unless a few take several times as long.
 class NumberSweep {
  public:
   /// launch: of the weights that `proof` speaks of, its varied operands in memory of its own or anybody's.
@@ -23,17 +23,16 @@ class NumberSweep {
   NumberSweep& operator=(const NumberSweep&) = delete;
 
   struct Length {
-    int64_t least = 1;                   // launches
-    double usual_ms = 0, whole_ms = 0;   // for some, and for all, of the processor's time that the caller takes
-    int64_t most = kMostNumbers;         // numbers
-    std::function<bool(int64_t)> takes;  // whether the kernel is for rows of that length; null: of the spec's alone
+    int64_t least = 1;  // launches
+    double usual_ms = 0, share_ms = 0, whole_ms = 0;  // of the processor's time that the caller takes
+    int64_t most = kMostNumbers;                      // numbers
   };
   /// "" or what is wrong.
   std::string run(const Length& length, std::mt19937_64& random);
   /// Launches that were compared.
   int64_t launches() const { return launches_; }
-  /// Whether run() tried all numbers that there are.
-  bool is_whole() const { return is_whole_; }
+  /// Whether run() tried all numbers that there are, or the share of them.
+  bool is_enough() const { return is_enough_; }
 
  private:
   struct Slots {  // of one tensor, so many bytes apart
@@ -42,13 +41,8 @@ class NumberSweep {
     int64_t bytes, step;
     std::vector<std::byte> host;  // of an output
   };
-  struct Stretch {
-    int64_t end;     // launches up to this one …
-    int64_t length;  // … are so long; 0: as the spec says
-  };
   Slots borrow(size_t tensor);
-  std::vector<Stretch> in_stretches(std::vector<int64_t>& numbers, const Length& length, std::mt19937_64& random) const;
-  void bind(int64_t count, int64_t length);
+  void bind(int64_t count);
   std::string launch(std::span<const int64_t> numbers);
   void make_ready(int64_t count);
   void put(std::span<const int64_t> numbers);
@@ -62,7 +56,7 @@ class NumberSweep {
   SweptProof& proof_;
   const int64_t per_launch_;  // numbers
   int64_t slots_ = 1, ready_ = 0, launches_ = 0;
-  bool is_whole_ = false;
+  bool is_enough_ = false;
   Slots changed_;
   std::vector<Slots> outputs_;                 // of dense outputs; of sparse ones no bytes
   std::vector<std::vector<std::byte>> whole_;  // of sparse outputs that came to the host as a whole
@@ -70,7 +64,7 @@ class NumberSweep {
   std::vector<SweptProof::Change> changes_;    // of the changed operand's slots, for the launches to come
   std::vector<SweptProof::Change> restore_;    // what the launches before changed there, as it was
   std::unique_ptr<Program> program_;
-  int64_t bound_ = 0, bound_length_ = 0;
+  int64_t bound_ = 0;
 };
 
 }  // namespace assay

@@ -340,7 +340,7 @@ Effort Effort::thorough() {
   effort.rounds = 400;
   effort.least_visits = effort.visits;
   effort.spec_budget_s = 3;
-  effort.whole_sweep_s = 10;
+  effort.whole_sweep_s = effort.every_number_s = 10;
   effort.converged_width = 0.004;
   effort.contender_ratio = 1.5;
   return effort;
@@ -351,7 +351,8 @@ Effort Effort::of(const DeviceInfo& device, bool is_thorough) {
   if (device.launches_per_sample <= 1) return effort;
   effort.visits = 1;
   effort.winner_settle_ms = 0;                       // its kernels are over when they have been waited for
-  effort.spec_sweep_s = 0.3 * effort.whole_sweep_s;  // many tie, and that takes longer than all else
+  effort.every_number_s *= 0.12;
+  effort.spec_sweep_s = 0.05 * effort.whole_sweep_s;  // many tie, and that takes longer than all else
   effort.noisy_rounds = 2 * effort.least_rounds;     // no later visit makes up for a turn that stalled
   return effort;
 }

@@ -13,7 +13,7 @@ namespace {
 
 constexpr double kShortUs = 12;      // kLateLaunches of such are no more than 50 ms
 constexpr double kLeastSettle = 50;  // ms
-constexpr double kLeastSweepS = 0.02;
+constexpr double kLeastSweepS = 0.01;
 constexpr int kBetweenLooks = 100;  // ms
 constexpr const char* kNeverRests =
     "never comes to rest: seconds after its last launch something in its process runs, or waits for a time to come";
@@ -133,6 +133,7 @@ void WinnerChecks::sweep_numbers() {
     Command command;
     command.step = Step::sweep;
     command.time_us = std::min(context_.effort.whole_sweep_s, std::max(left_s, kLeastSweepS)) * 1e6;
+    command.whole_us = context_.effort.every_number_s * 1e6;
     const int64_t began = now_ns();
     const Answer answer = ask(*next, command);
     if (!context_.effort.proves_all) left_s -= double(now_ns() - began) * 1e-9;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/clones.h"
 #include "base/error.h"
 #include "ops/variation.h"
 #include "spec/field_reader.h"
@@ -118,10 +119,24 @@ constexpr OpSweep kSweep = {
     .answers = [](const Spec&, const OpValues&) -> std::unique_ptr<SweptAnswers> { return std::make_unique<Places>(); },
 };
 
+ASSAY_CLONES float largest_of(const float* values, int64_t count) {
+  constexpr int64_t kLanes = 64;  // the compiler makes vectors of them
+  float largest[kLanes];
+  std::fill(largest, largest + kLanes, -INFINITY);
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes)
+    for (int64_t lane = 0; lane < kLanes; ++lane)
+      largest[lane] = values[i + lane] > largest[lane] ? values[i + lane] : largest[lane];
+  for (; i < count; ++i) largest[0] = std::max(largest[0], values[i]);
+  return *std::max_element(largest, largest + kLanes);
+}
+
 void expected(const Spec& of, const OpValues& in, std::span<ExpectedOutput> outputs) {
+  thread_local std::vector<float> a;  // kept: see vary_operands()
   for (int64_t row = 0; row < argmax_of(of).m; ++row) {
-    const std::vector<float> a = in.row(in.of(Operand::a), 0, row);
-    outputs[0].values.push_back({double(std::max_element(a.begin(), a.end()) - a.begin()), 0, 0});
+    in.decode_row(in.of(Operand::a), 0, row, a);
+    const float largest = largest_of(a.data(), std::ssize(a));
+    outputs[0].values.push_back({double(std::find(a.begin(), a.end(), largest) - a.begin()), 0, 0});
   }
 }
 

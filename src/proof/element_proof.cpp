@@ -28,11 +28,14 @@ constexpr uint64_t kFreeOf = 4;                    // of so many sequences of la
 
 void vary_operands(const SpecInputs& inputs, const Spec& spec, const OpDraw& draw,
                    std::vector<std::vector<std::byte>>& bytes) {
-  std::vector<std::vector<double>> values;
-  for (const auto& [place, host] : inputs.varied) values.push_back(host.values);
+  // Kept: memory that is got anew for each launch took longer than what is written there.
+  thread_local std::vector<std::vector<double>> values;
+  values.resize(inputs.varied.size());
+  size_t number = 0;
+  for (const auto& [place, host] : inputs.varied) values[number++] = host.values;
   spec.op->vary(spec, draw, values);
   bytes.resize(values.size());
-  size_t number = 0;
+  number = 0;
   for (const auto& [place, host] : inputs.varied) {
     const Dtype dtype = spec.tensors[place].dtype;
     const std::vector<double>& of = values[number];

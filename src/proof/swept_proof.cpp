@@ -2,7 +2,9 @@
 #include "proof/swept_proof.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <numeric>
 #include <unordered_set>
 
 #include "base/error.h"
@@ -10,6 +12,35 @@
 #include "proof/rounding_model.h"
 
 namespace assay {
+namespace {
+
+constexpr int64_t kMany = 16'384;  // numbers; fewer are no share and a rest
+constexpr int64_t kNeighbours = 16, kMostPeriod = 4'096;
+
+/// [0, count) in as many passes as there are neighbours: each pass has one of each aligned 16. In the next period of
+/// the row it is the next one in a drawn order of the 16, so that 16 periods have every remainder by the period.
+std::vector<int64_t> in_passes(int64_t count, std::mt19937_64& random) {
+  const auto period = int64_t(std::bit_floor(uint64_t(std::min(kMostPeriod, count / kNeighbours))));
+  const int64_t runs_of_period = period / kNeighbours, runs = (count + kNeighbours - 1) / kNeighbours;
+  std::vector<int64_t> order(size_t{kNeighbours}), begins(static_cast<size_t>(runs_of_period)), all;
+  std::iota(order.begin(), order.end(), 0);
+  std::shuffle(order.begin(), order.end(), random);
+  for (int64_t& begin : begins) begin = int64_t(random() % uint64_t(kNeighbours));
+  all.reserve(size_t(count));
+  for (int64_t pass = 0; pass < kNeighbours; ++pass) {
+    const std::ptrdiff_t before = std::ssize(all);
+    for (int64_t run = 0; run < runs; ++run) {
+      const int64_t turn = pass + run / runs_of_period + begins[size_t(run % runs_of_period)];
+      const int64_t number = run * kNeighbours + order[size_t(turn % kNeighbours)];
+      if (number < count) all.push_back(number);
+    }
+    std::shuffle(all.begin() + before, all.end(), random);
+  }
+  return all;
+}
+
+}  // namespace
+
 SweptProof::SweptProof(const Proof& proof, const Spec& spec, const LaunchInputs& base, Accuracy accuracy,
                        const RowSums* rows)
     : spec_(spec),
@@ -25,29 +56,35 @@ SweptProof::SweptProof(const Proof& proof, const Spec& spec, const LaunchInputs&
   }
 }
 
-std::vector<int64_t> SweptProof::in_drawn_order(std::mt19937_64& random, int64_t most) const {
+SweptProof::Order SweptProof::in_drawn_order(std::mt19937_64& random, int64_t most) const {
   const int64_t count = numbers();
-  std::vector<int64_t> rest;
-  for (int64_t i = 0; i < std::min(count, most); ++i)
-    rest.push_back(count <= most ? i : int64_t(random() % uint64_t(count)));
-  std::vector<int64_t> all = sweep_.likely(spec_, random());
+  std::vector<int64_t> all = sweep_.likely(spec_, random()), rest;
   std::shuffle(all.begin(), all.end(), random);
-  std::shuffle(rest.begin(), rest.end(), random);
+  if (count >= kMany && count <= most) {
+    rest = in_passes(count, random);
+  } else {
+    for (int64_t i = 0; i < std::min(count, most); ++i)
+      rest.push_back(count <= most ? i : int64_t(random() % uint64_t(count)));
+    std::shuffle(rest.begin(), rest.end(), random);
+  }
+  const auto share_end = count >= kMany && count <= most ? std::ssize(all) + (count + kNeighbours - 1) / kNeighbours
+                                                         : std::ssize(all) + std::ssize(rest);
   all.insert(all.end(), rest.begin(), rest.end());
+  Order order;
+  const auto take = [&](auto is_new) {
+    for (std::ptrdiff_t i = 0; i < std::ssize(all); ++i) {
+      if (is_new(all[size_t(i)])) order.numbers.push_back(all[size_t(i)]);
+      if (i < share_end) order.share = std::ssize(order.numbers);
+    }
+  };
   if (count <= most) {
     std::vector<bool> met(static_cast<size_t>(count));
-    std::erase_if(all, [&](int64_t number) { return met[size_t(number)] || (met[size_t(number)] = true, false); });
+    take([&](int64_t number) { return !met[size_t(number)] && (met[size_t(number)] = true); });
   } else {
     std::unordered_set<int64_t> met;
-    std::erase_if(all, [&](int64_t number) { return !met.insert(number).second; });
+    take([&](int64_t number) { return met.insert(number).second; });
   }
-  return all;
-}
-
-Tensor SweptProof::shortened(int64_t length) const {
-  Tensor t = dense_tensor(changed_.operand, changed_.dtype, 1, 1, length);
-  t.use = changed_.use;
-  return t;
+  return order;
 }
 
 std::span<const SweptProof::Change> SweptProof::changes(std::span<const int64_t> numbers) {

@@ -28,12 +28,13 @@ class SweptProof {
 
   int64_t numbers() const { return sweep_.numbers(spec_); }
   int64_t per_launch() const { return sweep_.per_launch(spec_); }
-  /// All numbers, or of more than `most` so many; those first near which kernels err. Each once.
-  std::vector<int64_t> in_drawn_order(std::mt19937_64& random, int64_t most = kMostNumbers) const;
-  /// Whether a launch's number is a place of the only row of the operand: then that may end anywhere behind it.
-  bool can_shorten() const { return per_launch() == 1 && changed_.values() == numbers() && numbers() > 1; }
-  /// Such an operand.
-  Tensor shortened(int64_t length) const;
+  struct Order {
+    std::vector<int64_t> numbers;
+    int64_t share = 0;  // the first so many; where numbers are many, one of each 16 neighbours
+  };
+  /// All numbers, or of more than `most` so many; those first near which kernels err. Each once. Of many a share comes
+  /// before the rest: one of each 16 neighbours, of every remainder by powers of two up to 4,096 (and count/16) one.
+  Order in_drawn_order(std::mt19937_64& random, int64_t most = kMostNumbers) const;
   /// Which of the varied operands they change, and the bytes of all without a change.
   size_t operand() const { return sweep_.operand; }
   const std::vector<std::vector<std::byte>>& varied() const { return base_; }
