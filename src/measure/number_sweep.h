@@ -23,7 +23,7 @@ class NumberSweep {
   NumberSweep& operator=(const NumberSweep&) = delete;
 
   struct Length {
-    int64_t least = 1;  // launches
+    int64_t least = 1;                                // launches
     double usual_ms = 0, share_ms = 0, whole_ms = 0;  // of the processor's time that the caller takes
     int64_t most = kMostNumbers;                      // numbers
   };

@@ -350,10 +350,10 @@ Effort Effort::of(const DeviceInfo& device, bool is_thorough) {
   Effort effort = is_thorough ? thorough() : Effort();
   if (device.launches_per_sample <= 1) return effort;
   effort.visits = 1;
-  effort.winner_settle_ms = 0;                       // its kernels are over when they have been waited for
-  effort.every_number_s *= 0.12;
-  effort.spec_sweep_s = 0.05 * effort.whole_sweep_s;  // many tie, and that takes longer than all else
-  effort.noisy_rounds = 2 * effort.least_rounds;     // no later visit makes up for a turn that stalled
+  effort.winner_settle_ms = 0;  // its kernels are over when they have been waited for
+  effort.every_number_s *= 0.5;
+  effort.spec_sweep_s = 0.15 * effort.whole_sweep_s;  // many tie, and that takes longer than all else
+  effort.noisy_rounds = 2 * effort.least_rounds;      // no later visit makes up for a turn that stalled
   return effort;
 }
 

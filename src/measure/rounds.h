@@ -35,8 +35,9 @@ struct Effort {
   double keep_share = 1;         // of the contenders, kept after rounds 2, 4, 8 …: a search halves
   double watchdog_s = 20;        // for one turn
   double setup_watchdog_s = 60;  // loading a vendor library and repacking may take their time
-  double whole_sweep_s = 2;  // of the processor's time, for launches of a winner over all numbers that its op looks up …
-  double every_number_s = 0.25;    // … where they are many: every one if that takes no longer, else a share of them
+  double whole_sweep_s =
+      2;  // of the processor's time, for launches of a winner over all numbers that its op looks up …
+  double every_number_s = 0.6;     // … where they are many: every one if that takes no longer, else a share of them
   double spec_sweep_s = HUGE_VAL;  // … of a spec's winners together, the best one first
   bool proves_all = false;         // … of all cases, as if each were alone
   double settle_ms = 50;

@@ -30,7 +30,7 @@ struct Command {
   int64_t first_copy = 0;      // rotation goes on from here, so that no copy is met again before the footprint was read
   int32_t watch_all = 0;       // after the step, look at the prepared weights of all cases, not only at this one's
   int32_t looks_for_rest = 0;  // of the step `settle`: Reply::restless is filled in, which takes 0.2 ms
-  double time_us = 0;   // the step ends soon after this: a turn with the next launch whose copy has a reference
+  double time_us = 0;          // the step ends soon after this: a turn with the next launch whose copy has a reference
   double whole_us = 0;  // of the step `sweep`: … which tries every number where that takes no longer, else a share
 };
 
@@ -50,8 +50,8 @@ struct Reply {
   Counts counted;                // of this step's samples, all in all, where the hardware counts …
   int64_t counted_launches = 0;  // … so many launches
   int64_t late_launches = 0;
-  int32_t restless = 0;        // before the look of the step `settle`: a Rest
-  int32_t swept_whole = 0;     // this step has tried all numbers that the op looks up, or the share of them
+  int32_t restless = 0;     // before the look of the step `settle`: a Rest
+  int32_t swept_whole = 0;  // this step has tried all numbers that the op looks up, or the share of them
   ErrorStats errors;
 };
 
