@@ -75,8 +75,8 @@ __attribute__((always_inline)) inline int64_t line_argmax_of_128(const float* x)
   return __builtin_ctzll(bits) + int64_t(is_high) * (kLine / 2);
 }
 
-/// Lines, or rows, come by turns from so many parts of them. Four come from far faster than one that is told ahead, if
-/// a vector is a cache line (235 us, 255 to 299; the mover 215), but of halves of one they take three times as long.
+/// Lines, or tables, come by turns from so many parts of them. Four come from far faster than one that is told ahead,
+/// if a vector is a cache line (235 us, 255 to 299; the mover 215), but of halves of one they take three times as long.
 inline constexpr int64_t kStreams = kLanes < 16 ? 1 : 4;
 
 template <bool FAR>
