@@ -271,60 +271,66 @@ struct NormLine {
   float scale, offset;
 };
 
-/// Sum and squares in one go. Where the mean is large beside the spread, squares are taken anew about the mean: their
-/// difference to its square would keep few digits. Where the line goes (y) is told ahead, unless it goes past the
-/// caches.
-template <bool STREAMED>
-NormLine norm_of(const float* x, int64_t count, const float* y) {
-  constexpr int kChains = 4;
+/// Of its sum and the sum of its squares. Where the mean is large beside the spread, squares are taken anew about the
+/// mean: their difference to its square would keep few digits.
+NormLine norm_of(const float* x, int64_t count, float all, float squares) {
   constexpr float kMuch = 4;  // of mean² to the variance: costs 2 to 3 of 24 bits
-  Vec sums[kChains], squares[kChains];
-  for (int u = 0; u < kChains; ++u) sums[u] = squares[u] = zero();
-  const auto meet = [&](int64_t i, int u, Vec v) {
-    if (!STREAMED) __builtin_prefetch(y + i, 1, 3);
-    sums[u] = add(sums[u], v), squares[u] = fma(v, v, squares[u]);
-  };
-  const auto all = [](const Vec* v) { return sum(add(add(v[0], v[1]), add(v[2], v[3]))); };
-  int64_t i = 0;
-  for (; i + kChains * kLanes <= count; i += kChains * kLanes)
-    for (int u = 0; u < kChains; ++u) meet(i + u * kLanes, u, load(x + i + u * kLanes));
-  for (; i < count; i += kLanes) meet(i, 0, load_part(x + i, int(std::min<int64_t>(kLanes, count - i))));
-  const float mean = all(sums) / float(count);
-  float variance = all(squares) / float(count) - mean * mean;
+  const float mean = all / float(count);
+  float variance = squares / float(count) - mean * mean;
   if (!(mean * mean <= kMuch * variance)) {
     double about = 0;
-    for (i = 0; i < count; ++i) about += double(x[i] - mean) * double(x[i] - mean);
+    for (int64_t i = 0; i < count; ++i) about += double(x[i] - mean) * double(x[i] - mean);
     variance = float(about / double(count));
   }
   const float scale = 1 / std::sqrt(variance + 1e-5f);
   return {scale, -mean * scale};
 }
 
-/// LINES at once: w and b are loaded once for all of them. What comes next is told ahead.
-template <int LINES, bool STREAMED>
-void norm_lines(const float* x, const float* w, const float* b, float* y, int64_t count) {
-  NormLine of[LINES];
-  for (int l = 0; l < LINES; ++l) of[l] = norm_of<STREAMED>(x + l * count, count, y + l * count);
-  int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) {
-    const Vec weight = load(w + i), bias = load(b + i);
-    for (int l = 0; l < LINES; ++l) {
-      __builtin_prefetch(x + (LINES + l) * count + i, 0, 3);
-      put<STREAMED>(y + l * count + i,
-                    fma(fma(load(x + l * count + i), set1(of[l].scale), set1(of[l].offset)), weight, bias));
-    }
-  }
-  for (; i < count; ++i)
-    for (int l = 0; l < LINES; ++l) y[l * count + i] = (x[l * count + i] * of[l].scale + of[l].offset) * w[i] + b[i];
-}
-
+/// While a line is summed, the one before it, which is in the first-level cache still, leaves. The lines come by turns
+/// from two parts of them. One line after the other was summed and written in 130 us, so it takes 116 (the mover 90):
+/// what is left is the way to that cache and back. Two lines at once, whose w and b are loaded once, fill it: 132.
 template <bool STREAMED>
 void norm(const float* x, const float* w, const float* b, float* y, int64_t count, Share lines) {
-  constexpr int kAtOnce = 2;
-  int64_t line = lines.begin;
-  for (; line + kAtOnce <= lines.end; line += kAtOnce)
-    norm_lines<kAtOnce, STREAMED>(x + line * count, w, b, y + line * count, count);
-  for (; line < lines.end; ++line) norm_lines<1, STREAMED>(x + line * count, w, b, y + line * count, count);
+  constexpr int kChains = 4;
+  constexpr int64_t kParts = 2, kStep = kChains * kLanes;
+  const int64_t whole = count / kStep * kStep, many = lines.end - lines.begin, each = many / kParts;
+  const auto line_of = [&](int64_t turn) {
+    return (lines.begin + (turn < kParts * each ? turn % kParts * each + turn / kParts : turn)) * count;
+  };
+  const float* from = nullptr;
+  float* to = nullptr;
+  NormLine of{0, 0};
+  for (int64_t turn = 0; turn <= many; ++turn) {
+    const float* next = turn < many ? x + line_of(turn) : nullptr;
+    Vec sums[kChains], squares[kChains];
+    for (int u = 0; u < kChains; ++u) sums[u] = squares[u] = zero();
+    const Vec scale = set1(of.scale), offset = set1(of.offset);
+    const auto meet = [&](int64_t i) {
+      if (STREAMED) __builtin_prefetch(next + i + kAheadOfCopy, 0, 2);
+      for (int u = 0; u < kChains; ++u) {
+        const Vec v = load(next + i + u * kLanes);
+        sums[u] = add(sums[u], v), squares[u] = fma(v, v, squares[u]);
+      }
+    };
+    const auto write = [&](int64_t begin) {
+      for (int64_t i = begin; i < begin + kStep; i += kLanes)
+        put<STREAMED>(to + i, fma(fma(load(from + i), scale, offset), load(w + i), load(b + i)));
+    };
+    int64_t met = 0, written = 0;
+    for (; next && from && met < whole; met += kStep, written += kStep) meet(met), write(written);
+    for (; next && met < whole; met += kStep) meet(met);
+    for (; from && written < whole; written += kStep) write(written);
+    for (; from && written < count; ++written)
+      to[written] = (from[written] * of.scale + of.offset) * w[written] + b[written];
+    if (!next) break;
+    for (; met < count; met += kLanes) {
+      const Vec v = load_part(next + met, int(std::min<int64_t>(kLanes, count - met)));
+      sums[0] = add(sums[0], v), squares[0] = fma(v, v, squares[0]);
+    }
+    const auto all = [](const Vec* v) { return sum(add(add(v[0], v[1]), add(v[2], v[3]))); };
+    of = norm_of(next, count, all(sums), all(squares));
+    from = next, to = y + (next - x);
+  }
   if (STREAMED) streams_done();
 }
 
