@@ -218,7 +218,9 @@ int run_replay(const ReplayOptions& o) {
   o.formats->write(
       {{"text", [&](const Terminal& out) { return replay_text(step, batches, title, out.width, out.colour); }},
        {"json", [&](auto&) { return replay_json(step, batches, device.info.name); }}});
-  return interrupted() ? 130 : 0;
+  if (!interrupted()) return 0;
+  remark("assay: interrupted\n");
+  return 130;
 }
 
 }  // namespace
