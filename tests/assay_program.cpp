@@ -3,6 +3,8 @@
 
 #include <sys/file.h>
 
+#include <sstream>
+
 #include "base/hash.h"
 #include "kernel/compiler.h"
 #include "store/database.h"
@@ -265,8 +267,9 @@ size_t Home::processes() const {
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator("/proc", ignored)) {
     std::ifstream file(entry.path() / "environ");
-    const std::string text{std::istreambuf_iterator<char>(file), {}};
-    count += has(text, "HOME=" + folder.string());
+    std::ostringstream text;
+    text << file.rdbuf();  // of a process that ends meanwhile: nothing, and no exception
+    count += has(text.str(), "HOME=" + folder.string());
   }
   return count;
 }

@@ -55,6 +55,7 @@ class Running {
   Running& operator=(const Running&) = delete;
 
   void send(int signal) const { kill(pid_, signal); }
+  pid_t pid() const { return pid_; }
   std::string err() const { return read_file(err_); }
 
   /// Waits until standard error contains the text; false if the program ended or two minutes went by first.

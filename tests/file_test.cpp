@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/file_identity.h"
+#include "base/scratch_folder.h"
 #include "store_fixture.h"
 
 namespace assay {
@@ -202,6 +203,26 @@ TEST_F(File, APipeIsWrittenAsItLiesAndAReaderThatLeavesIsAnError) {
 
 TEST_F(File, AFullDeviceIsAnError) {
   expect_refused("/dev/full: cannot be written (No space left on device)", [&] { write_file("/dev/full", "x"); });
+}
+
+TEST(trusted_file, is_its_owners_to_write_whatever_the_umask_and_the_file_of_before) {
+  const ScratchFolder scratch("assay-file-test");
+  const fs::path file = scratch.path() / "folder/table.json";
+  const auto mode = [](const fs::path& path) { return unsigned(fs::status(path).permissions()); };
+  const mode_t before = umask(0);
+  write_trusted_file(file, "one");
+  EXPECT_EQ(mode(file), 0644u);
+  EXPECT_EQ(mode(file.parent_path()), 0755u);
+  fs::permissions(file, fs::perms(0666));
+  write_trusted_file(file, "two");
+  EXPECT_EQ(mode(file), 0644u);
+  umask(077);
+  write_trusted_file(scratch.path() / "other", "one");
+  EXPECT_EQ(mode(scratch.path() / "other"), 0600u);
+  umask(0);
+  write_file(scratch.path() / "result", "a file that a user names");
+  EXPECT_EQ(mode(scratch.path() / "result"), 0666u);
+  umask(before);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include "page_store.h"
 #include "refusals.h"
 #include "report/rows.h"
+#include "trace_lines.h"
 
 namespace assay {
 namespace {
@@ -150,6 +151,26 @@ TEST_F(page, a_trace_gives_its_account_and_one_token) {
   EXPECT_EQ(trace["one_token"]["position"], 7);
   EXPECT_EQ(trace["one_token"]["slices"].size(), 8u);
   EXPECT_EQ(data({at("run.jsonl")}, {"--token", "2"})["traces"][0]["one_token"]["position"], 2);
+}
+
+TEST_F(page, a_damaged_trace_is_shown_as_far_as_it_goes_and_exit_2) {
+  std::string lines;
+  for (int i = 0; i < 5000; ++i) lines += gpu_line("kernel" + std::to_string(i * 7919 % 4999), std::to_string(i));
+  write_file(at("t.jsonl"), lines);
+  ASSERT_EQ(run_in_shell(home_, "gzip t.jsonl").exit_code, 0);
+  const std::string whole = read_file(at("t.jsonl.gz"));
+  std::string flipped = whole;
+  flipped[whole.size() / 2] ^= 0x10;
+  make({at("t.jsonl.gz")});
+  for (const std::string& damaged : {whole.substr(0, whole.size() / 2), flipped, whole + "junk"}) {
+    write_file(at("damaged.gz"), damaged);
+    fs::remove(at("page.html"));
+    const Ended ended = home_.run({"report", at("damaged.gz"), "--out", at("page.html")});
+    EXPECT_EQ(ended.exit_code, 2) << ended.err;
+    EXPECT_EQ(home_.run({"analyze", at("damaged.gz")}).exit_code, ended.exit_code);
+    EXPECT_TRUE(has(ended.err, "damaged.gz") && has(ended.err, "the page covers the ")) << ended.err;
+    EXPECT_TRUE(fs::exists(at("page.html")));
+  }
 }
 
 TEST_F(page, tables_and_frameworks_are_known_by_their_content) {

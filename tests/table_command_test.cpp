@@ -140,6 +140,38 @@ TEST_F(table_command, run_takes_the_newest_that_holds_and_says_which) {
   EXPECT_TRUE(has(run_verbose(), "table " + old.string())) << "one that anybody can write is nobody's";
 }
 
+TEST_F(table_command, of_the_newest_that_does_not_hold_run_and_bench_say_one_line) {
+  if (!fs::exists(kModel)) GTEST_SKIP() << "no ../shared/data/models here";
+  const auto said = [&] {
+    const std::string run = home.run({"run", kModel, "--raw", "-p", "a", "-n", "1", "--quiet"}).err;
+    EXPECT_EQ(home.run({"bench", kModel, "-p", "0", "-n", "1", "-r", "1"}).err, run);
+    return run;
+  };
+  const auto line = [](const fs::path& file, const std::string& why) {
+    return "assay: table " + file.string() + " is not used: " + why;
+  };
+  EXPECT_EQ(said(), "");
+  const fs::path old = own("old.json", read_file(table(plain, R"(,"properties":{"driver":"1"})")));
+  EXPECT_TRUE(has(said(), line(old, "has expired: "))) << said();
+  EXPECT_TRUE(has(said(), "; run assay tune\n")) << said();
+  fs::last_write_time(old, fs::file_time_type::clock::now() - std::chrono::hours(1));
+  const fs::path torn = own("torn.json", "{");
+  EXPECT_TRUE(has(said(), line(torn, ""))) << said();
+  EXPECT_EQ(count_of(said(), "\n"), 1u) << "the newest alone: " << said();
+  const fs::path open = own("torn.json", read_file(kShipped));
+  EXPECT_EQ(said(), "") << "it holds, and is newer";
+  fs::permissions(open, fs::perms(0666));
+  EXPECT_TRUE(has(said(), line(open, "may be written by everybody (mode 666)"))) << said();
+  EXPECT_TRUE(has(run_verbose(), line(open, "may be written")) && has(run_verbose(), line(old, "has expired")));
+  expect_refused(home, {"table", "check", open}, {open.string(), "may be written by everybody", "run assay tune"});
+  fs::remove(open);
+  fs::remove(old);
+  own("of_another.json", read_file(table(plain, R"(,"properties":{"model":"Abacus"})")));
+  EXPECT_TRUE(has(said(), "is of another device")) << said();
+  own("good.json", read_file(kShipped));
+  EXPECT_EQ(said(), "") << "of this device the newest holds";
+}
+
 TEST_F(table_command, run_takes_the_shipped_one_where_the_home_has_none) {
   if (!fs::exists(kModel)) GTEST_SKIP() << "no ../shared/data/models here";
   home.variables["HOME"] = home.variables["XDG_STATE_HOME"] = "/nowhere/at/all";

@@ -148,6 +148,7 @@ void check_writable(const fs::path& path) {
   std::error_code ignored;
   fs::path folder = target.file.parent_path();
   while (!fs::exists(folder, ignored) && folder != folder.parent_path()) folder = folder.parent_path();
+  const DeferredSignals until_it_is_gone;
   int descriptor = -1;
   const fs::path partial = make_partial(folder, descriptor);
   if (partial.empty() && !target.exists) fail_to_write(path, errno);
@@ -155,14 +156,21 @@ void check_writable(const fs::path& path) {
   if (!partial.empty()) unlink(partial.c_str());
 }
 
-void write_file(const fs::path& path, std::string_view bytes) {
+namespace {
+
+enum class Writers { as_umask_says, owner_alone };
+
+void write_whole(const fs::path& path, std::string_view bytes, Writers writers) {
   const Target target = find_target(path);
   if (target.in_place) return write_in_place(target, bytes);
   std::error_code ignored;
-  fs::create_directories(target.file.parent_path(), ignored);
+  const fs::path folder = target.file.parent_path();
+  const bool is_new_folder = fs::create_directories(folder, ignored);
+  if (is_new_folder && writers == Writers::owner_alone)  // whose folder it is may exchange what is in it
+    fs::permissions(folder, fs::perms::group_write | fs::perms::others_write, fs::perm_options::remove, ignored);
   const DeferredSignals until_it_is_in_place;
   int descriptor = -1;
-  const fs::path partial = make_partial(target.file.parent_path(), descriptor);
+  const fs::path partial = make_partial(folder, descriptor);
   if (partial.empty() && target.exists) return write_in_place(target, bytes);  // its folder is closed, it is not
   if (partial.empty()) fail_to_write(path, errno);
   Descriptor out(descriptor);
@@ -171,12 +179,21 @@ void write_file(const fs::path& path, std::string_view bytes) {
       errno = 0;  // its group may be out of reach
     fchmod(descriptor, target.status.st_mode & 07777);
   }
+  if (struct stat made{}; writers == Writers::owner_alone && fstat(descriptor, &made) == 0)
+    fchmod(descriptor, made.st_mode & 07777 & ~(S_IWGRP | S_IWOTH));
   if (!write_all(descriptor, bytes) || !out.closed() || rename(partial.c_str(), target.file.c_str()) != 0) {
     const int why = errno;
     unlink(partial.c_str());
     if (why == EBUSY && target.exists) return write_in_place(target, bytes);  // something is mounted on it
     fail_to_write(path, why);
   }
+}
+
+}  // namespace
+
+void write_file(const fs::path& path, std::string_view bytes) { write_whole(path, bytes, Writers::as_umask_says); }
+void write_trusted_file(const fs::path& path, std::string_view bytes) {
+  write_whole(path, bytes, Writers::owner_alone);
 }
 
 std::string compressed_with(std::string_view head) {

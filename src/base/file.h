@@ -22,6 +22,10 @@ void check_writable(const std::filesystem::path& path);
 /// lie. Error if it cannot.
 void write_file(const std::filesystem::path& path, std::string_view bytes);
 
+/// The same for what assay is to believe later: whatever the umask and the mode of an older file, only its owner may
+/// write it.
+void write_trusted_file(const std::filesystem::path& path, std::string_view bytes);
+
 /// $XDG_STATE_HOME/assay or ~/.local/state/assay; where neither is an absolute path, $TMPDIR/assay-UID or
 /// /tmp/assay-UID. It may not be there yet, or be somebody else's: make_own_folder.
 std::filesystem::path state_folder();

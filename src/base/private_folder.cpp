@@ -64,12 +64,18 @@ bool is_mounted_noexec(const fs::path& path) {
   return statvfs(path.c_str(), &mounted) == 0 && (mounted.f_flag & ST_NOEXEC) != 0;
 }
 
-bool is_trusted_file(const fs::path& file) {
+std::string why_not_trusted(const fs::path& file) {
   struct stat is {
   }, program{};
-  if (stat(file.c_str(), &is) != 0 || !S_ISREG(is.st_mode) || (is.st_mode & S_IWOTH)) return false;
-  return is.st_uid == geteuid() || is.st_uid == 0 ||
-         (stat("/proc/self/exe", &program) == 0 && is.st_uid == program.st_uid);
+  if (stat(file.c_str(), &is) != 0) return fmt::format("cannot be read ({})", std::strerror(errno));
+  if (!S_ISREG(is.st_mode)) return "is no regular file";
+  if (is.st_mode & S_IWOTH)
+    return fmt::format("may be written by everybody (mode {:o}), so nobody knows whose it is", is.st_mode & 07777);
+  const bool is_known = is.st_uid == geteuid() || is.st_uid == 0 ||
+                        (stat("/proc/self/exe", &program) == 0 && is.st_uid == program.st_uid);
+  return is_known ? "" : fmt::format("belongs to user {}, not to you ({})", is.st_uid, geteuid());
 }
+
+bool is_trusted_file(const fs::path& file) { return why_not_trusted(file).empty(); }
 
 }  // namespace assay

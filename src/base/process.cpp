@@ -13,7 +13,9 @@
 #include <cstdlib>
 
 #include "base/clock.h"
+#include "base/deferred_signals.h"
 #include "base/error.h"
+#include "base/interruption.h"
 #include "base/isolated_process.h"
 
 namespace assay {
@@ -26,6 +28,9 @@ constexpr int kReapMs = 1;  // how often a program that closed its output is ask
   setpgid(0, 0);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(127);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
   const int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
   dup2(null, 0);
   dup2(output, 1);
@@ -57,6 +62,7 @@ ProcessSet::~ProcessSet() {
   for (Child& child : children_) {
     kill(-child.pid, SIGKILL);
     reap(child.pid);
+    remove_started_group(child.pid);
     if (child.output >= 0) close(child.output);
   }
 }
@@ -69,6 +75,7 @@ size_t ProcessSet::start(const std::vector<std::string>& argv, double limit_s, c
   for (const std::string& argument : argv) arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
 
+  const DeferredSignals until_it_is_known;
   const pid_t parent = getpid(), pid = fork();
   if (pid == 0) become(arguments.data(), environment, ends[1], parent);
   close(ends[1]);
@@ -76,6 +83,7 @@ size_t ProcessSet::start(const std::vector<std::string>& argv, double limit_s, c
     close(ends[0]);
     fail("cannot start a process to run {}", argv[0]);
   }
+  add_started_group(pid);
   setpgid(pid, pid);  // here too: a kill must reach its children even before it has run
   fcntl(ends[0], F_SETFL, O_NONBLOCK);
 
@@ -106,12 +114,14 @@ bool ProcessSet::ended(Child& child, int64_t now) {
     child.result.timed_out = true;
     kill(-child.pid, SIGKILL);
     set_status(child.result, reap(child.pid));
+    remove_started_group(child.pid);
     if (child.output >= 0) close(child.output);
     return true;
   }
   if (child.output >= 0) return false;
   int status = 0;
   if (waitpid(child.pid, &status, WNOHANG) != child.pid) return false;
+  remove_started_group(child.pid);
   set_status(child.result, status);
   return true;
 }

@@ -1,7 +1,10 @@
 // A folder for files that are of use to this process alone.
 #pragma once
 #include <filesystem>
+#include <optional>
 #include <string_view>
+
+#include "base/interruption.h"
 
 namespace assay {
 
@@ -19,6 +22,7 @@ class ScratchFolder {
 
  private:
   std::filesystem::path path_;
+  std::optional<HalfMade> half_made_;
 };
 
 }  // namespace assay

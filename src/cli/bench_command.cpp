@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/interruption.h"
 #include "base/json.h"
 #include "base/random.h"
 #include "base/standard_streams.h"
@@ -16,7 +17,6 @@
 #include "cli/number_option.h"
 #include "cli/report_formats.h"
 #include "engine/op_watch.h"
-#include "measure/worker_process.h"
 #include "report/csv.h"
 #include "report/markdown.h"
 #include "report/table.h"
@@ -246,15 +246,19 @@ int run_bench(const BenchOptions& options) {
   std::vector<BenchRow> rows;
   std::string title;
   std::optional<Ceilings> ceilings;
-  const CatchInterrupt catch_interrupt;
-  for (const int64_t count : threads) {
-    Bench bench(options, count, rows);
-    bench.measure();
-    title = fmt::format("{}: {:.1f} MB a token, on {}", bench.model_text(), double(bench.weight_bytes()) * 1e-6,
-                        bench.device().name);
-    ceilings = known_ceilings(bench.device());
-    if (interrupted()) break;
-  }
+  std::optional<CatchInterrupt> catch_interrupt;  // as soon as there is something to show
+  for (const int64_t count : threads) try {
+      Bench bench(options, count, rows);
+      if (!catch_interrupt) catch_interrupt.emplace();
+      bench.measure();
+      title = fmt::format("{}: {:.1f} MB a token, on {}", bench.model_text(), double(bench.weight_bytes()) * 1e-6,
+                          bench.device().name);
+      ceilings = known_ceilings(bench.device());
+      if (interrupted()) break;
+    } catch (const Error&) {
+      if (rows.empty() || !interrupted()) throw;  // the next engine was not opened to its end
+      break;
+    }
   const Table table = bench_table(rows, title, ceilings);
   const auto text = [&](const Terminal& out) {
     std::string all = render_table(table, out.width, out.colour);
@@ -266,7 +270,9 @@ int run_bench(const BenchOptions& options) {
                           {"json", [&](auto&) { return bench_json(rows, options.engine.model, ceilings); }},
                           {"csv", [&](auto&) { return csv_table(table); }},
                           {"markdown", [&](auto&) { return markdown_table(table); }}});
-  return interrupted() ? 130 : 0;
+  if (!interrupted()) return 0;
+  remark("assay: interrupted\n");
+  return 130;
 }
 
 }  // namespace

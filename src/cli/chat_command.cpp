@@ -1,14 +1,15 @@
 // assay chat: a talk with a model over several turns.
 #include <unistd.h>
 
+#include <csignal>
 #include <memory>
 
 #include "base/error.h"
+#include "base/interruption.h"
 #include "base/standard_streams.h"
 #include "base/terminal.h"
 #include "cli/commands.h"
 #include "cli/engine_options.h"
-#include "measure/worker_process.h"
 #include "model/chat_template.h"
 
 namespace assay {
@@ -48,7 +49,7 @@ class Chat {
     GenerationEvents events;
     events.stopped = [] { return interrupted() || has_lost_output(); };
     events.token = [](Token, std::string_view text) { put(stdout, text), flush(stdout); };
-    const CatchInterrupt catch_interrupt;
+    const CatchInterrupt of_the_answer{SIGINT};
     const Generation g = generate(
         engine_.session(), sampler_, tokenizer_, talk_,
         {options_.sampling.max_tokens, options_.sampling.stops, [this](Token token) { return ends(token); }}, events);
@@ -104,9 +105,10 @@ CommandRun add_chat(Options options, CommandFiles& files) {
   const auto o = std::make_shared<ChatOptions>();
   options.footer(
       "A line of standard input is a turn. What was said before stays in the KV cache. Ctrl-C ends an answer; where\n"
-      "none is given, the program.\n"
+      "none is given, the program. SIGTERM and SIGHUP end the program.\n"
       "Example: assay chat model.gguf --system 'Answer in one sentence.'\n\n"
-      "Exit codes: 0 the input ended; 2 an error, named on stderr; 130 Ctrl-C where no answer was given.");
+      "Exit codes: 0 the input ended; 2 an error, named on stderr; 130 Ctrl-C where no answer was given, SIGTERM, "
+      "SIGHUP.");
   add_engine_options(options, files, o->engine);
   options.add("--system", o->system, "how it shall answer").uncut().type("TEXT");
   options.flag("--raw", o->raw, "lines as they are, without the model's chat template");

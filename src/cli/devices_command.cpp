@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 
+#include "base/interruption.h"
 #include "base/json.h"
 #include "base/standard_streams.h"
 #include "base/terminal.h"
@@ -128,6 +129,7 @@ void report_device(const Backend& backend, const DeviceInfo& device, const std::
   if (!store) return;
   out.text("  compiler: {}\n", compiler);
   out.fact(device.id, "compiler", "version", compiler);
+  const CatchInterrupt catch_interrupt;  // the store is closed as it should be
   out.ceilings(device.id, ceiling_table(device_ceilings(backend, device, *store, options.measure)));
 }
 

@@ -98,11 +98,13 @@ std::vector<KernelOverride> overrides_of(const std::vector<std::string>& texts) 
 
 void tell(const std::string& line) { remark("assay: {}\n", line); }
 
-/// A table of one's own that no longer holds is worth a word where somebody reads along.
+/// A table of one's own that does not hold is worth a line to everybody: the speed is not what tune promised.
 void tell_table(const ChosenTable& table, const DeviceInfo& device, bool verbose) {
   if (verbose) tell(fmt::format("table {}; {}, {} threads", table.text(), device.name, device.threads));
-  if (verbose || (table.is_shipped && describe_terminal(stderr).interactive))
-    for (const std::string& why : table.passed_over) tell("not used: " + why);
+  const PassedOver* const told = table.to_be_told();
+  for (const PassedOver& other : table.passed_over)
+    if (verbose || &other == told)
+      tell(fmt::format("table {} is not used: {}; run assay tune", one_line(other.file), one_line(other.why)));
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/interruption.h"
 #include "base/memory.h"
 #include "base/standard_streams.h"
 #include "base/terminal.h"
@@ -14,7 +15,7 @@
 #include "cli/installation.h"
 #include "cli/number_option.h"
 #include "cli/version.h"
-#include "measure/worker_process.h"
+#include "store/database.h"
 
 namespace assay {
 namespace {
@@ -110,6 +111,8 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
   constexpr size_t kLongestError = 2000;  // columns
   assay::prepare_standard_streams();
+  assay::end_when_interrupted();
+  assay::Database::hurry_when(assay::interrupted);
   int exit_code = 2;
   try {
     exit_code = assay::run(argc, argv);
@@ -122,10 +125,10 @@ int main(int argc, char** argv) {
     assay::flush(stdout);
     // A name in it may hold any bytes, and as many as a file has.
     assay::remark("assay: {}\n", assay::cut_middle(assay::one_line(e.what()), kLongestError));
-    if (assay::interrupted()) exit_code = 130;  // what it was about did not come to its end
+    if (assay::interrupted()) exit_code = assay::kInterruptedExit;  // what it was about did not come to its end
   }
   const std::string lost = assay::lost_output();
   if (lost.empty()) return exit_code;
   assay::remark("assay: standard output could not be written to its end ({})\n", lost);
-  return exit_code == 130 ? exit_code : 2;
+  return exit_code == assay::kInterruptedExit ? exit_code : 2;
 }

@@ -3,11 +3,11 @@
 #include <memory>
 
 #include "base/error.h"
+#include "base/interruption.h"
 #include "base/standard_streams.h"
 #include "base/terminal.h"
 #include "cli/commands.h"
 #include "cli/engine_options.h"
-#include "measure/worker_process.h"
 #include "model/token_encoder.h"
 
 namespace assay {
@@ -63,6 +63,7 @@ int run_perplexity(const PerplexityOptions& o) {
     const std::span<const float> logits = session.append(piece, std::ssize(piece));
     if (interrupted() || logits.empty()) {
       if (live) remark("\r\x1b[K");
+      remark("assay: interrupted\n");
       return 130;
     }
     for (size_t i = 0; i + 1 < piece.size(); ++i)

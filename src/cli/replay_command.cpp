@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/interruption.h"
 #include "base/standard_streams.h"
 #include "base/suggest.h"
 #include "base/terminal.h"
@@ -15,7 +16,6 @@
 #include "cli/table_files.h"
 #include "engine/session.h"
 #include "measure/case_key.h"
-#include "measure/worker_process.h"
 #include "model/forward_pass.h"
 #include "model/inspection.h"
 #include "probe/sweep.h"
@@ -218,7 +218,9 @@ int run_replay(const ReplayOptions& o) {
   o.formats->write(
       {{"text", [&](const Terminal& out) { return replay_text(step, batches, title, out.width, out.colour); }},
        {"json", [&](auto&) { return replay_json(step, batches, device.info.name); }}});
-  return interrupted() ? 130 : 0;
+  if (!interrupted()) return 0;
+  remark("assay: interrupted\n");
+  return 130;
 }
 
 }  // namespace

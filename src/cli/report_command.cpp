@@ -47,14 +47,17 @@ std::vector<std::string> baseline_variants() {
   return ids;
 }
 
-Json trace_json(const PageInput& page_input, const ReportOptions& options) {
+/// is_whole: set to false where the trace could not be read to its end.
+Json trace_json(const PageInput& page_input, const ReportOptions& options, bool& is_whole) {
   const std::string& trace = page_input.file;
   TraceInput input;
   Timeline timeline(input.accounting, options.token ? Timeline::Keep::one_token : Timeline::Keep::typical,
                     static_cast<uint64_t>(options.token.value_or(0)));
   read_trace_input(trace, open_byte_source(trace), input, stderr, false, &timeline);
-  if (!input.totals.cut_off.empty())
+  if (!input.totals.cut_off.empty()) {
+    is_whole = false;
     remark("assay: {}: the page covers the {} events before that\n", input.totals.cut_off, input.totals.events);
+  }
   if (const std::string message = no_event_message(trace, input); !message.empty())
     fail("{}{}", message, page_input.packed_with.empty() ? "" : "; what is no trace has to be unpacked first");
   const Accounts accounts = input.finish_accounts();
@@ -99,6 +102,7 @@ int run_report(ReportOptions options) {
   options.shapes.ceiling_gbps = trace_ceiling(options.ceiling, options.device);
   const std::vector<Workload> workloads = known_workloads(options);
   const std::vector<std::string> baselines = baseline_variants();
+  bool is_whole = true;
   std::vector<StoreSections> sources;
   Json traces = Json::array(), tables = Json::array(), opbench = Json::array();
   for (const std::string& file : options.inputs) {
@@ -113,7 +117,7 @@ int run_report(ReportOptions options) {
         break;
       }
       case PageInput::Kind::trace:
-        traces.push_back(trace_json(input, options));
+        traces.push_back(trace_json(input, options, is_whole));
         break;
       case PageInput::Kind::table:
         tables.push_back({{"file", file}, {"table", input.json}});
@@ -136,7 +140,7 @@ int run_report(ReportOptions options) {
   write_output(options.out, page);
   if (!options.quiet && !is_standard_output(options.out))
     remark("assay: {}: {:.1f} MB; open it in a browser\n", one_line(options.out), double(page.size()) / 1e6);
-  return 0;
+  return is_whole ? 0 : 2;
 }
 
 constexpr char kFooter[] =
@@ -149,7 +153,7 @@ Examples:
   assay report before.sqlite after.sqlite --out diff.html two stores side by side
   assay report results.sqlite run.jsonl --out report.html with the account of a run beside it
 
-Exit codes: 0 fine; 2 an input cannot be read or is none of these, or the page cannot be written.)";
+Exit codes: 0 fine; 2 an input cannot be read to its end (of such a trace the page shows what stands before that) or is none of these, or the page cannot be written.)";
 
 }  // namespace
 

@@ -3,13 +3,13 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/interruption.h"
 #include "base/json.h"
 #include "base/standard_streams.h"
 #include "base/terminal.h"
 #include "cli/commands.h"
 #include "cli/engine_options.h"
 #include "engine/run_trace.h"
-#include "measure/worker_process.h"
 #include "model/chat_template.h"
 
 namespace assay {
@@ -79,6 +79,7 @@ int run_run(const RunOptions& o) {
   const LoadedModel& model = engine.model();
   const Prompt prompt = make_prompt(o, model);
   if (o.engine.verbose) remark("assay: prompt of {} tokens, template {}\n", prompt.tokens.size(), prompt.style);
+  const CatchInterrupt catch_interrupt;  // before the trace: its last line is to be whole
   std::optional<RunTrace> trace;
   if (!o.trace.empty()) trace.emplace(o.trace, model, engine.session());
   GenerationEvents events;
@@ -92,12 +93,8 @@ int run_run(const RunOptions& o) {
   };
   if (trace) events.times = [&](const TokenTimes& times) { trace->token(times); };
   if (o.json) put_json({{"event", "prompt"}, {"tokens", prompt.tokens.size()}, {"template", prompt.style}});
-  Generation g;
-  {
-    const CatchInterrupt catch_interrupt;
-    g = generate(engine.session(), sampler, model.tokenizer(), prompt.tokens,
-                 {o.sampling.max_tokens, o.sampling.stops, prompt.ends}, events);
-  }
+  const Generation g = generate(engine.session(), sampler, model.tokenizer(), prompt.tokens,
+                                {o.sampling.max_tokens, o.sampling.stops, prompt.ends}, events);
   if (o.json) {
     if (!g.rest.empty()) put_json({{"event", "text"}, {"text", g.rest}});
     put_json(end_json(g));

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/scratch_folder.h"
+#include "base/standard_streams.h"
 #include "base/terminal.h"
 #include "cli/commands.h"
 #include "cli/installation.h"
@@ -124,7 +125,10 @@ int run_selftest(const SelftestOptions& options) {
     }
   }
   progress.finish();
-  if (interrupted()) return 130;
+  if (interrupted()) {
+    remark("assay: interrupted\n");
+    return 130;
+  }
 
   Table table;
   table.columns = {{"what", "kernel that", Column::Format::text, 9, 20},

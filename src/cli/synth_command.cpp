@@ -5,12 +5,12 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/interruption.h"
 #include "base/joined.h"
 #include "base/standard_streams.h"
 #include "base/suggest.h"
 #include "base/terminal.h"
 #include "cli/commands.h"
-#include "measure/worker_process.h"
 #include "model/synthetic_file.h"
 #include "report/inspect_facts.h"
 

@@ -96,6 +96,8 @@ int show_table(const TableOptions& o) {
 }
 
 int check_table(const TableOptions& o) {
+  if (const std::string why = why_not_taken(o.files[0]); !why.empty())
+    fail("{}: {}: run and bench pass it over; run assay tune", o.files[0], why);
   const Holder here(as_engine(o));
   const ChosenTable chosen = choose_table(o.files[0], here.device.info, here.variants, here.cache);
   const auto& entries = chosen.entries->entries;
@@ -181,7 +183,8 @@ CommandRun add_table(Options options, CommandFiles& files) {
       "here: "
       "another device, expired (driver, processor features, kernel source, method of measuring), an unknown kernel, "
       "two "
-      "entries for one bucket, entries that contradict each other. diff: the entries that two tables have apart.\n"
+      "entries for one bucket, entries that contradict each other; of those that tune made also one that everybody may "
+      "write. diff: the entries that two tables have apart.\n"
       "docs/dispatch-table.md explains the format; assay tune makes tables for this device.\n"
       "Example: assay table show tables/cpu.json\n"
       "         assay table diff tables/cpu.json ~/.local/state/assay/tables/cpu-1f0c….json\n\n"

@@ -21,8 +21,7 @@ std::vector<fs::path> own_tables() {
   for (fs::directory_iterator at(tables_folder(), error); !error && at != fs::directory_iterator();
        at.increment(error)) {
     std::error_code ignored;
-    if (at->path().extension() == ".json" && is_trusted_file(at->path()))
-      found.emplace_back(fs::last_write_time(at->path(), ignored), at->path());
+    if (at->path().extension() == ".json") found.emplace_back(fs::last_write_time(at->path(), ignored), at->path());
   }
   std::sort(found.rbegin(), found.rend());
   std::vector<fs::path> files;
@@ -30,7 +29,26 @@ std::vector<fs::path> own_tables() {
   return files;
 }
 
+/// What an error says of a table, without its name and without what to do about it.
+PassedOver passed_over(const std::string& file, std::string why) {
+  if (why.starts_with(file + ": ")) why.erase(0, file.size() + 2);
+  if (const size_t advice = why.rfind("; make one with assay tune"); advice != std::string::npos) why.erase(advice);
+  return {file, why, why.starts_with("is of another device") || why.starts_with("is a table for")};
+}
+
 }  // namespace
+
+std::string why_not_taken(const fs::path& file) {
+  std::error_code ignored;
+  if (!fs::equivalent(fs::absolute(file, ignored).parent_path(), tables_folder(), ignored)) return "";
+  return why_not_trusted(file);
+}
+
+const PassedOver* ChosenTable::to_be_told() const {
+  for (const PassedOver& newer : passed_over)
+    if (!newer.of_another_device) return &newer;
+  return is_shipped && !passed_over.empty() ? &passed_over.front() : nullptr;
+}
 
 std::string ChosenTable::text() const {
   return fmt::format("{} ({}, {} entries{})", table.file, describe(*entries), entries->entries.size(),
@@ -70,17 +88,18 @@ ChosenTable choose_table(const std::string& asked, const DeviceInfo& device,
     return chosen;
   };
   if (!asked.empty()) return opened(asked);
-  std::vector<std::string> passed_over;
+  std::vector<PassedOver> newer;
   for (const fs::path& file : own_tables()) try {
+      if (const std::string why = why_not_taken(file); !why.empty()) fail("{}: {}", file.string(), why);
       ChosenTable chosen = opened(file);
-      chosen.passed_over = std::move(passed_over);
+      chosen.passed_over = std::move(newer);
       return chosen;
     } catch (const Error& e) {
-      passed_over.emplace_back(e.what());
+      newer.push_back(passed_over(file.string(), e.what()));
     }
   ChosenTable chosen = opened(shipped_table(device));
   chosen.is_shipped = true;
-  chosen.passed_over = std::move(passed_over);
+  chosen.passed_over = std::move(newer);
   return chosen;
 }
 

@@ -111,13 +111,16 @@ class TuneProgress {
 
 /// This device's table so far, and its section for so many threads as far as that still holds.
 struct OwnTable {
-  /// What `is_asked_for` and is no table is somebody's; in a place of ours it is a table that was damaged.
+  /// What `is_asked_for` and is no table is somebody's; in a place of ours it is a table that was damaged, or
+  /// anybody's.
   OwnTable(const fs::path& file, bool is_asked_for, const DeviceInfo& device,
            const std::vector<const Variant*>& variants, const BuildCache& cache) {
     table.file = file.string();
     std::error_code ignored;
     if (!fs::exists(file, ignored)) return;
     try {
+      if (const std::string why = why_not_trusted(file); !is_asked_for && !why.empty())
+        fail("{}: {}", file.string(), why);
       table = load_table(file);
     } catch (const Error& e) {
       if (is_asked_for) fail("--out {}; no table is put in its place: name another file, or remove it", e.what());
@@ -141,7 +144,8 @@ struct OwnTable {
     parse_table(text, table.file);  // what is written can be read
     std::error_code ignored;
     if (!damaged.empty()) fs::rename(table.file, std::exchange(damaged, ""), ignored);
-    if (!fs::exists(table.file, ignored) || read_file(table.file) != text) write_file(table.file, text);
+    if (!fs::exists(table.file, ignored) || read_file(table.file) != text || !is_trusted_file(table.file))
+      write_trusted_file(table.file, text);
   }
 
   std::string damaged;  // where one that cannot be read goes

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "base/interruption.h"
 #include "base/joined.h"
 #include "base/suggest.h"
 
@@ -163,7 +164,8 @@ void KernelShelf::build(const std::vector<KernelChoice>& choices, const std::fun
     if (!module.from_cache) note(fmt::format("compiled {} ({} of {})", request.variant->id(), done, total));
   };
   const int jobs = int(std::max(1u, std::thread::hardware_concurrency()));
-  const std::vector<BuiltModule> built = cache_.build_all(missing, jobs, told);
+  const std::vector<BuiltModule> built = cache_.build_all(missing, jobs, told, interrupted);
+  if (interrupted()) fail("interrupted while kernels were compiled");
   for (size_t i = 0; i < built.size(); ++i) {
     if (!built[i].error.empty()) fail("{} cannot be built: {}", missing[i].variant->id(), built[i].error);
     kernels_[missing[i].variant] = device_.load(*missing[i].variant, built[i]);

@@ -2,6 +2,7 @@
 #include "kernel/build_cache.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -66,9 +67,11 @@ void make_writable(const fs::path& folder) {
        error ? error.message() : std::strerror(errno));
 }
 
-// The module must be on disk before the key that vouches for it.
-void sync_to_disk(const fs::path& file) {
+// The module must be on disk before the key that vouches for it, and no stranger may write it, whatever the umask.
+void settle(const fs::path& file) {
   const int descriptor = open(file.c_str(), O_RDONLY | O_CLOEXEC);
+  if (struct stat made{}; descriptor >= 0 && fstat(descriptor, &made) == 0)
+    fchmod(descriptor, made.st_mode & 07777 & ~(S_IWGRP | S_IWOTH));
   const bool synced = descriptor >= 0 && fsync(descriptor) == 0;
   const int why = errno;
   if (descriptor >= 0) close(descriptor);
@@ -204,10 +207,10 @@ BuiltModule BuildCache::finish(const Job& job, const ProcessResult& result) cons
         fmt::format("{} or a file it includes changed since assay read it; run again", variant.source.string());
     return module;
   }
-  sync_to_disk(partial);
+  settle(partial);
   fs::rename(partial, job.module, error);
   if (error) fail("{}: cannot be put in place ({})", job.module.string(), error.message());
-  write_file(key_file(job.module), job.key.text);
+  write_trusted_file(key_file(job.module), job.key.text);
   module.file = job.module;
   return module;
 }

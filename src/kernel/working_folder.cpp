@@ -10,6 +10,7 @@
 #include <cstring>
 #include <vector>
 
+#include "base/deferred_signals.h"
 #include "base/error.h"
 
 namespace assay {
@@ -44,8 +45,10 @@ WorkingFolder::WorkingFolder(const fs::path& parent) {
   sweep(parent);
   for (int tries = 0; tries < 100; ++tries) {
     std::string name = (parent / (std::string(kStart) + "XXXXXX")).string();
+    const DeferredSignals until_it_is_known;
     if (!mkdtemp(name.data())) fail("{}: no folder can be made there ({})", parent.string(), std::strerror(errno));
     path_ = name;
+    half_made_.emplace(path_);
     held_ = held(path_);
     std::error_code ignored;
     if (held_ >= 0 && fs::is_directory(path_, ignored)) return;  // nobody swept it before it was held

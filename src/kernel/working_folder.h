@@ -1,6 +1,9 @@
 // Where compilers work: a folder in the build cache that is gone afterwards, however they end.
 #pragma once
 #include <filesystem>
+#include <optional>
+
+#include "base/interruption.h"
 
 namespace assay {
 
@@ -17,6 +20,7 @@ class WorkingFolder {
 
  private:
   std::filesystem::path path_;
+  std::optional<HalfMade> half_made_;
   int held_ = -1;  // locked: the lock of a process that was killed is gone
 };
 

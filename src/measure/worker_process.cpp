@@ -6,26 +6,18 @@
 
 #include <algorithm>
 #include <cstring>
-#include <iterator>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/process_tree.h"
 #include "measure/process_death.h"
-#include "store/database.h"
 
 namespace assay {
 namespace {
 
 constexpr double kPatienceS = 1;  // with one that closed its socket and may yet live
 constexpr size_t kMostNamed = 4;
-
-volatile sig_atomic_t interrupt_signal = 0;
-void on_interrupt(int signal) { interrupt_signal = signal; }
-
-constexpr int kInterrupts[] = {SIGINT, SIGTERM, SIGHUP};
-struct sigaction previous_actions[std::size(kInterrupts)];
 
 void set_detail(Reply& reply, const std::string& detail) {
   const size_t length = std::min(detail.size(), sizeof reply.detail - 1);
@@ -34,25 +26,6 @@ void set_detail(Reply& reply, const std::string& detail) {
 }
 
 }  // namespace
-
-bool interrupted() { return interrupt_signal != 0; }
-
-CatchInterrupt::CatchInterrupt() {
-  interrupt_signal = 0;
-  struct sigaction action {};
-  action.sa_handler = on_interrupt;  // no SA_RESTART: waits must end
-  for (size_t i = 0; i < std::size(kInterrupts); ++i) {
-    sigaction(kInterrupts[i], nullptr, &previous_actions[i]);
-    // Who is to outlive a terminal (nohup) does.
-    if (kInterrupts[i] != SIGHUP || previous_actions[i].sa_handler != SIG_IGN)
-      sigaction(kInterrupts[i], &action, nullptr);
-  }
-  Database::hurry_when(interrupted);
-}
-
-CatchInterrupt::~CatchInterrupt() {
-  for (size_t i = 0; i < std::size(kInterrupts); ++i) sigaction(kInterrupts[i], &previous_actions[i], nullptr);
-}
 
 WorkerProcess::WorkerProcess(const std::vector<const WorkerCase*>& cases)
     : backend_(cases.front()->backend),

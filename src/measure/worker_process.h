@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/interruption.h"
 #include "base/isolated_process.h"
 #include "measure/worker.h"
 
@@ -17,6 +18,7 @@ struct Answer {
   double parent_us = 0;  // from command to answer by the parent's own clock
 };
 
+/// Every wait in this file ends early when interrupted().
 class WorkerProcess {
  public:
   /// Forks; the child serves these cases (of one backend) and dies with its parent. Error if there can be no further
@@ -41,14 +43,6 @@ class WorkerProcess {
   const Backend* backend_;
   int64_t memory_kills_;  // of the system, when it began
   IsolatedProcess process_;
-};
-
-/// Set by Ctrl-C (SIGINT), SIGTERM and SIGHUP while a CatchInterrupt lives; every wait in this file ends early then.
-bool interrupted();
-class CatchInterrupt {
- public:
-  CatchInterrupt();
-  ~CatchInterrupt();
 };
 
 }  // namespace assay

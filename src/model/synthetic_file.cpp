@@ -10,10 +10,13 @@
 #include <cerrno>
 #include <cstring>
 #include <mutex>
+#include <optional>
 #include <utility>
 
+#include "base/deferred_signals.h"
 #include "base/error.h"
 #include "base/file_identity.h"
+#include "base/interruption.h"
 #include "base/parallel.h"
 
 namespace assay {
@@ -38,9 +41,11 @@ class FileBeside {
     if (path.empty() || path == "-" || (exists && !S_ISREG(status.st_mode)))
       fail("{}: is no regular file; a model is written in pieces: name a file", path.empty() ? "\"\"" : path.string());
     partial_ = target_.parent_path() / fmt::format(".{}-{}.partial", target_.filename().string(), getpid());
+    const DeferredSignals until_it_is_known;
     descriptor_ =
         open(partial_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, exists ? status.st_mode & 0777 : 0666);
     if (descriptor_ < 0) fail_to_write(name_, errno);
+    half_made_.emplace(partial_);
   }
   ~FileBeside() {
     if (descriptor_ >= 0) close(descriptor_);
@@ -69,11 +74,13 @@ class FileBeside {
   void take_its_name() {
     const bool closed = close(std::exchange(descriptor_, -1)) == 0;
     if (!closed || rename(partial_.c_str(), target_.c_str()) != 0) fail_to_write(name_, errno);
+    half_made_.reset();
     partial_.clear();
   }
 
  private:
   fs::path name_, target_, partial_;
+  std::optional<HalfMade> half_made_;
   int descriptor_ = -1;
 };
 
