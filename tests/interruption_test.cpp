@@ -72,7 +72,8 @@ class interruption : public testing::Test {
 
 TEST_F(interruption, every_subcommand_ends_with_130_at_any_moment) {
   const std::string text = home.folder / "text", trace = home.folder / "t.jsonl", here = home.folder.string() + "/";
-  std::string words, events;
+  std::string words, events, numbers;
+  for (int i = 0; i < 1000; ++i) numbers += "3 17 ";
   for (int i = 0; i < 1'000'000; ++i) words += "a b ";
   write_file(text, words);
   const std::string event = gpu_line("a", "1");
@@ -81,14 +82,7 @@ TEST_F(interruption, every_subcommand_ends_with_130_at_any_moment) {
   std::vector<Arguments> commands{{"run", model, "--raw", "-p", "a b", "--temperature", "3"},
                                   {"chat"},
                                   {"bench", model, "-r", "1000"},
-                                  {"logits", model, "--tokens",
-                                   words.substr(0, 0) +
-                                       [] {
-                                         std::string numbers;
-                                         for (int i = 0; i < 1000; ++i) numbers += "3 17 ";
-                                         return numbers;
-                                       }(),
-                                   "--out", here + "l.f32", "-c", "4096"},
+                                  {"logits", model, "--tokens", numbers, "--out", here + "l.f32", "-c", "4096"},
                                   {"perplexity", model, text},
                                   {"replay", model, "--rounds", "1000"},
                                   {"synth", "--shape", "llama-3.2-1b", "--type", "f32", "--out", here + "big.gguf"},

@@ -14,6 +14,12 @@
 
 namespace assay {
 
+/// A kernel says itself that it does not support a call.
+class UnsupportedCall : public Error {
+ public:
+  using Error::Error;
+};
+
 /// What one launch may ask for at most; 0: no such limit.
 struct DeviceLimits {
   int64_t shared_bytes = 0;  // of one block, static and dynamic

@@ -13,7 +13,7 @@ void make_own_folder(const std::filesystem::path& folder);
 /// Whether the file system that a file or folder lies in is mounted so that no code in it runs.
 bool is_mounted_noexec(const std::filesystem::path& path);
 
-/// Whether a file's code may run in this process: no stranger may write it, and it belongs to this user, to root, or to
+/// Whether a file's code may run in this process: not everybody may write it, and it belongs to this user, to root, or to
 /// whom the running program belongs.
 bool is_trusted_file(const std::filesystem::path& file);
 /// "" of such a file, else what is wrong: "belongs to user 1000, not to you (0)".

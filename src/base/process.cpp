@@ -61,8 +61,8 @@ int64_t after(int64_t now, double seconds) { return now + int64_t(std::clamp(sec
 ProcessSet::~ProcessSet() {
   for (Child& child : children_) {
     kill(-child.pid, SIGKILL);
+    remove_started_group(child.pid);  // before its number may be another's
     reap(child.pid);
-    remove_started_group(child.pid);
     if (child.output >= 0) close(child.output);
   }
 }
@@ -113,16 +113,16 @@ bool ProcessSet::ended(Child& child, int64_t now) {
   if (now >= child.deadline_ns) {
     child.result.timed_out = true;
     kill(-child.pid, SIGKILL);
-    set_status(child.result, reap(child.pid));
     remove_started_group(child.pid);
+    set_status(child.result, reap(child.pid));
     if (child.output >= 0) close(child.output);
     return true;
   }
   if (child.output >= 0) return false;
-  int status = 0;
-  if (waitpid(child.pid, &status, WNOHANG) != child.pid) return false;
+  siginfo_t seen{};
+  if (waitid(P_PID, id_t(child.pid), &seen, WEXITED | WNOHANG | WNOWAIT) != 0 || seen.si_pid != child.pid) return false;
   remove_started_group(child.pid);
-  set_status(child.result, status);
+  set_status(child.result, reap(child.pid));
   return true;
 }
 

@@ -131,6 +131,7 @@ void report_device(const Backend& backend, const DeviceInfo& device, const std::
   out.fact(device.id, "compiler", "version", compiler);
   const CatchInterrupt catch_interrupt;  // the store is closed as it should be
   out.ceilings(device.id, ceiling_table(device_ceilings(backend, device, *store, options.measure)));
+  if (interrupted()) fail("interrupted");
 }
 
 int run_devices(const DevicesOptions& options) {

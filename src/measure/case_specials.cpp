@@ -14,6 +14,8 @@
 namespace assay {
 namespace {
 
+constexpr const char* kOtherNumbers =
+    "where its parameters are others (who takes only some returns ASSAY_UNSUPPORTED for the rest): ";
 // So long a case sweeps over some rows or positions, and so long what may win if all would take too long …
 constexpr double kSomeMs = 1, kManyMs = 100;
 constexpr int64_t kSomeNumbers = 2'048;  // no more are drawn for that
@@ -94,6 +96,7 @@ void CaseWorker::try_special_draws(Reply& reply) {
        ++i) {
     LaunchInputs inputs = random_inputs(length_->first_checkable(), 1, /*comparable=*/true);
     if (i != kOrdinary) inputs.a = work_.proof->special(i);
+    if (work_.variant->prepares) inputs.a.other_numbers = false;  // what it prepared may hold them
     const int64_t began = now_ns();
     instead_ = weights.launch(bound_->launch(inputs.copy), {bound_->source_copy(inputs.copy), inputs.a},
                               /*even_if_all_are_read=*/i == kOrdinary);
@@ -111,9 +114,9 @@ void CaseWorker::launch_special(LaunchInputs inputs, Reply& reply) {
     instead_->params = work_.proof->spec_of(inputs.a).params;
     try {
       launch(inputs, 1, reply, kRole);
-      if (reply.outcome != Outcome::pass) add_before(reply, "where its parameters are not those of its first launch: ");
+      if (reply.outcome != Outcome::pass) add_before(reply, kOtherNumbers);
       return;
-    } catch (const Error&) {  // it says itself that it does not take them
+    } catch (const UnsupportedCall&) {
       inputs.a.other_numbers = false;
       instead_->params = work_.proof->spec_of(inputs.a).params;
     }
@@ -254,8 +257,19 @@ void CaseWorker::try_special_values(const SpecialValues* values, Reply& reply, S
   if (!judge_ || !values || reply.outcome != Outcome::pass) return;
   const int64_t began = now_ns();
   of.converter = converter_.get(), of.seen = &special_outputs_;
-  if (const std::string message = check_special_values(work_, *values, opened_, of, only); !message.empty())
-    set(reply, Outcome::wrong, message);
+  std::string message;
+  try {
+    message = check_special_values(work_, *values, opened_, of, only);
+  } catch (const UnsupportedCall&) {  // of others than the spec's own
+    const Spec& spec = work_.inputs->spec();
+    if (!with_other_numbers(spec)) throw;
+    own_special_.push_back(
+        SpecialValues::make(values == work_.shorter_special ? *SpecialValues::shorter_of(spec) : spec,
+                            work_.variant->supports.strides, !work_.variant->supports.strides,
+                            /*as_in_files=*/!work_.device->one_worker));
+    if (own_special_.back()) message = check_special_values(work_, *own_special_.back(), opened_, of, only);
+  }
+  if (!message.empty()) set(reply, Outcome::wrong, message);
   reply.untimed_check_us += double(now_ns() - began) * 1e-3;
 }
 

@@ -126,10 +126,11 @@ class CaseWorker {
   int64_t turns_ = 0, free_launches_ = 0;
   double spent_us_ = 0, checked_us_ = 0;  // by this case so far, in set-up and turns
   std::optional<LateLaunches> late_;
-  std::vector<SeenOutput> special_outputs_;          // of launches on special values
-  bool watch_all_ = false;                           // as the command of this step says
-  std::vector<std::vector<std::byte>> host_varied_;  // of each varied operand
-  std::vector<std::vector<std::byte>> host_decoys_;  // likewise, other contents
+  std::vector<SeenOutput> special_outputs_;                  // of launches on special values
+  std::vector<std::unique_ptr<SpecialValues>> own_special_;  // with the spec's own numbers, of who takes no others
+  bool watch_all_ = false;                                   // as the command of this step says
+  std::vector<std::vector<std::byte>> host_varied_;          // of each varied operand
+  std::vector<std::vector<std::byte>> host_decoys_;          // likewise, other contents
 };
 
 }  // namespace assay

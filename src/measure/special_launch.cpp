@@ -50,7 +50,7 @@ class SpecialLaunch {
     launch_.workspace_bytes = kernel.workspace_bytes(launch_);
     if (launch_.workspace_bytes > 0) launch_.workspace = allocate(launch_.workspace_bytes);
     if (work.variant->prepares) prepare(work, of);
-    if (!of.is_first || launch_.params == work.inputs->spec().params) return;
+    if (!of.is_first || work.variant->prepares || launch_.params == work.inputs->spec().params) return;
     of_first_ = launch_;
     of_first_->params = work.inputs->spec().params;
   }

@@ -5,9 +5,9 @@
 
 namespace {
 
-enum class Control { correct, slow, order_changes, fast, fast_claims_64_bytes, int8_blocks };
+enum class Control { correct, slow, order_changes, fast, fast_claims_64_bytes, int8_blocks, one_alpha, prepares_alpha };
 constexpr Control kControl = Control::MUTANT;
-constexpr bool kClaims = kControl == Control::fast_claims_64_bytes;
+constexpr bool kClaims = kControl == Control::fast_claims_64_bytes || kControl == Control::prepares_alpha;
 
 /// A float sum that starts elsewhere each time: right within tolerance, never the same rounding twice.
 double sum_from(const honest::Product& p, const honest::Output& at, int64_t start) {
@@ -63,9 +63,11 @@ void compute_fast(const honest::Product& p, honest::Share rows) {
 }
 
 int run(const assay_call* call, const assay_thread* thread) {
-  const honest::Product p = honest::open(call);
+  honest::Product p = honest::open(call);
+  if (kControl == Control::one_alpha && (p.alpha != 0.5 || p.beta != 0.75)) return ASSAY_UNSUPPORTED;
+  if (kControl == Control::prepares_alpha) p.alpha = *static_cast<const double*>(call->prepared);
   const honest::Share part = honest::share(p.outputs(), thread);
-  if constexpr (kControl == Control::fast || kClaims) {
+  if constexpr (kControl == Control::fast || kControl == Control::fast_claims_64_bytes) {
     compute_fast(p, part);
   } else if constexpr (kControl == Control::order_changes) {
     const int64_t start = honest::next_ticket() * 37 % p.k;
@@ -87,9 +89,10 @@ int run(const assay_call* call, const assay_thread* thread) {
 
 /// What it says that it reads of prepared weights. It reads B.
 [[maybe_unused]] size_t prepared_bytes(const assay_call*) { return 64; }
-[[maybe_unused]] int prepare(const assay_call*, void* prepared, const assay_thread* thread) {
+[[maybe_unused]] int prepare(const assay_call* call, void* prepared, const assay_thread* thread) {
   if (thread->index != 0) return ASSAY_OK;
   std::memset(prepared, 0, 64);
+  *static_cast<double*>(prepared) = honest::open(call).alpha;
   return ASSAY_OK;
 }
 

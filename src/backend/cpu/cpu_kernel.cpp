@@ -97,7 +97,8 @@ void CpuKernel::prepare(const Launch& launch) {
 }
 
 void check_status(int status, const char* step) {
-  if (status == ASSAY_UNSUPPORTED) fail("its {} says it does not support this call, though its manifest does", step);
+  if (status == ASSAY_UNSUPPORTED)
+    throw UnsupportedCall(fmt::format("its {} says it does not support this call, though its manifest does", step));
   if (status != ASSAY_OK) fail("its {} returned {}", step, status);
 }
 

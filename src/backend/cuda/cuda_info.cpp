@@ -2,10 +2,12 @@
 #include "backend/cuda/cuda_info.h"
 
 #include <cublasLt.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <fstream>
 
 #include "backend/cuda/driver.h"
@@ -129,6 +131,8 @@ std::string answer_of_child(const std::function<std::string()>& answer) {
   const pid_t child = fork();
   if (child < 0) fail("cannot fork a process to ask for GPUs");
   if (child == 0) {
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) std::signal(signal, SIG_DFL);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     close_all_but({0, 1, 2, ends[1]});  // a driver may start processes of its own
     const std::string text = answer();
     size_t sent = 0;
