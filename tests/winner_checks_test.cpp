@@ -69,6 +69,26 @@ TEST_F(WinnerChecksTest, WhoIsWrongInOneNumberLosesTheCrownToOneThatWasLetGoAndI
   EXPECT_TRUE(records[2].has_tag(kSomeNumbersTag));
 }
 
+TEST_F(WinnerChecksTest, WhereEveryNumberTakesLongAShareIsTriedThatHasOneOfEachSixteen) {
+  context_.effort.every_number_s = 1e-6;
+  const auto of = [&](const std::string& name, int32_t wrong_from) {
+    return work(name, [this, wrong_from](const Launch& launch, size_t, size_t) {
+      const auto* const a = reinterpret_cast<const float*>(launch.tensors[0].data);
+      auto place = int32_t(std::max_element(a, a + launch.tensors[0].dims[2]) - a);
+      if (place >= wrong_from && place < wrong_from + 16) place = 0;
+      std::memcpy(launch.tensors[1].data, &place, sizeof place);
+      backend_.history().launch_us = kLaunchUs;
+    });
+  };
+  const auto honest = run_argmax({of("honest", -16)});
+  EXPECT_EQ(honest[0].outcome, Outcome::pass) << honest[0].detail;
+  EXPECT_FALSE(honest[0].has_tag(kSomeNumbersTag));
+  const int64_t launches = honest[0].errors.launches_scanned;
+  EXPECT_TRUE(launches >= 20'000 / 16 && launches < 20'000 / 2) << launches;
+  winners_ = {};
+  EXPECT_EQ(run_argmax({of("part", kWrongPlace / 16 * 16)})[0].outcome, Outcome::wrong);
+}
+
 TEST_F(WinnerChecksTest, AnHonestKernelThatOnceTakesLongerIsNotAccused) {
   constexpr int kCalls = 24;  // the sweep at set-up begins among them, and launches fewer at once after the slow one
   context_.effort.whole_sweep_s = 0;
