@@ -5,9 +5,8 @@
 namespace assay {
 namespace {
 
-/// An input of less may lie in a third-level cache in part, in which each line that is told costs. Of 34 MB one line of
-/// four comes 13 to 20 % faster than all, and four streams untold faster still where they are any good (kFarStreams).
-/// Of 72 MB and more all are as fast or faster.
+/// An input of less may lie in a third-level cache in part, in which each line that is told costs: of 34 MB one line of
+/// four comes 13 to 20 % faster than all, of 72 MB and more all are as fast or faster.
 constexpr int64_t kWhollyFarBytes = int64_t(64) << 20;
 
 template <bool STREAMED>
@@ -31,9 +30,9 @@ void fill(float* y, int64_t count) {
 }
 
 /// Memory wants two streams and to be told ahead; what stays in a cache comes faster as one. TOLD: one line of so many.
-template <int TOLD, int STREAMS>
+template <int TOLD>
 int read(const float* x, int64_t count) {
-  constexpr int kStreams = STREAMS, kChains = 8 / kStreams;
+  constexpr int kStreams = TOLD > 0 ? 2 : 1, kChains = 8 / kStreams;
   const int64_t each = count / kStreams / (kChains * kLanes) * (kChains * kLanes);
   Ints bits[kStreams][kChains] = {};  // of any type: indices as floats would be subnormal
   for (int64_t i = 0; i < each; i += kChains * kLanes)
@@ -58,10 +57,9 @@ class Traffic final : public PreparedOperation {
       : team_(team),
         written_(row.output.bytes() / 4),
         streamed_(row.output.bytes() >= kStreamedBytes),
-        read_(row.bytes_read >= kWhollyFarBytes ? read<1, 2>
-              : row.bytes_read < kFarBytes      ? read<0, 1>
-              : kFarStreams > 1                 ? read<0, kFarStreams>
-                                                : read<4, 2>),
+        read_(row.bytes_read >= kWhollyFarBytes ? read<1>
+              : row.bytes_read >= kFarBytes     ? read<4>
+                                                : read<0>),
         gathers_(row.operation == Operation::gather) {
     for (const OperationOperand& input : row.inputs) sizes_.push_back(input.bytes() / 4);
     // Of what is not all needed (rows that are gathered, values that are overwritten) the beginning stands for the

@@ -265,13 +265,13 @@ void tile_argmax(const float* x, const AxisShape& axis, int64_t width, int64_t* 
   for (int64_t i = 0; i < width; ++i) y[i] = where[i];
 }
 
-/// Tables whose rows are of a strip or two: kFarStreams of them together. How many are done.
+/// Tables whose rows are of a strip or two: kStreams of them together. How many are done.
 int64_t together_argmax(const float* x, const AxisShape& axis, int64_t tables, int64_t* y) {
-  if (kFarStreams == 1 || !are_strips(axis, axis.inner)) return 0;
-  const int64_t each = tables / kFarStreams;
+  if (kStreams == 1 || !are_strips(axis, axis.inner)) return 0;
+  const int64_t each = tables / kStreams;
   for (int64_t t = 0; t < each; ++t)
-    narrow_argmaxes<kFarStreams>(x + t * axis.count * axis.inner, axis.count, axis.inner, each, y + t * axis.inner);
-  return each * kFarStreams;
+    narrow_argmaxes<kStreams>(x + t * axis.count * axis.inner, axis.count, axis.inner, each, y + t * axis.inner);
+  return each * kStreams;
 }
 int64_t none_together(const float*, const AxisShape&, int64_t, float*) { return 0; }
 

@@ -41,10 +41,6 @@ void put(float* p, Vec v) {
   STREAMED ? stream(p, v) : store(p, v);
 }
 
-/// Lines, tables, or what is only read come by turns from so many parts. Of 16 to 64 MB four come faster than one that
-/// is told ahead, if a vector is a cache line (235 us, 255 to 299); of halves of one they take three times as long.
-inline constexpr int kFarStreams = kLanes < 16 ? 1 : 4;
-
 /// Tells memory the line that comes kPagesAhead or so after element i of x, for a loop that computes: of four pages a
 /// line each in turn, because the processor fetches on by itself within a page, and has too little time for one.
 inline void tell_pages_ahead(const float* x, int64_t i) {
