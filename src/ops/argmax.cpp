@@ -55,14 +55,16 @@ enum Special {
   kTiny,
   kLarge,
   kInfinite,
+  kInfiniteAtEnd,
   kAllInfinite,
   kSpecials
 };
 
 /// Rows are turned by a drawn number of places, another one each. Their largest value, a drawn one, comes once, twice
-/// or three times, the float below it somewhere. Special rows are of ties, of negative values, of the least value among
-/// infinities, of zeros of both signs, which are equal, of tiny and of large ones, with infinity as the largest, and of
-/// -Inf alone.
+/// or three times; the next smaller one of A's type comes twice, once before it: who orders by fewer bits takes that.
+/// Special rows are of ties, of negative values, of the least value among
+/// infinities, of zeros of both signs, which are equal, of tiny and of large ones, with infinity as the largest, at
+/// an end or anywhere, and of -Inf alone.
 void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> varied) {
   const Argmax& spec = argmax_of(of);
   std::vector<double>& a = varied[0];
@@ -70,9 +72,13 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
     double* const first = &a[size_t(row * spec.n)];
     const uint64_t drawn = random_bits(draw.random + uint64_t(row));
     std::rotate(first, first + int64_t(drawn % uint64_t(spec.n)), first + spec.n);
-    const float peak = 2 + float(drawn >> 52 & 63) / 32;  // exact in every type
-    first[random_bits(~drawn) % uint64_t(spec.n)] = double(std::nextafter(peak, 0.0f));
-    for (uint64_t i = 0; i <= (drawn >> 60) % 3; ++i) first[random_bits(drawn + i) % uint64_t(spec.n)] = double(peak);
+    const double step = std::ldexp(unit_roundoff(spec.a), 2);  // of A's type, from 2 to 4
+    const double peak =
+        2 + std::floor(double(drawn >> 40) * 0x1p-23 / step / 2) * 2 * step + step;  // its last bit is 1
+    const uint64_t place = random_bits(drawn) % uint64_t(spec.n);
+    for (const uint64_t below : {random_bits(~drawn) % uint64_t(spec.n), random_bits(drawn - 1) % (place + 1)})
+      first[below] = peak - step;
+    for (uint64_t i = 0; i <= (drawn >> 60) % 3; ++i) first[random_bits(drawn + i) % uint64_t(spec.n)] = peak;
     const auto fill = [&](double value) { std::fill(first, first + spec.n, value); };
     const double tiny = spec.a == Dtype::f16 ? 0x1p-17 : 0x1p-60, large = spec.a == Dtype::f16 ? 0x1p13 : 0x1p100;
     if (draw.special == kTiny || draw.special == kLarge)
@@ -88,6 +94,7 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
     if (draw.special == kAllInfinite) fill(-INFINITY);
     if (draw.special == kInfinite)
       for (const uint64_t bits : {drawn, ~drawn}) first[random_bits(bits) % uint64_t(spec.n)] = INFINITY;
+    if (draw.special == kInfiniteAtEnd) first[row % 2 == 0 ? spec.n - 1 : 0] = INFINITY;
     if (draw.special == kZeros) {
       fill(-1);  // the first zero has a sign, the second none: who takes them for different answers the second
       for (int64_t i = int64_t(drawn % uint64_t(std::min<int64_t>(spec.n, 5))), met = 0; i < spec.n; i += 3, ++met)

@@ -19,6 +19,7 @@ namespace {
 constexpr double kRoundoff = 0x1p-24;  // of f32
 constexpr double kMostScale = 64;  // times √head_size, which is 1 in models: beyond, exponentials of scores overflow
 constexpr double kMostFactor = 1024;  // of queries on special values: F16 holds them
+constexpr double kFarBelow = 2'000;   // the size of scores that are all there is
 
 /// The second as traces of engines have it.
 constexpr OpName kNames[] = {{"attention", ""}, {"sdpa", ""}};
@@ -111,6 +112,8 @@ enum Special {
   kZeroQueries,
   kSmallQueries,
   kSpreadScores,
+  kAloneAndLarge,
+  kAloneAndOpposite,
   kFirstPosition,
   kAnyPosition,
   kOtherPosition,
@@ -166,23 +169,26 @@ void spread_scores(const Attention& spec, std::span<double> queries) {
 /// Special: scores near 1,000, whose exponentials overflow if the largest is not taken off; twice that, where one key
 /// has all the weight; zeros, where all have the same; small ones, where a little more or less; scores so spread that
 /// many small weights are a part of the sum; and positions far below `length`, with which an engine runs the
-/// same program.
+/// same program. At the first one also large scores and their opposites: a first row's only score is then far below
+/// zero in one of both, where who begins with a largest score of 0, or of -300, divides zero by zero.
 void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> varied) {
   const Attention& spec = attention_of(of);
-  vary_signs_and_pieces(draw.random, spec.size, varied[0]);
+  const bool is_alone = draw.special == kAloneAndLarge || draw.special == kAloneAndOpposite;
+  vary_signs_and_pieces(is_alone ? 0 : draw.random, spec.size, varied[0]);  // the same values in both
   constexpr double kTypicalProduct = 1.3;  // of a query's and a key's values, each value's share of √size
   const double score = spec.scale * std::sqrt(double(spec.size)) * kTypicalProduct;
   const double factor = draw.special == kLargeScores && score != 0    ? 250 / score
                         : draw.special == kOneDominates && score != 0 ? 500 / score
-                        : draw.special == kZeroQueries                ? 0
-                        : draw.special == kSmallQueries               ? 0x1p-6
-                                                                      : 1;
+                        : is_alone && score != 0 ? (draw.special == kAloneAndLarge ? kFarBelow : -kFarBelow) / score
+                        : draw.special == kZeroQueries  ? 0
+                        : draw.special == kSmallQueries ? 0x1p-6
+                                                        : 1;
   for (double& value : varied[0]) value *= std::clamp(factor, -kMostFactor, kMostFactor);
   if (draw.special == kSpreadScores) spread_scores(spec, varied[0]);
   const int64_t fewer = fewer_positions(spec);
   const int64_t last = spec.length - spec.m;
   varied[1][0] = double(last - int64_t(random_bits(draw.random) % uint64_t(fewer + 1)));
-  if (draw.special == kFirstPosition) varied[1][0] = 0;
+  if (draw.special == kFirstPosition || is_alone) varied[1][0] = 0;
   if (draw.special <= kFirstPosition) return;
   auto position = int64_t(random_bits(draw.random) % uint64_t(last + 1));
   // An odd number of rows: who reads on to a whole number of anything reads one row too many.

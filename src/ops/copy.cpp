@@ -73,8 +73,10 @@ std::vector<Tensor> tensors(const Spec& of) {
   return {a, dense_tensor(Operand::d, spec.d, spec.batch * spec.repeat, spec.m, spec.n)};
 }
 
+enum Special { kFewBits, kBeyond, kSpecials };
+
 /// Values are other ones, whatever the order in which they lie. Special: what fewer bits make infinite, zero,
-/// subnormal.
+/// subnormal; infinities, and what D's type has none for.
 void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> varied) {
   vary_signs_and_pieces(draw.random, copy_of(of).n, varied[0]);
   const double most = copy_of(of).a == Dtype::bf16 ? 65280 : 65504;  // of F16; the next one of BF16 would be infinite
@@ -91,10 +93,23 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
                            1 + 0x1.8p-11,
                            is_half ? 0x1p-12 : 0x1p-100,
                            is_half ? 0x1p12 : 0x1p100};
-  for (size_t i = 0; draw.special >= 0 && i < varied[0].size(); ++i) varied[0][i] = values[i % std::size(values)];
+  const double tiny = copy_of(of).d == Dtype::bf16 ? 0x1p-120 : 0x1.8p-130;  // who rounds to BF16 may flush subnormals
+  const double beyond[] = {-INFINITY, 1, INFINITY, 1e30, -70'000, tiny, 65'536, -tiny, -3e38};
+  for (size_t i = 0; i < varied[0].size(); ++i) {
+    if (draw.special == kFewBits) varied[0][i] = values[i % std::size(values)];
+    if (draw.special == kBeyond) varied[0][i] = beyond[i % std::size(beyond)];
+  }
 }
 
-ExpectedValue copied(double value, Dtype to) { return {value, unit_roundoff(to) * std::fabs(value), 0}; }
+/// Halves end at 65,504; from half a step above it they round to infinity.
+double in_range(double value, Dtype to) {
+  return to == Dtype::f16 && std::fabs(value) >= 65'520 ? std::copysign(INFINITY, value) : value;
+}
+
+ExpectedValue copied(double value, Dtype to) {
+  const double ranged = in_range(value, to);
+  return {ranged, std::isinf(ranged) ? 0 : unit_roundoff(to) * std::fabs(value), 0};
+}
 
 void expected(const Spec& of, const OpValues& in, std::span<ExpectedOutput> outputs) {
   const Copy& spec = copy_of(of);
@@ -107,7 +122,10 @@ void expected(const Spec& of, const OpValues& in, std::span<ExpectedOutput> outp
 long double second_opinion(const Spec& of, const OpValues& in, size_t, int64_t element) {
   const Copy& spec = copy_of(of);
   const int64_t column = element % spec.n, row = element / spec.n % spec.m, batch = element / spec.n / spec.m;
-  return in.decode_one(in.of(Operand::a), batch / spec.repeat, row, column);
+  const double value = in.decode_one(in.of(Operand::a), batch / spec.repeat, row, column);
+  constexpr long double kMostOfHalf = 65'504 + 16;
+  if (spec.d == Dtype::f16 && (value >= kMostOfHalf || -value >= kMostOfHalf)) return value > 0 ? INFINITY : -INFINITY;
+  return value;
 }
 
 }  // namespace
@@ -122,7 +140,8 @@ const Op kCopy = {.name = "copy",
                   .is_product = false,
                   .interpret = interpret,
                   .tensors = tensors,
-                  .specials = 1,
+                  .specials = kSpecials,
+                  .infinite_special = kBeyond,
                   .vary = vary,
                   .expected = expected,
                   .second_opinion = second_opinion};

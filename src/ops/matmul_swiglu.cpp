@@ -86,11 +86,14 @@ void vary_groups(const OpDraw& draw, int64_t k, std::vector<double>& a) {
   for (int64_t i = 0; i < std::ssize(a); ++i) a[size_t(i)] *= signs[i % k % kGroups] * row_factor(draw, i / k);
 }
 
-/// Gates of about 3, where the curve bends. Special: of about 30, so that exp overflows either way; zeros; every second
-/// block of 32 a thousandth of the others, which a kernel that quantizes them together loses; all so small, or large,
-/// as an output of D's type still shows.
+/// The root mean square of a product of two inputs; one of k values is about √k of it. Arenas hold quantized weights of
+/// these sizes (proof/arena.cpp).
+double typical_product(Dtype weights) { return !is_quantized(weights) ? 0.7 : weights == Dtype::q8_0 ? 1.0 : 0.43; }
+
+/// Gates of about 3, where the curve bends. Special: of about 56, some above 89, so that exp overflows either way;
+/// zeros; every second block of 32 a thousandth of the others, which a kernel that quantizes them together loses; all
+/// so small, or large, as an output of D's type still shows.
 void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> varied) {
-  constexpr double kTypicalProduct = 1.3;  // of the inputs: a product of k values is about √k of it
   constexpr int64_t kBlock = 32;
   const int64_t k = matmul_swiglu_of(of).k;
   if (draw.is_grouped)
@@ -98,11 +101,12 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
   else
     vary_signs_and_pieces(draw.random, k, varied[0]);
   const bool is_half = matmul_swiglu_of(of).d == Dtype::f16;
-  const double wanted = draw.special == kFarOut  ? 30
+  const double wanted = draw.special == kFarOut  ? 56
                         : draw.special == kFaint ? (is_half ? 0x1p-6 : 0x1p-30)
                         : draw.special == kLarge ? (is_half ? 40 : 0x1p13)
                                                  : 3;
-  const double factor = std::exp2(std::round(std::log2(wanted / (kTypicalProduct * std::sqrt(double(k))))));
+  const double exact = wanted / (typical_product(matmul_swiglu_of(of).b) * std::sqrt(double(k)));
+  const double factor = draw.special == kFarOut ? exact : std::exp2(std::round(std::log2(exact)));
   for (int64_t i = 0; i < std::ssize(varied[0]); ++i) {
     double& value = varied[0][size_t(i)];
     value *= draw.special == kZeros ? 0 : factor;

@@ -69,10 +69,14 @@ std::vector<Tensor> tensors(const Spec& of) {
   return all;
 }
 
+/// What is added may be far smaller than what it is added to.
+double residual_size(uint64_t drawn) { return drawn >> 41 & 1 ? std::ldexp(1.0, -int(drawn >> 42 & 15)) : 1; }
+
 enum Special { kZeros, kOutlier, kTiny, kBesideEps, kTiniest, kLarge, kSpecials };
 
 /// Neither D nor the norm is what it was. Special rows: zeros, where eps is all; one outlier; what is tiny; squares
-/// that are a little beside eps; next to nothing beside it; what is large.
+/// that are a little beside eps; next to nothing beside it; what is large. A residual is of A's kind, or of the next
+/// one, and else of another size.
 void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> varied) {
   const RmsNorm& spec = rms_norm_of(of);
   const double tiniest = spec.a == Dtype::f16   ? 0x1p-12
@@ -82,12 +86,13 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
   for (size_t i = 0; i < varied.size(); ++i) {
     vary_signs_and_pieces(draw.random + i, spec.n, varied[i]);
     if (draw.special < 0) {
-      const double size = drawn_size(draw.random);
+      const double size = drawn_size(draw.random) * (i == 0 ? 1 : residual_size(draw.random));
       for (double& value : varied[i]) value *= size;
       continue;
     }
     for (size_t at = 0; at < varied[i].size(); ++at) {
-      const auto kind = Special((draw.special + int(int64_t(at) / spec.n % kSpecials)) % kSpecials);
+      const int of_other = int(i) & int(draw.random >> 40);
+      const auto kind = Special((draw.special + of_other + int(int64_t(at) / spec.n % kSpecials)) % kSpecials);
       if (kind == kZeros) varied[i][at] = 0;
       if (kind == kOutlier) varied[i][at] = int64_t(at) % spec.n == spec.n / 2 ? 1024 : varied[i][at] / 1024;
       if (kind == kTiny) varied[i][at] *= 0x1p-12;

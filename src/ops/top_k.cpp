@@ -55,7 +55,8 @@ std::vector<Tensor> tensors(const Spec& of) {
 
 enum Special { kAllEqual, kInOrder, kAgainstIt, kLowest, kZeros, kTiny, kLarge, kFewAboveOne, kFewFinite, kSpecials };
 
-/// Rows are turned by a drawn number of places, and every 64th value or so becomes one of few: there are ties. Special:
+/// Rows are turned by a drawn number of places, and every 64th value or so becomes one of few: there are ties,
+/// and values that only their last bit tells apart. Special:
 /// one value alone; rows in order, against it, and against it near the least floats; zeros of both signs, which are
 /// equal; tiny and large ones; half of the k at the end, behind all others, which are equal: once they are -Inf, as
 /// where a grammar leaves few tokens.
@@ -66,7 +67,8 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
     const uint64_t drawn = random_bits(draw.random + uint64_t(row));
     std::rotate(first, first + int64_t(drawn % uint64_t(spec.n)), first + spec.n);
     for (int64_t i = int64_t(drawn % 64); i < spec.n; i += 64)
-      first[i] = 1.9375 + double(random_bits(drawn + uint64_t(i)) % 4) / 64;
+      first[i] =
+          1.9375 + double(random_bits(drawn + uint64_t(i)) % 4) / 64 + double(i / 64 % 2) * unit_roundoff(spec.a) * 2;
     const double tiny = spec.a == Dtype::f16 ? 0x1p-17 : 0x1p-60, large = spec.a == Dtype::f16 ? 0x1p13 : 0x1p100;
     for (int64_t i = 0; i < spec.n && (draw.special == kTiny || draw.special == kLarge); ++i)
       first[i] *= draw.special == kTiny ? tiny : large;

@@ -42,6 +42,8 @@
   X(one_position_of_many)              \
   X(small_queries_dropped)             \
   X(small_weights_dropped)             \
+  X(largest_begins_at_0)               \
+  X(largest_begins_at_minus_300)       \
   X(large_values_clipped_in_the_cache) \
   X(angles_by_steps)                   \
   X(large_queries_clipped) X(angles_in_float) X(angles_by_quotients) X(parameters_remembered) X(parameters_of_one_model)
@@ -127,7 +129,10 @@ struct Mutant {
         if (kSin == Sin::rows_share_a_mask) count = position_of(call) + q.dims[1];
         const float* query = static_cast<const float*>(q.data) + row * q.strides[1] + head * size;
         std::vector<double> scores;
-        double largest = -INFINITY, sum = 0;
+        double largest = kSin == Sin::largest_begins_at_0           ? 0
+                         : kSin == Sin::largest_begins_at_minus_300 ? -300
+                                                                    : -INFINITY,
+               sum = 0;
         const int64_t there = rows_read(count, keys.dims[1]);
         for (int64_t j = 0; j < there; ++j) {
           double score = 0;

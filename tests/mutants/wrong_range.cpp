@@ -6,13 +6,14 @@
 
 #include "honest.h"
 
-#define SINS(X)                                                                                              \
-  X(faint_activations_dropped)                                                                               \
-  X(large_activations_clipped) X(clipped_unless_far_out) X(activations_kept_as_half) X(weights_kept_as_half) \
-      X(faint_weights_dropped) X(faint_results_dropped) X(faint_addend_dropped) X(large_addend_clipped)      \
-          X(faint_bias_dropped) X(int8_of_faint_blocks_dropped) X(zeros_by_the_first_of_eight)               \
-              X(pairs_by_the_first_two) X(reads_behind_the_last) X(wants_64_byte_weights) X(compensated)     \
-                  X(three_bfloats) X(backwards_in_blocks)
+#define SINS(X)                                                                                                        \
+  X(faint_activations_dropped)                                                                                         \
+  X(large_activations_clipped)                                                                                         \
+  X(clipped_unless_far_out) X(activations_kept_as_half) X(weights_kept_as_half) X(faint_weights_dropped)               \
+      X(faint_results_dropped) X(faint_addend_dropped) X(large_addend_clipped) X(faint_bias_dropped)                   \
+          X(int8_of_faint_blocks_dropped) X(zeros_by_the_first_of_eight) X(pairs_by_the_first_two)                     \
+              X(reads_behind_the_last) X(wants_64_byte_weights) X(compensated) X(three_bfloats) X(backwards_in_blocks) \
+                  X(curve_by_a_quotient)
 
 namespace {
 
@@ -156,7 +157,10 @@ struct Mutant {
       for (int64_t column = part.begin; column < part.end; ++column) {
         const double gate = sum_of(values, row_of(*honest::find(call, ASSAY_B, 0), 0, column, weight)),
                      up = sum_of(values, row_of(*honest::find(call, ASSAY_B, 1), 0, column, weight));
-        honest::write(d, 0, row, column, float(gate / (1 + std::exp(-gate)) * up));
+        const float power = std::exp(float(gate)), bent = kSin == Sin::curve_by_a_quotient
+                                                              ? float(gate) * power / (1 + power)
+                                                              : float(gate / (1 + std::exp(-gate)));
+        honest::write(d, 0, row, column, float(double(bent) * up));
       }
     }
   }

@@ -12,7 +12,8 @@
   X(norm_of_the_residual_alone) \
   X(norm_of_pieces_remembered)  \
   X(faint_values_dropped)       \
-  X(large_values_clipped) X(large_weights_clipped) X(zeros_by_the_first_of_four) X(eps_remembered)
+  X(large_values_clipped)       \
+  X(large_weights_clipped) X(zeros_by_the_first_of_four) X(eps_remembered) X(small_residual_left_out)
 
 namespace {
 
@@ -47,6 +48,11 @@ struct Mutant {
     return kSin == Sin::large_weights_clipped ? std::fmin(std::fmax(double(value), -4), 4) : double(value);
   }
 
+  static double residual_of(float value, float residual) {
+    const bool is_small = std::fabs(residual) < 1e-3f * std::fabs(value);
+    return kSin == Sin::small_residual_left_out && is_small ? 0 : double(residual);
+  }
+
   static int run(const assay_call* call, const assay_thread* thread) {
     static double remembered = 0;
     if (thread->index != 0) return ASSAY_OK;
@@ -66,7 +72,7 @@ struct Mutant {
       const float* second = residual ? static_cast<const float*>(residual->data) + row * residual->strides[1] : nullptr;
       float* out = static_cast<float*>(y.data) + row * y.strides[1];
       const auto in = [&](int64_t i) {
-        const double added = second ? double(second[i]) : 0;
+        const double added = second ? residual_of(first[i], second[i]) : 0;
         if (kSin == Sin::zeros_by_the_first_of_four && first[i / 4 * 4] == 0) return added;
         if (kSin == Sin::norm_of_the_residual_alone) return added;
         if (kSin == Sin::faint_values_dropped && std::fabs(first[i]) < 1e-6f) return added;
@@ -82,7 +88,8 @@ struct Mutant {
       for (int64_t i = 0; i < n; ++i) {
         out[i] = float(in(i)*scale * (kSin == Sin::weights_left_out ? 1 : weight(weights[i])));
         if (second && kSin != Sin::sum_not_written)
-          static_cast<float*>(sum->data)[row * sum->strides[1] + i] = float(double(first[i]) + double(second[i]));
+          static_cast<float*>(sum->data)[row * sum->strides[1] + i] =
+              float(double(first[i]) + residual_of(first[i], second[i]));
       }
     }
     return ASSAY_OK;
