@@ -80,7 +80,8 @@ const std::set<std::string> kWrong = words_in(std::istringstream(R"(
     files_left_open x87_registers_left zeros_by_the_first_of_eight pairs_by_the_first_two zeros_by_the_first_of_four
     infinity_left_out few_of_many_equal clipped_unless_far_out row_sums_by_address memory_never_freed
     factors_remembered columns_remembered small_dropped_for_a_while eps_remembered parameters_remembered last_of_infinities
-    first_place_of_infinities
+    first_place_of_infinities largest_begins_at_0 largest_begins_at_minus_300 ordered_without_the_last_bit
+    last_infinity_left_out infinities_made_finite curve_by_a_quotient small_residual_left_out
 )"));
 const std::set<std::string> kCrashed = {"segfault",
                                         "aborts",

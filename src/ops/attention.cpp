@@ -18,8 +18,8 @@ namespace {
 
 constexpr double kRoundoff = 0x1p-24;  // of f32
 constexpr double kMostScale = 64;  // times √head_size, which is 1 in models: beyond, exponentials of scores overflow
-constexpr double kMostFactor = 1024;  // of queries on special values: F16 holds them
-constexpr double kFarBelow = 2'000;   // the size of scores that are all there is
+constexpr double kMostFactor = 1024;                  // of queries on special values: F16 holds them
+constexpr double kAlone = 3'000, kMostAlone = 8'192;  // the size of scores that are all there is; of their queries
 
 /// The second as traces of engines have it.
 constexpr OpName kNames[] = {{"attention", ""}, {"sdpa", ""}};
@@ -179,11 +179,12 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
   const double score = spec.scale * std::sqrt(double(spec.size)) * kTypicalProduct;
   const double factor = draw.special == kLargeScores && score != 0    ? 250 / score
                         : draw.special == kOneDominates && score != 0 ? 500 / score
-                        : is_alone && score != 0 ? (draw.special == kAloneAndLarge ? kFarBelow : -kFarBelow) / score
+                        : is_alone && score != 0        ? (draw.special == kAloneAndLarge ? kAlone : -kAlone) / score
                         : draw.special == kZeroQueries  ? 0
                         : draw.special == kSmallQueries ? 0x1p-6
                                                         : 1;
-  for (double& value : varied[0]) value *= std::clamp(factor, -kMostFactor, kMostFactor);
+  const double most = is_alone ? kMostAlone : kMostFactor;
+  for (double& value : varied[0]) value *= std::clamp(factor, -most, most);
   if (draw.special == kSpreadScores) spread_scores(spec, varied[0]);
   const int64_t fewer = fewer_positions(spec);
   const int64_t last = spec.length - spec.m;
