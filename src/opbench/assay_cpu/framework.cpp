@@ -31,7 +31,7 @@ class AssayCpu final : public Framework {
   }
   std::unique_ptr<PreparedOperation> prepare(const OperationRow& row, std::string& why_not) override {
     for (const auto& make : {make_elementwise, make_reduction, make_lines, make_moves, make_scatter, make_sort,
-                             make_product, make_attention})
+                             make_convolution, make_product, make_attention})
       if (OwnRun run = make(row, team_)) return std::make_unique<OwnOperation>(std::move(run), row.inputs.size());
     why_not = "assay has no own code for it";
     return nullptr;

@@ -12,6 +12,7 @@ namespace {
 constexpr int64_t kRowsBytes = 256 << 10;               // of A, that meet all panels before the next rows do
 constexpr int64_t kStreamedProduct = int64_t(4) << 20;  // bytes of an output; what is computed hides the way to memory
 constexpr int64_t kPieceOfK = 512;                      // of a product that is split along k
+constexpr int64_t kMostOfTold = 32;                     // columns of a product that reads A once: one panel
 constexpr int64_t kMostOfSplit = 32;  // columns of such a product: a piece of B stays in the near caches
 
 /// A row as a product: batches of [m, k] times [k, n].
@@ -70,7 +71,10 @@ struct Operands {
 
 class Product {
  public:
-  Product(const OperationRow& row, const ThreadTeam& team) : s_(sizes_of(row)), team_(team), tile_(tile_kind(s_.n)) {
+  Product(const OperationRow& row, const ThreadTeam& team)
+      : s_(sizes_of(row)),
+        team_(team),
+        tile_(tile_kind(s_.n, s_.segments == 1 && s_.n <= kMostOfTold && row.inputs[0].bytes() >= kFarBytes)) {
     panels_ = (s_.n + tile_.width - 1) / tile_.width;
     panel_size_ = s_.k * s_.segments * tile_.width;
     const bool whole_lines = s_.n % tile_.lanes == 0 && s_.n * 4 % 64 == 0;
@@ -122,7 +126,7 @@ class Product {
   void rows(const Operands& o, int64_t batch, int64_t begin, int64_t end, const float* b) {
     const float* a = o.a + batch / s_.lines * s_.picture_step + batch % s_.lines * s_.line_step;
     float* y = o.y + batch * s_.m * s_.n;
-    const TileShape shape{s_.k, s_.segments, s_.a_segment, s_.row_step, tile_.width, s_.n};
+    TileShape shape{s_.k, s_.segments, s_.a_segment, s_.row_step, tile_.width, s_.n, b};
     const int64_t block =
         std::max<int64_t>(kRowsBytes / 4 / (s_.k * s_.segments) / tile_.most_rows, 1) * tile_.most_rows;
     for (int64_t first = begin; first < end; first += block)
@@ -131,6 +135,9 @@ class Product {
         const float* bias = s_.has_bias ? bias_.data() + panel * tile_.width : nullptr;
         for (int64_t i = first; i < std::min(end, first + block);) {
           const int count = int(std::min<int64_t>(tile_.most_rows, std::min(end, first + block) - i));
+          // Each tile tells its share of the next B, which lies behind this one.
+          if (s_.b_per_batch && b_is_panel_)
+            shape.next_b = b + s_.k * s_.n + i * s_.k * s_.n / s_.m, shape.next_b_step = count * s_.n / s_.m;
           tile_.of_rows[count](a + i * s_.row_step, b + panel * panel_size_, y + i * s_.n + panel * tile_.width, shape,
                                bias, columns, end_);
           i += count;
@@ -271,12 +278,6 @@ OwnRun make_row(const OperationRow& row, const ThreadTeam& team) {
   };
 }
 
-template <typename Kind>
-OwnRun made(const OperationRow& row, const ThreadTeam& team) {
-  const auto product = std::make_shared<Kind>(row, team);
-  return [product](const void* const* inputs, void* output) { product->run(inputs, output); };
-}
-
 }  // namespace
 
 OwnRun make_product(const OperationRow& row, const ThreadTeam& team) {
@@ -293,8 +294,8 @@ OwnRun make_product(const OperationRow& row, const ThreadTeam& team) {
   if (s.n == 1 && !s.b_per_batch && !s.b_transposed)
     return row.bytes_read >= kPagesBytes ? make_column<true>(row, team) : make_column<false>(row, team);
   if (s.m == 1 && s.b_per_batch && s.n % (8 * kLanes) == 0) return make_row(row, team);
-  if (SplitProduct::fits(row, team.count)) return made<SplitProduct>(row, team);
-  return made<Product>(row, team);
+  if (SplitProduct::fits(row, team.count)) return run_of<SplitProduct>(row, team);
+  return run_of<Product>(row, team);
 }
 
 }  // namespace assay

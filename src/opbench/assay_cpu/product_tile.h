@@ -18,6 +18,9 @@ struct TileShape {
   int64_t k = 0;                        // of one segment of A's rows
   int64_t segments = 1, a_segment = 0;  // a window's rows: A's rows are of several pieces, a_segment apart
   int64_t lda = 0, ldb = 0, ldc = 0;    // B's rows follow one another over all segments
+  // Of a tile that tells ahead: B of the next batch, and how much of it comes with a step along k.
+  const float* next_b = nullptr;
+  int64_t next_b_step = 0;
 };
 
 enum class TileEnd { store, stream, add };
@@ -42,8 +45,8 @@ inline void end_vector(float* c, typename Lanes<L>::Type v, TileEnd end, int col
 }
 
 /// c[0..M)[0..columns) = a b (+ bias): NV vectors wide; of the last fewer columns may be wanted. B's panel has NV·L
-/// columns in any case.
-template <int L, int M, int NV>
+/// columns in any case. TOLD: the rows of A behind these, and a part of the next B, are told ahead meanwhile.
+template <int L, int M, int NV, bool TOLD>
 __attribute__((noinline)) void product_tile(const float* a, const float* b, float* c, const TileShape& shape,
                                             const float* bias, int columns, TileEnd end) {
   using V = typename Lanes<L>::Type;
@@ -60,6 +63,10 @@ __attribute__((noinline)) void product_tile(const float* a, const float* b, floa
     for (int i = 0; i < (M + 3) / 4; ++i)
       rows[i] = reinterpret_cast<const char*>(a + s * shape.a_segment + i * 4 * shape.lda);
     for (int64_t k = 0; k < shape.k; ++k) {
+      if (TOLD) {
+        __builtin_prefetch(a + M * (shape.lda + k), 0, 2);
+        __builtin_prefetch(shape.next_b + k * shape.next_b_step, 0, 2);
+      }
       V wide[NV];
       for (int j = 0; j < NV; ++j) wide[j] = *reinterpret_cast<const Unaligned*>(b + j * L);
       for (int i = 0; i < M; ++i) {
@@ -80,13 +87,13 @@ __attribute__((noinline)) void product_tile(const float* a, const float* b, floa
 using ProductTile = void (*)(const float*, const float*, float*, const TileShape&, const float*, int, TileEnd);
 
 /// The tiles of 1 … MOST rows.
-template <int L, int NV, int MOST>
+template <int L, int NV, int MOST, bool TOLD = false>
 struct TileTable {
   ProductTile of_rows[MOST + 1] = {};
   constexpr TileTable() { fill(std::make_integer_sequence<int, MOST>()); }
   template <int... M>
   constexpr void fill(std::integer_sequence<int, M...>) {
-    ((of_rows[M + 1] = &product_tile<L, M + 1, NV>), ...);
+    ((of_rows[M + 1] = &product_tile<L, M + 1, NV, TOLD>), ...);
   }
 };
 
@@ -95,14 +102,16 @@ struct TileKind {
   const ProductTile* of_rows;
   int most_rows, width, lanes;
 };
-inline TileKind tile_kind(int64_t n) {
+/// told: whether rows of A come from memory, to be read once. (Narrower tiles have no time to tell.)
+inline TileKind tile_kind(int64_t n, [[maybe_unused]] bool told = false) {
 #if defined(__AVX512F__)
   static constexpr TileTable<16, 2, 12> kWide;
+  static constexpr TileTable<16, 2, 12, true> kTold;
   static constexpr TileTable<16, 1, 16> kSixteen;
   static constexpr TileTable<8, 1, 16> kEight;
   if (n <= 8) return {kEight.of_rows, 16, 8, 8};
   if (n <= 16) return {kSixteen.of_rows, 16, 16, 16};
-  return {kWide.of_rows, 12, 32, 16};
+  return {told ? kTold.of_rows : kWide.of_rows, 12, 32, 16};
 #else
   constexpr int kOf = kLanes < 8 ? 4 : 8;
   static constexpr TileTable<kOf, 2, 4> kWide;

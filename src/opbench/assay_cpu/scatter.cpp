@@ -37,8 +37,10 @@ inline void copy_row(const float* from, float* to, int64_t columns) {
   for (int64_t c = 0; c < columns; c += kLanes) store(to + c, load(from + c));
 }
 
+/// LEVEL: of the cache, as the builtin counts: 2 the second, 3 the first.
+template <int LEVEL = 2>
 inline void fetch_row(const float* row, int64_t columns) {
-  for (int64_t c = 0; c < columns; c += 16) __builtin_prefetch(row + c, 0, 2);
+  for (int64_t c = 0; c < columns; c += 16) __builtin_prefetch(row + c, 0, LEVEL);
 }
 
 /// Rows of an output, each from the last value that goes there.
@@ -132,7 +134,8 @@ void meet_row(float* to, const float* v, int64_t columns) {
 }
 
 /// VECTORS: of a row, where they are known to be so many; 0: as many as there are columns. Values come in two streams.
-/// FAR: from memory, and told ahead by 8 KB; untold they came a third slower where memory gives 90 GB/s. Indices are
+/// FAR: from memory, and told ahead by 8 KB; untold they came a third slower where memory gives 90 GB/s. By 1 KB they
+/// are told to the nearest cache, where their loads wait on those of the table: 0 to 9 % less on a Xeon. Indices are
 /// checked a block at a time, here: a call for each block took a tenth.
 template <typename Meet, int VECTORS, bool FAR>
 void meet_rows_of(const int64_t* index_of, const float* v, int64_t rows, int64_t columns, Share mine, float* table) {
@@ -140,7 +143,8 @@ void meet_rows_of(const int64_t* index_of, const float* v, int64_t rows, int64_t
   constexpr int64_t kBlock = 64;  // rows: few, so that values wait for few indices
   constexpr int64_t kIndicesAhead = 512;
   if (VECTORS > 0) columns = VECTORS * kLanes;
-  const int64_t ahead = std::max<int64_t>(2048 / columns, 1) * columns;
+  const auto rows_of = [columns](int64_t elements) { return std::max<int64_t>(elements / columns, 1) * columns; };
+  const int64_t ahead = rows_of(2048), soon = rows_of(256);
   const int64_t each = (mine.end - mine.begin) / kStreams / kBlock * kBlock;
   for (int64_t begin = 0; begin < each; begin += kBlock) {
     for (int s = 0; s < kStreams; ++s) {
@@ -152,6 +156,7 @@ void meet_rows_of(const int64_t* index_of, const float* v, int64_t rows, int64_t
       for (int s = 0; s < kStreams; ++s) {
         const int64_t r = mine.begin + s * each + i;
         if (FAR) fetch_row(v + r * columns + ahead, columns);
+        if (FAR) fetch_row<3>(v + r * columns + soon, columns);
         meet_row<Meet>(table + index_of[r] * columns, v + r * columns, columns);
       }
   }
