@@ -160,6 +160,8 @@ struct Tiles {
           add_groups<M, T>(at, g, words, dots);
         }
         for (int64_t t = 0; t < T; ++t) {
+          // A block is half a line longer than its values: of two blocks one line more is fetched.
+          if (PREFETCH > 0 && M == 1 && p == 0) __builtin_prefetch(at[t] + kValueBytes + PREFETCH, 0, 2);
           const Floats scales = scales_at(at[t] + kValueBytes - (part + p) * kRowsAtOnce * 2);
 #pragma GCC unroll 16
           for (int64_t r = 0; r < M; ++r) {
@@ -203,13 +205,18 @@ int run(const assay_call* call, const assay_thread* thread) {
   auto* const words = static_cast<int32_t*>(call->workspace);
   const RowBlocks of_rows(a.dims[1], Tiles::kRows);
   const Range of_a = share(a.dims[1] * blocks, 1, *thread);
+  const Tiles tiles{static_cast<const uint8_t*>(call->prepared), words, blocks};
+  FirstLines first = first_lines<TILES>(*call, *thread, tiles, PREFETCH);
+  const int64_t lines_a_block = first.lines / (of_a.end - of_a.begin + 1) + 1;
   for (int64_t i = of_a.begin; i < of_a.end; ++i) {
+    first.fetch(lines_a_block);
     const int64_t row = i / blocks, together = of_rows.of(row), begins = of_rows.begin(together);
     const int64_t rows = of_rows.size(together);
     quantize_block(a, row, i % blocks, words + (begins * blocks + i % blocks * rows) * kWords + row - begins, rows);
   }
+  first.fetch(first.lines);
   if (thread->count > 1) thread->barrier(thread);
-  multiply_tiles<TILES>(*call, *thread, Tiles{static_cast<const uint8_t*>(call->prepared), words, blocks});
+  multiply_tiles<TILES>(*call, *thread, tiles);
   return ASSAY_OK;
 }
 

@@ -21,15 +21,23 @@ inline size_t prepared_bytes(const assay_call* call) {
   return size_t(total_tiles(*call) * tile_bytes(blocks_of(*find_tensor(*call, ASSAY_B))));
 }
 
+/// Block i of a row, as files have it; of Q8_0 scales and values may lie apart.
+inline void copy_block(const assay_tensor& b, int64_t row, int64_t i, uint8_t* to) {
+  if (b.layout != ASSAY_Q8_0_SPLIT) {
+    memcpy(to, block_row(b, 0, row) + i * kBlockBytes, kBlockBytes);
+    return;
+  }
+  memcpy(to, static_cast<const Half*>(b.scales) + row * blocks_of(b) + i, 2);
+  memcpy(to + 2, row_of<int8_t>(b, 0, row) + i * kBlock, kBlockBytes - 2);
+}
+
 /// Four bytes of each row by turns. Of Q4_0 they are values 4g … 4g+3 in the low nibbles and 16 more in the high ones.
 inline void repack(const assay_tensor& b, int64_t tile, uint8_t* to) {
   const int64_t blocks = blocks_of(b), first = tile * kTileRows, rows = least(kTileRows, b.dims[1] - first);
-  const uint8_t* from[kTileRows];
-  for (int64_t lane = 0; lane < rows; ++lane) from[lane] = block_row(b, 0, first + lane);
   for (int64_t i = 0; i < blocks; ++i)  // a block of all rows at a time: what is written stays near
     for (int64_t lane = 0; lane < kTileRows; ++lane) {
       uint8_t block[kBlockBytes] = {};  // rows that are not there are zero
-      if (lane < rows) memcpy(block, from[lane] + i * kBlockBytes, sizeof block);
+      if (lane < rows) copy_block(b, first + lane, i, block);
       memcpy(to + i * kTileBlockBytes + kValueBytes + lane * 2, block, 2);
       for (int64_t g = 0; g < (kBlockBytes - 2) / 4; ++g) {
         uint32_t four;

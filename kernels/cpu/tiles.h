@@ -1,5 +1,6 @@
 // Weights repacked to tiles of 16 rows: where a tile lies, how threads share tiles, what becomes of its products.
 #pragma once
+#include "first_lines.h"
 #include "gate_and_up.h"
 
 namespace assay {
@@ -137,6 +138,18 @@ void multiply_gate_and_up(const assay_call& call, const assay_thread& thread, co
       write_swiglu(epilogue, n, i, row, blocks.begin(some.end) - row, gate, up);
     }
   }
+}
+
+/// Up to `bytes` of each stream that this thread reads for a single row of A.
+template <int64_t kTogether, class Tiles>
+FirstLines first_lines(const assay_call& call, const assay_thread& thread, const Tiles& tiles, int64_t bytes) {
+  if (find_tensor(call, ASSAY_A)->dims[1] != 1) return {};
+  const bool is_pair = ends_in_swiglu(call);
+  const int64_t tile = tiles.at(1) - tiles.at(0), half = tiles_of(*find_tensor(call, ASSAY_B));
+  const int64_t streams = is_pair ? least(kTogether, 2) : kTogether;
+  const Range mine = share(is_pair ? half : total_tiles(call), 1, thread);
+  const int64_t each = is_pair ? mine.end - mine.begin : (mine.end - mine.begin) / streams;
+  return {tiles.at(mine.begin), (is_pair ? half : each) * tile, streams, least(bytes, each * tile) / 64};
 }
 
 /// This thread's share of D. A single row of A is met by kTogether tiles at once: as many streams.
