@@ -181,6 +181,14 @@ TEST_F(ManifestTest, families_may_stand_in_files_beside_it) {
     top["files"] = {wrong};
     EXPECT_THROW(parse(top), Error) << wrong;
   }
+  std::ofstream(folder_ / "manifest.json") << top.dump();
+  top["files"] = {"manifest.json"};
+  try {
+    parse(top);
+    ADD_FAILURE() << "a manifest that names itself";
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("names itself"), std::string::npos) << e.what();
+  }
 }
 
 TEST_F(ManifestTest, a_combination_stays_only_if_every_constraint_holds) {
