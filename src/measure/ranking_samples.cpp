@@ -47,7 +47,7 @@ RankingSamples ranking_samples(const CaseRecord& record, bool head_to_head) {
   // Turns are at the rounds' common level, launches at that of their moment.
   const double of_turns = summarize(result.device_us).median, of_launches = summarize(launches).median;
   if (of_turns > 0 && of_launches > 0)
-    for (double& host : result.host_us) host *= of_turns / of_launches;
+    for (double& host : result.host_us) host = host / of_launches * of_turns;
   return result;
 }
 
