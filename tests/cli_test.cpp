@@ -61,6 +61,9 @@ TEST(cli_words, an_unknown_word_is_one_line_with_near_names_and_exit_2) {
   const Home home;
   write_drop_ins(home.kernels(), {{"test_plain"}});
   expect_refused(home, {"prob"}, {"prob", "did you mean probe?", "(assay help lists"});
+  expect_refused(home, {"prob", "--dry-run"}, {"prob", "did you mean probe?", "(assay help lists"});
+  expect_refused(home, {"audit", home.folder}, {"give a probe log"});
+  expect_refused(home, {"probe", "--dry-run", "--build-only"}, {"--dry-run builds nothing", "one of the two"});
   expect_refused(home, {"help", "prob"}, {"no subcommand prob", "did you mean probe?"});
   expect_refused(home, {"probe", "--shap", "n=64"}, {"--shap", "did you mean --shape", "assay help probe"});
   expect_refused(home, {"report", "--ot", "x.html"}, {"--ot", "did you mean --out"});
@@ -387,7 +390,8 @@ TEST(cli_store, on_a_full_disk_what_is_done_stays_and_is_shown) {
   });
   EXPECT_GE(enough, 1);
   const Ended again = home.run(fewer);
-  EXPECT_TRUE(has(again.out, fmt::format("; {} in the store", enough))) << "what was done is found again\n" << again.out;
+  EXPECT_TRUE(has(again.out, fmt::format("; {} in the store", enough))) << "what was done is found again\n"
+                                                                        << again.out;
   umount2(disk.c_str(), MNT_DETACH);
 }
 

@@ -113,7 +113,7 @@ TEST_F(BuildCacheTest, two_builders_at_once_both_end_with_a_whole_module) {
 TEST_F(BuildCacheTest, many_are_built_side_by_side_and_equal_keys_once) {
   std::vector<Variant> variants(5, variant_);
   for (int i = 0; i < 5; ++i) variants[size_t(i)].parameters = {{"X", i % 4}};  // the last is the first again
-  variants[2].compile_flags = {"--no-such-flag"};
+  variants[2].compile_flags = {"-fno-such-flag"};
   std::vector<BuildRequest> requests;
   for (const Variant& variant : variants) requests.push_back({&variant, &kGeneric});
   std::vector<size_t> progress;

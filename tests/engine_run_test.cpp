@@ -113,6 +113,14 @@ TEST_F(engine_run, ends_where_the_context_is_full) {
   EXPECT_EQ(events(ended).back()["tokens"], 6) << "3 of the prompt, 5 computed from answers, and what follows the last";
 }
 
+TEST_F(engine_run, a_context_beyond_the_models_is_remarked) {
+  const Arguments arguments{"run", model, "--raw", "-p", "a b c", "-n", "2", "--context"};
+  Arguments beyond = arguments, within = arguments;
+  beyond.push_back("1000000"), within.push_back("64");
+  EXPECT_TRUE(has(home.run(beyond).err, "--context 1000000: the model was made for")) << home.run(beyond).err;
+  EXPECT_FALSE(has(home.run(within).err, "was made for"));
+}
+
 TEST_F(engine_run, takes_any_bytes_as_a_prompt) {
   const Ended ended = home.run({"run", model, "--raw", "-p", "\xff\xfe a \xc3", "-n", "2", "--quiet"});
   EXPECT_EQ(ended.exit_code, 0) << ended.err;
@@ -374,6 +382,7 @@ TEST_F(engine_run, bench_ops_and_what_lies_between_them_add_up_to_a_step) {
     double ms = row["step"]["between_ops_ms"].get<double>();
     EXPECT_GT(ms, 0);
     for (const Json& op : row["ops"]) {
+      EXPECT_FALSE(has(op["spec"].get<std::string>(), "length=256")) << op["spec"];
       ms += op["ms"].get<double>();
       EXPECT_NEAR(op["us"].get<double>() * op["calls"].get<double>() * 1e-3, op["ms"].get<double>(), 1e-9);
     }

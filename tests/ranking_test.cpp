@@ -157,6 +157,16 @@ TEST(Ranking, FewTurnsDoNotOutweighManyLaunches) {
   EXPECT_EQ(ranking_samples(few, false).device_us.size(), 20u);
 }
 
+TEST(Ranking, HostTimesStandAtTheLevelOfTheDeviceTimesThatRank) {
+  CaseRecord drifted = record("a/drifted", 25.0, 25.4);
+  drifted.head_to_head_us = around(25.87);
+  const RankedCase ranked = rank({drifted}).cases[0];
+  EXPECT_NEAR(ranked.device.median, 25.87, 0.1);
+  EXPECT_NEAR(ranked.host.median / ranked.device.median, 25.4 / 25.0, 1e-6);
+  drifted.head_to_head_us.clear();
+  EXPECT_NEAR(rank({drifted}).cases[0].host.median, 25.4, 0.1);
+}
+
 TEST(Ranking, AHostGapIsNearTheBestOnTheDeviceAndClearlySoonerOnTheHostAndNeverTheBestItself) {
   const RankedSpec spec = rank({record("a/best", 100, 400), record("b/gap", 108, 290), record("c/far", 115, 250),
                                 record("d/small_gain", 105, 310)});

@@ -285,6 +285,11 @@ TEST(analyze_diff, exits_1_on_a_regression_and_0_the_other_way_round) {
   EXPECT_TRUE(has(worse.out, "\nAgainst " + fast + ": SLOWER in parts\n")) << worse.out;
   EXPECT_EQ(Json::parse(read_file(json))["traces"][0]["diff"]["regressed"], true);
   EXPECT_EQ(home.run({"analyze", "--diff", slow, fast}).exit_code, 0);
+  const std::string copy = fast + ".copy";
+  fs::copy_file(fast, copy);
+  for (const std::string& same : {std::string(fast), copy})
+    EXPECT_TRUE(has(home.run({"analyze", "--diff", same, fast}).err, "hold the same bytes: nothing differs"));
+  EXPECT_FALSE(has(home.run({"analyze", "--diff", slow, fast}).err, "same bytes"));
   EXPECT_EQ(home.run({"analyze", "--diff", fast, fast}).exit_code, 0);
   EXPECT_EQ(home.run({"analyze", "--diff", fast, "--threshold", "50", slow}).exit_code, 0);
 }

@@ -58,7 +58,7 @@ std::string without_size(const Spec& spec, const std::string& varied) {
 std::vector<Family> find_families(std::vector<Maths>& all) {
   std::vector<Family> families;
   std::map<std::string, int> names;
-  for (const char* varied : {"n", "k"}) {
+  for (const char* varied : {"n", "k", "length"}) {
     const auto length = [&](size_t i) { return all[i].spec->size(varied); };
     std::map<std::string, std::vector<size_t>> groups;
     for (size_t i = 0; i < all.size(); ++i)

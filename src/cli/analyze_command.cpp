@@ -4,7 +4,10 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <future>
+#include <iterator>
 #include <optional>
 
 #include "analysis/trace_workload.h"
@@ -139,8 +142,24 @@ std::string timeline_json(const std::string& trace, Timeline& timeline, const St
   return perfetto_json(trace, timeline, strings);
 }
 
+/// Whether two names are of one file; what is in it is compared with itself then.
+bool is_one_file(const std::string& a, const std::string& b) {
+  std::error_code ignored;
+  if (std::filesystem::equivalent(a, b, ignored)) return true;
+  if (!std::filesystem::is_regular_file(a, ignored) || !std::filesystem::is_regular_file(b, ignored) ||
+      std::filesystem::file_size(a, ignored) != std::filesystem::file_size(b, ignored))
+    return false;
+  std::ifstream one(a, std::ios::binary), other(b, std::ios::binary);
+  return std::equal(std::istreambuf_iterator<char>(one), {}, std::istreambuf_iterator<char>(other));
+}
+
 int analyze(const std::string& trace, const AnalyzeOptions& options, const Before* before, Reports& reports) {
   std::unique_ptr<ByteSource> bytes = open_byte_source(trace);
+  if (before && is_one_file(trace, options.diff))
+    remark(
+        "assay: --diff: {} and {} hold the same bytes: nothing differs, UNSURE below only says how little few times "
+        "can tell\n",
+        options.diff, trace);
   std::FILE* const text = reports.text;
   const bool has_sections = text && !options.summary;
   if (has_sections) put(text, classic_header(trace));

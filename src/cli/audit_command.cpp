@@ -71,7 +71,7 @@ int audit_table(const std::string& text, const AuditCommandOptions& options) {
 
 int run_audit(const AuditCommandOptions& options) {
   product_types_of_option(options.audit.dtype);
-  auto bytes = std::make_unique<LookedAtSource>(open_byte_source(options.log));
+  auto bytes = std::make_unique<LookedAtSource>(open_byte_source(options.log, "a probe log"));
   if (is_operation_table(bytes->look(kLookedAt))) return audit_table(bytes->look(kLargestTable), options);
   const ReportFormats& formats = *options.formats;
   const Terminal out = formats.text_is_filed() ? Terminal() : describe_terminal(stdout);

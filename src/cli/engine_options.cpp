@@ -154,6 +154,9 @@ OpenedEngine::OpenedEngine(const EngineOptions& o) {
   });
   p.session =
       std::make_unique<Session>(p.model, *p.device, *p.binder, SessionOptions{o.context, o.chunk, cache_type, o.picks});
+  if (const int64_t made_for = p.model.config().context; made_for > 0 && o.context > made_for)
+    tell(fmt::format("--context {}: the model was made for {}; what it says beyond them is worth little", o.context,
+                     made_for));
   std::vector<const Spec*> specs;
   for (const BoundOp& bound : p.session->one_token().ops) specs.push_back(&bound.spec);
   check_overrides(overrides_of(o.kernels), specs, variants);

@@ -217,7 +217,10 @@ CommandLine::Parsed CommandLine::parse(int argc, char** argv) {
     // A misspelled flag is the fault, not that what it should have said is missing.
     const bool is_required = dynamic_cast<const CLI::RequiredError*>(&e) != nullptr;
     if (!is_extra && !(is_required && flag != extra.end())) return {"", refuse(e.what(), "")};
-    const std::string word = flag != extra.end() ? *flag : extra.empty() ? "" : extra.front();
+    // What follows a misspelled subcommand is that subcommand's.
+    const bool no_command =
+        app_->get_subcommands().empty() && !extra.empty() && !extra.front().empty() && extra.front()[0] != '-';
+    const std::string word = flag != extra.end() && !no_command ? *flag : extra.empty() ? "" : extra.front();
     return {"", refuse("unknown argument " + word, word)};
   }
   for (const CLI::App* command : app_->get_subcommands())

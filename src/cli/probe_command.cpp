@@ -201,6 +201,8 @@ void remark_without_case(const std::vector<Manifest>& manifests, const DeviceInf
 
 int run_probe(ProbeOptions options) {
   const int64_t began = now_ns();
+  if (options.dry_run && options.build_only)
+    fail("--dry-run builds nothing, --build-only builds the plan: give one of the two");
   for (const std::string& dtype : options.selection.dtypes) product_types_of_option(dtype);
   options.sweep.mode = parse_mode(options.mode);
   options.selection.accuracy = parse_accuracy_option(options.accuracy);

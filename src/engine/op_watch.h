@@ -12,10 +12,10 @@ namespace assay {
 
 /// An op in the steps that count, their mean.
 struct OpTime {
-  std::string line, variant;
-  double calls = 0;  // a step
-  double us = 0;     // a call
-  double ms = 0;     // a step
+  std::string line, variant;  // attention's length: the mean of its calls
+  double calls = 0;           // a step
+  double us = 0;              // a call
+  double ms = 0;              // a step
 };
 
 /// The middle half of some steps. between_ms: of a step what is in no op, such as copying the logits. All ops and that
@@ -41,11 +41,12 @@ class OpWatch {
 
  private:
   struct Op {
-    std::string line, variant;
+    LineOfLengths line;
+    std::string variant;
   };
   struct Sum {
     double us = 0;
-    int64_t calls = 0;
+    int64_t calls = 0, positions = 0;  // positions: that the last row of each call sees, added up
   };
   struct Step {
     double ms = 0;

@@ -15,6 +15,23 @@ std::string kernel_name(const BoundOp& bound) {
   return fmt::format("matmul/{} ({})", family, dense ? "D" : "Q");
 }
 
+/// What the ops of a pass read and write that ends at this length.
+int64_t bytes_at(const StepProgram& step, int64_t length) {
+  std::map<std::string, int64_t> of_lengths;  // by line: all layers have the same one
+  int64_t bytes = 0;
+  for (const BoundOp& bound : step.ops) {
+    const LineOfLengths line = line_of_lengths(bound.spec.line());
+    if (!line.has_length()) {
+      bytes += bound.spec.min_bytes();
+      continue;
+    }
+    const auto [known, is_new] = of_lengths.emplace(line.start, 0);
+    if (is_new) known->second = parse_spec(line.at(length)).min_bytes();
+    bytes += known->second;
+  }
+  return bytes;
+}
+
 std::string scope_of(const std::string& phase, const PassOp& op) {
   if (op.layer < 0) return fmt::format("{}/{}", phase, op.role);
   return fmt::format("{}/block_{}/{}_block_{}_op", phase, op.layer, op.role, op.layer);
@@ -39,7 +56,7 @@ const std::vector<RunTrace::OpText>& RunTrace::texts(const StepProgram& step, bo
   for (const BoundOp& bound : step.ops) {
     const std::string scope = scope_of(decodes ? "Generation Loop" : "Prompt Processing", bound.op);
     texts.push_back({fmt::format("{}/{}", scope, kernel_name(bound)), scope + "/cb_gpu", bound.choice.variant->id(),
-                     bound.spec.line()});
+                     line_of_lengths(bound.spec.line())});
   }
   return texts;
 }
@@ -61,14 +78,15 @@ void RunTrace::pass(const PassEvent& event) {
   const std::vector<OpText>& texts = this->texts(*event.step, event.decodes);
   if (event.is_first) {
     tell_choices(*event.step, event.began_ns);
-    assay_trace_bytes(writer_.get(), "ForwardStep", "total_bytes", event.bytes, stamp(event.began_ns));
+    assay_trace_bytes(writer_.get(), "ForwardStep", "total_bytes", bytes_at(*event.step, event.position + event.tokens),
+                      stamp(event.began_ns));
   }
   int64_t began = event.began_ns, block_began = began;
   for (size_t i = 0; i < texts.size(); ++i) {
     const OpText& text = texts[i];
     const int64_t ended = event.ends[i], layer = event.step->ops[i].op.layer;
     assay_trace_op(writer_.get(), text.name.c_str(), text.backend.c_str(), stamp(ended), ended - began,
-                   text.spec.c_str());
+                   text.spec.at(event.position + event.tokens).c_str());
     assay_trace_op(writer_.get(), text.device.c_str(), "cpu", stamp(ended), ended - began, nullptr);
     const bool ends_block = i + 1 == texts.size() || event.step->ops[i + 1].op.layer != layer;
     if (layer >= 0 && ends_block) host("generation_loop", fmt::format("block_{}_total", layer), block_began, ended);

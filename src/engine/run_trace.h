@@ -22,7 +22,8 @@ class RunTrace {
 
  private:
   struct OpText {
-    std::string name, device, backend, spec;  // device: its time there
+    std::string name, device, backend;  // device: its time there
+    LineOfLengths spec;
   };
   void pass(const PassEvent& event);
   const std::vector<OpText>& texts(const StepProgram& step, bool decodes);

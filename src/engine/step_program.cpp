@@ -54,6 +54,14 @@ int standing_of(const Spec& spec, const KernelChooser& chooser) {
 
 }  // namespace
 
+LineOfLengths line_of_lengths(const std::string& line) {
+  constexpr std::string_view kName = "| length=";
+  const size_t at = line.find(kName);
+  if (at == std::string::npos) return {line, ""};
+  const size_t value = at + kName.size(), end = line.find(' ', value);
+  return {line.substr(0, value), end == std::string::npos ? " " : line.substr(end)};
+}
+
 bool fuses_swiglu(const Gguf& file, const ModelConfig& config, PassRequest request, const KernelChooser& chooser) {
   const auto worst = [&](bool fused) {
     request.fuses_swiglu = fused;

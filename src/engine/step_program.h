@@ -14,16 +14,27 @@ namespace assay {
 
 struct BoundOp {
   PassOp op;
-  Spec spec;
+  Spec spec;  // of attention: its length is the cache's capacity, whatever a call of it sees
   KernelChoice choice;
 };
+
+/// A spec's line cut where its "length" stands, whose value is each call's own: start + value + end. No end: it has
+/// none.
+struct LineOfLengths {
+  std::string start, end;
+
+  bool has_length() const { return !end.empty(); }
+  std::string at(int64_t length) const { return has_length() ? start + std::to_string(length) + end : start; }
+};
+LineOfLengths line_of_lengths(const std::string& line);
 
 /// Runs as often as wanted: what changes from token to token lies in memory.
 struct StepProgram {
   uint64_t id = 0;  // no other step of the binder has it
   std::vector<BoundOp> ops;
   std::unique_ptr<Program> program;
-  int64_t bytes = 0;  // that all its ops read and write: added up once, not in the time of a token
+  int64_t bytes =
+      0;  // that all its ops read and write, attention the whole cache: added up once, not in the time of a token
 };
 
 /// Whether gate, up and swiglu are one op for this chooser: where its kernel stands no worse than the product's of two

@@ -41,6 +41,8 @@ std::string module_name(const BuildRequest& request, const BuildKey& key) {
   return module_start(request) + key.hash.substr(0, 16);
 }
 
+fs::path rule_file(const fs::path& partial) { return fs::path(partial).replace_extension(".d"); }
+
 fs::path key_file(const fs::path& module) { return fs::path(module).replace_extension(".key"); }
 
 bool is_module(const fs::path& path, const Compiler& compiler) {
@@ -97,10 +99,15 @@ BuildCache::BuildCache(Compiler compiler, std::vector<fs::path> folders, fs::pat
   ASSAY_CHECK(!folders_.empty());
 }
 
+/// In the order in which the compiler looks.
 std::vector<fs::path> BuildCache::include_folders(const Variant& variant) const {
-  std::vector<fs::path> folders = {variant.source.parent_path(), include_folder_};
+  std::vector<fs::path> folders;
   for (const std::string& flag : variant.compile_flags)
     if (flag.size() > 2 && flag.compare(0, 2, "-I") == 0) folders.emplace_back(flag.substr(2));
+  folders.insert(folders.end(), {variant.source.parent_path(), include_folder_});
+  if (compiler_.lists_reads)
+    for (const char* name : {"CPATH", "CPLUS_INCLUDE_PATH"})
+      for (const fs::path& folder : folders_of_variable(name)) folders.push_back(folder);
   if (const Library* library = compiler_.library(variant.library))
     folders.insert(folders.end(), library->include_folders.begin(), library->include_folders.end());
   return folders;
@@ -115,6 +122,16 @@ const SourceHash& BuildCache::source_hash(const Variant& variant) const {
   return source_hashes_.emplace(id, hash_source(variant.source, folders)).first->second;
 }
 
+std::string BuildCache::further_inputs(const Variant& variant, const IsaLevel& isa) const {
+  std::vector<std::string> flags = variant.compile_flags;
+  flags.insert(flags.end(), variant.link_flags.begin(), variant.link_flags.end());
+  std::string text = further_inputs_.of_flags(flags);
+  const SourceHash& source = source_hash(variant);
+  if (!source.unclear && !(compiler_.lists_reads && FurtherInputs::bring_sources(variant.compile_flags))) return text;
+  const std::vector<fs::path> folders = include_folders(variant);
+  return text + further_inputs_.listed(compiler_, compiling(variant, isa, source.hash, {}), source, folders);
+}
+
 BuildKey BuildCache::key(const Variant& variant, const IsaLevel& isa) const {
   std::vector<std::string> defines;
   for (const auto& [name, value] : variant.parameters) defines.push_back(fmt::format("{}={}", name, value));
@@ -125,11 +142,11 @@ BuildKey BuildCache::key(const Variant& variant, const IsaLevel& isa) const {
     return key;
   }
   const SourceHash& source = source_hash(variant);
-  key.text =
-      fmt::format("abi version: {}\n{}source hash: {}\ndefines: {}\nflags: {}\nisa: {}\ncompiler: {}\nlink flags: {}\n",
-                  compiler_.abi_version, source.text, source.hash, Json(defines).dump(),
-                  Json(flags_of(compiler_, variant, isa)).dump(), isa.name,
-                  compiler_.version.empty() ? "none" : compiler_.version, Json(variant.link_flags).dump());
+  key.text = fmt::format(
+      "abi version: {}\n{}source hash: {}\n{}defines: {}\nflags: {}\nisa: {}\ncompiler: {}\nlink flags: {}\n",
+      compiler_.abi_version, source.text, source.hash, further_inputs(variant, isa), Json(defines).dump(),
+      Json(flags_of(compiler_, variant, isa)).dump(), isa.name, compiler_.version.empty() ? "none" : compiler_.version,
+      Json(variant.link_flags).dump());
   if (const Library* library = compiler_.library(variant.library))
     key.text += fmt::format("library: {} {}, {}\n", library->name, library->version, Json(library->link_flags).dump());
   key.hash = hash_hex(key.text);
@@ -166,24 +183,47 @@ fs::path BuildCache::precompiled_header(const Variant& variant) const {
   return {};
 }
 
-std::vector<std::string> BuildCache::command(const Job& job, const PrecompiledHeaders& headers) const {
-  const Variant& variant = *job.request.variant;
+/// The compiler with all that decides what it reads.
+std::vector<std::string> BuildCache::compiling(const Variant& variant, const IsaLevel& isa, const std::string& hash,
+                                               const std::vector<std::string>& more_flags) const {
   std::vector<std::string> argv = {compiler_.command};
-  const std::vector<std::string> flags = flags_of(compiler_, variant, *job.request.isa),
-                                 precompiled = headers.flags_for(precompiled_header(variant), flags);
+  const std::vector<std::string> flags = flags_of(compiler_, variant, isa);
   argv.insert(argv.end(), flags.begin(), flags.end());
-  argv.insert(argv.end(), precompiled.begin(), precompiled.end());
+  argv.insert(argv.end(), more_flags.begin(), more_flags.end());
   argv.push_back("-I" + variant.source.parent_path().string());
   argv.push_back("-I" + include_folder_.string());
-  for (const auto& [name, value] : variant.parameters) argv.push_back(fmt::format("-D{}={}", name, value));
-  argv.push_back(fmt::format("-DASSAY_SOURCE_HASH=\"{}\"", job.source_hash));
-  argv.insert(argv.end(), {variant.source.string(), "-o", job.partial.string()});
-  argv.insert(argv.end(), variant.link_flags.begin(), variant.link_flags.end());
-  if (const Library* library = compiler_.library(variant.library)) {
+  if (const Library* library = compiler_.library(variant.library))
     for (const std::string& folder : library->include_folders) argv.insert(argv.end(), {"-isystem", folder});
-    argv.insert(argv.end(), library->link_flags.begin(), library->link_flags.end());
-  }
+  for (const auto& [name, value] : variant.parameters) argv.push_back(fmt::format("-D{}={}", name, value));
+  argv.push_back(fmt::format("-DASSAY_SOURCE_HASH=\"{}\"", hash));
+  argv.push_back(variant.source.string());
   return argv;
+}
+
+std::vector<std::string> BuildCache::command(const Job& job, const PrecompiledHeaders& headers) const {
+  const Variant& variant = *job.request.variant;
+  const IsaLevel& isa = *job.request.isa;
+  std::vector<std::string> argv = compiling(
+      variant, isa, job.source_hash, headers.flags_for(precompiled_header(variant), flags_of(compiler_, variant, isa)));
+  if (compiler_.lists_reads) argv.insert(argv.end(), {"-MMD", "-MF", rule_file(job.partial).string()});
+  argv.insert(argv.end(), {"-o", job.partial.string()});
+  argv.insert(argv.end(), variant.link_flags.begin(), variant.link_flags.end());
+  if (const Library* library = compiler_.library(variant.library))
+    argv.insert(argv.end(), library->link_flags.begin(), library->link_flags.end());
+  return argv;
+}
+
+/// A file that the compiler read and the key does not have; "" as it should be. The system's may change unseen.
+std::string BuildCache::read_unseen(const Job& job) const {
+  std::error_code ignored;
+  const fs::path rule = rule_file(job.partial), working = fs::canonical(job.partial.parent_path(), ignored);
+  if (!fs::is_regular_file(rule, ignored)) return "";
+  for (const fs::path& file : files_of_rule(read_file(rule))) {
+    const fs::path real = fs::canonical(file, ignored);
+    if (ignored || real.native().starts_with(working.native() + "/") || FurtherInputs::is_of_the_system(real)) continue;
+    if (job.key.text.find(" " + hash_hex(read_file(real)) + "\n") == std::string::npos) return file.string();
+  }
+  return "";
 }
 
 BuildCache::Job BuildCache::prepare(const BuildRequest& request, const BuildKey& key) const {
@@ -202,9 +242,17 @@ BuiltModule BuildCache::finish(const Job& job, const ProcessResult& result) cons
     return module;
   }
   // An edit between hashing and compiling would put new code under the old text's key.
-  if (hash_source(variant.source, include_folders(variant)).hash != job.source_hash) {
+  const BuildCache now(compiler_, folders_, include_folder_);
+  if (now.key(variant, *job.request.isa).text != job.key.text) {
     module.error =
         fmt::format("{} or a file it includes changed since assay read it; run again", variant.source.string());
+    return module;
+  }
+  if (const std::string unseen = read_unseen(job); !unseen.empty()) {
+    module.error = fmt::format(
+        "{}: the compiler read {}, which assay did not find among its includes: include it by "
+        "its name",
+        variant.source.string(), unseen);
     return module;
   }
   settle(partial);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kernel/compiler.h"
+#include "kernel/further_inputs.h"
 #include "kernel/isa.h"
 #include "kernel/manifest.h"
 #include "kernel/precompiled_headers.h"
@@ -16,8 +17,9 @@
 
 namespace assay {
 
-/// What a build depends on, as readable text and its hash: source with its includes, defines, compiler, flags, ISA. It
-/// has no absolute paths (unless the manifest's flags do), so that a folder of modules can be moved or shipped.
+/// What a build depends on, as readable text and its hash: source with its includes, files that flags name, defines,
+/// compiler, flags, ISA. It has no absolute paths (unless the manifest's flags do), so that a folder of modules can be
+/// moved or shipped.
 struct BuildKey {
   std::string text, hash;
 };
@@ -64,6 +66,10 @@ class BuildCache {
   struct Job;
   std::vector<std::filesystem::path> include_folders(const Variant& variant) const;
   const SourceHash& source_hash(const Variant& variant) const;
+  std::string further_inputs(const Variant& variant, const IsaLevel& isa) const;
+  std::vector<std::string> compiling(const Variant& variant, const IsaLevel& isa, const std::string& hash,
+                                     const std::vector<std::string>& more_flags) const;
+  std::string read_unseen(const Job& job) const;
   std::filesystem::path precompiled_header(const Variant& variant) const;
   std::vector<std::string> command(const Job& job, const PrecompiledHeaders& headers) const;
   std::optional<BuiltModule> find_module(const BuildRequest& request, const BuildKey& key) const;
@@ -74,6 +80,7 @@ class BuildCache {
   std::vector<std::filesystem::path> folders_;
   std::filesystem::path include_folder_;
   std::string why_not_;
+  mutable FurtherInputs further_inputs_;
   mutable std::map<std::string, SourceHash> source_hashes_;  // by include folders and source
 };
 

@@ -43,6 +43,7 @@ Compiler find_compiler() {
   Compiler compiler;
   ASSAY_CHECK(compiler.abi_version == ASSAY_ABI_VERSION);
   compiler.limit_s = compile_limit_s();
+  compiler.lists_reads = true;
   if (const char* chosen = std::getenv("ASSAY_CXX"); chosen && *chosen) {
     ask(chosen, compiler);
     return compiler;

@@ -27,6 +27,7 @@ struct Compiler {
   int abi_version = 3;  // of the kernel ABI that its modules have; part of every key
   std::string install = "install g++ (apt-get install g++) or set ASSAY_CXX";  // what to do when it is missing
   std::string what = "C++ compiler";
+  bool lists_reads = false;             // -M and -MMD write a rule with the files that it reads
   bool precompiles = false;             // as GCC does: FILE.gch stands for FILE
   std::vector<Library> libraries = {};  // all that its manifests may name, here or not
 

@@ -354,6 +354,8 @@ Manifest parse_manifest(const std::string& text, const fs::path& file) {
     std::error_code ignored;
     if (fs::path(item.string()).filename() != item.string() || !fs::is_regular_file(part, ignored))
       item.error(fmt::format("there is no file {} beside this manifest", item.string()));
+    if (fs::equivalent(part, manifest.file, ignored))
+      item.error("the manifest names itself; name files that have families alone");
     const Json more = parse_json(read_file(part), part.string());
     const JsonReader in(more, part.string());
     in.only_keys({"families"});

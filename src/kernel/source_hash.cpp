@@ -3,38 +3,15 @@
 
 #include <fmt/format.h>
 
-#include <optional>
 #include <set>
-#include <string_view>
 
 #include "base/file.h"
 #include "base/hash.h"
+#include "kernel/include_lines.h"
 
 namespace assay {
 namespace fs = std::filesystem;
 namespace {
-
-struct Include {
-  std::string name;
-  bool quoted = false;
-};
-
-std::string_view skip_blanks(std::string_view text) {
-  const size_t first = text.find_first_not_of(" \t");
-  return first == std::string_view::npos ? std::string_view() : text.substr(first);
-}
-
-std::optional<Include> include_of(std::string_view line) {
-  line = skip_blanks(line);
-  if (line.substr(0, 1) != "#") return std::nullopt;
-  line = skip_blanks(line.substr(1));
-  if (line.substr(0, 7) != "include") return std::nullopt;
-  line = skip_blanks(line.substr(7));
-  if (line.empty() || (line[0] != '"' && line[0] != '<')) return std::nullopt;
-  const size_t close = line.find(line[0] == '"' ? '"' : '>', 1);
-  if (close == std::string_view::npos) return std::nullopt;
-  return Include{std::string(line.substr(1, close - 1)), line[0] == '"'};
-}
 
 class Scan {
  public:
@@ -44,29 +21,35 @@ class Scan {
     const std::string bytes = read_file(path);
     text += fmt::format("{} {}\n", label, hash_hex(bytes));
     files.emplace_back(name, path);
-    for (size_t start = 0; start < bytes.size();) {
-      const size_t end = std::min(bytes.find('\n', start), bytes.size());
-      if (const auto found = include_of(std::string_view(bytes).substr(start, end - start)))
-        include(*found, path.parent_path());
-      start = end + 1;
-    }
+    const IncludeLines lines = include_lines(bytes);
+    unclear = unclear || lines.unclear;
+    for (const IncludeLine& line : lines.found) include(line, path.parent_path());
   }
 
   std::string text;
   std::vector<std::pair<std::string, fs::path>> files;
+  bool unclear = false;
 
  private:
-  void include(const Include& wanted, const fs::path& beside) {
-    const fs::path path = find(wanted, beside);
+  void include(const IncludeLine& wanted, const fs::path& beside) {
+    const fs::path path = wanted.raw ? find_bytes(wanted.name) : find(wanted, beside);
     const std::string label = "include: " + wanted.name;
     if (!path.empty() && !seen_.insert(path.native()).second) return;
-    if (!path.empty())
+    if (!path.empty() && wanted.raw) {
+      text += fmt::format("{} {}\n", label, hash_hex(read_file(path)));
+      files.emplace_back(wanted.name, path);
+    } else if (!path.empty()) {
       file(path, label, wanted.name);
-    else if (wanted.quoted && seen_.insert(label).second)
+    } else if (wanted.quoted && seen_.insert(label).second) {
       text += label + " missing\n";
+      unclear = true;  // the compiler may know more folders
+    }
   }
 
-  fs::path find(const Include& wanted, const fs::path& beside) const {
+  /// The assembler looks in the working folder before the others.
+  fs::path find_bytes(const std::string& name) const { return find({name, true}, fs::current_path()); }
+
+  fs::path find(const IncludeLine& wanted, const fs::path& beside) const {
     std::error_code ignored;
     if (wanted.quoted && fs::is_regular_file(beside / wanted.name, ignored))
       return (beside / wanted.name).lexically_normal();
@@ -85,7 +68,7 @@ SourceHash hash_source(const fs::path& source, const std::vector<fs::path>& fold
   Scan scan(folders);
   const std::string name = source.filename().string();
   scan.file(source, "source: " + name, name);
-  return {scan.text, hash_hex(scan.text), std::move(scan.files)};
+  return {scan.text, hash_hex(scan.text), std::move(scan.files), scan.unclear};
 }
 
 }  // namespace assay

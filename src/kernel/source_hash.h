@@ -11,7 +11,8 @@ struct SourceHash {
   std::string text;  // "source: gemv.cpp HASH", "include: lanes.h HASH", "include: gone.h missing"; no absolute paths
   std::string hash;  // of text
   std::vector<std::pair<std::string, std::filesystem::path>>
-      files;  // the source, and what was found of its includes by name
+      files;             // the source, and what was found of its includes by name
+  bool unclear = false;  // some of what it includes cannot be seen without a preprocessor
 };
 
 /// Reads `source` and, recursively, what it includes: "…" beside the including file, then in `folders`; <…> in

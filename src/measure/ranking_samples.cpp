@@ -4,6 +4,8 @@
 #include <cmath>
 #include <span>
 
+#include "stats/summary.h"
+
 namespace assay {
 std::vector<double> finite_samples(std::span<const double> samples) {
   std::vector<double> kept;
@@ -35,8 +37,17 @@ RankingSamples ranking_samples(const CaseRecord& record, bool head_to_head) {
   bool host_all = false;
   result.host_us = unmarked(record.host_us, record.disturbed, host_all);
   if (head_to_head) result.device_us = finite_samples(record.head_to_head_us);
-  if (result.device_us.size() < kEnoughTurns)
-    result.device_us = unmarked(record.device_us, record.disturbed, result.all);
+  bool launches_all = false;
+  std::vector<double> launches = unmarked(record.device_us, record.disturbed, launches_all);
+  if (result.device_us.size() < kEnoughTurns) {
+    result.device_us = std::move(launches);
+    result.all = launches_all;
+    return result;
+  }
+  // Turns are at the rounds' common level, launches at that of their moment.
+  const double of_turns = summarize(result.device_us).median, of_launches = summarize(launches).median;
+  if (of_turns > 0 && of_launches > 0)
+    for (double& host : result.host_us) host = host / of_launches * of_turns;
   return result;
 }
 

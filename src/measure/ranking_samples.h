@@ -12,8 +12,8 @@ namespace assay {
 inline constexpr size_t kEnoughTurns = 5;
 
 /// The times that rank a case, in µs: the medians of its turns among the contenders where it had enough (and they are
-/// asked for), else its launches without the disturbed ones if ten others are left. Host times are always those of the
-/// launches.
+/// asked for), else its launches without the disturbed ones if ten others are left. Host times are those of the
+/// launches, brought to the level of the device times: host over device stays what it was in the launches.
 struct RankingSamples {
   std::vector<double> device_us, host_us;
   bool all = false;  // disturbed launches had to be used

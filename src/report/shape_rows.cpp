@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <string_view>
 #include <unordered_map>
 
 namespace assay {
@@ -26,9 +27,14 @@ ShapeRow row_of(const Shape& shape, const ShapeBackend& on) {
           on.to_win_ms};
 }
 
+/// A size as a spec's line and its short form name it.
+struct SizeName {
+  std::string_view in_line, in_label;
+};
+
 /// Where the digits after " n=" (" N:" in short form) begin and end; both 0: there are none.
-std::pair<size_t, size_t> find_size(const std::string& text, char name) {
-  for (const std::string& key : {std::string{' ', name, '='}, std::string{' ', char(name - 'a' + 'A'), ':'}}) {
+std::pair<size_t, size_t> find_size(const std::string& text, const SizeName& name) {
+  for (const std::string_view key : {name.in_line, name.in_label}) {
     const size_t at = text.find(key);
     if (at == std::string::npos) continue;
     const size_t begin = at + key.size(), end = std::min(text.find_first_not_of("0123456789", begin), text.size());
@@ -38,7 +44,7 @@ std::pair<size_t, size_t> find_size(const std::string& text, char name) {
 }
 
 /// Attention at every context length is one row, not hundreds.
-std::vector<ShapeRow> fold(std::vector<ShapeRow> rows, char name) {
+std::vector<ShapeRow> fold(std::vector<ShapeRow> rows, const SizeName& name) {
   struct Group {
     std::vector<size_t> rows;
     int64_t least = 0, most = 0;
@@ -92,7 +98,8 @@ std::vector<ShapeRow> folded_rows(const ShapeReport& report) {
   std::vector<ShapeRow> rows;
   for (const Shape& shape : report.shapes)
     for (const ShapeBackend& on : shape.backends) rows.push_back(row_of(shape, on));
-  rows = fold(fold(std::move(rows), 'n'), 'k');
+  for (const SizeName name : {SizeName{" n=", " N:"}, SizeName{" k=", " K:"}, SizeName{" length=", " L:"}})
+    rows = fold(std::move(rows), name);
   std::stable_sort(rows.begin(), rows.end(),
                    [](const ShapeRow& a, const ShapeRow& b) { return a.time_us > b.time_us; });
   return rows;

@@ -38,7 +38,7 @@ struct WorkloadEntry {
 struct WorkloadFamily {
   std::string name;    // "attention_scores"
   Spec prototype;      // with the varied field at the range's first value
-  std::string varied;  // "n" or "k"
+  std::string varied;  // "n", "k" or "length"
   int64_t first = 0, last = 0;
   double calls_per_token_each = 0;
   std::string why;  // why the range is what it is

@@ -204,10 +204,10 @@ bool is_zstd(std::string_view head) {
 
 }  // namespace
 
-std::unique_ptr<ByteSource> open_byte_source(const std::string& path) {
-  constexpr const char* kHint =
-      "; give a trace: JSONL, or that as .gz or .zst, or - for standard input, which may be a pipe";
-  const int fd = path == "-" ? STDIN_FILENO : open_input(path, kHint);
+std::unique_ptr<ByteSource> open_byte_source(const std::string& path, std::string_view wanted) {
+  const std::string hint =
+      fmt::format("; give {}, or that as .gz or .zst, or - for standard input, which may be a pipe", wanted);
+  const int fd = path == "-" ? STDIN_FILENO : open_input(path, hint);
   auto file = std::make_unique<PlainSource>(fd, path == "-" ? "standard input" : path);
   const std::string_view head = file->peek(kPeeked);
   if (const FileKind packed = packed_kind(head, path); !packed.what.empty())

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 namespace assay {
 
@@ -16,7 +17,7 @@ class ByteSource {
 };
 
 /// "-" is standard input; gzip and zstd are recognised by their first bytes. Error if the path is a folder, cannot be
-/// opened, or is packed in a way that is not unpacked here.
-std::unique_ptr<ByteSource> open_byte_source(const std::string& path);
+/// opened, or is packed in a way that is not unpacked here; it says to give what is `wanted`.
+std::unique_ptr<ByteSource> open_byte_source(const std::string& path, std::string_view wanted = "a trace: JSONL");
 
 }  // namespace assay

@@ -18,9 +18,10 @@ bool is_below(const fs::path& file, const fs::path& root) {
 }
 
 std::vector<fs::path> include_folders(const Variant& variant, const fs::path& shipped) {
-  std::vector<fs::path> folders = {variant.source.parent_path(), shipped};
+  std::vector<fs::path> folders;
   for (const std::string& flag : variant.compile_flags)
     if (flag.starts_with("-I") && flag.size() > 2) folders.push_back(fs::absolute(flag.substr(2)).lexically_normal());
+  folders.insert(folders.end(), {variant.source.parent_path(), shipped});
   return folders;
 }
 

@@ -147,6 +147,8 @@ std::string choice_text(const TuneResult& result, int64_t depth, bool prefill, s
           ? fmt::format(", {:.3f} to {:.3f}", result.predicted_low_ms, result.predicted_high_ms)
           : "",
       result.predicted_before_ms, result.floor_ms);
+  if (result.floor_ms > result.predicted_ms)
+    text += "The floor is what memory allows; the caches here hold enough of the model to be faster than that.\n";
   return render_table(table, width) + wrap_lines(text, width, 2);
 }
 

@@ -1,0 +1,41 @@
+// The trace of a run from the outside: what it says of each call.
+#include <gtest/gtest.h>
+
+#include <map>
+#include <sstream>
+
+#include "refusals.h"
+#include "text_lines.h"
+
+namespace assay {
+namespace {
+
+TEST(engine_trace, a_trace_tells_how_many_positions_each_attention_sees) {
+  const fs::path model = fs::path(ASSAY_SOURCE_DIR) / "../shared/data/models/tiny-qwen2-f16.gguf";
+  if (!fs::exists(model)) GTEST_SKIP() << "no ../shared/data/models here";
+  const Home home;
+  const fs::path trace = home.folder / "t.jsonl", specs = home.folder / "specs.json";
+  ASSERT_EQ(home.run({"run", model, "--raw", "-p", "a b c", "-n", "12", "--trace", trace, "--quiet"}).exit_code, 0);
+  std::istringstream lines(read_file(trace));
+  std::map<std::pair<int, int>, int> calls;  // by rows and length
+  for (std::string line; std::getline(lines, line);) {
+    const size_t at = line.find("\"length\":\"");
+    if (at == std::string::npos) continue;
+    const size_t m = line.find("\"m\":\"");
+    ++calls[{std::stoi(line.substr(m + 5)), std::stoi(line.substr(at + 10))}];
+  }
+  ASSERT_EQ(calls.size(), 12u) << "a prompt of 3 and 11 tokens drawn";
+  const int layers = calls.begin()->second;
+  std::map<std::pair<int, int>, int> expected = {{{3, 3}, layers}};
+  for (int length = 4; length < 15; ++length) expected[{1, length}] = layers;
+  EXPECT_EQ(calls, expected);
+  const Ended report = home.run({"analyze", trace, "--specs-out", specs, "--hot", "0"});
+  ASSERT_EQ(report.exit_code, 0) << report.err;
+  EXPECT_TRUE(has(report.out, "L:4..14")) << report.out;
+  const std::string text = read_file(specs);
+  EXPECT_TRUE(has(text, "attention_length") && has(text, "length=4..14")) << text;
+  EXPECT_FALSE(has(text, "length=256")) << text;
+}
+
+}  // namespace
+}  // namespace assay
