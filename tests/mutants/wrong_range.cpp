@@ -6,14 +6,14 @@
 
 #include "honest.h"
 
-#define SINS(X)                                                                                                        \
-  X(faint_activations_dropped)                                                                                         \
-  X(large_activations_clipped)                                                                                         \
-  X(clipped_unless_far_out) X(activations_kept_as_half) X(weights_kept_as_half) X(faint_weights_dropped)               \
-      X(faint_results_dropped) X(faint_addend_dropped) X(large_addend_clipped) X(faint_bias_dropped)                   \
-          X(int8_of_faint_blocks_dropped) X(zeros_by_the_first_of_eight) X(pairs_by_the_first_two)                     \
-              X(reads_behind_the_last) X(wants_64_byte_weights) X(compensated) X(three_bfloats) X(backwards_in_blocks) \
-                  X(curve_by_a_quotient)
+#define SINS(X)                                                                                                      \
+  X(faint_activations_dropped)                                                                                       \
+  X(large_activations_clipped)                                                                                       \
+  X(clipped_unless_far_out)                                                                                          \
+  X(activations_kept_as_half) X(weights_kept_as_half) X(faint_weights_dropped) X(faint_results_dropped)              \
+      X(faint_addend_dropped) X(large_addend_clipped) X(faint_bias_dropped) X(int8_of_faint_blocks_dropped)          \
+          X(zeros_by_the_first_of_eight) X(pairs_by_the_first_two) X(reads_behind_the_last) X(wants_64_byte_weights) \
+              X(compensated) X(three_bfloats) X(backwards_in_blocks) X(curve_by_a_quotient)
 
 namespace {
 
