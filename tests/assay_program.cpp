@@ -87,7 +87,7 @@ Ended Running::wait() {
   const int64_t began = now_ns();
   while (waitpid(pid_, &status, WNOHANG) == 0) {
     usleep(2000);
-    if (now_ns() - began < 200'000'000'000) continue;
+    if (now_ns() - began < 500'000'000'000) continue;
     ADD_FAILURE() << "did not end; so far it said:\n" << err();
     kill(pid_, SIGKILL);
   }

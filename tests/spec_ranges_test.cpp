@@ -27,6 +27,12 @@ TEST(SpecRanges, EverySizeMayVaryAndTheLastStepMayFallShort) {
   EXPECT_EQ(expand_ranges({{"n", "5"}, {"tA", "0..1"}}, "--spec").size(), 1u) << "a flag has no range";
 }
 
+TEST(SpecRanges, AFieldOfWholeNumbersMayVaryThoughItIsNoOperandsSize) {
+  const auto lines = expand_ranges(parse_spec_fields("op=attention | m=1 | length=14..44..10", "here"), "here");
+  ASSERT_EQ(lines.size(), 4u);
+  EXPECT_EQ(lines[1].back(), (std::pair<std::string, std::string>("length", "24")));
+}
+
 TEST(SpecRanges, AtMost4096LinesComeOfOneLine) {
   EXPECT_EQ(expand_ranges({{"n", "1..4096"}}, "--spec").size(), 4096u);
   EXPECT_EQ(expand_ranges({{"n", "1..64"}, {"k", "1..64"}}, "--spec").size(), 4096u);

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <set>
 
+#include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/scratch_folder.h"
@@ -123,7 +124,12 @@ std::vector<fs::path> folders_of_variable(const char* name) {
 
 const std::string& FurtherInputs::hash_of(const fs::path& file) {
   const auto [found, is_new] = hashes_.emplace(file, "");
-  if (is_new) found->second = hash_hex(read_file(file));
+  if (!is_new) return found->second;
+  try {
+    found->second = hash_hex(read_file(file));
+  } catch (const Error&) {  // the compiler says why, if it needs it
+    found->second = "unreadable";
+  }
   return found->second;
 }
 

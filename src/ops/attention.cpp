@@ -19,7 +19,7 @@ namespace {
 constexpr double kRoundoff = 0x1p-24;  // of f32
 constexpr double kMostScale = 64;  // times √head_size, which is 1 in models: beyond, exponentials of scores overflow
 constexpr double kMostFactor = 1024;                  // of queries on special values: F16 holds them
-constexpr double kAlone = 3'000, kMostAlone = 8'192;  // the size of scores that are all there is; of their queries
+constexpr double kAlone = 2'000, kMostAlone = 8'192;  // deviation of scores that are all there is; of their queries
 
 /// The second as traces of engines have it.
 constexpr OpName kNames[] = {{"attention", ""}, {"sdpa", ""}};
@@ -154,38 +154,39 @@ constexpr OpSweep kSweep = {
     .answers = attention_lengths,
 };
 
-/// Each head's query so large that its scores' standard deviation is about 4, whatever was drawn: among some hundred
-/// keys the largest score is then 10 to 13 above the middle, and the keys below the middle still count in the bound.
-void spread_scores(const Attention& spec, std::span<double> queries) {
-  constexpr double kDeviation = 4, kKeys = 0.9;  // root mean squares
+/// Each head's query so large that its scores' standard deviation is this one, whatever was drawn.
+void spread_scores(const Attention& spec, double deviation, double most, std::span<double> queries) {
+  constexpr double kKeys = 0.9;  // root mean square
   for (auto head = queries.begin(); head != queries.end(); head += spec.size) {
     double squares = 0;
     for (int64_t i = 0; i < spec.size; ++i) squares += head[i] * head[i];
     const double now = std::fabs(spec.scale) * std::sqrt(squares) * kKeys;
-    for (int64_t i = 0; i < spec.size && now > 0; ++i) head[i] *= std::min(kDeviation / now, kMostFactor);
+    for (int64_t i = 0; i < spec.size && now > 0; ++i) head[i] *= std::min(deviation / now, most);
   }
 }
 
 /// Special: scores near 1,000, whose exponentials overflow if the largest is not taken off; twice that, where one key
 /// has all the weight; zeros, where all have the same; small ones, where a little more or less; scores so spread that
-/// many small weights are a part of the sum; and positions far below `length`, with which an engine runs the
-/// same program. At the first one also large scores and their opposites: a first row's only score is then far below
-/// zero in one of both, where who begins with a largest score of 0, or of -300, divides zero by zero.
+/// many small weights are a part of the sum (among some hundred keys the largest score is then 10 to 13 above the
+/// middle, and the keys below the middle still count in the bound); and positions far below `length`, with which an
+/// engine runs the same program. At the first one also large scores and their opposites: a first row's only score is
+/// then far below zero in one of both, where who begins with a largest score of 0, or of -300, divides zero by zero.
 void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> varied) {
   const Attention& spec = attention_of(of);
   const bool is_alone = draw.special == kAloneAndLarge || draw.special == kAloneAndOpposite;
-  vary_signs_and_pieces(is_alone ? 0 : draw.random, spec.size, varied[0]);  // the same values in both
+  constexpr uint64_t kOfBoth = 0x9e3779b97f4a7c15;
+  vary_signs_and_pieces(is_alone ? kOfBoth : draw.random, spec.size, varied[0]);
   constexpr double kTypicalProduct = 1.3;  // of a query's and a key's values, each value's share of √size
   const double score = spec.scale * std::sqrt(double(spec.size)) * kTypicalProduct;
   const double factor = draw.special == kLargeScores && score != 0    ? 250 / score
                         : draw.special == kOneDominates && score != 0 ? 500 / score
-                        : is_alone && score != 0        ? (draw.special == kAloneAndLarge ? kAlone : -kAlone) / score
-                        : draw.special == kZeroQueries  ? 0
-                        : draw.special == kSmallQueries ? 0x1p-6
-                                                        : 1;
-  const double most = is_alone ? kMostAlone : kMostFactor;
-  for (double& value : varied[0]) value *= std::clamp(factor, -most, most);
-  if (draw.special == kSpreadScores) spread_scores(spec, varied[0]);
+                        : draw.special == kAloneAndOpposite           ? -1
+                        : draw.special == kZeroQueries                ? 0
+                        : draw.special == kSmallQueries               ? 0x1p-6
+                                                                      : 1;
+  for (double& value : varied[0]) value *= std::clamp(factor, -kMostFactor, kMostFactor);
+  if (draw.special == kSpreadScores) spread_scores(spec, 4, kMostFactor, varied[0]);
+  if (is_alone) spread_scores(spec, kAlone, kMostAlone, varied[0]);
   const int64_t fewer = fewer_positions(spec);
   const int64_t last = spec.length - spec.m;
   varied[1][0] = double(last - int64_t(random_bits(draw.random) % uint64_t(fewer + 1)));

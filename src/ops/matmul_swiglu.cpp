@@ -90,9 +90,9 @@ void vary_groups(const OpDraw& draw, int64_t k, std::vector<double>& a) {
 /// these sizes (proof/arena.cpp).
 double typical_product(Dtype weights) { return !is_quantized(weights) ? 0.7 : weights == Dtype::q8_0 ? 1.0 : 0.43; }
 
-/// Gates of about 3, where the curve bends. Special: of about 56, some above 89, so that exp overflows either way;
-/// zeros; every second block of 32 a thousandth of the others, which a kernel that quantizes them together loses; all
-/// so small, or large, as an output of D's type still shows.
+/// Gates of about 3, where the curve bends. Special: of about 56, some above 89, so that exp overflows either way, and
+/// now and then an output in F16; zeros; every second block of 32 a thousandth of the others, which a kernel that
+/// quantizes them together loses; all so small, or large, as an output of D's type still shows.
 void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> varied) {
   constexpr int64_t kBlock = 32;
   const int64_t k = matmul_swiglu_of(of).k;
@@ -103,7 +103,7 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
   const bool is_half = matmul_swiglu_of(of).d == Dtype::f16;
   const double wanted = draw.special == kFarOut  ? 56
                         : draw.special == kFaint ? (is_half ? 0x1p-6 : 0x1p-30)
-                        : draw.special == kLarge ? (is_half ? 40 : 0x1p13)
+                        : draw.special == kLarge ? (is_half ? 20 : 0x1p13)
                                                  : 3;
   const double exact = wanted / (typical_product(matmul_swiglu_of(of).b) * std::sqrt(double(k)));
   const double factor = draw.special == kFarOut ? exact : std::exp2(std::round(std::log2(exact)));
@@ -330,6 +330,7 @@ const Op kMatmulSwiglu = {.name = "matmul_swiglu",
                           .interpret = interpret,
                           .tensors = tensors,
                           .specials = kSpecials,
+                          .infinite_special = kFarOut,
                           .vary = vary,
                           .expected = expected,
                           .second_opinion = second_opinion,

@@ -3,7 +3,6 @@
 
 #include <cmath>
 #include <cstring>
-#include <limits>
 
 #include "base/random.h"
 #include "proof/block_value.h"
@@ -13,10 +12,6 @@ namespace assay {
 namespace {
 
 enum class Kind { nan, infinite, largest };
-
-double largest_of(Dtype dtype) {
-  return dtype == Dtype::f16 ? 65504.0 : dtype == Dtype::bf16 ? 0x1.fep127 : double(std::numeric_limits<float>::max());
-}
 
 void fill_block(Dtype dtype, std::byte* block, Kind kind, bool is_negative) {
   const BlockScales at = block_scales(dtype);
@@ -37,7 +32,7 @@ void fill_row(Dtype dtype, std::byte* row, int64_t columns, Kind kind, uint64_t 
     if (is_quantized(dtype))
       fill_block(dtype, at, kind, is_negative);
     else
-      encode_value(dtype, std::copysign(kind == Kind::infinite ? HUGE_VAL : largest_of(dtype), is_negative ? -1 : 1),
+      encode_value(dtype, std::copysign(kind == Kind::infinite ? HUGE_VAL : largest_value(dtype), is_negative ? -1 : 1),
                    at);
   }
 }

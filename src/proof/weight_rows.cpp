@@ -67,8 +67,7 @@ void decode_row(const Tensor& b, int64_t batch, int64_t n, std::vector<float>& r
   }
   if (b.storage == Storage::blocks) {
     const int64_t block = batch * b.strides[0] + n * b.strides[1];
-    return decode_blocks(block_type(b.dtype), b.data + block * dtype_facts(b.dtype).block_bytes, k,
-                         row.data());
+    return decode_blocks(block_type(b.dtype), b.data + block * dtype_facts(b.dtype).block_bytes, k, row.data());
   }
   const int64_t index = batch * b.dims[1] + n;
   for (int64_t block = 0; block < k / kBlock; ++block) {

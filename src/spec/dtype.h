@@ -60,5 +60,9 @@ ProductTypes product_types_of_option(const std::string& text);
 int64_t dtype_bytes(Dtype dtype, int64_t count);
 /// 2^-24, 2^-11, 2^-8; 0 of blocks.
 inline double unit_roundoff(Dtype dtype) { return dtype_facts(dtype).roundoff; }
+/// Of a float type: the largest number that is finite.
+inline double largest_value(Dtype dtype) {
+  return dtype == Dtype::f16 ? 65'504 : dtype == Dtype::bf16 ? 0x1.fep127 : 0x1.fffffep127;
+}
 
 }  // namespace assay

@@ -44,12 +44,14 @@ std::optional<SizeRange> parse_range(const std::string& field, const std::string
   if (range.last < range.first) fail("{}: field {}={}: the range ends before it begins", where, field, value);
   return range;
 }
-/// Whether the line's op has a size of this name, or any op where the line names none.
+/// Whether the line's op has a size, or a field of whole numbers, of this name; or any op where the line names none.
 bool is_size(const SpecFields& fields, std::string_view key) {
   const std::string* const name = find_field(fields, "op");
   const Op* const of_line = name ? find_op(*name) : nullptr;
   const auto has = [&](const Op& op) {
-    return std::any_of(op.sizes.begin(), op.sizes.end(), [&](const OpSize& size) { return size.name == key; });
+    const auto is_whole = [&](const OpField& f) { return f.name == key && f.says.starts_with("a whole number"); };
+    return std::any_of(op.sizes.begin(), op.sizes.end(), [&](const OpSize& size) { return size.name == key; }) ||
+           std::any_of(op.fields.begin(), op.fields.end(), is_whole);
   };
   if (of_line) return has(*of_line);
   return std::any_of(all_ops().begin(), all_ops().end(), [&](const Op* op) { return has(*op); });
