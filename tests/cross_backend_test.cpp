@@ -243,7 +243,7 @@ TEST(CrossBackend, EveryEnabledVariantIsRightOnEveryAwkwardShapeThatItSupports) 
     std::vector<PlannedSpec> plans;
     std::map<Built::Request, const IsaLevel*> wanted;
     std::vector<std::string> vendor_errors;
-    int64_t skipped = 0, proved = 0, of_vendors = 0, left_out = 0;
+    int64_t skipped = 0, proved = 0, of_vendors = 0, unknown_errors = 0, left_out = 0;
     const auto skip = [&](const std::string& family, const std::string& reason, int64_t count) {
       skips[family + ": " + reason] += count;
       skipped += count;
@@ -282,24 +282,25 @@ TEST(CrossBackend, EveryEnabledVariantIsRightOnEveryAwkwardShapeThatItSupports) 
         ++proved;
         ++proofs_of[variant.id()];
         of_vendors += !variant.vendor.empty();
-        if (!variant.vendor.empty() && proofs[i].outcome == Outcome::wrong)
+        if (!variant.vendor.empty() && proofs[i].outcome == Outcome::wrong) {
+          unknown_errors += !has_known_error(planned.spec);
           vendor_errors.push_back(variant.id() + " on " + planned.spec.line() + ": " + proofs[i].message);
-        else
+        } else {
           EXPECT_EQ(proofs[i].message, "") << variant.id() << " on " << planned.spec.line();
+        }
       }
     }
     fmt::print("{}: {} cases over {} specs and {} variants; {} pairs left out, {} skipped:\n", here.device.id, proved,
                specs.size(), kernels.size(), left_out, skipped);
     for (const auto& [reason, count] : skips) fmt::print("  {:5} {}\n", count, reason);
-    // Not ours to repair, and a probe would say so; many would be our mistake. Seen: cuBLASLt 13.1, alpha·A·B + beta·C
-    // + bias in F16 with A transposed, off by about a unit of F16.
+    // Not ours to repair, and a probe says so; many of no known kind would be our mistake.
     for (const std::string& error : vendor_errors) fmt::print("  a vendor's answer is out of bounds: {}\n", error);
     int64_t pairs = 0;
     for (const Spec& spec : specs)
       pairs +=
           std::count_if(kernels.begin(), kernels.end(), [&](const Variant* v) { return v->supports.is_of(*spec.op); });
     EXPECT_EQ(proved + skipped + left_out, pairs) << "pairs that are neither a case nor a skip";
-    EXPECT_LE(int64_t(vendor_errors.size()) * 50, of_vendors);
+    EXPECT_LE(unknown_errors * 50, of_vendors);
     for (const auto& [request, isa] : wanted) {
       if (!request.first->vendor.empty()) continue;  // how many algorithms a vendor's heuristic has, only it knows
       EXPECT_GT(proofs_of[request.first->id()], 0)
