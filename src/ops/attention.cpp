@@ -291,18 +291,24 @@ void expected(const Spec& of, const OpValues& in, std::span<ExpectedOutput> outp
   }
 }
 
-/// Over the sum of exponentials, whose largest is not taken off: a long double holds e^11,000.
+/// From the last key to the first, each score to its end before the next, in long double.
 long double second_opinion(const Spec& of, const OpValues& in, size_t, int64_t element) {
   const Attention& spec = attention_of(of);
   const int64_t columns = spec.heads * spec.size, row = element / columns, column = element % columns;
   const int64_t head = column / spec.size, kv = head * spec.kv_heads / spec.heads, i = column % spec.size;
-  long double sum = 0, weighed = 0;
-  for (int64_t j = in.index(0) + row; j >= 0; --j) {
+  const int64_t last = in.index(0) + row;
+  std::vector<long double> scores;
+  for (int64_t j = last; j >= 0; --j) {
     long double score = 0;
     for (int64_t c = spec.size - 1; c >= 0; --c)
       score += static_cast<long double>(in.decode_one(in.of(Operand::a), 0, row, head * spec.size + c)) *
                static_cast<long double>(in.decode_one(in.of(Operand::cache, 0), kv, j, c));
-    const long double weight = std::exp(score * static_cast<long double>(spec.scale));
+    scores.push_back(score * static_cast<long double>(spec.scale));
+  }
+  const long double largest = *std::max_element(scores.begin(), scores.end());
+  long double sum = 0, weighed = 0;
+  for (int64_t j = last; j >= 0; --j) {
+    const long double weight = std::exp(scores[size_t(last - j)] - largest);
     sum += weight;
     weighed += weight * static_cast<long double>(in.decode_one(in.of(Operand::cache, 1), kv, j, i));
   }
