@@ -88,10 +88,9 @@ class Bench {
   }
   /// What any of the checks says.
   std::string judge(const std::vector<std::byte>& d, const LaunchInputs& launch) {
-    const bool is_infinite = launch.a.special >= 0 && launch.a.special == spec_.op->infinite_special;
-    for (const std::string& message :
-         {is_infinite ? "" : judge_->scan(d), judge_->check_projections(projections(d), launch),
-          judge_->check_unprojected(d, launch), judge_->check(d, launch)})
+    for (const std::string& message : {spec_.op->may_be_infinite(launch.a.special) ? "" : judge_->scan(d),
+                                       judge_->check_projections(projections(d), launch),
+                                       judge_->check_unprojected(d, launch), judge_->check(d, launch)})
       if (!message.empty()) return message;
     return "";
   }

@@ -147,7 +147,7 @@ void CaseWorker::verify(const SampleOrder& order, const LaunchInputs& inputs, Re
   // Where all of D is projected, what is not finite is so in a projection as well: the scan then says what it is.
   const Op& op = *work_.inputs->spec().op;
   const bool is_projected = !survey && op.is_product;
-  const bool may_be_infinite = op.infinite_special >= 0 && inputs.a.special == op.infinite_special;  // all compared
+  const bool may_be_infinite = op.may_be_infinite(inputs.a.special);
   const auto scan = [&] {
     std::string found;
     for (int64_t slot = 0; slot < used && found.empty(); ++slot) found = judge_->scan(ring.slot(slot));

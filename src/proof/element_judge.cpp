@@ -208,8 +208,7 @@ std::string ElementJudge::check_unprojected(std::span<const std::byte> d, const 
 std::string ElementJudge::check_projections(std::span<const double> sums, const LaunchInputs& inputs) {
   if (inputs.a.is_free) return "";  // check_one() has drawn elements
   prepare_for(inputs);
-  const Op& op = *proof_.inputs().spec().op;
-  const bool may_be_infinite = op.infinite_special >= 0 && inputs.a.special == op.infinite_special;
+  const bool may_be_infinite = proof_.inputs().spec().op->may_be_infinite(inputs.a.special);
   size_t projection = 0;
   int64_t before = 0;
   for (size_t output = 0; output < outputs_.size(); before += outputs_[output++].values()) {

@@ -155,7 +155,7 @@ Variation ElementProof::draw_late(std::mt19937_64& random, bool is_small, Accura
   Variation variation = draw(random, 1, /*comparable=*/true);
   if (!is_small || specials() == 0 || inputs_.spec().op->groups) return variation;  // these would take long
   const int of = int(random() % uint64_t(specials()));                              // infinite answers are scanned for
-  if (of != inputs_.spec().op->infinite_special) variation.special = of;
+  if (!inputs_.spec().op->may_be_infinite(of)) variation.special = of;
   return variation;
 }
 

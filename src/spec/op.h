@@ -113,6 +113,10 @@ struct Op {
   std::span<const OpNumber> numbers = {};  // which another layer, or model, may have others of
   bool ends_product = false;  // no product itself: what becomes of products with weights, in the same launch
 
+  /// Whether right answers of this special draw may be infinite: nothing is scanned or projected there, all is
+  /// compared.
+  bool may_be_infinite(int special) const { return special >= 0 && special == infinite_special; }
+
   /// Whether its time is that of multiplying weights, and its class one of activations.
   bool multiplies_weights() const { return is_product || ends_product; }
 
