@@ -13,12 +13,6 @@ namespace {
 constexpr int64_t kFirstCapacity = 256, kUnsaidContext = 2048, kUsualChunk = 64, kLongChunk = 256;
 constexpr size_t kAtOnce = 256;
 
-int64_t bytes_of(const StepProgram& step) {
-  int64_t bytes = 0;
-  for (const BoundOp& bound : step.ops) bytes += bound.spec.min_bytes();
-  return bytes;
-}
-
 std::string cache_name(int64_t layer, const char* which) { return fmt::format("blk.{}.{}_cache", layer, which); }
 
 }  // namespace
@@ -113,7 +107,6 @@ StepProgram& Session::step(int64_t tokens, int64_t logits) {
   const auto known = steps_.find({tokens, logits});
   if (known != steps_.end()) return known->second;
   StepProgram bound = binder_.bind(request(tokens, logits));
-  bound.bytes = bytes_of(bound);
   if (binder_.take_moved()) steps_.clear();  // not this one: it was bound when all had moved
   return steps_.insert_or_assign({tokens, logits}, std::move(bound)).first->second;
 }
@@ -166,8 +159,7 @@ void Session::run(std::span<const Token> tokens, int64_t logits) {
   if (options_.picks && logits > 0)
     device_.read(&picked_, binder_.buffer("picked") + (logits - 1) * int64_t(sizeof picked_), sizeof picked_);
   const bool is_first = seen_.emplace(std::ssize(tokens), logits).second;
-  if (passed)
-    passed({&step, position(), std::ssize(tokens), logits, began, ended, ends_, step.bytes, is_first, decodes});
+  if (passed) passed({&step, position(), std::ssize(tokens), logits, began, ended, ends_, is_first, decodes});
   tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
 }
 

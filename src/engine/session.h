@@ -27,7 +27,6 @@ struct PassEvent {
   int64_t position = 0, tokens = 0, logits = 0;  // before it; how many; of how many the logits were computed
   int64_t began_ns = 0, ended_ns = 0;
   std::span<const int64_t> ends;  // of each op, where stamps were asked for
-  int64_t bytes = 0;              // that all its ops read and write, attention the whole cache
   bool is_first = false;          // of this step
   bool decodes = false;           // Session::decodes at that time
 };

@@ -33,8 +33,6 @@ struct StepProgram {
   uint64_t id = 0;  // no other step of the binder has it
   std::vector<BoundOp> ops;
   std::unique_ptr<Program> program;
-  int64_t bytes =
-      0;  // that all its ops read and write, attention the whole cache: added up once, not in the time of a token
 };
 
 /// Whether gate, up and swiglu are one op for this chooser: where its kernel stands no worse than the product's of two
