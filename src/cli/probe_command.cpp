@@ -316,7 +316,8 @@ CommandRun add_probe(Options options, CommandFiles& files) {
                                   "model files (GGUF): a step of each is a workload, as assay specs shows it"));
   const std::vector<Option> step_options = add_step_options(what, o->step);
   files.add(Part::input, [o] { return files_of_kernels(o->kernels, o->device); });
-  what.add("--spec", o->spec_lines, "one spec line; n, m, k and batch may be ranges: n=16..96 or n=16..96..8");
+  what.add("--spec", o->spec_lines,
+           "one spec line; whole numbers may be ranges: n=16..96, or in steps length=64..4096..64");
   what.add("--variant", o->selection.variants,
            "globs on family/name (default: every enabled one; a disabled one runs when named in full)");
   what.add("--op", o->selection.ops, "globs on the spec's op name");

@@ -40,8 +40,11 @@ std::vector<std::string> pieces_of(const std::vector<std::string>& flags, bool f
     for (const std::string& piece : words(flag, ",")) {
       pieces.push_back(piece);
       if (!follows || !piece.starts_with('@') || !is_file(piece.substr(1))) continue;
-      const std::vector<std::string> more = pieces_of(words(read_file(piece.substr(1)), " \t\n\"'"), false);
-      pieces.insert(pieces.end(), more.begin(), more.end());
+      try {
+        const std::vector<std::string> more = pieces_of(words(read_file(piece.substr(1)), " \t\n\"'"), false);
+        pieces.insert(pieces.end(), more.begin(), more.end());
+      } catch (const Error&) {  // hash_of() says so
+      }
     }
   return pieces;
 }
