@@ -1,9 +1,10 @@
-// The trace of a run from the outside: what it says of each call.
+// What traces and `bench --ops` say of calls of attention, from the outside.
 #include <gtest/gtest.h>
 
 #include <map>
 #include <sstream>
 
+#include "base/json.h"
 #include "refusals.h"
 #include "text_lines.h"
 
@@ -35,6 +36,27 @@ TEST(engine_trace, a_trace_tells_how_many_positions_each_attention_sees) {
   const std::string text = read_file(specs);
   EXPECT_TRUE(has(text, "attention_length") && has(text, "length=4..14")) << text;
   EXPECT_FALSE(has(text, "length=256")) << text;
+  const Ended plan = home.run({"probe", "--specs", specs, "--workload", "t", "--dry-run"});
+  EXPECT_TRUE(has(plan.out, "attention")) << plan.out << plan.err;
+}
+
+TEST(engine_trace, bench_tells_the_mean_length_of_an_ops_calls) {
+  const fs::path model = fs::path(ASSAY_SOURCE_DIR) / "../shared/data/models/tiny-qwen2-f16.gguf";
+  if (!fs::exists(model)) GTEST_SKIP() << "no ../shared/data/models here";
+  const Home home;
+  const Ended bench = home.run({"bench", model, "-p", "8", "-n", "6", "-r", "2", "--ops", "--format", "json"});
+  ASSERT_EQ(bench.exit_code, 0) << bench.err;
+  const Json parsed = Json::parse(bench.out);
+  for (const Json& row : parsed["rows"]) {
+    std::vector<int> lengths;
+    for (const Json& op : row["ops"]) {
+      const auto spec = op["spec"].get<std::string>();
+      if (const size_t at = spec.find("| length="); at != std::string::npos)
+        lengths.push_back(std::stoi(spec.substr(at + 9)));
+    }
+    ASSERT_EQ(lengths.size(), 1u);
+    EXPECT_LE(lengths[0], 8 + 6) << "the cache has room for 256";
+  }
 }
 
 }  // namespace
