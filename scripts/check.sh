@@ -16,7 +16,12 @@ step "tests, and the self-test: every kernel that is wrong on purpose is caught"
 [ "$what" != check ] || export ASSAY_TEST_ALL_VARIANTS=1
 # The self-test and three others: most of them wait, or measure on a core (one at a time, by a lock), and no law depends
 # on quiet.
-ctest --test-dir build-dev --output-on-failure -j 4 --timeout 900
+ctest --test-dir build-dev --output-on-failure -j 4 --timeout 900 || {
+  red=$?
+  step "what was wrong, from build-dev/Testing/Temporary/LastTest.log"
+  grep -aE -A 4 'NOT OK|: Failure$' build-dev/Testing/Temporary/LastTest.log | head -n 60
+  exit "$red"
+}
 grep 'kernels got what they deserve' build-dev/Testing/Temporary/LastTest.log
 
 [ "$what" = check ] || exit 0

@@ -90,23 +90,34 @@ void vary_groups(const OpDraw& draw, int64_t k, std::vector<double>& a) {
 /// these sizes (proof/arena.cpp).
 double typical_product(Dtype weights) { return !is_quantized(weights) ? 0.7 : weights == Dtype::q8_0 ? 1.0 : 0.43; }
 
-/// Gates of about 3, where the curve bends. Special: of about 56, some above 89, so that exp overflows either way, and
-/// now and then an output in F16; zeros; every second block of 32 a thousandth of the others, which a kernel that
-/// quantizes them together loses; all so small, or large, as an output of D's type still shows.
+double root_mean_square(std::span<const double> values) {
+  double sum = 0;
+  for (const double value : values) sum += value * value;
+  return std::sqrt(sum / double(values.size()));
+}
+
+/// Gates of about 3, where the curve bends. Special: of about 56 whatever was drawn, some above 89, so that exp
+/// overflows either way, and now and then an output in F16; zeros; every second block of 32 a thousandth of the others,
+/// which a kernel that quantizes them together loses; all so small, or large, as an output of D's type still shows.
 void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> varied) {
   constexpr int64_t kBlock = 32;
   const int64_t k = matmul_swiglu_of(of).k;
+  const bool is_far = draw.special == kFarOut;
+  const double size = is_far ? root_mean_square(varied[0]) : 1;
   if (draw.is_grouped)
     vary_groups(draw, k, varied[0]);
   else
     vary_signs_and_pieces(draw.random, k, varied[0]);
   const bool is_half = matmul_swiglu_of(of).d == Dtype::f16;
-  const double wanted = draw.special == kFarOut  ? 56
+  const double wanted = is_far                   ? 56
                         : draw.special == kFaint ? (is_half ? 0x1p-6 : 0x1p-30)
                         : draw.special == kLarge ? (is_half ? 20 : 0x1p13)
                                                  : 3;
   const double exact = wanted / (typical_product(matmul_swiglu_of(of).b) * std::sqrt(double(k)));
-  const double factor = draw.special == kFarOut ? exact : std::exp2(std::round(std::log2(exact)));
+  const double varied_size = is_far ? root_mean_square(varied[0]) : 1;
+  const double factor = !is_far           ? std::exp2(std::round(std::log2(exact)))
+                        : varied_size > 0 ? exact * size / varied_size
+                                          : 1;
   for (int64_t i = 0; i < std::ssize(varied[0]); ++i) {
     double& value = varied[0][size_t(i)];
     value *= draw.special == kZeros ? 0 : factor;
