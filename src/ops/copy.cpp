@@ -142,6 +142,7 @@ const Op kCopy = {.name = "copy",
                   .tensors = tensors,
                   .specials = kSpecials,
                   .infinite_special = kBeyond,
+                  .keeps_signs_of_zero = true,
                   .vary = vary,
                   .expected = expected,
                   .second_opinion = second_opinion};

@@ -96,9 +96,10 @@ double root_mean_square(std::span<const double> values) {
   return std::sqrt(sum / double(values.size()));
 }
 
-/// Gates of about 3, where the curve bends. Special: of about 56 whatever was drawn, some above 89, so that exp
-/// overflows either way, and now and then an output in F16; zeros; every second block of 32 a thousandth of the others,
-/// which a kernel that quantizes them together loses; all so small, or large, as an output of D's type still shows.
+/// Gates of about 3, where the curve bends. Special: both products of about 200 whatever was drawn: exp overflows
+/// either way, many an output in F16 does, and where the gate is small one that does not shows the up beside it; zeros;
+/// every second block of 32 a thousandth of the others, which a kernel that quantizes them together loses; all so
+/// small, or large, as an output of D's type still shows.
 void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> varied) {
   constexpr int64_t kBlock = 32;
   const int64_t k = matmul_swiglu_of(of).k;
@@ -109,7 +110,7 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
   else
     vary_signs_and_pieces(draw.random, k, varied[0]);
   const bool is_half = matmul_swiglu_of(of).d == Dtype::f16;
-  const double wanted = is_far                   ? 56
+  const double wanted = is_far                   ? 200
                         : draw.special == kFaint ? (is_half ? 0x1p-6 : 0x1p-30)
                         : draw.special == kLarge ? (is_half ? 20 : 0x1p13)
                                                  : 3;

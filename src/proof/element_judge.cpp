@@ -75,6 +75,7 @@ void ElementJudge::compare(size_t output, std::span<const std::byte> d, int64_t 
                            const ExpectedValue* values, Worst& worst) {
   const Dtype dtype = outputs_[output].dtype;
   const double least = least_subnormal(dtype), roundoff = unit_roundoff(dtype), largest = largest_value(dtype);
+  const bool signs_count = proof_.inputs().spec().op->keeps_signs_of_zero;
   int64_t before = 0;
   for (size_t i = 0; i < output; ++i) before += outputs_[i].values();
   for (int64_t i = first; i < last; ++i) {
@@ -84,7 +85,11 @@ void ElementJudge::compare(size_t output, std::span<const std::byte> d, int64_t 
     const double of_sign = std::signbit(got) ? -e.value : e.value;
     if (std::isinf(got) && of_sign + e.fixed + kToleranceC * e.free >= largest) continue;  // D's type ends there
     const double error = std::fabs(got - e.value), fixed = e.fixed + least;
-    const double ratio = error <= fixed ? 0 : std::isnan(error) ? HUGE_VAL : (error - fixed) / e.free;
+    const bool is_other_zero = signs_count && e.value == 0 && got == 0 && std::signbit(got) != std::signbit(e.value);
+    const double ratio = is_other_zero       ? HUGE_VAL
+                         : error <= fixed    ? 0
+                         : std::isnan(error) ? HUGE_VAL
+                                             : (error - fixed) / e.free;
     squared_error_ += error * error;
     squared_reference_ += e.value * e.value;
     if (e.variance > 0) {

@@ -125,8 +125,9 @@ struct Op {
   /// Its operands, addresses unset.
   std::vector<Tensor> (*tensors)(const Spec& spec);
   // Of ops that are no products:
-  int specials;               // how many special draws it has
-  int infinite_special = -1;  // the one of them whose right answers are infinite, some or all
+  int specials;                      // how many special draws it has
+  int infinite_special = -1;         // the one of them whose right answers are infinite, some or all
+  bool keeps_signs_of_zero = false;  // a zero that is copied stays the zero that it is
   /// The varied operands of a launch (in the spec's order, values in logical order) out of their base values: what was
   /// right before must be wrong now. Those of i32 get their values here.
   void (*vary)(const Spec& spec, const OpDraw& draw, std::span<std::vector<double>> varied);

@@ -6,14 +6,15 @@
 
 #include "honest.h"
 
-#define SINS(X)                                                                                                      \
-  X(faint_activations_dropped)                                                                                       \
-  X(large_activations_clipped)                                                                                       \
-  X(clipped_unless_far_out)                                                                                          \
-  X(activations_kept_as_half) X(weights_kept_as_half) X(faint_weights_dropped) X(faint_results_dropped)              \
-      X(faint_addend_dropped) X(large_addend_clipped) X(faint_bias_dropped) X(int8_of_faint_blocks_dropped)          \
-          X(zeros_by_the_first_of_eight) X(pairs_by_the_first_two) X(reads_behind_the_last) X(wants_64_byte_weights) \
-              X(compensated) X(three_bfloats) X(backwards_in_blocks) X(curve_by_a_quotient)
+#define SINS(X)                                                                                                       \
+  X(faint_activations_dropped)                                                                                        \
+  X(large_activations_clipped)                                                                                        \
+  X(clipped_unless_far_out)                                                                                           \
+  X(activations_kept_as_half)                                                                                         \
+  X(weights_kept_as_half) X(faint_weights_dropped) X(faint_results_dropped) X(faint_addend_dropped)                   \
+      X(large_addend_clipped) X(faint_bias_dropped) X(int8_of_faint_blocks_dropped) X(zeros_by_the_first_of_eight)    \
+          X(pairs_by_the_first_two) X(reads_behind_the_last) X(wants_64_byte_weights) X(compensated) X(three_bfloats) \
+              X(backwards_in_blocks) X(curve_by_a_quotient) X(ups_clipped_at_300)
 
 namespace {
 
@@ -155,8 +156,9 @@ struct Mutant {
     for (int64_t row = 0; row < d.dims[1]; ++row) {
       const std::vector<float> values = row_of(a, 0, row, activation);
       for (int64_t column = part.begin; column < part.end; ++column) {
-        const double gate = sum_of(values, row_of(*honest::find(call, ASSAY_B, 0), 0, column, weight)),
-                     up = sum_of(values, row_of(*honest::find(call, ASSAY_B, 1), 0, column, weight));
+        const double gate = sum_of(values, row_of(*honest::find(call, ASSAY_B, 0), 0, column, weight));
+        double up = sum_of(values, row_of(*honest::find(call, ASSAY_B, 1), 0, column, weight));
+        if (kSin == Sin::ups_clipped_at_300) up = std::clamp(up, -300.0, 300.0);
         const float power = std::exp(float(gate)), bent = kSin == Sin::curve_by_a_quotient
                                                               ? float(gate) * power / (1 + power)
                                                               : float(gate / (1 + std::exp(-gate)));

@@ -5,46 +5,47 @@
 
 #include "honest.h"
 
-#define SINS(X)                                                                                              \
-  X(none)                                                                                                    \
-  X(gate_and_up_exchanged)                                                                                   \
-  X(overflows_to_nan)                                                                                        \
-  X(up_left_out)                                                                                             \
-  X(swiglu_remembered)                                                                                       \
-  X(row_before)                                                                                              \
-  X(first_row_always)                                                                                        \
-  X(row_remembered)                                                                                          \
-  X(last_eight_left_out)                                                                                     \
-  X(infinity_left_out)                                                                                       \
-  X(few_of_many_equal)                                                                                       \
-  X(last_of_equal)                                                                                           \
-  X(second_best)                                                                                             \
-  X(wide_rows_cut)                                                                                           \
-  X(best_remembered)                                                                                         \
-  X(later_of_equal_first)                                                                                    \
-  X(unsorted)                                                                                                \
-  X(places_of_the_row_before)                                                                                \
-  X(one_value_too_few)                                                                                       \
-  X(order_ignored)                                                                                           \
-  X(heads_interleaved)                                                                                       \
-  X(last_row_twice)                                                                                          \
-  X(copy_remembered)                                                                                         \
-  X(sigmoid_of_pieces)                                                                                       \
-  X(stops_at_two)                                                                                            \
-  X(zeros_by_their_signs)                                                                                    \
-  X(begins_at_minus_10000)                                                                                   \
-  X(table_scale_unsigned)                                                                                    \
-  X(table_subnormals_flushed)                                                                                \
-  X(next_row_times_zero)                                                                                     \
-  X(one_row_of_many)                                                                                         \
-  X(eight_places_left_out)                                                                                   \
-  X(one_place_left_out)                                                                                      \
-  X(faint_values_equal)                                                                                      \
-  X(large_values_equal)                                                                                      \
-  X(faint_ups_dropped)                                                                                       \
-  X(large_ups_clipped)                                                                                       \
-  X(faint_copies_dropped) X(last_of_infinities) X(first_place_of_infinities) X(ordered_without_the_last_bit) \
-      X(last_infinity_left_out) X(infinities_made_finite)
+#define SINS(X)                                                                                                \
+  X(none)                                                                                                      \
+  X(gate_and_up_exchanged)                                                                                     \
+  X(overflows_to_nan)                                                                                          \
+  X(up_left_out)                                                                                               \
+  X(swiglu_remembered)                                                                                         \
+  X(row_before)                                                                                                \
+  X(first_row_always)                                                                                          \
+  X(row_remembered)                                                                                            \
+  X(last_eight_left_out)                                                                                       \
+  X(infinity_left_out)                                                                                         \
+  X(few_of_many_equal)                                                                                         \
+  X(last_of_equal)                                                                                             \
+  X(second_best)                                                                                               \
+  X(wide_rows_cut)                                                                                             \
+  X(best_remembered)                                                                                           \
+  X(later_of_equal_first)                                                                                      \
+  X(unsorted)                                                                                                  \
+  X(places_of_the_row_before)                                                                                  \
+  X(one_value_too_few)                                                                                         \
+  X(order_ignored)                                                                                             \
+  X(heads_interleaved)                                                                                         \
+  X(last_row_twice)                                                                                            \
+  X(copy_remembered)                                                                                           \
+  X(sigmoid_of_pieces)                                                                                         \
+  X(stops_at_two)                                                                                              \
+  X(zeros_by_their_signs)                                                                                      \
+  X(begins_at_minus_10000)                                                                                     \
+  X(table_scale_unsigned)                                                                                      \
+  X(table_subnormals_flushed)                                                                                  \
+  X(next_row_times_zero)                                                                                       \
+  X(one_row_of_many)                                                                                           \
+  X(eight_places_left_out)                                                                                     \
+  X(one_place_left_out)                                                                                        \
+  X(faint_values_equal)                                                                                        \
+  X(large_values_equal)                                                                                        \
+  X(faint_ups_dropped)                                                                                         \
+  X(large_ups_clipped)                                                                                         \
+  X(faint_copies_dropped)                                                                                      \
+  X(last_of_infinities) X(first_place_of_infinities) X(ordered_without_the_last_bit) X(last_infinity_left_out) \
+      X(infinities_made_finite) X(sign_of_zero_lost)
 
 namespace {
 
@@ -203,6 +204,7 @@ struct Mutant {
           const int64_t from_row = kSin == Sin::last_row_twice && row == d.dims[1] - 2 ? row + 1 : row;
           float value = honest::read(a, from, from_row, i);
           if (kSin == Sin::infinities_made_finite) value = std::clamp(value, -3.4e38f, 3.4e38f);
+          if (kSin == Sin::sign_of_zero_lost) value += 0.0f;
           if (kSin == Sin::faint_copies_dropped && std::fabs(value) < 1e-8f) value = 0;
           if (kSin == Sin::copy_remembered && batch + row + i == 0)
             value = remembered = remembered == 0 ? value : remembered;
