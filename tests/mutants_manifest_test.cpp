@@ -82,7 +82,8 @@ const std::set<std::string> kWrong = words_in(std::istringstream(R"(
     factors_remembered columns_remembered small_dropped_for_a_while eps_remembered parameters_remembered last_of_infinities
     first_place_of_infinities largest_begins_at_0 largest_begins_at_minus_300 ordered_without_the_last_bit
     last_infinity_left_out infinities_made_finite curve_by_a_quotient small_residual_left_out
-    ups_clipped_at_300 sign_of_zero_lost
+    ups_clipped_at_300 sign_of_zero_lost addend_by_its_address addend_made_finite factors_by_place
+    weights_rounded_beside_int8 rows_remembered
 )"));
 const std::set<std::string> kCrashed = {"segfault",
                                         "aborts",

@@ -7,9 +7,11 @@
 #include "measure/case_worker.h"
 #include "measure/far_positions.h"
 #include "measure/number_sweep.h"
+#include "measure/other_sizes.h"
 #include "measure/spaced_launch.h"
 #include "measure/special_launch.h"
 #include "measure/walled_launch.h"
+#include "ops/other_sizes.h"
 
 namespace assay {
 namespace {
@@ -231,7 +233,18 @@ bool CaseWorker::takes_shorter_instead() const {
 
 /// One launch: who keeps sizes of its first is wrong.
 void CaseWorker::try_fewer_columns(Reply& reply) {
-  try_special_values(work_.shorter_special, reply, {.kernel = *kernel_, .most = 1}, Spacing::dense);
+  const SpecialValues* const of_other = work_.other_sizes ? work_.other_sizes->special.get() : nullptr;
+  try_special_values(of_other ? of_other : work_.shorter_special, reply, {.kernel = *kernel_, .most = 1},
+                     Spacing::dense);
+}
+
+/// … of an op that is no product.
+void CaseWorker::try_other_sizes(Reply& reply) {
+  if (!work_.other_sizes || !work_.other_sizes->proved || !work_.first_visit || reply.outcome != Outcome::pass) return;
+  const int64_t began = now_ns();
+  const std::string message = check_other_sizes(work_, opened_, *kernel_, random_);
+  if (!message.empty()) set(reply, Outcome::wrong, message);
+  reply.untimed_check_us += double(now_ns() - began) * 1e-3;
 }
 
 /// In the memory of the case's own weights: to get new one takes longer than the launches.
@@ -263,10 +276,11 @@ void CaseWorker::try_special_values(const SpecialValues* values, Reply& reply, S
   } catch (const UnsupportedCall&) {  // of others than the spec's own
     const Spec& spec = work_.inputs->spec();
     if (!with_other_numbers(spec)) throw;
-    own_special_.push_back(
-        SpecialValues::make(values == work_.shorter_special ? *SpecialValues::shorter_of(spec) : spec,
-                            work_.variant->supports.strides, !work_.variant->supports.strides,
-                            /*as_in_files=*/!work_.device->one_worker));
+    own_special_.push_back(SpecialValues::make(values == work_.special           ? spec
+                                               : values == work_.shorter_special ? *SpecialValues::shorter_of(spec)
+                                                                                 : *with_other_sizes(spec),
+                                               work_.variant->supports.strides, !work_.variant->supports.strides,
+                                               /*as_in_files=*/!work_.device->one_worker));
     if (own_special_.back()) message = check_special_values(work_, *own_special_.back(), opened_, of, only);
   }
   if (!message.empty()) set(reply, Outcome::wrong, message);

@@ -68,6 +68,7 @@ void CaseWorker::setup(const Command& command, Reply& reply) {
   try_uneven_launches(warm_up(reply), reply);
   try_special_draws(reply);
   try_spaced_operands(reply);
+  try_other_sizes(reply);
   try_some_numbers(reply);
   if (!room_is_dear) try_special_at_setup(reply, {}, nullptr);
   finish(reply);

@@ -65,6 +65,7 @@ class CaseWorker {
   void try_spaced_operands(Reply& reply);
   void look_at_process(Reply& reply);
   void try_special_draws(Reply& reply);
+  void try_other_sizes(Reply& reply);
   void launch_special(LaunchInputs inputs, Reply& reply);
   void try_reused_weights(Reply& reply);
   void try_some_numbers(Reply& reply);

@@ -27,7 +27,7 @@ class Layout {
     std::stable_sort(dims, dims + 3, [&](int left, int right) { return dense.strides[left] > dense.strides[right]; });
     outer_ = dense.dims[dims[0]], middle_ = dense.dims[dims[1]];
     length_ = is_blocks ? dense.dims[2] / type.block_values : dense.dims[dims[2]];
-    const int64_t padding = is_blocks ? kPaddingBlocks : kPaddingBytes / unit_;
+    const int64_t padding = (is_blocks ? kPaddingBlocks : kPaddingBytes / unit_) * (1 + dense.segment % 4);
     row_step_ = length_ + (gap == Gap::rows ? padding : 0);
     batch_step_ = middle_ * row_step_ + (gap == Gap::none ? 0 : padding);
     tensor.strides[dims[1]] = row_step_, tensor.strides[dims[0]] = batch_step_;

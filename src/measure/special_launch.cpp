@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/round_up.h"
+#include "measure/other_sizes.h"
 #include "proof/special_values.h"
 
 namespace assay {
@@ -31,13 +32,14 @@ class SpecialLaunch {
     launch_.kernel = &kernel;
     launch_.tensors = values_.weights(spacing)->tensors();
     const Address weights = opened.special(*values_.weights(spacing));
+    turns_ = !work.device->one_worker;
     mixes_ = spacing == Spacing::dense && !work.device->one_worker && work.variant->supports.strides &&
              rows_of(values.spec()) > 1;
     for (Tensor& t : launch_.tensors) {
       launch_.bytes += t.bytes + t.scale_bytes;
       const int64_t most = mixes_ ? spaced(t, Spacing::padded).bytes : t.bytes;
       if (t.use == Use::output) {
-        t.data = allocate(most);
+        t.data = allocate(most, kBand);
         blocks_.pop_back();  // kept: a kernel that writes late is to be found out, not to crash
       } else if (t.use != Use::weight) {
         t.data = allocate(most);
@@ -100,7 +102,7 @@ class SpecialLaunch {
           Tensor& t = *operands[i];
           t = dense[size_t(&t - launch_.tensors.data())];
           const Tensor padded = spaced(t, Spacing::padded);
-          device_.fill(t.data, kPoison, padded.bytes);
+          device_.fill(t.data, t.use == Use::output ? kBand : kPoison, padded.bytes);
           if ((i >> digit & 1) == value) t = padded;
         }
         renew_workspace();
@@ -154,10 +156,10 @@ class SpecialLaunch {
     return of.room.data() + kCopyAlignment;  // where a copy of the case's own lies: what was remembered of it is wrong
   }
 
-  Address allocate(int64_t bytes) {
+  Address allocate(int64_t bytes, int filled = kPoison) {
     const int64_t all = with_guards(bytes);
     blocks_.emplace_back(opened_.borrow(all), all);
-    device_.fill(blocks_.back().first, kPoison, all);
+    device_.fill(blocks_.back().first, filled, all);
     return blocks_.back().first + kGuardBytes;
   }
 
@@ -166,12 +168,11 @@ class SpecialLaunch {
     for (const Tensor& t : launch_.tensors) {
       if (t.use == Use::output) device_.fill(t.data, kPoison, t.bytes);
       if (t.use == Use::weight || t.use == Use::output) continue;
-      if (number > 0 && t.use != Use::varied) continue;  // C and bias are those of every launch
       const std::vector<std::byte> content = values_.content(t, number, accuracy_);
       device_.write(t.data, content.data(), t.bytes);
     }
     if (launch_.workspace) device_.fill(launch_.workspace, kPoison, launch_.workspace_bytes);
-    device_.dispatch(launch_);
+    device_.dispatch(turns_ && (number % 2 == 1 || most_ == 1) ? turned(launch_) : launch_);
     std::vector<Tensor> d;
     for (const Tensor& t : launch_.tensors) {
       if (t.use != Use::output) continue;
@@ -187,14 +188,16 @@ class SpecialLaunch {
     return values_.check(d, bytes, number, accuracy_);
   }
 
-  /// Whether all but D's elements is still poison.
+  /// Whether all but D's elements is as it was.
   static bool is_whole_around(const Tensor& d, const std::vector<std::byte>& bytes) {
-    std::vector<std::byte> around = bytes;
+    const std::span<const std::byte> all(bytes);
+    if (!is_band(all.first(kGuardBytes)) || !is_band(all.last(kGuardBytes))) return false;
+    std::vector<std::byte> around(bytes.begin() + kGuardBytes, bytes.end() - kGuardBytes);
     const auto row_bytes = size_t(dtype_bytes(d.dtype, d.dims[2]));
     for (int64_t batch = 0; batch < d.dims[0]; ++batch)
       for (int64_t row = 0; row < d.dims[1]; ++row)
-        std::memset(&around[size_t(kGuardBytes + dtype_bytes(d.dtype, batch * d.strides[0] + row * d.strides[1]))],
-                    kPoison, row_bytes);
+        std::memset(&around[size_t(dtype_bytes(d.dtype, batch * d.strides[0] + row * d.strides[1]))], kPoison,
+                    row_bytes);
     return first_not_poison(around) < 0;
   }
 
@@ -209,6 +212,7 @@ class SpecialLaunch {
   const int64_t most_;
   std::vector<SeenOutput>* const kept_;
   std::string message_;  // what is wrong before anything was launched
+  bool turns_ = false;   // whether every second launch, or the only one, has its tensors in another order
   bool mixes_ = false;   // whether spaced operands are tried beside dense ones
 };
 

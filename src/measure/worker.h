@@ -14,6 +14,8 @@ enum class Mode { decode, cold, hot, batched, chained };
 std::string_view mode_name(Mode mode);
 Mode parse_mode(const std::string& name);  // Error with their names
 
+struct OtherSizes;
+
 struct WorkerCase {
   const Backend* backend = nullptr;
   const DeviceInfo* device = nullptr;
@@ -27,6 +29,7 @@ struct WorkerCase {
   uint64_t order = 0;                              // of single launches' copies, one for all workers of a spec
   const SpecialValues* special = nullptr;          // null: no launches on special values
   const SpecialValues* shorter_special = nullptr;  // of fewer columns, which set-up takes instead where B is big
+  const OtherSizes* other_sizes = nullptr;         // null: there are none, or it does not take them
   bool special_by_chance = false;                  // set-up makes some of them, which were drawn; else all …
   std::optional<Spacing> spacing;                  // … those in this one, where the kernel takes both; null: none
   bool first_visit = false;  // checks that a case needs once: special draws, uneven launches, numbers …

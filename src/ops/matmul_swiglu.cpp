@@ -96,10 +96,26 @@ double root_mean_square(std::span<const double> values) {
   return std::sqrt(sum / double(values.size()));
 }
 
+/// Each block of 32 of a row as a class of int8 has it, the largest value 127 times a power of two.
+void make_int8_exact(int64_t k, std::vector<double>& a) {
+  constexpr int64_t kBlock = 32;
+  for (int64_t first = 0; first < std::ssize(a);) {
+    const int64_t end = std::min({first / k * k + k, first + kBlock - first % k % kBlock, int64_t(a.size())});
+    const std::span<double> block(&a[size_t(first)], size_t(end - first));
+    const auto largest =
+        std::max_element(block.begin(), block.end(), [](double x, double y) { return std::fabs(x) < std::fabs(y); });
+    first = end;
+    if (*largest == 0) continue;
+    const double scale = std::exp2(std::ceil(std::log2(std::fabs(*largest) / 127)));
+    for (double& value : block) value = std::round(value / scale) * scale;
+    *largest = std::copysign(127 * scale, *largest);
+  }
+}
+
 /// Gates of about 3, where the curve bends. Special: both products of about 200 whatever was drawn: exp overflows
 /// either way, many an output in F16 does, and where the gate is small one that does not shows the up beside it; zeros;
 /// every second block of 32 a thousandth of the others, which a kernel that quantizes them together loses; all so
-/// small, or large, as an output of D's type still shows.
+/// small, or large, as an output of D's type still shows. The large ones are such that no class rounds them.
 void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> varied) {
   constexpr int64_t kBlock = 32;
   const int64_t k = matmul_swiglu_of(of).k;
@@ -124,6 +140,7 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
     value *= draw.special == kZeros ? 0 : factor;
     if (draw.special == kOutliers && i % k / kBlock % 2 == 1) value /= 1024;
   }
+  if (draw.special == kLarge) make_int8_exact(k, varied[0]);
 }
 
 /// Of one column and row of A: both products, what they add up, and the variance of each by roundings of A.

@@ -1,4 +1,4 @@
-// What memory holds that is to be written, or not to be read: 0xff in every byte.
+// What memory holds that is to be written, or not to be read: 0xff in every byte. And what lies around outputs.
 #pragma once
 #include <algorithm>
 #include <cstddef>
@@ -9,6 +9,12 @@
 namespace assay {
 
 inline constexpr unsigned char kPoison = 0xff;  // NaN in every float type
+
+inline constexpr unsigned char kBand = 0x5a;  // no NaN: what is made of poison that was read is poison, most times
+
+inline bool is_band(std::span<const std::byte> bytes) {
+  return std::all_of(bytes.begin(), bytes.end(), [](std::byte b) { return b == std::byte{kBand}; });
+}
 
 /// Where the first byte is that is none, or -1. Most often there is none: each byte is compared with its neighbour.
 inline int64_t first_not_poison(std::span<const std::byte> bytes) {

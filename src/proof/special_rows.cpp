@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "proof/special_blocks.h"
+#include "spec/accuracy.h"
 
 namespace assay {
 namespace {
@@ -31,6 +32,8 @@ SpecialProduct multiply(const std::vector<double>& a, const std::vector<double>&
     }
     result.product += sum;
     result.weights += squares;
+    const size_t count = std::min(a.size(), first + kSpecialBlock) - first;
+    if (is_int8_exact(std::span(a).subspan(first, count))) continue;
     const double scale = largest / 127;
     variance += scale * scale / 12 * squares;
     if (scale > 0) result.of_scales += std::fabs(sum) * std::min(1.0, 0x1p-11 + kHalfSubnormal / scale);

@@ -100,7 +100,9 @@ class MeanSquare {
 Tensor spaced(const Tensor& dense, Spacing spacing) {
   Tensor t = dense;
   if (spacing == Spacing::dense || t.operand == Operand::bias) return t;
-  const int64_t padding = t.storage == Storage::blocks ? kPaddingBlocks : kPaddingBytes / unit_bytes(t);
+  // Of each segment another: who takes its neighbour's strides is wrong.
+  const int64_t padding =
+      (t.storage == Storage::blocks ? kPaddingBlocks : kPaddingBytes / unit_bytes(t)) * (1 + t.segment % 4);
   const int line = t.by_columns ? 2 : 1;
   if (spacing == Spacing::padded) t.strides[line] += padding;
   t.strides[0] = t.dims[line] * t.strides[line] + padding;
@@ -187,9 +189,11 @@ std::unique_ptr<SpecialValues> SpecialValues::make(const Spec& spec, bool any_pa
 
 int64_t SpecialValues::launches(Accuracy accuracy) const {
   const int64_t sets = std::ssize(sets_[size_t(accuracy)]);
-  const int64_t a_rows = spec_.batch * spec_.m, all = (sets + a_rows - 1) / a_rows;
-  return of_.weight_bytes() > kLargeSpecialBytes ? std::min<int64_t>(all, accuracy == Accuracy::int8_activation ? 2 : 1)
-                                                 : all;
+  const bool has_addend = spec_.beta != 0 || spec_.bias;  // of which one launch has others than the next
+  const int64_t a_rows = spec_.batch * spec_.m,
+                all = std::max<int64_t>((sets + a_rows - 1) / a_rows, has_addend ? 2 : 1);
+  const bool takes_two = accuracy == Accuracy::int8_activation || has_addend;
+  return of_.weight_bytes() > kLargeSpecialBytes ? std::min<int64_t>(all, takes_two ? 2 : 1) : all;
 }
 
 /// Which row of activations stands in row `a_row` of A, counted over batches.
@@ -199,11 +203,15 @@ int64_t SpecialValues::set_of(int64_t a_row, int64_t launch, Accuracy accuracy) 
 }
 
 /// What C or the bias adds to an output: of C, in row `at` of B counted over batches; the bias is one for all of them.
-/// Tiny beside weights of zero, where nothing else is in D, and large beside large sums.
-double SpecialValues::beside(Operand operand, int64_t at) const {
+/// Tiny beside weights of zero, where nothing else is in D, and large beside large sums; here and there infinite, and
+/// as large as its type allows. Others in every second launch: who remembers them by their address is wrong.
+double SpecialValues::beside(const Tensor& t, int64_t at, int64_t launch) const {
   if (at % 4 != 2) return 0;  // as the kinds of rows are ordered, that spares sums which are about small numbers
-  const int64_t sixteenths =
-      int64_t(random_bits(uint64_t(at) + (uint64_t(operand) << 40)) % 33) - 16;  // exact in every type
+  const uint64_t drawn = uint64_t(at) + (uint64_t(t.operand) << 40) + (uint64_t(launch % 2) << 50);
+  const int64_t sixteenths = int64_t(random_bits(drawn) % 33) - 16;  // exact in every type
+  const double sign = sixteenths < 0 ? -1 : 1;
+  if (at % 64 == 18) return sign * INFINITY;
+  if (at % 64 == 34) return sign * (t.dtype == Dtype::f16 || spec_.d == Dtype::f16 ? 0x1.8p13 : 0x1p110);
   const double size = at % 16 == 6 ? (spec_.d == Dtype::f16 ? 0x1p-14 : 0x1p-40) : at % 16 == 10 ? 0x1p12 : 1;
   return size * double(sixteenths) / 16;
 }
@@ -222,7 +230,7 @@ std::vector<std::byte> SpecialValues::content(const Tensor& t, int64_t launch, A
           const ActivationRow& a = rows_->activations()[size_t(set_of(batch * t.dims[1] + row, launch, accuracy))];
           std::memcpy(at, &a.bytes[size_t(column * size)], size_t(size));
         } else {
-          encode_value(t.dtype, beside(t.operand, rows_before + batch * t.dims[2] + column), at);
+          encode_value(t.dtype, beside(t, rows_before + batch * t.dims[2] + column, launch), at);
         }
       }
   return bytes;
@@ -246,6 +254,10 @@ std::string SpecialValues::check(const std::vector<Tensor>& d, const std::vector
   const int64_t distinct = std::ssize(rows_->weights()), elements = spec_.batch * spec_.m * spec_.n;
   const int64_t step = std::max<int64_t>(1, elements / kComparedElements);
   MeanSquare of_int8(rows_->activations().size() * rows_->weights().size());
+  const auto tensor_of = [this](Operand operand) {
+    return std::find_if(of_.tensors.begin(), of_.tensors.end(), [=](const Tensor& t) { return t.operand == operand; });
+  };
+  const auto c = tensor_of(Operand::c), bias = tensor_of(Operand::bias);  // of all segments one type
   int64_t rows_before = 0, element = 0;
   for (size_t s = 0; s < d.size(); ++s) {
     const Tensor& t = d[s];
@@ -256,8 +268,8 @@ std::string SpecialValues::check(const std::vector<Tensor>& d, const std::vector
           if (element / kRun % step != 0 && elements - element > kRun) continue;
           const int64_t set = set_of(batch * t.dims[1] + m, launch, accuracy), row = (rows_before + column) % distinct;
           const SpecialProduct& p = rows_->product(set, row);
-          const double from_c = spec_.beta != 0 ? spec_.beta * beside(Operand::c, rows_before + column) : 0;
-          const double from_bias = spec_.bias ? beside(Operand::bias, rows_before - batch * columns + column) : 0;
+          const double from_c = spec_.beta != 0 ? spec_.beta * beside(*c, rows_before + column, launch) : 0;
+          const double from_bias = spec_.bias ? beside(*bias, rows_before - batch * columns + column, launch) : 0;
           const double expected = spec_.alpha * p.product + from_c + from_bias;
           const double got = decode_value(
               t.dtype, &bytes[s][size_t(dtype_bytes(t.dtype, batch * t.strides[0] + m * t.strides[1] + column))]);

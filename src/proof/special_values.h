@@ -65,7 +65,7 @@ class SpecialValues {
   /// How many launches show all activations that a kernel of this accuracy must take.
   int64_t launches(Accuracy accuracy) const;
 
-  /// What an operand other than B and D holds, as its tensor is spaced: A of a launch; C and bias of every one.
+  /// What an operand other than B and D holds in a launch, as its tensor is spaced.
   std::vector<std::byte> content(const Tensor& tensor, int64_t launch, Accuracy accuracy) const;
   /// Whether the D tensors (their bytes, one a segment) are right: "" or a message naming the element and what is
   /// special about it.
@@ -74,7 +74,7 @@ class SpecialValues {
 
  private:
   int64_t set_of(int64_t a_row, int64_t launch, Accuracy accuracy) const;
-  double beside(Operand operand, int64_t at) const;
+  double beside(const Tensor& t, int64_t at, int64_t launch) const;
   struct Bound {
     double all, output,
         deviation;  // of what is allowed: the output's own rounding, and a standard deviation of the activations'

@@ -41,7 +41,8 @@ std::vector<double> int8_variances(std::span<const double> row) {
     const std::span<const double> block = row.subspan(first, std::min(kInt8Block, row.size() - first));
     double largest = 0;
     for (const double value : block) largest = std::max(largest, std::fabs(value));
-    variances.insert(variances.end(), block.size(), largest / 127 * (largest / 127) / 12);
+    const double variance = is_int8_exact(block) ? 0 : largest / 127 * (largest / 127) / 12;
+    variances.insert(variances.end(), block.size(), variance);
   }
   return variances;
 }
@@ -62,6 +63,16 @@ Accuracy parse_accuracy(std::string_view name) {
     fail("unknown accuracy class \"{}\"{}; there are {}", name, did_you_mean(std::string(name), names),
          joined(names, ", "));
   return Accuracy(found - names.begin());
+}
+
+bool is_int8_exact(std::span<const double> block) {
+  constexpr double kLeastScale = 0x1p-14, kMostScale = 0x1p15;  // some keep it as a half
+  double largest = 0;
+  for (const double value : block) largest = std::max(largest, std::fabs(value));
+  const double scale = largest / 127;
+  int exponent = 0;
+  if (!(scale >= kLeastScale && scale <= kMostScale) || std::frexp(scale, &exponent) != 0.5) return false;
+  return std::all_of(block.begin(), block.end(), [=](double value) { return std::remainder(value, scale) == 0; });
 }
 
 std::vector<double> rounding_variances(Accuracy accuracy, std::span<const double> row) {

@@ -19,6 +19,8 @@ const std::vector<std::string>& accuracy_names();
 
 /// Of each activation of one row of A: the variance of its rounding error, a step²/12 (uniform within half a step); 0
 /// where the class holds the value exactly. int8: the step of a block of 32 values is its largest magnitude over 127.
+/// Whether int8 with one scale holds these values as they are: all are multiples of a power of two, the largest 127.
+bool is_int8_exact(std::span<const double> block);
 std::vector<double> rounding_variances(Accuracy accuracy, std::span<const double> row);
 
 }  // namespace assay

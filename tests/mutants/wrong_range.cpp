@@ -2,19 +2,23 @@
 // address than is promised; and honest ones that go unusual ways.
 #include <algorithm>
 #include <cstdlib>
+#include <map>
+#include <utility>
 #include <vector>
 
 #include "honest.h"
 
-#define SINS(X)                                                                                                       \
-  X(faint_activations_dropped)                                                                                        \
-  X(large_activations_clipped)                                                                                        \
-  X(clipped_unless_far_out)                                                                                           \
-  X(activations_kept_as_half)                                                                                         \
-  X(weights_kept_as_half) X(faint_weights_dropped) X(faint_results_dropped) X(faint_addend_dropped)                   \
-      X(large_addend_clipped) X(faint_bias_dropped) X(int8_of_faint_blocks_dropped) X(zeros_by_the_first_of_eight)    \
-          X(pairs_by_the_first_two) X(reads_behind_the_last) X(wants_64_byte_weights) X(compensated) X(three_bfloats) \
-              X(backwards_in_blocks) X(curve_by_a_quotient) X(ups_clipped_at_300)
+#define SINS(X)                                                                                                      \
+  X(faint_activations_dropped)                                                                                       \
+  X(large_activations_clipped)                                                                                       \
+  X(clipped_unless_far_out)                                                                                          \
+  X(activations_kept_as_half)                                                                                        \
+  X(weights_kept_as_half)                                                                                            \
+  X(faint_weights_dropped) X(faint_results_dropped) X(faint_addend_dropped) X(large_addend_clipped)                  \
+      X(faint_bias_dropped) X(int8_of_faint_blocks_dropped) X(zeros_by_the_first_of_eight) X(pairs_by_the_first_two) \
+          X(reads_behind_the_last) X(wants_64_byte_weights) X(compensated) X(three_bfloats) X(backwards_in_blocks)   \
+              X(curve_by_a_quotient) X(ups_clipped_at_300) X(addend_by_its_address) X(addend_made_finite)            \
+                  X(factors_by_place) X(weights_rounded_beside_int8)
 
 namespace {
 
@@ -42,6 +46,7 @@ struct Mutant {
   }
   static float weight(float value) {
     if (kSin == Sin::faint_weights_dropped) return drop(value, kFaintWeight);
+    if (kSin == Sin::weights_rounded_beside_int8) return to_bfloat(value);
     return kSin == Sin::weights_kept_as_half ? to_half(value) : value;
   }
 
@@ -53,7 +58,7 @@ struct Mutant {
       float largest = 0;
       for (size_t i = first; i < end; ++i) largest = std::max(largest, std::fabs(a[i]));
       const float scale = largest / 127;
-      if (scale < kFaintScale) continue;
+      if (kSin == Sin::int8_of_faint_blocks_dropped ? scale < kFaintScale : scale == 0) continue;
       for (size_t i = first; i < end; ++i)
         sum += std::nearbyint(double(a[i]) / double(scale)) * double(scale) * double(b[i]);
     }
@@ -61,7 +66,7 @@ struct Mutant {
   }
 
   static double sum_of(const std::vector<float>& a, const std::vector<float>& b) {
-    if (kSin == Sin::int8_of_faint_blocks_dropped) return int8_sum(a, b);
+    if (kSin == Sin::int8_of_faint_blocks_dropped || kSin == Sin::weights_rounded_beside_int8) return int8_sum(a, b);
     if (kSin == Sin::compensated) {
       float sum = 0, lost = 0;
       for (size_t i = 0; i < a.size(); ++i) {
@@ -108,6 +113,11 @@ struct Mutant {
     const float value = honest::read(t, batch, row, column);
     if (kSin == (is_bias ? Sin::faint_bias_dropped : Sin::faint_addend_dropped)) return drop(value, kFaintWeight);
     if (kSin == Sin::large_addend_clipped) return std::clamp(value, -16.0f, 16.0f);
+    if (kSin == Sin::addend_made_finite) return std::clamp(value, -1e30f, 1e30f);
+    if (kSin == Sin::addend_by_its_address) {  // as if what lies there never changed
+      thread_local std::map<std::pair<const void*, int64_t>, float> kept;
+      return kept.try_emplace({t.data, (batch * t.dims[1] + row) * t.dims[2] + column}, value).first->second;
+    }
     return value;
   }
 
@@ -138,7 +148,9 @@ struct Mutant {
   }
 
   static void product(const assay_call* call, const assay_thread* thread) {
-    const honest::Product p = honest::open(call);
+    honest::Product p = honest::open(call);
+    if (kSin == Sin::factors_by_place && call->param_count >= 2)
+      p.alpha = call->params[0].value, p.beta = call->params[1].value;
     const honest::Share part = honest::share(p.outputs(), thread);
     honest::for_outputs(p, part, [&](const honest::Output& at) {
       double value = p.alpha * sum_of(clipped(guessed(row_of(p.a, at.batch, at.row, activation))),

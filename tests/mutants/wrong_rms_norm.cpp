@@ -13,7 +13,7 @@
   X(norm_of_pieces_remembered)  \
   X(faint_values_dropped)       \
   X(large_values_clipped)       \
-  X(large_weights_clipped) X(zeros_by_the_first_of_four) X(eps_remembered) X(small_residual_left_out)
+  X(large_weights_clipped) X(zeros_by_the_first_of_four) X(eps_remembered) X(small_residual_left_out) X(rows_remembered)
 
 namespace {
 
@@ -67,7 +67,9 @@ struct Mutant {
     if (kSin == Sin::eps_remembered) eps = first_eps;
     const int64_t n = x.dims[2], summed = kSin == Sin::last_value_left_out ? n - 1 : n;
     const auto* weights = static_cast<const float*>(w.data);
-    for (int64_t row = 0; row < x.dims[1]; ++row) {
+    static const int64_t first_rows = x.dims[1];
+    const int64_t rows = kSin == Sin::rows_remembered ? first_rows : x.dims[1];
+    for (int64_t row = 0; row < rows; ++row) {
       const float* first = static_cast<const float*>(x.data) + row * x.strides[1];
       const float* second = residual ? static_cast<const float*>(residual->data) + row * residual->strides[1] : nullptr;
       float* out = static_cast<float*>(y.data) + row * y.strides[1];

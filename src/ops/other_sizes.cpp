@@ -1,0 +1,74 @@
+// Specs of other sizes.
+#include "ops/other_sizes.h"
+
+#include <algorithm>
+#include <charconv>
+#include <limits>
+
+#include "base/error.h"
+#include "ops/matmul.h"
+
+namespace assay {
+namespace {
+
+constexpr int64_t kMostRows = 64, kMostLength = 1024, kMostPositions = 48;
+
+/// Half as long, at most kMostLength, in whole blocks and in multiples that kernels ask for; twice as long where that
+/// is nothing.
+int64_t other_length(int64_t length, int64_t block) {
+  const int64_t step = std::max<int64_t>(length >= 512 ? 256 : 32, block);
+  const int64_t half = length / 2 / step * step;
+  return half == 0 ? 2 * length : std::min(half, kMostLength);
+}
+
+int64_t one_less(int64_t count) { return std::max<int64_t>(count - 1, 1); }
+
+std::optional<int64_t> number_in(const std::string& text) {
+  int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc() && end == text.data() + text.size() ? std::optional(value) : std::nullopt;
+}
+
+}  // namespace
+
+std::optional<Spec> with_other_sizes(const Spec& spec) {
+  const bool is_product = spec.op->is_product;
+  // Of a product as few columns as there may be.
+  const std::optional<Spec> fewer =
+      is_product ? with_fewer_columns(spec, std::numeric_limits<int64_t>::max()) : std::nullopt;
+  const bool has_columns = !is_product;
+  int64_t block = 1;
+  for (const Tensor& t : spec.tensors) block = std::max(block, int64_t(dtype_facts(t.dtype).block_values));
+  SpecFields fields = fewer.value_or(spec).fields;
+  int64_t heads = 0, kv_heads = 0;
+  for (const auto& [name, text] : fields) {
+    if (name == "heads") heads = number_in(text).value_or(0);
+    if (name == "kv_heads") kv_heads = number_in(text).value_or(0);
+  }
+  const bool halves = kv_heads > 1 && kv_heads % 2 == 0 && heads % 2 == 0;
+  const bool drops = !halves && kv_heads > 0 && heads > kv_heads;
+  for (auto& [name, text] : fields) {
+    const std::optional<int64_t> value = number_in(text);
+    if (!value) continue;
+    const bool is_count = name == "m" || name == "batch" || (name == "k" && spec.op->name == std::string_view("top_k"));
+    const int64_t other = is_count                                      ? one_less(*value)
+                          : name == "k" || (name == "n" && has_columns) ? other_length(*value, block)
+                          : name == "rows"                              ? std::min(one_less(*value), kMostRows)
+                          : name == "length"                            ? std::min(*value, kMostPositions)
+                          : name == "capacity"                          ? std::min(*value, kMostRows)
+                          : name == "heads"                             ? (halves  ? heads / 2
+                                                                           : drops ? heads - kv_heads
+                                                                                   : heads)
+                          : name == "kv_heads"                          ? (halves ? kv_heads / 2 : kv_heads)
+                                                                        : *value;
+    text = std::to_string(other);
+  }
+  try {
+    Spec other = make_spec(fields, spec.line());
+    return other.line() == spec.line() ? std::nullopt : std::optional(std::move(other));
+  } catch (const Error&) {  // its sizes belong together
+    return {};
+  }
+}
+
+}  // namespace assay
