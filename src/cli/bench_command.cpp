@@ -98,8 +98,7 @@ class Bench {
     const ModelConfig& c = engine_.model().config();
     if (row.depth + row.tokens > session.context())
       fail("{} at depth {}: the context holds {}; give a {}", row.test, row.depth, session.context(),
-           session.context() == c.window ? "smaller depth: that is all that the model's attention sees"
-                                         : "larger --context");
+           session.context() == c.window ? "shorter test: the model's attention sees no more" : "larger --context");
     row.bytes_per_token = weight_bytes() + (row.depth + row.tokens / 2) * c.cache_values() * 2;
     for (int64_t i = 0; i <= options_.repetitions && !interrupted(); ++i) {
       session.truncate(std::min(session.position(), row.depth));

@@ -87,7 +87,7 @@ RopeConfig read_rope(const Gguf& file, const Keys& keys, const Architecture& arc
   rope.base = keys.positive_or("rope.freq_base", 10000);
   if (!(rope.base >= 1 && rope.base <= kMostRopeBase))  // frequencies are floats
     fail("{}: key \"{}\" is {}; 1 to {} is what a model can have: convert the model again", file.name(),
-         keys.key("rope.freq_base"), rope.base, kMostRopeBase);
+         keys.key("rope.freq_base"), float(rope.base), kMostRopeBase);
   rope.dimensions = keys.whole_or("rope.dimension_count", kMostWidth, key_size);
   if (rope.dimensions > key_size || rope.dimensions % 2 != 0)
     fail("{}: rope turns {} values of a head that has {}; an even number up to that is wanted", file.name(),
