@@ -356,42 +356,5 @@ TEST_F(engine_run, chat_without_a_template_says_what_to_do) {
   EXPECT_EQ(ended.exit_code, 0) << "run takes the text as it is\n" << ended.err;
 }
 
-TEST_F(engine_run, bench_shows_speed_in_every_form) {
-  const Ended text = home.run({"bench", model, "-p", "8", "-n", "4", "-r", "2", "-t", "1,2"});
-  EXPECT_EQ(text.exit_code, 0) << text.err;
-  EXPECT_EQ(count_of(text.out, "decode 4"), 2u) << text.out;
-  const Ended json = home.run({"bench", model, "-p", "8", "-n", "4", "-d", "0,16", "-r", "3", "--format", "json"});
-  const Json parsed = Json::parse(json.out);
-  ASSERT_EQ(parsed["rows"].size(), 4u);
-  EXPECT_EQ(parsed["rows"][0]["seconds"].size(), 3u);
-  for (const Json& row : parsed["rows"])
-    EXPECT_EQ(row.contains("token_ms") ? row["token_ms"].size() : 0,
-              row["test"].get<std::string>().starts_with("decode") ? 3u : 0u);
-  EXPECT_EQ(parsed["rows"][3]["depth"], 16);
-  const Ended deep = home.run({"bench", model, "-p", "0", "-n", "4", "-d", "16,300,900", "-r", "1", "--repeat-fill"});
-  EXPECT_EQ(deep.exit_code, 0) << deep.err;
-  EXPECT_TRUE(has(deep.out, "900")) << deep.out;
-}
-
-TEST_F(engine_run, bench_ops_and_what_lies_between_them_add_up_to_a_step) {
-  const Ended ended = home.run({"bench", model, "-p", "8", "-n", "6", "-r", "2", "--ops", "--format", "json"});
-  ASSERT_EQ(ended.exit_code, 0) << ended.err;
-  const Json parsed = Json::parse(ended.out);
-  ASSERT_EQ(parsed["rows"].size(), 2u);
-  for (const Json& row : parsed["rows"]) {
-    double ms = row["step"]["between_ops_ms"].get<double>();
-    EXPECT_GT(ms, 0);
-    for (const Json& op : row["ops"]) {
-      ms += op["ms"].get<double>();
-      EXPECT_NEAR(op["us"].get<double>() * op["calls"].get<double>() * 1e-3, op["ms"].get<double>(), 1e-9);
-    }
-    const Json& step = row["step"];
-    const double whole = step["ms"].get<double>();
-    EXPECT_NEAR(ms, whole, 1e-9);
-    EXPECT_LE(step["low_ms"].get<double>(), whole);
-    EXPECT_GE(step["high_ms"].get<double>(), whole);
-  }
-}
-
 }  // namespace
 }  // namespace assay

@@ -40,6 +40,24 @@ TEST(engine_trace, a_trace_tells_how_many_positions_each_attention_sees) {
   EXPECT_TRUE(has(plan.out, "attention")) << plan.out << plan.err;
 }
 
+TEST(engine_trace, the_summary_says_that_a_prompts_time_is_of_all_its_tokens) {
+  const fs::path model = fs::path(ASSAY_SOURCE_DIR) / "../shared/data/models/tiny-qwen2-f16.gguf";
+  if (!fs::exists(model)) GTEST_SKIP() << "no ../shared/data/models here";
+  const Home home;
+  const fs::path trace = home.folder / "t.jsonl", text = home.folder / "text";
+  std::string words;
+  for (int i = 0; i < 100; ++i) words += "a b ";
+  write_file(text, words);
+  const Ended ran = home.run({"run", model, "--raw", "-f", text, "-n", "4", "--trace", trace});
+  ASSERT_EQ(ran.exit_code, 0) << ran.err;
+  const size_t at = ran.err.find("prompt: ") + 8;
+  const std::string tokens = ran.err.substr(at, ran.err.find(' ', at) - at);
+  const std::string summary = home.run({"analyze", "--summary", trace}).out;
+  EXPECT_TRUE(has(summary, "ms per decoded token and per pass of a prompt")) << summary;
+  EXPECT_TRUE(has(summary, "ms per pass of " + tokens + " tokens")) << summary;
+  EXPECT_EQ(home.run({"analyze", "--classic", trace}).exit_code, 0);
+}
+
 TEST(engine_trace, bench_tells_the_mean_length_of_an_ops_calls) {
   const fs::path model = fs::path(ASSAY_SOURCE_DIR) / "../shared/data/models/tiny-qwen2-f16.gguf";
   if (!fs::exists(model)) GTEST_SKIP() << "no ../shared/data/models here";

@@ -107,6 +107,18 @@ TEST_F(interruption, every_subcommand_ends_with_130_at_any_moment) {
   EXPECT_FALSE(fs::exists(here + "l.f32") || fs::exists(here + "big.gguf") || fs::exists(here + "p.html"));
 }
 
+TEST_F(interruption, bench_shows_what_a_test_measured_before) {
+  const Arguments bench{"bench", model, "-p", "0", "-n", "64", "-r", "1000"};
+  ASSERT_EQ(home.run({"bench", model, "-p", "0", "-n", "1", "-r", "1"}).exit_code, 0);  // kernels are there now
+  const auto running = start(bench);
+  ASSERT_TRUE(comes_true([&] { return has_handler(running->pid()); }, 5000)) << running->err();
+  usleep(1'500'000);
+  running->send(SIGINT);
+  const Ended ended = running->wait();
+  EXPECT_EQ(ended.exit_code, 130) << ended.err;
+  EXPECT_TRUE(has(ended.out, "decode 64")) << ended.out;
+}
+
 TEST_F(interruption, compilers_end_and_the_folder_where_they_work_is_gone) {
   const fs::path source = fs::path(ASSAY_SOURCE_DIR) / "kernels/cpu/rms_norm.cpp", never = home.folder / "never";
   ASSERT_EQ(mkfifo(never.c_str(), 0600), 0);  // an assembler waits for somebody to write

@@ -96,9 +96,6 @@ TEST(model_config, an_unsupported_architecture_is_named_with_those_that_are_supp
   expect_refusal(small_keys(made), {"architecture gemma2 is not supported; supported are qwen2, qwen3, llama"});
   made.architecture = "qwen";
   expect_refusal(small_keys(made), {"did you mean qwen"});
-  expect_refusal(small_keys(small_config("llama")).u32("llama.expert_count", 8), {"mixture of 8 experts"});
-  EXPECT_EQ(
-      refusal(with_tensors(small_keys(small_config("llama")), small_config("llama")).u32("llama.expert_count", 0)), "");
 }
 
 TEST(model_config, missing_keys_and_wrong_types_are_named) {

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -10,6 +11,7 @@
 #include <map>
 
 #include "base/clock.h"
+#include "base/error.h"
 
 namespace assay {
 namespace {
@@ -33,6 +35,21 @@ TEST(run_process, gives_both_outputs_and_the_exit_code) {
   EXPECT_EQ(result.exit_code, 3);
   EXPECT_EQ(result.signal, 0);
   EXPECT_FALSE(result.timed_out);
+}
+
+TEST(run_process, says_why_there_is_no_pipe_and_what_to_do) {
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{3, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  std::string why;
+  try {
+    run_process(shell("true"), 10);
+  } catch (const Error& e) {
+    why = e.what();
+  }
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_EQ(why, "cannot make a pipe to run sh (Too many open files); raise the limit of open files (ulimit -n)");
 }
 
 TEST(run_process, names_the_signal_that_ended_it) {

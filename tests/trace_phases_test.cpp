@@ -25,6 +25,25 @@ TEST(trace_phases, prompt_and_decode_stand_apart_and_a_sequence_begins_with_a_pr
   EXPECT_EQ(a.decode.by_position.back().first, 2u);
 }
 
+TEST(trace_phases, a_pass_of_several_prompt_tokens_says_how_many_they_were) {
+  Trace trace;
+  const auto pass = [&](int64_t at, int rows, const char* end) {
+    trace.op(at, "Prompt Processing/embedding/embedding/loop", 10,
+             R"({"op":"embedding","backend":"cpu","m":")" + std::to_string(rows) + R"(","n":"64"})");
+    trace.op(at, "Prompt Processing/embedding/cb_gpu", 10);
+    if (*end) trace.buffer(at + 100, end, 90, 70);
+  };
+  const char* const output = "Prompt Processing/generation_step_output";
+  pass(100, 64, "");
+  pass(200, 36, output);
+  pass(400, 60, output);
+  pass(600, 7, "");  // never ends
+  const Accounts a = trace.read();
+  EXPECT_EQ(a.prompt.tokens, 2u);
+  EXPECT_EQ(a.prompt.given_tokens, 160u);
+  EXPECT_TRUE(accounting_text(a).find("is a pass of 80 tokens") != std::string::npos) << accounting_text(a);
+}
+
 TEST(trace_phases, an_engine_without_totals_decodes_from_output_to_output) {
   Trace trace;
   for (int i = 0; i < 4; ++i)

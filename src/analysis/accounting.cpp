@@ -2,6 +2,7 @@
 #include "analysis/accounting.h"
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include "trace/matmul_fields.h"
@@ -12,6 +13,7 @@ namespace {
 constexpr int64_t kLatestStampNs =
     INT64_C(4'000'000'000'000'000'000);  // the year 2096; differences stay within 64 bits
 constexpr size_t kMostRepeated = 20;
+constexpr int64_t kMostRows = 1 << 24;  // of a pass: more is damage
 
 bool has_in_any_case(std::string_view text, std::string_view lower_part) {
   const auto same = [](char a, char b) { return (a >= 'A' && a <= 'Z' ? static_cast<char>(a - 'A' + 'a') : a) == b; };
@@ -112,6 +114,7 @@ void TimeAccounting::gpu_op(const Event& event, const StringTable& strings, cons
                                                     : kMissing;
     if (shape != kMissing) lengths_.add_op(shape, span.us);
     pairing_.op(name.scope, span, shape);
+    if (event.matmul != kMissing) count_given(event, strings);
   }
   if (step_end_.phase != Phase::none) step_ended();
 }
@@ -196,6 +199,19 @@ void TimeAccounting::host(ScopeId scope, const Span& span) {
                scope == kNoScope ? Phase::none : scopes_[scope].phase);
 }
 
+/// A pass over several tokens of a prompt embeds all of them.
+void TimeAccounting::count_given(const Event& event, const StringTable& strings) {
+  int64_t& rows = at<int64_t>(embedded_rows_, event.matmul, -1);
+  if (rows < 0) {
+    rows = 0;
+    const MatmulFields fields = unpack_fields(strings.text(event.matmul));
+    const std::string_view m = field_or(fields, "m", "");
+    if (field_or(fields, "op", "") == "embedding") std::from_chars(m.data(), m.data() + m.size(), rows);
+    rows = std::clamp<int64_t>(rows, 0, kMostRows);
+  }
+  if (rows > 0 && phase_of(strings.text(event.op_name)) == Phase::prompt) begun_tokens_ += uint64_t(rows);
+}
+
 /// The output of a step was computed. A prompt token ends there; a decoded one goes on if the engine writes totals,
 /// which is known once the next thing comes.
 void TimeAccounting::step_ended() {
@@ -204,6 +220,7 @@ void TimeAccounting::step_ended() {
     decoded_until_mark();
     pairing_.close_all();
     step_end_ = {};
+    given_tokens_ += std::exchange(begun_tokens_, 0);
     ledger_.end_token(Phase::prompt, ledger_.here(step.end_ns), std::nullopt);
   } else if (!any_iteration_) {
     decoded_until_mark();
@@ -225,6 +242,7 @@ void TimeAccounting::new_run() {
   watch_.new_run();
   doubles_.new_run();
   clock_shift_ns_ = 0;
+  begun_tokens_ = 0;
   is_active_ = false;
 }
 
@@ -234,6 +252,7 @@ Accounts TimeAccounting::finish(const StringTable& strings) {
   accounts.load = ledger_.load;
   accounts.outside = ledger_.outside;
   accounts.prompt = std::move(ledger_.prompt);
+  accounts.prompt.given_tokens = given_tokens_;
   accounts.decode = std::move(ledger_.decode);
   accounts.slopes = lengths_.slopes(strings);
   accounts.pairing = pairing_.counts();

@@ -57,6 +57,7 @@ class TimeAccounting : public EventConsumer, private BufferSink {
   const OpName& op_name(StringId id, const StringTable& strings);
   ScopeId scope_of(std::string_view name);
   ScopeId known_scope(std::string_view name) const;
+  void count_given(const Event& event, const StringTable& strings);
   void step_ended();
   void decoded_until_mark();
   void new_run();
@@ -68,9 +69,10 @@ class TimeAccounting : public EventConsumer, private BufferSink {
   TokenLedger ledger_;
   AnomalyWatch watch_;
   DoubleWatch doubles_;
-  std::vector<OpName> op_names_;     // by string
-  std::vector<Internal> internals_;  // by string
-  std::vector<int8_t> begins_run_;   // by string of a type: -1 unknown
+  std::vector<OpName> op_names_;        // by string
+  std::vector<Internal> internals_;     // by string
+  std::vector<int64_t> embedded_rows_;  // by string of fields: -1 unknown, 0 no embedding
+  std::vector<int8_t> begins_run_;      // by string of a type: -1 unknown
   std::vector<ScopeName> scopes_;
   std::unordered_map<std::string_view, ScopeId> scope_ids_;
   LengthSums lengths_;
@@ -81,6 +83,7 @@ class TimeAccounting : public EventConsumer, private BufferSink {
   StepEnd step_end_;            // of the event at hand
   TokenLedger::Place decoded_;  // where a decoded token ends unless a total says so later
   bool has_decoded_ = false, any_iteration_ = false, has_stamps_ = false, is_active_ = false;
+  uint64_t given_tokens_ = 0, begun_tokens_ = 0;  // of prompts, by the rows of embeddings; begun: since the last end
   uint64_t last_line_ = 0;
   int64_t clock_shift_ns_ = 0;  // by which the clock jumped ahead within tokens
 };

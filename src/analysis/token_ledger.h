@@ -46,6 +46,9 @@ struct PositionBucket {
 
 struct PhaseAccount {
   uint64_t tokens = 0, tokens_without_wall = 0;  // without: no time stamps, no total; their parts' sum stands for it
+  uint64_t given_tokens = 0;                     // that the embeddings of those passes read; 0: the trace does not say
+  /// Whether what counts as a token was a pass over several, as of a prompt in pieces.
+  bool is_of_passes() const { return given_tokens > tokens; }
   TimeParts parts;
   LogHistogram wall_us;
   RobustLine wall_us_by_position;

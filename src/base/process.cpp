@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 
 #include "base/clock.h"
 #include "base/deferred_signals.h"
@@ -70,7 +71,8 @@ ProcessSet::~ProcessSet() {
 size_t ProcessSet::start(const std::vector<std::string>& argv, double limit_s, const Environment& environment) {
   ASSAY_CHECK(!argv.empty());
   int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) fail("cannot make a pipe to run {}", argv[0]);
+  if (pipe2(ends, O_CLOEXEC) != 0)
+    fail("cannot make a pipe to run {} ({}); raise the limit of open files (ulimit -n)", argv[0], std::strerror(errno));
   std::vector<char*> arguments;
   for (const std::string& argument : argv) arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
@@ -78,11 +80,13 @@ size_t ProcessSet::start(const std::vector<std::string>& argv, double limit_s, c
   const DeferredSignals until_it_is_known;
   const pid_t parent = getpid(), pid = fork();
   if (pid == 0) become(arguments.data(), environment, ends[1], parent);
-  close(ends[1]);
   if (pid < 0) {
-    close(ends[0]);
-    fail("cannot start a process to run {}", argv[0]);
+    const int why = errno;
+    close(ends[0]), close(ends[1]);
+    fail("cannot start a process to run {} ({}); end other processes, or raise their limit (ulimit -u)", argv[0],
+         std::strerror(why));
   }
+  close(ends[1]);
   add_started_group(pid);
   setpgid(pid, pid);  // here too: a kill must reach its children even before it has run
   fcntl(ends[0], F_SETFL, O_NONBLOCK);

@@ -20,6 +20,7 @@
 #include "report/csv.h"
 #include "report/markdown.h"
 #include "report/table.h"
+#include "stats/summary.h"
 
 namespace assay {
 namespace {
@@ -90,12 +91,14 @@ class Bench {
     if (count > computed && !interrupted()) engine_.session().repeat(count - computed);
   }
 
-  /// One run more than is counted: kernels are compiled and pages faulted in the first.
+  /// One run more than is counted: kernels are compiled and pages faulted in the first. One that is interrupted does
+  /// not count, and those before it do.
   void repeat(BenchRow row, bool is_prompt) {
     Session& session = engine_.session();
-    if (row.depth + row.tokens > session.context())
-      fail("{} at depth {}: the context holds {}; give a larger --context", row.test, row.depth, session.context());
     const ModelConfig& c = engine_.model().config();
+    if (row.depth + row.tokens > session.context())
+      fail("{} at depth {}: the context holds {}; give a {}", row.test, row.depth, session.context(),
+           session.context() == c.window ? "shorter test: the model's attention sees no more" : "larger --context");
     row.bytes_per_token = weight_bytes() + (row.depth + row.tokens / 2) * c.cache_values() * 2;
     for (int64_t i = 0; i <= options_.repetitions && !interrupted(); ++i) {
       session.truncate(std::min(session.position(), row.depth));
@@ -106,14 +109,14 @@ class Bench {
       for (int64_t step = 0, last = began; step < (is_prompt ? 1 : row.tokens) && !interrupted(); ++step) {
         fill(is_prompt ? row.tokens : 1);
         step_ms.push_back(double(now_ns() - last) * 1e-6), last = now_ns();
-        if (options_.ops && i > 0) watch_.end_step(step_ms.back());
+        if (options_.ops && i > 0 && !interrupted()) watch_.end_step(step_ms.back());
       }
-      if (i == 0) continue;
+      if (i == 0 || interrupted()) continue;
       row.seconds.push_back(double(now_ns() - began) * 1e-9);
       if (!is_prompt) row.token_ms.push_back(step_time(step_ms).mean);
     }
     if (options_.ops) row.ops = watch_.take();
-    if (!interrupted()) rows_.push_back(std::move(row));
+    if (!row.seconds.empty()) rows_.push_back(std::move(row));
   }
 
   const BenchOptions& options_;
@@ -123,15 +126,11 @@ class Bench {
   uint64_t drawn_ = 1;
 };
 
-struct Moments {
-  double mean = 0, deviation = 0;
-};
-Moments moments(const std::vector<double>& values) {
-  Moments m;
-  for (const double value : values) m.mean += value / double(values.size());
-  for (const double value : values) m.deviation += (value - m.mean) * (value - m.mean);
-  m.deviation = values.size() > 1 ? std::sqrt(m.deviation / double(values.size() - 1)) : 0;
-  return m;
+double deviation(const std::vector<double>& values) {
+  double mean = 0, squares = 0;
+  for (const double value : values) mean += value / double(values.size());
+  for (const double value : values) squares += (value - mean) * (value - mean);
+  return values.size() > 1 ? std::sqrt(squares / double(values.size() - 1)) : 0;
 }
 
 /// GB/s that what a token of this row reads can reach, in a cache where it fits into one; 0: not known.
@@ -155,14 +154,16 @@ Table bench_table(const std::vector<BenchRow>& rows, const std::string& title,
               {},
               {}};
   for (const BenchRow& row : rows) {
-    std::vector<double> rates, gbps;
+    std::vector<double> rates;
     const bool decodes = row.test.starts_with("decode");
     for (const double seconds : row.seconds) rates.push_back(double(row.tokens) / seconds);
-    const Moments m = moments(rates);
-    const double read = double(row.bytes_per_token) * m.mean * 1e-9, ceiling = ceiling_of(row, ceilings);
-    table.rows.push_back({row.test, double(row.depth), double(row.threads), m.mean, m.deviation, 1e3 / m.mean,
-                          decodes ? Cell(read) : Cell(), decodes && ceiling > 0 ? Cell(100 * read / ceiling) : Cell()});
+    const double token_s = percentile(row.seconds, 50) / double(row.tokens);
+    const double read = double(row.bytes_per_token) / token_s * 1e-9, ceiling = ceiling_of(row, ceilings);
+    table.rows.push_back({row.test, double(row.depth), double(row.threads), 1 / token_s, deviation(rates),
+                          1e3 * token_s, decodes ? Cell(read) : Cell(),
+                          decodes && ceiling > 0 ? Cell(100 * read / ceiling) : Cell()});
   }
+  table.notes.push_back("tokens/s and ms/token: of the median repetition; ±: the deviation of all their rates");
   table.notes.push_back("GB/s: weights and KV cache that a token must read, whatever is read twice");
   table.notes.push_back(
       ceilings ? fmt::format("ceiling: what assay devices measured for so many bytes; {:.1f} GB/s of memory",

@@ -50,9 +50,12 @@ ReplayStep step_of_model(const ReplayOptions& o, const KernelChooser& chooser) {
   const Gguf file{std::filesystem::path(o.what)};
   if (const std::string why_not = inspect(file).why_not; !why_not.empty()) fail("{}: {}", file.name(), why_not);
   const ModelConfig config = read_model_config(file);
+  if (const int64_t most = config.most_positions(); most > 0 && o.depth >= most)
+    fail("--depth {}: the context of {} holds {}, and a token is decoded behind it; give a smaller one", o.depth,
+         o.what, most);
   ReplayStep step;
   PassRequest pass;
-  pass.capacity = cache_capacity(o.depth + 1, config.context);
+  pass.capacity = cache_capacity(o.depth + 1, config.most_positions());
   pass.cache = cache_type_of(o.cache_type, config, o.what);
   pass.fuses_swiglu = fuses_swiglu(file, config, pass, chooser);
   for (const PassOp& op : forward_pass(file, config, pass)) {

@@ -237,7 +237,7 @@ int run_tune(const TuneOptions& o) {
   // What cannot be read or run is said before anything is shown.
   const LoadedModel model{fs::path(o.model)};
   cache_type_of(o.cache_type, model.config(), o.model);
-  if (const int64_t context = model.config().context; context > 0 && o.depth + kProvedTokens > context)
+  if (const int64_t context = model.config().most_positions(); context > 0 && o.depth + kProvedTokens > context)
     fail("--depth {}: the context of {} holds {}, and {} tokens are decoded behind it; give a smaller one", o.depth,
          o.model, context, kProvedTokens);
   if (!o.out.empty()) check_writable(o.out);

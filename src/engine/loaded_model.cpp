@@ -2,30 +2,16 @@
 #include "engine/loaded_model.h"
 
 #include "base/error.h"
-#include "base/terminal.h"
 #include "model/block_decoder.h"
 #include "model/finite_check.h"
 #include "model/gguf_vocabulary.h"
 #include "model/inspection.h"
 
 namespace assay {
-namespace {
-
-/// A bias or norm that no op reads would change every answer, and nobody would see it.
-void refuse_unknown(const Gguf& file, const std::vector<std::string>& unused) {
-  for (const std::string& name : unused)
-    if (!name.ends_with("rot_embd"))  // what converters once wrote of rope's frequencies, which its base tells as well
-      fail("{}: holds tensor \"{}\", which no {} model has here: without it the answers would be another model's",
-           file.name(), cut_end(one_line(name), 80), file.string("general.architecture"));
-}
-
-}  // namespace
-
 LoadedModel::LoadedModel(const std::filesystem::path& path) : file_(path) {
   const Inspection found = inspect(file_);
   if (!found.why_not.empty()) fail("{}: {}", file_.name(), found.why_not);
   config_ = *found.config;
-  refuse_unknown(file_, found.unused);
 }
 
 const Tokenizer& LoadedModel::tokenizer() const {

@@ -15,6 +15,14 @@ constexpr size_t kAtOnce = 256;
 
 std::string cache_name(int64_t layer, const char* which) { return fmt::format("blk.{}.{}_cache", layer, which); }
 
+/// Why a context cannot be longer than the window.
+std::string window_text(const ModelConfig& config) {
+  return fmt::format(
+      "the model sees the last {} tokens alone (key \"{}.attention.sliding_window\"), and attention here "
+      "all of them",
+      config.window, config.architecture);
+}
+
 }  // namespace
 
 int64_t cache_capacity(int64_t positions, int64_t context) {
@@ -25,8 +33,12 @@ int64_t cache_capacity(int64_t positions, int64_t context) {
 
 Session::Session(LoadedModel& model, Device& device, StepBinder& binder, const SessionOptions& options)
     : model_(model), device_(device), binder_(binder), options_(options) {
+  const int64_t window = model.config().window;
+  if (window > 0 && options.context > window)
+    fail("--context {}: {}: {}; give {} or less", options.context, model.file().name(), window_text(model.config()),
+         window);
   const int64_t said = model.config().context > 0 ? model.config().context : kUnsaidContext;
-  context_ = options.context > 0 ? options.context : said;
+  context_ = options.context > 0 ? options.context : window > 0 ? std::min(said, window) : said;
   position_bytes_ = dtype_bytes(options.cache, model.config().cache_values());
   grow_cache(1);
   step(1, 1);  // first of all: it decides the weights' accuracy classes
@@ -71,6 +83,9 @@ void Session::check_room(std::span<const Token> tokens) const {
     if (int64_t(token) >= model_.config().vocabulary)
       fail("{}: has no token {}; its {} tokens count from 0", model_.file().name(), token, model_.config().vocabulary);
   if (position() + int64_t(tokens.size()) <= context_) return;
+  if (context_ == model_.config().window)
+    fail("{}: {} tokens more do not fit into the context of {}, {} of which are used: {}; shorten the text",
+         model_.file().name(), tokens.size(), context_, position(), window_text(model_.config()));
   fail(
       "{}: {} tokens more do not fit into the context of {}, {} of which are used; shorten the text, or give a larger "
       "--context",
@@ -169,20 +184,25 @@ Token Session::picked() const {
 }
 
 void Session::check_logits() const {
-  if (!has_nan(logits_)) return;
-  fail("{}: its logits are NaN, though all its weights are finite: sums overflowed", model_.file().name());
+  if (all_finite(logits_)) return;
+  const bool has_nan = std::any_of(logits_.begin(), logits_.end(), [](float logit) { return logit != logit; });
+  fail(
+      "{}: its logits are {}, though all its weights are finite: sums overflowed, so some weights are too large; get "
+      "the model again, or convert it anew",
+      model_.file().name(), has_nan ? "NaN" : "infinite");
 }
 
-bool has_nan(std::span<const float> values) {
-  bool has = false;
+bool all_finite(std::span<const float> values) {
+  // What is infinite or NaN is no number once it is taken from itself.
+  bool finite = true;
   size_t done = 0;
   for (; done + kAtOnce <= values.size(); done += kAtOnce) {  // so many that compilers make vectors of them
-    unsigned nans = 0;
-    for (size_t i = 0; i < kAtOnce; ++i) nans += unsigned(values[done + i] != values[done + i]);
-    has |= nans != 0;
+    unsigned odd = 0;
+    for (size_t i = 0; i < kAtOnce; ++i) odd += unsigned(values[done + i] - values[done + i] != 0);
+    finite &= odd == 0;
   }
-  for (; done < values.size(); ++done) has |= values[done] != values[done];
-  return has;
+  for (; done < values.size(); ++done) finite &= values[done] - values[done] == 0;
+  return finite;
 }
 
 }  // namespace assay

@@ -47,7 +47,7 @@ class Session {
   int64_t cache_bytes() const { return capacity_ * position_bytes_; }
 
   /// Appends the tokens; the logits of the last `wanted` of them, rows of the vocabulary's size, true until the next
-  /// call. Error where the context or memory is too small, where a logit is NaN, and for a token that there is not.
+  /// call. Error where the context or memory is too small, where a logit is NaN or infinite, and for a token that there is not.
   /// Where `stopped` says yes, what was not begun is left out and nothing comes back.
   std::span<const float> append(std::span<const Token> tokens, int64_t wanted = 1);
   /// Compiles what `append` of these tokens lacks, for who times it. The first run of a new assay waits here. Errors of
@@ -89,6 +89,6 @@ class Session {
 };
 
 /// What append() looks for in the logits: of a token's time no small part.
-bool has_nan(std::span<const float> values);
+bool all_finite(std::span<const float> values);
 
 }  // namespace assay

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/terminal.h"
 
 namespace assay {
 namespace {
@@ -219,12 +220,17 @@ std::string spec_type_name(TensorType type) {
 std::vector<PassOp> forward_pass(const Gguf& file, const ModelConfig& config, const PassRequest& request) {
   ASSAY_CHECK(request.tokens >= 1 && request.logits >= 0 && request.logits <= request.tokens);
   ASSAY_CHECK(request.capacity >= request.tokens);
+  const auto key = [&](const char* name) { return config.architecture + "." + name; };
   if (config.key_size != config.value_size)
-    fail("{}: keys have {} values a head and values {}; only equal ones are supported", file.name(), config.key_size,
-         config.value_size);
-  if (config.rope.scaling != "none" && !(config.rope.scaling == "linear" && config.rope.factor == 1))
-    fail("{}: scales its positions by the rule \"{}\", which is not supported", file.name(), config.rope.scaling);
-  return Pass(file, config, request).make();
+    fail("{}: key \"{}\" is {} and \"{}\" {}; heads whose sizes differ are not supported: take another model",
+         file.name(), key("attention.key_length"), config.key_size, key("attention.value_length"), config.value_size);
+  if (config.rope.scaling == "none") return Pass(file, config, request).make();
+  std::string keys;
+  for (const char* name : {"rope.scaling.type", "rope.scaling.factor", "rope.scale_linear"})
+    if (file.has(key(name))) keys += fmt::format("{}\"{}\"", keys.empty() ? "" : ", ", key(name));
+  fail(
+      "{}: scales its positions by the rule \"{}\" and a factor of {} ({}), which is not supported: take another model",
+      file.name(), cut_end(one_line(config.rope.scaling), 40), config.rope.factor, keys);
 }
 
 }  // namespace assay

@@ -6,9 +6,10 @@
 #include <charconv>
 #include <cmath>
 #include <map>
-#include <unordered_set>
 
 #include "base/error.h"
+#include "model/model_check.h"
+#include "model/network_keys.h"
 #include "spec/dtype.h"
 
 namespace assay {
@@ -81,15 +82,6 @@ std::vector<TensorFold> fold_layers(const Gguf& file) {
   return all;
 }
 
-std::vector<std::string> unused_tensors(const Gguf& file, const ModelConfig& config) {
-  std::unordered_set<std::string> known;
-  for (ModelTensor& tensor : model_tensors(config)) known.insert(std::move(tensor.name));
-  std::vector<std::string> unused;
-  for (const GgufTensor& tensor : file.tensors())
-    if (std::string name(tensor.name); !known.count(name)) unused.push_back(std::move(name));
-  return unused;
-}
-
 std::vector<TensorType> matmul_types(const Gguf& file, const ModelConfig& config) {
   std::vector<TensorType> types;
   for (const ModelTensor& part : model_tensors(config)) {
@@ -137,10 +129,13 @@ Inspection inspect(const Gguf& file) {
     all.config = read_model_config(file);
     if (const int64_t parts = file.integer_or("split.count", 1); parts > 1)
       fail("{}: is one of {} parts; merge them first (llama-gguf-split --merge)", file.name(), parts);
+    all.unknown_keys = unknown_network_keys(file, *all.config);
+    check_network_keys(file, *all.config);
     check_model_tensors(file, *all.config);
+    all.unused = unused_tensors(file, *all.config);
     all.step = step_bytes(file, *all.config);
     all.matmul_types = matmul_types(file, *all.config);
-    all.unused = unused_tensors(file, *all.config);
+    check_ops_of(file, *all.config);
   } catch (const Error& error) {
     all.why_not = without_name(file, error);
   }

@@ -23,20 +23,21 @@ struct TensorFold {
 };
 
 struct Inspection {
-  std::optional<ModelConfig> config;     // where the metadata tells
-  std::string why_not;                   // assay cannot use the file as a model; "": it can
-  std::optional<StepBytes> step;         // where it can
-  std::vector<TypeTotal> types;          // most bytes first
-  std::vector<TensorType> matmul_types;  // of the weights of products, where it can; each once
-  std::vector<TensorFold> folds;         // in the order of the file
-  std::vector<std::string> unused;       // tensors that such a model does not have
+  std::optional<ModelConfig> config;      // where the metadata tells
+  std::string why_not;                    // assay cannot use the file as a model; "": it can
+  std::optional<StepBytes> step;          // where all tensors are there
+  std::vector<TypeTotal> types;           // most bytes first
+  std::vector<TensorType> matmul_types;   // of the weights of products, as step; each once
+  std::vector<TensorFold> folds;          // in the order of the file
+  std::vector<std::string> unused;        // tensors that such a model does not have
+  std::vector<std::string> unknown_keys;  // of its architecture, that nothing here knows
   int64_t tensor_bytes = 0;
 };
 
 /// Whether probe has kernels for weights of that type.
 bool has_matmul_kernels(TensorType type);
 
-/// Reads no tensor values.
+/// All that uses a model asks here whether the file is one (why_not). Reads no tensor values but rope's factors.
 Inspection inspect(const Gguf& file);
 
 }  // namespace assay

@@ -24,6 +24,7 @@ constexpr Architecture kArchitectures[] = {
 
 // Sizes beyond are damage: products of three of them must fit 64 bits.
 constexpr int64_t kMostWidth = 1 << 20, kMostLayers = 10'000, kMostVocabulary = 1 << 24, kMostContext = 1 << 30;
+constexpr double kMostRopeBase = 1e30;
 
 /// The keys of one architecture, "llama.block_count" by "block_count".
 class Keys {
@@ -48,6 +49,8 @@ class Keys {
       fail("{}: key \"{}\" is {}; a number above 0 is wanted", file_.name(), full, value);
     return value;
   }
+  /// 0 says nothing, as 1 does.
+  double factor(std::string_view name) const { return file_.number(key(name)) == 0 ? 1 : positive(name); }
   double positive_or(std::string_view name, double fallback) const { return has(name) ? positive(name) : fallback; }
 
  private:
@@ -82,25 +85,38 @@ RopeConfig read_rope(const Gguf& file, const Keys& keys, const Architecture& arc
   RopeConfig rope;
   rope.pairs = architecture.pairs;
   rope.base = keys.positive_or("rope.freq_base", 10000);
+  if (!(rope.base >= 1 && rope.base <= kMostRopeBase))  // frequencies are floats
+    fail("{}: key \"{}\" is {}; 1 to {} is what a model can have: convert the model again", file.name(),
+         keys.key("rope.freq_base"), float(rope.base), kMostRopeBase);
   rope.dimensions = keys.whole_or("rope.dimension_count", kMostWidth, key_size);
   if (rope.dimensions > key_size || rope.dimensions % 2 != 0)
     fail("{}: rope turns {} values of a head that has {}; an even number up to that is wanted", file.name(),
          rope.dimensions, key_size);
   // Llama 3.x says its scaling by a tensor of factors, not by keys.
-  rope.scaling = file.string_or(keys.key("rope.scaling.type"), "none");
-  rope.factor = keys.positive_or("rope.scaling.factor", 1);
-  if (rope.scaling == "none" && keys.has("rope.scale_linear")) {  // files of 2023
-    rope.factor = keys.positive("rope.scale_linear");
-    if (rope.factor != 1) rope.scaling = "linear";
-  }
+  const double factor = keys.has("rope.scaling.factor") ? keys.factor("rope.scaling.factor")
+                        : keys.has("rope.scale_linear") ? keys.factor("rope.scale_linear")  // files of 2023
+                                                        : 1;
+  // As llama.cpp has it: a factor without a rule is a linear one.
+  const bool has_rule = keys.has("rope.scaling.type");
+  rope.scaling = has_rule ? file.string(keys.key("rope.scaling.type")) : "linear";
+  rope.factor = factor;
+  if (rope.scaling == "none" || (rope.scaling == "linear" && factor == 1)) rope.scaling = "none", rope.factor = 1;
   rope.original_context = keys.whole_or("rope.scaling.original_context_length", kMostContext, 0);
   rope.has_factors = file.find_tensor("rope_freqs.weight") != nullptr;
   return rope;
 }
 
+/// Positions that attention sees; 0: all, which files say by no key, by 0, by -1, or by a flag (Qwen2).
+int64_t read_window(const Gguf& file, const Keys& keys) {
+  const std::string key = keys.key("attention.sliding_window");
+  if (!file.boolean_or(keys.key("use_sliding_window"), true) || !file.has(key)) return 0;
+  return std::clamp<int64_t>(file.integer(key), 0, kMostContext);
+}
+
 /// Rows of the embedding and tokens must agree; what a key says counts where there is neither.
 int64_t read_vocabulary(const Gguf& file, const Keys& keys) {
   const GgufTensor* weight = file.find_tensor("token_embd.weight");
+  if (!weight && !file.tensors().empty()) file.tensor("token_embd.weight");  // says that there is none
   const GgufEntry* tokens = file.find("tokenizer.ggml.tokens");
   const int64_t listed = tokens ? int64_t(tokens->count) : 0;
   if (tokens && !(tokens->is_array() && tokens->element == GgufType::string)) file.strings(tokens->key);  // says so
@@ -129,8 +145,6 @@ ModelConfig read_model_config(const Gguf& file) {
   const Keys keys(file, architecture.name);
   ModelConfig config;
   config.architecture = architecture.name;
-  if (const int64_t experts = file.integer_or(keys.key("expert_count"), 0); experts > 1)
-    fail("{}: is a mixture of {} experts, which is not supported", file.name(), experts);
   config.layers = keys.whole("block_count", kMostLayers);
   config.embedding = keys.whole("embedding_length", kMostWidth);
   config.feed_forward = keys.whole("feed_forward_length", kMostWidth);
@@ -145,6 +159,7 @@ ModelConfig read_model_config(const Gguf& file) {
       keys.whole_or("attention.key_length", kMostWidth, std::max<int64_t>(1, config.embedding / config.heads));
   config.value_size = keys.whole_or("attention.value_length", kMostWidth, config.key_size);
   config.context = keys.whole_or("context_length", kMostContext, 0);
+  config.window = read_window(file, keys);
   config.norm_epsilon = keys.positive("attention.layer_norm_rms_epsilon");
   config.rope = read_rope(file, keys, architecture, config.key_size);
   config.vocabulary = read_vocabulary(file, keys);

@@ -1,5 +1,6 @@
 // What a model file says of its network: sizes, heads, rope, norms, biases; and the tensors that follow from it.
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -26,12 +27,16 @@ struct ModelConfig {
   int64_t layers = 0, embedding = 0, heads = 0, kv_heads = 0;
   int64_t key_size = 0, value_size = 0;  // of a head
   int64_t feed_forward = 0, vocabulary = 0, context = 0;
+  int64_t window = 0;  // positions that attention sees, the token's own included; 0: all before it
   double norm_epsilon = 0;
   RopeConfig rope;
   bool tied_output = false;     // the embedding is the output weight, too
   bool query_key_norm = false;  // an RMS norm a head before rope (qwen3)
   bool query_key_value_bias = false, attention_output_bias = false;
 
+  /// Positions that the engine computes right: as many as the model was made for, and no more than its window. 0: the
+  /// file says neither.
+  int64_t most_positions() const { return window == 0 ? context : context == 0 ? window : std::min(window, context); }
   int64_t query_rows() const { return heads * key_size; }
   int64_t key_rows() const { return kv_heads * key_size; }
   int64_t value_rows() const { return kv_heads * value_size; }

@@ -34,6 +34,7 @@ Json fit_json(const RobustLine& line) {
 
 Json phase_json(const PhaseAccount& phase) {
   Json json = {{"tokens", phase.tokens}, {"tokens_without_wall", phase.tokens_without_wall}};
+  if (phase.is_of_passes()) json["given_tokens"] = phase.given_tokens;
   json.update(parts_json(phase.parts));
   json["wall_us_per_token"] = phase.tokens ? Json(us(phase.parts.wall_ns) / double(phase.tokens)) : Json();
   json["median_wall_us"] = phase.tokens ? Json(phase.wall_us.percentile(50)) : Json();

@@ -45,6 +45,9 @@ void add_phase(std::string& out, const char* name, const PhaseAccount& phase) {
   out += fmt::format("  {}: tokens={} | {} | median={:.3f}ms, p95={:.3f}ms{}\n", name, phase.tokens,
                      sum_text(phase.parts, phase.tokens), phase.wall_us.percentile(50) / 1e3,
                      phase.wall_us.percentile(95) / 1e3, buffers_text(phase.parts, phase.tokens));
+  if (phase.is_of_passes())
+    out += fmt::format("    each counts as a token and is a pass of {} tokens: {:.3f}ms a token\n",
+                       tokens_of_pass(phase), ms(phase.parts.wall_ns) / double(phase.given_tokens));
   if (phase.tokens_without_wall)
     out += fmt::format("    of {} tokens nothing tells the wall: it is the sum of what was reported\n",
                        phase.tokens_without_wall);
@@ -104,6 +107,13 @@ void add_anomalies(std::string& out, const Anomalies& anomalies) {
 }
 
 }  // namespace
+
+std::string tokens_of_pass(const PhaseAccount& phase) {
+  const uint64_t each = phase.given_tokens / phase.tokens;
+  return each * phase.tokens == phase.given_tokens
+             ? fmt::format("{}", each)
+             : fmt::format("{:.1f}", double(phase.given_tokens) / double(phase.tokens));
+}
 
 std::string accounting_text(const Accounts& accounts) {
   std::string out;

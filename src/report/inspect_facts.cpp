@@ -66,6 +66,10 @@ Facts model_facts(const Gguf& file, const std::optional<ModelConfig>& config) {
   if (!file.tensors().empty())
     facts.emplace_back("output", c.tied_output ? "the embedding's weight (tied)" : "a weight of its own");
   if (c.context > 0) facts.emplace_back("context", fmt::format("{} tokens", c.context));
+  if (c.window > 0)
+    facts.emplace_back("window", c.context > 0 && c.context <= c.window
+                                     ? fmt::format("{} tokens, no less than the context", c.window)
+                                     : fmt::format("{} tokens: the context stays within it", c.window));
   return facts;
 }
 
@@ -86,12 +90,15 @@ Facts use_facts(const Inspection& inspection) {
     (has_matmul_kernels(type) ? measured : later) += fmt::format(" {}", tensor_type_name(type));
   if (!measured.empty()) facts.emplace_back("probe measures weights of", measured.substr(1));
   if (!later.empty()) facts.emplace_back("probe has no kernels for", later.substr(1));
-  if (!inspection.unused.empty()) {
-    std::string names;
-    for (size_t i = 0; i < inspection.unused.size() && i < 5; ++i) names += " " + inspection.unused[i];
-    if (inspection.unused.size() > 5) names += " …";
-    facts.emplace_back("tensors without use", fmt::format("{}:{}", inspection.unused.size(), cut_end(names, 200)));
-  }
+  const auto names = [&](const char* what, const std::vector<std::string>& all) {
+    if (all.empty()) return;
+    std::string text;
+    for (size_t i = 0; i < all.size() && i < 5; ++i) text += " " + all[i];
+    if (all.size() > 5) text += " …";
+    facts.emplace_back(what, fmt::format("{}:{}", all.size(), cut_end(text, 200)));
+  };
+  names("tensors without use", inspection.unused);
+  names("keys that assay does not know", inspection.unknown_keys);
   return facts;
 }
 

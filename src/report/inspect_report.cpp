@@ -72,6 +72,7 @@ Json config_json(const ModelConfig& c) {
           {"value_size", c.value_size},
           {"vocabulary", c.vocabulary},
           {"context", c.context > 0 ? Json(c.context) : Json()},
+          {"window", c.window > 0 ? Json(c.window) : Json()},
           {"norm_epsilon", c.norm_epsilon},
           {"tied_output", c.tied_output},
           {"query_key_norm", c.query_key_norm},
@@ -148,6 +149,7 @@ std::string inspect_json(const Gguf& file, const Inspection& inspection) {
                {"cache_values_per_token", nullptr},
                {"types", types_json(inspection)},
                {"unused_tensors", inspection.unused},
+               {"unknown_keys", inspection.unknown_keys},
                {"metadata", std::move(keys)},
                {"tensors", tensors_json(file)}};
   if (const auto& step = inspection.step) {

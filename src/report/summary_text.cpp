@@ -38,7 +38,9 @@ std::vector<Cell> parts_cells(const std::string& name, const TimeParts& parts, u
 /// Whole tokens; where none was found, the whole trace.
 Table time_table(const Accounts& a) {
   const bool tokens = a.prompt.tokens + a.decode.tokens > 0;
-  Table table{tokens ? "ms per token (load and outside: in all)" : "ms in all (no end of a token was found)",
+  Table table{a.prompt.is_of_passes() ? "ms per decoded token and per pass of a prompt (load and outside: in all)"
+              : tokens                ? "ms per token (load and outside: in all)"
+                                      : "ms in all (no end of a token was found)",
               {{"phase", "", Format::text, 9, 0},
                {"tokens", "tokens", Format::whole, 8, 0},
                {"wall", "wall", Format::fixed2, 9, 0},
@@ -63,6 +65,10 @@ Table time_table(const Accounts& a) {
         fmt::format("decode: {:+.2f} us ({:+.2f} to {:+.2f}) per token of context, positions {} to {}", fit.slope,
                     fit.low, fit.high, line.first_x(), line.last_x()));
   }
+  if (a.prompt.is_of_passes())
+    table.notes.push_back(fmt::format("prompt: ms per pass of {} tokens, which counts as one; {:.3f} ms a token",
+                                      tokens_of_pass(a.prompt),
+                                      ms(a.prompt.parts.wall_ns) / double(a.prompt.given_tokens)));
   if (tokens && a.tokens_without_clock)
     table.notes.push_back(
         fmt::format("{} tokens without usable time stamps: durations are added up", a.tokens_without_clock));
@@ -98,7 +104,9 @@ Table type_table(const TraceSummary& s, size_t most) {
   const double tokens = double(std::max<uint64_t>(s.shapes.tokens, 1));
   const std::string per = s.shapes.tokens ? "/token" : "";
   Table table{fmt::format("{}, {}", of_ops ? "Kernel types (op events, waits included)" : "Work of the host by type",
-                          s.shapes.tokens ? "per token of either phase" : "in all"),
+                          !s.shapes.tokens                   ? "in all"
+                          : s.accounts.prompt.is_of_passes() ? "per decoded token or pass of a prompt"
+                                                             : "per token of either phase"),
               {{"type", "type", Format::text, 9, 16},
                {"ms", "ms" + per, Format::fixed3, 9, 0},
                {"percent", "%", Format::fixed1, 6, 0},

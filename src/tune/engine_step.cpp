@@ -28,7 +28,7 @@ Spec with_rows(const Spec& spec, int64_t m, const std::string& name) {
 }  // namespace
 
 EngineStep engine_step(const Gguf& file, const ModelConfig& config, const StepShape& shape) {
-  const int64_t capacity = cache_capacity(std::max(shape.length, shape.prompt_tokens), config.context);
+  const int64_t capacity = cache_capacity(std::max(shape.length, shape.prompt_tokens), config.most_positions());
   PassRequest pass;
   pass.capacity = capacity;
   pass.cache = shape.cache;

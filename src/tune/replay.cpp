@@ -265,7 +265,7 @@ class Replay::Parts {
       read_.resize(size_t(t.bytes) / sizeof(float));
       const int64_t began = now_ns();
       device_->read(read_.data(), t.data, t.bytes);
-      found_nan_ = has_nan(read_);
+      all_finite_ = all_finite(read_);
       return double(now_ns() - began) * 1e-3;
     }
     return 0;
@@ -355,7 +355,7 @@ class Replay::Parts {
   std::vector<std::vector<double>> without_ms_;  // of each op
   std::vector<int64_t> ends_;
   std::vector<float> read_;
-  bool has_stamps_ = false, is_warm_ = false, found_nan_ = false;
+  bool has_stamps_ = false, is_warm_ = false, all_finite_ = true;
   std::mt19937_64 random_{std::random_device{}()};
 };
 
