@@ -124,7 +124,8 @@ const std::set<std::string> kControls = {"compensated",
                                          "first_of_its_name",
                                          "shares_it",
                                          "large_weights",
-                                         "goes_on_with_the_rounded_sum"};
+                                         "goes_on_with_the_rounded_sum",
+                                         "copies"};
 
 std::map<std::string, std::string> outcomes_deserved() {
   std::map<std::string, std::string> outcomes = {{"mutant_infinite_loop/timed_out", "timed_out"},
