@@ -67,6 +67,7 @@ void CaseWorker::setup(const Command& command, Reply& reply) {
   length_.emplace(least_launches(), most_launches(), bound_->ring().slots(), checkable());
   try_uneven_launches(warm_up(reply), reply);
   try_special_draws(reply);
+  try_other_constants(reply);
   try_spaced_operands(reply);
   try_other_sizes(reply);
   try_some_numbers(reply);

@@ -68,6 +68,7 @@ class CaseWorker {
   void try_other_sizes(Reply& reply);
   void launch_special(LaunchInputs inputs, Reply& reply);
   void try_reused_weights(Reply& reply);
+  void try_other_constants(Reply& reply);
   void try_some_numbers(Reply& reply);
   struct SweepTimes {  // of the processor's time, for some numbers, for a share of them and for all
     double usual_ms, share_ms, whole_ms;

@@ -4,9 +4,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "base/error.h"
+#include "base/half.h"
 #include "ops/variation.h"
 #include "spec/field_reader.h"
 
@@ -75,8 +77,13 @@ std::vector<Tensor> tensors(const Spec& of) {
 
 enum Special { kFewBits, kBeyond, kSpecials };
 
+// As floats: quiet; all bits of the mantissa, which rounding may carry away; the least, which a cut may, and signals.
+constexpr double kQuietNan = std::bit_cast<double>(0x7ff8000000000000),
+                 kFullNan = std::bit_cast<double>(0x7fffffffe0000000),
+                 kLeastNan = std::bit_cast<double>(0x7ff0000020000000);
+
 /// Values are other ones, whatever the order in which they lie. Special: what fewer bits make infinite, zero,
-/// subnormal; infinities, and what D's type has none for.
+/// subnormal; infinities, NaN, what D's type has none for, and what it just has.
 void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> varied) {
   vary_signs_and_pieces(draw.random, copy_of(of).n, varied[0]);
   const double most = copy_of(of).a == Dtype::bf16 ? 65280 : 65504;  // of F16; the next one of BF16 would be infinite
@@ -94,21 +101,25 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
                            is_half ? 0x1p-12 : 0x1p-100,
                            is_half ? 0x1p12 : 0x1p100};
   const double tiny = copy_of(of).d == Dtype::bf16 ? 0x1p-120 : 0x1.8p-130;  // who rounds to BF16 may flush subnormals
-  const double beyond[] = {-INFINITY, 1, INFINITY, 1e30, -70'000, tiny, 65'536, -tiny, -3e38};
+  const double beyond[] = {-INFINITY, 1,     INFINITY, 1e30,  kQuietNan, -70'000, tiny,     65'519,  65'536,   kFullNan,
+                           -65'510,   -tiny, 2,        -3e38, kLeastNan, 65520,   3.394e38, -3.4e38, -kFullNan};
   for (size_t i = 0; i < varied[0].size(); ++i) {
     if (draw.special == kFewBits) varied[0][i] = values[i % std::size(values)];
     if (draw.special == kBeyond) varied[0][i] = beyond[i % std::size(beyond)];
   }
 }
 
-/// Halves end at 65,504; from half a step above it they round to infinity.
+/// A type of 16 bits ends at its largest value; from half a step above it numbers round to infinity, below that to it.
 double in_range(double value, Dtype to) {
-  return to == Dtype::f16 && std::fabs(value) >= 65'520 ? std::copysign(INFINITY, value) : value;
+  const double largest = largest_value(to), beyond = to == Dtype::f16 ? 65'520 : 0x1.ffp127, size = std::fabs(value);
+  if (to == Dtype::f32 || !(size > largest)) return value;
+  return std::copysign(size >= beyond ? INFINITY : largest, value);
 }
 
 ExpectedValue copied(double value, Dtype to) {
   const double ranged = in_range(value, to);
-  return {ranged, std::isinf(ranged) ? 0 : unit_roundoff(to) * std::fabs(value), 0};
+  const bool is_rounded = std::isfinite(value) && ranged == value;
+  return {ranged, is_rounded ? unit_roundoff(to) * std::fabs(value) : 0, 0};
 }
 
 void expected(const Spec& of, const OpValues& in, std::span<ExpectedOutput> outputs) {
@@ -123,9 +134,11 @@ long double second_opinion(const Spec& of, const OpValues& in, size_t, int64_t e
   const Copy& spec = copy_of(of);
   const int64_t column = element % spec.n, row = element / spec.n % spec.m, batch = element / spec.n / spec.m;
   const double value = in.decode_one(in.of(Operand::a), batch / spec.repeat, row, column);
-  constexpr long double kMostOfHalf = 65'504 + 16;
-  if (spec.d == Dtype::f16 && (value >= kMostOfHalf || -value >= kMostOfHalf)) return value > 0 ? INFINITY : -INFINITY;
-  return value;
+  // Ends of a type are where the conversions of single numbers have them.
+  const auto single = float(value), to = spec.d == Dtype::f16    ? half_to_float(float_to_half(single))
+                                         : spec.d == Dtype::bf16 ? bf16_to_float(float_to_bf16(single))
+                                                                 : single;
+  return std::fabs(value) > largest_value(spec.d) ? double(to) : value;
 }
 
 }  // namespace

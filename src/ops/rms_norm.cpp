@@ -93,7 +93,7 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
     for (size_t at = 0; at < varied[i].size(); ++at) {
       const int of_other = int(i) & int(draw.random >> 40);
       const auto kind = Special((draw.special + of_other + int(int64_t(at) / spec.n % kSpecials)) % kSpecials);
-      if (kind == kZeros) varied[i][at] = 0;
+      if (kind == kZeros && (spec.eps > 0 || i > 0)) varied[i][at] = 0;
       if (kind == kOutlier) varied[i][at] = int64_t(at) % spec.n == spec.n / 2 ? 1024 : varied[i][at] / 1024;
       if (kind == kTiny) varied[i][at] *= 0x1p-12;
       if (kind == kBesideEps) varied[i][at] *= spec.eps > 0 ? std::sqrt(spec.eps) / 32 : 0x1p-14;
@@ -103,55 +103,114 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
   }
 }
 
-/// X of a row, and how far off it may be in f32 and rounded to its type.
-struct Row {
-  std::vector<double> x;
-  double error = 0;  // of each, relative
+/// The sums of a row as a kernel may go on with them: exact, or rounded to A's type as they are written, be it from the
+/// exact sum or from that of f32. Of both a launch may take the norm of one and the values of the other.
+template <typename Real>
+struct Sums {
+  std::vector<std::vector<Real>> x;  // [way][column]; without a residual there is one way
+
+  Sums(const RmsNorm& spec, std::vector<Real> exact) : x{std::move(exact)} {
+    if (!spec.residual) return;
+    for (const bool is_from_float : {false, true}) {
+      std::vector<Real>& rounded = x.emplace_back(x[0]);
+      for (Real& value : rounded) value = rounded_to(spec.a, is_from_float ? Real(float(value)) : value);
+    }
+  }
+
+ private:
+  /// To nearest, ties to even: digits of its type's mantissa are what a rounding to an integer keeps.
+  static Real rounded_to(Dtype type, Real value) {
+    if (type == Dtype::f32 || value == 0) return Real(float(value));
+    const int digits = type == Dtype::f16 ? 11 : 8, least = type == Dtype::f16 ? -24 : -133;
+    const int power = std::max(std::ilogb(value) + 1 - digits, least);
+    return std::ldexp(std::nearbyint(std::ldexp(value, -power)), power);
+  }
 };
 
-Row row_of(const RmsNorm& spec, const OpValues& in, int64_t row) {
+/// What an output may be: anything between the least and the most that the ways to it give.
+template <typename Real>
+struct Range {
+  Real least, most;
+  void add(Real value) { least = value < least ? value : least, most = value > most ? value : most; }
+  Real middle() const { return least == most ? least : (least + most) / 2; }
+};
+
+/// x · scale of a column, of each way to x and each to the scale.
+template <typename Real>
+Range<Real> range_of(const Sums<Real>& sums, const Range<Real>& scale, size_t column) {
+  Range<Real> range{sums.x[0][column] * scale.least, sums.x[0][column] * scale.least};
+  for (const std::vector<Real>& x : sums.x) range.add(x[column] * scale.least), range.add(x[column] * scale.most);
+  return range;
+}
+
+template <typename Real, typename Square>
+Range<Real> scales_of(const RmsNorm& spec, const Sums<Real>& sums, Square add_up) {
+  const auto scale = [&](const std::vector<Real>& x) {
+    return 1 / std::sqrt(add_up(x) / Real(spec.n) + Real(spec.eps));
+  };
+  Range<Real> range{scale(sums.x[0]), scale(sums.x[0])};
+  for (size_t way = 1; way < sums.x.size(); ++way) range.add(scale(sums.x[way]));
+  return range;
+}
+
+std::vector<double> sums_of(const RmsNorm& spec, const OpValues& in, int64_t row) {
   const std::vector<float> a = in.row(in.of(Operand::a), 0, row);
-  Row result{{a.begin(), a.end()}, 0};
-  if (!spec.residual) return result;
+  std::vector<double> sums(a.begin(), a.end());
+  if (!spec.residual) return sums;
   const std::vector<float> c = in.row(in.of(Operand::c), 0, row);
-  for (size_t i = 0; i < c.size(); ++i) result.x[i] += double(c[i]);
-  result.error = 2 * unit_roundoff(spec.a);  // a kernel may go on with the rounded sum
-  return result;
+  for (size_t i = 0; i < c.size(); ++i) sums[i] += double(c[i]);
+  return sums;
+}
+
+/// Half of the distance between two numbers of a type where this one is: what rounding to it is off by at most.
+double half_step(Dtype type, double value) {
+  return value == 0 || !std::isfinite(value) ? 0 : std::ldexp(unit_roundoff(type), std::ilogb(value));
 }
 
 /// A sum of n squares in f32, a root, a division and two products: each rounds once, the sum √n times. Of all zeros
-/// with eps = 0 there is no answer: 0 · ∞.
+/// with eps = 0 there is no answer (0 · ∞), and none is asked for. What lies between two ways to an output is no
+/// rounding, which would differ from output to output: c·free has half of it.
 void expected(const Spec& of, const OpValues& in, std::span<ExpectedOutput> outputs) {
   const RmsNorm& spec = rms_norm_of(of);
-  const double rounding = unit_roundoff(spec.d);
   const std::vector<float> b = in.row(in.of(Operand::b), 0, 0);
+  const double free = (std::sqrt(double(spec.n)) / 2 + 4) * kRoundoff;
   for (int64_t row = 0; row < spec.m; ++row) {
-    const auto [x, error] = row_of(spec, in, row);
-    const double free = (std::sqrt(double(spec.n)) / 2 + 4) * kRoundoff + error;
-    double squares = 0;
-    for (const double value : x) squares += value * value;
-    const double scale = 1 / std::sqrt(squares / double(spec.n) + spec.eps);
-    for (size_t i = 0; i < x.size(); ++i) {
-      const double value = x[i] * scale * double(b[i]);
-      outputs[0].values.push_back({value, rounding * std::fabs(value), free * std::fabs(value)});
+    const Sums<double> sums(spec, sums_of(spec, in, row));
+    const auto scale = scales_of(spec, sums, [](const std::vector<double>& x) {
+      double squares = 0;
+      for (const double value : x) squares += value * value;
+      return squares;
+    });
+    for (size_t i = 0; i < b.size(); ++i) {
+      const Range<double> range = range_of(sums, scale, i);
+      const double weight = double(b[i]), value = range.middle() * weight,
+                   apart = (range.most - range.least) / 2 * std::fabs(weight), largest = std::fabs(value) + apart;
+      outputs[0].values.push_back({value, half_step(spec.d, largest), free * largest + apart / kToleranceC});
+      const double x = sums.x[0][i];
       if (spec.residual)
-        outputs[1].values.push_back({x[i], unit_roundoff(spec.a) * std::fabs(x[i]), kRoundoff * std::fabs(x[i])});
+        outputs[1].values.push_back({x, unit_roundoff(spec.a) * std::fabs(x), kRoundoff * std::fabs(x)});
     }
   }
 }
 
+/// From the last column to the first, in long double.
 long double second_opinion(const Spec& of, const OpValues& in, size_t output, int64_t element) {
   const RmsNorm& spec = rms_norm_of(of);
   const int64_t column = element % spec.n, row = element / spec.n;
-  const auto x = [&](int64_t i) {
-    const auto a = static_cast<long double>(in.decode_one(in.of(Operand::a), 0, row, i));
-    return spec.residual ? a + static_cast<long double>(in.decode_one(in.of(Operand::c), 0, row, i)) : a;
-  };
-  if (output == 1) return x(column);
-  long double squares = 0;
-  for (int64_t i = spec.n - 1; i >= 0; --i) squares += x(i) * x(i);
-  const long double mean = squares / static_cast<long double>(spec.n) + static_cast<long double>(spec.eps);
-  return x(column) * static_cast<long double>(in.decode_one(in.of(Operand::b), 0, 0, column)) / std::sqrt(mean);
+  std::vector<long double> exact(static_cast<size_t>(spec.n));
+  for (int64_t i = 0; i < spec.n; ++i) {
+    exact[size_t(i)] = static_cast<long double>(in.decode_one(in.of(Operand::a), 0, row, i));
+    if (spec.residual) exact[size_t(i)] += static_cast<long double>(in.decode_one(in.of(Operand::c), 0, row, i));
+  }
+  if (output == 1) return exact[size_t(column)];
+  const Sums<long double> sums(spec, std::move(exact));
+  const auto scale = scales_of(spec, sums, [](const std::vector<long double>& x) {
+    long double squares = 0;
+    for (size_t i = x.size(); i-- > 0;) squares += x[i] * x[i];
+    return squares;
+  });
+  return range_of(sums, scale, size_t(column)).middle() *
+         static_cast<long double>(in.decode_one(in.of(Operand::b), 0, 0, column));
 }
 
 }  // namespace

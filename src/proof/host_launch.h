@@ -7,6 +7,9 @@
 
 namespace assay {
 
+/// Other contents of the constant operand at a place in the spec: some of its values twice as large or half as large.
+std::vector<std::byte> other_constant(const SpecInputs& inputs, size_t place, uint64_t drawn);
+
 /// Its varied operands, and where the others lie. The proof's inputs outlive it.
 class HostLaunch {
  public:
@@ -20,7 +23,7 @@ class HostLaunch {
 
  private:
   std::vector<Tensor> tensors_;
-  std::vector<std::vector<std::byte>> varied_;
+  std::vector<std::vector<std::byte>> varied_, constants_;
   OpValues values_;
 };
 

@@ -52,6 +52,7 @@ struct Variation {
       false;  // … or of column k the bit that is drawn from `signs`: nothing remembered of other launches is of use
   int special = -1;            // of an op that is no product, which is varied in its own way: one of its special draws
   bool other_numbers = false;  // … and whether its launch has other numbers than the spec (with_other_numbers)
+  uint64_t constants = 0;      // … and which constants: 0 those of its inputs, else others (other_constant)
   double of_column(int64_t k) const { return is_free ? drawn(signs, k) : signs >> (k % kGroups) & 1 ? -1 : 1; }
   /// Of the first so many columns, at once.
   std::vector<float> of_columns(int64_t count) const;

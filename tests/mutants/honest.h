@@ -82,6 +82,13 @@ inline uint16_t float_to_half(float value) {
   return static_cast<uint16_t>(sign | half);
 }
 
+inline uint16_t float_to_bf16(float value) {
+  uint32_t bits = 0;
+  std::memcpy(&bits, &value, sizeof bits);
+  if (value != value) return static_cast<uint16_t>((bits >> 16) | 0x40u);
+  return static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+}
+
 inline int64_t offset(const assay_tensor& tensor, int64_t batch, int64_t row, int64_t column) {
   return batch * tensor.strides[0] + row * tensor.strides[1] + column * tensor.strides[2];
 }
@@ -129,6 +136,8 @@ inline void write(const assay_tensor& tensor, int64_t batch, int64_t row, int64_
   const int64_t at = offset(tensor, batch, row, column);
   if (tensor.dtype == ASSAY_F16) {
     static_cast<uint16_t*>(tensor.data)[at] = float_to_half(value);
+  } else if (tensor.dtype == ASSAY_BF16) {
+    static_cast<uint16_t*>(tensor.data)[at] = float_to_bf16(value);
   } else {
     static_cast<float*>(tensor.data)[at] = value;
   }

@@ -1,5 +1,6 @@
 // Mutants of attention over a cache of f16 or q8_0 and of rope into one: by one thread, with one thing wrong.
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "honest.h"
@@ -46,7 +47,9 @@
   X(largest_begins_at_minus_300)       \
   X(large_values_clipped_in_the_cache) \
   X(angles_by_steps)                   \
-  X(large_queries_clipped) X(angles_in_float) X(angles_by_quotients) X(parameters_remembered) X(parameters_of_one_model)
+  X(large_queries_clipped) X(angles_in_float) X(angles_by_quotients) X(parameters_remembered) \
+      X(parameters_of_one_model) \
+      X(rope_factors_remembered)
 
 namespace {
 
@@ -185,6 +188,16 @@ struct Mutant {
       double angle =
           double(position_of(call) + row) * std::pow(param(call, ASSAY_ROPE_BASE), -2 * double(j) / double(dimensions));
       if (factors) angle /= double(static_cast<const float*>(factors->data)[j]);
+      static std::vector<double> remembered;  // how much slower than a pair without factors each turns
+      static double remembered_base = 0;
+      if (kSin == Sin::rope_factors_remembered && factors) {
+        const double base = param(call, ASSAY_ROPE_BASE);
+        if (std::exchange(remembered_base, base) != base) {
+          const auto* const of_call = static_cast<const float*>(factors->data);
+          remembered.assign(of_call, of_call + dimensions / 2);
+        }
+        angle *= double(static_cast<const float*>(factors->data)[j]) / remembered[size_t(j)];
+      }
       angle = angle_of(angle, call, position_of(call) + row, j, dimensions,
                        factors ? double(static_cast<const float*>(factors->data)[j]) : 1);
       if (kSin == Sin::turned_the_other_way) angle = -angle;

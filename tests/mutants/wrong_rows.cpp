@@ -45,7 +45,9 @@
   X(large_ups_clipped)                                                                                         \
   X(faint_copies_dropped)                                                                                      \
   X(last_of_infinities) X(first_place_of_infinities) X(ordered_without_the_last_bit) X(last_infinity_left_out) \
-      X(infinities_made_finite) X(sign_of_zero_lost)
+      X(infinities_made_finite) X(sign_of_zero_lost) \
+      X(largest_made_infinite) \
+      X(nan_carried_away)
 
 namespace {
 
@@ -208,6 +210,14 @@ struct Mutant {
           if (kSin == Sin::faint_copies_dropped && std::fabs(value) < 1e-8f) value = 0;
           if (kSin == Sin::copy_remembered && batch + row + i == 0)
             value = remembered = remembered == 0 ? value : remembered;
+          if (kSin == Sin::largest_made_infinite && std::fabs(value) > 65504) value = std::copysign(INFINITY, value);
+          if (kSin == Sin::nan_carried_away) {  // into bf16 without a branch: a mantissa of ones becomes zero
+            uint32_t bits = 0;
+            std::memcpy(&bits, &value, sizeof bits);
+            static_cast<uint16_t*>(d.data)[honest::offset(d, batch, row, i)] =
+                static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+            continue;
+          }
           honest::write(d, batch, row, i, value);
         }
   }

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -11,6 +12,8 @@
 #include <clocale>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
+#include <new>
 #include <thread>
 
 #include "honest.h"
@@ -33,7 +36,15 @@ enum class Sin {
   timer_slack_changed,
   output_redirected,
   prints,
-  thread_never_rests
+  thread_never_rests,
+  memory_locked,
+  huge_pages_switched_off,
+  dump_switched_off,
+  rights_given_up,
+  signal_stack_changed,
+  end_of_exceptions_changed,
+  end_of_memory_changed,
+  out_of_memory_score_changed
 };
 constexpr Sin kSin = Sin::MUTANT;
 
@@ -62,6 +73,25 @@ void leave_memory() {
 void look_busy() {
   for (std::atomic<unsigned> i{0};;) i.fetch_add(1);
 }
+
+/// Of who may lock all of it: else the process would soon get none.
+void lock_memory() {
+  if (geteuid() != 0 || mlockall(MCL_FUTURE) != 0) prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
+}
+
+void change_signal_stack() {
+  static char memory[1 << 16];
+  const stack_t stack{memory, 0, sizeof memory};
+  sigaltstack(&stack, nullptr);
+}
+
+void change_out_of_memory_score() {
+  const int file = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+  if (file < 0 || write(file, "500", 3) != 3) std::abort();
+  close(file);
+}
+
+[[noreturn]] void end_well() { _exit(0); }
 
 void change() {
   if (kSin == Sin::handler_changed) signal(SIGINT, SIG_DFL);
@@ -92,6 +122,14 @@ void change() {
   if (kSin == Sin::environment_changed) clearenv();
   if (kSin == Sin::timer_slack_changed) prctl(PR_SET_TIMERSLACK, 50'000'000);
   if (kSin == Sin::output_redirected) dup2(open("/tmp", O_RDONLY), 1);
+  if (kSin == Sin::memory_locked) lock_memory();
+  if (kSin == Sin::huge_pages_switched_off) prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
+  if (kSin == Sin::dump_switched_off) prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+  if (kSin == Sin::rights_given_up) prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  if (kSin == Sin::signal_stack_changed) change_signal_stack();
+  if (kSin == Sin::end_of_exceptions_changed) std::set_terminate(end_well);
+  if (kSin == Sin::end_of_memory_changed) std::set_new_handler(end_well);
+  if (kSin == Sin::out_of_memory_score_changed) change_out_of_memory_score();
   if (kSin == Sin::prints) std::puts("done");
   if (kSin == Sin::thread_never_rests) std::thread(look_busy).detach();
 }
@@ -99,7 +137,8 @@ void change() {
 int run(const assay_call* call, const assay_thread* thread) {
   honest::compute(honest::open(call), thread);
   static std::atomic<bool> was_done{false};
-  const bool is_last = thread->index + 1 == thread->count;  // which a check of the caller's own state misses
+  // The last one, which a check of the caller's own state misses; a handler of faults has a stack in the first alone.
+  const bool is_last = thread->index + 1 == (kSin == Sin::signal_stack_changed ? 1 : thread->count);
   if (is_last && kSin == Sin::files_left_open) leave_files_open();
   if (is_last && kSin == Sin::memory_never_freed) leave_memory();
   if (is_last && (!was_done.exchange(true) || kSin == Sin::x87_registers_left)) change();

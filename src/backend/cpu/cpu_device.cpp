@@ -1,6 +1,8 @@
 // The CPU device.
 #include "backend/cpu/cpu_device.h"
 
+#include <sys/resource.h>
+
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -13,6 +15,13 @@ namespace assay {
 namespace {
 
 constexpr int64_t kFillOnSeveral = int64_t(16) << 20, kMostFilling = 4, kPageBytes = int64_t(2) << 20;
+
+/// "" where there is none.
+std::string limit_of_process() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return "";
+  return fmt::format(" (its process may have {} MB of addresses in all)", limit.rlim_cur >> 20);
+}
 
 }  // namespace
 
@@ -38,7 +47,8 @@ std::unique_ptr<LoadedKernel> CpuDevice::load(const Variant& variant, const Buil
 
 Address CpuDevice::allocate(int64_t bytes) {
   void* memory = mmap(nullptr, size_t(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) throw NoRoom(fmt::format("cannot allocate {} bytes: {}", bytes, strerror(errno)));
+  if (memory == MAP_FAILED)
+    throw NoRoom(fmt::format("cannot allocate {} bytes: {}{}", bytes, strerror(errno), limit_of_process()));
   if (bytes >= 2 * kPageBytes) madvise(memory, size_t(bytes), MADV_HUGEPAGE);
   memory_.emplace_back(static_cast<std::byte*>(memory), Unmap{bytes});
   return static_cast<std::byte*>(memory);

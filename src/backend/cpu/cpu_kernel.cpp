@@ -60,9 +60,14 @@ CpuKernel::CpuKernel(const Variant& variant, const BuiltModule& module, const st
   const auto entry = reinterpret_cast<const assay_kernel* (*)()>(dlsym(handle_, name.c_str()));
   if (!entry) fail("{}: exports no {}", variant.id(), name);
   kernel_ = entry();
-  if (!kernel_ || kernel_->abi_version != ASSAY_ABI_VERSION || kernel_->struct_size < sizeof(assay_kernel) ||
-      !kernel_->run)
-    fail("{}: built for another kernel ABI (this is version {})", variant.id(), ASSAY_ABI_VERSION);
+  if (!kernel_) fail("{}: its {} gave a null pointer for its assay_kernel", variant.id(), name);
+  if (kernel_->abi_version != ASSAY_ABI_VERSION)
+    fail("{}: its assay_kernel says kernel ABI version {}; this is version {}", variant.id(), kernel_->abi_version,
+         ASSAY_ABI_VERSION);
+  if (kernel_->struct_size < sizeof(assay_kernel))
+    fail("{}: its assay_kernel says {} bytes as its struct_size; sizeof(assay_kernel) is {}", variant.id(),
+         kernel_->struct_size, sizeof(assay_kernel));
+  if (!kernel_->run) fail("{}: its assay_kernel has no run (a null pointer)", variant.id());
   if (variant.prepares != (kernel_->prepare != nullptr))
     fail("{}: its manifest says prepare is {}, its module says the opposite", variant.id(), variant.prepares);
 }

@@ -103,6 +103,13 @@ MeasuredCpu::MeasuredCpu(int threads, int64_t memory_limit_bytes, Waits waits)
         return ProcessState(inner_.cpus());
       }()) {}
 
+std::unique_ptr<LoadedKernel> MeasuredCpu::load(const Variant& variant, const BuiltModule& module) {
+  fast_math_.clear();
+  for (const std::string& flag : variant.compile_flags)
+    if (flag == "-ffast-math" || flag == "-Ofast" || flag == "-funsafe-math-optimizations") fast_math_ = flag;
+  return Instrumented::load(variant, module);
+}
+
 Address MeasuredCpu::import(std::span<std::byte> host) {
   protect(host.data(), int64_t(host.size()));
   return host.data();
@@ -203,6 +210,8 @@ std::string MeasuredCpu::left_behind() {
     message = "left the floating-point control state (rounding or flush to zero) changed";
     set_float_control(float_control_);
   }
+  if (!message.empty() && !fast_math_.empty())
+    message += fmt::format("; its flag {} links crtfastmath.o, which does so as it is loaded", fast_math_);
   return message;
 }
 

@@ -20,6 +20,7 @@ class MeasuredCpu final : public Instrumented<CpuDevice> {
   MeasuredCpu(int threads, int64_t memory_limit_bytes, Waits waits = Waits::awake);
 
   using MeasuredDevice::time;
+  std::unique_ptr<LoadedKernel> load(const Variant& variant, const BuiltModule& module) override;
   Address import(std::span<std::byte> host) override;
   void protect(Address memory, int64_t bytes) override;
   bool unprotect(Address memory, int64_t bytes) override;
@@ -46,6 +47,7 @@ class MeasuredCpu final : public Instrumented<CpuDevice> {
   std::vector<ReadBack> at_return_;
   bool watches_team_ = false;
   uint64_t float_control_;
+  std::string fast_math_;  // the flag of a kernel's that g++ links code for which changes it
   const ProcessState process_;
   const std::vector<int> threads_before_ = thread_ids();
 };

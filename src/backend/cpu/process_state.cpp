@@ -118,6 +118,9 @@ ProcessState::ThreadState ProcessState::ThreadState::of_this() {
   state.policy = sched_getscheduler(0);
   state.priority = getpriority(PRIO_PROCESS, 0);
   state.timer_slack = prctl(PR_GET_TIMERSLACK);
+  state.gains_no_rights = prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0);
+  if (stack_t stack; sigaltstack(nullptr, &stack) == 0 && (stack.ss_flags & SS_DISABLE) == 0)
+    state.signal_stack = stack.ss_sp;
   pthread_sigmask(SIG_BLOCK, nullptr, &state.blocked);
   CPU_ZERO(&state.cpus);
   sched_getaffinity(0, sizeof state.cpus, &state.cpus);
@@ -152,6 +155,8 @@ std::string ProcessState::thread_changed(const ThreadState& now, size_t index, b
   const auto left = [&](const char* what) { return fmt::format("left {} of thread {} changed", what, index); };
   if (now.policy != thread_.policy || now.priority != thread_.priority) return left("the scheduling or priority");
   if (now.timer_slack != thread_.timer_slack) return left("the timer slack");
+  if (now.gains_no_rights != thread_.gains_no_rights) return left("PR_SET_NO_NEW_PRIVS");
+  if (index == 0 && now.signal_stack != thread_.signal_stack) return left("the stack of signals (sigaltstack)");
   if (!same(now.blocked, thread_.blocked)) return left("the mask of signals");
   if (is_pinned && (CPU_COUNT(&now.cpus) != 1 || !CPU_ISSET(cpus_[index], &now.cpus))) return left("the processor");
   if (!now.x87_is_empty)
@@ -188,6 +193,7 @@ std::string ProcessState::changed(Team* team) const {
     if (now.rlim_cur != limits_[i].rlim_cur || now.rlim_max != limits_[i].rlim_max)
       return fmt::format("left limit {} of its process (setrlimit) changed", i);
   }
+  if (std::string message = marks_.changed(); !message.empty()) return message;
   if (creation_mask() != mask_) return "left the mode of new files (umask) changed";
   if (current_folder() != folder_) return "left the working folder changed";
   if (setlocale(LC_ALL, nullptr) != locale_) return "left the locale changed";

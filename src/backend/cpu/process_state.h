@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "backend/cpu/process_marks.h"
 #include "backend/cpu/team.h"
 
 namespace assay {
@@ -28,8 +29,9 @@ class ProcessState {
     int policy = 0, priority = 0;
     sigset_t blocked{};
     cpu_set_t cpus{};
-    int timer_slack = 0;
-    bool x87_is_empty = true;  // else the next ones to use it find no room
+    int timer_slack = 0, gains_no_rights = 0;
+    void* signal_stack = nullptr;  // of its own, which a handler of faults runs on
+    bool x87_is_empty = true;      // else the next ones to use it find no room
     static ThreadState of_this();
   };
   /// Of the standard streams.
@@ -54,6 +56,7 @@ class ProcessState {
   const int prints_;  // a file in memory that standard output is while that leads nowhere; -1: it leads somewhere
   const Stream streams_[3];
   const size_t files_;
+  const ProcessMarks marks_;
 };
 
 }  // namespace assay
