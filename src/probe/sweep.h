@@ -146,7 +146,7 @@ class Sweep {
   WatchedWinners winners_;  // of this sweep
   std::string environment_id_;
   double waited_s_ = 0;
-  size_t measured_ = 0, from_store_ = 0;
+  std::map<std::string, int64_t> told_holders_;  // of the lock: when a note last named each
 };
 
 }  // namespace assay
