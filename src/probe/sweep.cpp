@@ -340,10 +340,6 @@ int64_t Sweep::cold_footprint() const {
 bool Sweep::acquire(MeasuringLock& lock) {
   const int64_t began = now_ns();
   const bool is_held = lock.acquire([this](const std::string& holder) {
-    constexpr int64_t kSilenceNs = 60'000'000'000;
-    int64_t& told_ns = told_holders_[holder];
-    if (told_ns != 0 && now_ns() - told_ns < kSilenceNs) return;
-    told_ns = now_ns();
     note(fmt::format("another process measures on {}: waiting for its turn to end; the lock is held by {}", device_.id,
                      holder));
   });

@@ -146,7 +146,6 @@ class Sweep {
   WatchedWinners winners_;  // of this sweep
   std::string environment_id_;
   double waited_s_ = 0;
-  std::map<std::string, int64_t> told_holders_;  // of the lock: when a note last named each
 };
 
 }  // namespace assay

@@ -139,8 +139,8 @@ std::string regression_line(const CompareRow& row) {
 }
 
 std::string counts_line(const CompareReport& report) {
-  std::vector<std::string> words = {"SAME", "FASTER", "SLOWER", "UNSURE", "BROKEN", "FIXED", "FAILING", "NOISY",
-                                    "ABSENT"};
+  std::vector<std::string> words = {"SAME",  "FASTER",  "SLOWER", "UNSURE", "BROKEN",
+                                    "FIXED", "FAILING", "NOISY",  "ABSENT"};
   std::vector<std::string> fields;
   for (const std::string& word : words) {
     const auto count = std::count_if(report.rows.begin(), report.rows.end(),

@@ -158,7 +158,8 @@ std::string summary_text(const TraceSummary& s, const AnalysisTextOptions& optio
   const size_t wanted = odd.size() + kListFrame + kTableFrame;
   const std::string types = part(type_table(s, std::clamp(left - std::min(left, wanted), kFewestTypes, kMostTypes)));
   std::string anomalies =
-      odd.empty() ? "\nNo anomalies\n" : "\n" + paint(cut_end("Anomalies (lines from 0)", width), Colour::bold, options.colour) + "\n";
+      odd.empty() ? "\nNo anomalies\n"
+                  : "\n" + paint(cut_end("Anomalies (lines from 0)", width), Colour::bold, options.colour) + "\n";
   const size_t room = left - std::min(left, lines_of(types) + kListFrame);
   for (size_t i = 0; i < std::min(odd.size(), room); ++i) anomalies += odd[i] + "\n";
   if (odd.size() > room) anomalies += fmt::format("  {} more kinds\n", odd.size() - room);

@@ -38,7 +38,8 @@ std::string apart(const TuneResult& result, const std::vector<double>& predicted
     percent.push_back(100 * (achieved[i] / predicted[i] - 1));
   const double more = percentile(percent, 50);
   return fmt::format(
-      "predicted before each run: {}. A run took {:.1f} % {} than predicted before it (median; half of the runs {:+.1f} "
+      "predicted before each run: {}. A run took {:.1f} % {} than predicted before it (median; half of the runs "
+      "{:+.1f} "
       "to {:+.1f} %)",
       middle(predicted), std::abs(more), more < 0 ? "less" : "more", percentile(percent, 25), percentile(percent, 75));
 }
