@@ -119,6 +119,13 @@ TEST(verdicts, equal_printed_times_share_a_rank) {
   EXPECT_EQ(audit.specs[0].rows[0].host_rank, 0) << "the log has no host time";
 }
 
+TEST(verdicts, of_equal_rows_the_one_that_the_log_crowned_is_best) {
+  const Audit audit = audit_of(log_of({"a/x [best-dev]: avg_dev=0.2ms | avg_host=0.3ms maxRel=0",
+                                       "a/y [best-host]: avg_dev=0.2ms | avg_host=0.3ms maxRel=0"}));
+  EXPECT_EQ(audit.specs[0].best_device, 0);
+  EXPECT_EQ(audit.specs[0].best_host, 1);
+}
+
 TEST(verdicts, host_time_is_set_beside_the_average_of_the_device_and_never_below_it) {
   const Audit audit = audit_of(log_of({"a/x: avg_dev=0.2ms | avg_host=0.3ms maxRel=0 | median=150.0us | pass",
                                        "a/y: avg_dev=0.4ms | avg_host=0.1ms maxRel=0"}));

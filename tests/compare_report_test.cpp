@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/terminal.h"
 #include "report/compare.h"
+#include "report/compare_formats.h"
 #include "report/csv.h"
 
 namespace assay {
@@ -129,6 +130,12 @@ TEST(Compare, WhatFailedBeforeCannotRegress) {
   absent.outcome = Outcome::unsupported;
   EXPECT_EQ(compare_records({absent}, {absent}).rows[0].word(), "ABSENT")
       << "what a library does not have is no failure";
+  CaseRecord noisy = record("a/x", 50);
+  noisy.outcome = Outcome::noisy;
+  EXPECT_EQ(compare_records({noisy}, {noisy}).rows[0].word(), "NOISY") << "it was measured: it is not absent";
+  EXPECT_EQ(compare_records({absent}, {noisy}).rows[0].word(), "NOISY");
+  EXPECT_NE(counts_line(compare_records({noisy}, {noisy})).find("NOISY 1"), std::string::npos);
+  EXPECT_NE(compare_junit(compare_records({noisy}, {noisy})).find("NOISY: noisy on both sides"), std::string::npos);
   EXPECT_FALSE(compare_records({broken}, {record("a/x", 100)}).regressed());
   EXPECT_FALSE(compare_records({broken}, {broken}).regressed());
 }

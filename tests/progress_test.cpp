@@ -235,6 +235,9 @@ TEST(Text, IsCutToItsWidthBetweenCodePoints) {
   EXPECT_EQ(display_width(micros), 4u);
   EXPECT_EQ(display_width("\r" + paint("abc", Colour::red, true)), 3u);
   EXPECT_EQ(one_line(" a\n\tb\x1b[31m \r\n"), "a b [31m");
+  EXPECT_EQ(one_line("a\u202eb\u2066c\u2028d"), "a b c d") << "what turns others about is shown as a blank";
+  EXPECT_EQ(printable(std::string("a\0 \x1b[31m  b\r\n  c\u202e\xff\n", 21)), "a   [31m  b\n  c \\xff\n")
+      << "lines and blanks stay";
 }
 
 }  // namespace

@@ -67,6 +67,8 @@ TEST(sweep_honesty, what_lost_on_some_places_is_tried_on_all_before_it_is_crowne
   ASSERT_TRUE(find_case(alone, "argmax/loop"));
   EXPECT_FALSE(find_case(alone, "argmax/loop")->has_tag(kProvedInPartTag));
   EXPECT_NE(find_case(alone, "argmax/loop")->measured_at, 0);
+  EXPECT_EQ(home.report()["cases_measured"], 1);
+  EXPECT_EQ(home.report()["cases_from_store"], 0) << "what is measured anew is not from the store";
   if (find_case(alone, "argmax/loop")->has_tag(kSomeNumbersTag)) GTEST_SKIP() << "too busy here for all of them";
 }
 

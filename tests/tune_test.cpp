@@ -222,6 +222,18 @@ TEST_F(tuning, its_report_fits_the_terminal) {
       }
 }
 
+TEST_F(tuning, one_disturbed_run_does_not_hide_what_the_others_say) {
+  TuneResult result;
+  result.turns.before = result.turns.after = {0.040, 0.041, 0.042, 0.043, 0.044};
+  result.turns.predicted_before = result.turns.predicted_after = {0.038, 0.039, 0.040, 0.041, 26.909};
+  const std::string text = proof_text(result, 128, false);
+  EXPECT_NE(text.find("Achieved at depth 128, 5 runs in turns: 0.042 (half of the runs 0.041 to 0.043) ms per token; "
+                      "predicted before each run: 0.040 (half of the runs 0.039 to 0.041). A run took 5.0 % more than "
+                      "predicted before it (median; half of the runs +4.9 to +5.1 %)"),
+            std::string::npos)
+      << text;
+}
+
 TEST(alone_samples, add_up_to_the_rounds_of_the_middle_half) {
   AloneSamples samples;
   samples.calls = {24, 1};

@@ -50,6 +50,9 @@ void rank_rows(AuditSpec& spec, double ProbeRow::*time, int AuditRow::*rank, int
     row.*rank = tied ? spec.rows[order[place - 1]].*rank : int(place) + 1;
   }
   if (!order.empty()) best = int(order.front());
+  const bool of_host = rank == &AuditRow::host_rank;
+  for (const Crown& crown : spec.crowns)  // of equals the one that the log crowned
+    if (crown.of_host == of_host && spec.rows[crown.row].*rank == 1) best = int(crown.row);
 }
 
 using BestOfClass = std::array<double, kAccuracyClasses.size()>;

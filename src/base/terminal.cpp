@@ -48,6 +48,12 @@ wchar_t decode_code_point(std::string_view bytes) {
   return code;
 }
 
+/// Control characters, what turns the order of others about (U+202A to E, U+2066 to 9), further ends of lines.
+bool is_obeyed(wchar_t code) {
+  return code < ' ' || (code >= 0x7f && code < 0xa0) || (code >= 0x2028 && code <= 0x202e) ||
+         (code >= 0x2066 && code <= 0x2069);
+}
+
 /// As the C library knows it for UTF-8, whatever the locale of the program; 1 where it does not know.
 size_t character_width(wchar_t code) {
   static const locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
@@ -112,17 +118,28 @@ size_t display_width(std::string_view text) {
   return width;
 }
 
-std::string one_line(std::string_view text) {
-  std::string line;
+std::string printable(std::string_view text) {
+  std::string shown;
   for (size_t at = 0; at < text.size();) {
     const std::string_view rest = text.substr(at);
     const size_t length = code_point_bytes(rest);
-    const bool is_c1_control = length == 2 && rest[0] == '\xc2' && rest[1] < '\xa0';
     at += std::max<size_t>(length, 1);
     if (length == 0)
-      line += escaped_byte(rest[0]);
-    else if (length > 1 ? !is_c1_control : rest[0] > ' ' && rest[0] != '\x7f')
-      line += rest.substr(0, length);
+      shown += escaped_byte(rest[0]);
+    else if (rest[0] == '\n' || !is_obeyed(decode_code_point(rest.substr(0, length))))
+      shown += rest.substr(0, length);
+    else if (!rest.starts_with("\r\n"))
+      shown += ' ';
+  }
+  return shown;
+}
+
+std::string one_line(std::string_view text) {
+  std::string line;
+  for (const char c : printable(text)) {
+    const bool is_blank = c == ' ' || c == '\n';
+    if (!is_blank)
+      line += c;
     else if (!line.empty() && line.back() != ' ')
       line += ' ';
   }

@@ -19,8 +19,11 @@ Terminal describe_terminal(std::FILE* stream);
 /// The columns that UTF-8 text takes: two for a wide character, none for control characters and escape sequences.
 size_t display_width(std::string_view text);
 
-/// The text on one line, without control characters (a compiler's message may hold any) and doubled blanks; a byte that
-/// is no UTF-8 becomes "\\xff".
+/// The lines of a text as a terminal may show them, whoever wrote the names in it: what a terminal would obey (control
+/// characters) or what turns other characters about becomes a blank; a byte that is no UTF-8 becomes "\\xff".
+std::string printable(std::string_view text);
+
+/// The same on one line, without doubled blanks.
 std::string one_line(std::string_view text);
 
 /// At most `width` columns: cut at the end, or in the middle (both ends of a name tell names apart), with ".." for what

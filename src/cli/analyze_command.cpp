@@ -97,9 +97,9 @@ class TextInMemory {
 int whole(const std::string& trace, const TraceInput& input) {
   const ReadTotals& totals = input.totals;
   if (!totals.cut_off.empty())
-    remark("assay: {}: the report covers the {} events before that\n", totals.cut_off, totals.events);
+    remark("assay: {}: the report covers the {} events before that\n", one_line(totals.cut_off), totals.events);
   else if (totals.events == 0)
-    remark("assay: {}\n", no_event_message(trace, input));
+    remark("assay: {}\n", one_line(no_event_message(trace, input)));
   return totals.cut_off.empty() && totals.events > 0 ? 0 : 2;
 }
 
@@ -111,6 +111,11 @@ void write_specs(const std::string& trace, const ShapeReport& shapes, const Anal
       "shapes' time\n",
       options.specs_out == "-" ? "stdout" : options.specs_out, workload.lines, workload.families, workload.members,
       workload.left_out, workload.left_out_percent);
+}
+
+/// The classic sections are the original's, byte for byte; a terminal alone gets no byte that it would obey.
+void put_classic(std::FILE* text, const std::string& sections) {
+  put(text, describe_terminal(text).interactive ? printable(sections) : sections);
 }
 
 /// What follows the classic sections, or, as a summary, stands in their place.
@@ -137,7 +142,7 @@ std::string timeline_json(const std::string& trace, Timeline& timeline, const St
     fail("--token {}: {} has {} tokens with a place on the clock, counted from 0", *options.token, trace,
          timeline.tokens_seen());
   if (timeline.without_time() > 0)
-    remark("assay: {}: {} timed events have no usable time stamp and are not in the timeline\n", trace,
+    remark("assay: {}: {} timed events have no usable time stamp and are not in the timeline\n", one_line(trace),
            timeline.without_time());
   return perfetto_json(trace, timeline, strings);
 }
@@ -162,7 +167,7 @@ int analyze(const std::string& trace, const AnalyzeOptions& options, const Befor
         options.diff, trace);
   std::FILE* const text = reports.text;
   const bool has_sections = text && !options.summary;
-  if (has_sections) put(text, classic_header(trace));
+  if (has_sections) put_classic(text, classic_header(trace));
   TraceInput input;
   std::optional<Timeline> timeline;
   if (options.formats->wants("perfetto"))
@@ -175,14 +180,14 @@ int analyze(const std::string& trace, const AnalyzeOptions& options, const Befor
   if (has_sections || markdown)
     classic = std::async(std::launch::async, [&] { return classic_text(input.counts, input.strings, options.report); });
   if (options.classic_alone()) {
-    put(text, classic.get());
+    put_classic(text, classic.get());
     flush(text);
     return whole(trace, input);
   }
   const Accounts accounts = input.finish_accounts();  // meanwhile
   const ShapeReport shapes = input.shape_report(accounts, options.shapes);
   const std::string classic_sections = classic.valid() ? classic.get() : "";
-  if (has_sections) put(text, classic_sections);
+  if (has_sections) put_classic(text, classic_sections);
   std::optional<TraceDiff> diff;
   if (before && input.totals.events > 0) {
     diff = diff_traces({before->input.counts, before->input.strings, before->shapes, &before->accounts},
@@ -250,7 +255,7 @@ int run_analyze(AnalyzeOptions options) {
       worst = std::max(worst, analyze(trace, options, before ? &*before : nullptr, reports));
     } catch (const Error& e) {  // one of several costs its own report alone
       if (options.traces.size() == 1) throw;
-      remark("assay: {}\n", e.what());
+      remark("assay: {}\n", one_line(e.what()));
       worst = 2;
     }
   options.formats->write({{"text", [&](auto&) { return gathered.text(); }},
@@ -296,8 +301,8 @@ CommandRun add_analyze(Options options, CommandFiles& files) {
   const Option full = length.flag("--full", o->full, "all sections, the classic ones first (elsewhere the default)");
   full.excludes(summary);
   const Options classic = options.group("The classic report");
+  classic.flag("--classic", o->classic, "the classic report and nothing else").excludes(summary).excludes(full);
   const std::vector<Option> of_classic = {
-      classic.flag("--classic", o->classic, "the classic report and nothing else").excludes(summary).excludes(full),
       classic.add("--top", o->report.top, "rows shown of each section")
           .show_default()
           .whole(0, 1'000'000'000)
@@ -315,30 +320,35 @@ CommandRun add_analyze(Options options, CommandFiles& files) {
           .type("TEXT"),
   };
   const Options shapes = options.group("Shapes");
-  shapes
-      .add("--dtype", o->shapes.dtype,
-           "type of the model's weights, where lines name none: f16, q8_0, q4_0, …; f32:q8_0 has F32 around them")
-      .filled()
-      .type("TYPE");
-  shapes
-      .add("--ceiling", o->ceiling,
-           "GB/s that the traced device can read, or its name (cpu:0) where it is this machine's: gives % and what is "
-           "to be won")
-      .filled()
-      .type("GB/s|DEVICE");
-  shapes.add("--tokens", o->shapes.tokens, "tokens of the trace, where it does not show them itself")
-      .whole(1, int64_t(1) << 40)
-      .type("N");
+  std::vector<Option> of_shapes = {
+      shapes
+          .add("--dtype", o->shapes.dtype,
+               "type of the model's weights, where lines name none: f16, q8_0, q4_0, …; f32:q8_0 has F32 around them")
+          .filled()
+          .type("TYPE"),
+      shapes
+          .add("--ceiling", o->ceiling,
+               "GB/s that the traced device can read, or its name (cpu:0) where it is this machine's: gives % and what "
+               "is to be won")
+          .filled()
+          .type("GB/s|DEVICE"),
+      shapes.add("--tokens", o->shapes.tokens, "tokens of the trace, where it does not show them itself")
+          .whole(1, int64_t(1) << 40)
+          .type("N"),
+  };
   files.add(Part::output,
             shapes
                 .add("--specs-out", o->specs_out,
                      "write the hot shapes as a workload for assay probe --specs ('-': instead of the text)")
                 .type("FILE"));
-  shapes.add("--hot", o->hot_percent, "a shape is hot from this much of the shapes' time, in percent (0: all are)")
-      .show_default()
-      .number(0, 100)
-      .type("PERCENT");
-  shapes.add("--device-name", o->device, "what the trace ran on, for that file").filled().type("NAME");
+  const Option hot =
+      shapes.add("--hot", o->hot_percent, "a shape is hot from this much of the shapes' time, in percent (0: all are)")
+          .show_default()
+          .number(0, 100)
+          .type("PERCENT");
+  of_shapes.push_back(shapes.add("--device-name", o->device, "what the trace ran on, for that file and for its ceiling")
+                          .filled()
+                          .type("NAME"));
   const Options results = options.group("Results");
   files.add(Part::input,
             results.add("--diff", o->diff, "hold each TRACE against this earlier one; exit 1 if anything became slower")
@@ -355,9 +365,13 @@ CommandRun add_analyze(Options options, CommandFiles& files) {
       .type("N");
   o->formats = std::make_shared<ReportFormats>(options, files,
                                                std::vector<std::string>{"text", "csv", "json", "markdown", "perfetto"});
-  return [o, of_classic] {
-    const bool of_it =
-        std::any_of(of_classic.begin(), of_classic.end(), [](Option option) { return option.is_given(); });
+  return [o, of_classic, of_shapes, hot] {
+    if (o->specs_out.empty()) refuse_given({hot}, "the hot shapes' file; add --specs-out FILE");
+    if (o->classic_alone()) refuse_given(of_shapes, "shapes, which --classic alone does not show; leave it out");
+    if (o->summary && !o->formats->wants("markdown"))
+      refuse_given(of_classic, "the classic sections, which --summary does not show; leave one of the two out");
+    const bool of_it = o->classic || std::any_of(of_classic.begin(), of_classic.end(),
+                                                 [](Option option) { return option.is_given(); });
     const bool on_terminal = describe_terminal(stdout).interactive && !o->formats->text_is_filed();
     if (!o->full && !of_it && on_terminal) o->summary = true;
     return run_analyze(*o);

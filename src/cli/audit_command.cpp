@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 #include <exception>
+#include <functional>
 #include <memory>
 
 #include "base/error.h"
@@ -21,6 +22,7 @@ struct AuditCommandOptions {
   std::shared_ptr<ReportFormats> formats;
   AuditOptions audit;
   bool verbose = false;
+  std::function<void()> check_table;  // where a table of operations is judged
 };
 
 /// Bytes that were looked at, then those that follow them.
@@ -61,6 +63,7 @@ class LookedAtSource final : public ByteSource {
 constexpr size_t kLookedAt = 1 << 14, kLargestTable = 16 << 20;
 
 int audit_table(const std::string& text, const AuditCommandOptions& options) {
+  options.check_table();
   const TableAudit audit = audit_operations(read_operation_table(text, options.log), options.log);
   options.formats->write({{"text", [&](const Terminal& out) { return table_audit_text(audit, out.width, out.colour); }},
                           {"csv", [&](auto&) { return table_audit_csv(audit); }},
@@ -118,19 +121,26 @@ CommandRun add_audit(Options options, CommandFiles& files) {
       "is "
       "checked.");
   files.add(CommandFiles::Part::input, options.add("LOG", o->log, "the log ('-': standard input)").required().type(""));
-  options.add("--max-rel", o->audit.max_rel, "a row is wrong above this maxRel = max |difference| / max(1, |a|, |b|)")
-      .show_default()
-      .number(0, 1e6)
-      .type("NUMBER");
-  options
-      .add("--dtype", o->audit.dtype,
-           "what the values of specs are that do not say (for their bytes): f16, q8_0, q4_0, …; f32:q8_0 has F32 "
-           "around them")
-      .show_default()
-      .type("TYPE");
+  const Option max_rel =
+      options
+          .add("--max-rel", o->audit.max_rel, "a row is wrong above this maxRel = max |difference| / max(1, |a|, |b|)")
+          .show_default()
+          .number(0, 1e6)
+          .type("NUMBER");
+  const Option dtype =
+      options
+          .add("--dtype", o->audit.dtype,
+               "what the values of specs are that do not say (for their bytes): f16, q8_0, q4_0, …; f32:q8_0 has F32 "
+               "around them")
+          .show_default()
+          .type("TYPE");
   o->formats =
       std::make_shared<ReportFormats>(options, files, std::vector<std::string>{"text", "csv", "json", "markdown"});
-  options.flag("--verbose", o->verbose, "show every row, as it ranks, and every line that no rule reads");
+  const Option verbose =
+      options.flag("--verbose", o->verbose, "show every row, as it ranks, and every line that no rule reads");
+  o->check_table = [max_rel, dtype, verbose] {
+    refuse_given({max_rel, dtype, verbose}, "probe logs; a table of operations is judged by its times alone");
+  };
   return [o] { return run_audit(*o); };
 }
 

@@ -170,8 +170,7 @@ CommandRun add_export(Options options, CommandFiles& files) {
   where.add("--out", o->out, "the folder: new, empty, or an earlier export, which is replaced").required().type("DIR");
   where.add("--prefix", o->prefix, "what C names begin with (default: fast_cpu, fast_cuda)").filled().type("NAME");
   return [o, step_options] {
-    for (const Option& option : step_options)
-      if (option.is_given() && o->models.empty()) fail("{}: is of a model's step; add --model FILE", option.name());
+    if (o->models.empty()) refuse_given(step_options, "a model's step; add --model FILE");
     return run_export(*o);
   };
 }

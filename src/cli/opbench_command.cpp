@@ -77,11 +77,19 @@ bool matches_any(const std::vector<std::string>& globs, const std::string& name)
          std::any_of(globs.begin(), globs.end(), [&](const std::string& g) { return glob_matches(g, name); });
 }
 
+OperationRow own_row(const std::string& name) {
+  try {
+    return parse_operation_row(name);
+  } catch (const Error& e) {
+    fail("--row {}", e.what());
+  }
+}
+
 std::vector<OperationRow> chosen_rows(const OpbenchCommand& options) {
   std::vector<OperationRow> all;
   std::set<std::string> given;
   for (const std::string& name : options.own_rows)
-    if (given.insert(name).second) all.push_back(parse_operation_row(name));
+    if (given.insert(name).second) all.push_back(own_row(name));
   if (options.smoke)
     for (const char* name : kSmokeRows) all.push_back(parse_operation_row(name));
   if (all.empty()) all = operation_rows();
@@ -300,7 +308,7 @@ CommandRun add_opbench(Options options, CommandFiles& files) {
   what.add("--op", o->operations, "globs on the operation's name: Softmax, 'Scatter*'");
   what.add("--shape", o->rows, "globs on the sizes: 'dim=64x128x1024*'");
   what.add("--framework", o->frameworks, "globs on the framework's name: assay_cpu, 'torch_*'");
-  what.add("--row", o->own_rows, "rows of your own instead of the table's, as they read there").uncut();
+  what.add("--row", o->own_rows, "rows of your own instead of the table's, as they read there").filled().uncut();
   what.flag("--smoke", o->smoke,
             "one small row of each operation, to see that all is right: it waits for no other measurement, its times "
             "say little");

@@ -8,6 +8,7 @@
 #include <optional>
 #include <sstream>
 
+#include "base/error.h"
 #include "base/standard_streams.h"
 #include "base/suggest.h"
 #include "base/terminal.h"
@@ -137,6 +138,11 @@ bool Option::is_given() const { return option_->count() > 0; }
 std::string Option::name() const { return option_->get_name(); }
 std::vector<std::string> Option::values() const { return option_->results(); }
 std::string Option::default_text() const { return option_->get_default_str(); }
+
+void refuse_given(const std::vector<Option>& options, const std::string& what) {
+  for (const Option& option : options)
+    if (option.is_given()) fail("{}: is of {}", option.name(), what);
+}
 
 Option Options::grouped(CLI::Option* option) const {
   if (!group_.empty()) option->group(group_);

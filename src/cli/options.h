@@ -57,6 +57,9 @@ class Option {
   CLI::Option* option_;
 };
 
+/// Error where one of them is given, for where none of them does anything: "--hot: is of WHAT".
+void refuse_given(const std::vector<Option>& options, const std::string& what);
+
 /// Where a subcommand declares its options, or those of one group.
 class Options {
  public:

@@ -25,6 +25,7 @@
 #include "report/screen.h"
 #include "report/skips.h"
 #include "report/t4.h"
+#include "spec/completion.h"
 
 namespace assay {
 namespace {
@@ -75,18 +76,21 @@ std::vector<Workload> choose_workloads(const ProbeOptions& options) {
   return chosen;
 }
 
-/// A line of --spec: without types, those of the one --dtype complete it.
+/// A line of --spec: one without types is measured with those of each --dtype.
 std::vector<Spec> specs_of_line(const std::string& line, const std::vector<std::string>& dtypes) {
-  SpecFields fields = parse_spec_fields(line, "--spec");
-  const auto lacks = [&](const char* name) {
-    return std::none_of(fields.begin(), fields.end(), [&](const auto& field) { return field.first == name; });
-  };
-  if (dtypes.size() == 1 && lacks("dtA") && lacks("dtB") && lacks("dtD")) {
-    const ProductTypes types = product_types_of_option(dtypes[0]);
-    for (const char* name : {"dtA", "dtB", "dtD"}) fields.emplace_back(name, types.of(name));
-  }
+  const SpecFields given = parse_spec_fields(line, "--spec");
+  const auto lacks = [&](const char* name) { return find_field(given, name) == nullptr; };
+  std::vector<SpecFields> typed;
+  if (lacks("dtA") && lacks("dtB") && lacks("dtD"))
+    for (const std::string& dtype : dtypes) {
+      const ProductTypes types = product_types_of_option(dtype);
+      typed.push_back(given);
+      for (const char* name : {"dtA", "dtB", "dtD"}) typed.back().emplace_back(name, types.of(name));
+    }
+  if (typed.empty()) typed.push_back(given);
   std::vector<Spec> specs;
-  for (const SpecFields& one : expand_ranges(fields, "--spec")) specs.push_back(make_spec(one, "--spec"));
+  for (const SpecFields& fields : typed)
+    for (const SpecFields& one : expand_ranges(fields, "--spec")) specs.push_back(make_spec(one, "--spec"));
   return specs;
 }
 
@@ -366,8 +370,7 @@ CommandRun add_probe(Options options, CommandFiles& files) {
   results.flag("--verbose", o->screen.verbose, "as --full, and where each line of a workload comes from");
   results.flag("--quiet", o->quiet, "no progress");
   return [o, step_options] {
-    for (const Option& option : step_options)
-      if (option.is_given() && o->models.empty()) fail("{}: is of a model's step; add --model FILE", option.name());
+    if (o->models.empty()) refuse_given(step_options, "a model's step; add --model FILE");
     return run_probe(*o);
   };
 }

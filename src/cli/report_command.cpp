@@ -1,6 +1,7 @@
 // assay report: one page of stores, traces, tables and results of opbench, to be looked at.
 #include <ctime>
 #include <filesystem>
+#include <functional>
 #include <memory>
 
 #include "base/error.h"
@@ -28,6 +29,7 @@ struct ReportOptions {
   std::optional<int64_t> token;
   PageOptions page;
   bool quiet = false;
+  std::function<void()> check_traces;  // where none is shown
 };
 
 /// Every workload that could price something; a checkout's and those of files.
@@ -128,6 +130,7 @@ int run_report(ReportOptions options) {
     }
   }
   if (options.token && traces.empty()) fail("--token {}: no trace is among the inputs", *options.token);
+  if (traces.empty()) options.check_traces();
   Json data = {{"schema", "assay-page"}, {"version", 1}};
   data["made"] = {{"program", fmt::format("assay {} ({})", program_version(), program_commit())},
                   {"at", static_cast<int64_t>(std::time(nullptr))},
@@ -178,20 +181,23 @@ CommandRun add_report(Options options, CommandFiles& files) {
       .whole(0, 100'000'000)
       .type("N");
   const Options traces = options.group("Traces");
-  traces
-      .add("--dtype", o->shapes.dtype,
-           "type of the model's weights, where lines name none: f16, q8_0, q4_0, …; f32:q8_0 has F32 around them")
-      .filled()
-      .type("TYPE");
-  traces
-      .add("--ceiling", o->ceiling,
-           "GB/s that the traced device can read, or its name (cpu:0) where it is this machine's")
-      .filled()
-      .type("GB/s|DEVICE");
-  traces.add("--device-name", o->device, "what the trace ran on").filled().type("NAME");
+  std::vector<Option> of_traces;
+  of_traces.push_back(
+      traces
+          .add("--dtype", o->shapes.dtype,
+               "type of the model's weights, where lines name none: f16, q8_0, q4_0, …; f32:q8_0 has F32 around them")
+          .filled()
+          .type("TYPE"));
+  of_traces.push_back(traces
+                          .add("--ceiling", o->ceiling,
+                               "GB/s that the traced device can read, or its name (cpu:0) where it is this machine's")
+                          .filled()
+                          .type("GB/s|DEVICE"));
+  of_traces.push_back(traces.add("--device-name", o->device, "what the trace ran on").filled().type("NAME"));
   traces.add("--token", o->token, "whose kernels are shown in order, from 0 over all tokens (default: a typical one)")
       .whole(0, int64_t(1) << 40)
       .type("N");
+  o->check_traces = [of_traces] { refuse_given(of_traces, "traces; none is among the inputs"); };
   return [o] { return run_report(*o); };
 }
 

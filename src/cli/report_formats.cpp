@@ -96,7 +96,10 @@ void ReportFormats::write(const Forms& forms, Text text) const {
     const Terminal to = is_standard_output(request.to.file) ? describe_terminal(stdout) : Terminal();
     try {
       const std::string made = form->second(to);
-      write_output(request.to.file, request.name == "text" ? wrap_lines(made, to.width, 4) : made);
+      const bool is_data = to.interactive && (request.name == "csv" || request.name == "markdown");
+      write_output(request.to.file, request.name == "text" ? wrap_lines(made, to.width, 4)
+                                    : is_data              ? printable(made)
+                                                           : made);
     } catch (const Error& e) {
       if (trouble.empty()) trouble = e.what();
     }

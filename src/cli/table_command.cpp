@@ -10,6 +10,7 @@
 #include "cli/report_formats.h"
 #include "cli/table_files.h"
 #include "engine/kernel_choice.h"
+#include "kernel/isa.h"
 #include "measure/case_key.h"
 #include "report/csv.h"
 #include "report/dispatch_report.h"
@@ -105,6 +106,11 @@ int check_table(const TableOptions& o) {
   for (const TableDevice& device : chosen.table.devices)
     if (&device != chosen.entries && device.backend == chosen.entries->backend)
       check_entries(chosen.table, device, here.variants, nullptr);
+  for (const TableDevice& device : chosen.table.devices)
+    if (const auto& names = isa_names(); device.backend == "cpu" && !device.isa.empty() &&
+                                         std::find(names.begin(), names.end(), device.isa) == names.end())
+      remark("assay: {}: its section for isa \"{}\" applies nowhere: no processor has a feature of that name\n",
+             one_line(chosen.table.file), one_line(device.isa));
   const auto measured = std::count_if(entries.begin(), entries.end(),
                                       [](const TableEntry& entry) { return !entry.evidence.result.empty(); });
   using Format = Column::Format;
@@ -191,14 +197,20 @@ CommandRun add_table(Options options, CommandFiles& files) {
       "Exit codes: 0 it holds, or both say the same; 1 diff: they differ; 2 it is refused, the reason on stderr.");
   options.add("ACTION", o->action, "show, check or diff").required().type("");
   files.add(CommandFiles::Part::input, options.add("FILE", o->files, "the table, or two for diff").type(""));
-  options.add("--device", o->device, "which it is held against: cpu, cuda:0 …; or a description of one, FILE.json")
-      .show_default();
-  options.add("--threads", o->threads, "that it is held against (default: one a core)").whole(1, 4096).type("N");
-  options.add("--kernels", o->kernels, "folders with drop-in kernels that it names").existing_folder();
+  const Option device =
+      options.add("--device", o->device, "which it is held against: cpu, cuda:0 …; or a description of one, FILE.json")
+          .show_default();
+  const Option threads =
+      options.add("--threads", o->threads, "that it is held against (default: one a core)").whole(1, 4096).type("N");
+  const Option kernels =
+      options.add("--kernels", o->kernels, "folders with drop-in kernels that it names").existing_folder();
   files.add(CommandFiles::Part::input, [o] { return files_of_kernels(o->kernels, o->device); });
   o->formats =
       std::make_shared<ReportFormats>(options, files, std::vector<std::string>{"text", "csv", "json", "markdown"});
-  return [o] { return run_table(*o); };
+  return [o, device, threads, kernels] {
+    if (o->action == "diff") refuse_given({device, threads, kernels}, "show and check; diff reads the two files alone");
+    return run_table(*o);
+  };
 }
 
 }  // namespace assay

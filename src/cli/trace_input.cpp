@@ -21,14 +21,14 @@ namespace {
 /// on stderr; what has a wrong shape where it occurs on stderr.
 class BadLinePrinter : public EventConsumer {
  public:
-  BadLinePrinter(std::string trace, std::FILE* not_json) : trace_(std::move(trace)), not_json_(not_json) {}
+  BadLinePrinter(const std::string& trace, std::FILE* not_json) : trace_(one_line(trace)), not_json_(not_json) {}
 
   void consume(const Batch& batch, const StringTable&) override {
     for (const BadLine& bad : batch.bad_lines) {
       if (bad.kind == BadLine::Kind::not_json)
         name_not_json(fmt::format("Error parsing line {}: {}\n", bad.line, bad.message));
       else if (++wrong_shapes_ <= kNamed)
-        remark("assay: {}: line {} (from 0) is left out: {}\n", trace_, bad.line, bad.message);
+        remark("assay: {}: line {} (from 0) is left out: {}\n", trace_, bad.line, one_line(bad.message));
     }
   }
   /// A file without an event is no trace: it gets one line, whatever it holds.
@@ -43,9 +43,9 @@ class BadLinePrinter : public EventConsumer {
  private:
   void name_not_json(const std::string& line) {
     if (not_json_ != stderr)
-      put(not_json_, line);
+      put(not_json_, describe_terminal(not_json_).interactive ? printable(line) : line);
     else if (++held_count_ <= kNamed)
-      held_ += line;
+      held_ += printable(line);
   }
 
   static constexpr uint64_t kNamed = 100;  // a file of another kind would name each of its lines
@@ -69,7 +69,7 @@ class ReadingLine {
     next_ns_ = now_ns() + 100'000'000;
     const std::string of = total_ ? fmt::format(" of {:.2f}", double(total_) / 1e9) : "";
     const std::string line = fmt::format("Reading {}: {:.2f}{} GB", trace_, double(bytes) / 1e9, of);
-    remark("\r\x1b[K{}", cut_middle(line, terminal_.width));
+    remark("\r\x1b[K{}", cut_middle(one_line(line), terminal_.width));
     std::fflush(stderr);
     shown_ = true;
   }

@@ -270,9 +270,11 @@ CommandRun add_tune(Options options, CommandFiles& files) {
       .whole_numbers(1, kMostThreads)
       .type("LIST");
   options.flag("--prefill", o->prefill, "measure kernels for prompts, too; without it they stay as they are");
-  options.add("--mix", o->mix, "with --prefill: prompt tokens for each decoded one").show_default().number(0, 1e6);
+  const Option mix =
+      options.add("--mix", o->mix, "with --prefill: prompt tokens for each decoded one").show_default().number(0, 1e6);
   options.add("--depth", o->depth, "tokens in the KV cache while it is proved").show_default().whole(1, 1 << 20);
-  options.add("--turns", o->turns, "runs with each table in the proof").show_default().whole(5, 1000).type("N");
+  const Option turns =
+      options.add("--turns", o->turns, "runs with each table in the proof").show_default().whole(5, 1000).type("N");
   options.add("--cache-type", o->cache_type, "of the KV cache, as run will have it: f32, f16 or q8_0").show_default();
   options
       .add("--accuracy", o->accuracy,
@@ -287,7 +289,11 @@ CommandRun add_tune(Options options, CommandFiles& files) {
             options.add("--store", o->store, "the file that keeps every result").show_default().type("FILE"));
   files.add(Part::output,
             options.add("--out", o->out, "the table (default: where run finds it by itself)").type("FILE"));
-  return [o] { return run_tune(*o); };
+  return [o, mix, turns] {
+    if (!o->prefill) refuse_given({mix}, "prompts; add --prefill");
+    if (o->no_proof) refuse_given({turns}, "the proof, which --no-proof leaves out");
+    return run_tune(*o);
+  };
 }
 
 }  // namespace assay

@@ -9,11 +9,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cctype>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <map>
+#include <mutex>
 #include <optional>
 #include <vector>
 
@@ -29,6 +32,15 @@ namespace {
 constexpr int64_t kSearchAfterNs = 1'000'000'000;
 constexpr int64_t kSilenceNs = 60'000'000'000;
 constexpr int kFlags = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;  // not into a link, nor waiting for the other end of a pipe
+
+/// Until when nobody is told again who holds the lock of this path, whichever MeasuringLock of this process waits: tune
+/// makes one for each thing that it measures.
+std::atomic<int64_t>& silent_until(const std::string& path) {
+  static std::mutex mutex;
+  static std::map<std::string, std::atomic<int64_t>> until;
+  const std::lock_guard lock(mutex);
+  return until[path];
+}
 
 int open_for_all(const std::string& path) {
   // Without O_CREAT first: kernels refuse O_CREAT on another user's file in a sticky folder.
@@ -143,7 +155,7 @@ MeasuringLock::~MeasuringLock() {
 
 bool MeasuringLock::acquire(const std::function<void(const std::string&)>& on_wait) {
   const int64_t began = now_ns();
-  bool told = !on_wait || began < silent_until_;
+  bool told = !on_wait || began < silent_until(path_);
   for (const int file : {queue_, file_})
     while (!try_lock(file)) {
       if (interrupted()) {
@@ -155,7 +167,7 @@ bool MeasuringLock::acquire(const std::function<void(const std::string&)>& on_wa
       if (!told && holder.empty() && now_ns() - began > kSearchAfterNs) holder = lock_holder(file_, path_);
       if (!holder.empty()) {
         on_wait(holder);
-        silent_until_ = now_ns() + kSilenceNs;
+        silent_until(path_) = now_ns() + kSilenceNs;
         told = true;
       }
       poll(nullptr, 0, 20);

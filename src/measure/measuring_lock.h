@@ -24,7 +24,8 @@ class MeasuringLock {
   MeasuringLock& operator=(const MeasuringLock&) = delete;
 
   /// Waits for the lock; `on_wait` is called once, with its holder, if another process has it: as soon as it is known,
-  /// or after a second; not again within a minute, as two that take turns would say it at each. False if interrupted.
+  /// or after a second; not again within a minute in this process, as two that take turns would say it at each. False
+  /// if interrupted.
   bool acquire(const std::function<void(const std::string& holder)>& on_wait);
   void release();
 
@@ -32,7 +33,6 @@ class MeasuringLock {
   std::string path_;
   int file_ = -1;   // held while measuring
   int queue_ = -1;  // held while waiting: who has just released must stand behind who waits
-  int64_t silent_until_ = 0;
 };
 
 }  // namespace assay

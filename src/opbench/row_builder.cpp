@@ -86,7 +86,8 @@ class RowBuilder {
   void take_axis() {
     if (!words_.axis) fail("{}: {} needs axi=N", row_.name, row_.group);
     const int64_t dims = int64_t(given(0).size()), axis = *words_.axis < 0 ? *words_.axis + dims : *words_.axis;
-    expect(axis >= 0 && axis < dims, "axi= is no dimension of the first input");
+    if (axis < 0 || axis >= dims)
+      fail("{}: axi={} is no dimension of the first input, which has {}", row_.name, *words_.axis, dims);
     row_.axis = size_t(axis);
     has_axis_ = true;
   }

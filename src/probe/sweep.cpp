@@ -62,8 +62,6 @@ Sweep::Sweep(const Backend& backend, DeviceInfo device, std::vector<const Varian
       look_up(state);
       forget_proved_in_part(state);
     }
-  for (const SpecState& state : specs_)
-    for (const Case& c : state.cases) from_store_ += c.record.has_value();
 }
 
 /// Whether it says all that another measurement could say; not where the surroundings had a part in it.
@@ -211,7 +209,6 @@ void Sweep::keep(Case& c, CaseRecord record) {
   store_.put(record);
   c.record = std::move(record);
   c.measured_now = true;
-  ++measured_;
   if (events_.on_done) events_.on_done(1);
 }
 
@@ -369,10 +366,7 @@ void Sweep::run() {
     if (!options_.fresh) {
       const size_t before = missing();
       look_up(state);  // another probe may have measured it meanwhile
-      if (const size_t found = before - missing(); found > 0) {
-        from_store_ += found;
-        if (events_.on_done) events_.on_done(found);
-      }
+      if (const size_t found = before - missing(); found > 0 && events_.on_done) events_.on_done(found);
     }
     do measure(state);
     while (!interrupted() && forget_proved_in_part(state));

@@ -146,7 +146,6 @@ class Sweep {
   WatchedWinners winners_;  // of this sweep
   std::string environment_id_;
   double waited_s_ = 0;
-  size_t measured_ = 0, from_store_ = 0;
 };
 
 }  // namespace assay

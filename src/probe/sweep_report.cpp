@@ -46,8 +46,9 @@ SweepReport Sweep::report(const std::vector<Workload>& workloads) const {
   report.method = std::string(mode_name(options_.mode));
   report.store_file = store_.file().string();
   report.skips = plan_.skips;
-  report.cases_measured = int64_t(measured_);
-  report.cases_from_store = int64_t(from_store_);
+  for (const SpecState& state : specs_)
+    for (const Case& c : state.cases)  // each once: one of the store that is measured anew is measured
+      if (c.record) ++(c.measured_now ? report.cases_measured : report.cases_from_store);
   report.cases_planned = plan_.cases();
   report.interrupted = interrupted();
   std::vector<std::string> baselines;

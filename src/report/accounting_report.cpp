@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "base/terminal.h"
+
 namespace assay {
 namespace {
 
@@ -120,7 +122,7 @@ std::string accounting_text(const Accounts& accounts) {
   add_time(out, accounts);
   add_position(out, accounts);
   add_anomalies(out, accounts.anomalies);
-  return out;
+  return printable(out);  // names of ops and what a line says are the trace's
 }
 
 }  // namespace assay

@@ -1,14 +1,16 @@
 // What an analysis of a trace found, as Markdown: the sections of the text as they are, the shapes as a table.
 #include <fmt/format.h>
 
+#include "base/terminal.h"
 #include "report/analysis_text.h"
 #include "report/markdown.h"
 
 namespace assay {
 namespace {
 
-/// A fence that no line of the text ends.
-std::string fenced(const std::string& text) {
+/// A fence that no line of the text ends. What is in it is no HTML, whatever it looks like.
+std::string fenced(const std::string& any) {
+  const std::string text = printable(any);
   std::string fence = "```";
   while (text.find(fence) != std::string::npos) fence += '`';
   const bool ends = text.ends_with('\n');

@@ -139,7 +139,8 @@ std::string regression_line(const CompareRow& row) {
 }
 
 std::string counts_line(const CompareReport& report) {
-  std::vector<std::string> words = {"SAME", "FASTER", "SLOWER", "UNSURE", "BROKEN", "FIXED", "FAILING", "ABSENT"};
+  std::vector<std::string> words = {"SAME",  "FASTER",  "SLOWER", "UNSURE", "BROKEN",
+                                    "FIXED", "FAILING", "NOISY",  "ABSENT"};
   std::vector<std::string> fields;
   for (const std::string& word : words) {
     const auto count = std::count_if(report.rows.begin(), report.rows.end(),
@@ -159,6 +160,7 @@ std::string CompareRow::word() const {
   if (both_pass()) return std::string(verdict_name(comparison.verdict));
   if (before_outcome == Outcome::pass) return "BROKEN";
   if (after_outcome == Outcome::pass) return "FIXED";
+  if (after_outcome == Outcome::noisy) return "NOISY";
   return is_failure(after_outcome) ? "FAILING" : "ABSENT";
 }
 

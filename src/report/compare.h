@@ -24,8 +24,8 @@ struct CompareRow {
   bool both_pass() const { return before_outcome == Outcome::pass && after_outcome == Outcome::pass; }
   /// SLOWER, or passed before and does not now.
   bool regressed() const;
-  /// SAME, FASTER, SLOWER, UNSURE; where a side did not pass BROKEN, FIXED, FAILING, or ABSENT (is_failure() does not
-  /// count it).
+  /// SAME, FASTER, SLOWER, UNSURE; where a side did not pass BROKEN, FIXED, FAILING, NOISY (measured, but too noisily
+  /// to be ranked), or ABSENT (it cannot run here: is_failure() does not count it).
   std::string word() const;
 };
 

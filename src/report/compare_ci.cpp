@@ -68,8 +68,11 @@ std::string unjudged(const CompareRow& row) {
   if (word == "UNSURE")
     return fmt::format("UNSURE: B/A {:.3f} [{:.3f}, {:.3f}]", row.comparison.ratio, row.comparison.ratio_low,
                        row.comparison.ratio_high);
-  if (word == "FAILING" || word == "ABSENT")
-    return fmt::format("{}: {} on both sides", word, outcome_name(row.after_outcome));
+  if (word == "FAILING" || word == "NOISY" || word == "ABSENT")
+    return row.before_outcome == row.after_outcome
+               ? fmt::format("{}: {} on both sides", word, outcome_name(row.after_outcome))
+               : fmt::format("{}: {} before, {} after", word, outcome_name(row.before_outcome),
+                             outcome_name(row.after_outcome));
   return "";
 }
 

@@ -31,6 +31,8 @@ std::string escaped(const std::string& text) {
     if (c == '|' || c == '*' || c == '\\' || c == '`' || c == '[') out += '\\';
     if (c == '<')
       out += "&lt;";
+    else if (c == '>')
+      out += "&gt;";
     else
       out += c;
   }

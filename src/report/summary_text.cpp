@@ -155,7 +155,7 @@ std::string summary_text(const TraceSummary& s, const AnalysisTextOptions& optio
   const std::string size = fmt::format(": {} events, {:.1f} MB", s.totals.events, double(s.totals.bytes) / 1e6);
   const std::string trace = cut_middle(one_line(s.trace), width > size.size() + 8 ? width - size.size() : 8);
   const std::string time =
-      "\n" + paint(trace + size, Colour::bold, options.colour) + "\n" + part(time_table(s.accounts));
+      "\n" + paint(wrap(trace + size, width, 2), Colour::bold, options.colour) + "\n" + part(time_table(s.accounts));
   std::string shapes = hot_shapes_text(s.shapes, {kShapes, options.colour, width});
   if (!shapes.empty()) shapes = "\n" + shapes;
   const std::string end = cut_end("  --full shows all sections, --classic the classic ones alone", width) + "\n";
@@ -166,7 +166,8 @@ std::string summary_text(const TraceSummary& s, const AnalysisTextOptions& optio
   const size_t wanted = odd.size() + kListFrame + kTableFrame;
   const std::string types = part(type_table(s, std::clamp(left - std::min(left, wanted), kFewestTypes, kMostTypes)));
   std::string anomalies =
-      odd.empty() ? "\nNo anomalies\n" : "\n" + paint("Anomalies (lines from 0)", Colour::bold, options.colour) + "\n";
+      odd.empty() ? "\nNo anomalies\n"
+                  : "\n" + paint(cut_end("Anomalies (lines from 0)", width), Colour::bold, options.colour) + "\n";
   const size_t room = left - std::min(left, lines_of(types) + kListFrame);
   for (size_t i = 0; i < std::min(odd.size(), room); ++i) anomalies += odd[i] + "\n";
   if (odd.size() > room) anomalies += fmt::format("  {} more kinds\n", odd.size() - room);

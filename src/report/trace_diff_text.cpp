@@ -95,8 +95,9 @@ std::string section(const char* title, const std::vector<DiffRow>& rows, const T
 std::string diff_text(const TraceDiff& diff, const AnalysisTextOptions& options) {
   const std::string verdict = diff.verdict();
   const size_t left = options.width > verdict.size() + 10 ? options.width - verdict.size() - 10 : 0;
-  std::string out = fmt::format("\nAgainst {}: {}\n", left ? cut_middle(diff.before, left) : diff.before,
-                                paint(verdict, colour_of(verdict), options.colour));
+  std::string out =
+      fmt::format("\nAgainst {}: {}\n", left ? cut_middle(one_line(diff.before), left) : one_line(diff.before),
+                  paint(verdict, colour_of(verdict), options.colour));
   out += walls_text(diff, options);
   Table types = table_of(diff.types, {"SLOWER", "FASTER"}, options.top, double(diff.tokens));
   types.notes.push_back(

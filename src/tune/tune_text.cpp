@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/terminal.h"
 #include "report/table.h"
@@ -22,16 +23,25 @@ std::string pair_text(const KernelPair& pair) {
   return fmt::format("{} + {}", pair.decode->id(), pair.prompt->id());
 }
 
-std::string interval(const Summary& s) {
-  return fmt::format("{:.3f} ({:.3f} to {:.3f})", s.median, s.ci_low, s.ci_high);
+/// The median and the middle half: one disturbed run of a few moves neither far.
+std::string middle(const std::vector<double>& ms) {
+  return fmt::format("{:.3f} (half of the runs {:.3f} to {:.3f})", percentile(ms, 50), percentile(ms, 25),
+                     percentile(ms, 75));
 }
 
-/// Run by run: memory may have another rate minutes later, for the ops alone as for the model.
+/// What the runs took against what was predicted, run by run: memory may have another rate minutes later, for the ops
+/// alone as for the model.
 std::string apart(const TuneResult& result, const std::vector<double>& predicted, const std::vector<double>& achieved) {
   if (!result.unmeasured.empty()) return "predicted without what has no proved kernel";
-  const TurnRatio r = turn_ratio(achieved, predicted);
-  return fmt::format("predicted before each run {}, {:+.1f} % ({:+.1f} to {:+.1f} %) of it",
-                     interval(summarize(predicted)), 100 * (r.median - 1), 100 * (r.low - 1), 100 * (r.high - 1));
+  std::vector<double> percent;
+  for (size_t i = 0; i < std::min(predicted.size(), achieved.size()); ++i)
+    percent.push_back(100 * (achieved[i] / predicted[i] - 1));
+  const double more = percentile(percent, 50);
+  return fmt::format(
+      "predicted before each run: {}. A run took {:.1f} % {} than predicted before it (median; half of the runs "
+      "{:+.1f} "
+      "to {:+.1f} %)",
+      middle(predicted), std::abs(more), more < 0 ? "less" : "more", percentile(percent, 25), percentile(percent, 75));
 }
 
 std::string ratio_text(const TurnRatio& r) {
@@ -162,15 +172,15 @@ std::string proof_text(const TuneResult& result, int64_t depth, bool prefill, si
   const TurnRatio ratio = turn_ratio(turns.before, turns.after);
   const std::string table = after.count > 0 ? render_table(context_table(result), width) : "";
   if (after.count > 0)
-    text += fmt::format("Achieved at depth {}, {} runs in turns: {} ms per token (median); {}\n", depth, after.count,
-                        interval(after), apart(result, turns.predicted_after, turns.after));
+    text += fmt::format("Achieved at depth {}, {} runs in turns: {} ms per token; {}\n", depth, after.count,
+                        middle(turns.after), apart(result, turns.predicted_after, turns.after));
   if (before.count > 0)
     text += fmt::format("With the defaults: {} ms per token; {}\nThe table takes {} of the defaults' time\n",
-                        interval(before), apart(result, turns.predicted_before, turns.before), ratio_text(ratio));
+                        middle(turns.before), apart(result, turns.predicted_before, turns.before), ratio_text(ratio));
   if (prefill && !turns.prompt_after.empty()) {
-    text += fmt::format("Prompt: {} ms per token", interval(summarize(turns.prompt_after)));
+    text += fmt::format("Prompt: {} ms per token", middle(turns.prompt_after));
     if (!turns.prompt_before.empty())
-      text += fmt::format("; with the defaults {}; {}", interval(summarize(turns.prompt_before)),
+      text += fmt::format("; with the defaults {}; {}", middle(turns.prompt_before),
                           ratio_text(turn_ratio(turns.prompt_before, turns.prompt_after)));
     text += "\n";
   }
