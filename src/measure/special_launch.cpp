@@ -156,7 +156,7 @@ class SpecialLaunch {
     return of.room.data() + kCopyAlignment;  // where a copy of the case's own lies: what was remembered of it is wrong
   }
 
-  Address allocate(int64_t bytes, int filled = kPoison) {
+  Address allocate(int64_t bytes, unsigned char filled = kPoison) {
     const int64_t all = with_guards(bytes);
     blocks_.emplace_back(opened_.borrow(all), all);
     device_.fill(blocks_.back().first, filled, all);
