@@ -89,9 +89,9 @@ TEST_F(MeasuringLockTest, WhoWaitsIsToldTheHoldersPidAndCommand) {
 }
 
 TEST_F(MeasuringLockTest, OfTwoThatTakeTurnsNoneIsToldAtEachTurn) {
-  MeasuringLock mine("cpu:0", folder_);
   int told = 0;
   for (int turn = 0; turn < 3; ++turn) {
+    MeasuringLock mine("cpu:0", folder_);  // a new one each time, as tune makes them
     const pid_t other = fork_and([this] {
       static MeasuringLock lock("cpu:0", folder_);
       lock.acquire({});
