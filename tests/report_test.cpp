@@ -224,7 +224,7 @@ TEST(Markdown, ABarInATextDoesNotEndItsCell) {
   Table table;
   table.columns = {{"a", "a|b", Column::Format::text, 1, 0}};
   table.rows = {{std::string("x | <y>\nz")}};
-  EXPECT_EQ(markdown_table(table), "| a\\|b |\n| --- |\n| x \\| &lt;y> z |\n");
+  EXPECT_EQ(markdown_table(table), "| a\\|b |\n| --- |\n| x \\| &lt;y&gt; z |\n");
 }
 
 }  // namespace
