@@ -156,6 +156,14 @@ TEST_F(interruption, compilers_end_and_the_folder_where_they_work_is_gone) {
 }
 
 TEST_F(interruption, of_a_chat_ctrl_c_ends_the_answer_and_what_ends_programs_ends_it) {
+  for (const int signal : kSignals) {  // first, so that no kernel is compiled below
+    const auto waits = chat({"-n", "1", "-v"});
+    type("a\n");
+    ASSERT_TRUE(waits->says("tokens reused")) << waits->err();
+    usleep(20'000);
+    waits->send(signal);
+    expect_ended(*waits, "where it waits");
+  }
   const auto talk = chat({"--temperature", "3", "-v"});
   const auto said = [&] { return fs::file_size(home.folder / "chat.out"); };
   const auto answers = [&] {
@@ -170,14 +178,6 @@ TEST_F(interruption, of_a_chat_ctrl_c_ends_the_answer_and_what_ends_programs_end
   ASSERT_TRUE(answers()) << talk->err();
   talk->send(SIGTERM);
   expect_ended(*talk, "during an answer");
-  for (const int signal : kSignals) {
-    const auto waits = chat({"-n", "1", "-v"});
-    type("a\n");
-    ASSERT_TRUE(waits->says("tokens reused")) << waits->err();
-    usleep(20'000);
-    waits->send(signal);
-    expect_ended(*waits, "where it waits");
-  }
 }
 
 }  // namespace

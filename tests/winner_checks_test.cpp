@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <set>
 
 #include "fake_rounds.h"
@@ -16,6 +17,11 @@ double thread_us() {
   timespec t;
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
   return double(t.tv_sec) * 1e6 + double(t.tv_nsec) * 1e-3;
+}
+
+const Tensor& operand(const Launch& launch, Operand operand) {
+  return *std::find_if(launch.tensors.begin(), launch.tensors.end(),
+                       [=](const Tensor& t) { return t.operand == operand; });
 }
 
 constexpr int kWrongPlace = 12'345;  // is near no edge: no usual launch holds its largest value there but by chance
@@ -36,10 +42,10 @@ class WinnerChecksTest : public FakeRounds {
   /// An argmax that takes so many times as long as another, and perhaps never returns kWrongPlace.
   CaseToRun argmax(const std::string& name, double times, bool is_right) {
     return work(name, [this, times, is_right](const Launch& launch, size_t, size_t) {
-      const auto* const a = reinterpret_cast<const float*>(launch.tensors[0].data);
-      auto place = int32_t(std::max_element(a, a + launch.tensors[0].dims[2]) - a);
+      const auto* const a = reinterpret_cast<const float*>(operand(launch, Operand::a).data);
+      auto place = int32_t(std::max_element(a, a + operand(launch, Operand::a).dims[2]) - a);
       if (!is_right && place == kWrongPlace) place = 0;
-      std::memcpy(launch.tensors[1].data, &place, sizeof place);
+      std::memcpy(operand(launch, Operand::d).data, &place, sizeof place);
       backend_.history().launch_us = kLaunchUs * times;
     });
   }
@@ -73,10 +79,10 @@ TEST_F(WinnerChecksTest, WhereEveryNumberTakesLongAShareIsTriedThatHasOneOfEachS
   context_.effort.every_number_s = 1e-6;
   const auto of = [&](const std::string& name, int32_t wrong_from) {
     return work(name, [this, wrong_from](const Launch& launch, size_t, size_t) {
-      const auto* const a = reinterpret_cast<const float*>(launch.tensors[0].data);
-      auto place = int32_t(std::max_element(a, a + launch.tensors[0].dims[2]) - a);
+      const auto* const a = reinterpret_cast<const float*>(operand(launch, Operand::a).data);
+      auto place = int32_t(std::max_element(a, a + operand(launch, Operand::a).dims[2]) - a);
       if (place >= wrong_from && place < wrong_from + 16) place = 0;
-      std::memcpy(launch.tensors[1].data, &place, sizeof place);
+      std::memcpy(operand(launch, Operand::d).data, &place, sizeof place);
       backend_.history().launch_us = kLaunchUs;
     });
   };
@@ -96,9 +102,9 @@ TEST_F(WinnerChecksTest, AnHonestKernelThatOnceTakesLongerIsNotAccused) {
   for (int slow = 0; slow < kCalls; ++slow) {
     int calls = 0;
     const CaseToRun honest = work("honest", [&](const Launch& launch, size_t, size_t) {
-      const auto* const a = reinterpret_cast<const float*>(launch.tensors[0].data);
-      const auto place = int32_t(std::max_element(a, a + launch.tensors[0].dims[2]) - a);
-      std::memcpy(launch.tensors[1].data, &place, sizeof place);
+      const auto* const a = reinterpret_cast<const float*>(operand(launch, Operand::a).data);
+      const auto place = int32_t(std::max_element(a, a + operand(launch, Operand::a).dims[2]) - a);
+      std::memcpy(operand(launch, Operand::d).data, &place, sizeof place);
       const double until = thread_us() + (calls++ == slow ? 3'500 : 0);
       while (thread_us() < until) continue;
       backend_.history().launch_us = kLaunchUs;
@@ -191,7 +197,7 @@ TEST_F(BigSpecialWinnersTest, WhatMayBeCrownedIsLaunchedOnAllColumnsInBothSpacin
     const CaseToRun clipping = clips("clips", spacing);
     backend_.kernels["clips"] = [this, clips = backend_.kernels["clips"]](const Launch& launch, size_t thread,
                                                                           size_t threads) {
-      launch.tensors[1].dims[1] == kColumns ? clips(launch, thread, threads) : multiply(launch);
+      operand(launch, Operand::d).dims[1] == kColumns ? clips(launch, thread, threads) : multiply(launch);
     };
     for (const std::optional<Spacing> at_setup : {std::optional<Spacing>(), {Spacing::dense}, {Spacing::padded}})
       for (const bool is_first_visit : {true, false}) {
@@ -205,7 +211,7 @@ TEST_F(BigSpecialWinnersTest, WhatMayBeCrownedIsLaunchedOnAllColumnsInBothSpacin
 
 TEST_F(BigSpecialWinnersTest, SetUpShowsFewerColumnsToThoseWhoseManifestTakesThem) {
   const CaseToRun of_all = work("of_all", [this](const Launch& launch, size_t, size_t) {
-    if (launch.tensors[1].dims[1] == kColumns) multiply(launch);
+    if (operand(launch, Operand::d).dims[1] == kColumns) multiply(launch);
     backend_.history().launch_us = kLaunchUs;
   });
   winners_.spacing["of_all"] = Spacing::dense;
@@ -258,9 +264,9 @@ TEST_F(WinnerChecksTest, LateLaunchesFindWhatIsRightInItsFirstThousandsWhereALau
   context_.effort.late_ms = 1000;
   context_.effort.whole_sweep_s = 0;
   const CaseToRun late = work("late", [this, launches = 0](const Launch& launch, size_t, size_t) mutable {
-    const auto* const a = reinterpret_cast<const float*>(launch.tensors[0].data);
-    const auto place = int32_t(std::max_element(a, a + launch.tensors[0].dims[2]) - a);
-    if (++launches < 4000) std::memcpy(launch.tensors[1].data, &place, sizeof place);
+    const auto* const a = reinterpret_cast<const float*>(operand(launch, Operand::a).data);
+    const auto place = int32_t(std::max_element(a, a + operand(launch, Operand::a).dims[2]) - a);
+    if (++launches < 4000) std::memcpy(operand(launch, Operand::d).data, &place, sizeof place);
     backend_.history().launch_us = kLaunchUs;
   });
   const auto records = run_argmax({late});
