@@ -197,7 +197,7 @@ TEST_F(BigSpecialWinnersTest, WhatMayBeCrownedIsLaunchedOnAllColumnsInBothSpacin
     const CaseToRun clipping = clips("clips", spacing);
     backend_.kernels["clips"] = [this, clips = backend_.kernels["clips"]](const Launch& launch, size_t thread,
                                                                           size_t threads) {
-      operand(launch, Operand::d).dims[1] == kColumns ? clips(launch, thread, threads) : multiply(launch);
+      operand(launch, Operand::b).dims[1] == kColumns ? clips(launch, thread, threads) : multiply(launch);
     };
     for (const std::optional<Spacing> at_setup : {std::optional<Spacing>(), {Spacing::dense}, {Spacing::padded}})
       for (const bool is_first_visit : {true, false}) {
@@ -211,7 +211,7 @@ TEST_F(BigSpecialWinnersTest, WhatMayBeCrownedIsLaunchedOnAllColumnsInBothSpacin
 
 TEST_F(BigSpecialWinnersTest, SetUpShowsFewerColumnsToThoseWhoseManifestTakesThem) {
   const CaseToRun of_all = work("of_all", [this](const Launch& launch, size_t, size_t) {
-    if (operand(launch, Operand::d).dims[1] == kColumns) multiply(launch);
+    if (operand(launch, Operand::b).dims[1] == kColumns) multiply(launch);
     backend_.history().launch_us = kLaunchUs;
   });
   winners_.spacing["of_all"] = Spacing::dense;
