@@ -37,7 +37,7 @@ class SpecialLaunch {
              rows_of(values.spec()) > 1;
     for (Tensor& t : launch_.tensors) {
       launch_.bytes += t.bytes + t.scale_bytes;
-      const int64_t most = mixes_ ? spaced(t, Spacing::padded).bytes : t.bytes;
+      const int64_t most = mixes_ ? spaced(t, Spacing::padded, /*by_segment=*/true).bytes : t.bytes;
       if (t.use == Use::output) {
         t.data = allocate(most, kBand);
         blocks_.pop_back();  // kept: a kernel that writes late is to be found out, not to crash
@@ -101,7 +101,7 @@ class SpecialLaunch {
         for (size_t i = 0; i < operands.size(); ++i) {
           Tensor& t = *operands[i];
           t = dense[size_t(&t - launch_.tensors.data())];
-          const Tensor padded = spaced(t, Spacing::padded);
+          const Tensor padded = spaced(t, Spacing::padded, /*by_segment=*/true);
           device_.fill(t.data, t.use == Use::output ? kBand : kPoison, padded.bytes);
           if ((i >> digit & 1) == value) t = padded;
         }

@@ -36,7 +36,6 @@ std::optional<Spec> with_other_sizes(const Spec& spec) {
   // Of a product as few columns as there may be.
   const std::optional<Spec> fewer =
       is_product ? with_fewer_columns(spec, std::numeric_limits<int64_t>::max()) : std::nullopt;
-  const bool has_columns = !is_product;
   int64_t block = 1;
   for (const Tensor& t : spec.tensors) block = std::max(block, int64_t(dtype_facts(t.dtype).block_values));
   SpecFields fields = fewer.value_or(spec).fields;
@@ -52,7 +51,7 @@ std::optional<Spec> with_other_sizes(const Spec& spec) {
     if (!value) continue;
     const bool is_count = name == "m" || name == "batch" || (name == "k" && spec.op->name == std::string_view("top_k"));
     const int64_t other = is_count                                      ? one_less(*value)
-                          : name == "k" || (name == "n" && has_columns) ? other_length(*value, block)
+                          : name == "k" || (name == "n" && !is_product) ? other_length(*value, block)
                           : name == "rows"                              ? std::min(one_less(*value), kMostRows)
                           : name == "length"                            ? std::min(*value, kMostPositions)
                           : name == "capacity"                          ? std::min(*value, kMostRows)

@@ -32,9 +32,9 @@ constexpr double kLeastNormal = 0x1p-126;
 
 int64_t unit_bytes(const Tensor& t) { return t.storage == Storage::q8_0_split ? 1 : dtype_facts(t.dtype).block_bytes; }
 
-std::vector<Tensor> spaced_tensors(const Spec& spec, Spacing spacing) {
+std::vector<Tensor> spaced_tensors(const Spec& spec, Spacing spacing, bool by_segment) {
   std::vector<Tensor> tensors = spec.tensors;
-  for (Tensor& t : tensors) t = spaced(t, spacing);
+  for (Tensor& t : tensors) t = spaced(t, spacing, by_segment);
   return tensors;
 }
 
@@ -97,12 +97,11 @@ class MeanSquare {
 }  // namespace
 
 /// Lines are rows, or columns where they follow each other.
-Tensor spaced(const Tensor& dense, Spacing spacing) {
+Tensor spaced(const Tensor& dense, Spacing spacing, bool by_segment) {
   Tensor t = dense;
   if (spacing == Spacing::dense || t.operand == Operand::bias) return t;
-  // Of each segment another: who takes its neighbour's strides is wrong.
-  const int64_t padding =
-      (t.storage == Storage::blocks ? kPaddingBlocks : kPaddingBytes / unit_bytes(t)) * (1 + t.segment % 4);
+  const int64_t padding = (t.storage == Storage::blocks ? kPaddingBlocks : kPaddingBytes / unit_bytes(t)) *
+                          (by_segment ? 1 + t.segment % 4 : 1);
   const int line = t.by_columns ? 2 : 1;
   if (spacing == Spacing::padded) t.strides[line] += padding;
   t.strides[0] = t.dims[line] * t.strides[line] + padding;
@@ -111,7 +110,7 @@ Tensor spaced(const Tensor& dense, Spacing spacing) {
 }
 
 SpecialWeights::SpecialWeights(const Spec& spec, const SpecialRows& rows, Spacing spacing, bool as_in_files)
-    : tensors_(spaced_tensors(spec, spacing)) {
+    : tensors_(spaced_tensors(spec, spacing, /*by_segment=*/as_in_files)) {
   const int64_t shift = as_in_files ? kFileAlignment : 0;
   int64_t bytes = kGuardBytes, behind = 0;  // behind: of these, what follows the last weights
   for (const Tensor& t : tensors_) {
