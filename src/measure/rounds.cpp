@@ -193,18 +193,22 @@ class SpecRun {
     return shorter_ && unsupported_reason(variant.supports, *shorter_).empty();
   }
 
-  /// Null where no kernel takes them. What a GPU's kernel keeps of sizes lies in its own launch.
+  /// Null where no kernel takes them.
   std::unique_ptr<OtherSizes> other_sizes() const {
-    if (context_.device->launches_per_sample > 1) return nullptr;
     const std::optional<Spec> spec = with_other_sizes(spec_);
-    const auto takes = [&](const CaseToRun& c) { return unsupported_reason(c.variant->supports, *spec).empty(); };
+    const auto takes = [&](const CaseToRun& c) { return takes_sizes_of(*spec, *c.variant); };
     if (!spec || std::none_of(works_.begin(), works_.end(), takes)) return nullptr;
     return std::make_unique<OtherSizes>(
         *spec, spec->op->is_product ? special_values_for(*spec, works_, *context_.device) : nullptr,
         classes_of(works_));
   }
   bool takes_other_sizes(const Variant& variant) const {
-    return other_sizes_ && unsupported_reason(variant.supports, other_sizes_->spec).empty();
+    return other_sizes_ && takes_sizes_of(other_sizes_->spec, variant);
+  }
+  /// A library's plan on a GPU is for one shape.
+  bool takes_sizes_of(const Spec& other, const Variant& variant) const {
+    return (variant.vendor.empty() || !context_.device->one_worker) &&
+           unsupported_reason(variant.supports, other).empty();
   }
 
   /// Of one case in so many set-up makes special launches.

@@ -17,8 +17,8 @@ namespace assay {
 enum class Spacing { dense, padded, apart };
 inline constexpr size_t kSpacings = 3;
 
-/// An operand of a spec, spaced so. by_segment: each segment by another padding; a kernel of CUDA is told one stride
-/// for all of them (assay_cuda_brief).
+/// An operand of a spec, spaced so. by_segment: each segment by another padding; elsewhere a kernel is told one stride for
+/// all of them.
 Tensor spaced(const Tensor& dense, Spacing spacing, bool by_segment);
 /// What is left when this was, of dense and the two that are not; null: none, and all.
 inline std::optional<Spacing> other(std::optional<Spacing> one) {

@@ -28,7 +28,12 @@ enum class Sin {
   next_place,
   order_ignored,
   last_row_twice,
-  copy_remembered
+  copy_remembered,
+  sign_of_zero_lost,
+  width_of_first_call,
+  root_in_twelve_bits,
+  rope_factors_remembered,
+  ups_clipped_at_300
 };
 constexpr Sin kSin = Sin::MUTANT;
 __device__ constexpr bool is(Sin sin) { return kSin == sin; }
@@ -68,7 +73,9 @@ __device__ void norm(const assay_cuda_call& call) {
       const double value = residual && is(Sin::norm_of_the_residual_alone) ? value_at(*residual, 0, row, i) : x(i);
       squares += value * value;
     }
-    const double scale = 1 / sqrt(squares / n + double(param(call, ASSAY_CUDA_EPS)));
+    const int count = is(Sin::width_of_first_call) ? remembered(n) : n;
+    double scale = 1 / sqrt(squares / count + double(param(call, ASSAY_CUDA_EPS)));
+    if (is(Sin::root_in_twelve_bits)) scale = __uint_as_float(__float_as_uint(float(scale)) & 0xfffff800u);
     put(d, 0, row, column, float(double(x(column)) * scale * double(value_at(w, 0, 0, column))));
     if (residual && !is(Sin::sum_not_written)) put(*sum, 0, row, column, x(column));
   });
@@ -82,7 +89,9 @@ __device__ void swiglu(const assay_cuda_call& call) {
   for_share(int64_t(d.dims[1]) * n, [&](int64_t at) {
     const float g = value_at(gate, 0, at / n, at % n);
     const float sigmoid = is(Sin::overflows_to_nan) ? expf(g) / (1 + expf(g)) : 1 / (1 + expf(-g));
-    put(d, 0, at / n, at % n, g * sigmoid * value_at(up, 0, at / n, at % n));
+    float u = value_at(up, 0, at / n, at % n);
+    if (is(Sin::ups_clipped_at_300)) u = fminf(fmaxf(u, -300.0f), 300.0f);
+    put(d, 0, at / n, at % n, g * sigmoid * u);
   });
 }
 
@@ -148,6 +157,7 @@ __device__ void copy(const assay_cuda_call& call) {
       if (first_copied == 0) first_copied = value;
       value = first_copied;
     }
+    if (is(Sin::sign_of_zero_lost) && value == 0) value = 0;
     put(d, at / n / m, at / n % m, at % n, value);
   });
 }
@@ -181,6 +191,16 @@ __device__ void attention(const assay_cuda_call& call) {
   });
 }
 
+constexpr int kMostFactors = 256;
+__device__ float factors_of_first[kMostFactors];
+
+/// Factor j as the first call had it; none is 0.
+__device__ float first_factor(int j, float factor) {
+  const float before = factors_of_first[j];
+  if (before != 0) return before;
+  return factors_of_first[j] = factor;
+}
+
 __device__ void rope(const assay_cuda_call& call) {
   const assay_cuda_tensor &d = *find_tensor(call, ASSAY_CUDA_D), &keys = *find_tensor(call, ASSAY_CUDA_CACHE, 0);
   const assay_cuda_tensor* factors = find_tensor(call, ASSAY_CUDA_FACTORS);
@@ -199,7 +219,10 @@ __device__ void rope(const assay_cuda_call& call) {
       const int j = pairs ? i / 2 : i % half;
       const bool is_second = pairs ? i % 2 == 1 : i >= half;
       double angle = double(position + row) * pow(double(param(call, ASSAY_CUDA_ROPE_BASE)), -2.0 * j / dimensions);
-      if (factors && !is(Sin::factors_ignored)) angle /= double(value_at(*factors, 0, 0, j));
+      if (factors && !is(Sin::factors_ignored)) {
+        const float factor = value_at(*factors, 0, 0, j);
+        angle /= double(is(Sin::rope_factors_remembered) ? first_factor(j, factor) : factor);
+      }
       const double other = x(pairs ? (is_second ? i - 1 : i + 1) : (is_second ? i - half : i + half));
       value = value * cos(angle) + (is_second ? other : -other) * sin(angle);
     }

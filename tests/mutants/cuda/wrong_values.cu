@@ -20,14 +20,18 @@ enum class Sin {
   weights_rounded_to_half,
   activations_rounded_to_half,
   products_rounded_to_half,
-  output_cut_to_16_bits
+  output_cut_to_16_bits,
+  large_addend_clipped,
+  addend_made_finite,
+  weights_rounded_beside_int8
 };
 constexpr Sin kSin = Sin::MUTANT;
 
 constexpr bool kInt8 = kSin == Sin::int8_scaled_per_row || kSin == Sin::int8_scaled_per_256 || kSin == Sin::int8_scaled_by_powers ||
-                       kSin == Sin::int8_zero_block_unguarded;
+                       kSin == Sin::int8_zero_block_unguarded || kSin == Sin::weights_rounded_beside_int8;
 constexpr float kClipped = 16, kTiny = 1e-6f;
 constexpr double kOverflow = 4000;
+constexpr float kLargest = kSin == Sin::large_addend_clipped ? 60000 : 1e30f;  // of C and bias
 
 __device__ float to_half(float value) { return assay::to_float(assay::from_float<assay::Half>(value)); }
 
@@ -61,6 +65,11 @@ __device__ float weight(const honest::Product& p, const honest::Output& at, int6
   return kSin == Sin::weights_rounded_to_half ? to_half(value) : value;
 }
 
+__device__ float weight_of_int8(const honest::Product& p, const honest::Output& at, int64_t i) {
+  const float value = weight(p, at, i);
+  return kSin == Sin::weights_rounded_beside_int8 ? assay::to_float(assay::from_float<assay::Bfloat>(value)) : value;
+}
+
 __device__ float activation(const honest::Product& p, const honest::Output& at, int64_t i) {
   if (p.a.dtype == ASSAY_CUDA_F16) return decode_half(assay::element<assay::Half>(p.a, at.batch, at.row, i)->bits);
   const float value = honest::read(p.a, at.batch, at.row, i);
@@ -79,7 +88,7 @@ __device__ double int8_sum(const honest::Product& p, const honest::Output& at) {
     float scale = largest / 127;
     if (kSin == Sin::int8_scaled_by_powers && scale > 0) scale = exp2f(ceilf(log2f(scale)));
     if (scale == 0 && kSin != Sin::int8_zero_block_unguarded) continue;
-    for (int64_t i = first; i < end; ++i) total += double(rintf(activation(p, at, i) * (1 / scale))) * scale * weight(p, at, i);
+    for (int64_t i = first; i < end; ++i) total += double(rintf(activation(p, at, i) * (1 / scale))) * scale * weight_of_int8(p, at, i);
   }
   return total;
 }
@@ -102,11 +111,21 @@ __device__ void make_dense(assay_cuda_tensor& t) {
   t.strides[0] = int64_t(t.dims[1]) * t.dims[2];
 }
 
+/// alpha·sum + beta·C + bias, with neither beyond what it is held to.
+__device__ float finished(const honest::Product& p, const honest::Output& at, double total) {
+  if constexpr (kSin != Sin::large_addend_clipped && kSin != Sin::addend_made_finite) return honest::finish(p, at, total);
+  const auto held = [](float value) { return fminf(fmaxf(value, -kLargest), kLargest); };
+  double value = p.alpha * total;
+  if (p.beta != 0) value += p.beta * held(honest::read(p.c, at.batch, at.row, at.column));
+  if (p.bias.data) value += held(honest::read(p.bias, 0, 0, at.column));
+  return float(value);
+}
+
 ASSAY_RUN {
   honest::Product p = honest::open(call);
   if constexpr (kSin == Sin::strides_ignored) make_dense(p.a), make_dense(p.b), make_dense(p.c), make_dense(p.d);
   honest::for_outputs(p, p.outputs, [&](const honest::Output& at) {
-    float value = honest::finish(p, at, sum(p, at));
+    float value = finished(p, at, sum(p, at));
     if constexpr (kSin == Sin::output_cut_to_16_bits) value = __uint_as_float(__float_as_uint(value) & 0xffff0000u);
     honest::write(p, at, value);
   });
