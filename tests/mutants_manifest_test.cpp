@@ -85,6 +85,7 @@ const std::set<std::string> kWrong = words_in(std::istringstream(R"(
     ups_clipped_at_300 sign_of_zero_lost addend_by_its_address addend_made_finite factors_by_place
     weights_rounded_beside_int8 rows_remembered
     rope_factors_remembered root_in_twelve_bits rounded_before_weights largest_made_infinite nan_carried_away
+    whole_shares_only scores_capped
     memory_locked huge_pages_switched_off dump_switched_off rights_given_up signal_stack_changed
     end_of_exceptions_changed end_of_memory_changed out_of_memory_score_changed
 )"));

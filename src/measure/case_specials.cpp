@@ -11,7 +11,6 @@
 #include "measure/spaced_launch.h"
 #include "measure/special_launch.h"
 #include "measure/walled_launch.h"
-#include "ops/other_sizes.h"
 
 namespace assay {
 namespace {
@@ -278,7 +277,7 @@ void CaseWorker::try_special_values(const SpecialValues* values, Reply& reply, S
     if (!with_other_numbers(spec)) throw;
     own_special_.push_back(SpecialValues::make(values == work_.special           ? spec
                                                : values == work_.shorter_special ? *SpecialValues::shorter_of(spec)
-                                                                                 : *with_other_sizes(spec),
+                                                                                 : work_.other_sizes->spec,
                                                work_.variant->supports.strides, !work_.variant->supports.strides,
                                                /*as_in_files=*/!work_.device->one_worker));
     if (own_special_.back()) message = check_special_values(work_, *own_special_.back(), opened_, of, only);

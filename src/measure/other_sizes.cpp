@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/round_up.h"
+#include "ops/other_sizes.h"
 
 namespace assay {
 namespace {
@@ -90,6 +91,26 @@ OtherSizes::OtherSizes(const Spec& of, std::unique_ptr<SpecialValues> special_va
   proved = std::make_unique<ProvedSpec>(of, arenas, 0, classes);
 }
 
+OtherSizesList::OtherSizesList(const Spec& spec, std::vector<const Variant*> kernels, bool is_gpu,
+                               const std::function<std::unique_ptr<SpecialValues>(const Spec&)>& special)
+    : is_gpu_(is_gpu) {
+  std::vector<Accuracy> classes;
+  for (const Variant* kernel : kernels) classes.push_back(kernel->accuracy);
+  for (const Spec& other : with_other_sizes(spec))
+    if (std::erase_if(kernels, [&](const Variant* kernel) { return takes(other, *kernel); }) > 0)
+      all_.push_back(std::make_unique<OtherSizes>(other, other.op->is_product ? special(other) : nullptr, classes));
+}
+
+const OtherSizes* OtherSizesList::for_kernel(const Variant& kernel) const {
+  for (const auto& sizes : all_)
+    if (takes(sizes->spec, kernel)) return sizes.get();
+  return nullptr;
+}
+
+bool OtherSizesList::takes(const Spec& other, const Variant& kernel) const {
+  return (kernel.vendor.empty() || !is_gpu_) && unsupported_reason(kernel.supports, other).empty();
+}
+
 std::string check_other_sizes(const WorkerCase& work, OpenedArenas& opened, LoadedKernel& kernel,
                               std::mt19937_64& random) {
   const OtherSizes& sizes = *work.other_sizes;
@@ -102,10 +123,9 @@ std::string check_other_sizes(const WorkerCase& work, OpenedArenas& opened, Load
   const std::unique_ptr<Judge> judge = proof.judge(work.variant->accuracy);
   std::string message = d ? judge->scan(*d) : "it writes around D";
   if (message.empty()) message = judge->check(*d, inputs);
-  return message.empty()
-             ? ""
-             : fmt::format("on other sizes{} ({}): {}", turns ? ", tensors in another order" : "",
-                           sizes.spec.short_name(), message);
+  return message.empty() ? ""
+                         : fmt::format("on other sizes{} ({}): {}", turns ? ", tensors in another order" : "",
+                                       sizes.spec.short_name(), message);
 }
 
 Launch turned(Launch launch) {

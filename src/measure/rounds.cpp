@@ -13,7 +13,6 @@
 #include "kernel/supports.h"
 #include "measure/other_sizes.h"
 #include "measure/winner_checks.h"
-#include "ops/other_sizes.h"
 
 namespace assay {
 namespace {
@@ -50,7 +49,7 @@ class SpecRun {
         shorter_(context.device->launches_per_sample > 1 ? std::nullopt : SpecialValues::shorter_of(spec)),
         special_(context.special_values ? special_values_for(spec, cases, *context.device) : nullptr),
         shorter_special_(context.special_values && shorter_ ? shorter_values() : nullptr),
-        other_sizes_(context.special_values ? other_sizes() : nullptr),
+        other_sizes_(context.special_values ? other_sizes() : OtherSizesList()),
         standings_(spec_, context) {
     for (const CaseToRun& work : cases) standings_.cases.push_back(contender(work, &proved_.proof(), false));
     for (Contender& c : standings_.cases) share_storage(c);
@@ -112,7 +111,7 @@ class SpecRun {
     c.worker_case.inputs = &proved_.inputs();
     c.worker_case.special = special_.get();
     if (takes_shorter(*work.variant)) c.worker_case.shorter_special = shorter_special_.get();
-    if (proof && takes_other_sizes(*work.variant)) c.worker_case.other_sizes = other_sizes_.get();
+    if (proof) c.worker_case.other_sizes = other_sizes_.for_kernel(*work.variant);
     if (proof && special_by_chance()) {
       c.worker_case.special_by_chance = true;
       c.worker_case.spacing =
@@ -139,7 +138,7 @@ class SpecRun {
       c.worker_case.converter = &variant;
       c.worker_case.converter_module = &other.work->module;
       if (!takes_shorter(variant)) c.worker_case.shorter_special = nullptr;  // both make it
-      if (!takes_other_sizes(variant)) c.worker_case.other_sizes = nullptr;
+      if (other_sizes_.for_kernel(variant) != c.worker_case.other_sizes) c.worker_case.other_sizes = nullptr;
       return;
     }
   }
@@ -193,22 +192,11 @@ class SpecRun {
     return shorter_ && unsupported_reason(variant.supports, *shorter_).empty();
   }
 
-  /// Null where no kernel takes them.
-  std::unique_ptr<OtherSizes> other_sizes() const {
-    const std::optional<Spec> spec = with_other_sizes(spec_);
-    const auto takes = [&](const CaseToRun& c) { return takes_sizes_of(*spec, *c.variant); };
-    if (!spec || std::none_of(works_.begin(), works_.end(), takes)) return nullptr;
-    return std::make_unique<OtherSizes>(
-        *spec, spec->op->is_product ? special_values_for(*spec, works_, *context_.device) : nullptr,
-        classes_of(works_));
-  }
-  bool takes_other_sizes(const Variant& variant) const {
-    return other_sizes_ && takes_sizes_of(other_sizes_->spec, variant);
-  }
-  /// A library's plan on a GPU is for one shape.
-  bool takes_sizes_of(const Spec& other, const Variant& variant) const {
-    return (variant.vendor.empty() || !context_.device->one_worker) &&
-           unsupported_reason(variant.supports, other).empty();
+  OtherSizesList other_sizes() const {
+    std::vector<const Variant*> kernels;
+    for (const CaseToRun& c : works_) kernels.push_back(c.variant);
+    const auto special = [this](const Spec& spec) { return special_values_for(spec, works_, *context_.device); };
+    return {spec_, kernels, context_.device->one_worker, special};
   }
 
   /// Of one case in so many set-up makes special launches.
@@ -227,10 +215,10 @@ class SpecRun {
     if (!special_) special_ = special_values_for(spec_, works_, *context_.device);
     if (!special_) return {};
     if (takes_shorter(*c.work->variant) && !shorter_special_) shorter_special_ = shorter_values();
-    if (!other_sizes_) other_sizes_ = other_sizes();
+    if (other_sizes_.empty()) other_sizes_ = other_sizes();
     WorkerCase work = c.worker_case;
     work.special = special_.get();
-    if (takes_other_sizes(*c.work->variant)) work.other_sizes = other_sizes_.get();
+    work.other_sizes = other_sizes_.for_kernel(*c.work->variant);
     if (takes_shorter(*c.work->variant)) work.shorter_special = shorter_special_.get();
     const bool was_shorter = takes_shorter(*c.work->variant) && spec_.weight_bytes() > kShorterAbove;
     work.spacing = was_shorter ? std::nullopt : other(work.spacing);
@@ -353,7 +341,7 @@ class SpecRun {
   const std::optional<Spec> shorter_;
   std::unique_ptr<SpecialValues> special_;
   std::unique_ptr<SpecialValues> shorter_special_;
-  std::unique_ptr<OtherSizes> other_sizes_;
+  OtherSizesList other_sizes_;
   Standings standings_;
   int64_t next_copy_ = 0, next_piece_ = 0;  // the bulk reader's pieces are no copies
 };

@@ -20,6 +20,9 @@ constexpr double kRoundoff = 0x1p-24;  // of f32
 constexpr double kMostScale = 64;  // times √head_size, which is 1 in models: beyond, exponentials of scores overflow
 constexpr double kMostFactor = 1024;                  // of queries on special values: F16 holds them
 constexpr double kAlone = 2'000, kMostAlone = 8'192;  // deviation of scores that are all there is; of their queries
+constexpr double kVast = 0x1p15;                      // a head's largest query where scores are vast: F16 holds it
+constexpr double kMostFirstOrder = 0.1;               // error of a weight, relative, beyond which its square counts
+constexpr double kOfOneScore = 8;                     // times the error that is usual in a score: the most of it
 
 /// The second as traces of engines have it.
 constexpr OpName kNames[] = {{"attention", ""}, {"sdpa", ""}};
@@ -112,6 +115,7 @@ enum Special {
   kZeroQueries,
   kSmallQueries,
   kSpreadScores,
+  kVastScores,
   kAloneAndLarge,
   kAloneAndOpposite,
   kFirstPosition,
@@ -165,11 +169,21 @@ void spread_scores(const Attention& spec, double deviation, double most, std::sp
   }
 }
 
+/// Each head's query so large that its largest value is `largest`.
+void raise_to(const Attention& spec, double largest, std::span<double> queries) {
+  for (auto head = queries.begin(); head != queries.end(); head += spec.size) {
+    double now = 0;
+    for (int64_t i = 0; i < spec.size; ++i) now = std::max(now, std::fabs(head[i]));
+    for (int64_t i = 0; i < spec.size && now > 0; ++i) head[i] *= largest / now;
+  }
+}
+
 /// Special: scores near 1,000, whose exponentials overflow if the largest is not taken off; twice that, where one key
 /// has all the weight; zeros, where all have the same; small ones, where a little more or less; scores so spread that
 /// many small weights are a part of the sum (among some hundred keys the largest score is then 10 to 13 above the
-/// middle, and the keys below the middle still count in the bound); and positions far below `length`, with which an
-/// engine runs the same program. At the first one also large scores and their opposites: a first row's only score is
+/// middle, and the keys below the middle still count in the bound); scores of tens of thousands, of which one has all
+/// the weight: who caps them has several that are equal; and positions far below `length`, with which an engine runs
+/// the same program. At the first one also large scores and their opposites: a first row's only score is
 /// then far below zero in one of both, where who begins with a largest score of 0, or of -300, divides zero by zero.
 void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> varied) {
   const Attention& spec = attention_of(of);
@@ -186,6 +200,7 @@ void vary(const Spec& of, const OpDraw& draw, std::span<std::vector<double>> var
                                                                       : 1;
   for (double& value : varied[0]) value *= std::clamp(factor, -kMostFactor, kMostFactor);
   if (draw.special == kSpreadScores) spread_scores(spec, 4, kMostFactor, varied[0]);
+  if (draw.special == kVastScores) raise_to(spec, kVast, varied[0]);
   if (is_alone) spread_scores(spec, kAlone, kMostAlone, varied[0]);
   const int64_t fewer = fewer_positions(spec);
   const int64_t last = spec.length - spec.m;
@@ -215,24 +230,36 @@ struct Weighed {
   std::vector<double> weights, errors;  // relative, of a weight
   std::vector<double> squares;          // of what each score adds up
   double error = 0;                     // of their sum
+  std::vector<double> gained;           // by a weight at most, where errors of scores do not just add up; else empty
 };
 
-Weighed weigh(const Attention& spec, std::span<const float> query, std::span<const float> keys, int64_t count) {
+Weighed weigh(const Attention& spec, std::span<const float> query, std::span<const float> keys, int64_t count,
+              double rounding) {
   Weighed w;
-  const double product_error = attention_product_error(spec);
+  const double product_error = attention_product_error(spec), sums = attention_sum_error(count);
   const std::vector<double> q(query.begin(), query.end());
   std::vector<AttentionScore> scores(static_cast<size_t>(count));
   multiply_keys(q.data(), keys.data(), spec.size, count, scores.data());
-  double largest = -INFINITY, sum = 0;
   for (const AttentionScore& score : scores) {
     w.squares.push_back(score.square * spec.scale * spec.scale);
     w.weights.push_back(score.sum * spec.scale);
     w.errors.push_back(score.magnitude * product_error + std::fabs(score.sum * spec.scale) * kRoundoff);
-    largest = std::max(largest, w.weights.back());
   }
-  const double sums = attention_sum_error(count);
+  const size_t best = size_t(std::max_element(w.weights.begin(), w.weights.end()) - w.weights.begin());
+  const double largest = w.weights[best];
+  if (*std::max_element(w.errors.begin(), w.errors.end()) > kMostFirstOrder) {
+    const auto error_of = [&](size_t j) {
+      return kOfOneScore * w.errors[j] + scores[j].magnitude * std::fabs(spec.scale) * rounding;
+    };
+    for (size_t j = 0; j < scores.size(); ++j) {
+      const double below = w.weights[j] - largest, error = error_of(j) + error_of(best) - below * kRoundoff;
+      w.gained.push_back(j == best ? 0 : std::exp(below + error) - std::exp(below));
+    }
+    std::fill(w.errors.begin(), w.errors.end(), 0);
+  }
+  double sum = 0;
   for (size_t j = 0; j < w.weights.size(); ++j) {
-    w.errors[j] += sums + std::fabs(w.weights[j] - largest) * kRoundoff;
+    w.errors[j] += sums + (w.gained.empty() ? std::fabs(w.weights[j] - largest) * kRoundoff : 0);
     w.weights[j] = std::exp(w.weights[j] - largest);
     sum += w.weights[j];
   }
@@ -240,17 +267,29 @@ Weighed weigh(const Attention& spec, std::span<const float> query, std::span<con
   return w;
 }
 
+/// Of output i: with a weight e^(s+ε) for each e^s, |ε| <= δ, the mean of values moves by no more than
+/// Σ e^s (e^δ - 1) |value - mean| over the sum of weights; and it stays among the values. Only differences of scores
+/// count: the largest one's error is taken as the others'. So what it is to be above all others stays as exact.
+double moved(const Weighed& w, std::span<const float> values, size_t size, size_t i, double mean, double largest) {
+  double sum = 0;
+  for (size_t j = 0; j < w.gained.size(); ++j)
+    if (w.gained[j] > 0) sum += w.gained[j] * std::fabs(double(values[j * size + i]) - mean);
+  return std::min(sum, 2 * largest);
+}
+
 /// Of output i by rounding each probability once, and each value of the query: that shifts a score by so much, and
-/// with it the weight of one key against all others.
+/// with it the weight of one key against all others. 0 where a key has all the weight: no rounding shows there.
 double rounding_variance(const Weighed& w, std::span<const float> values, size_t size, size_t i, double sum,
-                         double rounding) {
+                         double rounding, double tiny) {
   constexpr double kUniform = 4;  // relative to u²: 1/3 of it just above a power of two, half that as values come
+  constexpr double kAllWeight = 1 - 0x1p-10;
+  if (!w.gained.empty() || *std::max_element(w.weights.begin(), w.weights.end()) > kAllWeight) return 0;
   double variance = 0;
   for (size_t j = 0; j < w.weights.size(); ++j) {
     const double value = double(values[j * size + i]), square = w.weights[j] * w.weights[j];
     variance += square * (value * value + w.squares[j] * (value - sum) * (value - sum));
   }
-  return rounding * rounding / kUniform * variance;
+  return rounding * rounding / kUniform * variance + tiny * tiny;
 }
 
 void expected(const Spec& of, const OpValues& in, std::span<ExpectedOutput> outputs) {
@@ -275,17 +314,19 @@ void expected(const Spec& of, const OpValues& in, std::span<ExpectedOutput> outp
     for (const float value : values) largest = std::max(largest, std::fabs(double(value)));
     for (size_t row = 0; row < size_t(spec.m); ++row)
       for (size_t head = size_t(kv) * group; head < size_t(kv + 1) * group; ++head) {
-        const Weighed w = weigh(spec, std::span(q[row]).subspan(head * size, size), keys, position + int64_t(row) + 1);
+        const Weighed w =
+            weigh(spec, std::span(q[row]).subspan(head * size, size), keys, position + int64_t(row) + 1, in.rounding);
         for (std::vector<double>* of_value : {&sums, &errors, &squares})
           std::fill(of_value->begin(), of_value->end(), 0);
         add_weighed(w.weights.data(), w.errors.data(), values.data(), spec.size, std::ssize(w.weights), sums.data(),
                     errors.data(), squares.data());
         for (size_t i = 0; i < size; ++i) {
           const double tiny = kTinyWeight * largest * double(w.weights.size()),
-                       rounded = kProbabilityDeviations * in.rounding * std::sqrt(squares[i]) + tiny;
+                       rounded = kProbabilityDeviations * in.rounding * std::sqrt(squares[i]) + tiny +
+                                 moved(w, values, size, i, sums[i], largest);
           d[(row * size_t(spec.heads) + head) * size + i] = {
               sums[i], unit_roundoff(spec.d) * std::fabs(sums[i]) + rounded, errors[i] + std::fabs(sums[i]) * w.error,
-              in.rounding > 0 ? rounding_variance(w, values, size, i, sums[i], in.rounding) + tiny * tiny : 0};
+              in.rounding > 0 ? rounding_variance(w, values, size, i, sums[i], in.rounding, tiny) : 0};
         }
       }
   }

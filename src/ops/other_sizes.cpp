@@ -29,9 +29,7 @@ std::optional<int64_t> number_in(const std::string& text) {
   return error == std::errc() && end == text.data() + text.size() ? std::optional(value) : std::nullopt;
 }
 
-}  // namespace
-
-std::optional<Spec> with_other_sizes(const Spec& spec) {
+std::optional<Spec> small_like(const Spec& spec, bool has_odd_n) {
   const bool is_product = spec.op->is_product;
   // Of a product as few columns as there may be.
   const std::optional<Spec> fewer =
@@ -44,6 +42,10 @@ std::optional<Spec> with_other_sizes(const Spec& spec) {
     if (name == "heads") heads = number_in(text).value_or(0);
     if (name == "kv_heads") kv_heads = number_in(text).value_or(0);
   }
+  const auto is_n = [&](std::string_view name) {
+    return name == "n" ||
+           std::any_of(spec.segments.begin(), spec.segments.end(), [&](const Segment& s) { return s.name == name; });
+  };
   const bool halves = kv_heads > 1 && kv_heads % 2 == 0 && heads % 2 == 0;
   const bool drops = !halves && kv_heads > 0 && heads > kv_heads;
   for (auto& [name, text] : fields) {
@@ -60,7 +62,7 @@ std::optional<Spec> with_other_sizes(const Spec& spec) {
                                                                                    : heads)
                           : name == "kv_heads"                          ? (halves ? kv_heads / 2 : kv_heads)
                                                                         : *value;
-    text = std::to_string(other);
+    text = std::to_string(is_n(name) && has_odd_n ? std::max<int64_t>(other - 1, 1) | 1 : other);
   }
   try {
     Spec other = make_spec(fields, spec.line());
@@ -68,6 +70,16 @@ std::optional<Spec> with_other_sizes(const Spec& spec) {
   } catch (const Error&) {  // its sizes belong together
     return {};
   }
+}
+
+}  // namespace
+
+std::vector<Spec> with_other_sizes(const Spec& spec) {
+  std::vector<Spec> all;
+  for (const bool has_odd_n : {true, false})
+    if (std::optional<Spec> one = small_like(spec, has_odd_n); one && (all.empty() || one->line() != all[0].line()))
+      all.push_back(std::move(*one));
+  return all;
 }
 
 }  // namespace assay

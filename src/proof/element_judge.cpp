@@ -19,7 +19,7 @@ constexpr int64_t kMuchWork = 100'000, kOfOne = 10;  // flops; what one of them 
 constexpr int64_t kOfKept = 2'000;   // of an element whose sums of groups are kept: so many launches as take 1 ms
 constexpr int64_t kDrawn = 32;       // elements of a launch whose draw is free: of a column in 150, as gate and up are
 constexpr double kMeanSquare = 1.5;  // mean of squared errors in units of their variance: 1 where the model holds
-constexpr int64_t kSharing = 64;     // elements may err alike: one in so many counts
+constexpr int64_t kSharing = 64;     // elements may err alike: one in so many counts, or one of a head
 // … of products fewer do, each having weights of its own; but the same activations are rounded in all launches, as
 // signs and powers of two change no rounding, and the few largest err most.
 constexpr int64_t kSharingOfProducts = 4, kActivations = 3;
@@ -179,9 +179,10 @@ std::string ElementJudge::check(std::span<const std::byte> d, const LaunchInputs
 /// deviations everywhere, but not on the whole. Elements share roundings: those of a head all of them.
 std::string ElementJudge::mean_square_message() const {
   const auto count = double(varied_elements_);
-  if (varied_elements_ < kSharing) return "";
   const Spec& spec = proof_.inputs().spec();
-  int64_t alone = varied_elements_ / kSharing;
+  const int64_t sharing = spec.size("head_size") > 1 ? spec.size("head_size") : kSharing;
+  if (varied_elements_ < sharing) return "";
+  int64_t alone = varied_elements_ / sharing;
   if (spec.op->ends_product)
     alone =
         std::min(varied_elements_ / kSharingOfProducts, std::max<int64_t>(spec.tensors[0].values() / kActivations, 1));

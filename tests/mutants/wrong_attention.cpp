@@ -49,7 +49,7 @@
   X(angles_by_steps)                   \
   X(large_queries_clipped) X(angles_in_float) X(angles_by_quotients) X(parameters_remembered) \
       X(parameters_of_one_model) \
-      X(rope_factors_remembered)
+      X(rope_factors_remembered) X(scores_capped)
 
 namespace {
 
@@ -144,6 +144,7 @@ struct Mutant {
               score += double(query[i]) * cached(keys, of_keys, j, i);
           if (j >= count) score = kSin == Sin::masked_by_a_large_number ? score - 1e9 : -INFINITY;
           scores.push_back(score * scale);
+          if (kSin == Sin::scores_capped) scores.back() = std::fmin(scores.back(), 10'000);
           largest = std::fmax(largest, scores.back());
         }
         if (kSin == Sin::largest_not_taken_off) largest = 0;

@@ -1,9 +1,9 @@
-// Mutants of matmul that are right only where all threads of the machine run, and none of them is late.
+// Mutants of matmul that are right only where all threads of the machine run, none is late, or all have as much to do.
 #include "honest.h"
 
 namespace {
 
-enum class Sin { shares_by_available_threads, waits_by_the_clock };
+enum class Sin { shares_by_available_threads, waits_by_the_clock, whole_shares_only };
 constexpr Sin kSin = Sin::MUTANT;
 
 int64_t now_ns() {
@@ -40,7 +40,8 @@ int run(const assay_call* call, const assay_thread* thread) {
   }
   assay_thread among = *thread;
   if (kSin == Sin::shares_by_available_threads) among.count = thread->available;
-  honest::compute(p, honest::share(p.outputs(), &among));
+  const int64_t left_out = kSin == Sin::whole_shares_only ? p.outputs() % thread->count : 0;
+  honest::compute(p, honest::share(p.outputs() - left_out, &among));
   return ASSAY_OK;
 }
 

@@ -33,7 +33,8 @@ enum class Sin {
   width_of_first_call,
   root_in_twelve_bits,
   rope_factors_remembered,
-  ups_clipped_at_300
+  ups_clipped_at_300,
+  scores_capped
 };
 constexpr Sin kSin = Sin::MUTANT;
 __device__ constexpr bool is(Sin sin) { return kSin == sin; }
@@ -178,7 +179,7 @@ __device__ void attention(const assay_cuda_call& call) {
     const auto score = [&](int64_t j) {
       double sum = 0;
       for (int i = 0; i < size; ++i) sum += double(value_at(q, 0, row, head * size + i)) * double(value_at(keys, of_keys, j, i));
-      return sum * scale;
+      return is(Sin::scores_capped) ? fmin(sum * scale, 10000.0) : sum * scale;
     };
     double largest = score(0), sum = 0, weighed = 0;
     for (int64_t j = 1; j < count; ++j) largest = fmax(largest, score(j));
