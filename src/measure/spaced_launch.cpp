@@ -133,7 +133,7 @@ class SpacedLaunch {
 
 std::string check_spaced_operands(const WorkerCase& work, OpenedArenas& opened, const Launch& launch,
                                   const LaunchInputs& inputs, Judge& judge) {
-  if (!work.variant->supports.strides || work.device->one_worker) return "";
+  if (!work.variant->supports.strides) return "";
   // Of operands with numbers each two differ in a digit: one is spaced and the other dense, and the other way round.
   std::vector<int> numbers;
   int count = 0;
