@@ -36,6 +36,14 @@ constexpr double kBudgetS = 1, kPatientBudgetS = 3;  // … for which the later 
 constexpr double kWholeSweepS = 15;
 constexpr double kLateMs = 2'000;  // beside other work: a mutant may be wrong after thousands of launches
 constexpr int kLeastRounds = 12;   // of 8 launches each, however busy the machine: some mutants are wrong in one of 64
+// … in time, however long the best takes: beside other work a turn may take a thousand times as long as a quiet one.
+constexpr double kLetNobodyGo = 1e6, kLetGoOnGpu = 3;  // … whose times are a GPU's own
+// Weights smaller than this have hundreds of copies in as many bytes. What a probe fills, hundreds of MB, would take
+// each spec a second; only where times must show what a kernel did are the weights larger, and lie in memory as a
+// probe's do.
+constexpr int64_t kSmallWeights = int64_t(16) << 20;
+// Of all kernels of a spec of small weights together: what is wrong by little only a sum over many launches shows.
+constexpr int kTurns = 100;
 
 /// All of them at once: no core waits for the last module of each spec, and what they include first is compiled once.
 void build_modules(BuildCache& cache, const DeviceInfo& device, const Trials& trials, const Expectations& expectations,
@@ -82,10 +90,10 @@ int run_selftest(const SelftestOptions& options) {
   const std::filesystem::path store_file = folder_of_store.path() / "results.sqlite";
   SweepOptions sweep_options;
   sweep_options.environment = describe_environment(*device.backend, device.info);
-  sweep_options.effort.screen_ratio = sweep_options.effort.contender_ratio = 3;
+  sweep_options.effort.screen_ratio = sweep_options.effort.contender_ratio =
+      device.info.one_worker ? kLetGoOnGpu : kLetNobodyGo;
   sweep_options.effort.rounds = 60;
   sweep_options.effort.visits = 1;
-  sweep_options.effort.least_rounds = sweep_options.effort.noisy_rounds = kLeastRounds;
   sweep_options.effort.turn_least_launches = sweep_options.effort.turn_launches;
   sweep_options.effort.whole_sweep_s = sweep_options.effort.every_number_s = kWholeSweepS;
   sweep_options.effort.late_ms = kLateMs;
@@ -109,10 +117,14 @@ int run_selftest(const SelftestOptions& options) {
       const bool is_chained = expectations.chained.count(name) > 0;
       const std::vector<const Variant*>& variants = is_chained ? chained : usual;
       sweep_options.mode = is_chained ? Mode::chained : Mode::decode;
+      const bool is_small = !device.info.one_worker && spec.weight_bytes() < kSmallWeights;
+      sweep_options.footprint = is_small ? kSmallWeights : 0;
       for (int attempt = 0; attempt < kAttempts && !interrupted(); ++attempt) {
         Selection selection;
         selection.variants = trials.needed(name);
         if (selection.variants.empty()) break;
+        const int rounds = is_small ? kTurns / int(selection.variants.size()) : 0;
+        sweep_options.effort.least_rounds = sweep_options.effort.noisy_rounds = std::max(rounds, kLeastRounds);
         sweep_options.effort.watchdog_s = sweep_options.effort.setup_watchdog_s = attempt > 0 ? kPatientS : kWatchdogS;
         sweep_options.effort.spec_budget_s = attempt > 0 ? kPatientBudgetS : kBudgetS;
         Sweep sweep(*device.backend, device.info, variants, make_plan({spec}, variants, device.info, selection), cache,

@@ -53,13 +53,17 @@ int run(const assay_call* call, const assay_thread* thread) {
   if (kPrepares) p.b.data = const_cast<void*>(call->prepared), p.b.strides[1] = p.k;
   const float* const table = values();
   const bool is_dense = p.b.strides[1] == p.k;
+  std::vector<double> activations(static_cast<size_t>(p.m * p.k));  // once, not for each column
+  for (size_t i = 0; i < activations.size(); ++i)
+    activations[i] = honest::read(p.a, 0, int64_t(i) / p.k, int64_t(i) % p.k);
   const int64_t step = kSin == Sin::strides_ignored_when_large ? p.k : p.b.strides[1];
   honest::for_outputs(p, honest::share(p.outputs(), thread), [&](const honest::Output& at) {
     const auto* row = static_cast<const uint16_t*>(p.b.data) + at.column * step;
+    const double* const a = activations.data() + at.row * p.k;
     double sums[4] = {};
     for (int64_t i = 0; i < p.k; ++i) {
       const bool is_flushed = kSin == Sin::dense_subnormals_flushed && is_dense && (row[i] & 0x7c00u) == 0;
-      sums[i % 4] += is_flushed ? 0 : static_cast<double>(honest::read(p.a, 0, at.row, i)) * table[row[i]];
+      sums[i % 4] += is_flushed ? 0 : a[i] * static_cast<double>(table[row[i]]);
     }
     double total = sums[0] + sums[1] + sums[2] + sums[3];
     if (kPrepares) {  // of activations one more, less the row's sum
