@@ -52,6 +52,15 @@ TEST_F(analyze, a_file_of_another_kind_does_not_flood_stderr) {
   EXPECT_TRUE(has(ended.err, ": 900 more lines of a wrong shape are left out\n")) << ended.err;
 }
 
+TEST_F(analyze, a_file_that_is_no_trace_gets_one_line_and_one_of_json_says_why) {
+  const Ended other = home_.run({"analyze", write("other.bin", "GGUF\n7\n[]\nrest\n")});
+  EXPECT_EQ(other.exit_code, 2);
+  EXPECT_EQ(count_of(other.err, "\n"), 1u) << other.err;
+  const Ended json = home_.run({"analyze", write("list.json", "[]\n")});
+  EXPECT_EQ(json.exit_code, 2);
+  EXPECT_TRUE(has(json.err, "line 0 (from 0) is left out: the line is a list, not an object\n")) << json.err;
+}
+
 TEST_F(analyze, an_empty_trace_has_no_events) {
   const std::string trace = write("empty.jsonl", "");
   const Ended ended = home_.run({"analyze", "--classic", trace});

@@ -61,6 +61,13 @@ TEST(model_check, a_factor_without_a_rule_is_a_linear_one) {
     EXPECT_EQ(why_not(llama().text("llama.rope.scaling.type", "linear").f32("llama.rope.scaling.factor", nothing)), "");
   }
   EXPECT_EQ(why_not(llama().text("llama.rope.scaling.type", "none").f32("llama.rope.scaling.factor", 4)), "");
+  const auto yarn = [](float factor) {
+    return llama().text("llama.rope.scaling.type", "yarn").f32("llama.rope.scaling.factor", factor);
+  };
+  EXPECT_EQ(why_not(yarn(1)), "");
+  EXPECT_EQ(why_not(yarn(1).u32("llama.rope.scaling.original_context_length", 0)), "");
+  expect_why_not(yarn(4), {"rule \"yarn\"", "factor of 4"});
+  expect_why_not(yarn(1).f32("llama.rope.scaling.yarn_attn_factor", 1.2f), {"rule \"yarn\""});
   expect_why_not(llama().f32("llama.rope.scaling.factor", -2), {"llama.rope.scaling.factor", "above 0"});
 }
 
@@ -111,12 +118,15 @@ TEST(model_check, keys_that_change_what_is_computed_are_refused_unless_they_say_
                         {"attention.temperature_scale", 0.1f, {0}},
                         {"attn_logit_softcapping", 50, {0}},
                         {"final_logit_softcapping", 30, {0}},
-                        {"rope.scaling.attn_factor", 1.2f, {1}},
-                        {"rope.freq_base_swa", 5000, {10000}}};
+                        {"rope.scaling.attn_factor", 1.2f, {1}}};
   for (const auto& [key, changes, nothing] : cases) {
     expect_why_not(llama().f32("llama." + key, changes), {"key \"llama." + key + "\" is", "changes nothing"});
     for (const float value : nothing) EXPECT_EQ(why_not(llama().f32("llama." + key, value)), "") << key << value;
   }
+  const auto with_window = [] { return llama().u32("llama.attention.sliding_window", 64); };
+  expect_why_not(with_window().f32("llama.rope.freq_base_swa", 5000), {"llama.rope.freq_base_swa", "changes nothing"});
+  EXPECT_EQ(why_not(with_window().f32("llama.rope.freq_base_swa", 10000)), "");
+  EXPECT_EQ(why_not(llama().f32("llama.rope.freq_base_swa", 5000)), "") << "of layers with a window, which it has not";
   for (const auto& [key, neutral] : {std::pair("attention.causal", true), {"use_parallel_residual", false}}) {
     const std::string name = std::string("llama.") + key;
     EXPECT_EQ(why_not(llama().add(name, GgufType::boolean, raw(neutral))), "");

@@ -238,6 +238,7 @@ TEST(Text, IsCutToItsWidthBetweenCodePoints) {
   EXPECT_EQ(one_line("a\u202eb\u2066c\u2028d"), "a b c d") << "what turns others about is shown as a blank";
   EXPECT_EQ(printable(std::string("a\0 \x1b[31m  b\r\n  c\u202e\xff\n", 21)), "a   [31m  b\n  c \\xff\n")
       << "lines and blanks stay";
+  EXPECT_EQ(printable("\tx\x1b[2J\x03\n", /*keeps_tabs=*/true), "\tx [2J \n");
 }
 
 }  // namespace

@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 #include "base/error.h"
+#include "ops/other_sizes.h"
 #include "spec/spec.h"
 
 namespace assay {
@@ -186,6 +188,28 @@ TEST(StepSpecLines, NamesOfTracesAreNamesOfTheOpThatComputesIt) {
   expect_name_of(kTopK, "top_k", "sample_topk_fused");
   for (const char* name : {"staging", "tensor_staging_prepare", "tensor_staging_flush"})
     expect_name_of(kCopy, "copy", name);
+}
+
+TEST(step_spec_lines, steps_of_a_prompt_and_many_best_of_a_short_row_have_other_sizes_too) {
+  const auto other = [](const std::string& line) {
+    const std::vector<Spec> found = with_other_sizes(parse_spec(line, ""));
+    return found.empty() ? "none" : found[0].line();
+  };
+  const std::string cache = " | head_size=8 | length=300 | capacity=512 | dtA=f32 | dtCache=f16 | dtD=f32 | scale=0.5";
+  EXPECT_EQ(other("op=attention | m=128 | heads=4 | kv_heads=2" + cache),
+            "op=attention | m=24 | heads=2 | kv_heads=1 | head_size=8 | length=48 | capacity=64 | dtA=f32 | "
+            "dtCache=f16 | dtD=f32 | scale=0.5");
+  EXPECT_TRUE(other("op=attention | m=2 | heads=3 | kv_heads=3" + cache)
+                  .starts_with("op=attention | m=1 | heads=2 | kv_heads=2 | "));
+  EXPECT_TRUE(other("op=attention | m=2 | heads=9 | kv_heads=3" + cache)
+                  .starts_with("op=attention | m=1 | heads=6 | kv_heads=3 | "));
+  EXPECT_TRUE(other("op=rope | m=512 | heads=4 | kv_heads=2 | head_size=8 | capacity=512 | dtA=f32 | dtCache=f16 | "
+                    "dtD=f32 | style=neox | base=10000")
+                  .starts_with("op=rope | m=24 | heads=2 | kv_heads=1 | head_size=8 | capacity=64 | "));
+  EXPECT_EQ(other("op=top_k | m=2 | n=64 | k=40 | dtA=f32"), "op=top_k | m=1 | n=31 | k=31 | dtA=f32");
+  EXPECT_EQ(other("op=top_k | m=2 | n=64 | k=5 | dtA=f32"), "op=top_k | m=1 | n=31 | k=4 | dtA=f32");
+  EXPECT_EQ(other("op=matmul | batch=1 | m=1 | n=4096 | k=896 | tA=0 | tB=1 | dtA=f32 | dtB=f32 | dtD=f32"),
+            "op=matmul | batch=1 | m=1 | n=255 | k=256 | tA=0 | tB=1 | dtA=f32 | dtB=f32 | dtD=f32");
 }
 
 }  // namespace

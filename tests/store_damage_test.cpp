@@ -8,6 +8,7 @@
 #include <random>
 
 #include "base/file.h"
+#include "store/kept.h"
 #include "store/store.h"
 #include "store_fixture.h"
 
@@ -341,4 +342,22 @@ TEST_F(StoreTest, AStoreInAFolderThatCannotBeWrittenIsReadWithoutTraces) {
 }
 
 }  // namespace
+TEST_F(StoreTest, ATextThatCannotBeReadAnyMoreIsAsIfItWereNotThere) {
+  Store store(file_);
+  store.put(CeilingRecord{"d", "12", 1});
+  const auto parse = [](const std::string& text) { return std::stoll(text); };
+  EXPECT_EQ(read_kept(store, store.newest_ceiling("d"), parse), 12);
+  EXPECT_FALSE(read_kept(store, store.newest_ceiling("e"), parse));
+  store.put(CeilingRecord{"d",
+                          "\xd0"
+                          "2",
+                          2});
+  for (int i = 0; i < 2; ++i) {
+    testing::internal::CaptureStderr();
+    EXPECT_FALSE(read_kept(store, store.newest_ceiling("d"), parse));
+    const std::string said = testing::internal::GetCapturedStderr();
+    EXPECT_EQ(said.find("the store is damaged") != std::string::npos, i == 0) << said;
+  }
+}
+
 }  // namespace assay

@@ -118,7 +118,7 @@ size_t display_width(std::string_view text) {
   return width;
 }
 
-std::string printable(std::string_view text) {
+std::string printable(std::string_view text, bool keeps_tabs) {
   std::string shown;
   for (size_t at = 0; at < text.size();) {
     const std::string_view rest = text.substr(at);
@@ -126,7 +126,8 @@ std::string printable(std::string_view text) {
     at += std::max<size_t>(length, 1);
     if (length == 0)
       shown += escaped_byte(rest[0]);
-    else if (rest[0] == '\n' || !is_obeyed(decode_code_point(rest.substr(0, length))))
+    else if (rest[0] == '\n' || (keeps_tabs && rest[0] == '\t') ||
+             !is_obeyed(decode_code_point(rest.substr(0, length))))
       shown += rest.substr(0, length);
     else if (!rest.starts_with("\r\n"))
       shown += ' ';

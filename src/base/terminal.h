@@ -21,7 +21,8 @@ size_t display_width(std::string_view text);
 
 /// The lines of a text as a terminal may show them, whoever wrote the names in it: what a terminal would obey (control
 /// characters) or what turns other characters about becomes a blank; a byte that is no UTF-8 becomes "\\xff".
-std::string printable(std::string_view text);
+/// keeps_tabs: of text that is no table.
+std::string printable(std::string_view text, bool keeps_tabs = false);
 
 /// The same on one line, without doubled blanks.
 std::string one_line(std::string_view text);

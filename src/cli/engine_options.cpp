@@ -173,6 +173,12 @@ LoadedModel& OpenedEngine::model() { return parts_->model; }
 Session& OpenedEngine::session() { return *parts_->session; }
 const DeviceInfo& OpenedEngine::device() const { return parts_->found.info; }
 
+void put_answer(std::string_view text) {
+  static const bool is_terminal = describe_terminal(stdout).interactive;
+  put(stdout, is_terminal ? printable(text, /*keeps_tabs=*/true) : std::string(text));
+  flush(stdout);
+}
+
 std::vector<Token> parse_token_numbers(std::string_view text, const std::string& name) {
   constexpr std::string_view kBlanks = " \t\r\n";
   std::vector<Token> tokens;

@@ -2,6 +2,7 @@
 #pragma once
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cli/command_files.h"
@@ -55,6 +56,9 @@ class OpenedEngine {
   std::unique_ptr<Parts> parts_;
   std::string table_text_;
 };
+
+/// A piece of what a model says: to standard output at once. A terminal gets nothing that it would obey.
+void put_answer(std::string_view text);
 
 /// Token numbers with blanks between. Error that names the input and what is none.
 std::vector<Token> parse_token_numbers(std::string_view text, const std::string& name);

@@ -85,10 +85,8 @@ int run_run(const RunOptions& o) {
   GenerationEvents events;
   events.stopped = [] { return interrupted() || has_lost_output(); };
   events.token = [&](Token token, std::string_view text) {
-    if (o.json)
-      put_json({{"event", "token"}, {"token", token}, {"text", text}});
-    else
-      put(stdout, text);
+    if (!o.json) return put_answer(text);
+    put_json({{"event", "token"}, {"token", token}, {"text", text}});
     flush(stdout);
   };
   if (trace) events.times = [&](const TokenTimes& times) { trace->token(times); };
@@ -99,7 +97,7 @@ int run_run(const RunOptions& o) {
     if (!g.rest.empty()) put_json({{"event", "text"}, {"text", g.rest}});
     put_json(end_json(g));
   } else {
-    show("{}\n", g.rest);
+    put_answer(g.rest + "\n");
   }
   flush(stdout);
   if (!o.quiet) remark("assay: {}\n", speed_text(g));

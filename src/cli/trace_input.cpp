@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <future>
+#include <utility>
 #include <vector>
 
 #include "analysis/trace_workload.h"
@@ -18,25 +19,32 @@ namespace assay {
 namespace {
 
 /// Bad lines: what is no JSON where it occurs on stdout, as the classic report has it, or behind a trace's last event
-/// on stderr; what has a wrong shape where it occurs on stderr.
+/// on stderr; what has a wrong shape where it occurs on stderr, once there was an event.
 class BadLinePrinter : public EventConsumer {
  public:
   BadLinePrinter(const std::string& trace, std::FILE* not_json) : trace_(one_line(trace)), not_json_(not_json) {}
 
   void consume(const Batch& batch, const StringTable&) override {
+    has_events_ |= !batch.events.empty();
+    if (has_events_) name_shapes();
     for (const BadLine& bad : batch.bad_lines) {
+      has_other_ |= bad.kind == BadLine::Kind::not_json;
       if (bad.kind == BadLine::Kind::not_json)
         name_not_json(fmt::format("Error parsing line {}: {}\n", bad.line, bad.message));
       else if (++wrong_shapes_ <= kNamed)
-        remark("assay: {}: line {} (from 0) is left out: {}\n", trace_, bad.line, one_line(bad.message));
+        held_shapes_ +=
+            fmt::format("assay: {}: line {} (from 0) is left out: {}\n", trace_, bad.line, one_line(bad.message));
     }
+    if (has_events_) name_shapes();
   }
-  /// A file without an event is no trace: it gets one line, whatever it holds.
-  void finish(bool has_events) const {
+  /// A file without an event is no trace: it gets one line, whatever it holds; unless it is all JSON.
+  void finish(bool has_events) {
+    const bool names_shapes = has_events || !has_other_;
+    if (names_shapes) name_shapes();
     if (has_events && held_count_ > 0) remark("{}", held_);
     if (has_events && held_count_ > kNamed)
       remark("assay: {}: {} more lines are no JSON\n", trace_, held_count_ - kNamed);
-    if (wrong_shapes_ > kNamed)
+    if (names_shapes && wrong_shapes_ > kNamed)
       remark("assay: {}: {} more lines of a wrong shape are left out\n", trace_, wrong_shapes_ - kNamed);
   }
 
@@ -48,10 +56,15 @@ class BadLinePrinter : public EventConsumer {
       held_ += printable(line);
   }
 
+  void name_shapes() {
+    if (!held_shapes_.empty()) remark("{}", std::exchange(held_shapes_, ""));
+  }
+
   static constexpr uint64_t kNamed = 100;  // a file of another kind would name each of its lines
   std::string trace_;
   std::FILE* not_json_;
-  std::string held_;  // for stderr
+  std::string held_, held_shapes_;  // for stderr
+  bool has_events_ = false, has_other_ = false;
   uint64_t held_count_ = 0, wrong_shapes_ = 0;
 };
 

@@ -36,9 +36,8 @@ void check_factors(const Gguf& file) {
   for (size_t i = 0; i < factors.size(); ++i)
     if (!(factors[i] >= kLeastFactor && std::isfinite(factors[i])))
       fail(
-          "{}: tensor \"rope_freqs.weight\" holds {} in column {}; angles are divided by it, so {} is the least that "
-          "it "
-          "can be: convert the model again",
+          "{}: tensor \"rope_freqs.weight\" holds {} in column {}; angles are divided by it, so {} is the "
+          "least that it can be: convert the model again",
           file.name(), factors[i], i, kLeastFactor);
 }
 

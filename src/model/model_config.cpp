@@ -100,8 +100,12 @@ RopeConfig read_rope(const Gguf& file, const Keys& keys, const Architecture& arc
   const bool has_rule = keys.has("rope.scaling.type");
   rope.scaling = has_rule ? file.string(keys.key("rope.scaling.type")) : "linear";
   rope.factor = factor;
-  if (rope.scaling == "none" || (rope.scaling == "linear" && factor == 1)) rope.scaling = "none", rope.factor = 1;
-  rope.original_context = keys.whole_or("rope.scaling.original_context_length", kMostContext, 0);
+  // Of a factor of 1 yarn makes the same angles, and leaves the length of queries and keys as it is.
+  const bool is_yarn = rope.scaling == "yarn" && file.number_or(keys.key("rope.scaling.yarn_attn_factor"), 1) == 1;
+  if (rope.scaling == "none" || (factor == 1 && (rope.scaling == "linear" || is_yarn)))
+    rope.scaling = "none", rope.factor = 1;
+  if (const std::string key = keys.key("rope.scaling.original_context_length"); file.integer_or(key, 0) != 0)
+    rope.original_context = keys.whole("rope.scaling.original_context_length", kMostContext);
   rope.has_factors = file.find_tensor("rope_freqs.weight") != nullptr;
   return rope;
 }

@@ -23,6 +23,17 @@ int64_t other_length(int64_t length, int64_t block) {
 
 int64_t one_less(int64_t count) { return std::max<int64_t>(count - 1, 1); }
 
+struct Heads {
+  int64_t all, of_cache;
+};
+/// Half of both, or a query head less for each of the cache's, or one less of both where they are as many.
+Heads other_heads(Heads heads) {
+  const auto [all, of_cache] = heads;
+  if (of_cache > 1 && of_cache % 2 == 0 && all % 2 == 0) return {all / 2, of_cache / 2};
+  if (of_cache > 0 && all > of_cache) return {all - of_cache, of_cache};
+  return of_cache > 1 ? Heads{all / of_cache * (of_cache - 1), of_cache - 1} : heads;
+}
+
 std::optional<int64_t> number_in(const std::string& text) {
   int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -37,30 +48,32 @@ std::optional<Spec> small_like(const Spec& spec, bool has_odd_n) {
   int64_t block = 1;
   for (const Tensor& t : spec.tensors) block = std::max(block, int64_t(dtype_facts(t.dtype).block_values));
   SpecFields fields = fewer.value_or(spec).fields;
-  int64_t heads = 0, kv_heads = 0;
-  for (const auto& [name, text] : fields) {
-    if (name == "heads") heads = number_in(text).value_or(0);
-    if (name == "kv_heads") kv_heads = number_in(text).value_or(0);
-  }
   const auto is_n = [&](std::string_view name) {
     return name == "n" ||
            std::any_of(spec.segments.begin(), spec.segments.end(), [&](const Segment& s) { return s.name == name; });
   };
-  const bool halves = kv_heads > 1 && kv_heads % 2 == 0 && heads % 2 == 0;
-  const bool drops = !halves && kv_heads > 0 && heads > kv_heads;
+  const auto number = [&](std::string_view wanted) -> int64_t {
+    for (const auto& [name, text] : fields)
+      if (name == wanted) return number_in(text).value_or(0);
+    return 0;
+  };
+  const Heads heads = other_heads({number("heads"), number("kv_heads")});
+  const bool is_top_k = spec.op->name == std::string_view("top_k");
+  // Rows of a step stand in its cache, and the best of a row in the row.
+  const int64_t most_rows = number("length") + number("capacity") > 0 ? kMostPositions / 2 : number("m"),
+                most_best = is_top_k ? other_length(number("n"), block) - has_odd_n : number("k");
   for (auto& [name, text] : fields) {
     const std::optional<int64_t> value = number_in(text);
     if (!value) continue;
-    const bool is_count = name == "m" || name == "batch" || (name == "k" && spec.op->name == std::string_view("top_k"));
-    const int64_t other = is_count                                      ? one_less(*value)
+    const int64_t other = name == "m"                                   ? std::min(one_less(*value), most_rows)
+                          : name == "batch"                             ? one_less(*value)
+                          : name == "k" && is_top_k                     ? std::min(one_less(*value), most_best)
                           : name == "k" || (name == "n" && !is_product) ? other_length(*value, block)
                           : name == "rows"                              ? std::min(one_less(*value), kMostRows)
                           : name == "length"                            ? std::min(*value, kMostPositions)
                           : name == "capacity"                          ? std::min(*value, kMostRows)
-                          : name == "heads"                             ? (halves  ? heads / 2
-                                                                           : drops ? heads - kv_heads
-                                                                                   : heads)
-                          : name == "kv_heads"                          ? (halves ? kv_heads / 2 : kv_heads)
+                          : name == "heads"                             ? heads.all
+                          : name == "kv_heads"                          ? heads.of_cache
                                                                         : *value;
     text = std::to_string(is_n(name) && has_odd_n ? std::max<int64_t>(other - 1, 1) | 1 : other);
   }

@@ -14,6 +14,7 @@
 #include "base/memory.h"
 #include "measure/binding.h"
 #include "measure/measuring_lock.h"
+#include "store/kept.h"
 
 namespace assay {
 namespace {
@@ -149,7 +150,7 @@ BuiltModule Sweep::built(const Variant& variant) {
 
 const Ceilings* Sweep::known_ceilings() {
   if (ceilings_) return &*ceilings_;
-  if (const auto kept = store_.newest_ceiling(device_key())) ceilings_ = ceilings_from_json(kept->text);
+  ceilings_ = read_kept(store_, store_.newest_ceiling(device_key()), ceilings_from_json);
   return ceilings_ ? &*ceilings_ : nullptr;
 }
 
@@ -225,7 +226,7 @@ std::string Sweep::readers_key(int64_t footprint) {
 /// as good as it was.
 void Sweep::choose_readers(int64_t footprint) {
   const std::string key = readers_key(footprint);
-  if (const auto kept = store_.newest_ceiling(key)) best_readers_ = best_readers_from_json(kept->text);
+  best_readers_ = read_kept(store_, store_.newest_ceiling(key), best_readers_from_json).value_or(best_readers_);
   std::set<int64_t> sizes{reader_size(std::min(footprint, kBulkBytes))};
   for (const SpecState& state : specs_)
     if (std::any_of(state.cases.begin(), state.cases.end(), is_to_run))

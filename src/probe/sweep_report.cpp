@@ -6,6 +6,7 @@
 #include "measure/ranking_samples.h"
 #include "probe/sweep.h"
 #include "stats/summary.h"
+#include "store/kept.h"
 
 namespace assay {
 
@@ -66,11 +67,10 @@ SweepReport Sweep::report(const std::vector<Workload>& workloads) const {
     add_observations(ranked, workloads);
     report.specs.push_back(std::move(ranked));
   }
-  if (const auto kept = store_.newest_ceiling(device_key())) {
-    const Ceilings c = ceilings_from_json(kept->text);
-    report.read_gbps = c.memory_gbps();
-    report.copy_gbps = c.copy.value;
-    report.dispatch_us = c.dispatch_us;
+  if (const auto c = read_kept(store_, store_.newest_ceiling(device_key()), ceilings_from_json)) {
+    report.read_gbps = c->memory_gbps();
+    report.copy_gbps = c->copy.value;
+    report.dispatch_us = c->dispatch_us;
   }
   for (const Workload& workload : workloads)
     report.workloads.push_back(price_workload(workload, report.specs, report.read_gbps));

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "store/kept.h"
 
 namespace assay {
 namespace {
@@ -183,7 +184,7 @@ StoreSections sections_of_store(const Store& store, const std::vector<Workload>&
   std::vector<Ceilings> ceilings;
   for (const CeilingRecord& record : store.ceilings())
     if (record.text.starts_with("{\"read\":"))  // others say which readers are best
-      ceilings.push_back(ceilings_from_json(record.text));
+      if (auto read = read_kept(store, record, ceilings_from_json)) ceilings.push_back(std::move(*read));
   std::erase_if(ceilings, [](const Ceilings& c) { return !(c.memory_gbps() > 0); });
   StoreSections result =
       make_sections(store.file().string(), std::move(records), environments, ceilings, workloads, baselines);

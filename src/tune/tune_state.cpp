@@ -5,6 +5,7 @@
 
 #include "base/hash.h"
 #include "base/json.h"
+#include "store/kept.h"
 
 namespace assay {
 namespace {
@@ -31,62 +32,67 @@ ContextRun run_from_json(const JsonReader& json) {
 
 }  // namespace
 
-TuneState::TuneState(Store& store, const std::string& identity) : store_(store), key_(identity) {
-  const auto kept = store.newest_ceiling(hash_hex(key_ + " state"));
-  if (!kept) return;
-  const Json parsed = parse_json(kept->text, "the state of a tuning");
+TuneState::Progress TuneState::Progress::of(const std::string& text) {
+  const Json parsed = parse_json(text, "the state of a tuning");
   const JsonReader json(parsed, "the state of a tuning");
-  searched_ = json.at("searched").boolean();
-  budget_s_ = json.at("budget_s").number();
-  predicted_ = {json.at("predicted_of").string(), json.at("predicted_ms").number()};
+  Progress progress;
+  progress.searched = json.at("searched").boolean();
+  progress.budget_s = json.at("budget_s").number();
+  progress.predicted = {json.at("predicted_of").string(), json.at("predicted_ms").number()};
   for (const JsonReader& run : json.at("runs").items())
-    runs_.emplace_back(run.at("table").string(), run_from_json(run.at("run")));
+    progress.runs.emplace_back(run.at("table").string(), run_from_json(run.at("run")));
+  return progress;
+}
+
+TuneState::TuneState(Store& store, const std::string& identity) : store_(store), key_(identity) {
+  if (auto kept = read_kept(store, store.newest_ceiling(hash_hex(key_ + " state")), Progress::of))
+    progress_ = std::move(*kept);
 }
 
 void TuneState::keep() {
-  Json json = {{"searched", searched_},
-               {"budget_s", budget_s_},
-               {"predicted_of", predicted_.first},
-               {"predicted_ms", predicted_.second},
+  Json json = {{"searched", progress_.searched},
+               {"budget_s", progress_.budget_s},
+               {"predicted_of", progress_.predicted.first},
+               {"predicted_ms", progress_.predicted.second},
                {"runs", Json::array()}};
-  for (const auto& [table, run] : runs_) json["runs"].push_back({{"table", table}, {"run", to_json(run)}});
+  for (const auto& [table, run] : progress_.runs) json["runs"].push_back({{"table", table}, {"run", to_json(run)}});
   store_.put(CeilingRecord{hash_hex(key_ + " state"), json.dump(), std::time(nullptr)});
 }
 
 void TuneState::search_ended(double budget_s) {
-  searched_ = true;
-  budget_s_ = budget_s;
-  runs_.clear();  // they are of what an earlier search chose
+  progress_.searched = true;
+  progress_.budget_s = budget_s;
+  progress_.runs.clear();  // they are of what an earlier search chose
   keep();
 }
 
 void TuneState::predicted(const std::string& table, double ms) {
-  predicted_ = {table, ms};
+  progress_.predicted = {table, ms};
   keep();
 }
 
 std::vector<ContextRun> TuneState::runs(const std::string& table) const {
   std::vector<ContextRun> runs;
-  for (const auto& [of, run] : runs_)
+  for (const auto& [of, run] : progress_.runs)
     if (of == table) runs.push_back(run);
   return runs;
 }
 
 void TuneState::add_run(const std::string& table, const ContextRun& run) {
-  runs_.emplace_back(table, run);
+  progress_.runs.emplace_back(table, run);
   keep();
 }
 
 std::optional<TuneResult> TuneState::finished() const {
-  const auto kept = store_.newest_ceiling(hash_hex(key_ + " result"));
-  if (!kept) return std::nullopt;
-  const Json parsed = parse_json(kept->text, "the result of a tuning");
-  const JsonReader json(parsed, "the result of a tuning");
-  TuneResult result;
-  result.text = json.at("text").string();
-  result.untried = size_t(json.at("untried").integer());
-  result.section = parse_table(json.at("table").string(), "the result of a tuning").devices.at(0);
-  return result;
+  return read_kept(store_, store_.newest_ceiling(hash_hex(key_ + " result")), [](const std::string& text) {
+    const Json parsed = parse_json(text, "the result of a tuning");
+    const JsonReader json(parsed, "the result of a tuning");
+    TuneResult result;
+    result.text = json.at("text").string();
+    result.untried = size_t(json.at("untried").integer());
+    result.section = parse_table(json.at("table").string(), "the result of a tuning").devices.at(0);
+    return result;
+  });
 }
 
 void TuneState::finish(const TuneResult& result) {

@@ -14,8 +14,8 @@ class TuneState {
  public:
   TuneState(Store& store, const std::string& identity);
 
-  bool searched() const { return searched_; }
-  double budget_s() const { return budget_s_; }
+  bool searched() const { return progress_.searched; }
+  double budget_s() const { return progress_.budget_s; }
   void search_ended(double budget_s);
 
   /// Before a child runs with that table.
@@ -34,10 +34,14 @@ class TuneState {
 
   Store& store_;
   const std::string key_;
-  bool searched_ = false;
-  double budget_s_ = 0;
-  std::pair<std::string, double> predicted_;  // of the run in work
-  std::vector<std::pair<std::string, ContextRun>> runs_;
+  struct Progress {
+    bool searched = false;
+    double budget_s = 0;
+    std::pair<std::string, double> predicted;  // of the run in work
+    std::vector<std::pair<std::string, ContextRun>> runs;
+    static Progress of(const std::string& text);
+  };
+  Progress progress_;
 };
 
 }  // namespace assay

@@ -20,9 +20,12 @@ std::string out_of_memory_score() {
   return {text, size_t(count > 0 ? count : 0)};
 }
 
+/// Where huge pages are always given, memory of a kernel's that lies beside it must not bring it in.
 void* new_page() {
   void* const page = mmap(nullptr, kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  return page == MAP_FAILED ? nullptr : page;
+  if (page == MAP_FAILED) return nullptr;
+  madvise(page, kPage, MADV_NOHUGEPAGE);
+  return page;
 }
 
 /// Of one that nobody wrote to: it is where all of a process's memory is locked.
