@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/stages.h"
 #include "kernel/supports.h"
 #include "measure/other_sizes.h"
 #include "measure/winner_checks.h"
@@ -28,6 +29,7 @@ std::vector<Accuracy> classes_of(const std::vector<CaseToRun>& cases) {
 
 std::unique_ptr<SpecialValues> special_values_for(const Spec& spec, const std::vector<CaseToRun>& cases,
                                                   const DeviceInfo& device, const SpecialValues* like = nullptr) {
+  const InStage stage(Stage::special);
   const auto takes_strides = [](const CaseToRun& c) { return c.variant->supports.strides; };
   // Each launch has them: who keeps the numbers of its first launch is wrong there.
   return SpecialValues::make(with_other_numbers(spec).value_or(spec),
@@ -60,8 +62,10 @@ class SpecRun {
   }
 
   ~SpecRun() {
+    const InStage stage(Stage::end);
     for (Contender* c : standings_.everyone())
       if (c->worker) c->worker->kill();
+    for (Contender* c : standings_.everyone()) c->worker.reset();
   }
   SpecRun(const SpecRun&) = delete;
   SpecRun& operator=(const SpecRun&) = delete;
@@ -195,6 +199,7 @@ class SpecRun {
 
   /// Null where no kernel takes them.
   std::unique_ptr<OtherSizes> other_sizes() const {
+    const InStage stage(Stage::special);
     const std::optional<Spec> spec = with_other_sizes(spec_);
     const auto takes = [&](const CaseToRun& c) { return takes_sizes_of(*spec, *c.variant); };
     if (!spec || std::none_of(works_.begin(), works_.end(), takes)) return nullptr;
@@ -328,6 +333,7 @@ class SpecRun {
 
   /// Lets every worker run, idle, and then looks whether anything changed behind its back.
   void settle(WinnerChecks& checks) {
+    const InStage stage(Stage::idle);
     for (Contender& c : standings_.cases)
       if (c.running()) c.worker->resume();
     const int64_t until = now_ns() + int64_t(context_.effort.settle_ms * 1e6);
