@@ -14,8 +14,8 @@ scripts/build.sh dev
 
 step "tests, and the self-test: every kernel that is wrong on purpose is caught"
 [ "$what" != check ] || export ASSAY_TEST_ALL_VARIANTS=1
-# The self-test and three others: most of them wait, or measure on a core (one at a time, by a lock), and no law depends
-# on quiet.
+# Four at once, one beside the self-test: most of them wait, or measure on a core (one at a time, by a lock), and no law
+# depends on quiet.
 ctest --test-dir build-dev --output-on-failure -j 4 --timeout 900 || {
   red=$?
   step "what was wrong, from build-dev/Testing/Temporary/LastTest.log"

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/joined.h"
+#include "base/stages.h"
 #include "base/standard_streams.h"
 #include "base/suggest.h"
 #include "base/terminal.h"
@@ -279,6 +280,8 @@ int run_probe(ProbeOptions options) {
 
   SweepReport report = sweep.report(workloads);
   report.elapsed_s = double(now_ns() - began) * 1e-9;
+  end_stage_now();
+  report.stages = stage_seconds();
   options.formats->write({{"text", [&](const Terminal& out) { return probe_text(report, options.screen, out); }},
                           {"csv", [&](auto&) { return csv_report(report); }},
                           {"json", [&](auto&) { return json_report(report); }},
@@ -367,7 +370,8 @@ CommandRun add_probe(Options options, CommandFiles& files) {
   results.flag("--full", o->screen.full,
                "on a terminal: a row a variant, where there would be one screen with the verdict (a pipe gets all)");
   results.flag("--skips", o->screen.skips, "also the pairs of spec and variant that were left out, a line a reason");
-  results.flag("--verbose", o->screen.verbose, "as --full, and where each line of a workload comes from");
+  results.flag("--verbose", o->screen.verbose,
+               "as --full, where each line of a workload comes from, and where the time of the run went");
   results.flag("--quiet", o->quiet, "no progress");
   return [o, step_options] {
     if (o->models.empty()) refuse_given(step_options, "a model's step; add --model FILE");

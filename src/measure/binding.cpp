@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/round_up.h"
+#include "base/stages.h"
 
 namespace assay {
 namespace {
@@ -104,6 +105,7 @@ Binding::Binding(const WorkerCase& work, OpenedArenas& opened, LoadedKernel& ker
       device_(opened.device()),
       kernel_(kernel),
       surroundings_(device_) {
+  const InStage stage(Stage::bind);
   std::vector<Tensor> tensors = spec_.tensors, d;
   int64_t hot_bytes = 0;
   size_t bias = 0, c = 0;
@@ -307,6 +309,7 @@ std::string other_storage(const Variant& variant, const Variant& converter) {
 /// One block, guard bands between its copies: hundreds of small ones would fault every 4 KB page apart.
 std::span<std::byte> Binding::room_to_prepare() {
   if (!work_.variant->prepares || !room_.memory.empty()) return room_.memory;
+  const InStage stage(Stage::bind);
   room_.bytes = kernel_.prepared_bytes(launches_[0]);
   if (room_.bytes <= 0) fail("its manifest says it prepares, but it needs {} bytes for that", room_.bytes);
   room_.copies = copies_to_prepare(room_.bytes);
@@ -324,6 +327,7 @@ std::span<std::byte> Binding::take_prepared() {
 Binding::Preparation Binding::prepare(int64_t room_used, LoadedKernel* converter) {
   Preparation result;
   if (!work_.variant->prepares) return result;
+  const InStage stage(Stage::prepare);
   const std::span<std::byte> room = room_to_prepare();
   device_.fill(room.data(), kPoison, room_used);
   const int64_t bytes = room_.bytes, step = step_of(bytes);

@@ -1,5 +1,6 @@
 // A case's launches on other constants than the spec's.
 #include "base/clock.h"
+#include "base/stages.h"
 #include "measure/case_worker.h"
 #include "proof/host_launch.h"
 
@@ -10,6 +11,7 @@ namespace assay {
 /// may have kept them: that is what it is for.
 void CaseWorker::try_other_constants(Reply& reply) {
   constexpr int kLaunches = 6;
+  const InStage stage(Stage::constants);
   const Spec& spec = work_.inputs->spec();
   if (!judge_ || !work_.first_visit || spec.op->is_product || work_.inputs->constants.empty()) return;
   if (work_.variant->prepares) return;

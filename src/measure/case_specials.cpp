@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/stages.h"
 #include "measure/case_worker.h"
 #include "measure/far_positions.h"
 #include "measure/number_sweep.h"
@@ -31,6 +32,7 @@ constexpr int64_t kLeastSwept = 64, kSomeMultiplications = 100'000'000, kManyMul
 bool CaseWorker::try_walled(const LaunchInputs& inputs, std::span<const std::byte> first, Reply& reply) {
   if (!judge_ || !work_.first_visit || work_.device->one_worker) return false;
   const int64_t began = now_ns();
+  const InStage stage(Stage::walls);
   Walled walled;
   try {
     walled = run_walled(opened_, bound_->launch(inputs.copy), host_varied_);
@@ -74,6 +76,7 @@ void CaseWorker::try_uneven_launches(const LaunchInputs& inputs, Reply& reply) {
 void CaseWorker::try_spaced_operands(Reply& reply) {
   if (!judge_ || !work_.first_visit || work_.inputs->spec().op->is_product || reply.outcome != Outcome::pass) return;
   const int64_t began = now_ns();
+  const InStage stage(Stage::spaced);
   const LaunchInputs inputs = random_inputs(length_->first_checkable(), 1, /*comparable=*/true);
   const std::string message = check_spaced_operands(work_, opened_, bound_->launch(inputs.copy),
                                                     {bound_->source_copy(inputs.copy), inputs.a}, *judge_);
@@ -91,6 +94,7 @@ void CaseWorker::look_at_process(Reply& reply) {
 /// ordinary one, on weights that do. What such a launch has no business with of its weights is poisoned.
 void CaseWorker::try_special_draws(Reply& reply) {
   constexpr int kOrdinary = -1;
+  const InStage stage(Stage::draws);
   if (work_.inputs->spec().op->is_product) return;
   UnreadWeights weights(work_, opened_);
   for (int i = kOrdinary; judge_ && work_.first_visit && i < work_.proof->specials() && reply.outcome == Outcome::pass;
@@ -144,6 +148,7 @@ void CaseWorker::try_reused_weights(Reply& reply) {
 /// A few of them, edges first: what may win is tried on all (sweep_numbers).
 void CaseWorker::try_some_numbers(Reply& reply) {
   if (!work_.first_visit) return;
+  const InStage stage(Stage::swept);
   try {
     sweep({kSomeMs, kSomeMs, kSomeMs}, kSomeMultiplications, /*far=*/false, reply);
   } catch (const NoRoom&) {  // what is timed needs less
@@ -219,6 +224,7 @@ void CaseWorker::launch_late(const Command& command, Reply& reply) {
 
 /// In one spacing or none, or where nothing is left to chance in both.
 void CaseWorker::try_special_at_setup(Reply& reply, std::span<std::byte> room, int64_t* room_used) {
+  const InStage stage(Stage::values);
   if (!work_.spacing && work_.special_by_chance) return;
   if (!work_.special_by_chance) try_fewer_columns(reply);
   const SpecialValues* const values = takes_shorter_instead() ? work_.shorter_special : work_.special;
@@ -241,6 +247,7 @@ void CaseWorker::try_fewer_columns(Reply& reply) {
 void CaseWorker::try_other_sizes(Reply& reply) {
   if (!work_.other_sizes || !work_.other_sizes->proved || !work_.first_visit || reply.outcome != Outcome::pass) return;
   const int64_t began = now_ns();
+  const InStage stage(Stage::sizes);
   const std::string message = check_other_sizes(work_, opened_, *kernel_, random_);
   if (!message.empty()) set(reply, Outcome::wrong, message);
   reply.untimed_check_us += double(now_ns() - began) * 1e-3;

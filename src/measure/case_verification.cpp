@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "base/stages.h"
 #include "measure/case_worker.h"
 
 namespace assay {
@@ -118,6 +119,7 @@ void CaseWorker::compare_pending(Reply& reply) {
 /// Every launch's buffer is scanned and projected, by the device where it can: then only those that are compared come
 /// to the host. They are compared at once, or, where the device works by itself, while it is at the next sample.
 void CaseWorker::verify(const SampleOrder& order, const LaunchInputs& inputs, Reply& reply, Role role) {
+  const InStage stage(Stage::verify);
   compare_pending(reply);  // its outputs would be overwritten
   OutputRing& ring = bound_->ring();
   const int64_t used = order.used_slots();

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/stages.h"
 
 namespace assay {
 namespace {
@@ -42,6 +43,7 @@ CaseWorker::CaseWorker(const WorkerCase& work, OpenedArenas& opened)
 }
 
 void CaseWorker::load() {
+  const InStage stage(Stage::open);
   kernel_ = device_.load(*work_.variant, *work_.module);
   if (work_.converter) converter_ = device_.load(*work_.converter, *work_.converter_module);
 }
@@ -248,6 +250,7 @@ LaunchInputs CaseWorker::random_inputs(int64_t position, int64_t length, bool co
 /// submission.
 LaunchTimes CaseWorker::launch(const LaunchInputs& inputs, int64_t length, Reply& reply, Role role) {
   const int64_t began = now_ns();
+  const InStage stage(Stage::poison);
   if (judge_) {
     work_.proof->varied(inputs.a, host_varied_);
     for (size_t i = 0; i < host_varied_.size(); ++i)
@@ -326,6 +329,7 @@ double CaseWorker::hand_over(const LaunchInputs& inputs, int64_t length, bool is
 }
 
 LaunchTimes CaseWorker::time_counted(const Launch& bound, bool is_sequence, int64_t length, Reply& reply) {
+  const InStage stage(Stage::launch);
   const bool counts = work_.counters && sampling_;
   const Counts before = counts ? device_.counts() : Counts();
   if (uneven_way_) {

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/stages.h"
 #include "kernel/supports.h"
 #include "measure/other_sizes.h"
 #include "measure/winner_checks.h"
@@ -27,6 +28,7 @@ std::vector<Accuracy> classes_of(const std::vector<CaseToRun>& cases) {
 
 std::unique_ptr<SpecialValues> special_values_for(const Spec& spec, const std::vector<CaseToRun>& cases,
                                                   const DeviceInfo& device, const SpecialValues* like = nullptr) {
+  const InStage stage(Stage::special);
   const auto takes_strides = [](const CaseToRun& c) { return c.variant->supports.strides; };
   // Each launch has them: who keeps the numbers of its first launch is wrong there.
   return SpecialValues::make(with_other_numbers(spec).value_or(spec),
@@ -59,8 +61,10 @@ class SpecRun {
   }
 
   ~SpecRun() {
+    const InStage stage(Stage::end);
     for (Contender* c : standings_.everyone())
       if (c->worker) c->worker->kill();
+    for (Contender* c : standings_.everyone()) c->worker.reset();
   }
   SpecRun(const SpecRun&) = delete;
   SpecRun& operator=(const SpecRun&) = delete;
@@ -193,6 +197,7 @@ class SpecRun {
   }
 
   OtherSizesList other_sizes() const {
+    const InStage stage(Stage::special);
     std::vector<const Variant*> kernels;
     for (const CaseToRun& c : works_) kernels.push_back(c.variant);
     const auto special = [this](const Spec& spec) { return special_values_for(spec, works_, *context_.device); };
@@ -316,6 +321,7 @@ class SpecRun {
 
   /// Lets every worker run, idle, and then looks whether anything changed behind its back.
   void settle(WinnerChecks& checks) {
+    const InStage stage(Stage::idle);
     for (Contender& c : standings_.cases)
       if (c.running()) c.worker->resume();
     const int64_t until = now_ns() + int64_t(context_.effort.settle_ms * 1e6);

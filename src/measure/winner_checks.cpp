@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/clock.h"
+#include "base/stages.h"
 #include "measure/case_worker.h"
 
 namespace assay {
@@ -48,7 +49,9 @@ void WinnerChecks::run() {
     if (c->running()) c->worker->resume();
   const double spent_ms = double(now_ns() - began) * 1e-6;
   const double least_ms = context_.effort.proves_all ? watch_ms : kLeastSettle;
+  std::optional<InStage> stage(std::in_place, Stage::idle);
   poll(nullptr, 0, int(watched.empty() ? kLeastSettle : std::max(watch_ms - spent_ms, least_ms)));
+  stage.reset();
   for (Contender* c : tried)
     if (c->running() && std::find(watched.begin(), watched.end(), c) == watched.end()) watch_restless(*c, 0);
   const int64_t until = now_ns() + int64_t(context_.effort.restless_ms * 1e6);  // of all: they run at the same time
@@ -75,6 +78,7 @@ void WinnerChecks::watch_restless(Contender& c, int64_t until_ns) {
     steps_.take(c, answer);
     if (!c.running() || !answer.reply.restless || is_over) return;
     c.worker->resume();
+    const InStage stage(Stage::idle);
     poll(nullptr, 0, kBetweenLooks);
   }
 }

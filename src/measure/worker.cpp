@@ -10,6 +10,7 @@
 #include <new>
 
 #include "base/error.h"
+#include "base/stages.h"
 #include "measure/case_worker.h"
 
 namespace assay {
@@ -61,11 +62,14 @@ void serve_worker(const std::vector<const WorkerCase*>& cases, int socket) {
   Command command;
   while (recv(socket, &command, sizeof command, 0) == ssize_t(sizeof command) && command.step != Step::quit) {
     Reply reply;
+    end_stage_now();
+    stage_seconds() = {};
     std::unique_ptr<CaseWorker>& worker = workers[size_t(command.index)];
     try {
       if (command.step == Step::setup || (command.step == Step::special && !worker)) {
         const WorkerCase& work = *cases[size_t(command.index)];
         if (!opened) {
+          const InStage stage(Stage::open);
           opened = open_device(work);
           had_children = has_children();  // a driver's
         }
@@ -75,14 +79,18 @@ void serve_worker(const std::vector<const WorkerCase*>& cases, int socket) {
         else
           worker->try_other_special(reply);
       } else if (command.step == Step::special) {
+        const InStage stage(Stage::winner_values);
         worker->try_other_special(reply);
       } else if (command.step == Step::sample) {
         worker->sample(command, reply, times);
       } else if (command.step == Step::sweep) {
+        const InStage stage(Stage::winner_sweep);
         worker->sweep_numbers(command, reply);
       } else if (command.step == Step::late) {
+        const InStage stage(Stage::winner_late);
         worker->launch_late(command, reply);
       } else {
+        const InStage stage(Stage::settle);
         worker->settle(command, reply);
       }
     } catch (const Unsupported& e) {
@@ -104,6 +112,8 @@ void serve_worker(const std::vector<const WorkerCase*>& cases, int socket) {
     if (getpid() != self) _exit(0);  // a kernel forked, and this is the child that returned from it
     if (worker) worker->fill_in(reply);
     reply.has_children = !had_children && has_children();
+    end_stage_now();
+    reply.stages = stage_seconds();
     send_reply(socket, reply, times);
   }
   _exit(0);  // no destructor of a kernel's or a vendor's may run

@@ -2,6 +2,7 @@
 #include "measure/worker_group.h"
 
 #include "base/error.h"
+#include "base/stages.h"
 
 namespace assay {
 
@@ -15,6 +16,7 @@ size_t WorkerGroup::add(const WorkerCase& work) {
 void WorkerGroup::need_process() {
   if (process_ && process_->alive()) return;
   process_.reset();  // dead before the next is forked: a device may be open in one process only
+  const InStage stage(Stage::start);
   process_ = std::make_unique<WorkerProcess>(cases_);
   is_set_up_.assign(cases_.size(), false);
 }
@@ -59,6 +61,7 @@ void WorkerGroup::resume() {
 }
 
 void WorkerGroup::kill() {
+  const InStage stage(Stage::end);
   if (process_) process_->kill();
 }
 

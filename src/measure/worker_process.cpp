@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/process_tree.h"
+#include "base/stages.h"
 #include "measure/process_death.h"
 
 namespace assay {
@@ -94,6 +95,7 @@ void WorkerProcess::look_for_processes(Answer& answer, bool thorough) const {
 Answer WorkerProcess::ask(const Command& command, double limit_s) {
   ASSAY_CHECK(alive());
   process_.signal_group(SIGCONT);
+  const InStage stage(Stage::handing_over);
   const int64_t began = now_ns();
   if (send(process_.socket(), &command, sizeof command, MSG_NOSIGNAL) < 0) return ended(false, limit_s);
   const Heard heard = process_.listen(limit_s, interrupted);
@@ -101,6 +103,7 @@ Answer WorkerProcess::ask(const Command& command, double limit_s) {
   const double parent_us = double(now_ns() - began) * 1e-3;
   std::optional<Answer> answer = receive();
   if (!answer) return ended(false, limit_s);
+  add_stages_of(answer->reply.stages);
   answer->parent_us = parent_us;
   process_.signal_group(SIGSTOP);
   look_for_processes(*answer, command.step != Step::sample);

@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "backend/measured_device.h"
+#include "base/stages.h"
 #include "store/record.h"
 
 namespace assay {
@@ -52,6 +53,7 @@ struct Reply {
   int64_t late_launches = 0;
   int32_t restless = 0;     // before the look of the step `settle`: a Rest
   int32_t swept_whole = 0;  // this step has tried all numbers that the op looks up, or the share of them
+  StageSeconds stages{};    // of this step
   ErrorStats errors;
 };
 

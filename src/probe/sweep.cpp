@@ -12,6 +12,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "base/stages.h"
 #include "measure/binding.h"
 #include "measure/measuring_lock.h"
 #include "store/kept.h"
@@ -156,6 +157,7 @@ const Ceilings* Sweep::known_ceilings() {
 
 const Ceilings& Sweep::ceilings(bool again) {
   if (!again && known_ceilings()) return *ceilings_;
+  const InStage stage(Stage::ceilings);
   const int64_t largest = Ceilings::largest_read(device_, options_.largest_footprint);
   const bool is_cut = largest < options_.largest_footprint;
   note(fmt::format("measuring the ceilings of {} (once; kept in the store){}", device_.id,
@@ -181,6 +183,7 @@ void Sweep::build(bool also_measured) {
 
 /// Those that were not yet, several at once.
 void Sweep::compile(const std::vector<const Variant*>& variants) {
+  const InStage stage(Stage::compile);
   std::vector<BuildRequest> requests;
   std::set<std::string> wanted;
   for (const Variant* variant : variants)
@@ -207,6 +210,7 @@ void Sweep::keep(Case& c, CaseRecord record) {
   record.environment = environment_id_;
   if (options_.quick) record.tags.emplace_back(kQuickTag);
   if (options_.thorough) record.tags.emplace_back(kThoroughTag);
+  const InStage stage(Stage::store);
   store_.put(record);
   c.record = std::move(record);
   c.measured_now = true;
@@ -225,6 +229,7 @@ std::string Sweep::readers_key(int64_t footprint) {
 /// For every size that is to be measured and was not met before on this device. Without an answer the usual reader is
 /// as good as it was.
 void Sweep::choose_readers(int64_t footprint) {
+  const InStage stage(Stage::ceilings);
   const std::string key = readers_key(footprint);
   best_readers_ = read_kept(store_, store_.newest_ceiling(key), best_readers_from_json).value_or(best_readers_);
   std::set<int64_t> sizes{reader_size(std::min(footprint, kBulkBytes))};
@@ -323,6 +328,7 @@ void Sweep::measure(SpecState& state) {
 
 /// Before the first spec: an arena that grew later would move. Inputs that do not fit are their cases' limit.
 void Sweep::reserve_inputs(SpecState& state, int64_t footprint) {
+  const InStage stage(Stage::arenas);
   const int64_t more = arenas_.growth(state.spec, footprint);
   const MemoryRoom room = more > 0 ? memory_room() : MemoryRoom();
   if ((state.has_inputs = more <= room.bytes * 3 / 4)) return arenas_.reserve(state.spec, footprint);

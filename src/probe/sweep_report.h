@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "base/stages.h"
 #include "probe/plan.h"
 #include "probe/pricing.h"
 
@@ -16,6 +17,7 @@ struct SweepReport {
   double read_gbps = 0, copy_gbps = 0, dispatch_us = 0;  // ceilings
   int64_t cases_measured = 0, cases_from_store = 0, cases_planned = 0;
   double elapsed_s = 0;
+  StageSeconds stages{};  // of it
   bool interrupted = false;
 };
 

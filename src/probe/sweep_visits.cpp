@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "base/memory.h"
+#include "base/stages.h"
 #include "measure/batches.h"
 #include "measure/measuring_lock.h"
 #include "measure/ranking_samples.h"
@@ -37,6 +38,7 @@ class Stay {
 /// The rounds of some of a spec's cases. What is right is computed at the first visit, and kept for later ones.
 std::vector<CaseRecord> Sweep::rounds_of(SpecState& state, const std::vector<CaseToRun>& cases, RoundsContext context,
                                          bool keep) {
+  std::optional<InStage> stage(std::in_place, Stage::answers);
   if (state.proved) {
     state.proved->come_back();
   } else {
@@ -44,6 +46,7 @@ std::vector<CaseRecord> Sweep::rounds_of(SpecState& state, const std::vector<Cas
     for (const Case& c : state.cases) classes.push_back(c.planned.variant->accuracy);
     state.proved = std::make_unique<ProvedSpec>(state.spec, arenas_, cold_footprint(), classes);
   }
+  stage.reset();
   const Stay stay(state.proved, keep && memory_room().bytes > kFootprintsLeft * cold_footprint());
   context.proved = state.proved.get();
   return run_in_batches(state.spec, cases, context);
@@ -100,6 +103,7 @@ void Sweep::keep_visit(std::vector<CaseRecord*>& records, std::vector<CaseRecord
     return record.outcome == Outcome::device_limit;
   });  // others took memory meanwhile
   merge_visit(records, later);
+  const InStage stage(Stage::store);
   for (const CaseRecord* record : records) store_.put(*record);
 }
 

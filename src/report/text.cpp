@@ -8,6 +8,7 @@
 #include <iterator>
 
 #include "base/joined.h"
+#include "base/stages.h"
 #include "base/terminal.h"
 #include "report/rows.h"
 
@@ -164,6 +165,20 @@ void add_workload(std::string& out, const WorkloadTable& workload, const ReportO
   add_list(out, fmt::format("Sources of {}:", workload.name), sources, options.colour);
 }
 
+/// From the longest on.
+std::vector<std::string> stage_lines(const StageSeconds& seconds) {
+  constexpr double kLeast = 0.05;
+  std::vector<Stage> stages;
+  for (size_t i = 0; i < seconds.size(); ++i)
+    if (seconds[i] >= kLeast) stages.push_back(Stage(i));
+  std::stable_sort(stages.begin(), stages.end(),
+                   [&](Stage a, Stage b) { return seconds[size_t(a)] > seconds[size_t(b)]; });
+  std::vector<std::string> lines;
+  for (const Stage stage : stages)
+    lines.push_back(fmt::format("{:.1f} s {}", seconds[size_t(stage)], stage_name(stage)));
+  return lines;
+}
+
 std::string heading(const SweepReport& report, const CaseCounts& counts) {
   std::vector<std::string> fields = {fmt::format("Matmul benchmark summary (iterations={})", counts.fewest_samples)};
   if (counts.most_samples != counts.fewest_samples) fields.push_back(fmt::format("at most {}", counts.most_samples));
@@ -197,6 +212,7 @@ std::string text_report(const SweepReport& report, const ReportOptions& options)
     if (!spec.quarantine.empty()) quarantined.push_back(spec.spec_line + ": " + spec.quarantine);
   add_list(out, "Quarantined specs:", quarantined, options.colour);
   for (const WorkloadTable& workload : report.workloads) add_workload(out, workload, options);
+  if (options.verbose) add_list(out, "Where the time went:", stage_lines(report.stages), options.colour);
   if (!report.store_file.empty()) out += fmt::format("\nResults: {}\n", report.store_file);
   return options.width > 0 ? wrap_lines(out, options.width, 6) : out;
 }
