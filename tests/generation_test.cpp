@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <csignal>
+
+#include "base/interruption.h"
 #include "model/gguf_vocabulary.h"
 #include "opened_session.h"
 
@@ -35,6 +38,35 @@ TEST(generation, counts_of_an_interrupted_prompt_what_was_computed_and_goes_on_f
     EXPECT_EQ(whole.reused_tokens, 4 * pieces);
     EXPECT_EQ(whole.prompt_tokens, std::ssize(prompt) - 4 * pieces);
     EXPECT_EQ(whole.tokens.size(), 1u);
+  }
+}
+
+TEST(generation, ctrl_c_ends_the_answer_alone_also_where_the_cache_grows) {
+  if (!std::filesystem::exists(kModel)) GTEST_SKIP() << "no ../shared/data/models here";
+  end_when_interrupted();
+  OpenedSession opened(kModel, 1);
+  Session& session = opened.session();
+  const Gguf file(kModel);
+  const auto tokenizer = load_tokenizer(file);
+  const std::vector<Token> prompt{3, 17, 901, 44, 1200, 8, 9, 2000, 77, 5}, next{8};
+  Sampler sampler(SamplingOptions{});
+  GenerationOptions options;
+  options.max_tokens = 1;
+  GenerationEvents events;
+  events.stopped = interrupted;
+  {
+    const CatchInterrupt of_the_answer;
+    raise(SIGINT);
+    EXPECT_EQ(generate(session, sampler, *tokenizer, prompt, options, events).ending, Ending::interrupted);
+    EXPECT_EQ(session.position(), 0);
+  }
+  {
+    const CatchInterrupt of_the_answer;
+    EXPECT_EQ(generate(session, sampler, *tokenizer, prompt, options, events).ending, Ending::max_tokens);
+    session.repeat(256 - session.position());  // one more, and the cache and its programs are made anew
+    raise(SIGINT);
+    session.stopped = [] { return false; };
+    EXPECT_FALSE(session.append(next).empty()) << "no kernel lacks for it";
   }
 }
 

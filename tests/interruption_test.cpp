@@ -65,6 +65,34 @@ class interruption : public testing::Test {
     return true;
   }
 
+  /// own_norm/loop, whose assembler waits for somebody to write.
+  void add_norm_that_compiles_for_ever() const {
+    const fs::path source = fs::path(ASSAY_SOURCE_DIR) / "kernels/cpu/rms_norm.cpp", never = home.folder / "never";
+    ASSERT_EQ(mkfifo(never.c_str(), 0600), 0);
+    fs::create_directories(home.kernels());
+    write_file(home.kernels() / "own_norm.cpp",
+               read_file(source) + "\nasm(\".incbin \\\"" + never.string() + "\\\"\");\n");
+    Json family = {{"family", "own_norm"}, {"source", "own_norm.cpp"}, {"technique", "a loop"}, {"name", "loop"}};
+    family["supports"] = {{"op", {"rms_norm"}}, {"a", {"f32"}}, {"b", {"f32"}}, {"d", {"f32"}}};
+    write_file(home.kernels() / "manifest.json",
+               Json{{"schema", 1}, {"backend", "cpu"}, {"families", {family}}}.dump());
+  }
+  /// Where its compiler works, once that waits; empty if none does.
+  static fs::path folder_of_compiler(const Running& running) {
+    fs::path working;
+    comes_true([&] {
+      for (const pid_t pid : descendants_of(running.pid())) {
+        std::ifstream file("/proc/" + std::to_string(pid) + "/environ");
+        for (std::string variable; std::getline(file, variable, '\0');)
+          if (variable.rfind("TMPDIR=", 0) == 0 && has(variable, ".working-")) working = variable.substr(7);
+        if (!working.empty() && command_of(pid).rfind("as ", 0) == 0) return true;
+      }
+      working.clear();
+      return false;
+    });
+    return working;
+  }
+
   Home home;
   const fs::path model = home.folder / "m.gguf", pipe = home.folder / "pipe";
   int pipe_end = -1;
@@ -120,14 +148,7 @@ TEST_F(interruption, bench_shows_what_a_test_measured_before) {
 }
 
 TEST_F(interruption, compilers_end_and_the_folder_where_they_work_is_gone) {
-  const fs::path source = fs::path(ASSAY_SOURCE_DIR) / "kernels/cpu/rms_norm.cpp", never = home.folder / "never";
-  ASSERT_EQ(mkfifo(never.c_str(), 0600), 0);  // an assembler waits for somebody to write
-  fs::create_directories(home.kernels());
-  write_file(home.kernels() / "own_norm.cpp",
-             read_file(source) + "\nasm(\".incbin \\\"" + never.string() + "\\\"\");\n");
-  Json family = {{"family", "own_norm"}, {"source", "own_norm.cpp"}, {"technique", "a loop"}, {"name", "loop"}};
-  family["supports"] = {{"op", {"rms_norm"}}, {"a", {"f32"}}, {"b", {"f32"}}, {"d", {"f32"}}};
-  write_file(home.kernels() / "manifest.json", Json{{"schema", 1}, {"backend", "cpu"}, {"families", {family}}}.dump());
+  add_norm_that_compiles_for_ever();
   const std::vector<Arguments> commands{{"run", model, "--raw", "-p", "a b"},
                                         {"bench", model},
                                         {"logits", model, "--tokens", "3 17", "--out", home.folder / "l"},
@@ -136,18 +157,8 @@ TEST_F(interruption, compilers_end_and_the_folder_where_they_work_is_gone) {
   for (Arguments command : commands) {
     command.insert(command.end(), {"--kernels", home.kernels(), "--kernel", "rms_norm=own_norm/loop"});
     const auto running = start(command);
-    fs::path working;
-    const auto compiles = [&] {
-      for (const pid_t pid : descendants_of(running->pid())) {
-        std::ifstream file("/proc/" + std::to_string(pid) + "/environ");
-        for (std::string variable; std::getline(file, variable, '\0');)
-          if (variable.rfind("TMPDIR=", 0) == 0 && has(variable, ".working-")) working = variable.substr(7);
-        if (!working.empty() && command_of(pid).rfind("as ", 0) == 0) return true;
-      }
-      return false;
-    };
-    ASSERT_TRUE(comes_true(compiles)) << command[0] << running->err();
-    ASSERT_TRUE(fs::exists(working)) << working;
+    const fs::path working = folder_of_compiler(*running);
+    ASSERT_TRUE(fs::exists(working)) << command[0] << running->err();
     running->send(kSignals[signal++ % std::size(kSignals)]);
     expect_ended(*running, command[0]);
     EXPECT_FALSE(fs::exists(working)) << command[0];
@@ -155,12 +166,29 @@ TEST_F(interruption, compilers_end_and_the_folder_where_they_work_is_gone) {
   }
 }
 
+TEST_F(interruption, where_an_answer_waits_for_a_compiler_ctrl_c_ends_both_and_the_chat_goes_on) {
+  add_norm_that_compiles_for_ever();
+  Arguments of_prompts{"-n", "1", "-v", "--kernels", home.kernels()};
+  for (const char* rows : {"2", "3", "4", "5"})
+    of_prompts.insert(of_prompts.end(), {"--kernel", std::string("*rms_norm*m=") + rows + " *=own_norm/loop"});
+  const auto talk = chat(of_prompts);
+  type("a b\n");
+  const fs::path first = folder_of_compiler(*talk);
+  ASSERT_TRUE(fs::exists(first)) << talk->err();
+  talk->send(SIGINT);
+  ASSERT_TRUE(talk->says("0 tokens reused, 0 computed")) << talk->err();
+  EXPECT_FALSE(fs::exists(first));
+  type("c d e f g\n");  // more rows than the rules mean
+  ASSERT_TRUE(comes_true([&] { return count_of(talk->err(), "tokens reused") == 2; })) << talk->err();
+  talk->send(SIGTERM);
+  expect_ended(*talk, "where it waits");
+}
+
 TEST_F(interruption, of_a_chat_ctrl_c_ends_the_answer_and_what_ends_programs_ends_it) {
-  for (const int signal : kSignals) {  // first, so that no kernel is compiled below
+  for (const int signal : kSignals) {
     const auto waits = chat({"-n", "1", "-v"});
     type("a\n");
-    ASSERT_TRUE(waits->says("tokens reused")) << waits->err();
-    usleep(20'000);
+    ASSERT_TRUE(waits->says("tokens reused")) << waits->err();  // said behind the answer
     waits->send(signal);
     expect_ended(*waits, "where it waits");
   }

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/process_tree.h"
 
 namespace assay {
 namespace {
@@ -163,6 +164,16 @@ TEST(process_set, what_still_runs_dies_with_the_set) {
     ASSERT_EQ(kill(pid, 0), 0);
   }
   EXPECT_TRUE(is_gone(pid));
+}
+
+/// Between a file's opening and its reading a process may end.
+TEST(process_tree, is_looked_at_while_its_processes_end) {
+  ProcessSet forks;
+  forks.start({"/bin/sh", "-c", "while :; do for i in 1 2 3 4 5 6 7 8; do : & done; wait; done"}, 20);
+  size_t seen = 0;
+  for (const int64_t began = now_ns(); now_ns() - began < 700'000'000;)
+    EXPECT_NO_THROW(for (const pid_t pid : descendants_of(getpid())) seen += !command_of(pid).empty());
+  EXPECT_GT(seen, 0u);
 }
 
 }  // namespace

@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <initializer_list>
 
+#include "base/error.h"
+
 namespace assay {
 
 constexpr int kInterruptedExit = 130;
@@ -16,6 +18,13 @@ void end_when_interrupted();
 
 /// Set by a signal while a CatchInterrupt of it lives; waits end early then.
 bool interrupted();
+
+/// Work was left because of interrupted(). What it was for stays as it was before: who makes the CatchInterrupt may
+/// catch this and go on.
+class Interrupted : public Error {
+ public:
+  using Error::Error;
+};
 
 /// While it lives these signals only set interrupted(): who makes it looks at that, stops at a whole step and tells.
 class CatchInterrupt {

@@ -26,7 +26,9 @@ constexpr int kLooks = 3;  // one that forks and ends all the time may slip thro
 
 std::string content(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
+  std::ostringstream text;
+  text << in.rdbuf();  // of a process that ends between open and read: nothing; an iterator would throw
+  return text.str();
 }
 
 /// The numbers that name entries of a folder of /proc.

@@ -49,10 +49,12 @@ class Chat {
     GenerationEvents events;
     events.stopped = [] { return interrupted() || has_lost_output(); };
     events.token = [](Token, std::string_view text) { put_answer(text); };
-    const CatchInterrupt of_the_answer{SIGINT};
-    const Generation g = generate(
-        engine_.session(), sampler_, tokenizer_, talk_,
-        {options_.sampling.max_tokens, options_.sampling.stops, [this](Token token) { return ends(token); }}, events);
+    const Generation g = [&] {
+      const CatchInterrupt of_the_answer{SIGINT};
+      return generate(
+          engine_.session(), sampler_, tokenizer_, talk_,
+          {options_.sampling.max_tokens, options_.sampling.stops, [this](Token token) { return ends(token); }}, events);
+    }();
     put_answer(g.rest + "\n");
     talk_.insert(talk_.end(), g.tokens.begin(), g.tokens.end());
     ended_ = g.ending == Ending::end_token;

@@ -34,9 +34,9 @@ Generation generate(Session& session, Sampler& sampler, const Tokenizer& tokeniz
   TokenDecoder decoder(tokenizer, {.special = false, .display = true});
   g.reused_tokens = keep_common(session, prompt);
   g.prompt_tokens = std::ssize(prompt) - g.reused_tokens;
+  session.stopped = events.stopped;
   session.build_kernels(prompt.subspan(size_t(g.reused_tokens)));
   g.began_ns = now_ns();
-  session.stopped = events.stopped;
   session.decodes = false;
   std::span<const float> logits = session.append(prompt.subspan(size_t(g.reused_tokens)));
   g.prompt_ns = g.ended_ns = now_ns();

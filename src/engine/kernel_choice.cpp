@@ -160,12 +160,13 @@ void KernelShelf::build(const std::vector<KernelChoice>& choices, const std::fun
                                       [&](const BuildRequest& request) { return request.variant == choice.variant; });
     if (!is_asked && !kernels_.count(choice.variant)) missing.push_back({choice.variant, choice.isa});
   }
+  if (missing.empty()) return;
   const auto told = [&](const BuildRequest& request, const BuiltModule& module, size_t done, size_t total) {
     if (!module.from_cache) note(fmt::format("compiled {} ({} of {})", request.variant->id(), done, total));
   };
   const int jobs = int(std::max(1u, std::thread::hardware_concurrency()));
   const std::vector<BuiltModule> built = cache_.build_all(missing, jobs, told, interrupted);
-  if (interrupted()) fail("interrupted while kernels were compiled");
+  if (interrupted()) throw Interrupted("interrupted while kernels were compiled");
   for (size_t i = 0; i < built.size(); ++i) {
     if (!built[i].error.empty()) fail("{} cannot be built: {}", missing[i].variant->id(), built[i].error);
     kernels_[missing[i].variant] = device_.load(*missing[i].variant, built[i]);

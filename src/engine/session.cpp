@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/interruption.h"
 #include "base/memory.h"
 
 namespace assay {
@@ -130,8 +131,12 @@ void Session::build_kernels(std::span<const Token> tokens) {
   const int64_t count = std::ssize(tokens);
   check_room(tokens);
   grow_cache(position() + count);
-  for (const int64_t size : {std::min(chunk_, count), count % chunk_})
-    if (size > 0 && !steps_.count({size, 1})) binder_.built(request(size, 1));
+  try {
+    for (const int64_t size : {std::min(chunk_, count), count % chunk_})
+      if (size > 0 && !steps_.count({size, 1})) binder_.built(request(size, 1));
+  } catch (const Interrupted&) {
+    if (!stopped()) throw;
+  }
 }
 
 std::span<const float> Session::append(std::span<const Token> tokens, int64_t wanted) {
@@ -148,7 +153,12 @@ std::span<const float> Session::append(std::span<const Token> tokens, int64_t wa
     if (stopped()) return {};
     size = std::min(chunk_, count - done);
     const int64_t logits = std::clamp<int64_t>(done + size - (count - wanted), 0, size);
-    run(tokens.subspan(size_t(done), size_t(size)), logits);
+    try {
+      run(tokens.subspan(size_t(done), size_t(size)), logits);
+    } catch (const Interrupted&) {  // a kernel that it needs is not there
+      if (stopped()) return {};
+      throw;
+    }
     if (logits == 0) continue;
     const int64_t row = done + size - logits - (count - wanted);
     device_.read(&logits_[size_t(row * vocabulary)], binder_.buffer("logits"),

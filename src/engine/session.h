@@ -47,11 +47,11 @@ class Session {
   int64_t cache_bytes() const { return capacity_ * position_bytes_; }
 
   /// Appends the tokens; the logits of the last `wanted` of them, rows of the vocabulary's size, true until the next
-  /// call. Error where the context or memory is too small, where a logit is NaN or infinite, and for a token that there is not.
-  /// Where `stopped` says yes, what was not begun is left out and nothing comes back.
+  /// call. Error where the context or memory is too small, where a logit is NaN or infinite, and for a token that there
+  /// is not. Where `stopped` says yes, what was not begun is left out and nothing comes back.
   std::span<const float> append(std::span<const Token> tokens, int64_t wanted = 1);
-  /// Compiles what `append` of these tokens lacks, for who times it. The first run of a new assay waits here. Errors of
-  /// append's.
+  /// Compiles what `append` of these tokens lacks, for who times it; `stopped` ends it early. The first run of a new
+  /// assay waits here. Errors of append's.
   void build_kernels(std::span<const Token> tokens);
   /// So many tokens more, without computing them: those that are there come again and again, with the rows of the cache
   /// that they left. Wrong as an answer, and read as fast as any: for who measures what comes behind.
