@@ -8,7 +8,62 @@
 
 namespace assay {
 
-constexpr int kAcross = 2;  // vectors of values that are met together, as registers allow
+/// Whether a chunk's keys become columns of floats (attention_columns.h); else 16 keys at a time, as columns of pairs.
+constexpr bool kFloatColumns = kLanes < 16;
+
+/// Vectors that COUNT queries meet at once: sixteen registers hold twelve sums beside what they are made of, and two
+/// multiply-adds a cycle that take four each need eight.
+template <int COUNT>
+constexpr int kAcross = kLanes == 16 || COUNT > 4 ? 2 : COUNT == 4 ? 3 : COUNT > 1 ? 4 : 8;
+constexpr int kMostAtOnce = kLanes == 16 ? 8 : 6;  // queries
+
+/// f(vectors, first) for all vectors of [first, end), kAcross of them at once; `vectors` is a constant.
+template <int COUNT, int VECTORS = kAcross<COUNT>, class F>
+__attribute__((always_inline)) inline void in_vectors(int64_t first, int64_t end, F f) {
+  const auto is_more = [&] { return end - first >= VECTORS && (VECTORS != 3 || end - first != 4); };  // 2 and 2
+  for (; is_more(); first += VECTORS) f(std::integral_constant<int, VECTORS>{}, first);
+  if constexpr (VECTORS > 1)
+    if (first < end) in_vectors<COUNT, VECTORS == 3 ? 2 : VECTORS / 2>(first, end, f);
+}
+
+/// f(count), a constant.
+template <int COUNT = kMostAtOnce, class F>
+__attribute__((always_inline)) inline void with_count(int count, F f) {
+  if (count == COUNT) return f(std::integral_constant<int, COUNT>{});
+  if constexpr (COUNT > 1) with_count<COUNT - 1>(count, f);
+}
+
+/// f(count, first) for all of `count` queries, as many at once as registers allow.
+template <class F>
+__attribute__((always_inline)) inline void in_queries(int count, F f) {
+  const int first = count > kMostAtOnce ? 4 : 0;
+  if (first > 0) f(std::integral_constant<int, 4>{}, 0);
+  with_count(count - first, [&](auto rest) { f(rest, first); });
+}
+
+/// Sums of COUNT queries in VECTORS vectors. What there is less of waits in registers for the other.
+template <int COUNT, int VECTORS>
+struct Products {
+  Vec sums[COUNT][VECTORS] = {};
+  template <class Row, class Factor>
+  __attribute__((always_inline)) void add(Row row, Factor factor) {
+    if constexpr (COUNT < VECTORS) {
+      Vec factors[COUNT];
+      for (int query = 0; query < COUNT; ++query) factors[query] = factor(query);
+      for (int v = 0; v < VECTORS; ++v) {
+        const Vec values = row(v);
+        for (int query = 0; query < COUNT; ++query) sums[query][v] = fma(values, factors[query], sums[query][v]);
+      }
+    } else {
+      Vec values[VECTORS];
+      for (int v = 0; v < VECTORS; ++v) values[v] = row(v);
+      for (int query = 0; query < COUNT; ++query) {
+        const Vec of = factor(query);
+        for (int v = 0; v < VECTORS; ++v) sums[query][v] = fma(values[v], of, sums[query][v]);
+      }
+    }
+  }
+};
 
 /// A head's size, in whole vectors, and in whole columns of keys; what scores are multiplied by.
 struct HeadShape {
@@ -282,54 +337,34 @@ void score_some(const HeadShape& p, int count, const float* queries, const V* ke
   if constexpr (COUNT > 1) score_some<COUNT - 1>(p, count, queries, keys, to, ahead, type);
 }
 
-/// sums += weights · values for COUNT queries, for values [begin, end) of the head, a few lanes at a time. Rows of
-/// values lie `stride` apart.
-template <int COUNT, class T>
-void gather(const HeadShape& p, int64_t begin, int64_t end, const float* weights, const T* values, int64_t stride,
-            float* sums, int64_t positions, Ahead& ahead) {
+/// sums += weights · values for COUNT queries, for VECTORS vectors of values. Rows of values lie `stride` apart.
+template <int COUNT, int VECTORS, class T>
+void gather(const HeadShape& p, int64_t first, const float* weights, const T* values, int64_t stride, float* sums,
+            int64_t positions, Ahead& ahead) {
   Ahead next = ahead;
-  for (int64_t first = begin; first < end; first += kAcross * kLanes) {
-    const bool is_pair = first + kLanes < end;
-    Vec of[COUNT][kAcross];
-    for (int query = 0; query < COUNT; ++query) {
-      of[query][0] = load(sums + query * p.padded + first);
-      of[query][1] = is_pair ? load(sums + query * p.padded + first + kLanes) : zero();
-    }
-    const T* row = values;
-    const float* again = weights;
-#if defined(__AVX512VL__)
-    asm("" : "+r"(again));  // what compilers know to be the same they broadcast once, for two instructions
-#endif
-    if (is_pair) {
-      for (int64_t j = 0; j < positions; ++j, row += stride) {
-        const Vec v0 = part_of(row, first), v1 = part_of(row, first + kLanes);
-        next.step();
-        for (int query = 0; query < COUNT; ++query) {
-          of[query][0] = fma(v0, set1(weights[query * kChunk + j]), of[query][0]);
-          of[query][1] = fma(v1, set1(again[query * kChunk + j]), of[query][1]);
-        }
-      }
-    } else {
-      for (int64_t j = 0; j < positions; ++j, row += stride) {
-        const Vec v0 = part_of(row, first);
-        next.step();
-        for (int query = 0; query < COUNT; ++query)
-          of[query][0] = fma(v0, set1(weights[query * kChunk + j]), of[query][0]);
-      }
-    }
-    for (int query = 0; query < COUNT; ++query) {
-      store(sums + query * p.padded + first, of[query][0]);
-      if (is_pair) store(sums + query * p.padded + first + kLanes, of[query][1]);
-    }
+  Products<COUNT, VECTORS> of;
+  for (int query = 0; query < COUNT; ++query)
+    for (int v = 0; v < VECTORS; ++v) of.sums[query][v] = load(sums + query * p.padded + first + v * kLanes);
+  for (int64_t j = 0; j < positions; ++j, values += stride, ++weights) {
+    next.step();
+    of.add([&](int v) { return part_of(values, first + v * kLanes); },
+           [&](int query) { return set1(weights[query * kChunk]); });
   }
+  for (int query = 0; query < COUNT; ++query)
+    for (int v = 0; v < VECTORS; ++v) store(sums + query * p.padded + first + v * kLanes, of.sums[query][v]);
   ahead = next;
 }
 
-template <int COUNT = kTogether, class T>
+/// … for `count` queries and values [begin, end) of the head, whole vectors.
+template <class T>
 void gather_some(const HeadShape& p, int count, int64_t begin, int64_t end, const float* weights, const T* values,
                  int64_t stride, float* sums, int64_t rows, Ahead& ahead) {
-  if (count == COUNT) return gather<COUNT>(p, begin, end, weights, values, stride, sums, rows, ahead);
-  if constexpr (COUNT > 1) gather_some<COUNT - 1>(p, count, begin, end, weights, values, stride, sums, rows, ahead);
+  in_queries(count, [&](auto queries, int query) {
+    in_vectors<queries>(begin / kLanes, end / kLanes, [&](auto vectors, int64_t first) {
+      gather<queries, vectors>(p, first * kLanes, weights + query * kChunk, values, stride, sums + query * p.padded,
+                               rows, ahead);
+    });
+  });
 }
 
 }  // namespace assay
