@@ -1,6 +1,6 @@
-// Scores where a vector has eight floats or fewer: a chunk's keys become columns once, for all queries, and as many sums
-// are open as sixteen registers hold. Columns of 16 bits are widened as they are met, beside multiplications: apart from
-// them that took as long again as turning them.
+// Scores where a vector has eight floats or fewer: a chunk's keys become columns once, for all queries, and as many
+// sums are open as sixteen registers hold. Columns of 16 bits are widened as they are met, beside multiplications:
+// apart from them that took as long again as turning them.
 #pragma once
 #include "attention_lanes.h"
 #include "transpose.h"
@@ -21,7 +21,9 @@ inline int8_t value_of(const Q8Block* row, int64_t dim) { return row[dim / 32].v
 #if defined(__AVX2__)
 /// How many values of kLanes keys are turned at once.
 template <class T>
-constexpr int64_t kAtOnce = std::is_same_v<T, float> ? 4 : std::is_same_v<T, Q8Block> ? 32 : 16;
+constexpr int64_t kAtOnce = std::is_same_v<T, float>     ? 4
+                            : std::is_same_v<T, Q8Block> ? 32
+                                                         : 16;
 
 /// kAtOnce values from `dim` on of eight rows, `stride` apart.
 template <class T>
@@ -43,7 +45,8 @@ inline void put_columns(const float* rows, int64_t stride, int64_t dim, float* t
   const __m256 a0 = _mm256_unpacklo_ps(two[0], two[1]), a1 = _mm256_unpackhi_ps(two[0], two[1]);
   const __m256 b0 = _mm256_unpacklo_ps(two[2], two[3]), b1 = _mm256_unpackhi_ps(two[2], two[3]);
   _mm256_storeu_ps(to, _mm256_shuffle_ps(a0, b0, 0x44)), _mm256_storeu_ps(to + kChunk, _mm256_shuffle_ps(a0, b0, 0xee));
-  _mm256_storeu_ps(to + 2 * kChunk, _mm256_shuffle_ps(a1, b1, 0x44)), _mm256_storeu_ps(to + 3 * kChunk, _mm256_shuffle_ps(a1, b1, 0xee));
+  _mm256_storeu_ps(to + 2 * kChunk, _mm256_shuffle_ps(a1, b1, 0x44)),
+      _mm256_storeu_ps(to + 3 * kChunk, _mm256_shuffle_ps(a1, b1, 0xee));
 }
 inline void put_columns(const Q8Block* rows, int64_t stride, int64_t dim, int8_t* to) {
   rows += dim / 32;
@@ -84,8 +87,9 @@ void turn_to_columns(const T* rows, int64_t stride, int64_t count, int64_t size,
       to[dim * kChunk + key] = key < count ? value_of(rows + key * stride, dim) : KeyColumn<T>{};
 }
 
-/// Scores of COUNT of kTogether queries, whose values lie beside each other, against VECTORS vectors of keys: of `count`
-/// values. `scales`, of blocks, are the keys'; what was scored before is there then, unless this is the first block.
+/// Scores of COUNT of kTogether queries, whose values lie beside each other, against VECTORS vectors of keys: of
+/// `count` values. `scales`, of blocks, are the keys'; what was scored before is there then, unless this is the first
+/// block.
 template <int COUNT, int VECTORS, class V>
 void score_columns(const HeadShape& p, int64_t count, const float* queries, const V* columns, const float* scales,
                    bool is_first, float* to, Ahead& ahead) {
@@ -93,7 +97,7 @@ void score_columns(const HeadShape& p, int64_t count, const float* queries, cons
   Products<COUNT, VECTORS> of;
   for (int64_t dim = 0; dim < count; ++dim, columns += kChunk, queries += kTogether) {
     next.step();
-    of.add([&](int v) { return load(columns + v * kLanes); }, [&](int query) { return set1(queries[query]); });
+    of.add([&](int v) { return load(columns + v * kLanes); }, [&](int query, int) { return set1(queries[query]); });
   }
   for (int v = 0; v < VECTORS; ++v, to += kLanes) {
     Vec scale = set1(p.scale);

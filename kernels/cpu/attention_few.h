@@ -2,12 +2,12 @@
 // lanes of a vector, so that no key is turned; all is on the stack, and no thread waits for another. Each sum adds up
 // in the order of the way for many positions: a row's bits are the same in both.
 #pragma once
-#include "attention_lanes.h"
+#include "attention_pairs.h"
 #include "attention_parts.h"
 
 namespace assay {
 
-constexpr int kBeside = kLanes / 2;  // queries of a group: each has two lanes
+constexpr int kBeside = kLanes / 2;         // queries of a group: each has two lanes
 constexpr int64_t kFew = 12, kFewEach = 2;  // positions at most; for each query that shares a head: lanes are not idle
 constexpr int64_t kFewSize = 256;           // of a head: what lies on the stack
 constexpr int64_t kLittle = 8;              // positions times groups of queries: one thread is done before two have met
@@ -81,7 +81,7 @@ inline void put_beside([[maybe_unused]] const float* const* rows, [[maybe_unused
     for (int r = 0; r < kKeys; ++r) memcpy(&pairs[r], rows[r] + i, sizeof pairs[r]);
     turn_rows(pairs);
     if constexpr (kLanes == 16) memcpy(to + i * kBeside, pairs, sizeof pairs);
-    for (int r = 0; kFloatColumns && r < kKeys; ++r) {
+    for (int r = 0; kWholeColumns && r < kKeys; ++r) {
       constexpr auto kAll = std::make_index_sequence<kLanes>();
       store(to + (i + 2 * r) * kLanes, doubled<0>(Vec(pairs[r]), kAll));
       store(to + (i + 2 * r + 1) * kLanes, doubled<1>(Vec(pairs[r]), kAll));
@@ -142,8 +142,8 @@ void score_keys(const Problem& p, int64_t kv, int64_t first, int64_t there, cons
     }
   }
 }
-/// Keys of a head of the cache as floats, two positions by turns; of blocks their whole numbers. Sums add up as those of
-/// columns do.
+/// Keys of a head of the cache as floats, two positions by turns; of blocks their whole numbers. Sums add up as those
+/// of columns do.
 struct FewKeys {
   int64_t kv = -1;
   alignas(64) float of[kFew / 2][2 * kFewSize];
@@ -161,26 +161,29 @@ struct FewKeys {
       }
     }
   }
-  /// Scores of PAIRS pairs of positions.
-  template <int PAIRS, class T>
+  /// Scores of PAIRS pairs of positions; each sum in so many CHAINS.
+  template <int PAIRS, int CHAINS, class T>
   void score(const Problem& p, int64_t first, const float* queries, Vec* scores) const {
     constexpr bool kBlocks = std::is_same_v<T, Q8Block>;
     const int64_t each = kBlocks ? 32 : p.size, last = p.position + p.rows - 1;
     for (int64_t begin = 0; begin < p.size; begin += each) {
-      Vec dots[PAIRS] = {};
-      for (int64_t dim = begin; dim < begin + each; ++dim) {
-        const Vec query = load(queries + dim * kLanes);
-#pragma GCC unroll 6
-        for (int k = 0; k < PAIRS; ++k) dots[k] = fma(in_all_places(of[first + k] + 2 * dim), query, dots[k]);
-      }
+      Vec dots[PAIRS][CHAINS] = {};
+      for (int64_t dim = begin; dim < begin + each; dim += CHAINS)
+#pragma GCC unroll 4
+        for (int c = 0; c < CHAINS; ++c) {
+          const Vec query = load(queries + (dim + c) * kLanes);
+#pragma GCC unroll 4
+          for (int k = 0; k < PAIRS; ++k)
+            dots[k][c] = fma(in_all_places(of[first + k] + 2 * (dim + c)), query, dots[k][c]);
+        }
       for (int k = 0; k < PAIRS; ++k) {
+        for (int c = 1; c < CHAINS; ++c) dots[k][0] = add(dots[k][0], dots[k][c]);
         Vec scale = set1(p.scale), &score = scores[first + k];
         const auto scale_at = [&](int64_t row) {
           return to_float(cached<Q8Block>(p.keys, kv, std::min(row, last))[begin / 32].scale);
         };
-        if constexpr (kBlocks)
-          scale = mul(scale, halves_of(scale_at(2 * (first + k)), scale_at(2 * (first + k) + 1)));
-        const Vec sums = unzipped(dots[k], std::make_index_sequence<kLanes>());
+        if constexpr (kBlocks) scale = mul(scale, halves_of(scale_at(2 * (first + k)), scale_at(2 * (first + k) + 1)));
+        const Vec sums = unzipped(dots[k][0], std::make_index_sequence<kLanes>());
         score = begin == 0 ? mul(sums, scale) : fma(sums, scale, score);
       }
     }
@@ -189,13 +192,14 @@ struct FewKeys {
 
 template <class T>
 void score_few(const Problem& p, int64_t kv, int64_t there, const float* queries, FewKeys& keys, Vec* scores) {
-  if constexpr (kFloatColumns) {
+  if constexpr (kWholeColumns) {
     keys.fill<T>(p, kv);
     const int64_t pairs = (there + 1) / 2;
     int64_t k = 0;
-    for (; k + 4 <= pairs; k += 4) keys.score<4, T>(p, k, queries, scores);
-    for (; k + 2 <= pairs; k += 2) keys.score<2, T>(p, k, queries, scores);
-    if (k < pairs) keys.score<1, T>(p, k, queries, scores);
+    if (there == 1) return keys.score<1, 4, T>(p, 0, queries, scores);  // its weight is the same for any order of sums
+    for (; k + 4 <= pairs; k += 4) keys.score<4, 1, T>(p, k, queries, scores);
+    for (; k + 2 <= pairs; k += 2) keys.score<2, 1, T>(p, k, queries, scores);
+    if (k < pairs) keys.score<1, 1, T>(p, k, queries, scores);
     return;
   }
   int64_t j = 0;
@@ -282,7 +286,8 @@ template <class T>
 struct Few {
   int64_t kv;
   FewQueries q;
-  alignas(64) float queries[kFewSize * (kFloatColumns ? kLanes : kBeside)], space[kFewSize * kBeside], weights[kFew * kBeside];
+  alignas(64) float queries[kFewSize * (kWholeColumns ? kLanes : kBeside)], space[kFewSize * kBeside],
+      weights[kFew * kBeside];
   alignas(64) float shares[kLanes];
   Vec scores[int64_t(std::bit_ceil(uint64_t(kFew))) / 2];
 

@@ -9,9 +9,9 @@
 namespace assay {
 namespace {
 
-constexpr int64_t kMostQueries = 32;  // rows × heads of one tile, about
-constexpr int64_t kKeysTurned = kFloatColumns ? kChunk : kLanes;  // at once
-constexpr int64_t kFirst = 16;        // positions whose values are asked for before any score is known
+constexpr int64_t kMostQueries = 32;                              // rows × heads of one tile, about
+constexpr int64_t kKeysTurned = kWholeColumns ? kChunk : kLanes;  // at once
+constexpr int64_t kFirst = 16;  // positions whose values are asked for before any score is known
 
 struct Space {  // of one thread
   float *queries, *keys, *rows, *values, *scores, *scales, *scaled;
@@ -100,7 +100,7 @@ void load_queries(const Problem& p, int64_t tile, int64_t kv, const Space& space
   for (int64_t query = 0; query < p.rows_of(tile) * p.group; ++query) {
     const int64_t row = tile * p.tile_rows + query / p.group, head = kv * p.group + query % p.group;
     const float* from = widened_row(p.q, 0, row, head * p.size, p.size, space.rows);
-    if constexpr (kFloatColumns) {
+    if constexpr (kWholeColumns) {
       float* to = space.queries + query / kTogether * kTogether * p.turned + query % kTogether;
       for (int64_t i = 0; i < p.size; ++i, to += kTogether) *to = from[i];
       continue;
@@ -155,9 +155,9 @@ void attend(const Problem& p, const Space& space, int64_t tile, int64_t kv, Rang
   const int64_t queries = p.rows_of(tile) * p.group, seen = p.seen_by(tile), end = std::min(stretch.end * kChunk, seen);
   const int64_t groups = (queries + kTogether - 1) / kTogether;
   // No more of them than there are.
-  const int64_t key_steps = kFloatColumns ? p.size * std::max<int64_t>(1, queries * (kChunk / kLanes) / 12)
+  const int64_t key_steps = kWholeColumns ? p.size * std::max<int64_t>(1, queries * (kChunk / kLanes) / 12)
                                           : kChunk / kLanes * p.turned / 4 * groups;
-  const int64_t value_steps = kChunk * (kFloatColumns ? std::max<int64_t>(1, queries * (p.padded / kLanes) / 12)
+  const int64_t value_steps = kChunk * (kWholeColumns ? std::max<int64_t>(1, queries * (p.padded / kLanes) / 12)
                                                       : (p.padded + 2 * kLanes - 1) / (2 * kLanes) * groups);
   const int64_t stop = std::min(chunks.end * kChunk, seen);
   for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
@@ -165,7 +165,7 @@ void attend(const Problem& p, const Space& space, int64_t tile, int64_t kv, Rang
     const bool all_seen = at + there <= p.seen_by(tile) - p.rows_of(tile) + 1;
     Ahead values = ahead_of<T>(p.values, kv, at, at + there, key_steps);
     Ahead keys = ahead_of<T>(p.keys, kv, at + kChunk, std::min(at + 2 * kChunk, end), value_steps);
-    if constexpr (kFloatColumns) {
+    if constexpr (kWholeColumns) {
       auto* const columns = reinterpret_cast<KeyColumn<T>*>(space.keys);
       for (int64_t j = 0; j < there; j += kLanes)
         turn_to_columns(cached<T>(p.keys, kv, at + j), p.keys.strides[1], std::min<int64_t>(kLanes, there - j), p.size,
@@ -176,8 +176,8 @@ void attend(const Problem& p, const Space& space, int64_t tile, int64_t kv, Rang
                          space.queries + query * p.turned, columns, space.scales, space.scores + query * kChunk,
                          values);
     }
-    for (int64_t j = at; !kFloatColumns && j < at + there; j += kLanes) {
-      if constexpr (kFloatColumns) {
+    for (int64_t j = at; !kWholeColumns && j < at + there; j += kLanes) {
+      if constexpr (kWholeColumns) {
       } else if constexpr (kInRegisters<T>) {
         score_rows_at<T>(p, shape, space, kv, j, stop, queries, space.scores + j - at, values);
       } else {
