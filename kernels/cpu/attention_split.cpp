@@ -2,25 +2,27 @@
 // share the parts of all heads; sums of parts meet by the same tree for any number of threads, in the workspace. What
 // it takes at least, of 14 heads over two of 64 values at 4,096: 2 MB read, 14.7 million multiplications and additions.
 // Of few positions all is in attention_few.h.
+#include "attention_columns.h"
 #include "attention_few.h"
 #include "attention_turned.h"
 
 namespace assay {
 namespace {
 
-constexpr int64_t kMostQueries = 32;  // rows × heads of one tile, about
-constexpr int64_t kFirst = 16;        // positions whose values are asked for before any score is known
+constexpr int64_t kMostQueries = 32;                              // rows × heads of one tile, about
+constexpr int64_t kKeysTurned = kWholeColumns ? kChunk : kLanes;  // at once
+constexpr int64_t kFirst = 16;  // positions whose values are asked for before any score is known
 
 struct Space {  // of one thread
   float *queries, *keys, *rows, *values, *scores, *scales, *scaled;
   static size_t bytes(const Problem& p) {
-    return size_t(p.groups() * kTogether * (p.turned + kChunk) + 2 * kLanes * p.turned +
+    return size_t(p.groups() * kTogether * (p.turned + kChunk) + (kKeysTurned + kLanes) * p.turned +
                   kChunk * (p.padded + p.blocks() * (1 + kTogether)) + 64) *
            sizeof(float);
   }
   Space(const Problem& p, char* at) : queries(reinterpret_cast<float*>(at)) {
     keys = queries + p.groups() * kTogether * p.turned;
-    rows = keys + kLanes * p.turned;
+    rows = keys + kKeysTurned * p.turned;
     values = rows + kLanes * p.turned;
     scores = values + kChunk * p.padded;
     scales = scores + p.groups() * kTogether * kChunk;
@@ -98,6 +100,11 @@ void load_queries(const Problem& p, int64_t tile, int64_t kv, const Space& space
   for (int64_t query = 0; query < p.rows_of(tile) * p.group; ++query) {
     const int64_t row = tile * p.tile_rows + query / p.group, head = kv * p.group + query % p.group;
     const float* from = widened_row(p.q, 0, row, head * p.size, p.size, space.rows);
+    if constexpr (kWholeColumns) {
+      float* to = space.queries + query / kTogether * kTogether * p.turned + query % kTogether;
+      for (int64_t i = 0; i < p.size; ++i, to += kTogether) *to = from[i];
+      continue;
+    }
     if (p.size < p.turned) {
       if (from != space.rows) std::copy(from, from + p.size, space.rows);
       std::fill(space.rows + p.size, space.rows + p.turned, 0.0f);
@@ -147,16 +154,31 @@ void attend(const Problem& p, const Space& space, int64_t tile, int64_t kv, Rang
   const HeadShape shape{p.size, p.padded, p.turned, p.scale};
   const int64_t queries = p.rows_of(tile) * p.group, seen = p.seen_by(tile), end = std::min(stretch.end * kChunk, seen);
   const int64_t groups = (queries + kTogether - 1) / kTogether;
-  const int64_t key_steps = kChunk / kLanes * p.turned / 4 * groups;
-  const int64_t value_steps = kChunk * ((p.padded + kAcross * kLanes - 1) / (kAcross * kLanes)) * groups;
+  // No more of them than there are.
+  const int64_t key_steps = kWholeColumns ? p.size * std::max<int64_t>(1, queries * (kChunk / kLanes) / 12)
+                                          : kChunk / kLanes * p.turned / 4 * groups;
+  const int64_t value_steps = kChunk * (kWholeColumns ? std::max<int64_t>(1, queries * (p.padded / kLanes) / 12)
+                                                      : (p.padded + 2 * kLanes - 1) / (2 * kLanes) * groups);
   const int64_t stop = std::min(chunks.end * kChunk, seen);
   for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
     const int64_t at = chunk * kChunk, there = std::min(kChunk, seen - at);
     const bool all_seen = at + there <= p.seen_by(tile) - p.rows_of(tile) + 1;
     Ahead values = ahead_of<T>(p.values, kv, at, at + there, key_steps);
     Ahead keys = ahead_of<T>(p.keys, kv, at + kChunk, std::min(at + 2 * kChunk, end), value_steps);
-    for (int64_t j = at; j < at + there; j += kLanes) {
-      if constexpr (kInRegisters<T>) {
+    if constexpr (kWholeColumns) {
+      auto* const columns = reinterpret_cast<KeyColumn<T>*>(space.keys);
+      for (int64_t j = 0; j < there; j += kLanes)
+        turn_to_columns(cached<T>(p.keys, kv, at + j), p.keys.strides[1], std::min<int64_t>(kLanes, there - j), p.size,
+                        columns + j);
+      if constexpr (std::is_same_v<T, Q8Block>) read_scales(p, p.keys, kv, at, there, space.scales);
+      for (int64_t query = 0; query < queries; query += kTogether)
+        score_columns_of(shape, int(std::min<int64_t>(kTogether, queries - query)), (there + kLanes - 1) / kLanes,
+                         space.queries + query * p.turned, columns, space.scales, space.scores + query * kChunk,
+                         values);
+    }
+    for (int64_t j = at; !kWholeColumns && j < at + there; j += kLanes) {
+      if constexpr (kWholeColumns) {
+      } else if constexpr (kInRegisters<T>) {
         score_rows_at<T>(p, shape, space, kv, j, stop, queries, space.scores + j - at, values);
       } else {
         auto* const columns = reinterpret_cast<typename Column<T>::Value*>(space.keys);

@@ -2,7 +2,7 @@
 // in between: a vector that is stored costs Zen 4 one and a half multiply-adds, and a permutation across 128 bits one;
 // interleaving within 128 bits is done in the shadow of multiply-adds, as widening is.
 #pragma once
-#include "attention_lanes.h"
+#include "attention_pairs.h"
 
 namespace assay {
 
