@@ -68,6 +68,7 @@ TEST(generation, ctrl_c_ends_the_answer_alone_also_where_the_cache_grows) {
     session.stopped = [] { return false; };
     EXPECT_FALSE(session.append(next).empty()) << "no kernel lacks for it";
   }
+  const CatchInterrupt forgets;  // for the tests behind it
 }
 
 TEST(session, repeats_the_rows_that_are_there_and_leaves_them_as_they_were) {
