@@ -70,7 +70,7 @@ inline Vec doubled(Vec v, std::index_sequence<LANE...>) {
   return Vec(__builtin_shufflevector(Floats(v), Floats(v), int(LANE / 2 * 2 + ODD)...));
 }
 
-/// Queries as pairs of values, two of each query beside each other; for columns of floats each value twice.
+/// Queries as pairs of values, two of each query beside each other; for whole columns each value twice.
 inline void put_beside([[maybe_unused]] const float* const* rows, [[maybe_unused]] int64_t size,
                        [[maybe_unused]] float* to) {
 #if defined(__AVX2__)
@@ -142,8 +142,9 @@ void score_keys(const Problem& p, int64_t kv, int64_t first, int64_t there, cons
     }
   }
 }
+
 /// Keys of a head of the cache as floats, two positions by turns; of blocks their whole numbers. Sums add up as those
-/// of columns do.
+/// of whole columns do.
 struct FewKeys {
   int64_t kv = -1;
   alignas(64) float of[kFew / 2][2 * kFewSize];

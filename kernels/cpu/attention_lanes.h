@@ -19,6 +19,7 @@ constexpr int kAcross = kLanes == 16 || COUNT > 4 ? 2
                         : COUNT > 1               ? 4
                                                   : 8;
 constexpr int kMostAtOnce = kLanes == 16 ? 8 : 6;  // queries
+constexpr int kMostSums = 12;                      // of as many queries and vectors, where registers are sixteen
 
 /// f(vectors, first) for all vectors of [first, end), kAcross of them at once; `vectors` is a constant.
 template <int COUNT, int VECTORS = kAcross<COUNT>, class F>

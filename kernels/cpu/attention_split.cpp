@@ -129,6 +129,34 @@ void read_scales(const Problem& p, const assay_tensor& t, int64_t head, int64_t 
   }
 }
 
+/// Scores of a tile's queries against `there` keys from `at` on, of those before `stop`.
+template <class T>
+void score_chunk(const Problem& p, const HeadShape& shape, const Space& space, int64_t kv, int64_t at, int64_t there,
+                 int64_t stop, int64_t queries, Ahead& ahead) {
+  if constexpr (kWholeColumns) {
+    auto* const columns = reinterpret_cast<KeyColumn<T>*>(space.keys);
+    for (int64_t j = 0; j < there; j += kLanes)
+      turn_to_columns(cached<T>(p.keys, kv, at + j), p.keys.strides[1], std::min<int64_t>(kLanes, there - j), p.size,
+                      columns + j);
+    if constexpr (std::is_same_v<T, Q8Block>) read_scales(p, p.keys, kv, at, there, space.scales);
+    for (int64_t query = 0; query < queries; query += kTogether)
+      score_columns_of(shape, int(std::min<int64_t>(kTogether, queries - query)), (there + kLanes - 1) / kLanes,
+                       space.queries + query * p.turned, columns, space.scales, space.scores + query * kChunk, ahead);
+  } else {
+    for (int64_t j = 0; j < there; j += kLanes) {
+      if constexpr (kInRegisters<T>) {
+        score_rows_at<T>(p, shape, space, kv, at + j, stop, queries, space.scores + j, ahead);
+      } else {
+        auto* const columns = reinterpret_cast<typename Column<T>::Value*>(space.keys);
+        turn_keys_at<T>(p, space, kv, at + j, stop, columns);
+        for (int64_t query = 0; query < queries; query += kTogether)
+          score_some(shape, int(std::min<int64_t>(kTogether, queries - query)), space.queries + query * p.turned,
+                     columns, space.scores + query * kChunk + j, ahead, static_cast<const T*>(nullptr));
+      }
+    }
+  }
+}
+
 /// Sums of a chunk's values for `count` queries. Values are widened as they are used, or have been; of blocks it is
 /// the weights that have their scales.
 template <class T>
@@ -155,9 +183,9 @@ void attend(const Problem& p, const Space& space, int64_t tile, int64_t kv, Rang
   const int64_t queries = p.rows_of(tile) * p.group, seen = p.seen_by(tile), end = std::min(stretch.end * kChunk, seen);
   const int64_t groups = (queries + kTogether - 1) / kTogether;
   // No more of them than there are.
-  const int64_t key_steps = kWholeColumns ? p.size * std::max<int64_t>(1, queries * (kChunk / kLanes) / 12)
+  const int64_t key_steps = kWholeColumns ? p.size * std::max<int64_t>(1, queries * (kChunk / kLanes) / kMostSums)
                                           : kChunk / kLanes * p.turned / 4 * groups;
-  const int64_t value_steps = kChunk * (kWholeColumns ? std::max<int64_t>(1, queries * (p.padded / kLanes) / 12)
+  const int64_t value_steps = kChunk * (kWholeColumns ? std::max<int64_t>(1, queries * (p.padded / kLanes) / kMostSums)
                                                       : (p.padded + 2 * kLanes - 1) / (2 * kLanes) * groups);
   const int64_t stop = std::min(chunks.end * kChunk, seen);
   for (int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
@@ -165,29 +193,7 @@ void attend(const Problem& p, const Space& space, int64_t tile, int64_t kv, Rang
     const bool all_seen = at + there <= p.seen_by(tile) - p.rows_of(tile) + 1;
     Ahead values = ahead_of<T>(p.values, kv, at, at + there, key_steps);
     Ahead keys = ahead_of<T>(p.keys, kv, at + kChunk, std::min(at + 2 * kChunk, end), value_steps);
-    if constexpr (kWholeColumns) {
-      auto* const columns = reinterpret_cast<KeyColumn<T>*>(space.keys);
-      for (int64_t j = 0; j < there; j += kLanes)
-        turn_to_columns(cached<T>(p.keys, kv, at + j), p.keys.strides[1], std::min<int64_t>(kLanes, there - j), p.size,
-                        columns + j);
-      if constexpr (std::is_same_v<T, Q8Block>) read_scales(p, p.keys, kv, at, there, space.scales);
-      for (int64_t query = 0; query < queries; query += kTogether)
-        score_columns_of(shape, int(std::min<int64_t>(kTogether, queries - query)), (there + kLanes - 1) / kLanes,
-                         space.queries + query * p.turned, columns, space.scales, space.scores + query * kChunk,
-                         values);
-    }
-    for (int64_t j = at; !kWholeColumns && j < at + there; j += kLanes) {
-      if constexpr (kWholeColumns) {
-      } else if constexpr (kInRegisters<T>) {
-        score_rows_at<T>(p, shape, space, kv, j, stop, queries, space.scores + j - at, values);
-      } else {
-        auto* const columns = reinterpret_cast<typename Column<T>::Value*>(space.keys);
-        turn_keys_at<T>(p, space, kv, j, stop, columns);
-        for (int64_t query = 0; query < queries; query += kTogether)
-          score_some(shape, int(std::min<int64_t>(kTogether, queries - query)), space.queries + query * p.turned,
-                     columns, space.scores + query * kChunk + j - at, values, static_cast<const T*>(nullptr));
-      }
-    }
+    score_chunk<T>(p, shape, space, kv, at, there, stop, queries, values);
     constexpr bool kBlocks = std::is_same_v<T, Q8Block>;
     if constexpr (kBlocks) read_scales(p, p.values, kv, at, there, space.scales);
     if (p.size != p.padded) widen<T>(p, p.values, kv, at, there, space.values);

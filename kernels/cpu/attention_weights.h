@@ -5,8 +5,8 @@
 
 namespace assay {
 
-constexpr int64_t kChunk = 64;                   // positions whose scores are weighed together
-constexpr int64_t kPair = 2 * kLanes;            // positions whose scores are taken together
+constexpr int64_t kChunk = 64;                  // positions whose scores are weighed together
+constexpr int64_t kPair = 2 * kLanes;           // positions whose scores are taken together
 constexpr int kTogether = kLanes >= 8 ? 8 : 4;  // queries of a group, as registers allow
 
 inline Vec difference(Vec a, Vec b) { return Vec(Floats(a) - Floats(b)); }
